@@ -1,0 +1,96 @@
+"""What the market says: public trades, and a symbol's trading rules.
+
+Times are integers: milliseconds since 1970 in UTC, on the exchange's clock.
+"""
+
+from dataclasses import dataclass
+
+from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount
+from naived.core.order import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One public trade. Only ``id``, one more per trade of a symbol, orders trades of one millisecond."""
+
+    id: int
+    price: Price
+    quantity: Quantity
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """A symbol's rules for one order; a bound of 0 (``None`` for multipliers) is off.
+
+    Multipliers are fractions of the exchange's reference price (PERCENT_PRICE_BY_SIDE).
+    """
+
+    tick_size: Price
+    min_price: Price
+    max_price: Price
+    step_size: Quantity
+    min_quantity: Quantity
+    max_quantity: Quantity
+    min_notional: Money
+    max_notional: Money
+    bid_down: Rate | None = None
+    bid_up: Rate | None = None
+    ask_down: Rate | None = None
+    ask_up: Rate | None = None
+    max_orders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolInfo:
+    """One row of the exchange's list of symbols."""
+
+    symbol: str
+    base: str
+    quote: str
+    trading: bool
+    status: str
+    filters: Filters
+    stp_modes: frozenset[str] = frozenset()
+
+
+def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, reference: Price | None) -> str | None:
+    """The filter an order would fail, by its Binance name, or None; no ``reference`` skips PERCENT_PRICE."""
+    if _outside(price, filters.min_price, filters.max_price) or (filters.tick_size and price % filters.tick_size):
+        return "PRICE_FILTER"
+    if _outside(quantity, filters.min_quantity, filters.max_quantity) or (
+        filters.step_size and quantity % filters.step_size
+    ):
+        return "LOT_SIZE"
+    if _outside(price * quantity, filters.min_notional * SCALE, filters.max_notional * SCALE):
+        return "NOTIONAL"
+    if reference is not None:
+        low, high = (filters.bid_down, filters.bid_up) if side is Side.BUY else (filters.ask_down, filters.ask_up)
+        if (low is not None and price * SCALE < reference * low) or (
+            high is not None and price * SCALE > reference * high
+        ):
+            return "PERCENT_PRICE_BY_SIDE"
+    return None
+
+
+def _outside(value: int, low: int, high: int) -> bool:
+    return (low > 0 and value < low) or (high > 0 and value > high)
+
+
+def describe(filters: Filters, name: str) -> str:
+    """The bound behind a filter's name, for a person."""
+    match name:
+        case "PRICE_FILTER":
+            return (
+                f"a price is a multiple of {format_amount(filters.tick_size)} between "
+                f"{format_amount(filters.min_price)} and {format_amount(filters.max_price)}"
+            )
+        case "LOT_SIZE":
+            return (
+                f"a quantity is a multiple of {format_amount(filters.step_size)} between "
+                f"{format_amount(filters.min_quantity)} and {format_amount(filters.max_quantity)}"
+            )
+        case "NOTIONAL":
+            return f"an order is worth at least {format_amount(filters.min_notional)}"
+        case _:
+            return "the price is too far from the exchange's reference price"

@@ -1,0 +1,60 @@
+"""A symbol's settings: the wish of a person, durable."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from naived.core.amount import SCALE, Money, Rate, money_down, parse_money, parse_rate
+
+MAX_CHUNKS = 1000  # far above what MAX_NUM_ORDERS (200 on Binance) lets live
+
+
+DEFAULT_BUDGET = parse_money("1000")  # where no money can be lost: simulator and paper
+_BUY_DOWN = parse_rate("0.0001")
+_PROFIT = parse_rate("0.001")
+_REBUY = parse_rate("0.006")
+_REPRICE = parse_rate("0.01")
+
+
+class SettingsError(ValueError):
+    """A setting is out of its range; the message names the setting, the value and the range."""
+
+
+class Status(StrEnum):
+    ON = "on"
+    OFF = "off"
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a new trader of a symbol is made with.
+
+    ``budget`` None: never given, and there is no default where money is real. Intervals are fractions;
+    ``reprice`` 0 means never.
+    """
+
+    chunks: int = 5
+    budget: Money | None = None
+    buy_down: Rate = _BUY_DOWN
+    profit: Rate = _PROFIT
+    rebuy: Rate = _REBUY
+    reprice: Rate = _REPRICE
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.chunks <= MAX_CHUNKS:
+            raise SettingsError(f"chunks must be 1 to {MAX_CHUNKS}, not {self.chunks}")
+        if self.budget is not None and self.budget <= 0:
+            raise SettingsError("budget must be above 0")
+        for name, rate, least in (
+            ("buy-down", self.buy_down, 0),
+            ("profit", self.profit, 1),
+            ("rebuy", self.rebuy, 1),
+            ("reprice", self.reprice, 0),
+        ):
+            if not least <= rate < SCALE:
+                raise SettingsError(f"{name} must be {'above' if least else 'at least'} 0 and below 1")
+
+    @property
+    def allocation(self) -> Money:
+        """What one trader may spend: budget / chunks, rounded down."""
+        return money_down(self.budget or 0, self.chunks)

@@ -1,0 +1,125 @@
+"""The one module that knows trio-websocket: a client and a server of text frames, nothing of what they say."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from urllib.parse import urlsplit
+
+import trio
+import trio_websocket
+
+# The library's reader task stops answering pings while its queue is full: give a burst room (default: 1).
+_QUEUE = 1024
+_MAX_MESSAGE = 16 * 1024 * 1024  # bytes; an exchangeInfo of every symbol is the largest frame we may meet
+_OPEN_TIMEOUT = 10  # seconds, TCP, TLS and handshake together
+_CLOSE_TIMEOUT = 5  # seconds for the closing handshake
+
+# At DEBUG it logs every frame, signatures included.
+logging.getLogger("trio-websocket").setLevel(logging.INFO)
+
+
+class ConnectError(Exception):
+    """No connection was made: refused, unresolved, timed out or not a WebSocket."""
+
+
+class Closed(Exception):
+    """The connection ended, by either side or by the network."""
+
+
+class Connection:
+    """One WebSocket. ``send`` may be called from several tasks, ``receive`` from one."""
+
+    def __init__(self, inner: trio_websocket.WebSocketConnection) -> None:
+        self._inner = inner
+
+    @property
+    def closed(self) -> bool:
+        return self._inner.closed is not None
+
+    @property
+    def target(self) -> str:
+        """What the client asked for: path and query, ``/stream?streams=ethusdt@trade``."""
+        return str(self._inner.path)
+
+    async def send(self, text: str) -> None:
+        """Send one text frame; raises Closed, and then some bytes may have left."""
+        try:
+            await self._inner.send_message(text)
+        except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise Closed(_why(error)) from error
+
+    async def receive(self) -> str:
+        """The next frame's text (binary frames are decoded as UTF-8); raises Closed."""
+        try:
+            message = await self._inner.get_message()
+        except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise Closed(_why(error)) from error
+        return message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
+
+    async def ping(self) -> None:
+        """Ping and wait for the pong; raises Closed. The caller bounds the wait."""
+        try:
+            await self._inner.ping()
+        except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise Closed(_why(error)) from error
+
+    async def aclose(self, code: int = 1000, reason: str = "") -> None:
+        """Close with a handshake that is bounded in time; closing twice is fine."""
+        with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+            await self._inner.aclose(code=code, reason=reason)
+
+
+def _why(error: BaseException) -> str:
+    reason = getattr(error, "reason", None)
+    if reason is None:
+        return "connection lost"
+    text = f"closed with {reason.code}"
+    return f"{text}: {reason.reason}" if reason.reason else text
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncGenerator[Connection, None]:
+    """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError."""
+    opening = trio_websocket.open_websocket_url(
+        url,
+        message_queue_size=_QUEUE,
+        max_message_size=_MAX_MESSAGE,
+        connect_timeout=_OPEN_TIMEOUT,
+        disconnect_timeout=_CLOSE_TIMEOUT,
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            inner = await stack.enter_async_context(opening)
+        except (OSError, trio_websocket.HandshakeError, trio_websocket.ConnectionClosed, ValueError) as error:
+            raise ConnectError(f"{urlsplit(url).netloc}: {error or error.__class__.__name__}") from error
+        try:
+            yield Connection(inner)
+        finally:
+            # The peer may be gone without a word: the closing handshake must not outlast its bound.
+            with suppress(trio_websocket.DisconnectionTimeout):
+                await stack.aclose()
+
+
+async def serve(
+    handler: Callable[[Connection], Awaitable[None]],
+    host: str,
+    port: int,
+    *,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled, one ``handler`` task per connection; ``started`` gives the port that was bound."""
+
+    async def accept(request: trio_websocket.WebSocketRequest) -> None:
+        await handler(Connection(await request.accept()))
+
+    listen = partial(
+        trio_websocket.serve_websocket,
+        message_queue_size=_QUEUE,
+        max_message_size=_MAX_MESSAGE,
+        connect_timeout=_OPEN_TIMEOUT,
+        disconnect_timeout=_CLOSE_TIMEOUT,
+    )
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(listen, accept, host, port, None)
+        task_status.started(server.port)
