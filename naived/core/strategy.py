@@ -1,8 +1,24 @@
-"""The naive strategy's arithmetic: each price and quantity as DESIGN's table says, in exact integers."""
+"""The naive strategy's arithmetic: each price and quantity is one exact integer division, rounded one way."""
 
 from dataclasses import dataclass
 
-from naived.core.amount import Money, Quantity, Rate
+from naived.core.amount import (
+    SCALE,
+    Money,
+    Price,
+    Quantity,
+    Rate,
+    money_down,
+    price_down,
+    price_up,
+    quantity_down,
+    quantity_up,
+    value_up,
+)
+from naived.core.market import Filters, refusal
+from naived.core.order import Side
+
+_EXACT = Price(1)  # a bound that is compared with prices needs no tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +39,97 @@ class Leftover:
     def __add__(self, other: "Leftover") -> "Leftover":
         return Leftover(Quantity(self.quantity + other.quantity), Money(self.cost + other.cost))
 
+    def __bool__(self) -> bool:
+        return bool(self.quantity or self.cost)
+
 
 NO_LEFTOVER = Leftover()
+
+
+def buy_price(last: Price, buy_down: Rate, filters: Filters) -> Price:
+    return price_down(last * (SCALE - buy_down), SCALE, filters.tick_size)
+
+
+def buy_quantity(budget: Money, chunks: int, price: Price, filters: Filters) -> Quantity:
+    """What one chunk of the budget buys at ``price``; 0 where the price rounded down to nothing."""
+    if not price:
+        return Quantity(0)
+    return quantity_down(budget * SCALE, chunks * price, filters.step_size)
+
+
+def sell_price(limit: Price, cost: Money, net: Quantity, profit: Rate, fees: Fees, filters: Filters) -> Price:
+    """The lowest tick at which selling earns ``profit`` after both fees.
+
+    From the buy's limit and the expected fees, and from what the fills really cost (``cost`` for ``net`` after
+    fees in base), whichever is higher.
+    """
+    by_limit = price_up(
+        limit * (SCALE + profit) * SCALE, (SCALE - fees.buy) * (SCALE - fees.sell), filters.tick_size
+    )
+    by_cost = price_up(cost * (SCALE + profit) * SCALE, net * (SCALE - fees.sell), filters.tick_size)
+    return max(by_limit, by_cost)
+
+
+def sell_quantity(have: Quantity, filters: Filters) -> Quantity:
+    """What of ``have`` one order can offer; the rest is dust, or the next order's."""
+    quantity = quantity_down(have, 1, filters.step_size)
+    most = quantity_down(filters.max_quantity, 1, filters.step_size)
+    return min(quantity, most) if most else quantity
+
+
+def dust_cost(cost: Money, dust: Quantity, have: Quantity) -> Money:
+    """The share of ``cost`` (of ``have``) that stays with ``dust``."""
+    return money_down(cost * dust, have)
+
+
+def rebuy_below(limit: Price, rebuy: Rate) -> Price:
+    """A trade strictly below this is one more trader's chance."""
+    return price_up(limit * (SCALE - rebuy), SCALE, _EXACT)
+
+
+def reprice_above(limit: Price, reprice: Rate) -> Price:
+    """A trade strictly above this leaves the resting buy behind."""
+    return price_down(limit * (SCALE + reprice), SCALE, _EXACT)
+
+
+def untradable(
+    last: Price, budget: Money, chunks: int, buy_down: Rate, profit: Rate, fees: Fees, filters: Filters
+) -> str | None:
+    """The filter that a buy decided at ``last``, or the sell of what it buys, would fail; None if both pass.
+
+    Carried leftovers do not count: a cycle has to be able to end by itself.
+    """
+    price = buy_price(last, buy_down, filters)
+    quantity = buy_quantity(budget, chunks, price, filters)
+    failed = refusal(filters, Side.BUY, price, quantity, last)
+    if failed:
+        return failed
+    net = quantity_down(quantity * (SCALE - fees.buy), SCALE, _one_of(filters))
+    target = sell_price(price, value_up(price, quantity), net, profit, fees, filters)
+    return refusal(filters, Side.SELL, target, sell_quantity(net, filters), last)
+
+
+def _one_of(filters: Filters) -> Quantity:
+    return filters.step_size if filters.step_size else Quantity(1)
+
+
+def least_budget(
+    last: Price, chunks: int, buy_down: Rate, profit: Rate, fees: Fees, filters: Filters
+) -> Money | None:
+    """The smallest budget whose buy and sell both pass the lower bounds at ``last``; None if the price is too low."""
+    price = buy_price(last, buy_down, filters)
+    if not price:
+        return None
+    step = _one_of(filters)
+    by_limit = price_up(
+        price * (SCALE + profit) * SCALE, (SCALE - fees.buy) * (SCALE - fees.sell), filters.tick_size
+    )
+    sold = max(
+        quantity_up(filters.min_quantity, 1, step), quantity_up(filters.min_notional * SCALE, by_limit, step), step
+    )
+    bought = max(
+        quantity_up(filters.min_quantity, 1, step),
+        quantity_up(filters.min_notional * SCALE, price, step),
+        quantity_up(sold * SCALE, SCALE - fees.buy, step),
+    )
+    return Money(value_up(price, bought) * chunks)

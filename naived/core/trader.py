@@ -11,9 +11,10 @@ from naived.core.strategy import NO_LEFTOVER, Fees, Leftover
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a trader was made with and keeps: its money, its intervals, the fees it reckons with."""
+    """What a trader was made with and keeps: its share of the budget, its intervals, the fees it reckons with."""
 
-    allocation: Money
+    budget: Money
+    chunks: int
     buy_down: Rate
     profit: Rate
     rebuy: Rate
