@@ -1,0 +1,151 @@
+"""The control protocol: JSON-RPC 2.0, one UTF-8 object a line, over a Unix stream socket.
+
+Daemon and `naivectl` share this module, so it needs the standard library alone, and little of that: no
+dataclasses, no datetime, no decimal at import (each is milliseconds of every `naivectl status`).
+
+Answers may grow fields; clients ignore those they do not know. The methods and the strict decoding of
+requests, which only the daemon needs, are in `requests.py`.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from enum import IntEnum
+
+PROTO = 1
+MIN_PROTO = 1
+
+MAX_REQUEST = 64 * 1024  # bytes of one line without its newline: 2,000 symbols fit
+MAX_ANSWER = 16 * 1024 * 1024  # bytes: 10,000 orders are 4 MiB, 500 symbols with traders 1 MiB
+MAX_ROWS = 10_000  # rows of `orders`, `trades` or `events` in one answer
+MAX_PATH = 107  # bytes: sockaddr_un holds 108 with the terminating zero
+
+MAX_TEXT = 64  # characters of an id, a client order id or a decimal
+
+# Seconds a change waits for its fact when the request does not say; None: without end, when asked to wait.
+TIMEOUTS: Mapping[str, float | None] = {"start": 30.0, "stop": 15.0, "shutdown": None, "wait": None}
+
+SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice")
+
+
+class Code(IntEnum):
+    """What went wrong, as a JSON-RPC error code; its ``kind`` in documents, and `naivectl`'s exit code."""
+
+    kind: str
+    exit: int
+    retryable: bool
+
+    def __new__(cls, value: int, kind: str, exit: int, retryable: bool = False) -> "Code":
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.kind = kind
+        member.exit = exit
+        member.retryable = retryable
+        return member
+
+    UNKNOWN_SYMBOL = -32001, "unknown_symbol", 4
+    INVALID_TRANSITION = -32002, "invalid_transition", 1
+    PERMISSION = -32003, "permission", 77
+    TIMED_OUT = -32004, "timed_out", 124, True
+    SOME_FAILED = -32005, "some_failed", 5
+    NOT_CONFIGURED = -32006, "not_configured", 6
+    DATABASE_UNAVAILABLE = -32007, "database_unavailable", 75, True
+    EXCHANGE_UNAVAILABLE = -32008, "exchange_unavailable", 75, True
+    QUARANTINED = -32009, "quarantined", 8
+    VERSION_MISMATCH = -32010, "version_mismatch", 76
+    BUSY = -32011, "busy", 75, True
+    SLOW_CONSUMER = -32012, "slow_consumer", 1, True
+    SUSPENDING = -32013, "suspending", 75, True
+    PARSE_ERROR = -32700, "parse_error", 1
+    INVALID_REQUEST = -32600, "invalid_request", 1
+    METHOD_NOT_FOUND = -32601, "method_not_found", 1
+    INVALID_PARAMS = -32602, "invalid_params", 1
+    INTERNAL_ERROR = -32603, "internal_error", 1
+
+
+class ControlError(Exception):
+    """A request, or its part for one symbol, failed. ``message`` names thing and cause, ``hint`` the next step.
+
+    ``data`` is whatever else helps (the state at a timeout); it is JSON-able.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        symbol: str | None = None,
+        hint: str | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.symbol = symbol
+        self.hint = hint
+        self.data = data or {}
+
+    def document(self) -> dict[str, object]:
+        """The ``error`` of one entry of ``results``."""
+        return {"kind": self.code.kind, "message": self.message, "hint": self.hint, "code": int(self.code)}
+
+    def wire(self) -> dict[str, object]:
+        """The ``error`` of a JSON-RPC answer."""
+        known = {
+            "kind": self.code.kind,
+            "symbol": self.symbol,
+            "hint": self.hint,
+            "retryable": self.code.retryable,
+        }
+        return {"code": int(self.code), "message": self.message, "data": {**self.data, **known}}
+
+
+def _encode(frame: Mapping[str, object]) -> bytes:
+    # ASCII only: nothing a terminal, a log or `nc` could stumble over.
+    return json.dumps(frame, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def encode_request(request_id: int | str, method: str, params: Mapping[str, object]) -> bytes:
+    """A request as a line."""
+    return _encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+
+
+def encode_result(request_id: int | str, result: Mapping[str, object]) -> bytes:
+    """A result as a line; one item of a stream looks the same. Raises ValueError, TypeError: not JSON-able."""
+    return _encode({"jsonrpc": "2.0", "id": request_id, "result": result})
+
+
+def encode_error(request_id: int | str | None, error: ControlError) -> bytes:
+    """A failure as a line; the id is null when the request had none that could be read."""
+    return _encode({"jsonrpc": "2.0", "id": request_id, "error": error.wire()})
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``500ms``, ``5s``, ``2m``, ``1h``; raises ValueError."""
+    number = text.rstrip("msh")
+    unit = _UNITS.get(text[len(number) :])
+    if unit is None or not (number.isascii() and number.isdigit() and len(number) <= 9):
+        raise ValueError(f"must be a duration like 500ms, 5s, 2m or 1h, not {text[:MAX_TEXT]!a}")
+    return int(number) * unit
+
+
+def format_time(milliseconds: int) -> str:
+    """RFC 3339 in UTC with milliseconds: ``2026-11-22T07:00:05.123Z``."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+
+
+def parse_time(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time with its zone; raises ValueError."""
+    from datetime import UTC, datetime, timedelta  # deferred: `naivectl status` parses no time
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"must be a time like 2026-11-22T07:00:00Z, not {text[:MAX_TEXT]!a}") from error
+    if moment.tzinfo is None:
+        raise ValueError(f"must be a time with its zone, like 2026-11-22T07:00:00Z, not {text[:MAX_TEXT]!a}")
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
