@@ -1,0 +1,209 @@
+"""The daemon's configuration: one frozen Config, or one clear ConfigError before anything was opened."""
+
+import ipaddress
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, get_args
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from naived.keys import ApiKeys, read_credentials, read_keys
+from naived.options import ConfigError, Options, duration, gather
+
+OPTIONS = (
+    "home",
+    "socket",
+    "database",
+    "exchange",
+    "exchange_url",
+    "api_key_file",
+    "api_secret_file",
+    "live",
+    "recv_window",
+    "grace",
+    "log_format",
+    "log_level",
+)
+
+LogFormat = Literal["console", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_HOME = "~/.local/state/naived"
+_RECV_WINDOW = 5_000  # ms
+_MAX_RECV_WINDOW = 60_000  # ms, Binance's bound
+_GRACE = 60_000  # ms; orders were reported missing for 22 s and more, and a 30 s delay inside was measured
+_MAX_GRACE = 3_600_000  # ms; a longer one would only keep a person waiting
+
+
+class Venue(StrEnum):
+    SIMULATOR = "simulator"
+    PAPER = "paper"
+    TESTNET = "testnet"
+    DEMO = "demo"
+    BINANCE = "binance"
+
+    @property
+    def simulated(self) -> bool:
+        """Are orders filled by our own simulator, so that no account is needed?"""
+        return self in (Venue.SIMULATOR, Venue.PAPER)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """``recv_window`` and ``grace`` are milliseconds; ``database`` may hold a password: it is not in the repr."""
+
+    home: Path
+    socket: Path
+    database: str = field(repr=False)
+    exchange: Venue
+    exchange_url: str | None
+    api_keys: ApiKeys | None
+    recv_window: int
+    grace: int
+    log_format: LogFormat
+    log_level: LogLevel
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must never be printed, in each form in which it is known."""
+        url = urlsplit(self.database)
+        texts = parse_qs(url.query).get("password", [])
+        if url.password is not None:
+            texts += [url.password, unquote(url.password)]
+        if self.api_keys is not None:
+            texts += [self.api_keys.key.reveal(), self.api_keys.secret.reveal()]
+        return tuple(texts)
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: bool) -> Config:
+    """The configuration of ``naived run``; ``terminal``: will the log be read on one? Raises ConfigError."""
+    options = gather(OPTIONS, flags, environ)
+    exchange = options.get("exchange", _venue, Venue.SIMULATOR)
+    home = options.get("home", _path, Path(_HOME).expanduser())
+    exchange_url = options.get("exchange_url", _exchange_url, None)
+    if exchange_url is not None and not exchange.simulated:
+        raise ConfigError(f"exchange-url is only for simulator and paper: the address of {exchange} is built in")
+    api_keys = _api_keys(options, exchange, environ)
+    if exchange is Venue.BINANCE and not options.switch("live"):
+        raise ConfigError("the exchange binance trades with real money: say --live as well")
+    grace = options.get("grace", _grace, _GRACE)
+    if exchange is Venue.BINANCE and grace < _GRACE:
+        raise ConfigError("a grace below 60s can place an order twice: not with real money")
+    return Config(
+        home=home,
+        socket=options.get("socket", _path, home / "control.sock"),
+        database=options.get("database", _database, f"sqlite:///{home}/{exchange}.db"),
+        exchange=exchange,
+        exchange_url=exchange_url,
+        api_keys=api_keys,
+        recv_window=options.get("recv_window", _recv_window, _RECV_WINDOW),
+        grace=grace,
+        log_format=options.get("log_format", _log_format, "console" if terminal else "json"),
+        log_level=options.get("log_level", _log_level, "info"),
+    )
+
+
+def prepare_home(home: Path) -> None:
+    """Make the home (0700) where there is none; refuse one that somebody else could change. Raises ConfigError."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = home.lstat()
+    except OSError as error:
+        raise ConfigError(f"cannot make the home {home}: {error.strerror}") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise ConfigError(f"the home {home} is a link or a file; name the directory itself")
+    if status.st_uid != os.geteuid():
+        raise ConfigError(f"the home {home} belongs to another user; choose another one with --home")
+    if status.st_mode & 0o022:
+        raise ConfigError(f"the home {home} can be written by others. Mend it with: chmod 700 {home}")
+
+
+def _api_keys(options: Options, exchange: Venue, environ: Mapping[str, str]) -> ApiKeys | None:
+    key_file = options.get("api_key_file", _path, None)
+    secret_file = options.get("api_secret_file", _path, None)
+    if key_file is not None and secret_file is not None:
+        return read_keys(key_file, secret_file)
+    if key_file is not None or secret_file is not None:
+        raise ConfigError("api-key-file and api-secret-file are needed together")
+    if exchange.simulated:
+        return None
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    keys = read_credentials(Path(directory)) if directory else None
+    if keys is None:
+        raise ConfigError(f"the exchange {exchange} needs API keys: give --api-key-file and --api-secret-file")
+    return keys
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _venue(text: str) -> Venue:
+    if text not in list(Venue):
+        raise ValueError(f"{text[:40]!r} is not one of {', '.join(Venue)}")
+    return Venue(text)
+
+
+def _exchange_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "ws" or not parts.hostname or parts.port is None or parts.path not in ("", "/"):
+        raise ValueError(f"{text[:80]!r} is not an address such as ws://127.0.0.1:9443")
+    # Elsewhere it could be an exchange that takes the orders of a simulation for real ones.
+    if parts.hostname != "localhost" and not _loopback(parts.hostname):
+        raise ValueError(f"{parts.hostname} is not this machine: a simulator is reached on 127.0.0.1")
+    return text.rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _database(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and rest not in ("/", "/:memory:"):
+        return text
+    if scheme == "postgresql" and rest:
+        try:
+            _ = urlsplit(text).port
+        except ValueError:
+            raise ValueError("the port of the database's address is not a number") from None
+        return text
+    # The text may hold a password: it is not quoted.
+    raise ValueError("must be sqlite:///PATH or postgresql://USER@HOST/NAME")
+
+
+def _recv_window(text: str) -> int:
+    return _between(text, 1, _MAX_RECV_WINDOW)
+
+
+def _grace(text: str) -> int:
+    return _between(text, 0, _MAX_GRACE)
+
+
+def _between(text: str, least: int, most: int) -> int:
+    value = duration(text)
+    if not least <= value <= most:
+        raise ValueError(f"{text} is not between {least}ms and {most}ms")
+    return value
+
+
+def _log_format(text: str) -> LogFormat:
+    match text:
+        case "console" | "json":
+            return text
+        case _:
+            raise ValueError(f"{text[:40]!r} is not one of {', '.join(get_args(LogFormat))}")
+
+
+def _log_level(text: str) -> LogLevel:
+    match text:
+        case "debug" | "info" | "warning" | "error":
+            return text
+        case _:
+            raise ValueError(f"{text[:40]!r} is not one of {', '.join(get_args(LogLevel))}")

@@ -1,0 +1,107 @@
+"""API keys: read from files that nobody else can read, never from a flag or the environment, never printed."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from naived.options import ConfigError
+
+_MAX_KEY_FILE = 16 * 1024  # bytes; an Ed25519 key in PEM has about 120
+_PEM = "-----BEGIN "
+
+
+class Secret:
+    """A text that shows itself only to ``reveal``: not in a repr, a log or a traceback."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """What the exchange knows us by; ``secret`` is an HMAC secret, or an Ed25519 private key in PEM."""
+
+    key: Secret
+    secret: Secret
+
+    @property
+    def pem(self) -> bool:
+        return self.secret.reveal().startswith(_PEM)
+
+
+def read_keys(key_file: Path, secret_file: Path) -> ApiKeys:
+    """Both files must be ours or root's and closed to everybody else (0600); raises ConfigError."""
+    return _keys(key_file, secret_file, forbidden=0o077)
+
+
+def read_credentials(directory: Path) -> ApiKeys | None:
+    """``binance.key`` and ``binance.secret`` as systemd's LoadCredential= leaves them; None if not there."""
+    key_file, secret_file = directory / "binance.key", directory / "binance.secret"
+    if not key_file.exists() or not secret_file.exists():
+        return None
+    # systemd grants our user by an access list on root's file; the list's mask shows as group bits.
+    return _keys(key_file, secret_file, forbidden=0o007)
+
+
+def _keys(key_file: Path, secret_file: Path, *, forbidden: int) -> ApiKeys:
+    key, secret = _read(key_file, forbidden), _read(secret_file, forbidden)
+    if len(key.split()) != 1:
+        raise ConfigError(f"{key_file} must hold the API key on one line and nothing else")
+    if secret.startswith(_PEM):
+        if not secret.startswith(f"{_PEM}PRIVATE KEY"):
+            kind = secret.partition("\n")[0].strip("-").removeprefix("BEGIN ").strip().lower()
+            raise ConfigError(f"{secret_file} holds {kind!r} in PEM; an unencrypted Ed25519 private key is needed")
+    elif len(secret.split()) != 1:
+        raise ConfigError(f"{secret_file} must hold the HMAC secret on one line, or a private key in PEM")
+    return ApiKeys(Secret(key), Secret(secret))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Without O_NONBLOCK a FIFO put in the file's place would hold us for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _read(path: Path, forbidden: int) -> str:
+    try:
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (the with is below, out of the try)
+    except OSError as error:
+        raise ConfigError(f"cannot read the key file {path}: {error.strerror}") from error
+    with file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"the key file {path} is not a regular file")
+        if status.st_uid not in (os.geteuid(), 0):
+            raise ConfigError(
+                f"the key file {path} belongs to another user. Mend it with: chown {os.geteuid()} {path}"
+            )
+        if status.st_mode & forbidden:
+            mode = stat.S_IMODE(status.st_mode)
+            raise ConfigError(
+                f"the key file {path} is open to others (mode {mode:04o}). Mend it with: chmod 600 {path}"
+            )
+        content = file.read(_MAX_KEY_FILE + 1)
+    if len(content) > _MAX_KEY_FILE:
+        raise ConfigError(f"the key file {path} is longer than {_MAX_KEY_FILE} bytes: it is not a key")
+    try:
+        text = content.decode("ascii").strip()
+    except UnicodeDecodeError:
+        # Without the cause: its text quotes the file's bytes.
+        raise ConfigError(f"the key file {path} is not plain text") from None
+    if not text:
+        raise ConfigError(f"the key file {path} is empty")
+    return text

@@ -1,0 +1,109 @@
+"""Logs: structlog and the standard library's records alike, one record a line, to stderr, and never a secret.
+
+A secret is looked for in the finished line, so that it does not matter how it came there: a value, a library's
+message, the text of an exception.
+"""
+
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+# Below this many characters a "secret" is a common word, and hiding it would hide the log.
+_SHORTEST_SECRET = 6
+
+# `signature=...`, `"apiKey": "..."`, and both inside JSON inside JSON; the value ends at a quote or a separator.
+_SIGNED = re.compile(r"""(?i)\b(signature|api_?key|x-mbx-apikey)([\\"']*\s*[=:]\s*[\\"']*)[^\s\\"'&,}\]]+""")
+
+_QUIET = ("alembic", "sqlalchemy", "trio-websocket")  # at INFO they tell of themselves, not of trading
+
+
+def configure(
+    form: Literal["console", "json"], level: str, secrets: Iterable[str] = (), stream: TextIO | None = None
+) -> None:
+    """Send every record from ``level`` up to ``stream`` (stderr), without any of ``secrets``."""
+    stream = sys.stderr if stream is None else stream
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendered(form, stream),
+                _Redactor(secrets),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(number)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
+def _rendered(form: Literal["console", "json"], stream: TextIO) -> list[Processor]:
+    match form:
+        case "json":
+            return [structlog.processors.JSONRenderer()]  # escapes all that is not plain ASCII
+        case "console":
+            colors = stream.isatty() and not os.environ.get("NO_COLOR")
+            # The default traceback, where Rich is installed, prints local variables: secrets among them.
+            plain = structlog.dev.plain_traceback
+            return [_escape, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+
+
+def _escape(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict:
+    """No text from outside may move the cursor or begin a line; a traceback keeps its line ends."""
+    for key, value in record.items():
+        if key == "exception":
+            record[key] = "\n".join(_printable(line) for line in str(value).split("\n"))
+        elif not isinstance(value, int | float | None):
+            record[key] = _printable(str(value))
+    return record
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+class _Redactor:
+    """The last processor: from the finished line it takes what must not be read."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        # A key in PEM is several lines, and whoever quotes it may have escaped the line ends.
+        lines = {line.strip() for secret in secrets for line in secret.splitlines()}
+        known = {line for line in lines if len(line) >= _SHORTEST_SECRET and not line.startswith("-----")}
+        forms = {form for line in known for form in (line, json.dumps(line)[1:-1], repr(line)[1:-1])}
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
+        text = str(line)
+        if self._known is not None:
+            text = self._known.sub("***", text)
+        return _SIGNED.sub(r"\1\2***", text)

@@ -1,0 +1,148 @@
+"""What was asked for, and where: a flag goes before the environment, the environment before a TOML file.
+
+Every option ``--some-name`` is also ``NAIVED_SOME_NAME`` and the key ``some_name`` (or ``some-name``) of the file
+that ``--config`` names. Nothing here knows what an option means: the caller hands a parser that raises ValueError.
+"""
+
+import difflib
+import re
+import shlex
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+T = TypeVar("T")
+
+_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)")
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+_SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; the message names the option, the value and what would be right."""
+
+    exit_code: ClassVar[int] = 78
+
+
+class UsageError(ConfigError):
+    """A flag on the command line cannot be understood."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    value: object
+    origin: str
+    error: type[ConfigError]
+
+    def fail(self, reason: object) -> ConfigError:
+        return self.error(f"{self.origin}: {reason}")
+
+    def text(self) -> str:
+        if isinstance(self.value, str):
+            return self.value
+        if isinstance(self.value, int) and not isinstance(self.value, bool):
+            return str(self.value)
+        raise self.fail("must be a text in quotes")
+
+
+class Options:
+    """The options of one program that were given, each with its origin for the error message."""
+
+    def __init__(self, given: Mapping[str, _Given]) -> None:
+        self._given = given
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._given
+
+    def get(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """The parsed value, or ``default``; raises ConfigError, UsageError for a flag."""
+        given = self._given.get(name)
+        return default if given is None else _parsed(given, given.text(), parse)
+
+    def switch(self, name: str) -> bool:
+        """Is it on? Not given means off; raises ConfigError."""
+        given = self._given.get(name)
+        if given is None:
+            return False
+        if isinstance(given.value, bool):
+            return given.value
+        value = _SWITCH.get(given.text().lower())
+        if value is None:
+            raise given.fail(f"{given.value!r} is neither true nor false")
+        return value
+
+    def every(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
+        """The values of a repeatable option: a list in TOML, words quoted as in a shell in the environment."""
+        given = self._given.get(name)
+        if given is None:
+            return ()
+        if isinstance(given.value, str):
+            words = _parsed(given, given.value, shlex.split)
+        elif isinstance(given.value, list) and all(isinstance(word, str) for word in given.value):
+            words = given.value
+        else:
+            raise given.fail("must be a list of texts")
+        return tuple(_parsed(given, word, parse) for word in words)
+
+
+def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping[str, str]) -> Options:
+    """Find each of ``names``; a flag that is None, False or empty was not given. Raises ConfigError.
+
+    The file is ``flags["config"]``, else ``NAIVED_CONFIG``, else none.
+    """
+    given: dict[str, _Given] = {}
+    path = flags.get("config") or environ.get("NAIVED_CONFIG")
+    if path:
+        for name, value in _read(Path(str(path)), names).items():
+            given[name] = _Given(value, f"{name} in {path}", ConfigError)
+    for name in names:
+        variable = f"NAIVED_{name.upper()}"
+        if environ.get(variable):
+            given[name] = _Given(environ[variable], variable, ConfigError)
+        if flags.get(name):
+            given[name] = _Given(flags[name], f"--{name.replace('_', '-')}", UsageError)
+    return Options(given)
+
+
+def _read(path: Path, names: Collection[str]) -> Mapping[str, object]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    values = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            raise ConfigError(f"{path} has an unknown key {key!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        values[name] = value
+    return values
+
+
+def _parsed(given: _Given, text: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise given.fail(error) from error
+
+
+def duration(text: str) -> int:
+    """``500ms``, ``5s``, ``2m`` or ``1h`` in milliseconds; raises ValueError."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is not a duration such as 500ms, 5s, 2m or 1h")
+    return int(match[1]) * _MILLISECONDS[match[2]]
+
+
+def pair(text: str) -> tuple[str, str]:
+    """``NAME=VALUE``, the name in upper case; raises ValueError."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ValueError(f"{text[:80]!r} is not NAME=VALUE")
+    return name.upper(), value

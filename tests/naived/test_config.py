@@ -1,0 +1,223 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from naived.config import Config, Venue, load, prepare_home
+from naived.options import ConfigError, UsageError
+
+REAL = [Venue.TESTNET, Venue.DEMO, Venue.BINANCE]
+
+
+def config(*, environ: dict[str, str] | None = None, terminal: bool = False, **flags: object) -> Config:
+    return load(flags, {} if environ is None else environ, terminal=terminal)
+
+
+@pytest.fixture
+def key_files(tmp_path: Path) -> dict[str, object]:
+    files: dict[str, object] = {}
+    for name in ("api_key", "api_secret"):
+        path = tmp_path / name
+        path.write_text(f"canary-{name}")
+        path.chmod(0o600)
+        files[f"{name}_file"] = str(path)
+    return files
+
+
+def test_nothing_given_is_the_simulator_in_the_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    home = Path("/home/somebody/.local/state/naived")
+    assert config() == Config(
+        home=home,
+        socket=home / "control.sock",
+        database="sqlite:////home/somebody/.local/state/naived/simulator.db",
+        exchange=Venue.SIMULATOR,
+        exchange_url=None,
+        api_keys=None,
+        recv_window=5_000,
+        grace=60_000,
+        log_format="json",
+        log_level="info",
+    )
+
+
+def test_socket_and_database_follow_the_home_and_the_exchange() -> None:
+    made = config(home="/srv/naived", exchange="paper")
+    assert made.socket == Path("/srv/naived/control.sock")
+    assert made.database == "sqlite:////srv/naived/paper.db"
+
+
+def test_a_relative_home_is_fixed_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert config(home="state").home == tmp_path / "state"
+
+
+def test_every_option_can_stand_in_the_environment_and_in_the_file(tmp_path: Path) -> None:
+    values = {
+        "home": "/srv/n",
+        "socket": "/srv/s",
+        "database": "postgresql://me@db/naived",
+        "exchange": "paper",
+        "exchange_url": "ws://127.0.0.1:9443",
+        "recv_window": "1s",
+        "grace": "2m",
+        "log_format": "console",
+        "log_level": "debug",
+    }
+    file = tmp_path / "naived.toml"
+    file.write_text("".join(f'{name} = "{value}"\n' for name, value in values.items()))
+    by_flag = config(**values)
+    assert by_flag == config(environ={f"NAIVED_{name.upper()}": value for name, value in values.items()})
+    assert by_flag == config(config=str(file))
+    assert (by_flag.recv_window, by_flag.grace, by_flag.socket) == (1_000, 120_000, Path("/srv/s"))
+
+
+@pytest.mark.parametrize(("terminal", "form"), [(True, "console"), (False, "json")])
+def test_logs_are_for_people_on_a_terminal_and_for_machines_elsewhere(terminal: bool, form: str) -> None:
+    assert config(terminal=terminal).log_format == form
+    assert config(terminal=terminal, log_format="json").log_format == "json"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("exchange", "kraken", "'kraken' is not one of simulator, paper, testnet, demo, binance"),
+        ("exchange_url", "http://127.0.0.1:1", "is not an address such as"),
+        ("exchange_url", "ws://127.0.0.1", "is not an address such as"),
+        ("exchange_url", "ws://127.0.0.1:1/ws", "is not an address such as"),
+        ("exchange_url", "ws://127.0.0.1:99999", "out of range"),
+        ("exchange_url", "ws://ws-api.binance.com:443", "is not this machine"),
+        ("exchange_url", "ws://10.0.0.1:443", "is not this machine"),
+        ("database", "mysql://db/naived", "must be sqlite:///PATH or postgresql://"),
+        ("database", "sqlite:///:memory:", "must be sqlite:///PATH or postgresql://"),
+        ("database", "sqlite:///", "must be sqlite:///PATH or postgresql://"),
+        ("database", "postgresql://db:port/naived", "port of the database's address"),
+        ("recv_window", "61s", "61s is not between 1ms and 60000ms"),
+        ("recv_window", "0s", "0s is not between 1ms and 60000ms"),
+        ("grace", "2h", "2h is not between"),
+        ("log_format", "xml", "is not one of console, json"),
+        ("log_level", "loud", "is not one of debug, info, warning, error"),
+    ],
+)
+def test_a_wrong_value_is_a_usage_error_as_a_flag_and_a_configuration_error_elsewhere(
+    name: str, value: str, reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        config(**{name: value})
+    with pytest.raises(ConfigError, match=reason) as caught:
+        config(environ={f"NAIVED_{name.upper()}": value})
+    assert caught.value.exit_code == 78
+
+
+@pytest.mark.parametrize("exchange", REAL)
+def test_another_address_is_only_for_what_cannot_lose_money(exchange: Venue, key_files: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="only for simulator and paper"):
+        config(exchange=exchange, exchange_url="ws://127.0.0.1:1", live=True, **key_files)
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:9443", "ws://127.0.0.1:9443/", "ws://localhost:1", "ws://[::1]:1"])
+def test_a_simulator_is_reached_on_this_machine(url: str) -> None:
+    assert config(exchange_url=url).exchange_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize("exchange", REAL)
+def test_an_account_needs_its_keys(exchange: Venue, key_files: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="needs API keys: give --api-key-file and --api-secret-file"):
+        config(exchange=exchange, live=True)
+    made = config(exchange=exchange, live=True, **key_files)
+    assert made.api_keys is not None
+    assert made.api_keys.key.reveal() == "canary-api_key"
+    assert made.api_keys.secret.reveal() == "canary-api_secret"
+
+
+def test_one_key_file_alone_is_refused(key_files: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="needed together"):
+        config(api_key_file=key_files["api_key_file"])
+
+
+def test_real_money_needs_to_be_said_twice(key_files: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="real money: say --live"):
+        config(exchange="binance", **key_files)
+    assert config(exchange="binance", live=True, **key_files).exchange is Venue.BINANCE
+    assert config(exchange="testnet", **key_files).exchange is Venue.TESTNET
+
+
+def test_a_short_grace_is_refused_with_real_money_only(key_files: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="grace below 60s can place an order twice"):
+        config(exchange="binance", live=True, grace="59s", **key_files)
+    assert config(grace="500ms").grace == 500
+
+
+def test_systemd_credentials_stand_in_for_key_files(tmp_path: Path, key_files: dict[str, object]) -> None:
+    for name in ("binance.key", "binance.secret"):
+        (tmp_path / name).write_text(f"systemd-{name}")
+        (tmp_path / name).chmod(0o400)
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    by_systemd, by_flag = (
+        config(exchange="testnet", environ=environ),
+        config(exchange="testnet", environ=environ, **key_files),
+    )
+    assert by_systemd.api_keys is not None
+    assert by_systemd.api_keys.secret.reveal() == "systemd-binance.secret"
+    assert by_flag.api_keys is not None
+    assert by_flag.api_keys.secret.reveal() == "canary-api_secret"
+
+
+def test_the_simulator_does_not_pick_up_real_keys_by_itself(tmp_path: Path) -> None:
+    for name in ("binance.key", "binance.secret"):
+        (tmp_path / name).write_text("real")
+        (tmp_path / name).chmod(0o400)
+    assert config(environ={"CREDENTIALS_DIRECTORY": str(tmp_path)}).api_keys is None
+
+
+def test_no_secret_is_in_the_repr_and_every_one_is_listed_for_the_logs(key_files: dict[str, object]) -> None:
+    made = config(database="postgresql://me:sword%40fish@db/naived?password=halibut", **key_files)
+    assert "canary" not in repr(made)
+    assert "sword" not in repr(made)
+    assert {"canary-api_key", "canary-api_secret", "sword%40fish", "sword@fish", "halibut"} == set(made.secrets)
+
+
+def test_an_error_about_the_database_does_not_quote_its_password() -> None:
+    for url in ("mysql://me:swordfish@db/naived", "postgresql://me:swordfish@db:port/naived"):
+        with pytest.raises(ConfigError) as caught:
+            config(database=url)
+        assert "swordfish" not in str(caught.value)
+
+
+def test_a_home_is_made_for_us_alone_with_its_parents(tmp_path: Path) -> None:
+    home = tmp_path / "state" / "naived"
+    before = os.umask(0)
+    try:
+        prepare_home(home)
+    finally:
+        os.umask(before)
+    assert home.stat().st_mode & 0o777 == 0o700
+    prepare_home(home)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+def test_a_home_that_others_can_write_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(mode)
+    with pytest.raises(ConfigError, match=r"can be written by others.*chmod 700"):
+        prepare_home(home)
+
+
+def test_a_home_that_is_a_link_or_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(ConfigError, match="is a link or a file"):
+        prepare_home(tmp_path / "link")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot make the home"):
+        prepare_home(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_home_of_another_user_is_refused(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, 12345, -1)
+    with pytest.raises(ConfigError, match="belongs to another user"):
+        prepare_home(home)

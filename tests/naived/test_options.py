@@ -1,0 +1,130 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from naived.options import ConfigError, Options, UsageError, duration, gather, pair
+
+NAMES = ("grace", "live", "tape", "seed")
+
+
+def toml(folder: Path, text: str) -> dict[str, object]:
+    path = folder / "naived.toml"
+    path.write_text(text)
+    return {"config": str(path)}
+
+
+def test_a_flag_goes_before_the_environment_before_the_file_before_the_default(tmp_path: Path) -> None:
+    file = toml(tmp_path, 'grace = "1s"')
+    environ = {"NAIVED_GRACE": "2s"}
+    assert gather(NAMES, {}, {}).get("grace", duration, 9) == 9
+    assert gather(NAMES, file, {}).get("grace", duration, 9) == 1000
+    assert gather(NAMES, file, environ).get("grace", duration, 9) == 2000
+    assert gather(NAMES, file | {"grace": "3s"}, environ).get("grace", duration, 9) == 3000
+
+
+def test_the_file_can_be_named_by_the_environment(tmp_path: Path) -> None:
+    path = str(toml(tmp_path, 'grace = "1s"')["config"])
+    assert gather(NAMES, {}, {"NAIVED_CONFIG": path}).get("grace", duration, 9) == 1000
+
+
+def test_an_empty_variable_was_not_given() -> None:
+    assert "grace" not in gather(NAMES, {}, {"NAIVED_GRACE": ""})
+
+
+def test_a_value_that_cannot_be_understood_names_its_origin(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^--grace: '5' is not a duration"):
+        gather(NAMES, {"grace": "5"}, {}).get("grace", duration, 0)
+    with pytest.raises(ConfigError, match=r"^NAIVED_GRACE: '5' is not a duration"):
+        gather(NAMES, {}, {"NAIVED_GRACE": "5"}).get("grace", duration, 0)
+    with pytest.raises(ConfigError, match=r"^grace in .*naived\.toml: '5' is not a duration"):
+        gather(NAMES, toml(tmp_path, 'grace = "5"'), {}).get("grace", duration, 0)
+
+
+def test_a_wrong_flag_is_a_usage_error_and_a_wrong_file_is_not(tmp_path: Path) -> None:
+    assert UsageError.exit_code == 2
+    with pytest.raises(ConfigError) as caught:
+        gather(NAMES, toml(tmp_path, 'grace = "x"'), {}).get("grace", duration, 0)
+    assert caught.value.exit_code == 78
+
+
+def test_an_unknown_key_of_the_file_is_named_with_the_nearest_known_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'grase'; did you mean grace\?"):
+        gather(NAMES, toml(tmp_path, 'grase = "5s"'), {})
+
+
+def test_a_key_of_the_file_may_be_written_like_the_flag(tmp_path: Path) -> None:
+    options = gather(("recv_window",), toml(tmp_path, 'recv-window = "1s"'), {})
+    assert options.get("recv_window", duration, 0) == 1000
+
+
+@pytest.mark.parametrize(("text", "reason"), [("grace = ", "is not TOML"), (None, "cannot read")])
+def test_a_file_that_is_no_file_of_ours_says_why(tmp_path: Path, text: str | None, reason: str) -> None:
+    flags = toml(tmp_path, text) if text else {"config": str(tmp_path / "absent.toml")}
+    with pytest.raises(ConfigError, match=reason):
+        gather(NAMES, flags, {})
+
+
+def test_a_whole_number_in_the_file_needs_no_quotes_but_a_float_is_refused(tmp_path: Path) -> None:
+    assert gather(NAMES, toml(tmp_path, "seed = 7"), {}).get("seed", int, 0) == 7
+    with pytest.raises(ConfigError, match="must be a text in quotes"):
+        gather(NAMES, toml(tmp_path, "seed = 7.5"), {}).get("seed", int, 0)
+    with pytest.raises(ConfigError, match="must be a text in quotes"):
+        gather(NAMES, toml(tmp_path, "seed = true"), {}).get("seed", int, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "on"), [("1", True), ("TRUE", True), ("yes", True), ("on", True), ("0", False), ("false", False)]
+)
+def test_a_switch_in_the_environment_is_true_or_false(text: str, on: bool) -> None:
+    assert gather(NAMES, {}, {"NAIVED_LIVE": text}).switch("live") is on
+
+
+def test_a_switch_is_off_until_given_and_refuses_other_words(tmp_path: Path) -> None:
+    assert gather(NAMES, {"live": False}, {}).switch("live") is False
+    assert gather(NAMES, {"live": True}, {"NAIVED_LIVE": "0"}).switch("live") is True
+    assert gather(NAMES, toml(tmp_path, "live = true"), {}).switch("live") is True
+    with pytest.raises(ConfigError, match="neither true nor false"):
+        gather(NAMES, {}, {"NAIVED_LIVE": "perhaps"}).switch("live")
+
+
+def test_a_repeatable_option_is_a_list_in_the_file_and_shell_words_in_the_environment(tmp_path: Path) -> None:
+    def tapes(options: Options) -> tuple[tuple[str, str], ...]:
+        return options.every("tape", pair)
+
+    both = (("ETHUSDT", "a b.csv"), ("BTCUSDT", "c.csv"))
+    assert tapes(gather(NAMES, {"tape": ["ethusdt=a b.csv", "BTCUSDT=c.csv"]}, {})) == both
+    assert tapes(gather(NAMES, {}, {"NAIVED_TAPE": "'ethusdt=a b.csv' BTCUSDT=c.csv"})) == both
+    assert tapes(gather(NAMES, toml(tmp_path, 'tape = ["ethusdt=a b.csv", "BTCUSDT=c.csv"]'), {})) == both
+    assert tapes(gather(NAMES, {"tape": []}, {})) == ()
+
+
+@pytest.mark.parametrize("text", ["tape = 5", "tape = [5]"])
+def test_a_repeatable_option_that_is_no_list_of_texts_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="must be a list of texts"):
+        gather(NAMES, toml(tmp_path, text), {}).every("tape", pair)
+
+
+def test_an_unclosed_quote_in_the_environment_names_the_variable() -> None:
+    with pytest.raises(ConfigError, match=r"^NAIVED_TAPE: No closing quotation"):
+        gather(NAMES, {}, {"NAIVED_TAPE": "'a=b"}).every("tape", pair)
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"), [("500ms", 500), ("5s", 5_000), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)]
+)
+def test_a_duration_is_a_whole_number_with_its_unit(text: str, milliseconds: int) -> None:
+    assert duration(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1.5s", "5 s", "5S", "1d", "٣s", "9999999999s", "5s\n"])
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        duration(text)
+
+
+@pytest.mark.parametrize("text", ["", "ETHUSDT", "=1", "ETHUSDT="])
+@pytest.mark.parametrize("parse", [pair])
+def test_half_a_pair_is_refused(text: str, parse: Callable[[str], object]) -> None:
+    with pytest.raises(ValueError, match="is not NAME=VALUE"):
+        parse(text)
