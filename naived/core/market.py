@@ -21,7 +21,7 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """A symbol's rules for one order; a bound of 0 (``None`` for multipliers) is off.
+    """A symbol's rules for one order; a bound of 0 (``None`` for multipliers) is off, tick and step are 1 or more.
 
     Multipliers are fractions of the exchange's reference price (PERCENT_PRICE_BY_SIDE).
     """
@@ -56,11 +56,9 @@ class SymbolInfo:
 
 def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, reference: Price | None) -> str | None:
     """The filter an order would fail, by its Binance name, or None; no ``reference`` skips PERCENT_PRICE."""
-    if _outside(price, filters.min_price, filters.max_price) or (filters.tick_size and price % filters.tick_size):
+    if _outside(price, filters.min_price, filters.max_price) or price % filters.tick_size:
         return "PRICE_FILTER"
-    if _outside(quantity, filters.min_quantity, filters.max_quantity) or (
-        filters.step_size and quantity % filters.step_size
-    ):
+    if _outside(quantity, filters.min_quantity, filters.max_quantity) or quantity % filters.step_size:
         return "LOT_SIZE"
     if _outside(price * quantity, filters.min_notional * SCALE, filters.max_notional * SCALE):
         return "NOTIONAL"

@@ -19,6 +19,7 @@ from naived.core.market import Filters, refusal
 from naived.core.order import Side
 
 _EXACT = Price(1)  # a bound that is compared with prices needs no tick
+_COIN = Quantity(1)  # what is left after fees is not a multiple of the step
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +105,19 @@ def untradable(
     failed = refusal(filters, Side.BUY, price, quantity, last)
     if failed:
         return failed
-    net = quantity_down(quantity * (SCALE - fees.buy), SCALE, _one_of(filters))
+    net = quantity_down(quantity * (SCALE - fees.buy), SCALE, _COIN)
     target = sell_price(price, value_up(price, quantity), net, profit, fees, filters)
     return refusal(filters, Side.SELL, target, sell_quantity(net, filters), last)
-
-
-def _one_of(filters: Filters) -> Quantity:
-    return filters.step_size if filters.step_size else Quantity(1)
 
 
 def least_budget(
     last: Price, chunks: int, buy_down: Rate, profit: Rate, fees: Fees, filters: Filters
 ) -> Money | None:
-    """The smallest budget whose buy and sell both pass the lower bounds at ``last``; None if the price is too low."""
+    """The smallest budget whose buy and sell both pass the lower bounds at ``last``; None for no price at all."""
     price = buy_price(last, buy_down, filters)
     if not price:
         return None
-    step = _one_of(filters)
+    step = filters.step_size
     by_limit = price_up(
         price * (SCALE + profit) * SCALE, (SCALE - fees.buy) * (SCALE - fees.sell), filters.tick_size
     )

@@ -1,12 +1,59 @@
-"""One trade cycle: buy low, sell higher, finish (rules and diagram to come with the steps)."""
+"""One trade cycle: buy low, sell higher, finish.
 
-from dataclasses import dataclass
+    Waiting ──trade──> Buying ──bought──> Selling ──sold──> Finished
+       ^                 │                  │  ^
+       └──nothing bought─┘          ended early └──retried── Holding
+
+1. A trader has at most one live order. A phase holds only what is true in it.
+2. What was bought is sold, or visibly held, or too small to sell and handed to the symbol's leftovers. The price is
+   never lowered, the position never dropped.
+3. While the symbol is ``off`` nothing new is placed; what fills meanwhile is booked, and sold after the next start.
+4. While it is ``shutdown`` nothing is bought: a waiting trader ends, a resting buy is cancelled unless it may rest.
+
+``step`` is the only way to change a trader. It is told what the rest of the symbol allows in a ``Scene``; what it
+wants done comes back as commands.
+"""
+
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
-from naived.core.amount import Money, Price, Quantity, Rate
-from naived.core.order import Intent
-from naived.core.strategy import NO_LEFTOVER, Fees, Leftover
+from naived.core.amount import (
+    Money,
+    Price,
+    Quantity,
+    Rate,
+    format_amount,
+    value_up,
+)
+from naived.core.market import Filters, Trade, refusal
+from naived.core.order import Fill, Intent, Refusal, Refused, Side
+from naived.core.placement import STALE, Ended, Executed, Fate, Placed
+from naived.core.settings import Status
+from naived.core.strategy import (
+    NO_LEFTOVER,
+    Fees,
+    Leftover,
+    buy_price,
+    buy_quantity,
+    dust_cost,
+    least_budget,
+    reprice_above,
+    sell_price,
+    sell_quantity,
+    untradable,
+)
+
+# How long a buy waits after a refusal, by reason (ms); a reason that is not here faults the symbol.
+_BUY_BACKOFF = {
+    Refusal.BALANCE: 60_000,  # someone has to move money
+    Refusal.FILTER: 10_000,  # the rules are being read again
+    Refusal.TOO_MANY: 10_000,  # one interval of the order limit
+    Refusal.CLOCK: 1_000,
+}
+_EXPIRED_BACKOFF = 1_000  # ms; a buy that ended in self-trade prevention must not spin
+_SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
+_SELL_BACKOFF_MOST = 300_000  # ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +106,7 @@ class Hold(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """For a trade later than ``after`` (exchange ms). ``reason``: why it does not buy, if something bars it."""
+    """For a trade later than ``after`` (exchange ms). ``reason``: why it did not buy on the last one."""
 
     after: int = 0
     reason: str | None = None
@@ -113,7 +160,7 @@ Phase: TypeAlias = Waiting | Buying | Holding | Selling | Finished
 
 @dataclass(frozen=True, slots=True)
 class Trader:
-    """``buys`` and ``sells`` count the intents of each side; ``since`` is when the phase began (exchange ms)."""
+    """``buys`` and ``sells`` count the intents of each side; ``since``: when the phase began (exchange ms)."""
 
     symbol: str
     number: int
@@ -128,3 +175,400 @@ class Trader:
     @property
     def id(self) -> str:
         return f"{self.symbol}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a trader may know of its symbol at one moment (``now`` in exchange ms).
+
+    ``room`` is what the budget leaves for one more buy; ``lowest_sell`` the symbol's lowest live sell;
+    ``barred`` why nothing may be bought at all; ``leftover`` the ledger a sell may carry.
+    """
+
+    now: int
+    filters: Filters
+    status: Status
+    keep_buys: bool
+    base: str
+    quote: str
+    room: Money
+    lowest_sell: Price | None
+    leftover: Leftover
+    barred: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    trade: Trade
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """News of the ``seq``-th order of one side."""
+
+    side: Side
+    seq: int
+    news: Placed | Executed | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """The symbol's status was set; ``cancel``: the sides whose live orders a ``stop`` takes back."""
+
+    cancel: frozenset[Side] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A person ends a hold: ``adopt`` sells again, else the coins are written off."""
+
+    adopt: bool
+
+
+TraderEvent: TypeAlias = Priced | Happened | Woke | Wished | Released
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Make this intent durable, then send it. ``decided_at``: the time of the trade or fill behind it."""
+
+    intent: Intent
+    decided_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    side: Side
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """Take this much out of the symbol's leftovers (it is part of the sell now)."""
+
+    leftover: Leftover
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Put this much into the symbol's leftovers."""
+
+    leftover: Leftover
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line for a person."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """A filter refused: the exchange's rules may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Nothing but a person can mend this."""
+
+    reason: str
+
+
+Command: TypeAlias = Place | Cancel | Carry | Leave | Note | Reread | Fault
+Step: TypeAlias = tuple[Trader, tuple[Command, ...]]
+
+
+class UnexpectedError(Exception):
+    """An event that cannot be in this phase: a bug, never ignored."""
+
+
+def step(trader: Trader, event: TraderEvent, scene: Scene) -> Step:
+    """Apply one event; an uninteresting one returns the same trader. Raises UnexpectedError."""
+    match event:
+        case Priced(trade):
+            return _priced(trader, trade, scene)
+        case Happened():
+            return _happened(trader, event, scene)
+        case Woke():
+            return _woke(trader, scene)
+        case Wished(cancel):
+            return _wished(trader, cancel, scene)
+        case Released(adopt):
+            return _released(trader, adopt, scene)
+        case _:
+            assert_never(event)
+
+
+def _enter(trader: Trader, phase: Phase, scene: Scene) -> Trader:
+    """The phase, and since when: a change within one kind of phase does not restart the clock."""
+    since = trader.since if type(phase) is type(trader.phase) else max(scene.now, trader.since)
+    return replace(trader, phase=phase, since=since)
+
+
+def _finish_empty(trader: Trader, scene: Scene, reason: str) -> Step:
+    return _enter(trader, Finished(None, Sold(), NO_LEFTOVER, NO_LEFTOVER, None, reason), scene), ()
+
+
+# Waiting and Buying
+
+
+def _priced(trader: Trader, trade: Trade, scene: Scene) -> Step:
+    match trader.phase:
+        case Waiting() as waiting:
+            return _decide(trader, waiting, trade, scene)
+        case Buying(intent, _, True, False) as buying if scene.status is Status.ON:
+            limit = trader.terms.reprice
+            if limit and trade.price > reprice_above(intent.price, limit):
+                return _enter(trader, replace(buying, cancelling=True), scene), (
+                    Cancel(Side.BUY, intent.seq),
+                    Note("repriced", f"{trader.id}: the price left its buy at {format_amount(intent.price)}"),
+                )
+            return trader, ()
+        case _:
+            return trader, ()
+
+
+def _decide(trader: Trader, waiting: Waiting, trade: Trade, scene: Scene) -> Step:
+    if scene.status is not Status.ON or trade.time <= waiting.after or scene.now - trade.time > STALE:
+        return trader, ()
+    terms = trader.terms
+    price = buy_price(trade.price, terms.buy_down, scene.filters)
+    quantity = buy_quantity(terms.budget, terms.chunks, price, scene.filters)
+    bar = scene.barred or _bar(terms, trade.price, price, quantity, scene)
+    if bar is not None:
+        if bar == waiting.reason:
+            return trader, ()
+        return replace(trader, phase=replace(waiting, reason=bar)), (Note("waits", f"{trader.id}: {bar}"),)
+    intent = Intent(trader.symbol, trader.number, Side.BUY, trader.buys + 1, price, quantity)
+    buying = replace(_enter(trader, Buying(intent, Bought(price)), scene), buys=intent.seq, rebuy_notified=False)
+    return buying, (Place(intent, trade.time),)
+
+
+def _bar(terms: Terms, last: Price, price: Price, quantity: Quantity, scene: Scene) -> str | None:
+    failed = untradable(last, terms.budget, terms.chunks, terms.buy_down, terms.profit, terms.fees, scene.filters)
+    if failed == "NOTIONAL" or failed == "LOT_SIZE":
+        least = least_budget(last, terms.chunks, terms.buy_down, terms.profit, terms.fees, scene.filters)
+        return f"too small to trade ({failed}): the least budget is {format_amount(least or 0)} {scene.quote}"
+    if failed:
+        return f"the exchange would refuse it ({failed})"
+    if value_up(price, quantity) > scene.room:
+        return f"the budget leaves {format_amount(scene.room)} {scene.quote}"
+    if scene.lowest_sell is not None and price >= scene.lowest_sell:
+        return f"it would meet our own sell at {format_amount(scene.lowest_sell)}"
+    return None
+
+
+def _happened(trader: Trader, event: Happened, scene: Scene) -> Step:
+    match trader.phase, event.side:
+        case Buying() as buying, Side.BUY if buying.intent.seq == event.seq:
+            return _buying(trader, buying, event.news, scene)
+        case Selling() as selling, Side.SELL if selling.intent.seq == event.seq:
+            return _selling(trader, selling, event.news, scene)
+        case _:
+            raise UnexpectedError(f"{trader.id} is {type(trader.phase).__name__}, and yet: {event}")
+
+
+def _buying(trader: Trader, buying: Buying, news: Placed | Executed | Ended, scene: Scene) -> Step:
+    match news:
+        case Placed():
+            return _enter(trader, replace(buying, accepted=True), scene), ()
+        case Executed(fill):
+            bought = _book_buy(buying.bought, fill, scene)
+            return _enter(trader, replace(buying, bought=bought), scene), ()
+        case Ended() if buying.bought.quantity:
+            return _sell(trader, Holding(buying.bought, Hold.STOPPED, "stopped", None), scene)
+        case Ended(fate, refused):
+            return _nothing_bought(trader, fate, refused, scene)
+        case _:
+            assert_never(news)
+
+
+def _book_buy(bought: Bought, fill: Fill, scene: Scene) -> Bought:
+    in_base = fill.fee if fill.fee_asset == scene.base else 0
+    in_quote = fill.fee if fill.fee_asset == scene.quote else 0
+    return replace(
+        bought,
+        quantity=Quantity(bought.quantity + fill.quantity),
+        cost=Money(bought.cost + fill.quote + in_quote),
+        base_fees=Quantity(bought.base_fees + in_base),
+    )
+
+
+def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, scene: Scene) -> Step:
+    if fate is Fate.BY_HAND:
+        return _finish_empty(trader, scene, "buy cancelled by hand")
+    if scene.status is not Status.ON:
+        return _finish_empty(trader, scene, "nothing bought")
+    if fate is not Fate.REJECTED or refused is None:
+        backoff = _EXPIRED_BACKOFF if fate is Fate.EXPIRED else 0
+        return _enter(trader, Waiting(after=scene.now + backoff if backoff else 0), scene), ()
+    note = Note("refused", f"{trader.id}: buy refused: {refused.message}")
+    pause = _BUY_BACKOFF.get(refused.kind)
+    if pause is None:
+        waiting = Waiting(reason=refused.message)
+        return _enter(trader, waiting, scene), (note, Fault(f"buy refused: {refused.message}"))
+    after = max(scene.now + pause, refused.retry_at or 0)
+    commands: tuple[Command, ...] = (note, Reread()) if refused.kind is Refusal.FILTER else (note,)
+    return _enter(trader, Waiting(after=after, reason=refused.message), scene), commands
+
+
+# Holding and Selling
+
+
+def _sell(trader: Trader, holding: Holding, scene: Scene) -> Step:
+    """Offer all that is held, unless it is too little to sell, or the symbol is off and holds it."""
+    bought, carried, sold = holding.bought, holding.carried, holding.sold
+    commands: tuple[Command, ...] = ()
+    first = not (carried or sold.quantity or holding.failures)
+    if first and scene.leftover and scene.status is not Status.OFF:
+        carried = scene.leftover
+        commands = (Carry(carried),)
+    terms = trader.terms
+    price = sell_price(bought.limit, bought.cost, bought.net, terms.profit, terms.fees, scene.filters)
+    quantity = sell_quantity(_held(bought, carried, sold), scene.filters)
+    if _unsellable(scene.filters, price, quantity):
+        finished, more = _finish(trader, bought, carried, sold, scene)
+        return finished, commands + more
+    if scene.status is Status.OFF:
+        return _enter(trader, holding, scene), ()
+    intent = Intent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, price, quantity)
+    selling = Selling(bought, intent, carried, sold, holding.failures)
+    return replace(_enter(trader, selling, scene), sells=intent.seq), (*commands, Place(intent, scene.now))
+
+
+def _held(bought: Bought, carried: Leftover, sold: Sold) -> Quantity:
+    return Quantity(bought.net + carried.quantity - sold.quantity - sold.base_fees)
+
+
+def _unsellable(filters: Filters, price: Price, quantity: Quantity) -> bool:
+    return quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL")
+
+
+def _finish(trader: Trader, bought: Bought, carried: Leftover, sold: Sold, scene: Scene) -> Step:
+    have = Quantity(bought.net + carried.quantity)
+    cost = Money(bought.cost + carried.cost)
+    rest = _held(bought, carried, sold)
+    dust = Leftover(rest, dust_cost(cost, rest, have))
+    commands: tuple[Command, ...] = (Leave(dust),) if dust else ()
+    if not sold.quantity:
+        finished = Finished(bought, sold, carried, dust, None, "too small to sell")
+        note = Note("leftover", f"{trader.id}: {format_amount(rest)} {scene.base} is too small to sell")
+        return _enter(trader, finished, scene), (*commands, note)
+    profit = Money(sold.received - sold.quote_fees - (cost - dust.cost))
+    note = Note("finished", f"{trader.id}: profit {format_amount(profit)} {scene.quote}")
+    return _enter(trader, Finished(bought, sold, carried, dust, profit), scene), (*commands, note)
+
+
+def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, scene: Scene) -> Step:
+    match news:
+        case Placed():
+            return trader, ()
+        case Executed(fill):
+            return _enter(trader, replace(selling, sold=_book_sell(selling.sold, fill, scene)), scene), ()
+        case Ended(Fate.FILLED | Fate.CANCELLED):
+            return _sell(trader, _hold(selling, Hold.STOPPED, "stopped", None), scene)
+        case Ended(Fate.BY_HAND):
+            holding = _hold(selling, Hold.BY_HAND, "cancelled by hand", None)
+            message = f"{trader.id}: its sell was cancelled by hand; to sell again: naivectl resolve --adopt"
+            return _enter(trader, holding, scene), (Note("held", message),)
+        case Ended(Fate.EXPIRED | Fate.ABANDONED):
+            return _retry_later(trader, selling, Hold.EXPIRED, "the sell expired", None, scene), ()
+        case Ended(Fate.REJECTED, refused) if refused is not None:
+            return _sell_refused(trader, selling, refused, scene)
+        case Ended():
+            raise UnexpectedError(f"{trader.id}: refused without a reason")
+        case _:
+            assert_never(news)
+
+
+def _book_sell(sold: Sold, fill: Fill, scene: Scene) -> Sold:
+    in_base = fill.fee if fill.fee_asset == scene.base else 0
+    in_quote = fill.fee if fill.fee_asset == scene.quote else 0
+    return Sold(
+        Quantity(sold.quantity + fill.quantity),
+        Money(sold.received + fill.quote),
+        Money(sold.quote_fees + in_quote),
+        Quantity(sold.base_fees + in_base),
+    )
+
+
+def _hold(selling: Selling, hold: Hold, reason: str, retry_at: int | None, failures: int = 0) -> Holding:
+    return Holding(selling.bought, hold, reason, retry_at, selling.carried, selling.sold, failures)
+
+
+def _retry_later(
+    trader: Trader, selling: Selling, hold: Hold, reason: str, retry_at: int | None, scene: Scene
+) -> Trader:
+    pause = min(_SELL_BACKOFF_FIRST << min(selling.failures, 16), _SELL_BACKOFF_MOST)
+    at = max(scene.now + pause, retry_at or 0)
+    return _enter(trader, _hold(selling, hold, reason, at, selling.failures + 1), scene)
+
+
+def _sell_refused(trader: Trader, selling: Selling, refused: Refused, scene: Scene) -> Step:
+    note = Note("refused", f"{trader.id}: sell refused: {refused.message}")
+    match refused.kind:
+        case Refusal.BALANCE if selling.carried.quantity:
+            lost = selling.carried
+            holding = _hold(
+                replace(selling, carried=Leftover(Quantity(0), lost.cost)), Hold.BALANCE, refused.message, None
+            )
+            message = (
+                f"{trader.id}: {format_amount(lost.quantity)} {scene.base} of leftovers are not there: written off"
+            )
+            again, commands = _sell(trader, replace(holding, failures=1), scene)
+            return again, (note, Note("written off", message), *commands)
+        case Refusal.BALANCE:
+            hold, commands = Hold.BALANCE, (note,)
+        case Refusal.FILTER:
+            return _retry_later(trader, selling, Hold.FILTER, refused.message, None, scene), (note, Reread())
+        case _:
+            hold, commands = Hold.REFUSED, (note,)
+    return _retry_later(trader, selling, hold, refused.message, refused.retry_at, scene), commands
+
+
+# Time and wishes
+
+
+def _woke(trader: Trader, scene: Scene) -> Step:
+    match trader.phase:
+        case Holding(retry_at=int(at)) as holding if at <= scene.now:
+            return _sell(trader, holding, scene)
+        case _:
+            return trader, ()
+
+
+def _wished(trader: Trader, cancel: frozenset[Side], scene: Scene) -> Step:
+    match trader.phase:
+        case Waiting() if scene.status is not Status.ON:
+            return _finish_empty(trader, scene, "ended before it bought")
+        case Buying(intent, cancelling=False) as buying if _unwanted_buy(scene, cancel):
+            return _enter(trader, replace(buying, cancelling=True), scene), (Cancel(Side.BUY, intent.seq),)
+        case Selling(intent=intent, cancelling=False) as selling if Side.SELL in cancel:
+            return _enter(trader, replace(selling, cancelling=True), scene), (Cancel(Side.SELL, intent.seq),)
+        case Holding(hold=Hold.STOPPED) as holding:
+            return _sell(trader, holding, scene)
+        case _:
+            return trader, ()
+
+
+def _unwanted_buy(scene: Scene, cancel: frozenset[Side]) -> bool:
+    return Side.BUY in cancel or (scene.status is Status.SHUTDOWN and not scene.keep_buys)
+
+
+def _released(trader: Trader, adopt: bool, scene: Scene) -> Step:
+    match trader.phase:
+        case Holding() as holding if adopt:
+            return _sell(trader, replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None), scene)
+        case Holding(bought, carried=carried, sold=sold):
+            profit = Money(sold.received - sold.quote_fees - bought.cost - carried.cost)
+            finished = Finished(bought, sold, carried, NO_LEFTOVER, profit, "written off by hand")
+            return _enter(trader, finished, scene), (Note("written off", f"{trader.id}: written off by hand"),)
+        case _:
+            return trader, ()
