@@ -7,10 +7,10 @@ from typing import Protocol
 from naived.core.amount import Amount, Money, Price
 from naived.core.market import SymbolInfo
 from naived.core.order import Answer, CancelAnswer, Fill, Report, Side
+from naived.core.phase import Trader
 from naived.core.placement import Placement
 from naived.core.settings import Settings, Status
 from naived.core.strategy import Fees, Leftover
-from naived.core.trader import Trader
 
 
 class ExchangeError(Exception):

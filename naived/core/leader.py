@@ -18,17 +18,13 @@ from naived.core import trader as trading
 from naived.core.amount import Money, Price, Quantity, money_down, value_up
 from naived.core.market import SymbolInfo, Trade
 from naived.core.order import Side
+from naived.core.phase import Buying, Finished, Holding, Selling, Terms, Trader, Waiting
 from naived.core.placement import STALE, Ended, Executed, Placed
-from naived.core.settings import Settings, Status
-from naived.core.strategy import NO_LEFTOVER, Fees, Leftover, rebuy_below, reprice_above
-from naived.core.trader import (
-    Buying,
+from naived.core.scene import (
     Cancel,
     Carry,
     Fault,
-    Finished,
     Happened,
-    Holding,
     Leave,
     Note,
     Place,
@@ -36,14 +32,13 @@ from naived.core.trader import (
     Released,
     Reread,
     Scene,
-    Selling,
-    Terms,
-    Trader,
+    TraderEvent,
     UnexpectedError,
-    Waiting,
     Wished,
     Woke,
 )
+from naived.core.settings import Settings, Status
+from naived.core.strategy import NO_LEFTOVER, Fees, Leftover, rebuy_below, reprice_above
 
 _HAND_PAUSE = 60_000  # ms before the successor of a buy that a person cancelled
 _NEVER = 1 << 62  # above every price
@@ -254,7 +249,7 @@ class _Draft:
         self.touched[trader.number] = trader
         self.leader = replace(leader, traders=tuple(living.values()))
 
-    def tell(self, trader: Trader, event: trading.TraderEvent) -> Trader:
+    def tell(self, trader: Trader, event: TraderEvent) -> Trader:
         after, commands = trading.step(trader, event, self.scene(trader))
         self.put(after)
         for command in commands:
@@ -337,7 +332,7 @@ def step(leader: Leader, event: LeaderEvent, now: int) -> Step:
     return draft.step()
 
 
-def _tell_all(draft: _Draft, traders: Iterable[Trader], event: trading.TraderEvent) -> None:
+def _tell_all(draft: _Draft, traders: Iterable[Trader], event: TraderEvent) -> None:
     for trader in traders:
         draft.tell(trader, event)
 

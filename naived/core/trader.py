@@ -14,25 +14,35 @@
 wants done comes back as commands.
 """
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
-from naived.core.amount import (
-    Money,
-    Price,
-    Quantity,
-    Rate,
-    format_amount,
-    value_up,
-)
+from naived.core.amount import Money, Price, Quantity, format_amount, value_up
 from naived.core.market import Filters, Trade, refusal
 from naived.core.order import Fill, Intent, Refusal, Refused, Side
+from naived.core.phase import Bought, Buying, Finished, Hold, Holding, Phase, Selling, Sold, Terms, Trader, Waiting
 from naived.core.placement import STALE, Ended, Executed, Fate, Placed
+from naived.core.scene import (
+    Cancel,
+    Carry,
+    Command,
+    Fault,
+    Happened,
+    Leave,
+    Note,
+    Place,
+    Priced,
+    Released,
+    Reread,
+    Scene,
+    TraderEvent,
+    UnexpectedError,
+    Wished,
+    Woke,
+)
 from naived.core.settings import Status
 from naived.core.strategy import (
     NO_LEFTOVER,
-    Fees,
     Leftover,
     buy_price,
     buy_quantity,
@@ -55,238 +65,7 @@ _EXPIRED_BACKOFF = 1_000  # ms; a buy that ended in self-trade prevention must n
 _SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
 _SELL_BACKOFF_MOST = 300_000  # ms
 
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a trader was made with and keeps: its share of the budget, its intervals, the fees it reckons with."""
-
-    budget: Money
-    chunks: int
-    buy_down: Rate
-    profit: Rate
-    rebuy: Rate
-    reprice: Rate
-    fees: Fees
-
-
-@dataclass(frozen=True, slots=True)
-class Bought:
-    """What a buy left us: gross quantity, what was paid in quote, fees that were taken in the base asset."""
-
-    limit: Price
-    quantity: Quantity = Quantity(0)
-    cost: Money = Money(0)
-    base_fees: Quantity = Quantity(0)
-
-    @property
-    def net(self) -> Quantity:
-        return Quantity(self.quantity - self.base_fees)
-
-
-@dataclass(frozen=True, slots=True)
-class Sold:
-    """What the sells of one trader brought so far: base sold, quote received, fees in quote (and in base)."""
-
-    quantity: Quantity = Quantity(0)
-    received: Money = Money(0)
-    quote_fees: Money = Money(0)
-    base_fees: Quantity = Quantity(0)
-
-
-class Hold(StrEnum):
-    """Why bought coins are not offered for sale right now."""
-
-    STOPPED = "stopped"
-    BY_HAND = "cancelled by hand"
-    EXPIRED = "expired"
-    BALANCE = "balance"
-    FILTER = "filter"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """For a trade later than ``after`` (exchange ms). ``reason``: why it did not buy on the last one."""
-
-    after: int = 0
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Buying:
-    intent: Intent
-    bought: Bought
-    accepted: bool = False  # does the exchange have it? Only then is the rebuy measured
-    cancelling: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """Coins without a live sell; sold again at ``retry_at`` (exchange ms), or when a person says so (None)."""
-
-    bought: Bought
-    hold: Hold
-    reason: str
-    retry_at: int | None
-    carried: Leftover = NO_LEFTOVER
-    sold: Sold = Sold()
-    failures: int = 0  # of the sell, in a row: the back-off
-
-
-@dataclass(frozen=True, slots=True)
-class Selling:
-    bought: Bought
-    intent: Intent
-    carried: Leftover = NO_LEFTOVER
-    sold: Sold = Sold()
-    failures: int = 0
-    cancelling: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """``profit`` is None for a cycle that sold nothing."""
-
-    bought: Bought | None
-    sold: Sold
-    carried: Leftover
-    dust: Leftover
-    profit: Money | None
-    reason: str | None = None
-
-
-Phase: TypeAlias = Waiting | Buying | Holding | Selling | Finished
-
-
-@dataclass(frozen=True, slots=True)
-class Trader:
-    """``buys`` and ``sells`` count the intents of each side; ``since``: when the phase began (exchange ms)."""
-
-    symbol: str
-    number: int
-    terms: Terms
-    phase: Phase
-    started_at: int
-    since: int
-    rebuy_notified: bool = False
-    buys: int = 0
-    sells: int = 0
-
-    @property
-    def id(self) -> str:
-        return f"{self.symbol}-{self.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What a trader may know of its symbol at one moment (``now`` in exchange ms).
-
-    ``room`` is what the budget leaves for one more buy; ``lowest_sell`` the symbol's lowest live sell;
-    ``barred`` why nothing may be bought at all; ``leftover`` the ledger a sell may carry.
-    """
-
-    now: int
-    filters: Filters
-    status: Status
-    keep_buys: bool
-    base: str
-    quote: str
-    room: Money
-    lowest_sell: Price | None
-    leftover: Leftover
-    barred: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Priced:
-    trade: Trade
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """News of the ``seq``-th order of one side."""
-
-    side: Side
-    seq: int
-    news: Placed | Executed | Ended
-
-
-@dataclass(frozen=True, slots=True)
-class Woke:
-    """Time has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wished:
-    """The symbol's status was set; ``cancel``: the sides whose live orders a ``stop`` takes back."""
-
-    cancel: frozenset[Side] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """A person ends a hold: ``adopt`` sells again, else the coins are written off."""
-
-    adopt: bool
-
-
-TraderEvent: TypeAlias = Priced | Happened | Woke | Wished | Released
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Make this intent durable, then send it. ``decided_at``: the time of the trade or fill behind it."""
-
-    intent: Intent
-    decided_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    side: Side
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Carry:
-    """Take this much out of the symbol's leftovers (it is part of the sell now)."""
-
-    leftover: Leftover
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Put this much into the symbol's leftovers."""
-
-    leftover: Leftover
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One line for a person."""
-
-    kind: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reread:
-    """A filter refused: the exchange's rules may have changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Nothing but a person can mend this."""
-
-    reason: str
-
-
-Command: TypeAlias = Place | Cancel | Carry | Leave | Note | Reread | Fault
 Step: TypeAlias = tuple[Trader, tuple[Command, ...]]
-
-
-class UnexpectedError(Exception):
-    """An event that cannot be in this phase: a bug, never ignored."""
 
 
 def step(trader: Trader, event: TraderEvent, scene: Scene) -> Step:
