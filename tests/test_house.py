@@ -1,0 +1,119 @@
+"""The house itself: what stands where, how large it is, and what must never be in it."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+CODE = ("naived", "naivectl")
+ELSEWHERE = ("acceptance", "audit", "bench", "conformance", "simulation")  # tests of the whole, not of one module
+DECIDING = (
+    ast.If,
+    ast.IfExp,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.Match,
+    ast.Try,
+    ast.BoolOp,
+    ast.Compare,
+    ast.BinOp,
+)
+MAX_LINES = 400  # about 300 is the aim
+VAGUE = re.compile(r"(^|_)(utils?|helpers?|common|misc|managers?|base|shared)(_|$)")
+LEAKS = re.compile(
+    r"/(home|Users)/(?!somebody\b)[a-z]\w*/|/root/|/work/"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bghp_[0-9A-Za-z]{36}\b|BEGIN (RSA|EC|OPENSSH) PRIVATE KEY-----\n[A-Za-z0-9+/]{40}"
+)
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def modules() -> list[Path]:
+    return [path for package in CODE for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def behaves(path: Path) -> bool:
+    """Does the module decide or calculate anything a test could find wrong, or only give names?"""
+    return any(
+        isinstance(node, DECIDING)
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for statement in function.body  # an annotation such as `str | None` is no decision
+        for node in ast.walk(statement)
+    )
+
+
+def mirror(path: Path) -> Path:
+    inside = path.relative_to(ROOT)
+    return ROOT / "tests" / inside.with_name(f"test_{inside.name}")
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()])
+def test_a_module_with_behaviour_has_its_tests_at_the_same_place(path: Path) -> None:
+    if behaves(path):
+        assert mirror(path).is_file(), f"{mirror(path).relative_to(ROOT)} is missing"
+
+
+def test_a_test_module_mirrors_a_module_that_exists() -> None:
+    mirrored = {mirror(path) for path in modules()}
+    strays = [
+        path.relative_to(ROOT)
+        for package in CODE
+        for path in (ROOT / "tests" / package).rglob("test_*.py")
+        if path not in mirrored
+    ]
+    assert not strays
+
+
+def test_tests_outside_the_mirror_stand_in_a_known_room() -> None:
+    rooms = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
+    assert rooms <= {*CODE, *ELSEWHERE, "test_house.py"}
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()])
+def test_a_module_is_small_enough_to_hold_in_mind(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()])
+def test_a_module_is_named_for_what_it_is_about(path: Path) -> None:
+    assert not any(VAGUE.search(part) for part in path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_no_file_holds_a_secret_or_the_path_of_somebodys_machine() -> None:
+    leaks = {}
+    for path in tracked():
+        try:
+            found = LEAKS.search(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            continue
+        if found and path != Path(__file__):
+            leaks[str(path.relative_to(ROOT))] = found.group()
+    assert not leaks
+
+
+def test_the_tested_versions_satisfy_what_the_project_asks_for() -> None:
+    pins = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    for line in wanted:
+        requirement = Requirement(line)
+        assert pins[requirement.name.lower().replace("_", "-")] in requirement.specifier, line
