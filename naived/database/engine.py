@@ -1,0 +1,164 @@
+"""Connections to SQLite or PostgreSQL, each made for one role, and what their failures mean."""
+
+import os
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from naived.ports import JournalError
+
+READERS = 2  # connections: a long listing must not keep a symbol from being loaded
+_BUSY_TIMEOUT = 5_000  # ms: a person's own sqlite3 shell may hold the lock for a moment
+_STATEMENT_TIMEOUT = 10_000  # ms: longer than any statement of ours takes on a sick disk
+_LOCK_TIMEOUT = 5_000  # ms
+_CONNECT_TIMEOUT = 5  # s
+_DEAD_PEER = 10_000  # ms until unacknowledged bytes end a connection: nobody waits on a half-open one
+_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3}  # s, s
+
+# libpq gives no SQLSTATE for a refused connection, only these texts; a person must act on each of them.
+_REFUSED_FOR_GOOD = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+_WRONG_FILE = ("file is not a database", "unable to open database file", "attempt to write a readonly database")
+
+
+class ConfigurationError(JournalError):
+    """The database cannot be used as configured: waiting does not help, a person must change something."""
+
+
+class Role(Enum):
+    WRITE = auto()
+    READ = auto()
+    MIGRATE = auto()
+
+
+def parse_url(text: str) -> URL:
+    """The address of a database; raises ConfigurationError, which never quotes it: it may hold a password."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(f"the database's URL cannot be read. {_URL_HINT}") from None
+    if url.drivername not in ("sqlite", "postgresql", "postgresql+psycopg"):
+        raise ConfigurationError(f"naived knows no database called {url.drivername!r}. {_URL_HINT}")
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ConfigurationError(
+            f"the journal needs a file: in memory it would not outlive the daemon. {_URL_HINT}"
+        )
+    return url
+
+
+_URL_HINT = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+
+def describe(url: URL) -> str:
+    """The database for a person, without user or password."""
+    if url.get_backend_name() == "sqlite":
+        return f"the database {url.database}"
+    where = f"{url.host or 'the local socket'}{f':{url.port}' if url.port else ''}"
+    return f"the PostgreSQL database {url.database!r} at {where}"
+
+
+def open_engine(url: URL, role: Role) -> sa.Engine:
+    """An engine whose every connection is set up for its role; connects only when asked to."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url, role)
+    return _postgresql(url, role)
+
+
+def _sqlite(url: URL, role: Role) -> sa.Engine:
+    # isolation_level None: the driver's own idea of when to BEGIN leaves half of a failed migration behind.
+    # Pooled connections move between threads, one at a time.
+    connect_args = {"isolation_level": None, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=connect_args, **_pool(role))
+    pragmas = [
+        f"busy_timeout = {_BUSY_TIMEOUT}",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # NORMAL may lose the last commits when the power fails
+        # While a migration rebuilds a table, its children would be deleted with the old one.
+        f"foreign_keys = {'OFF' if role is Role.MIGRATE else 'ON'}",
+        f"query_only = {'ON' if role is Role.READ else 'OFF'}",
+    ]
+    begin = "BEGIN" if role is Role.READ else "BEGIN IMMEDIATE"
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgresql(url: URL, role: Role) -> sa.Engine:
+    connect_args = {
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "tcp_user_timeout": _DEAD_PEER,
+        "application_name": "naived",
+        **_KEEPALIVE,
+    }
+    isolation: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if role is Role.READ else {}
+    engine = sa.create_engine(url, connect_args=connect_args, **isolation, **_pool(role))
+    settings = ["synchronous_commit = on", "timezone = 'UTC'"]
+    if role is Role.READ:
+        settings.append("default_transaction_read_only = on")
+    if role is not Role.MIGRATE:  # rebuilding a large table may take long
+        settings += [
+            f"statement_timeout = {_STATEMENT_TIMEOUT}",
+            f"lock_timeout = {_LOCK_TIMEOUT}",
+            f"idle_in_transaction_session_timeout = {_STATEMENT_TIMEOUT}",
+        ]
+
+    # SET, not the options of the start-up packet, which connection poolers refuse.
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            for setting in settings:
+                cursor.execute(f"SET {setting}")
+        connection.commit()
+
+    return engine
+
+
+def _pool(role: Role) -> dict[str, Any]:
+    """One connection to write, so that a unit waits for the one before it; a few to read; none dead."""
+    size = READERS if role is Role.READ else 1
+    return {"pool_size": size, "max_overflow": 0, "pool_pre_ping": True, "hide_parameters": True}
+
+
+def make_private(url: URL) -> None:
+    """Let nobody but us read an SQLite file; its WAL files take over the mode. Raises ConfigurationError."""
+    path = Path(url.database or "")
+    try:
+        if path.exists():
+            # By path: closing a descriptor of our own would drop the locks of every connection to the file.
+            path.chmod(0o600)
+        else:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{describe(url)} cannot be opened: {error.strerror}. Check the path and who owns it"
+        ) from error
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """What the database itself said, on one line, without statement and parameters."""
+    text = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error)
+    return " ".join(text.split())
+
+
+def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
+    """ConfigurationError where only a person can help, else JournalError: try again later."""
+    text = cause(error)
+    if any(known in text for known in _WRONG_FILE):
+        return ConfigurationError(f"{describe(url)} cannot be used: {text}. Name another file with --database")
+    if any(known in text for known in _REFUSED_FOR_GOOD):
+        return ConfigurationError(
+            f"{describe(url)} refuses us: {text}. Check user, password and name in --database"
+        )
+    return JournalError(f"{describe(url)} cannot be reached: {text}. Start it, then start naived again")

@@ -1,0 +1,145 @@
+"""The journal in a database: the port's verbs, writes through one thread, reads beside it."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
+
+import sqlalchemy as sa
+import trio
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from naived.database import queries
+from naived.database.engine import READERS, Role, cause, make_private, open_engine, opening_error, parse_url
+from naived.database.migrate import migrate
+from naived.database.store import Claim, Deployment, Store, enter
+from naived.database.writer import Submit, inline, writer_thread
+from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, SymbolRecord, Unit
+
+T = TypeVar("T")
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class SqlJournal:
+    """ports.Journal on SQLite or PostgreSQL; made by ``open_journal``."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        kind: str,
+        submit: Submit,
+        readers: sa.Engine,
+        now: Callable[[], int],
+        threads: bool,
+    ) -> None:
+        self._deployment = deployment
+        self._kind = kind
+        self._submit = submit
+        self._readers = readers
+        self._now = now
+        self._limiter = trio.CapacityLimiter(READERS) if threads else None
+
+    @property
+    def tag(self) -> str:
+        """Four lower-case base32 characters that mark the orders of this database."""
+        return self._deployment.tag
+
+    @property
+    def epoch(self) -> int:
+        """One more per process that opened this database."""
+        return self._deployment.epoch
+
+    @property
+    def kind(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._kind
+
+    async def commit(self, unit: Unit) -> None:
+        await self._submit(unit)
+
+    async def claim(self, exchange: str, account_uid: str) -> None:
+        await self._submit(Claim(exchange, account_uid))
+
+    async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
+        # An empty unit waits its turn behind whatever a lost connection may still be committing: nothing that
+        # was in doubt can appear after it was read as missing.
+        await self._submit(Unit(symbol or ""))
+        return await self._read(partial(queries.load, symbol=symbol, now=self._now()))
+
+    async def answered(self, request_id: str) -> str | None:
+        return await self._read(partial(queries.answered, request_id=request_id))
+
+    async def orders(self, page: Page) -> Sequence[OrderRow]:
+        return await self._read(partial(queries.orders_page, page=page))
+
+    async def cycles(self, page: Page) -> Sequence[CycleRow]:
+        return await self._read(partial(queries.cycles_page, page=page))
+
+    async def events(self, page: Page) -> Sequence[EventRow]:
+        return await self._read(partial(queries.events_page, page=page))
+
+    async def _read(self, query: Callable[[sa.Connection], T]) -> T:
+        if self._limiter is None:
+            await trio.lowlevel.checkpoint()
+            return self._query(query)
+        return await trio.to_thread.run_sync(self._query, query, limiter=self._limiter)
+
+    def _query(self, query: Callable[[sa.Connection], T]) -> T:
+        try:
+            with self._readers.begin() as connection:
+                return query(connection)
+        except SQLAlchemyError as error:
+            raise JournalError(f"the database cannot be read now: {cause(error)}. Try again") from error
+        except ValueError as error:
+            raise JournalError(
+                f"the database holds what this version cannot read: {error}. Was it changed by hand?"
+            ) from error
+
+
+@asynccontextmanager
+async def open_journal(
+    url: str, *, threads: bool = True, now: Callable[[], int] = wall_clock
+) -> AsyncIterator[SqlJournal]:
+    """Open a database, upgrade it, begin a new epoch; closes behind what was handed in.
+
+    Without ``threads`` everything runs in the caller's thread and blocks its loop: a deterministic simulation.
+    Raises ConfigurationError where a person must change something, else JournalError: unreachable, try later.
+    """
+    address = parse_url(url)
+    if threads:
+        deployment = await trio.to_thread.run_sync(_prepare, address)
+    else:
+        deployment = _prepare(address)
+    store = Store(open_engine(address, Role.WRITE), deployment.epoch)
+    readers = open_engine(address, Role.READ)
+    make = partial(SqlJournal, deployment, address.get_backend_name(), readers=readers, now=now, threads=threads)
+    try:
+        if threads:
+            async with writer_thread(store) as submit:
+                yield make(submit=submit)
+        else:
+            yield make(submit=inline(store))
+    finally:
+        readers.dispose()
+        store.close()
+
+
+def _prepare(address: URL) -> Deployment:
+    """Runs in a worker thread: everything here may wait for a disk or a network."""
+    if address.get_backend_name() == "sqlite":
+        make_private(address)
+    try:
+        migrate(address)
+        engine = open_engine(address, Role.WRITE)
+        try:
+            return enter(engine)
+        finally:
+            engine.dispose()
+    except SQLAlchemyError as error:
+        raise opening_error(address, error) from error

@@ -1,0 +1,61 @@
+"""Bring a database to the schema this program was written for.
+
+Alembic takes most of a second to import, so it is imported only when there is something to do.
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from naived.database.engine import ConfigurationError, Role, describe, open_engine
+
+HEAD = "0002"
+_LOCK = 0x6E616976  # "naiv": the advisory lock that lets one daemon migrate a PostgreSQL database at a time
+
+
+def migrate(url: URL, target: str = HEAD) -> None:
+    """Upgrade to ``target``; raises ConfigurationError if the database is newer than that, SQLAlchemyError."""
+    engine = open_engine(url, Role.MIGRATE)
+    try:
+        with engine.connect() as connection:
+            version = _version(connection)
+        if version is not None and version > target:
+            raise ConfigurationError(
+                f"{describe(url)} was made by a newer naived (schema {version}, this one knows {target}). "
+                "Install that version, or name another database"
+            )
+        if version != target:
+            _upgrade(engine, target)
+    finally:
+        engine.dispose()
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return version
+
+
+def _upgrade(engine: sa.Engine, target: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
+            connection.commit()  # the lock is the session's; Alembic starts its own transactions
+        config.attributes["connection"] = connection
+        command.upgrade(config, target)
+        connection.commit()
+        connection.invalidate()  # with the session goes the lock
+
+
+def _scripts() -> Path:
+    """In a wheel ``naived/_migrations``, in a checkout ``migrations`` beside the package."""
+    package = Path(__file__).parents[1]
+    shipped = package / "_migrations"
+    return shipped if shipped.exists() else package.parent / "migrations"

@@ -1,0 +1,126 @@
+"""Values of the core as rows of the schema, and back; a trader has its own module."""
+
+from typing import Any
+
+from sqlalchemy import RowMapping as Row
+
+from naived.core.order import Fill, Intent, OrderStatus, Side
+from naived.core.placement import Placement, State
+from naived.core.settings import Settings, Status
+from naived.core.strategy import Leftover
+from naived.ports import Event, Wish
+
+
+def wish_row(wish: Wish) -> dict[str, Any]:
+    settings = wish.settings
+    return {
+        "status": wish.status.value,
+        "keep_buys": wish.keep_buys,
+        "chunks": settings.chunks,
+        "budget": settings.budget,
+        "buy_down_interval": settings.buy_down,
+        "profit_interval": settings.profit,
+        "rebuy_interval": settings.rebuy,
+        "reprice_interval": settings.reprice,
+    }
+
+
+def wish_of(row: Row) -> Wish:
+    settings = Settings(
+        chunks=row["chunks"],
+        budget=row["budget"],
+        buy_down=row["buy_down_interval"],
+        profit=row["profit_interval"],
+        rebuy=row["rebuy_interval"],
+        reprice=row["reprice_interval"],
+    )
+    return Wish(settings=settings, status=Status(row["status"]), keep_buys=row["keep_buys"])
+
+
+def leftover_row(leftover: Leftover) -> dict[str, Any]:
+    return {"leftover_quantity": leftover.quantity, "leftover_cost": leftover.cost}
+
+
+def leftover_of(row: Row) -> Leftover:
+    return Leftover(row["leftover_quantity"], row["leftover_cost"])
+
+
+def placement_row(placement: Placement) -> dict[str, Any]:
+    """An order without its fills, which are rows of their own."""
+    intent = placement.intent
+    return {
+        "symbol": intent.symbol,
+        "trader": intent.trader,
+        "side": intent.side.value,
+        "seq": intent.seq,
+        "price": intent.price,
+        "quantity": intent.quantity,
+        "client_order_id": placement.client_order_id,
+        "order_id": placement.order_id,
+        "executed": placement.executed,
+        "reported": placement.reported,
+        "state": placement.state.value,
+        "final": placement.final and placement.final.value,
+        "cancelling": placement.cancelling,
+        "attempt": placement.attempt,
+        "signed_at": placement.timestamp,
+        "recv_window_ms": placement.recv_window,
+        "stp_mode": placement.stp_mode,
+        "reason": placement.reason,
+        "code": placement.code,
+        "decided_at": placement.decided_at,
+        "created_at": placement.created_at,
+        "updated_at": placement.updated_at,
+        "epoch": placement.epoch,
+    }
+
+
+def placement_of(row: Row, fills: tuple[Fill, ...]) -> Placement:
+    intent = Intent(
+        symbol=row["symbol"],
+        trader=row["trader"],
+        side=Side(row["side"]),
+        seq=row["seq"],
+        price=row["price"],
+        quantity=row["quantity"],
+    )
+    return Placement(
+        intent=intent,
+        client_order_id=row["client_order_id"],
+        stp_mode=row["stp_mode"],
+        epoch=row["epoch"],
+        decided_at=row["decided_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        state=State(row["state"]),
+        attempt=row["attempt"],
+        timestamp=row["signed_at"],
+        recv_window=row["recv_window_ms"],
+        order_id=row["order_id"],
+        executed=row["executed"],
+        reported=row["reported"],
+        final=row["final"] and OrderStatus(row["final"]),
+        cancelling=row["cancelling"],
+        reason=row["reason"],
+        code=row["code"],
+        fills=fills,
+    )
+
+
+_FILL_COLUMNS = tuple(Fill.__dataclass_fields__)
+
+
+def fill_row(fill: Fill) -> dict[str, Any]:
+    return {name: getattr(fill, name) for name in _FILL_COLUMNS}
+
+
+def fill_of(row: Row) -> Fill:
+    return Fill(**{name: row[name] for name in _FILL_COLUMNS})
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    return {"at": event.at, "symbol": event.symbol, "kind": event.kind, "message": event.message}
+
+
+def event_of(row: Row) -> Event:
+    return Event(at=row["at"], symbol=row["symbol"], kind=row["kind"], message=row["message"])

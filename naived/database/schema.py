@@ -1,0 +1,254 @@
+"""The tables, for SQLAlchemy Core; a person may read them with their own tools.
+
+Python sees integers: 10^-8 for decimals, milliseconds since 1970 for times. The database holds what a person
+can read: ``NUMERIC`` and ``timestamptz`` on PostgreSQL, canonical decimals and RFC 3339 as text on SQLite.
+``migrations/`` ends in exactly this schema; a test compares the two.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from naived.core.amount import PLACES, format_amount, parse_money
+from naived.core.order import Side
+from naived.core.placement import TERMINAL, State
+from naived.core.settings import Status
+
+PHASES = ("waiting", "buying", "holding", "selling", "finished")
+
+_PRECISION = 38  # digits: 30 before the point, far above what Binance accepts
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class DecimalAmount(TypeDecorator[int]):
+    """An integer of 10^-8, stored as the decimal it stands for."""
+
+    impl = sa.Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.Text())
+        return dialect.type_descriptor(sa.Numeric(_PRECISION, PLACES))
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | Decimal | None:
+        if value is None:
+            return None
+        text = format_amount(value)
+        return text if dialect.name == "sqlite" else Decimal(text)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        return parse_money(value if isinstance(value, str) else format(value, "f"))
+
+
+class Instant(TypeDecorator[int]):
+    """Milliseconds since 1970 in UTC, stored as a time."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.Text())
+        return dialect.type_descriptor(sa.DateTime(timezone=True))
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | datetime | None:
+        if value is None:
+            return None
+        time = _EPOCH + value * _MILLISECOND
+        if dialect.name == "sqlite":
+            return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return time
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return int((time - _EPOCH) // _MILLISECOND)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # only INTEGER numbers SQLite's rows by itself
+_TRADING_STATUS = sa.Enum(*Status, name="trading_status", metadata=metadata).with_variant(sa.Text(), "sqlite")
+
+
+def _one_of(column: str, values: Iterable[str]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+deployment = sa.Table(
+    "deployment",
+    metadata,
+    sa.Column(
+        "id", sa.Integer, sa.CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("tag", sa.Text, nullable=False),
+    sa.Column("exchange", sa.Text),
+    sa.Column("account_uid", sa.Text),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("written", sa.BigInteger, nullable=False),
+)
+
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("status", _TRADING_STATUS, nullable=False),
+    sa.Column("chunks", sa.Integer, nullable=False),
+    sa.Column("budget", DecimalAmount),
+    sa.Column("buy_down_interval", DecimalAmount, nullable=False),
+    sa.Column("profit_interval", DecimalAmount, nullable=False),
+    sa.Column("rebuy_interval", DecimalAmount, nullable=False),
+    sa.Column("reprice_interval", DecimalAmount, nullable=False),
+    sa.Column("next_trader", sa.BigInteger, nullable=False),
+    sa.Column("leftover_quantity", DecimalAmount, nullable=False),
+    sa.Column("leftover_cost", DecimalAmount, nullable=False),
+    sa.Column("keep_buys", sa.Boolean, nullable=False, server_default=sa.false()),
+    _one_of("status", Status).ddl_if(dialect="sqlite"),
+)
+
+traders = sa.Table(
+    "traders",
+    metadata,
+    sa.Column("symbol", sa.Text, sa.ForeignKey(settings.c.symbol), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("rebuy_notified", sa.Boolean, nullable=False),
+    sa.Column("buys", sa.Integer, nullable=False),
+    sa.Column("sells", sa.Integer, nullable=False),
+    # What the trader was made with.
+    sa.Column("budget", DecimalAmount, nullable=False),
+    sa.Column("chunks", sa.Integer, nullable=False),
+    sa.Column("buy_down_interval", DecimalAmount, nullable=False),
+    sa.Column("profit_interval", DecimalAmount, nullable=False),
+    sa.Column("rebuy_interval", DecimalAmount, nullable=False),
+    sa.Column("reprice_interval", DecimalAmount, nullable=False),
+    sa.Column("buy_fee", DecimalAmount, nullable=False),
+    sa.Column("sell_fee", DecimalAmount, nullable=False),
+    # What is true only in some phases; NULL in the others.
+    sa.Column("wait_after", Instant),
+    sa.Column("seq", sa.Integer),
+    sa.Column("accepted", sa.Boolean),
+    sa.Column("cancelling", sa.Boolean),
+    sa.Column("hold", sa.Text),
+    sa.Column("retry_at", Instant),
+    sa.Column("failures", sa.Integer),
+    sa.Column("limit_price", DecimalAmount),
+    sa.Column("bought", DecimalAmount),
+    sa.Column("cost", DecimalAmount),
+    sa.Column("base_fees", DecimalAmount),
+    sa.Column("carried_quantity", DecimalAmount),
+    sa.Column("carried_cost", DecimalAmount),
+    sa.Column("sold", DecimalAmount),
+    sa.Column("received", DecimalAmount),
+    sa.Column("quote_fees", DecimalAmount),
+    sa.Column("sold_base_fees", DecimalAmount),
+    sa.Column("dust_quantity", DecimalAmount),
+    sa.Column("dust_cost", DecimalAmount),
+    sa.Column("profit", DecimalAmount),
+    # The how-manieth finished cycle of the whole database: readers page by it.
+    sa.Column("cycle", sa.BigInteger, unique=True),
+    _one_of("phase", PHASES),
+    sa.CheckConstraint("(phase IN ('buying', 'selling')) = (seq IS NOT NULL)", name="seq_of_intent"),
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True),
+    sa.Column("symbol", sa.Text, nullable=False),
+    sa.Column("trader", sa.BigInteger, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("client_order_id", sa.Text, nullable=False, unique=True),
+    sa.Column("order_id", sa.BigInteger),
+    sa.Column("price", DecimalAmount, nullable=False),
+    sa.Column("quantity", DecimalAmount, nullable=False),
+    sa.Column("executed", DecimalAmount, nullable=False),
+    sa.Column("reported", DecimalAmount, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("final", sa.Text),
+    sa.Column("cancelling", sa.Boolean, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("signed_at", Instant),
+    sa.Column("recv_window_ms", sa.Integer),
+    sa.Column("stp_mode", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("code", sa.Integer),
+    sa.Column("decided_at", Instant, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.ForeignKeyConstraint(["symbol", "trader"], [traders.c.symbol, traders.c.number]),
+    sa.UniqueConstraint("symbol", "trader", "side", "seq"),
+    sa.UniqueConstraint("symbol", "order_id"),
+    _one_of("side", Side),
+    _one_of("state", State),
+)
+
+LIVE = sa.text("state NOT IN ({})".format(", ".join(f"'{state}'" for state in State if state in TERMINAL)))
+sa.Index(
+    "one_live_intent",
+    orders.c.symbol,
+    orders.c.trader,
+    orders.c.side,
+    unique=True,
+    sqlite_where=LIVE,
+    postgresql_where=LIVE,
+)
+
+fills = sa.Table(
+    "fills",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True),
+    sa.Column("symbol", sa.Text, nullable=False),
+    sa.Column("order_id", sa.BigInteger, nullable=False),
+    sa.Column("trade_id", sa.BigInteger, nullable=False),
+    sa.Column("price", DecimalAmount, nullable=False),
+    sa.Column("quantity", DecimalAmount, nullable=False),
+    sa.Column("quote", DecimalAmount, nullable=False),
+    sa.Column("fee", DecimalAmount, nullable=False),
+    sa.Column("fee_asset", sa.Text, nullable=False),
+    sa.Column("maker", sa.Boolean, nullable=False),
+    sa.Column("time", Instant, nullable=False),
+    sa.ForeignKeyConstraint(["symbol", "order_id"], [orders.c.symbol, orders.c.order_id]),
+    sa.UniqueConstraint("symbol", "order_id", "trade_id"),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("symbol", sa.Text),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+)
+
+control_request = sa.Table(
+    "control_request",
+    metadata,
+    sa.Column("id", _ROW_ID, primary_key=True),
+    sa.Column("request_id", sa.Text, nullable=False, unique=True),
+    sa.Column("result", sa.Text, nullable=False),
+)

@@ -1,0 +1,264 @@
+"""Units applied to a database: what the writer thread does, and nothing about threads.
+
+A group of units is one transaction, and each unit in it a savepoint:
+
+    BEGIN
+    UPDATE deployment SET written = <group> WHERE epoch = <ours>      the turn
+    SAVEPOINT  unit 1  RELEASE
+    SAVEPOINT  unit 2  ROLLBACK TO      a constraint refused it: it fails alone
+    COMMIT
+
+- The turn is a fence: another process that opened the database since raised the epoch, and we match no row.
+- The turn is a marker: only a COMMIT has an unknown outcome, and ``written`` says on a new connection which it
+  was. Everything that fails before COMMIT was sent is certainly not there.
+- The turn is a lock: a connection that was lost in its COMMIT keeps the row until PostgreSQL has ended that
+  transaction, so neither reading the marker nor the next group can overtake it.
+"""
+
+import itertools
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, assert_never
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from naived.core.phase import Finished, Trader
+from naived.core.placement import TERMINAL, Placement
+from naived.database.engine import cause
+from naived.database.rows import event_row, fill_row, leftover_row, placement_row, wish_row
+from naived.database.schema import control_request, deployment, events, fills, orders, settings, traders
+from naived.database.trader_rows import trader_row
+from naived.ports import ConflictError, DeploymentError, JournalError, Unit, Wish
+
+KEPT_EVENTS = 100_000  # about 20 MB: months of a quiet daemon, a day of a very talkative one
+KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
+_PRUNE_EVERY = 1_000  # rows: how far a table may outgrow its bound
+
+_TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # lower-case base32
+_TAG_LENGTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Binds a new journal to an account, checks an old one."""
+
+    exchange: str
+    account_uid: str
+
+
+Work: TypeAlias = Unit | Claim
+Outcome: TypeAlias = JournalError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """``tag`` marks our orders and is made once; ``epoch`` is one more per process start."""
+
+    tag: str
+    epoch: int
+
+
+def enter(engine: sa.Engine) -> Deployment:
+    """Begin a new epoch, which shuts out every earlier process; raises SQLAlchemyError."""
+    with engine.begin() as connection:
+        row = connection.execute(sa.select(deployment).with_for_update()).mappings().one_or_none()
+        if row is None:
+            tag = "".join(secrets.choice(_TAG_ALPHABET) for _ in range(_TAG_LENGTH))
+            connection.execute(sa.insert(deployment).values(id=1, tag=tag, epoch=1, written=0))
+            return Deployment(tag, 1)
+        entered = Deployment(row["tag"], row["epoch"] + 1)
+        connection.execute(sa.update(deployment).values(epoch=entered.epoch, written=0))
+        return entered
+
+
+class Store:
+    """Applies groups, one at a time, on a connection of its own engine, for one epoch."""
+
+    def __init__(self, engine: sa.Engine, epoch: int) -> None:
+        self._engine = engine
+        self._epoch = epoch
+        self._groups = itertools.count(1)
+        self._since_pruned = _PRUNE_EVERY
+
+    def apply(self, works: Sequence[Work]) -> list[Outcome]:
+        """Make the group durable; for each work None, or why it is not there, in the same order."""
+        group = next(self._groups)
+        outcomes: list[Outcome] = []
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                self._take_turn(connection, group)
+                for work in works:
+                    outcomes.append(_apply_one(connection, work))  # noqa: PERF401 - its length is the progress
+                self._prune(connection, works)
+        except SQLAlchemyError as error:
+            self._engine.dispose()  # whatever state the connection is in, it is not used again
+            committing = len(outcomes) == len(works)
+            if committing and self._is_written(group):
+                return outcomes
+            return [_failure(error) for _ in works]
+        except JournalError as error:
+            return [JournalError(*error.args) for _ in works]
+        return outcomes
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _take_turn(self, connection: sa.Connection, group: int) -> None:
+        turn = sa.update(deployment).where(deployment.c.epoch == self._epoch).values(written=group)
+        if connection.execute(turn).rowcount != 1:
+            raise JournalError(
+                f"another naived has opened this database since (we are epoch {self._epoch}): "
+                "nothing more is written here. Stop one of the two"
+            )
+
+    def _is_written(self, group: int) -> bool:
+        """Did the group's COMMIT, which raised, happen all the same? False also when nobody can tell."""
+        try:
+            with self._engine.begin() as connection:
+                row = connection.execute(sa.select(deployment).with_for_update()).mappings().one()
+        except SQLAlchemyError:
+            self._engine.dispose()
+            return False
+        return bool(row["epoch"] == self._epoch and row["written"] == group)
+
+    def _prune(self, connection: sa.Connection, works: Sequence[Work]) -> None:
+        for work in works:
+            if isinstance(work, Unit):
+                self._since_pruned += len(work.events) + (work.request is not None)
+        if self._since_pruned < _PRUNE_EVERY:
+            return
+        self._since_pruned = 0
+        for table, kept in ((events, KEPT_EVENTS), (control_request, KEPT_REQUESTS)):
+            newest = sa.select(sa.func.max(table.c.id)).scalar_subquery()
+            connection.execute(sa.delete(table).where(table.c.id <= newest - kept))
+
+
+def _failure(error: SQLAlchemyError) -> JournalError:
+    failure = JournalError(
+        f"the database did not take the change: {cause(error)}. "
+        "See that it runs and has room; naived tries again by itself"
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def _apply_one(connection: sa.Connection, work: Work) -> Outcome:
+    savepoint = connection.begin_nested()
+    try:
+        _write(connection, work)
+    except IntegrityError as error:
+        savepoint.rollback()
+        what = work.symbol if isinstance(work, Unit) else work.exchange
+        conflict = ConflictError(f"{what}: the journal already holds something else: {cause(error)}")
+        conflict.__cause__ = error
+        return conflict
+    except (ConflictError, DeploymentError) as error:
+        savepoint.rollback()
+        return error
+    savepoint.commit()
+    return None
+
+
+def _write(connection: sa.Connection, work: Work) -> None:
+    match work:
+        case Unit():
+            _write_unit(connection, work)
+        case Claim():
+            _claim(connection, work)
+        case _:
+            assert_never(work)
+
+
+def _write_unit(connection: sa.Connection, unit: Unit) -> None:
+    if unit.wish is not None:
+        _write_wish(connection, unit.symbol, unit.wish)
+    _write_symbol(connection, unit)
+    for trader in unit.traders:
+        _write_trader(connection, trader)
+    # What ended first: it makes room for its successor under one_live_intent.
+    for placement in sorted(unit.placements, key=lambda placement: placement.state not in TERMINAL):
+        _write_placement(connection, placement)
+    for fill in unit.fills:
+        connection.execute(sa.insert(fills).values(fill_row(fill)).inline())
+    for event in unit.events:
+        connection.execute(sa.insert(events).values(event_row(event)).inline())
+    if unit.request is not None:
+        request_id, result = unit.request
+        connection.execute(sa.insert(control_request).values(request_id=request_id, result=result).inline())
+
+
+def _write_wish(connection: sa.Connection, symbol: str, wish: Wish) -> None:
+    row = wish_row(wish)
+    if wish.expected is None:
+        first = {"symbol": symbol, "next_trader": 1, "leftover_quantity": 0, "leftover_cost": 0}
+        statement = _insert(connection, settings).values(**first, **row)
+        connection.execute(statement.on_conflict_do_update(index_elements=["symbol"], set_=row))
+        return
+    unchanged = (settings.c.symbol == symbol) & (settings.c.status == wish.expected.value)
+    if connection.execute(sa.update(settings).where(unchanged).values(row)).rowcount != 1:
+        raise ConflictError(f"{symbol}: its status is not {wish.expected} any more")
+
+
+def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
+    changes: dict[str, Any] = {}
+    if unit.next_trader is not None:
+        changes["next_trader"] = unit.next_trader
+    if unit.leftover is not None:
+        changes |= leftover_row(unit.leftover)
+    if not changes:
+        return
+    statement = sa.update(settings).where(settings.c.symbol == unit.symbol).values(changes)
+    if connection.execute(statement).rowcount != 1:
+        raise ConflictError(f"{unit.symbol}: the journal has no settings of it")
+
+
+def _write_trader(connection: sa.Connection, trader: Trader) -> None:
+    row = trader_row(trader)
+    if isinstance(trader.phase, Finished) and trader.phase.sold.quantity:
+        row["cycle"] = sa.select(sa.func.coalesce(sa.func.max(traders.c.cycle), 0) + 1).scalar_subquery()
+    statement = _insert(connection, traders).values(row)
+    changes: dict[str, sa.ColumnElement[Any]] = {
+        name: statement.excluded[name] for name in row if name not in ("symbol", "number")
+    }
+    if "cycle" in row:
+        changes["cycle"] = sa.func.coalesce(traders.c.cycle, statement.excluded["cycle"])
+    connection.execute(statement.on_conflict_do_update(index_elements=["symbol", "number"], set_=changes))
+
+
+_INTENT = ("symbol", "trader", "side", "seq", "price", "quantity")
+
+
+def _write_placement(connection: sa.Connection, placement: Placement) -> None:
+    row = placement_row(placement)
+    statement = _insert(connection, orders).values(row)
+    fixed = ("client_order_id", *_INTENT)
+    statement = statement.on_conflict_do_update(
+        index_elements=["client_order_id"],
+        set_={name: statement.excluded[name] for name in row if name not in fixed},
+        where=sa.and_(*(orders.c[name] == statement.excluded[name] for name in _INTENT)),
+    )
+    if connection.execute(statement).rowcount != 1:
+        raise ConflictError(
+            f"{placement.intent.symbol}: {placement.client_order_id} is the id of another intent in the journal"
+        )
+
+
+def _claim(connection: sa.Connection, claim: Claim) -> None:
+    row = connection.execute(sa.select(deployment)).mappings().one()
+    if row["account_uid"] is None:
+        connection.execute(sa.update(deployment).values(exchange=claim.exchange, account_uid=claim.account_uid))
+    elif (row["exchange"], row["account_uid"]) != (claim.exchange, claim.account_uid):
+        raise DeploymentError(
+            f"this database belongs to account {row['account_uid']} on {row['exchange']}, "
+            f"not to {claim.account_uid} on {claim.exchange}. Name another one with --database"
+        )
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say ON CONFLICT and does not ask for the row's id."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).inline()
+    return sqlite.insert(table).inline()

@@ -1,0 +1,214 @@
+"""A trader as a row of the schema, and back: its phase is spread over columns that are NULL in other phases."""
+
+from typing import Any, assert_never
+
+from sqlalchemy import RowMapping as Row
+
+from naived.core.order import Intent, Side
+from naived.core.phase import (
+    Bought,
+    Buying,
+    Finished,
+    Hold,
+    Holding,
+    Phase,
+    Selling,
+    Sold,
+    Terms,
+    Trader,
+    Waiting,
+)
+from naived.core.strategy import Fees, Leftover
+
+_SIDE_OF_PHASE = {"buying": Side.BUY, "selling": Side.SELL}
+_NOT_IN_EVERY_PHASE = (
+    *("reason", "wait_after", "seq", "accepted", "cancelling", "hold", "retry_at", "failures"),
+    *("limit_price", "bought", "cost", "base_fees", "carried_quantity", "carried_cost"),
+    *("sold", "received", "quote_fees", "sold_base_fees", "dust_quantity", "dust_cost", "profit"),
+)
+
+
+class RowError(ValueError):
+    """A row that no value of the core stands for."""
+
+
+def trader_row(trader: Trader) -> dict[str, Any]:
+    """Every column but ``cycle``, which the journal gives."""
+    terms = trader.terms
+    return {
+        "symbol": trader.symbol,
+        "number": trader.number,
+        "started_at": trader.started_at,
+        "since": trader.since,
+        "rebuy_notified": trader.rebuy_notified,
+        "buys": trader.buys,
+        "sells": trader.sells,
+        "budget": terms.budget,
+        "chunks": terms.chunks,
+        "buy_down_interval": terms.buy_down,
+        "profit_interval": terms.profit,
+        "rebuy_interval": terms.rebuy,
+        "reprice_interval": terms.reprice,
+        "buy_fee": terms.fees.buy,
+        "sell_fee": terms.fees.sell,
+        **dict.fromkeys(_NOT_IN_EVERY_PHASE),
+        **_phase_row(trader.phase),
+    }
+
+
+def _phase_row(phase: Phase) -> dict[str, Any]:
+    match phase:
+        case Waiting(after, reason):
+            return {"phase": "waiting", "wait_after": after, "reason": reason}
+        case Buying(intent, bought, accepted, cancelling):
+            return {
+                "phase": "buying",
+                "seq": intent.seq,
+                "accepted": accepted,
+                "cancelling": cancelling,
+                **_bought_row(bought),
+            }
+        case Holding(bought, hold, reason, retry_at, carried, sold, failures):
+            return {
+                "phase": "holding",
+                "hold": hold.value,
+                "reason": reason,
+                "retry_at": retry_at,
+                "failures": failures,
+                **_bought_row(bought),
+                **_carried_row(carried),
+                **_sold_row(sold),
+            }
+        case Selling(bought, intent, carried, sold, failures, cancelling):
+            return {
+                "phase": "selling",
+                "seq": intent.seq,
+                "failures": failures,
+                "cancelling": cancelling,
+                **_bought_row(bought),
+                **_carried_row(carried),
+                **_sold_row(sold),
+            }
+        case Finished(maybe_bought, sold, carried, dust, profit, reason):
+            return {
+                "phase": "finished",
+                "reason": reason,
+                "profit": profit,
+                "dust_quantity": dust.quantity,
+                "dust_cost": dust.cost,
+                **(_bought_row(maybe_bought) if maybe_bought else {}),
+                **_carried_row(carried),
+                **_sold_row(sold),
+            }
+        case _:
+            assert_never(phase)
+
+
+def _bought_row(bought: Bought) -> dict[str, Any]:
+    return {
+        "limit_price": bought.limit,
+        "bought": bought.quantity,
+        "cost": bought.cost,
+        "base_fees": bought.base_fees,
+    }
+
+
+def _carried_row(carried: Leftover) -> dict[str, Any]:
+    return {"carried_quantity": carried.quantity, "carried_cost": carried.cost}
+
+
+def _sold_row(sold: Sold) -> dict[str, Any]:
+    return {
+        "sold": sold.quantity,
+        "received": sold.received,
+        "quote_fees": sold.quote_fees,
+        "sold_base_fees": sold.base_fees,
+    }
+
+
+def trader_of(row: Row) -> Trader:
+    """A trader from its row and, as ``intent_price`` and ``intent_quantity``, those of its live intent's row."""
+    fees = Fees(row["buy_fee"], row["sell_fee"])
+    terms = Terms(
+        budget=row["budget"],
+        chunks=row["chunks"],
+        buy_down=row["buy_down_interval"],
+        profit=row["profit_interval"],
+        rebuy=row["rebuy_interval"],
+        reprice=row["reprice_interval"],
+        fees=fees,
+    )
+    return Trader(
+        symbol=row["symbol"],
+        number=row["number"],
+        terms=terms,
+        phase=_phase_of(row),
+        started_at=row["started_at"],
+        since=row["since"],
+        rebuy_notified=row["rebuy_notified"],
+        buys=row["buys"],
+        sells=row["sells"],
+    )
+
+
+def _phase_of(row: Row) -> Phase:
+    match row["phase"]:
+        case "waiting":
+            return Waiting(row["wait_after"], row["reason"])
+        case "buying":
+            return Buying(_intent_of(row), _bought_of(row), row["accepted"], row["cancelling"])
+        case "holding":
+            return Holding(
+                bought=_bought_of(row),
+                hold=Hold(row["hold"]),
+                reason=row["reason"],
+                retry_at=row["retry_at"],
+                carried=_carried_of(row),
+                sold=_sold_of(row),
+                failures=row["failures"],
+            )
+        case "selling":
+            return Selling(
+                bought=_bought_of(row),
+                intent=_intent_of(row),
+                carried=_carried_of(row),
+                sold=_sold_of(row),
+                failures=row["failures"],
+                cancelling=row["cancelling"],
+            )
+        case "finished":
+            return Finished(
+                bought=None if row["limit_price"] is None else _bought_of(row),
+                sold=_sold_of(row),
+                carried=_carried_of(row),
+                dust=Leftover(row["dust_quantity"], row["dust_cost"]),
+                profit=row["profit"],
+                reason=row["reason"],
+            )
+        case other:
+            raise RowError(f"trader {row['symbol']}-{row['number']} has the phase {other!r}")
+
+
+def _intent_of(row: Row) -> Intent:
+    if row["intent_price"] is None:
+        raise RowError(f"trader {row['symbol']}-{row['number']} is {row['phase']} without its order's row")
+    return Intent(
+        symbol=row["symbol"],
+        trader=row["number"],
+        side=_SIDE_OF_PHASE[row["phase"]],
+        seq=row["seq"],
+        price=row["intent_price"],
+        quantity=row["intent_quantity"],
+    )
+
+
+def _bought_of(row: Row) -> Bought:
+    return Bought(row["limit_price"], row["bought"], row["cost"], row["base_fees"])
+
+
+def _carried_of(row: Row) -> Leftover:
+    return Leftover(row["carried_quantity"], row["carried_cost"])
+
+
+def _sold_of(row: Row) -> Sold:
+    return Sold(row["sold"], row["received"], row["quote_fees"], row["sold_base_fees"])

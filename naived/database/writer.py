@@ -1,0 +1,132 @@
+"""The one thread that writes: it commits in groups what many tasks hand in, and tells each its outcome.
+
+A commit costs a round trip to the disk whatever its size, so units that arrive while one is under way share the
+next. A trio task cannot commit by itself without stopping all the others; a thread hop per unit would cost more
+than the commit.
+"""
+
+import queue
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import trio
+
+from naived.database.store import Outcome, Store, Work
+from naived.ports import JournalError
+
+GROUP = 500  # units: bounds one transaction to some 100 ms
+WAITING = 10_000  # units: a symbol waits for its unit before the next, so this many symbols would have to wait
+
+Submit: TypeAlias = Callable[[Work], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """A work and its waiting task; ``outcome`` holds once ``done`` is set."""
+
+    work: Work
+    done: trio.Event = field(default_factory=trio.Event)
+    outcome: Outcome = None
+
+
+class Writer:
+    """Bounded queue, thread, acknowledgements. Made in the trio thread; ``run`` is the thread's."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._token = trio.lowlevel.current_trio_token()
+        self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._closed = False
+
+    async def submit(self, work: Work) -> None:
+        """Works are committed in the order of the calls: nothing is awaited before the queue.
+
+        A work that was handed in is not abandoned when its task is cancelled: it returns or raises first.
+        """
+        if self._closed:
+            raise JournalError("the journal is closed")
+        if self._waiting >= WAITING:
+            raise JournalError(f"the database does not keep up: {self._waiting} changes wait for it")
+        ticket = _Ticket(work)
+        self._waiting += 1
+        self._tickets.put(ticket)
+        with trio.CancelScope(shield=True):
+            await ticket.done.wait()
+        if ticket.outcome is not None:
+            raise ticket.outcome
+
+    def close(self) -> None:
+        """Take nothing more; what was handed in is still written."""
+        self._closed = True
+        self._tickets.put(None)
+
+    def run(self) -> None:
+        open_ = True
+        while open_:
+            group, open_ = self._next_group()
+            if group:
+                outcomes = self._apply([ticket.work for ticket in group])
+                self._token.run_sync_soon(self._acknowledge, group, outcomes)
+
+    def _next_group(self) -> tuple[list[_Ticket], bool]:
+        """The tickets that wait, at least one; False once the queue was closed behind them."""
+        group: list[_Ticket] = []
+        ticket = self._tickets.get()
+        while ticket is not None:
+            group.append(ticket)
+            if len(group) == GROUP:
+                return group, True
+            try:
+                ticket = self._tickets.get_nowait()
+            except queue.Empty:
+                return group, True
+        return group, False
+
+    def _apply(self, works: Sequence[Work]) -> list[Outcome]:
+        try:
+            return self._store.apply(works)
+        except Exception as error:  # a bug of ours: it must reach those who wait, not end the thread unheard
+            return [_broken(error) for _ in works]
+
+    def _acknowledge(self, group: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
+        self._waiting -= len(group)
+        for ticket, outcome in zip(group, outcomes, strict=True):
+            ticket.outcome = outcome
+            ticket.done.set()
+
+
+def _broken(error: Exception) -> JournalError:
+    broken = JournalError(f"the journal's writer failed: {error!r}. This is a bug in naived")
+    broken.__cause__ = error
+    return broken
+
+
+@asynccontextmanager
+async def writer_thread(store: Store) -> AsyncIterator[Submit]:
+    """Run the thread for as long as the block; leaving waits until what was handed in is written."""
+    writer = Writer(store)
+    # A daemon thread: at a second signal the process leaves at once, which nothing acknowledged can suffer from.
+    thread = threading.Thread(target=writer.run, name="naived-journal", daemon=True)
+    thread.start()
+    try:
+        yield writer.submit
+    finally:
+        writer.close()
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(thread.join)
+
+
+def inline(store: Store) -> Submit:
+    """The same without a thread, blocking the loop: for a simulation that must run the same way every time."""
+
+    async def submit(work: Work) -> None:
+        (outcome,) = store.apply([work])
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        if outcome is not None:
+            raise outcome
+
+    return submit
