@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 import trio
 
@@ -19,7 +20,7 @@ class EventLog:
     """
 
     def __init__(self, first: int) -> None:
-        self._ring: deque[dict[str, object]] = deque(maxlen=RING)
+        self._ring: deque[dict[str, Any]] = deque(maxlen=RING)
         self._next = first
         self._published = trio.Event()
 
@@ -37,7 +38,7 @@ class EventLog:
         self._published.set()
         self._published = trio.Event()
 
-    def after(self, seq: int, most: int) -> Sequence[dict[str, object]]:
+    def after(self, seq: int, most: int) -> Sequence[dict[str, Any]]:
         """The oldest ``most`` events behind ``seq`` that are still kept; compare their first ``seq`` for a gap."""
         oldest = self._next - len(self._ring)
         start = max(0, seq + 1 - oldest)

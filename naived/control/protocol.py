@@ -100,24 +100,27 @@ class ControlError(Exception):
         return {"code": int(self.code), "message": self.message, "data": {**self.data, **known}}
 
 
-def _encode(frame: Mapping[str, object]) -> bytes:
-    # ASCII only: nothing a terminal, a log or `nc` could stumble over.
-    return json.dumps(frame, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+def encode_body(document: Mapping[str, object]) -> bytes:
+    """A document as compact ASCII: nothing a terminal, a log or `nc` could stumble over.
+
+    Raises ValueError or TypeError when it is not JSON-able.
+    """
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def encode_request(request_id: int | str, method: str, params: Mapping[str, object]) -> bytes:
     """A request as a line."""
-    return _encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+    return encode_body({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}) + b"\n"
 
 
-def encode_result(request_id: int | str, result: Mapping[str, object]) -> bytes:
-    """A result as a line; one item of a stream looks the same. Raises ValueError, TypeError: not JSON-able."""
-    return _encode({"jsonrpc": "2.0", "id": request_id, "result": result})
+def encode_result(request_id: int | str, body: bytes) -> bytes:
+    """An encoded result as a line; one item of a stream looks the same."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (json.dumps(request_id).encode("ascii"), body)
 
 
 def encode_error(request_id: int | str | None, error: ControlError) -> bytes:
     """A failure as a line; the id is null when the request had none that could be read."""
-    return _encode({"jsonrpc": "2.0", "id": request_id, "error": error.wire()})
+    return encode_body({"jsonrpc": "2.0", "id": request_id, "error": error.wire()}) + b"\n"
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

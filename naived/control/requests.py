@@ -36,11 +36,10 @@ class _Param(NamedTuple):
 
 
 class Method(NamedTuple):
-    """One row of the protocol: its parameters, whether it changes something, whether it may stream."""
+    """One row of the protocol: its parameters, and whether it changes something."""
 
     params: Mapping[str, _Param]
     changes: bool = False
-    streams: bool = False
 
 
 def _symbols(value: Any) -> tuple[str, ...]:
@@ -108,7 +107,7 @@ def _waiting(method: str, wait: bool) -> Mapping[str, _Param]:
 METHODS: Mapping[str, Method] = {
     "hello": Method({"proto": _Param(_count, PROTO), "client": _Param(_text, None)}),
     "status": Method(_SOME),
-    "watch": Method(_SOME, streams=True),
+    "watch": Method(_SOME),
     "start": Method({**_REQUEST, **_waiting("start", True), **_SETTING}, changes=True),
     "stop": Method(
         {**_REQUEST, **_waiting("stop", True), "cancel": _Param(_one_of("none", "buys", "all"), "none")},
@@ -120,7 +119,7 @@ METHODS: Mapping[str, Method] = {
     "settings": Method({**_REQUEST, **_SETTING}, changes=True),
     "orders": Method(_ROWS),
     "trades": Method(_ROWS),
-    "events": Method({**_ROWS, "follow": _Param(_boolean, False), "after_seq": _Param(_count, None)}, streams=True),
+    "events": Method({**_ROWS, "follow": _Param(_boolean, False), "after_seq": _Param(_count, None)}),
     "wait": Method(
         {
             "all": _Param(_boolean, False),
@@ -174,6 +173,11 @@ def _parse_params(method: str, given: Mapping[str, object]) -> dict[str, Any]:
                 raise _invalid(f"{name} {error}") from error
         elif param.default is not ...:
             params[name] = param.default
+    if params.get("follow", False):
+        if params["since"] is not None or params["after"] is not None:
+            raise _invalid("events with follow takes symbols, and limit or after_seq")
+    elif params.get("after_seq") is not None:
+        raise _invalid("after_seq needs follow")
     for name in ("for", "action"):
         if name in known and name not in params:
             raise _invalid(f"{method} needs {name}")

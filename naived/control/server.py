@@ -1,14 +1,41 @@
-"""The control socket: who may connect, how much one connection may cost, and how answers and streams leave.
+"""The control socket: who may connect, how much one connection may cost, and how requests are answered.
 
 The server knows nothing of the runtime: all it calls is a `Service`.
 """
 
+import os
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
 
+import structlog
+import trio
+
+from naived.control.channel import Channel, GoneError
+from naived.control.endpoint import Peer, listening, peer_of
 from naived.control.events import EventLog
+from naived.control.protocol import (
+    MAX_ANSWER,
+    MIN_PROTO,
+    PROTO,
+    Code,
+    ControlError,
+    encode_body,
+    encode_error,
+    encode_result,
+)
+from naived.control.requests import METHODS, Request, decode_request
+from naived.control.streams import Snapshots, follow, watch
+
+_CONNECTIONS = 1024  # in all: descriptors must be left for the exchange and the database
+_CONNECTIONS_PER_UID = 512  # root can still get in when the owner's scripts run wild
+_STREAMS = 256  # each may cost a snapshot's bandwidth twice a second
 
 Document = dict[str, Any]  # JSON-able; decimals are texts
+
+_log = structlog.get_logger(__name__)
 
 
 class Service(Protocol):
@@ -42,3 +69,142 @@ class Service(Protocol):
         so many, which may be more than one document holds; with ``after`` the next so many.
         """
         ...
+
+
+async def serve(
+    path: Path, service: Service, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve at ``path`` until cancelled; started once clients can connect. Raises EndpointError."""
+    server = _Server(service)
+    with listening(path) as listener:
+        task_status.started()
+        await trio.serve_listeners(server.handle, [listener])
+
+
+class _Server:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._snapshots = Snapshots(service.status)
+        self._connections: Counter[int] = Counter()  # by uid
+        self._streams = 0
+
+    async def handle(self, stream: trio.SocketStream) -> None:
+        """Serve one connection to its end; nothing a client does makes this raise."""
+        peer = peer_of(stream.socket)
+        channel = Channel(stream)
+        self._connections[peer.uid] += 1
+        try:
+            with suppress(GoneError):
+                try:
+                    self._admit(peer)
+                    await self._converse(channel, peer)
+                except ControlError as error:
+                    await channel.send(encode_error(None, error))
+        finally:
+            self._connections[peer.uid] -= 1
+            await trio.aclose_forcefully(stream)
+
+    def _admit(self, peer: Peer) -> None:
+        if peer.uid not in (os.geteuid(), 0):
+            raise ControlError(Code.PERMISSION, f"this naived belongs to uid {os.geteuid()}, not to uid {peer.uid}")
+        if self._connections.total() > _CONNECTIONS or self._connections[peer.uid] > _CONNECTIONS_PER_UID:
+            raise ControlError(Code.BUSY, "naived has too many connections", hint="try again in a moment")
+
+    async def _converse(self, channel: Channel, peer: Peer) -> None:
+        # Every answer's send is a checkpoint, so a client that pipelines cannot keep others waiting.
+        while True:
+            request_id, request = decode_request(await channel.receive())
+            if isinstance(request, ControlError):
+                await channel.send(encode_error(request_id, request))
+                continue
+            if METHODS[request.method].changes:
+                _log.info("control", method=request.method, params=request.params, uid=peer.uid, pid=peer.pid)
+            failure = await self._perform(channel, request)
+            if failure is not None:
+                await channel.send(encode_error(request.id, failure))
+                # What a client of another version has sent behind its `hello` must not be performed.
+                if request.method == "hello" or _is_stream(request):
+                    return
+
+    async def _perform(self, channel: Channel, request: Request) -> ControlError | None:
+        """Answer a request, or say why not; raises GoneError."""
+        try:
+            if _is_stream(request):
+                await self._stream(channel, request)
+            await channel.send(encode_result(request.id, await self._answer(channel, request)))
+        except GoneError:
+            raise
+        except ControlError as error:
+            return error
+        except Exception:
+            # A defect in answering a question must not end the trading that the question was about.
+            _log.exception("control request failed", method=request.method)
+            return ControlError(Code.INTERNAL_ERROR, f"naived failed to answer {request.method}; see its log")
+        return None
+
+    async def _answer(self, channel: Channel, request: Request) -> bytes:
+        match request.method:
+            case "hello":
+                document = await self._hello(request)
+            case "status":
+                document = self._service.status(request.params["symbols"])
+            case "wait":
+                document = await self._wait(channel, request)
+            case method:
+                document = await self._service.call(method, request.params)
+        body = encode_body(document)
+        if len(body) > MAX_ANSWER:
+            raise ControlError(
+                Code.INTERNAL_ERROR,
+                f"the answer to {request.method} is larger than {MAX_ANSWER} bytes",
+                hint="ask for fewer symbols or rows",
+            )
+        return body
+
+    async def _hello(self, request: Request) -> Document:
+        proto = request.params["proto"]
+        if not MIN_PROTO <= proto <= PROTO:
+            raise ControlError(
+                Code.VERSION_MISMATCH,
+                f"naived speaks control protocol {MIN_PROTO} to {PROTO}, the client {proto}",
+                hint="run naived and naivectl of the same version",
+            )
+        known = await self._service.call("hello", request.params)
+        return {"v": 1, "proto": PROTO, "min_proto": MIN_PROTO, **known, "caps": sorted(METHODS)}
+
+    async def _wait(self, channel: Channel, request: Request) -> Document:
+        """A wait may last for days: it ends with its client, so that the connection is free again."""
+        outcome: Document | ControlError | None = None
+        async with trio.open_nursery() as nursery:
+
+            async def give_up() -> None:
+                await channel.hung_up()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(give_up)
+            try:
+                outcome = await self._service.call("wait", request.params)
+            except ControlError as error:
+                outcome = error
+            nursery.cancel_scope.cancel()
+        if outcome is None:
+            raise GoneError("the client hung up")
+        if isinstance(outcome, ControlError):
+            raise outcome
+        return outcome
+
+    async def _stream(self, channel: Channel, request: Request) -> NoReturn:
+        if self._streams >= _STREAMS:
+            raise ControlError(Code.BUSY, "naived has too many watchers", hint="close some live views")
+        self._streams += 1
+        try:
+            if request.method == "watch":
+                with self._snapshots.watching(request.params["symbols"]) as snapshot:
+                    await watch(channel, request.id, snapshot)
+            await follow(channel, request.id, self._service.events, request.params)
+        finally:
+            self._streams -= 1
+
+
+def _is_stream(request: Request) -> bool:
+    return request.method == "watch" or bool(request.params.get("follow"))

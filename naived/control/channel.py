@@ -1,0 +1,72 @@
+"""One client's connection: lines in, frames out, and every wait bounded."""
+
+import select
+
+import trio
+
+from naived.control.protocol import MAX_REQUEST, Code, ControlError
+
+# Seconds. Local clients write at once; these bounds only free what a stuck or hostile one would hold.
+_FIRST_BYTE = 5
+_PARTIAL_LINE = 10
+_IDLE = 60
+_WRITE_STALL = 5
+
+_CHUNK = 64 * 1024  # bytes: what must be taken within _WRITE_STALL, less than a Unix socket buffers
+_HANGUP_CHECK = 1  # seconds
+
+
+class GoneError(Exception):
+    """The client went away or does not read."""
+
+
+class Channel:
+    """Lines of one client. ``receive`` and ``send`` belong to one task: a request is answered before the next."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._buffer = bytearray()
+        self._patience = _FIRST_BYTE
+
+    async def receive(self) -> bytes:
+        """The next line without its newline; raises ControlError (too long: unrecoverable) and GoneError."""
+        partial_deadline = trio.current_time() + _PARTIAL_LINE if self._buffer else None
+        scanned = 0
+        while (end := self._buffer.find(b"\n", scanned)) < 0 and len(self._buffer) <= MAX_REQUEST:
+            scanned = len(self._buffer)
+            await self._fill(partial_deadline or trio.current_time() + self._patience)
+            partial_deadline = partial_deadline or trio.current_time() + _PARTIAL_LINE
+        if not 0 <= end <= MAX_REQUEST:
+            raise ControlError(Code.INVALID_REQUEST, f"a request is one line of at most {MAX_REQUEST} bytes")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self._patience = _IDLE
+        return line
+
+    async def _fill(self, deadline: float) -> None:
+        with trio.move_on_at(deadline):
+            try:
+                chunk = await self._stream.receive_some()
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise GoneError("the connection broke") from error
+            if chunk:
+                self._buffer += chunk
+                return
+            raise GoneError("the client closed")
+        raise GoneError("the client was silent for too long")
+
+    async def send(self, frame: bytes) -> None:
+        """Send all of it; raises GoneError, after which the connection is of no more use."""
+        for start in range(0, len(frame), _CHUNK):
+            try:
+                with trio.fail_after(_WRITE_STALL):
+                    await self._stream.send_all(frame[start : start + _CHUNK])
+            except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise GoneError("the client does not read") from error
+
+    async def hung_up(self) -> None:
+        """Return once the client closed both ways; one that only ended its requests still wants the answer."""
+        poll = select.poll()
+        poll.register(self._stream.socket.fileno(), 0)
+        while not any(event & select.POLLHUP for _, event in poll.poll(0)):  # noqa: ASYNC110 - only the kernel knows
+            await trio.sleep(_HANGUP_CHECK)

@@ -1,0 +1,105 @@
+"""The place of the control socket in the file system, and who is at its other end."""
+
+import os
+import socket
+import stat
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import trio
+
+from naived.control.protocol import MAX_PATH
+
+_BACKLOG = 512  # connections that wait for accept while the loop is busy; more get EAGAIN
+_UMASK = 0o177  # the socket is 0600 from its first moment
+
+
+class EndpointError(Exception):
+    """The socket cannot be where it was asked for; the message says why."""
+
+
+class Peer(NamedTuple):
+    pid: int
+    uid: int
+
+
+def peer_of(connection: trio.socket.SocketType) -> Peer:
+    """Who connected, by the kernel's word. Where it has none (not Linux) the directory's mode alone guards."""
+    if sys.platform == "linux":
+        pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return Peer(pid, uid)
+    return Peer(0, os.geteuid())
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[trio.SocketListener]:
+    """Listen at ``path`` and take the socket away at the end; raises EndpointError.
+
+    A stale socket is replaced: whoever calls this holds the lock of the home, so nobody listens on it. The
+    socket appears under its name by a rename, after it listens, so no client meets it half made.
+    """
+    _check(path)
+    temporary = _temporary(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        mask = os.umask(_UMASK)
+        try:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            listener.bind(os.fspath(temporary))
+        finally:
+            os.umask(mask)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+        ours = _identity(temporary)
+        temporary.rename(path)
+    except OSError as error:
+        listener.close()
+        raise EndpointError(f"cannot make the control socket {path}: {error.strerror}") from error
+    try:
+        yield trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+    finally:
+        listener.close()
+        with suppress(FileNotFoundError):
+            # Another daemon may have taken the name over meanwhile: then it is not ours to remove.
+            if _identity(path) == ours:
+                path.unlink()
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{os.getpid()}")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
+
+
+def _check(path: Path) -> None:
+    length = max(len(os.fsencode(name)) for name in (path, _temporary(path)))
+    if length > MAX_PATH:
+        raise EndpointError(
+            f"the path of the control socket is {length} bytes long, the system allows {MAX_PATH}: {path}"
+        )
+    directory = path.parent
+    try:
+        status = directory.lstat()
+    except OSError as error:
+        raise EndpointError(f"no directory for the control socket: {directory}: {error.strerror}") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise EndpointError(f"{directory} must be a directory itself, not a link or a file")
+    if status.st_uid != os.geteuid():
+        raise EndpointError(
+            f"{directory} belongs to another user: whoever owns it could replace the control socket"
+        )
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise EndpointError(
+            f"others may write to {directory} and replace the control socket; mend it with: chmod go-w {directory}"
+        )
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise EndpointError(f"{path} is there already and is not a socket")

@@ -1,0 +1,134 @@
+"""The two streams of the control socket: what is (`watch`), and what happens (`events` with ``follow``).
+
+A stream owns its connection and ends when the client closes it. Each item is a result with the request's id.
+A stream that has nothing to say sends ``{"v": 1, "heartbeat": TIME}``: a quiet daemon must not look hung.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import trio
+
+from naived.control.channel import Channel
+from naived.control.events import RING, EventLog
+from naived.control.protocol import Code, ControlError, encode_body, encode_result, format_time
+
+TICK = 0.5  # seconds between snapshots: what an eye follows
+HEARTBEAT = 15.0  # seconds
+QUEUE = 256  # events: one write, and what may come in while it is under way
+
+
+def _heartbeat() -> bytes:
+    return encode_body({"v": 1, "heartbeat": format_time(time.time_ns() // 1_000_000)})
+
+
+class Snapshot:
+    """What watchers of the same symbols share: taken and encoded once a tick, however many they are."""
+
+    def __init__(self, take: Callable[[], dict[str, Any]]) -> None:
+        self._take = take
+        self._tick = -1
+        self._document: dict[str, Any] | None = None
+        self.watchers = 0
+        self.rev = 0
+        self.body = b""
+
+    def refresh(self) -> None:
+        """Take the snapshot of this tick, if nobody has; ``rev`` rises when something changed."""
+        tick = math.floor(trio.current_time() / TICK)
+        if tick == self._tick:
+            return
+        document = self._take()
+        self._tick = tick
+        if document != self._document:
+            self._document = document
+            self.rev += 1
+            self.body = encode_body({**document, "rev": self.rev})
+
+
+class Snapshots:
+    """The snapshots that are being watched, by the symbols in them."""
+
+    def __init__(self, status: Callable[[Sequence[str]], dict[str, Any]]) -> None:
+        self._status = status
+        self._shared: dict[tuple[str, ...], Snapshot] = {}
+
+    @contextmanager
+    def watching(self, symbols: tuple[str, ...]) -> Iterator[Snapshot]:
+        snapshot = self._shared.setdefault(symbols, Snapshot(lambda: self._status(symbols)))
+        snapshot.watchers += 1
+        try:
+            yield snapshot
+        finally:
+            snapshot.watchers -= 1
+            if not snapshot.watchers:
+                del self._shared[symbols]
+
+
+async def watch(channel: Channel, request_id: int | str, snapshot: Snapshot) -> NoReturn:
+    """A whole snapshot at once and after every change, never more often than the tick and only the newest.
+
+    Runs until cancelled; raises ControlError when a symbol is not known (any more), GoneError.
+    """
+    sent_rev, sent_at = 0, trio.current_time()
+    while True:
+        snapshot.refresh()
+        now = trio.current_time()
+        if snapshot.rev != sent_rev:
+            sent_rev, sent_at = snapshot.rev, now
+            await channel.send(encode_result(request_id, snapshot.body))
+        elif now - sent_at >= HEARTBEAT:
+            sent_at = now
+            await channel.send(encode_result(request_id, _heartbeat()))
+        await trio.sleep_until((math.floor(trio.current_time() / TICK) + 1) * TICK)
+
+
+async def follow(channel: Channel, request_id: int | str, log: EventLog, params: dict[str, Any]) -> NoReturn:
+    """Events as they happen: behind ``after_seq``, or the newest ``limit`` first; a gap names what is not kept.
+
+    The ring is the queue: a client is slow when more than QUEUE events came in during one write. Runs until
+    cancelled; raises ControlError (slow consumer), GoneError.
+    """
+    symbols = frozenset(params["symbols"])
+
+    def frames(events: Sequence[dict[str, Any]]) -> bytes:
+        return b"".join(
+            encode_result(request_id, encode_body({"v": 1, **event}))
+            for event in events
+            if not symbols or event["symbol"] in symbols
+        )
+
+    position = log.last
+    frame = b""
+    if params["after_seq"] is not None:
+        position = min(position, params["after_seq"])
+    elif params["limit"] is not None:
+        wanted = [event for event in log.after(0, RING) if not symbols or event["symbol"] in symbols]
+        frame = frames(wanted[-params["limit"] :])
+    sent_at = trio.current_time()
+    while True:
+        if frame:
+            before, sent_at = log.last, trio.current_time()
+            await channel.send(frame)
+            if log.last - before > QUEUE:
+                raise ControlError(
+                    Code.SLOW_CONSUMER,
+                    f"slow consumer: more than {QUEUE} events came in during one write",
+                    hint=f"follow again with after_seq {position}",
+                )
+        frame = b""
+        with trio.move_on_at(sent_at + HEARTBEAT) as quiet:
+            await log.news(position)
+        if quiet.cancelled_caught:
+            frame = encode_result(request_id, _heartbeat())
+            continue
+        events = log.after(position, QUEUE)
+        first, last = events[0]["seq"], events[-1]["seq"]
+        if first > position + 1:
+            gap = {"v": 1, "gap": {"from": position + 1, "to": first - 1}}
+            frame = encode_result(request_id, encode_body(gap))
+        frame += frames(events)
+        position = last

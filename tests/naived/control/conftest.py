@@ -1,0 +1,126 @@
+"""A fake daemon behind the real control server, and a raw client to talk to it."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from naived.control.events import EventLog
+from naived.control.protocol import Code, ControlError
+from naived.control.server import serve
+
+
+class FakeService:
+    """Knows ETHUSDT and BTCUSDT; records every call."""
+
+    def __init__(self) -> None:
+        self.events = EventLog(1_000)
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.price = "2683.8"
+        self.padding = ""
+        self.taken = 0
+        self.hold = trio.Event()
+        self.cancelled: list[str] = []
+
+    def status(self, symbols: Sequence[str]) -> dict[str, Any]:
+        self.taken += 1
+        for symbol in symbols:
+            if symbol not in ("ETHUSDT", "BTCUSDT"):
+                raise ControlError(Code.UNKNOWN_SYMBOL, f"there is no {symbol}", symbol=symbol)
+        return {"v": 1, "symbols": [{"symbol": "ETHUSDT", "last_price": self.price}], "padding": self.padding}
+
+    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append((method, params))
+        await trio.lowlevel.checkpoint()
+        match method:
+            case "hello":
+                return {"server": "0.1.0", "pid": os.getpid(), "state": "ready"}
+            case "wait" | "stop":
+                try:
+                    await self.hold.wait()
+                except trio.Cancelled:
+                    self.cancelled.append(method)
+                    raise
+            case "trades":
+                raise RuntimeError("a defect")
+        return {"v": 1, "results": []}
+
+
+class Client:
+    """A client that says exactly what a test wants said."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self._buffer = b""
+
+    async def say(self, method: str, *, id: object = 1, **params: object) -> None:
+        await self.stream.send_all(
+            json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode() + b"\n"
+        )
+
+    async def line(self) -> bytes:
+        """The next line, b"" at the end."""
+        while b"\n" not in self._buffer:
+            try:
+                chunk = await self.stream.receive_some()
+            except trio.BrokenResourceError:  # a reset: the server closed without reading all we said
+                chunk = b""
+            if not chunk:
+                assert not self._buffer, "the server closed within a line"
+                return b""
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    async def answer(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(await self.line())
+        return answer
+
+    async def ask(self, method: str, **params: object) -> dict[str, Any]:
+        await self.say(method, **params)
+        return await self.answer()
+
+
+@pytest.fixture
+def new_service() -> type[FakeService]:
+    return FakeService
+
+
+@pytest.fixture
+def talk() -> type[Client]:
+    return Client
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+@pytest.fixture
+def socket_path(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path / "control.sock"
+
+
+@pytest.fixture
+async def server(service: FakeService, socket_path: Path, nursery: trio.Nursery) -> AsyncIterator[FakeService]:
+    await nursery.start(serve, socket_path, service)
+    yield service
+    nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def connect(server: FakeService, socket_path: Path) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
+    clients: list[Client] = []
+
+    async def open_connection() -> Client:
+        clients.append(Client(await trio.open_unix_socket(socket_path)))
+        return clients[-1]
+
+    yield open_connection
+    for client in clients:
+        await trio.aclose_forcefully(client.stream)

@@ -1,0 +1,303 @@
+import os
+import socket
+import stat
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from naived.control import server as server_module
+from naived.control.protocol import MAX_ANSWER, MAX_REQUEST, TIMEOUTS, Code
+
+
+async def test_a_status_is_answered_with_the_services_document(connect):
+    client = await connect()
+    answer = await client.ask("status", symbols=["ethusdt"])
+    assert answer["jsonrpc"] == "2.0"
+    assert answer["id"] == 1
+    assert answer["result"]["symbols"][0] == {"symbol": "ETHUSDT", "last_price": "2683.8"}
+
+
+async def test_answers_come_in_the_order_of_the_requests_of_a_pipeline(connect):
+    client = await connect()
+    for number in range(200):
+        await client.say("status", id=number)
+    assert [(await client.answer())["id"] for _ in range(200)] == list(range(200))
+
+
+async def test_hello_names_both_sides_and_what_the_daemon_can_do(connect):
+    result = (await (await connect()).ask("hello", proto=1, client="test"))["result"]
+    assert result["proto"] == result["min_proto"] == 1
+    assert result["pid"] == os.getpid()
+    assert "watch" in result["caps"]
+
+
+@pytest.mark.parametrize("proto", [0, 2])
+async def test_nothing_is_performed_behind_a_hello_of_another_version(connect, service, proto):
+    client = await connect()
+    await client.say("hello", proto=proto)
+    await client.say("start", id=2, symbols=["ETHUSDT"])
+    assert (await client.answer())["error"]["code"] == Code.VERSION_MISMATCH
+    assert await client.line() == b""
+    assert service.calls == []
+
+
+async def test_a_change_reaches_the_service_with_its_defaults_filled_in(connect, service):
+    await (await connect()).ask("start", symbols=["ethusdt", "ETHUSDT", "btcusdt"], budget="500")
+    method, params = service.calls[0]
+    assert method == "start"
+    assert params == {
+        "symbols": ("ETHUSDT", "BTCUSDT"),
+        "all": False,
+        "request_id": None,
+        "wait": True,
+        "timeout": TIMEOUTS["start"],
+        "budget": "500",
+    }
+
+
+async def test_a_refused_request_leaves_the_connection_usable(connect, service):
+    client = await connect()
+    assert (await client.ask("stop"))["error"]["code"] == Code.INVALID_PARAMS
+    assert (await client.ask("status", symbols=["NOPE"]))["error"] == {
+        "code": Code.UNKNOWN_SYMBOL,
+        "message": "there is no NOPE",
+        "data": {"kind": "unknown_symbol", "symbol": "NOPE", "hint": None, "retryable": False},
+    }
+    assert "result" in await client.ask("status")
+    assert service.calls == []
+
+
+async def test_a_defect_in_the_service_is_an_answer_and_hurts_nobody(connect):
+    client = await connect()
+    assert (await client.ask("trades"))["error"]["code"] == Code.INTERNAL_ERROR
+    assert "result" in await client.ask("status")
+
+
+async def test_a_line_of_the_limit_is_read_and_one_byte_more_ends_the_connection(connect):
+    request = b'{"jsonrpc":"2.0","id":1,"method":"status"}'
+    client = await connect()
+    await client.stream.send_all(request.ljust(MAX_REQUEST) + b"\n")
+    assert "result" in await client.answer()
+    await client.stream.send_all(request.ljust(MAX_REQUEST + 1) + b"\n")
+    answer = await client.answer()
+    assert answer["id"] is None
+    assert answer["error"]["code"] == Code.INVALID_REQUEST
+    assert await client.line() == b""
+
+
+async def test_an_endless_line_is_cut_off_without_waiting_for_its_end(connect):
+    client = await connect()
+    await client.stream.send_all(b"[" * (MAX_REQUEST + 1))
+    assert (await client.answer())["error"]["code"] == Code.INVALID_REQUEST
+
+
+async def test_an_answer_above_the_limit_is_an_error_not_a_flood(connect, service):
+    service.padding = "x" * MAX_ANSWER
+    error = (await (await connect()).ask("status"))["error"]
+    assert error["code"] == Code.INTERNAL_ERROR
+    assert error["data"]["hint"] == "ask for fewer symbols or rows"
+
+
+async def test_a_request_split_at_every_byte_is_one_request(connect):
+    client = await connect()
+    for byte in b'{"jsonrpc":"2.0","id":"a","method":"status","params":{}}\n':
+        await client.stream.send_all(bytes([byte]))
+    assert (await client.answer())["id"] == "a"
+
+
+async def test_a_client_that_ended_its_requests_still_gets_its_answer(connect):
+    client = await connect()
+    await client.say("status")
+    await client.stream.send_eof()
+    assert "result" in await client.answer()
+    assert await client.line() == b""
+
+
+async def test_a_wait_ends_when_its_client_hangs_up(connect, service, autojump_clock):
+    client = await connect()
+    await client.say("wait", symbols=["ETHUSDT"], **{"for": "off"})
+    await _until(lambda: service.calls)
+    await client.stream.aclose()
+    await _until(lambda: service.cancelled == ["wait"])
+
+
+async def test_a_wait_outlives_a_client_that_only_ended_its_requests(connect, service, autojump_clock):
+    client = await connect()
+    await client.say("wait", symbols=["ETHUSDT"], **{"for": "off"})
+    await client.stream.send_eof()
+    await trio.sleep(100)
+    service.hold.set()
+    assert "result" in await client.answer()
+
+
+async def test_a_change_goes_on_when_its_client_hangs_up(connect, service, autojump_clock):
+    client = await connect()
+    await client.say("stop", symbols=["ETHUSDT"])
+    await _until(lambda: service.calls)
+    await client.stream.aclose()
+    await trio.sleep(100)
+    assert service.cancelled == []
+    service.hold.set()
+
+
+async def test_a_client_that_says_nothing_is_let_go(connect, autojump_clock):
+    client = await connect()
+    start = trio.current_time()
+    assert await client.line() == b""
+    assert trio.current_time() - start == pytest.approx(5)
+
+
+async def test_a_client_that_drips_bytes_is_let_go(connect, autojump_clock):
+    client = await connect()
+    start = trio.current_time()
+
+    async def drip() -> None:
+        while True:
+            await client.stream.send_all(b"x")
+            await trio.sleep(1)
+
+    with pytest.raises(trio.BrokenResourceError):
+        await drip()
+    assert trio.current_time() - start == pytest.approx(10, abs=2)
+
+
+async def test_a_client_may_be_idle_for_a_minute_between_requests(connect, autojump_clock):
+    client = await connect()
+    await client.ask("status")
+    await trio.sleep(59)
+    await client.ask("status")
+    start = trio.current_time()
+    assert await client.line() == b""
+    assert trio.current_time() - start == pytest.approx(60)
+
+
+async def test_clients_that_never_read_are_let_go_and_disturb_nobody(connect, service, autojump_clock):
+    service.padding = "x" * 1_000_000
+    for _ in range(20):
+        await (await connect()).say("status")
+    service.padding = ""
+    client = await connect()
+    with trio.fail_after(1):
+        assert "result" in await client.ask("status")
+    await trio.sleep(6)
+    assert "result" in await client.ask("status")
+
+
+async def test_a_connection_beyond_the_limit_is_told_so(connect, monkeypatch):
+    monkeypatch.setattr(server_module, "_CONNECTIONS_PER_UID", 2)
+    first = [await connect() for _ in range(2)]
+    for client in first:
+        await client.ask("status")
+    late = await connect()
+    assert (await late.answer())["error"]["code"] == Code.BUSY
+    assert await late.line() == b""
+    await first[0].stream.aclose()
+    await _until_served(connect)
+
+
+async def test_a_stranger_is_refused_by_the_kernels_word(connect, monkeypatch, service):
+    monkeypatch.setattr(server_module, "peer_of", lambda _: server_module.Peer(1, os.geteuid() + 1))
+    client = await connect()
+    await client.say("stop", symbols=["ETHUSDT"])
+    assert (await client.answer())["error"]["code"] == Code.PERMISSION
+    assert await client.line() == b""
+    assert service.calls == []
+
+
+async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_server(service, socket_path):
+    mask = os.umask(0)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server_module.serve, socket_path, service)
+            assert stat.S_IMODE(socket_path.stat().st_mode) == 0o600
+            assert os.umask(0) == 0
+            nursery.cancel_scope.cancel()
+    finally:
+        os.umask(mask)
+    assert list(socket_path.parent.iterdir()) == []
+
+
+async def test_thousands_of_clients_that_vanish_leave_nothing_behind(connect):
+    await (await connect()).ask("status")
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(1_000):
+        client = await connect()
+        if number % 2:
+            await client.stream.send_all(b'{"jsonrpc":"2.0","id":1,"method":"status"}\n'[: number % 50])
+        await client.stream.aclose()
+    client = await connect()
+    await client.ask("status")
+    await _until(lambda: len(os.listdir("/proc/self/fd")) <= before + 2)
+
+
+GARBAGE = [
+    b"",
+    b"\x00",
+    b"\xff\xfe{}",
+    b"\xef\xbb\xbf{}",
+    '{"jsonrpc":"2.0","id":1,"method":"status"}'.encode("utf-16"),
+    b"[" * 60_000,
+    b'{"a":' * 10_000,
+    b"9" * 5_000,
+    b"null",
+    b"[]",
+    b'"start"',
+    b"GET / HTTP/1.1\r",
+    rb'"\ud800"',
+]
+
+
+@pytest.mark.parametrize("line", GARBAGE, ids=[repr(line[:12]) for line in GARBAGE])
+async def test_garbage_is_answered_and_the_next_request_too(connect, service, line):
+    client = await connect()
+    await client.stream.send_all(line + b"\n")
+    answer = await client.answer()
+    assert answer["error"]["code"] in (Code.PARSE_ERROR, Code.INVALID_REQUEST)
+    assert answer["id"] is None
+    assert "result" in await client.ask("status")
+    assert service.calls == []
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_mutated_requests_get_one_answer_each_or_a_close(data, new_service, talk):
+    good = b'{"jsonrpc":"2.0","id":1,"method":"start","params":{"symbols":["ETHUSDT"],"budget":"100"}}'
+    lines = []
+    for _ in range(data.draw(st.integers(1, 5))):
+        line = bytearray(good)
+        for _ in range(data.draw(st.integers(1, 4))):
+            line[data.draw(st.integers(0, len(line) - 1))] = data.draw(
+                st.integers(0, 255).filter(lambda b: b != 10)
+            )
+        lines.append(bytes(line))
+    ours, theirs = socket.socketpair()
+    service = new_service()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            server_module._Server(service).handle, trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
+        )
+        ours.setblocking(False)
+        client = talk(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
+        text = b"\n".join(lines) + b"\n"
+        cut = data.draw(st.integers(0, len(text)))
+        for part in (text[:cut], text[cut:]):
+            await client.stream.send_all(part)
+        for _ in lines:
+            answer = await client.answer()
+            assert ("result" in answer) != ("error" in answer)
+        await client.stream.aclose()
+    assert all(params["symbols"] for _, params in service.calls)
+
+
+async def _until(condition, seconds=5):
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 - the condition is the server's, it tells nobody
+            await trio.sleep(0.01)
+
+
+async def _until_served(connect):
+    with trio.fail_after(5):
+        while "error" in await (await connect()).ask("status"):  # noqa: ASYNC110
+            await trio.sleep(0.01)
