@@ -14,6 +14,9 @@ _QUEUE = 1024
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes; an exchangeInfo of every symbol is the largest frame we may meet
 _OPEN_TIMEOUT = 10  # seconds, TCP, TLS and handshake together
 _CLOSE_TIMEOUT = 5  # seconds for the closing handshake
+_SEND_TIMEOUT = 10  # seconds in which a peer that lives takes a frame off our hands
+
+_STUCK = f"the peer took no frame for {_SEND_TIMEOUT} s"
 
 # At DEBUG it logs every frame, signatures included.
 logging.getLogger("trio-websocket").setLevel(logging.INFO)
@@ -32,10 +35,11 @@ class Connection:
 
     def __init__(self, inner: trio_websocket.WebSocketConnection) -> None:
         self._inner = inner
+        self._stuck = False
 
     @property
     def closed(self) -> bool:
-        return self._inner.closed is not None
+        return self._stuck or self._inner.closed is not None
 
     @property
     def target(self) -> str:
@@ -43,11 +47,22 @@ class Connection:
         return str(self._inner.path)
 
     async def send(self, text: str) -> None:
-        """Send one text frame; raises Closed, and then some bytes may have left."""
-        try:
-            await self._inner.send_message(text)
-        except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise Closed(_why(error)) from error
+        """Send one text frame whole; raises Closed, and then some bytes may have left.
+
+        A caller cancelled before the send began sends nothing; afterwards it waits for the end of the frame,
+        because half a frame would garble all that follow. Within bounds: then the connection counts as closed.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._stuck:
+            raise Closed(_STUCK)
+        with trio.move_on_after(_SEND_TIMEOUT, shield=True) as scope:
+            try:
+                await self._inner.send_message(text)
+            except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise Closed(_why(error)) from error
+        if scope.cancelled_caught:
+            self._stuck = True
+            raise Closed(_STUCK)
 
     async def receive(self) -> str:
         """The next frame's text (binary frames are decoded as UTF-8); raises Closed."""

@@ -1,0 +1,134 @@
+"""Binance spot as the runtime's ``Exchange``: two sockets, one clock, one set of rate limits.
+
+The same adapter serves production, the testnets and a local simulator; only the ``Endpoint`` differs.
+"""
+
+import random
+from collections.abc import Callable
+
+import trio
+
+from naived.binance.answers import cancelled, placed
+from naived.binance.api import NoAnswer
+from naived.binance.endpoint import Endpoint
+from naived.binance.limits import Use
+from naived.binance.link import Link
+from naived.binance.queries import Queries
+from naived.binance.relay import Connect, relay
+from naived.binance.signing import Credentials, Param
+from naived.binance.streams import Streams
+from naived.binance.upkeep import PLACE, Upkeep
+from naived.core.amount import format_wire
+from naived.core.order import Answer, CancelAnswer, Side, Unknown, Unsent
+from naived.ports import ExchangeError, OrderRequest, Sink
+from naived.websocket import connect as connect_websocket
+
+_ANSWER_WITHIN = 15  # seconds; the exchange itself gives up on its engine after 10, and says so
+_ORDER_WEIGHT = 1  # of a placement or a cancel; given back when it succeeds
+
+_LATE_AT_MOST = 1000  # ms: drift and sending take at most this much of a request's window
+_LATE_SHARE = 5  # or a fifth of the window, if that is less
+
+
+class BinanceExchange(Queries):
+    """Implements ``Exchange``; what only asks is inherited. ``jitter`` gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        who: Credentials,
+        *,
+        connect: Connect = connect_websocket,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__(Link(who))
+        self._endpoint = endpoint
+        self._who = who
+        self._connect = connect
+        self._jitter = jitter
+        self._streams = Streams(endpoint.stream_url, connect, jitter)
+
+    async def run(self, sink: Sink) -> None:
+        """See ``Exchange``."""
+        upkeep = Upkeep(self._link, self._who, self._endpoint.api_url, self._connect, sink)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(relay, "api", upkeep.run_leg, self._jitter)
+            nursery.start_soon(self._streams.run, sink)
+
+    @property
+    def connected(self) -> bool:
+        """See ``Exchange``."""
+        return self._link.session is not None
+
+    def now(self) -> int:
+        """See ``Exchange``."""
+        return self._link.clock.now()
+
+    def latest(self) -> int:
+        """See ``Exchange``."""
+        return self._link.clock.latest()
+
+    def admit(self, side: Side) -> int | None:
+        """See ``Exchange``."""
+        now = self.now()
+        if not self.connected or not self._link.limits.take(_use(side), _ORDER_WEIGHT, now):
+            return None
+        return now
+
+    async def admission(self, side: Side) -> None:
+        """See ``Exchange``."""
+        await self._link.up()
+        await trio.sleep(self._link.limits.delay(_use(side), _ORDER_WEIGHT, self.now()) / 1000)
+
+    async def place(self, request: OrderRequest) -> Answer:
+        """See ``Exchange``. Takes no slot: ``admit`` did."""
+        if not self.connected:
+            return Unsent("not connected")
+        margin = min(_LATE_AT_MOST, request.recv_window // _LATE_SHARE)
+        if self.latest() >= request.timestamp + request.recv_window - margin:
+            return Unsent("too late to send")
+        try:
+            return placed(await self._link.send(PLACE, _place_params(request), _ANSWER_WITHIN))
+        except NoAnswer as error:
+            return Unknown(str(error))
+
+    async def cancel(self, symbol: str, order_id: int, cancel_id: str) -> CancelAnswer:
+        """See ``Exchange``."""
+        await self._link.slot(Use.CANCEL, _ORDER_WEIGHT)
+        params: dict[str, Param] = {"symbol": symbol, "orderId": order_id, "newClientOrderId": cancel_id}
+        try:
+            return cancelled(await self._link.send("order.cancel", params | self._link.stamp(), _ANSWER_WITHIN))
+        except NoAnswer as error:
+            return Unknown(str(error))
+        except ExchangeError as error:
+            return Unsent(str(error))
+
+    async def watch(self, symbol: str) -> None:
+        """See ``Exchange``."""
+        await self._streams.watch(symbol)
+
+    async def unwatch(self, symbol: str) -> None:
+        """See ``Exchange``."""
+        self._streams.unwatch(symbol)
+
+
+def _use(side: Side) -> Use:
+    return Use.BUY if side is Side.BUY else Use.SELL
+
+
+def _place_params(request: OrderRequest) -> dict[str, Param]:
+    params: dict[str, Param] = {
+        "symbol": request.symbol,
+        "side": request.side.upper(),
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "price": format_wire(request.price),
+        "quantity": format_wire(request.quantity),
+        "newClientOrderId": request.client_order_id,
+        "newOrderRespType": "FULL",
+        "timestamp": request.timestamp,
+        "recvWindow": request.recv_window,
+    }
+    if request.stp_mode is not None:
+        params["selfTradePreventionMode"] = request.stp_mode
+    return params

@@ -1,0 +1,215 @@
+"""The results of Binance's methods, and its execution reports, as values of the core.
+
+Each ``..._of`` function turns a decoded row into a core value; it raises ValueError (AmountError among them)
+when a number does not fit ours or a word is unknown, so that nothing is ever guessed.
+"""
+
+import structlog
+
+from naived.binance.codec import ExecutionReport
+from naived.binance.rows import AccountRow, CommissionRow, FilterRow, OrderRow, SymbolRow, TradeRow
+from naived.core.amount import (
+    Quantity,
+    Rate,
+    parse_amount,
+    parse_money,
+    parse_price,
+    parse_quantity,
+    parse_rate,
+    value_down,
+)
+from naived.core.market import Filters, SymbolInfo
+from naived.core.order import Fill, OrderStatus, Report, Side
+from naived.core.strategy import Fees
+from naived.ports import AccountInfo, Balance
+
+_log = structlog.get_logger(__name__)
+
+_OUR_IDS = "n1"
+_CANCEL_SUFFIX = "-x"
+
+# Filters that cannot touch a plain LIMIT order, or that only the exchange can judge.
+_IGNORED_FILTERS = frozenset(
+    {
+        "EXCHANGE_MAX_NUM_ALGO_ORDERS",
+        "EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
+        "EXCHANGE_MAX_NUM_ORDER_LISTS",
+        "EXCHANGE_MAX_NUM_ORDERS",
+        "ICEBERG_PARTS",
+        "MARKET_LOT_SIZE",
+        "MAX_ASSET",
+        "MAX_NUM_ALGO_ORDERS",
+        "MAX_NUM_ICEBERG_ORDERS",
+        "MAX_NUM_ORDER_AMENDS",
+        "MAX_NUM_ORDER_LISTS",
+        "MAX_POSITION",
+        "TRAILING_DELTA",
+    }
+)
+
+
+def placed_id(client_order_id: str) -> str:
+    """The id an order had at placement: after a cancel of ours the exchange may call it ``<id>-x``."""
+    if client_order_id.startswith(_OUR_IDS):
+        return client_order_id.removesuffix(_CANCEL_SUFFIX)
+    return client_order_id
+
+
+def report_of(row: OrderRow) -> Report:
+    """``created`` of a cancel's answer, which has no such field, is the time of the cancel."""
+    executed = parse_quantity(row.executed_qty)
+    return Report(
+        symbol=row.symbol,
+        order_id=row.order_id,
+        client_order_id=row.orig_client_order_id or placed_id(row.client_order_id),
+        side=Side(row.side.lower()),
+        price=parse_price(row.price),
+        quantity=parse_quantity(row.orig_qty),
+        status=_status(row.status, executed),
+        executed=executed,
+        created=row.time or row.transact_time,
+        time=row.update_time or row.transact_time or row.time,
+        fills=_fills_of(row, executed),
+    )
+
+
+def report_of_event(event: ExecutionReport) -> Report:
+    executed = parse_quantity(event.executed)
+    fill = Fill(
+        symbol=event.symbol,
+        order_id=event.order_id,
+        trade_id=event.trade_id,
+        price=parse_price(event.last_price),
+        quantity=parse_quantity(event.last_quantity),
+        quote=parse_money(event.last_quote),
+        fee=parse_amount(event.fee or "0"),
+        fee_asset=event.fee_asset or "",
+        maker=event.maker,
+        time=event.time,
+    )
+    return Report(
+        symbol=event.symbol,
+        order_id=event.order_id,
+        client_order_id=event.cancelled_id or placed_id(event.client_order_id),
+        side=Side(event.side.lower()),
+        price=parse_price(event.price),
+        quantity=parse_quantity(event.quantity),
+        status=_status(event.status, executed),
+        executed=executed,
+        created=event.created,
+        time=event.time,
+        fills=(fill,) if event.execution == "TRADE" else (),
+    )
+
+
+def fill_of(row: TradeRow) -> Fill:
+    return Fill(
+        symbol=row.symbol,
+        order_id=row.order_id,
+        trade_id=row.id,
+        price=parse_price(row.price),
+        quantity=parse_quantity(row.qty),
+        quote=parse_money(row.quote_qty),
+        fee=parse_amount(row.commission),
+        fee_asset=row.commission_asset,
+        maker=row.is_maker,
+        time=row.time,
+    )
+
+
+def symbol_of(row: SymbolRow) -> SymbolInfo:
+    """``trading`` is true only where a plain order may be placed now."""
+    return SymbolInfo(
+        symbol=row.symbol,
+        base=row.base_asset,
+        quote=row.quote_asset,
+        trading=row.status == "TRADING" and row.is_spot_trading_allowed,
+        status=row.status,
+        filters=_filters_of(row),
+        stp_modes=frozenset(row.allowed_self_trade_prevention_modes),
+    )
+
+
+def fees_of(row: CommissionRow) -> Fees:
+    """The larger of maker and taker plus the side's own rate; standard, tax and special parts summed."""
+    parts = (row.standard_commission, row.tax_commission, row.special_commission)
+    either = max(sum(parse_rate(part.maker) for part in parts), sum(parse_rate(part.taker) for part in parts))
+    return Fees(
+        buy=Rate(either + sum(parse_rate(part.buyer) for part in parts)),
+        sell=Rate(either + sum(parse_rate(part.seller) for part in parts)),
+    )
+
+
+def account_of(row: AccountRow) -> AccountInfo:
+    return AccountInfo(
+        uid=str(row.uid),
+        balances={each.asset: Balance(parse_amount(each.free), parse_amount(each.locked)) for each in row.balances},
+    )
+
+
+def _fills_of(row: OrderRow, executed: Quantity) -> tuple[Fill, ...]:
+    """The fills of a FULL answer, where their sums are the exchange's own; else none, and they are asked for.
+
+    The answer has no quote amount per fill: price * quantity stands for it only if it is exact in sum.
+    An order that fills in the answer to its placement is the taker.
+    """
+    fills = tuple(
+        Fill(
+            symbol=row.symbol,
+            order_id=row.order_id,
+            trade_id=part.trade_id,
+            price=parse_price(part.price),
+            quantity=parse_quantity(part.qty),
+            quote=value_down(parse_price(part.price), parse_quantity(part.qty)),
+            fee=parse_amount(part.commission),
+            fee_asset=part.commission_asset,
+            maker=False,
+            time=row.transact_time,
+        )
+        for part in row.fills
+    )
+    if not fills:
+        return ()
+    exact = sum(fill.quantity for fill in fills) == executed and sum(fill.quote for fill in fills) == parse_money(
+        row.cummulative_quote_qty
+    )
+    return fills if exact else ()
+
+
+def _filters_of(row: SymbolRow) -> Filters:
+    by_type = {each.filter_type: each for each in row.filters}
+    price = by_type.pop("PRICE_FILTER", FilterRow(""))
+    lot = by_type.pop("LOT_SIZE", FilterRow(""))
+    old_notional = by_type.pop("MIN_NOTIONAL", FilterRow(""))
+    notional = by_type.pop("NOTIONAL", old_notional)
+    percent = by_type.pop("PERCENT_PRICE", FilterRow(""))
+    by_side = by_type.pop("PERCENT_PRICE_BY_SIDE", FilterRow(""))
+    orders = by_type.pop("MAX_NUM_ORDERS", FilterRow(""))
+    for unknown in by_type.keys() - _IGNORED_FILTERS:
+        _log.warning("unknown filter, the exchange alone judges it", symbol=row.symbol, filter=unknown)
+    return Filters(
+        tick_size=parse_price(price.tick_size),
+        min_price=parse_price(price.min_price),
+        max_price=parse_price(price.max_price),
+        step_size=parse_quantity(lot.step_size),
+        min_quantity=parse_quantity(lot.min_qty),
+        max_quantity=parse_quantity(lot.max_qty),
+        min_notional=parse_money(notional.min_notional),
+        max_notional=parse_money(notional.max_notional),
+        bid_down=_multiplier(by_side.bid_multiplier_down or percent.multiplier_down),
+        bid_up=_multiplier(by_side.bid_multiplier_up or percent.multiplier_up),
+        ask_down=_multiplier(by_side.ask_multiplier_down or percent.multiplier_down),
+        ask_up=_multiplier(by_side.ask_multiplier_up or percent.multiplier_up),
+        max_orders=orders.max_num_orders,
+    )
+
+
+def _multiplier(text: str) -> Rate | None:
+    return parse_rate(text) if text else None
+
+
+def _status(text: str, executed: Quantity) -> OrderStatus:
+    if text in ("PENDING_NEW", "PENDING_CANCEL"):
+        # Neither has ended; the second is documented as unused.
+        return OrderStatus.PARTIALLY_FILLED if executed else OrderStatus.NEW
+    return OrderStatus(text)

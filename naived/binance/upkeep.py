@@ -1,0 +1,153 @@
+"""Keep a session with its user data stream up, and hand on what the exchange pushes.
+
+A session is up once the server's clock was read and the user data stream is subscribed. Its successor is up
+before it leaves, and it leaves only when nothing is in flight on it any more.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+
+import structlog
+import trio
+
+from naived.binance.answers import OK, described, placed, refuses_credentials
+from naived.binance.api import NoAnswer, Session
+from naived.binance.codec import ApiAnswer, ExecutionReport, OtherEvent, Shutdown, StreamTerminated, UserEvent
+from naived.binance.limits import Use
+from naived.binance.link import Link
+from naived.binance.relay import Connect, Leg, attend
+from naived.binance.results import report_of_event
+from naived.binance.signing import Credentials, signed
+from naived.core.order import Accepted
+from naived.ports import ExchangeError, Sink
+from naived.websocket import Closed, ConnectError, Connection
+
+_log = structlog.get_logger(__name__)
+
+PLACE = "order.place"
+_SUBSCRIBE = "userDataStream.subscribe.signature"
+
+_OPEN_TIMEOUT = 10  # seconds for the subscription
+_OPEN_WEIGHT = 5  # of a connection (2), the time (1) and the subscription (2)
+_DRAIN = 15  # seconds; the exchange gives up a request after 10
+_TIME_EVERY = 20  # seconds between readings of the server's clock: drift stays far below a millisecond
+_REFUSED_PAUSE = 60  # seconds between attempts with a key that was refused: only a person can mend it
+
+
+class _Refused(Exception):
+    """The session was not opened; ``credentials``: our key is to blame."""
+
+    def __init__(self, reason: str, *, credentials: bool = False) -> None:
+        super().__init__(reason)
+        self.credentials = credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """``run_leg`` is one session's life, for a relay."""
+
+    link: Link
+    who: Credentials
+    url: str
+    connect: Connect
+    sink: Sink
+
+    async def run_leg(self, leg: Leg) -> None:
+        await self.link.slot(Use.CANCEL, _OPEN_WEIGHT)
+        try:
+            async with self.connect(self.url) as connection, trio.open_nursery() as nursery:
+                session = Session(
+                    connection,
+                    on_event=partial(self._take, leg),
+                    on_late=self._take_late,
+                    on_unnamed=partial(self._take_unnamed, leg),
+                )
+                nursery.start_soon(self._attend, connection, session, leg, nursery.cancel_scope)
+                if await self._opened(session, leg):
+                    nursery.start_soon(self._keep_time, session)
+                    await leg.serve()
+                    await session.drained(_DRAIN)
+                nursery.cancel_scope.cancel()
+        except ConnectError as error:
+            self._end(None, leg, str(error))
+
+    async def _opened(self, session: Session, leg: Leg) -> bool:
+        try:
+            await self._log_on(session)
+        except _Refused as refusal:
+            self._end(None, leg, str(refusal), refused=refusal.credentials)
+            return False
+        except (NoAnswer, ExchangeError) as error:
+            self._end(None, leg, str(error))
+            return False
+        self.link.adopt(session)
+        leg.take_over()
+        _log.info("session is up", url=self.url)
+        self.sink.opened()
+        return True
+
+    async def _log_on(self, session: Session) -> None:
+        await self.link.read_time(session)
+        params = signed(self.link.stamp(), self.who)
+        answer = await self.link.request(session, _SUBSCRIBE, params, _OPEN_TIMEOUT)
+        if answer.status != OK:
+            reason = f"the exchange refuses a session: {described(answer)}"
+            raise _Refused(reason, credentials=refuses_credentials(answer))
+
+    async def _attend(self, connection: Connection, session: Session, leg: Leg, scope: trio.CancelScope) -> None:
+        reason = "naived ends"
+        try:
+            reason = await attend(connection, session.take)
+        finally:
+            session.lose(reason)
+        self._end(session, leg, reason)
+        scope.cancel()
+
+    async def _keep_time(self, session: Session) -> None:
+        while True:
+            await trio.sleep(_TIME_EVERY)
+            await self.link.slot(Use.QUERY, 1)
+            try:
+                await self.link.read_time(session)
+            except ExchangeError as error:
+                _log.warning("the exchange's clock was not read", reason=str(error))
+
+    def _end(self, session: Session | None, leg: Leg, reason: str, *, refused: bool = False) -> None:
+        leg.end(reason, _REFUSED_PAUSE if refused else 0)
+        if self.link.drop(session, reason, refused=refused):
+            self.sink.closed(reason)
+
+    def _take(self, leg: Leg, event: UserEvent) -> None:
+        match event:
+            case ExecutionReport():
+                try:
+                    report = report_of_event(event)
+                except ValueError as error:
+                    _log.error("unreadable execution report", symbol=event.symbol, why=str(error))
+                    return
+                self.sink.report(report)
+            case Shutdown():
+                leg.end("the server shuts down")
+            case StreamTerminated():
+                raise Closed("the user data stream was terminated")
+            case OtherEvent(kind):
+                _log.debug("user event", kind=kind)
+            case _:
+                assert_never(event)
+
+    def _take_late(self, method: str, answer: ApiAnswer) -> None:
+        if method != PLACE:
+            return
+        outcome = placed(answer)
+        if isinstance(outcome, Accepted):
+            self.sink.report(outcome.report)
+
+    def _take_unnamed(self, leg: Leg, answer: ApiAnswer) -> None:
+        self.link.learn(answer)
+        reason = f"the exchange says to no request: {described(answer)}"
+        if not refuses_credentials(answer):
+            _log.warning(reason)
+            return
+        leg.end(reason, _REFUSED_PAUSE)
+        raise Closed(reason)
