@@ -5,11 +5,11 @@ A phase holds only what is true in it: ``Waiting`` has no order, ``Buying`` and 
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from naived.core.amount import Money, Price, Quantity, Rate
 from naived.core.order import Intent
-from naived.core.strategy import NO_LEFTOVER, Fees, Leftover
+from naived.core.strategy import NO_LEFTOVER, Fees, Leftover, dust_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +131,18 @@ class Trader:
     @property
     def id(self) -> str:
         return f"{self.symbol}-{self.number}"
+
+
+def position(trader: Trader) -> Leftover:
+    """The coins a trader owns right now, and what they cost."""
+    match trader.phase:
+        case Buying(bought=bought):
+            return Leftover(bought.net, bought.cost)
+        case Holding(bought, carried=carried, sold=sold) | Selling(bought, carried=carried, sold=sold):
+            have = Quantity(bought.net + carried.quantity)
+            rest = Quantity(have - sold.quantity - sold.base_fees)
+            return Leftover(rest, dust_cost(Money(bought.cost + carried.cost), rest, have))
+        case Waiting() | Finished():
+            return NO_LEFTOVER
+        case _:
+            assert_never(trader.phase)

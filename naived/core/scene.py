@@ -77,8 +77,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    side: Side
-    seq: int
+    """Take this order back, as soon as the exchange has it."""
+
+    intent: Intent
 
 
 @dataclass(frozen=True, slots=True)

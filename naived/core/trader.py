@@ -106,7 +106,7 @@ def _priced(trader: Trader, trade: Trade, scene: Scene) -> Step:
             limit = trader.terms.reprice
             if limit and trade.price > reprice_above(intent.price, limit):
                 return _enter(trader, replace(buying, cancelling=True), scene), (
-                    Cancel(Side.BUY, intent.seq),
+                    Cancel(intent),
                     Note("repriced", f"{trader.id}: the price left its buy at {format_amount(intent.price)}"),
                 )
             return trader, ()
@@ -328,9 +328,9 @@ def _wished(trader: Trader, cancel: frozenset[Side], scene: Scene) -> Step:
         case Waiting() if scene.status is not Status.ON:
             return _finish_empty(trader, scene, "ended before it bought")
         case Buying(intent, cancelling=False) as buying if _unwanted_buy(scene, cancel):
-            return _enter(trader, replace(buying, cancelling=True), scene), (Cancel(Side.BUY, intent.seq),)
+            return _enter(trader, replace(buying, cancelling=True), scene), (Cancel(intent),)
         case Selling(intent=intent, cancelling=False) as selling if Side.SELL in cancel:
-            return _enter(trader, replace(selling, cancelling=True), scene), (Cancel(Side.SELL, intent.seq),)
+            return _enter(trader, replace(selling, cancelling=True), scene), (Cancel(intent),)
         case Holding(hold=Hold.STOPPED) as holding:
             return _sell(trader, holding, scene)
         case _:

@@ -1,0 +1,276 @@
+"""The exchange session: it keeps every order of ours, whatever its symbol does.
+
+It sends what is durable, sees to what a placement needs, and reconciles: when a session opens, when a symbol
+starts, and every minute. All of it is idempotent; a pass that learns nothing writes nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import structlog
+import trio
+
+from naived.core.amount import Price, format_amount
+from naived.core.order import Report
+from naived.core.phase import position
+from naived.core.placement import Placement, Reported
+from naived.core.settings import Status
+from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError
+from naived.runtime import attendant
+from naived.runtime.feed import Feed
+from naived.runtime.symbol import Bar, FaultError, Symbol, blank
+
+_EVERY = 60  # seconds between two reconciliations
+_RETRY = 2  # seconds before one that was not answered is tried again
+_DAILY = 86_400  # seconds between readings of rules and fees
+_FAREWELL = 5  # seconds that answers in flight are awaited when we suspend
+_ERRANDS = 100_000  # that may wait for their task; far more than all orders of an account
+_MANY = 13  # symbols above which one question for all open orders weighs less (80) than one each (6)
+_COVER_LOOKS = 3  # at the balances before coins are missed: a fill may be between two answers
+
+log = structlog.get_logger()
+
+
+class Account:
+    """One session with one exchange account: a `ports.Sink` for the exchange, `work.Errands` for the symbols."""
+
+    def __init__(self, exchange: Exchange, journal: Journal, feed: Feed, venue: str, tag: str, grace: int) -> None:
+        self.symbols: dict[str, Symbol] = {}
+        self.away: str | None = None
+        self.ready = False  # has a first reconciliation gone through?
+        self.exchange = exchange
+        self._journal = journal
+        self._feed = feed
+        self._venue = venue
+        self._prefix = f"n1{tag}-"
+        self._grace = grace
+        self._claimed = False
+        self._session = trio.Event()
+        self._over = trio.Event()
+        self._inbox, self._errands = trio.open_memory_channel[Callable[[], Awaitable[None]]](_ERRANDS)
+        self._attended: set[tuple[str, str]] = set()
+        self._sending = 0
+        self._answered = trio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled; raises DeploymentError when the journal belongs to another account."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.exchange.run, self)
+            nursery.start_soon(self._reconcile_always)
+            nursery.start_soon(self._reread_daily)
+            async for errand in self._errands:
+                nursery.start_soon(errand)
+
+    async def farewell(self) -> None:
+        """Wait, for a short while, until what was sent is answered and the answers are durable."""
+        with trio.move_on_after(_FAREWELL):
+            while self._sending:
+                await self._answered.wait()
+            for symbol in self.symbols.values():
+                with symbol.contained():
+                    await symbol.settle()
+
+    # What the exchange tells (ports.Sink)
+
+    def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
+        self._feed.trade(symbol, trade_id, price, quantity, time)
+
+    def report(self, report: Report) -> None:
+        symbol = self.symbols.get(report.symbol)
+        if symbol is not None and symbol.informed and report.client_order_id.startswith(self._prefix):
+            symbol.tell(report.client_order_id, Reported(report))
+
+    def opened(self) -> None:
+        log.info("session opened")
+        self._session.set()
+
+    def closed(self, reason: str) -> None:
+        if reason != self.away:
+            log.warning("session closed", reason=reason)
+        self.away = reason
+        self._session = trio.Event()
+        self._over.set()
+        self._over = trio.Event()
+        for symbol in self.symbols.values():
+            symbol.bar(Bar.EXCHANGE, f"the exchange is away: {reason}")
+
+    # What a symbol asks for (work.Errands)
+
+    def send(self, symbol: Symbol, client_order_id: str) -> None:
+        self._inbox.send_nowait(partial(self._send, symbol, client_order_id))
+
+    def attend(self, symbol: Symbol, client_order_id: str) -> None:
+        if (symbol.name, client_order_id) not in self._attended:
+            self._attended.add((symbol.name, client_order_id))
+            self._inbox.send_nowait(partial(self._attend, symbol, client_order_id))
+
+    def reread(self, symbol: Symbol) -> None:
+        self._inbox.send_nowait(partial(self._reread, symbol))
+
+    def stir(self, symbol: Symbol) -> None:
+        if not symbol.tended:
+            self._inbox.send_nowait(partial(self._settle, symbol))
+
+    async def _send(self, symbol: Symbol, client_order_id: str) -> None:
+        self._sending += 1
+        try:
+            with symbol.contained():
+                await attendant.send(symbol, client_order_id, self.exchange)
+        finally:
+            self._sending -= 1
+            self._answered.set()
+            self._answered = trio.Event()
+
+    async def _attend(self, symbol: Symbol, client_order_id: str) -> None:
+        try:
+            with symbol.contained():
+                await attendant.attend(symbol, client_order_id, self.exchange, self._grace)
+        finally:
+            self._attended.discard((symbol.name, client_order_id))
+
+    async def _settle(self, symbol: Symbol) -> None:
+        """The work of a symbol that has no task: its orders rest, and what becomes of them is booked."""
+        if symbol.tended:
+            return
+        with symbol.contained():
+            await symbol.settle()
+        if symbol.failed is not None and not symbol.tended:
+            log.warning("symbol failed while off", symbol=symbol.name, error=str(symbol.failed))
+            await trio.sleep(_RETRY)
+            await self.recover(symbol)
+
+    async def _reread(self, symbol: Symbol) -> None:
+        with symbol.contained():
+            try:
+                await self.inform(symbol)
+            except ExchangeError as error:
+                log.warning("rules not read again", symbol=symbol.name, error=str(error))
+
+    # What a symbol waits for
+
+    async def session(self) -> None:
+        """Wait until there is a session."""
+        await self._session.wait()
+
+    async def inform(self, symbol: Symbol) -> None:
+        """Read a symbol's rules and fees; raises FaultError if it is not listed, ExchangeError."""
+        info = (await self.exchange.symbols([symbol.name])).get(symbol.name)
+        if info is None:
+            raise FaultError(f"the exchange does not list {symbol.name} (any more)")
+        symbol.inform(info, await self.exchange.fees(symbol.name))
+
+    async def recover(self, symbol: Symbol) -> None:
+        """Begin a failed symbol again from the journal, as soon as it can be read."""
+        while True:
+            try:
+                records = await self._journal.load(symbol.name)
+            except JournalError as error:
+                log.warning("journal not read", symbol=symbol.name, error=str(error))
+                await trio.sleep(_RETRY)
+                continue
+            symbol.restore(records[0] if records else blank(symbol.name))
+            symbol.attend()
+            return
+
+    async def reconcile(self, symbols: Sequence[Symbol]) -> None:
+        """Ask for every order of ours that these symbols have; raises ExchangeError."""
+        before = {
+            symbol.name: {p.order_id: p for p in symbol.resting if p.order_id is not None} for symbol in symbols
+        }
+        if len(symbols) > _MANY:
+            reports = await self.exchange.open_orders()
+        else:
+            reports = [report for symbol in symbols for report in await self.exchange.open_orders(symbol.name)]
+        for report in reports:
+            self._check_lineage(report)
+            self.report(report)
+            before.get(report.symbol, {}).pop(report.order_id, None)
+        for symbol in symbols:
+            await self.look(symbol, list(before[symbol.name].values()))
+            symbol.attend()
+
+    async def look(self, symbol: Symbol, placements: Sequence[Placement]) -> None:
+        """Ask for the state of these orders, by their order ids; raises ExchangeError."""
+        for placement in placements:
+            report = await self.exchange.order(symbol.name, order_id=placement.order_id)
+            if report is not None:
+                symbol.tell(placement.client_order_id, Reported(report))
+
+    async def missing_coins(self, symbol: Symbol) -> str | None:
+        """None if the account has the coins that the traders hold, else what is missing; raises ExchangeError."""
+        base = symbol.leader.info.base
+        for look in range(_COVER_LOOKS):
+            if look:
+                await trio.sleep(1)
+                await self.reconcile([symbol])
+            balance = (await self.exchange.account()).balances.get(base)
+            there = balance.free + balance.locked if balance is not None else 0
+            held = sum(
+                position(trader).quantity
+                for other in self.symbols.values()
+                if other.leader.info.base == base
+                for trader in other.leader.traders
+            )
+            if there >= held:
+                return None
+        return f"the traders hold {format_amount(held)} {base}, the account has {format_amount(there)}"
+
+    # Reconciliation
+
+    async def _reconcile_always(self) -> None:
+        while True:
+            await self._session.wait()
+            over = self._over
+            try:
+                await self._reconcile_all()
+            except DeploymentError:
+                raise
+            except (ExchangeError, JournalError) as error:
+                log.warning("not reconciled", error=str(error))
+                await trio.sleep(_RETRY)
+                continue
+            if over is self._over:
+                self._lift()
+            with trio.move_on_after(_EVERY):
+                await over.wait()
+
+    async def _reconcile_all(self) -> None:
+        if not self._claimed:
+            await self._journal.claim(self._venue, (await self.exchange.account()).uid)
+            self._claimed = True
+        kept = [
+            symbol for symbol in self.symbols.values() if symbol.wish.status is not Status.OFF or symbol.resting
+        ]
+        for symbol in kept:
+            if not symbol.informed:
+                try:
+                    await self.inform(symbol)
+                except FaultError as error:
+                    symbol.fault = str(error)
+        await self.reconcile([symbol for symbol in kept if symbol.informed])
+
+    def _lift(self) -> None:
+        self.away = None
+        self.ready = True
+        for symbol in self.symbols.values():
+            symbol.bar(Bar.EXCHANGE, None)
+
+    def _check_lineage(self, report: Report) -> None:
+        """An order with our tag and no row: another naived trades from a copy of our journal. Place nothing."""
+        symbol = self.symbols.get(report.symbol)
+        known = symbol is not None and report.client_order_id in symbol.placements
+        if known or not report.client_order_id.startswith(self._prefix):
+            return
+        reason = (
+            f"{report.symbol} order {report.order_id} has our tag and is not in the journal: a copy of it trades"
+        )
+        log.error("foreign lineage", order_id=report.order_id, symbol=report.symbol)
+        for each in self.symbols.values():
+            each.bar(Bar.LINEAGE, reason)
+
+    async def _reread_daily(self) -> None:
+        while True:
+            await trio.sleep(_DAILY)
+            for symbol in list(self.symbols.values()):
+                if symbol.active:
+                    await self._reread(symbol)

@@ -1,0 +1,101 @@
+"""What a step of a symbol leaves to do: rows to commit together, and what follows once they are durable."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from naived.core.leader import Leader
+from naived.core.order import Fill
+from naived.core.phase import Trader
+from naived.core.placement import Placement
+from naived.ports import Event, Exchange, Journal, JournalError, Unit, Wish
+
+if TYPE_CHECKING:
+    from naived.runtime.symbol import Symbol
+
+
+class Errands(Protocol):
+    """What a symbol asks of the account session; each call is synchronous and returns at once."""
+
+    def send(self, symbol: "Symbol", client_order_id: str) -> None:
+        """Place this durable intent, once."""
+
+    def attend(self, symbol: "Symbol", client_order_id: str) -> None:
+        """See to it that what this placement needs is done, until it needs nothing."""
+
+    def reread(self, symbol: "Symbol") -> None:
+        """Ask for the symbol's rules and fees again."""
+
+    def stir(self, symbol: "Symbol") -> None:
+        """There is work, and perhaps no task of the symbol that would do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every symbol works with. ``publish`` tells followers of an event that is durable."""
+
+    exchange: Exchange
+    journal: Journal
+    errands: Errands
+    publish: Callable[[Event], None]
+    new_id: Callable[[], str]
+    epoch: int
+    recv_window: int
+
+
+@dataclass(slots=True)
+class Work:
+    """One unit, and what to do after its commit. ``done`` is set when it is known whether it is durable."""
+
+    unit: Unit
+    sends: tuple[str, ...]
+    touched: tuple[str, ...]
+    reread: bool
+    done: trio.Event = field(default_factory=trio.Event)
+    committed: bool = False
+
+    async def durable(self) -> None:
+        """Wait for the commit; raises JournalError if it failed, or may have."""
+        await self.done.wait()
+        if not self.committed:
+            raise JournalError("it may or may not have been written: look at it again")
+
+
+@dataclass(slots=True)
+class Draft:
+    """One unit in the making; ``before`` is the leader as the journal knows it."""
+
+    symbol: str
+    now: int
+    before: Leader
+    wish: Wish | None = None
+    request: tuple[str, str] | None = None
+    traders: dict[int, Trader] = field(default_factory=dict)
+    placements: dict[str, Placement] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    sends: list[str] = field(default_factory=list)
+    reread: bool = False
+    drained: bool = False
+
+    def note(self, kind: str, message: str) -> None:
+        self.events.append(Event(self.now, self.symbol, kind, message))
+
+    def work(self, leader: Leader) -> Work | None:
+        """The work of this step, or None if there is nothing to write and nothing to do."""
+        unit = Unit(
+            symbol=self.symbol,
+            wish=self.wish,
+            next_trader=leader.next_number if leader.next_number != self.before.next_number else None,
+            leftover=leader.leftover if leader.leftover != self.before.leftover else None,
+            traders=tuple(self.traders.values()),
+            placements=tuple(self.placements.values()),
+            fills=tuple(self.fills),
+            events=tuple(self.events),
+            request=self.request,
+        )
+        if unit == Unit(self.symbol) and not self.reread:
+            return None
+        return Work(unit, tuple(self.sends), tuple(self.placements), self.reread)
