@@ -8,7 +8,7 @@ revision = "0001"
 down_revision = None
 
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-DECIMAL = sa.Numeric(38, 8).with_variant(sa.Text(), "sqlite")
+DECIMAL = sa.Numeric(28, 8).with_variant(sa.Text(), "sqlite")
 INSTANT = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 STATUS = sa.Text().with_variant(
     postgresql.ENUM("on", "off", name="trading_status", create_type=False), "postgresql"

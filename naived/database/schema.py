@@ -21,7 +21,7 @@ from naived.core.settings import Status
 
 PHASES = ("waiting", "buying", "holding", "selling", "finished")
 
-_PRECISION = 38  # digits: 30 before the point, far above what Binance accepts
+_PRECISION = 28  # digits: 20 before the point, which is what the exchange accepts
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 

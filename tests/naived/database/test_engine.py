@@ -1,0 +1,176 @@
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from naived.database.engine import (
+    ConfigurationError,
+    Role,
+    describe,
+    make_private,
+    open_engine,
+    opening_error,
+    parse_url,
+)
+from naived.ports import JournalError
+
+
+@pytest.mark.parametrize(
+    ("role", "foreign_keys", "query_only"), [(Role.WRITE, 1, 0), (Role.READ, 1, 1), (Role.MIGRATE, 0, 0)]
+)
+def test_every_sqlite_connection_is_durable_and_checks_what_its_role_allows(
+    sqlite_url: str, role: Role, foreign_keys: int, query_only: int
+) -> None:
+    engine = open_engine(parse_url(sqlite_url), role)
+    expected = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "busy_timeout": 5_000,
+        "foreign_keys": foreign_keys,
+        "query_only": query_only,
+    }
+    for _ in range(2):
+        with engine.connect() as connection:
+            found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in expected}
+        assert found == expected
+        engine.dispose()
+
+
+def test_every_postgresql_connection_is_durable_and_bounded(postgres_url: str) -> None:
+    expected = {
+        "synchronous_commit": "on",
+        "statement_timeout": "10s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "10s",
+        "TimeZone": "UTC",
+    }
+    engine = open_engine(parse_url(postgres_url), Role.WRITE)
+    for _ in range(2):
+        with engine.connect() as connection:
+            assert {name: connection.scalar(sa.text(f"SHOW {name}")) for name in expected} == expected
+            assert connection.connection.driver_connection.info.get_parameters()["tcp_user_timeout"] == "10000"
+        engine.dispose()
+
+
+def test_a_reader_cannot_write(database_url: str) -> None:
+    engine = open_engine(parse_url(database_url), Role.READ)
+    with pytest.raises(sa.exc.DBAPIError, match=r"read-?only"), engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE mine (x INTEGER)")
+    engine.dispose()
+
+
+def test_a_reader_sees_one_snapshot(database_url: str) -> None:
+    writer = open_engine(parse_url(database_url), Role.WRITE)
+    reader = open_engine(parse_url(database_url), Role.READ)
+    count = sa.text("SELECT count(*) FROM seen")
+    with writer.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE seen (x INTEGER)")
+    with reader.begin() as reading:
+        assert reading.scalar(count) == 0
+        with writer.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO seen VALUES (1)")
+        assert reading.scalar(count) == 0
+    with reader.begin() as reading:
+        assert reading.scalar(count) == 1
+    writer.dispose()
+    reader.dispose()
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_nobody_else_reads_an_sqlite_database(tmp_path: Path, existing: bool) -> None:
+    path = tmp_path / "journal.db"
+    old = os.umask(0)
+    try:
+        if existing:
+            path.touch(0o666)
+        url = parse_url(f"sqlite:///{path}")
+        make_private(url)
+        engine = open_engine(url, Role.WRITE)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE t (x INTEGER)")
+            modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+            files = len(list(tmp_path.iterdir()))
+        engine.dispose()
+    finally:
+        os.umask(old)
+    assert (modes, files) == ({0o600}, 3)
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("", "cannot be read"),
+        ("/var/lib/hunter2.db", "cannot be read"),
+        ("postgresql://me:hunter2@host:port/db", "cannot be read"),
+        ("mysql://me:hunter2@host/db", "no database called 'mysql'"),
+        ("postgresql+asyncpg://me:hunter2@host/db", "no database called 'postgresql\\+asyncpg'"),
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+    ],
+)
+def test_an_address_that_will_not_do_is_refused_without_quoting_it(url: str, cause: str) -> None:
+    with pytest.raises(ConfigurationError, match=cause) as caught:
+        parse_url(url)
+    error: BaseException | None = caught.value
+    assert "hunter2" not in str(error)
+    assert "Use sqlite:///PATH or postgresql://" in str(error)
+    assert error.__cause__ is None
+    assert error.__suppress_context__ or error.__context__ is None
+
+
+def test_a_password_is_never_part_of_a_description() -> None:
+    url = parse_url("postgresql://me:hunter2@db.example:5433/journal?password=hunter2")
+    assert describe(url) == "the PostgreSQL database 'journal' at db.example:5433"
+
+
+def connecting(url_text: str) -> JournalError:
+    url = parse_url(url_text)
+    engine = open_engine(url, Role.WRITE)
+    with pytest.raises(sa.exc.SQLAlchemyError) as caught:
+        engine.connect()
+    engine.dispose()
+    return opening_error(url, caught.value)
+
+
+def test_a_server_that_is_not_there_may_come_later() -> None:
+    error = connecting("postgresql://me:hunter2@127.0.0.1:1/db")
+    assert type(error) is JournalError
+    assert "'db' at 127.0.0.1:1 cannot be reached" in str(error)
+    assert "hunter2" not in str(error)
+
+
+def test_a_database_that_does_not_exist_is_for_a_person(postgres_url: str) -> None:
+    url = parse_url(postgres_url).set(database="nowhere").render_as_string(hide_password=False)
+    error = connecting(url)
+    assert type(error) is ConfigurationError
+    assert 'database "nowhere" does not exist' in str(error)
+
+
+def test_a_user_that_does_not_exist_is_for_a_person(postgres_url: str) -> None:
+    url = parse_url(postgres_url).set(username="stranger", password="hunter2")
+    error = connecting(url.render_as_string(hide_password=False))
+    assert type(error) is ConfigurationError
+    assert "hunter2" not in str(error)
+
+
+def test_a_file_that_is_no_database_is_for_a_person(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear reader, this is not a database. " * 100)
+    error = connecting(f"sqlite:///{path}")
+    assert type(error) is ConfigurationError
+    assert "file is not a database" in str(error)
+
+
+def test_a_missing_directory_is_for_a_person(tmp_path: Path) -> None:
+    url = parse_url(f"sqlite:///{tmp_path}/missing/journal.db")
+    with pytest.raises(ConfigurationError, match="No such file or directory"):
+        make_private(url)
+
+
+def test_a_locked_file_may_be_free_later(tmp_path: Path) -> None:
+    url = parse_url(f"sqlite:///{tmp_path}/journal.db")
+    error = sa.exc.OperationalError("BEGIN", {}, sqlite3.OperationalError("database is locked"))
+    assert type(opening_error(url, error)) is JournalError

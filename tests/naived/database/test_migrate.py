@@ -1,0 +1,147 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import run
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from naived.database import migrate as migrate_module
+from naived.database.engine import ConfigurationError, Role, open_engine, parse_url
+from naived.database.migrate import HEAD, migrate
+from naived.database.schema import metadata
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    engine = open_engine(parse_url(database_url), Role.WRITE)
+    yield engine
+    engine.dispose()
+
+
+def description(engine: sa.Engine) -> dict[str, Any]:
+    """Everything about the tables that the database itself tells, without the order of constraints."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(part) for name, part in sorted(value.items())}
+        return str(value) if isinstance(value, sa.TextClause) else value
+
+    def ordered(items: Any) -> list[str]:
+        return sorted(repr(plain(item)) for item in items)
+
+    inspector = sa.inspect(engine)
+    return {
+        table: {
+            "columns": [repr({**column, "type": repr(column["type"])}) for column in inspector.get_columns(table)],
+            "primary key": inspector.get_pk_constraint(table),
+            "foreign keys": ordered(inspector.get_foreign_keys(table)),
+            "unique": ordered(inspector.get_unique_constraints(table)),
+            "indexes": ordered(inspector.get_indexes(table)),
+            "checks": ordered(inspector.get_check_constraints(table)),
+        }
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def test_migrations_end_in_the_schema(engine: sa.Engine) -> None:
+    migrate(engine.url)
+    migrated = description(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    with engine.begin() as connection:
+        metadata.drop_all(connection)
+    metadata.create_all(engine)
+    assert migrated == description(engine)
+    assert set(migrated) == set(metadata.tables)
+
+
+def test_the_head_is_the_newest_version_there_is() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrate_module._scripts()))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+FIRST_ROWS = """
+INSERT INTO settings VALUES ('ETHUSDT', 'on', 5, '1000', '0.0001', '0.001', '0.006', '0.01', 2, '0', '0');
+INSERT INTO traders (symbol, number, phase, started_at, since, rebuy_notified, buys, sells, budget, chunks,
+  buy_down_interval, profit_interval, rebuy_interval, reprice_interval, buy_fee, sell_fee)
+  VALUES ('ETHUSDT', 1, 'waiting', '2026-11-22T07:00:00.000Z', '2026-11-22T07:00:00.000Z', false, 0, 0, '1000', 5,
+  '0.0001', '0.001', '0.006', '0.01', '0.001', '0.001');
+"""
+
+
+def test_rows_of_the_first_schema_survive_the_second(engine: sa.Engine) -> None:
+    migrate(engine.url, "0001")
+    insert_status = sa.text("UPDATE settings SET status = 'shutdown'")
+    with engine.begin() as connection:
+        for statement in FIRST_ROWS.split(";")[:-1]:
+            connection.exec_driver_sql(statement)
+    with pytest.raises(sa.exc.DBAPIError), engine.begin() as connection:
+        connection.execute(insert_status)
+    engine.dispose()  # PostgreSQL's sessions remember the values of an enum
+
+    migrate(engine.url)
+
+    with engine.begin() as connection:
+        connection.execute(insert_status)
+        (row,) = connection.execute(sa.select(metadata.tables["settings"])).mappings()
+        assert (row["symbol"], row["status"], row["budget"], row["keep_buys"]) == (
+            "ETHUSDT",
+            "shutdown",
+            1000 * 10**8,
+            False,
+        )
+        assert connection.scalar(sa.select(sa.func.count()).select_from(metadata.tables["traders"])) == 1
+    with pytest.raises(sa.exc.DBAPIError), engine.begin() as connection:
+        connection.execute(sa.text("UPDATE settings SET status = 'perhaps'"))
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing_behind(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scripts = tmp_path / "migrations"
+    (scripts / "versions").mkdir(parents=True)
+    original = migrate_module._scripts()
+    for name in ("env.py", "versions/0001_initial.py"):
+        (scripts / name).write_text((original / name).read_text())
+    (scripts / "versions" / "0002_fails.py").write_text(
+        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+        "def upgrade():\n    op.execute('CREATE TABLE half (x INTEGER)')\n    op.execute('SELECT nonsense')\n"
+    )
+    monkeypatch.setattr(migrate_module, "_scripts", lambda: scripts)
+    migrate(engine.url, "0001")
+    with pytest.raises(sa.exc.DBAPIError):
+        migrate(engine.url)
+    assert not sa.inspect(engine).has_table("half")
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "0001"
+
+
+def test_a_database_that_is_newer_than_the_program_is_refused(engine: sa.Engine) -> None:
+    migrate(engine.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0999'"))
+    with pytest.raises(ConfigurationError, match=r"made by a newer naived \(schema 0999"):
+        migrate(engine.url)
+
+
+def test_alembic_is_imported_only_when_there_is_something_to_do(sqlite_url: str) -> None:
+    program = (
+        "import sys\n"
+        "from naived.database.engine import parse_url\n"
+        "from naived.database.migrate import migrate\n"
+        "migrate(parse_url(sys.argv[1]))\n"
+        "print('alembic' in sys.modules)\n"
+    )
+
+    def upgrade() -> str:
+        return run([sys.executable, "-c", program, sqlite_url], capture_output=True, text=True, check=True).stdout
+
+    assert [upgrade(), upgrade()] == ["True\n", "False\n"]
