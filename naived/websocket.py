@@ -16,8 +16,6 @@ _OPEN_TIMEOUT = 10  # seconds, TCP, TLS and handshake together
 _CLOSE_TIMEOUT = 5  # seconds for the closing handshake
 _SEND_TIMEOUT = 10  # seconds in which a peer that lives takes a frame off our hands
 
-_STUCK = f"the peer took no frame for {_SEND_TIMEOUT} s"
-
 # At DEBUG it logs every frame, signatures included.
 logging.getLogger("trio-websocket").setLevel(logging.INFO)
 
@@ -35,11 +33,10 @@ class Connection:
 
     def __init__(self, inner: trio_websocket.WebSocketConnection) -> None:
         self._inner = inner
-        self._stuck = False
 
     @property
     def closed(self) -> bool:
-        return self._stuck or self._inner.closed is not None
+        return self._inner.closed is not None
 
     @property
     def target(self) -> str:
@@ -50,19 +47,17 @@ class Connection:
         """Send one text frame whole; raises Closed, and then some bytes may have left.
 
         A caller cancelled before the send began sends nothing; afterwards it waits for the end of the frame,
-        because half a frame would garble all that follow. Within bounds: then the connection counts as closed.
+        because half a frame would garble all that follow. Within bounds: then the connection is cut.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._stuck:
-            raise Closed(_STUCK)
         with trio.move_on_after(_SEND_TIMEOUT, shield=True) as scope:
             try:
                 await self._inner.send_message(text)
             except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise Closed(_why(error)) from error
         if scope.cancelled_caught:
-            self._stuck = True
-            raise Closed(_STUCK)
+            await trio.aclose_forcefully(self._inner)
+            raise Closed(f"the peer took no frame for {_SEND_TIMEOUT} s")
 
     async def receive(self) -> str:
         """The next frame's text (binary frames are decoded as UTF-8); raises Closed."""
@@ -78,6 +73,14 @@ class Connection:
             await self._inner.ping()
         except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise Closed(_why(error)) from error
+
+    async def mute(
+        self, seconds: float, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Let nothing leave for a while, not even a pong: how a simulated exchange stalls."""
+        async with self._inner._stream_lock:
+            task_status.started()
+            await trio.sleep(seconds)
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
         """Close with a handshake that is bounded in time; closing twice is fine."""

@@ -1,0 +1,72 @@
+"""The account: free and locked balances, moved by orders and fills so that nothing appears or vanishes.
+
+An open order locks what it may still spend: a sell its remaining quantity, a buy the remaining quantity at its
+own price, rounded up. A fill is paid from the lock; what a better price saved returns to ``free``. The fee is
+taken from what is received, rounded up at 8 decimals.
+"""
+
+from collections.abc import Mapping
+
+from naived.core.amount import SCALE, Amount, Money, Price, Quantity, Rate, amount_up, value_up
+from naived.core.market import SymbolInfo
+from naived.core.order import Fill, Side
+from naived.simulator.errors import rejected
+from naived.simulator.order import Balance, Order, OrderType
+
+NOTHING = Balance(Amount(0), Amount(0))
+
+
+def cost(side: Side, price: Price, quantity: Quantity) -> Amount:
+    """What an order of this quantity spends at most: quote money for a buy, the base asset for a sell."""
+    return Amount(value_up(price, quantity) if side is Side.BUY else quantity)
+
+
+def held(order: Order | None) -> Amount:
+    """What an order locks now. A MARKET order is over before it could rest, so it locks nothing."""
+    if order is None or order.status.ended or order.type is OrderType.MARKET:
+        return Amount(0)
+    return cost(order.side, order.price, order.remaining)
+
+
+def fee(rate: Rate, side: Side, quantity: Quantity, quote: Money) -> Amount:
+    """The commission on one fill, in the asset that is received."""
+    return amount_up((quantity if side is Side.BUY else quote) * rate, SCALE)
+
+
+class Account:
+    """Balances by asset, changed only by ``move``."""
+
+    def __init__(self, balances: Mapping[str, Balance]) -> None:
+        self._balances = dict(balances)
+
+    def balance(self, asset: str) -> Balance:
+        return self._balances.get(asset, NOTHING)
+
+    def balances(self) -> dict[str, Balance]:
+        return dict(self._balances)
+
+    def require(self, asset: str, amount: Amount) -> None:
+        """Raises ApiError -2010 unless so much is free."""
+        if self.balance(asset).free < amount:
+            raise rejected("Account has insufficient balance for requested action.")
+
+    def move(self, info: SymbolInfo, before: Order | None, after: Order, fill: Fill | None) -> None:
+        """Follow one order from ``before`` to ``after``: its lock changes, its fill is paid and received."""
+        spent_asset, received_asset = (info.quote, info.base) if after.side is Side.BUY else (info.base, info.quote)
+        unlocked = held(before) - held(after)
+        spent = received = 0
+        if fill is not None:
+            spent, received = (
+                (fill.quote, fill.quantity - fill.fee)
+                if after.side is Side.BUY
+                else (fill.quantity, fill.quote - fill.fee)
+            )
+        self._add(spent_asset, free=unlocked - spent, locked=-unlocked)
+        self._add(received_asset, free=received, locked=0)
+
+    def _add(self, asset: str, *, free: int, locked: int) -> None:
+        old = self.balance(asset)
+        new = Balance(Amount(old.free + free), Amount(old.locked + locked))
+        assert new.free >= 0, f"{asset} overspent"
+        assert new.locked >= 0, f"{asset} unlocked twice"
+        self._balances[asset] = new

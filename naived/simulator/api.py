@@ -1,0 +1,230 @@
+"""One connection of the WebSocket API: requests in, answers out, and every fault that a request can meet.
+
+    frame -> understood -> [disconnect, silence, request_lost, error] -> key, signature, time, weight
+          -> [late] -> time again -> method (the engine commits, events are told) -> [reply_lost, error_after]
+          -> answer
+
+The clock is looked at twice, as the exchange does: on arrival and right before the engine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import trio
+
+from naived.simulator.errors import ApiError
+from naived.simulator.faults import REQUEST, Fault
+from naived.simulator.methods import METHODS, Method
+from naived.simulator.outbox import Outbox
+from naived.simulator.params import Params, flat
+from naived.simulator.session import Session
+from naived.simulator.signing import check_time
+from naived.simulator.steering import steer
+from naived.simulator.venue import Venue
+from naived.websocket import Connection
+
+_LATE = 2.0  # seconds a late request takes when the fault does not say
+_SILENCE = 60.0  # seconds a connection is silent when the fault does not say
+_STATUS = {-1000: 500, -1001: 500, -1006: 500, -1007: 504, -1008: 503, -1016: 503, -1003: 429, -1015: 429}
+_TEXT = {
+    -1000: "An unknown error occurred while processing the request.",
+    -1001: "Internal error; unable to process your request. Please try again.",
+    -1003: "Too much request weight used; please use WebSocket Streams for live updates.",
+    -1006: "An unexpected response was received from the message bus. Execution status unknown.",
+    -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    -1008: "Server is currently overloaded with other requests. Please try again in a few minutes.",
+    -1015: "Too many new orders; current limit is 50 orders per 10 SECOND.",
+    -1016: "This service is no longer available.",
+    -1021: "Timestamp for this request is outside of the recvWindow.",
+    -1022: "Signature for this request is not valid.",
+    -2010: "Account has insufficient balance for requested action.",
+    -2011: "Unknown order sent.",
+    -2013: "Order does not exist.",
+    -2015: "Invalid API-key, IP, or permissions for action.",
+}
+_CONNECTING = 2  # weight of a connection
+_LONGEST_ID = 36  # characters
+_RETRY = 1_000  # milliseconds until a request refused by a fault with 429 may be asked again
+
+# Numbers with a point stay the text they were: what is signed is text, and money is never a float.
+_decoder = msgspec.json.Decoder(float_hook=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that was understood; ``id`` is echoed as it came."""
+
+    id: Any
+    name: str
+    params: Params
+
+
+async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None:
+    """Answer one connection until it closes or a fault closes it; raises Closed, perhaps in a group."""
+    limits = _returns_limits(connection.target)
+    session = Session(outbox, venue.users.add(outbox), venue.clock(), return_rate_limits=limits)
+    venue.limits.count_weight(_CONNECTING, venue.clock())
+    try:
+        async with trio.open_nursery() as nursery:
+            while True:
+                request = _understand(await connection.receive(), outbox)
+                if request is None:
+                    continue
+                if request.name.startswith("sim."):
+                    _steer(venue, outbox, request)
+                    continue
+                fault = _armed(venue, request)
+                match fault.kind if fault else None:
+                    case "disconnect":
+                        nursery.cancel_scope.cancel()
+                        return
+                    case "request_lost":
+                        continue
+                    case "silence":
+                        silence = _seconds(fault, _SILENCE)
+                        outbox.pause(silence)
+                        await nursery.start(connection.mute, silence)
+                exchange = _Answering(venue, session, request, fault)
+                if not exchange.begin():
+                    continue
+                if fault is not None and fault.kind == "late":
+                    nursery.start_soon(exchange.finish_later, _seconds(fault, _LATE))
+                else:
+                    exchange.finish()
+    finally:
+        venue.users.remove(outbox)
+
+
+def _armed(venue: Venue, request: Request) -> Fault | None:
+    symbol = request.params.get("symbol")
+    venue.faults.act(request.name, symbol, venue.act)
+    return venue.faults.take(REQUEST, method=request.name, symbol=symbol)
+
+
+def _seconds(fault: Fault | None, usual: float) -> float:
+    return usual if fault is None or fault.seconds is None else fault.seconds
+
+
+class _Answering:
+    """One request on its way: ``begin`` is its arrival, ``finish`` its turn at the engine and its answer."""
+
+    def __init__(self, venue: Venue, session: Session, request: Request, fault: Fault | None) -> None:
+        self._venue = venue
+        self._session = session
+        self._request = request
+        self._fault = fault
+        self._method: Method | None = METHODS.get(request.name)
+
+    def begin(self) -> bool:
+        """Count it and check who asks and when; False when it is answered already."""
+        venue, params = self._venue, self._request.params
+        try:
+            if self._method is None:
+                raise ApiError(-1020, "This operation is not supported.")
+            venue.limits.take_weight(self._method.weight(params), venue.clock())
+            if self._method.signed:
+                check_time(params, venue.clock())
+                if self._session.api_key is None or "apiKey" in params or "signature" in params:
+                    venue.key.check(params)
+            if self._fault is not None and self._fault.kind in ("error", "balance"):
+                raise _failure(self._fault, venue.clock())
+        except ApiError as error:
+            self._refuse(error)
+            return False
+        return True
+
+    def finish(self) -> None:
+        """Do it and answer."""
+        venue, params, fault = self._venue, self._request.params, self._fault
+        assert self._method is not None
+        try:
+            if self._method.signed:
+                check_time(params, venue.clock())
+            result = self._method.run(venue, self._session, params)
+            if self._method.free:
+                venue.limits.count_weight(-self._method.weight(params), venue.clock())
+            if fault is not None and fault.kind == "not_found_lag":
+                venue.hide(result["symbol"], result["orderId"], fault.seconds)
+            if fault is not None and fault.kind == "error_after":
+                raise _failure(fault, venue.clock())
+            body: dict[str, Any] = {"status": 200, "result": result}
+        except ApiError as error:
+            self._refuse(error)
+        else:
+            self._send(body)
+        venue.faults.act(None, None, venue.act)
+
+    async def finish_later(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        self.finish()
+
+    def _refuse(self, error: ApiError) -> None:
+        self._send({"status": error.status, "error": _described(error)})
+
+    def _send(self, body: Mapping[str, Any]) -> None:
+        if self._fault is not None and self._fault.kind == "reply_lost":
+            return
+        answer = {"id": self._request.id, **body}
+        if self._wants_limits():
+            orders = self._method is not None and self._method.orders
+            answer["rateLimits"] = self._venue.limits.rows(self._venue.clock(), orders=orders)
+        self._session.outbox.send(msgspec.json.encode(answer).decode())
+
+    def _wants_limits(self) -> bool:
+        wanted = self._request.params.get("returnRateLimits")
+        return self._session.return_rate_limits if wanted is None else wanted != "false"
+
+
+def _steer(venue: Venue, outbox: Outbox, request: Request) -> None:
+    body: dict[str, Any]
+    try:
+        body = {"status": 200, "result": steer(venue, request.name, request.params)}
+    except ApiError as error:
+        body = {"status": error.status, "error": _described(error)}
+    outbox.send(msgspec.json.encode({"id": request.id, **body}).decode())
+
+
+def _described(error: ApiError) -> dict[str, Any]:
+    described: dict[str, Any] = {"code": error.code, "msg": error.message}
+    return described if error.data is None else {**described, "data": error.data}
+
+
+def _failure(fault: Fault, now: int) -> ApiError:
+    code = -2010 if fault.kind == "balance" else fault.code
+    status = _STATUS.get(code, 400)
+    data = {"serverTime": now, "retryAfter": now + _RETRY} if status == 429 else None
+    return ApiError(code, _TEXT.get(code, "An unknown error occurred while processing the request."), status, data)
+
+
+def _understand(text: str, outbox: Outbox) -> Request | None:
+    """The request in a frame; None when it was none, and that is answered."""
+    number: Any = None
+    try:
+        frame = _decoder.decode(text)
+        if not isinstance(frame, dict) or not isinstance(frame.get("method"), str):
+            raise ApiError(-1135, "Invalid JSON Request")
+        number, params = frame.get("id"), frame.get("params")
+        if isinstance(number, bool | list | dict) or len(str(number)) > _LONGEST_ID:
+            number = None
+            raise ApiError(
+                -1135,
+                "Invalid 'id' in JSON request; expected an integer, a string matching "
+                "'^[a-zA-Z0-9-_]{1,36}$', or null.",
+            )
+        if not isinstance(params, dict | None):
+            raise ApiError(-1135, "Invalid JSON Request; 'params' must be an object")
+        return Request(number, frame["method"].removeprefix("v3/"), flat(params or {}))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        error = ApiError(-1135, "Invalid JSON Request")
+    except ApiError as refused:
+        error = refused
+    answer = {"id": number, "status": error.status, "error": _described(error)}
+    outbox.send(msgspec.json.encode(answer).decode())
+    return None
+
+
+def _returns_limits(target: str) -> bool:
+    return parse_qs(urlsplit(target).query).get("returnRateLimits", ["true"])[-1] != "false"

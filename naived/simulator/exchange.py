@@ -1,0 +1,214 @@
+"""The engine: orders, balances and fills of one account, driven by calls, with no socket and no clock of its own.
+
+Every call that changes something is one step: it is checked, done in memory, committed to the ledger and only
+then returned with its events. A refusal (ApiError) is raised before anything has changed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from naived.core.amount import Price, Quantity, Rate
+from naived.core.order import OrderStatus, Side
+from naived.simulator.account import Account, cost
+from naived.simulator.errors import ApiError, rejected
+from naived.simulator.ledger import Counters, Ledger
+from naived.simulator.matching import Average, crosses, prevent
+from naived.simulator.order import (
+    Event,
+    Execution,
+    NewOrder,
+    Order,
+    OrderType,
+    Prevention,
+    PublicTrade,
+    TimeInForce,
+)
+from naived.simulator.rules import affordable, check, check_open
+from naived.simulator.step import Done, Market, Step
+from naived.simulator.symbols import Listing
+
+# Ids of public trades are reserved in the ledger so many at a time: one write for hours of tape.
+_TRADE_BLOCK = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Intake:
+    """A checked order before it is one: its quantity, and what it meets at its price (None: no price at all)."""
+
+    price: Price | None
+    quantity: Quantity
+    takes: bool
+    meets: Sequence[Order]
+
+
+class Exchange:
+    """One account on one exchange. ``partly(symbol)`` says whether the next fill shall be a partial one."""
+
+    def __init__(
+        self,
+        listings: Mapping[str, Listing],
+        ledger: Ledger,
+        fee_rate: Rate,
+        *,
+        clock: Callable[[], int],
+        partly: Callable[[str], bool] = lambda symbol: False,
+    ) -> None:
+        self.ledger = ledger
+        self.fee_rate = fee_rate
+        self.account = Account(ledger.balances())
+        self.markets: dict[str, Market] = {}
+        self._clock = clock
+        self._partly = partly
+        self._counters = ledger.counters()
+        self._resting = ledger.open_orders()
+        for listing in listings.values():
+            self.list(listing)
+
+    def list(self, listing: Listing) -> None:
+        """Trade a symbol, or trade it by new rules from now on; its open orders stay."""
+        symbol = listing.info.symbol
+        if symbol in self.markets:
+            self.markets[symbol].listing = listing
+            return
+        counters = self._counters.get(symbol, Counters())
+        market = Market(listing, counters, Average(listing.average_minutes), next_trade=counters.trades + 1)
+        self.markets[symbol] = market
+        for order in self._resting:
+            if order.symbol == symbol:
+                market.keep(order)
+
+    def market(self, symbol: str) -> Market:
+        """Raises ApiError -1121."""
+        try:
+            return self.markets[symbol]
+        except KeyError:
+            raise ApiError(-1121, "Invalid symbol.") from None
+
+    def check(self, new: NewOrder) -> None:
+        """What the API refuses before the engine sees an order; raises ApiError."""
+        market = self.market(new.symbol)
+        check(market.listing, new, market.reference(self._clock()))
+
+    def place(self, new: NewOrder) -> Done:
+        """Take one order, match it, rest what may rest; raises ApiError."""
+        self.check(new)
+        market = self.market(new.symbol)
+        intake = self._admit(market, new)
+        step = self._step(market)
+        market.counters.orders += 1
+        order = Order(
+            symbol=new.symbol,
+            id=market.counters.orders,
+            client_order_id=new.client_order_id,
+            side=new.side,
+            type=new.type,
+            time_in_force=new.time_in_force,
+            price=new.price,
+            quantity=intake.quantity,
+            quote_quantity=new.quote_quantity,
+            stp_mode=new.stp_mode,
+            created=step.now,
+            updated=step.now,
+        )
+        order = step.change(None, order, Execution.NEW)
+        order = _prevent(step, market, order, intake.meets)
+        if intake.takes and market.last is not None and not order.status.ended:
+            order = step.fill(order, market.last, maker=False)
+        if not order.status.ended and not _may_rest(order):
+            order = step.change(order, _expired(order), Execution.EXPIRED)
+        return step.done(order)
+
+    def cancel(self, symbol: str, order_id: int, cancel_id: str) -> Done:
+        """End an open order; ``cancel_id`` replaces its client order id. Raises ApiError -2011."""
+        market = self.market(symbol)
+        order = market.open.get(order_id)
+        if order is None:
+            raise ApiError(-2011, "Unknown order sent.")
+        if market.listing.info.status not in ("TRADING", "CANCEL_ONLY"):
+            raise ApiError(-2011, "Market is closed.")
+        step = self._step(market)
+        after = replace(order, status=OrderStatus.CANCELED, cancel_id=cancel_id)
+        return step.done(step.change(order, after, Execution.CANCELED))
+
+    def trade(
+        self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False
+    ) -> tuple[PublicTrade, tuple[Event, ...]]:
+        """Feed one public trade: it becomes the last price and fills what it prints through."""
+        market = self.market(symbol)
+        now = self._clock()
+        number = market.next_trade
+        if number > market.counters.trades:
+            market.counters.trades += _TRADE_BLOCK
+            self.ledger.count(symbol, market.counters)
+        market.next_trade += 1
+        market.last = price
+        market.average.add(now, price, quantity)
+        trade = PublicTrade(symbol, number, price, quantity, now, buyer_is_maker)
+        reached = market.book.through(price)
+        if not reached:
+            return trade, ()
+        step = self._step(market)
+        for order_id in reached:
+            order = market.open[order_id]
+            step.fill(order, order.price, maker=True)
+        return trade, step.commit()
+
+    def find(self, symbol: str, order_id: int | None, client_order_id: str | None) -> Order | None:
+        """One order, open or ended; raises ApiError -2039 when both ids are given and do not belong together."""
+        self.market(symbol)
+        if order_id is None:
+            return self.ledger.order_by_client_id(symbol, client_order_id or "")
+        order = self.ledger.order(symbol, order_id)
+        if order is not None and client_order_id not in (None, order.client_order_id, order.cancel_id):
+            raise ApiError(-2039, "Client order ID is not correct for this order ID.")
+        return order
+
+    def _admit(self, market: Market, new: NewOrder) -> _Intake:
+        """What the engine checks; raises ApiError -2010."""
+        listing = market.listing
+        check_open(listing, len(market.open))
+        if new.client_order_id in market.by_client_id:
+            raise rejected("Duplicate order sent.")
+        price = market.last if new.type is OrderType.MARKET else new.price
+        if price is None:
+            return _Intake(None, new.quantity, takes=False, meets=())
+        quantity = affordable(listing, new.quote_quantity, price) if new.quote_quantity else new.quantity
+        takes = market.last is not None and crosses(new.side, price, market.last)
+        meets = [market.open[order_id] for order_id in market.book.meeting(new.side, price)]
+        if new.type is OrderType.LIMIT_MAKER and (takes or meets):
+            raise rejected("Order would immediately match and take.")
+        spent = listing.info.quote if new.side is Side.BUY else listing.info.base
+        self.account.require(spent, cost(new.side, price, quantity))
+        return _Intake(price, quantity, takes, meets)
+
+    def _step(self, market: Market) -> Step:
+        return Step(market, self.account, self.ledger, self._clock(), fee_rate=self.fee_rate, partly=self._partly)
+
+
+def _prevent(step: Step, market: Market, taker: Order, makers: Sequence[Order]) -> Order:
+    for prevented, maker in zip(prevent(taker, makers), makers, strict=False):
+        market.counters.preventions += 1
+        number = market.counters.preventions
+        if prevented.taker is not taker:
+            seen = Prevention(number, maker.id, maker.price, prevented.quantity)
+            taker = step.change(taker, prevented.taker, Execution.TRADE_PREVENTION, prevention=seen)
+        if prevented.maker is not maker:
+            seen = Prevention(number, taker.id, maker.price, prevented.quantity)
+            step.change(maker, prevented.maker, Execution.TRADE_PREVENTION, prevention=seen)
+    return taker
+
+
+def _may_rest(order: Order) -> bool:
+    return order.type is not OrderType.MARKET and order.time_in_force is TimeInForce.GTC
+
+
+def _expired(order: Order) -> Order:
+    """What could not be executed of an order that may not rest."""
+    match order.type, order.time_in_force:
+        case OrderType.MARKET, _:
+            reason = "INSUFFICIENT_LIQUIDITY"
+        case _, TimeInForce.FOK:
+            reason = "UNFILLED_FOK_ORDER_EXPIRED"
+        case _:
+            reason = "UNFILLED_IOC_QUANTITY_EXPIRED"
+    return replace(order, status=OrderStatus.EXPIRED, expiry=reason)

@@ -1,0 +1,94 @@
+"""The fault switchboard: what shall go wrong next, and what already did.
+
+Faults are armed one by one and consumed oldest first. Who consumes which:
+
+    a request      request_lost late error error_after reply_lost disconnect silence balance not_found_lag
+    a report       report_duplicate report_missing report_late report_reorder
+    a fill         partial_fills: only half of what could be filled is, once per count
+    the exchange   manual_cancel manual_order halt filters server_shutdown: done at once, or, armed with a
+                   ``method``, right before the next such request; a cancel needs something to cancel and waits
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from random import Random
+
+from naived.simulator.errors import ApiError
+
+REQUEST = frozenset(
+    ("request_lost", "late", "error", "error_after", "reply_lost", "disconnect", "silence", "balance")
+) | {"not_found_lag"}
+REPORT = frozenset(("report_duplicate", "report_missing", "report_late", "report_reorder"))
+FILL = frozenset(("partial_fills",))
+ACT = frozenset(("manual_cancel", "manual_order", "halt", "filters", "server_shutdown"))
+# What makes sense for placing alone, whatever else is asked meanwhile.
+_PLACING = frozenset(("balance", "not_found_lag"))
+
+_MOST_ARMED = 10_000  # a bound, far above what a test arms
+
+
+@dataclass(slots=True)
+class Fault:
+    """One armed fault; ``left`` times to go. ``seconds`` and ``probability`` as in sim.fault."""
+
+    kind: str
+    method: str | None
+    symbol: str | None
+    left: int
+    seconds: float | None
+    code: int
+    probability: float
+
+    def fits(self, kinds: Collection[str], method: str | None, symbol: str | None) -> bool:
+        if self.kind not in kinds or self.symbol not in (None, symbol):
+            return False
+        if self.kind in REPORT or self.kind in FILL:
+            return True
+        if self.kind in _PLACING and method != "order.place":
+            return False
+        return self.method in (None, method)
+
+
+class Switchboard:
+    """The armed faults of one exchange."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._armed: list[Fault] = []
+        self._consumed: Counter[str] = Counter()
+
+    def arm(self, fault: Fault) -> None:
+        """Raises ApiError -1130 for an unknown kind or too many armed faults."""
+        if fault.kind not in REQUEST | REPORT | FILL | ACT or len(self._armed) >= _MOST_ARMED:
+            raise ApiError(-1130, "Data sent for parameter 'kind' is not valid.")
+        self._armed.append(fault)
+
+    def clear(self) -> None:
+        """Disarm all; what was consumed stays counted."""
+        self._armed.clear()
+
+    def take(self, kinds: Collection[str], *, method: str | None = None, symbol: str | None = None) -> Fault | None:
+        """Consume the oldest armed fault of ``kinds`` that fits, if its dice fall so."""
+        for fault in self._armed:
+            if fault.fits(kinds, method, symbol) and self._random.random() < fault.probability:
+                self._consume(fault)
+                return fault
+        return None
+
+    def act(self, method: str | None, symbol: str | None, do: Callable[[Fault], bool]) -> None:
+        """Do what the exchange does of its own accord; ``do`` says whether it could be done already."""
+        for fault in list(self._armed):
+            due = fault.method is None or (fault.method == method and fault.symbol in (None, symbol))
+            if fault.kind in ACT and due and self._random.random() < fault.probability and do(fault):
+                self._consume(fault)
+
+    def consumed(self) -> dict[str, int]:
+        """How often each kind has happened."""
+        return dict(self._consumed)
+
+    def _consume(self, fault: Fault) -> None:
+        self._consumed[fault.kind] += 1
+        fault.left -= 1
+        if not fault.left:
+            self._armed.remove(fault)

@@ -1,0 +1,269 @@
+"""The exchange's durable memory: one SQLite file with orders, fills, balances and counters.
+
+Every change of the engine is one transaction, committed before anything of it is told to anyone. The file is
+in WAL mode with ``synchronous=NORMAL``: a commit survives the death of the process, which is what simulators
+die of; a power cut may lose the last ones, and then the daemon under test has lost its world anyway.
+Amounts are canonical decimal text, so that the file can be read with any tool.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from naived.core.amount import Amount, format_amount, parse_amount, parse_money, parse_price, parse_quantity
+from naived.core.order import Fill, OrderStatus, Side
+from naived.simulator.errors import SimulatorError
+from naived.simulator.order import Balance, Order, OrderType, StpMode, TimeInForce
+
+_VERSION = 1  # of the tables, in SQLite's user_version
+
+_TABLES = """
+CREATE TABLE account (uid INTEGER NOT NULL);
+CREATE TABLE balances (asset TEXT PRIMARY KEY, free TEXT NOT NULL, locked TEXT NOT NULL);
+CREATE TABLE counters (
+    symbol TEXT PRIMARY KEY, orders INTEGER NOT NULL, fills INTEGER NOT NULL, executions INTEGER NOT NULL,
+    preventions INTEGER NOT NULL, trades INTEGER NOT NULL);
+CREATE TABLE orders (
+    symbol TEXT NOT NULL, id INTEGER NOT NULL, client_order_id TEXT NOT NULL, side TEXT NOT NULL,
+    type TEXT NOT NULL, time_in_force TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL,
+    quote_quantity TEXT NOT NULL, stp_mode TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL,
+    status TEXT NOT NULL, executed TEXT NOT NULL, quote TEXT NOT NULL, prevented TEXT NOT NULL,
+    cancel_id TEXT, expiry TEXT, PRIMARY KEY (symbol, id));
+CREATE INDEX orders_by_client_id ON orders (symbol, client_order_id);
+CREATE INDEX orders_by_cancel_id ON orders (symbol, cancel_id);
+CREATE INDEX orders_by_update ON orders (symbol, updated);
+CREATE INDEX orders_open ON orders (symbol) WHERE status IN ('NEW', 'PARTIALLY_FILLED');
+CREATE TABLE fills (
+    symbol TEXT NOT NULL, id INTEGER NOT NULL, order_id INTEGER NOT NULL, price TEXT NOT NULL,
+    quantity TEXT NOT NULL, quote TEXT NOT NULL, fee TEXT NOT NULL, fee_asset TEXT NOT NULL,
+    maker INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (symbol, id));
+CREATE INDEX fills_by_order ON fills (symbol, order_id);
+CREATE INDEX fills_by_time ON fills (symbol, time);
+"""
+
+_ORDER_COLUMNS = tuple(f.name for f in fields(Order))
+_ORDER_AMOUNTS = frozenset(("price", "quantity", "quote_quantity", "executed", "quote", "prevented"))
+_SELECT_ORDERS = f"SELECT {', '.join(_ORDER_COLUMNS)} FROM orders"
+_WRITE_ORDER = f"INSERT OR REPLACE INTO orders ({', '.join(_ORDER_COLUMNS)}) VALUES ({', '.join('?' * 18)})"
+_SELECT_FILLS = "SELECT symbol, order_id, id, price, quantity, quote, fee, fee_asset, maker, time FROM fills"
+
+
+@dataclass(slots=True)
+class Counters:
+    """The last number given out, per symbol. ``trades`` is reserved ahead in blocks, never written per trade."""
+
+    orders: int = 0
+    fills: int = 0
+    executions: int = 0
+    preventions: int = 0
+    trades: int = 0
+
+
+@dataclass(slots=True)
+class Change:
+    """What one step of the engine did, to be written whole."""
+
+    symbol: str
+    orders: dict[int, Order] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    balances: dict[str, Balance] = field(default_factory=dict)
+
+
+class Ledger:
+    """One open ledger file, or a ledger in memory when ``path`` is None. Close it at the end."""
+
+    def __init__(self, path: Path | None, uid: int, balances: Mapping[str, Amount]) -> None:
+        """Open or begin a ledger; ``uid`` and ``balances`` count only when it begins. Raises SimulatorError."""
+        try:
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                rows = [(asset, format_amount(amount), "0") for asset, amount in balances.items()]
+                self._db.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={_VERSION};")
+                self._db.execute("INSERT INTO account VALUES (?)", (uid,))
+                self._db.executemany("INSERT INTO balances VALUES (?, ?, ?)", rows)
+                self._db.execute("COMMIT")
+            elif version != _VERSION:
+                raise SimulatorError(f"ledger {path} has version {version}, this simulator needs {_VERSION}")
+        except sqlite3.Error as error:
+            raise SimulatorError(f"ledger {path}: {error}") from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    @property
+    def uid(self) -> int:
+        """The number of the account, made once when the ledger began."""
+        return int(self._db.execute("SELECT uid FROM account").fetchone()[0])
+
+    def write(self, change: Change, counters: Counters) -> None:
+        """Commit one step of the engine; raises sqlite3.Error, and then nothing of it is there."""
+        with _transaction(self._db):
+            self._db.executemany(_WRITE_ORDER, [_order_row(order) for order in change.orders.values()])
+            self._db.executemany(
+                "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [_fill_row(f) for f in change.fills]
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)",
+                [(a, format_amount(b.free), format_amount(b.locked)) for a, b in change.balances.items()],
+            )
+            self.count(change.symbol, counters)
+
+    def count(self, symbol: str, counters: Counters) -> None:
+        """Write a symbol's counters; durable at once unless a transaction is open."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?, ?)",
+            (symbol, *(getattr(counters, f.name) for f in fields(Counters))),
+        )
+
+    def balances(self) -> dict[str, Balance]:
+        rows = self._db.execute("SELECT asset, free, locked FROM balances ORDER BY asset")
+        return {asset: Balance(parse_amount(free), parse_amount(locked)) for asset, free, locked in rows}
+
+    def counters(self) -> dict[str, Counters]:
+        return {symbol: Counters(*numbers) for symbol, *numbers in self._db.execute("SELECT * FROM counters")}
+
+    def open_orders(self) -> list[Order]:
+        """Every open order, oldest first: what rests again after a restart."""
+        return self._orders("WHERE status IN ('NEW', 'PARTIALLY_FILLED') ORDER BY created, id", ())
+
+    def order(self, symbol: str, order_id: int) -> Order | None:
+        found = self._orders("WHERE symbol = ? AND id = ?", (symbol, order_id))
+        return found[0] if found else None
+
+    def order_by_client_id(self, symbol: str, client_order_id: str) -> Order | None:
+        """The newest order that was placed under this id or whose cancel carried it."""
+        found = self._orders(
+            "WHERE symbol = ? AND (client_order_id = ? OR cancel_id = ?) ORDER BY id DESC LIMIT 1",
+            (symbol, client_order_id, client_order_id),
+        )
+        return found[0] if found else None
+
+    def orders(
+        self, symbol: str | None, *, first: int = 0, start: int | None = None, end: int | None = None, limit: int
+    ) -> list[Order]:
+        """Orders oldest first, by id from ``first`` or by time of last update; else the newest ``limit``."""
+        window = _Window("updated", symbol, first, start, end)
+        rows = self._db.execute(f"{_SELECT_ORDERS} {window.clause}", [*window.values, limit])
+        return window.in_order([_read_order(row) for row in rows])
+
+    def fills(
+        self,
+        symbol: str | None,
+        *,
+        order_id: int | None = None,
+        first: int = 0,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int,
+    ) -> list[Fill]:
+        """Fills oldest first, with the same windows as ``orders``, of one order or of all."""
+        window = _Window("time", symbol, first, start, end, order_id)
+        rows = self._db.execute(f"{_SELECT_FILLS} {window.clause}", [*window.values, limit])
+        return window.in_order([_read_fill(row) for row in rows])
+
+    def _orders(self, tail: str, values: Sequence[Any]) -> list[Order]:
+        return [_read_order(row) for row in self._db.execute(f"{_SELECT_ORDERS} {tail}", values)]
+
+
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Which rows of a history, as SQL: with a beginning the oldest from there, without one the newest."""
+
+    time_column: str
+    symbol: str | None
+    first: int
+    start: int | None
+    end: int | None
+    order_id: int | None = None
+
+    @property
+    def _conditions(self) -> list[tuple[str, Any]]:
+        every: list[tuple[str, Any]] = [
+            ("symbol = ?", self.symbol),
+            ("id >= ?", self.first or None),
+            (f"{self.time_column} >= ?", self.start),
+            (f"{self.time_column} <= ?", self.end),
+            ("order_id = ?", self.order_id),
+        ]
+        return [(sql, value) for sql, value in every if value is not None]
+
+    @property
+    def _from_the_oldest(self) -> bool:
+        return bool(self.first) or self.start is not None
+
+    @property
+    def clause(self) -> str:
+        where = " AND ".join(sql for sql, _ in self._conditions) or "TRUE"
+        order = "symbol, id" if self._from_the_oldest else "symbol DESC, id DESC"
+        return f"WHERE {where} ORDER BY {order} LIMIT ?"
+
+    @property
+    def values(self) -> list[Any]:
+        return [value for _, value in self._conditions]
+
+    def in_order(self, rows: list[_Row]) -> list[_Row]:
+        return rows if self._from_the_oldest else rows[::-1]
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _order_row(order: Order) -> tuple[Any, ...]:
+    return tuple(
+        format_amount(value) if name in _ORDER_AMOUNTS else value
+        for name, value in ((name, getattr(order, name)) for name in _ORDER_COLUMNS)
+    )
+
+
+def _read_order(row: Sequence[Any]) -> Order:
+    named = dict(zip(_ORDER_COLUMNS, row, strict=True))
+    named.update({name: parse_amount(named[name]) for name in _ORDER_AMOUNTS})
+    return Order(
+        **named
+        | {
+            "side": Side(named["side"]),
+            "type": OrderType(named["type"]),
+            "time_in_force": TimeInForce(named["time_in_force"]),
+            "stp_mode": StpMode(named["stp_mode"]),
+            "status": OrderStatus(named["status"]),
+        }
+    )
+
+
+def _fill_row(fill: Fill) -> tuple[Any, ...]:
+    amounts = (fill.price, fill.quantity, fill.quote, fill.fee)
+    texts = tuple(format_amount(amount) for amount in amounts)
+    return (fill.symbol, fill.trade_id, fill.order_id, *texts, fill.fee_asset, fill.maker, fill.time)
+
+
+def _read_fill(row: Sequence[Any]) -> Fill:
+    symbol, order_id, trade_id, price, quantity, quote, fee, fee_asset, maker, time = row
+    return Fill(
+        symbol=symbol,
+        order_id=order_id,
+        trade_id=trade_id,
+        price=parse_price(price),
+        quantity=parse_quantity(quantity),
+        quote=parse_money(quote),
+        fee=parse_amount(fee),
+        fee_asset=fee_asset,
+        maker=bool(maker),
+        time=time,
+    )

@@ -1,0 +1,164 @@
+"""Request parameters as clients really send them: numbers and booleans as JSON values or as text."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from naived.core.amount import AmountError, Money, Price, Quantity, parse_money, parse_price, parse_quantity
+from naived.core.order import Side
+from naived.simulator.errors import ApiError, missing
+from naived.simulator.order import NewOrder, OrderType, StpMode, TimeInForce
+
+Params: TypeAlias = Mapping[str, str]
+
+CLIENT_ID = re.compile(r"[a-zA-Z0-9-_]{1,36}")
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+# What Binance knows and this exchange does not: refused, because ignoring it would place another order.
+_NOT_SUPPORTED = (
+    "icebergQty",
+    "stopPrice",
+    "trailingDelta",
+    "pegPriceType",
+    "pegOffsetType",
+    "pegOffsetValue",
+)
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, str]:
+    """Every value as the text that is signed; null counts as not sent. JSON numbers must come as text already."""
+    return {name: _text(value) for name, value in values.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case _:
+            return msgspec.json.encode(value).decode()
+
+
+def required(params: Params, name: str) -> str:
+    """Raises ApiError -1102 when it is missing or empty."""
+    value = params.get(name)
+    if not value:
+        raise missing(name)
+    return value
+
+
+def integer(params: Params, name: str, *, most: int | None = None) -> int | None:
+    """Raises ApiError -1100 or -1130."""
+    value = params.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()) or len(value) > 20:
+        raise illegal(name, "^[0-9]{1,20}$")
+    number = int(value)
+    if most is not None and not 1 <= number <= most:
+        raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+    return number
+
+
+def flag(params: Params, name: str, default: bool) -> bool:
+    """Raises ApiError -1130 when it is neither true nor false."""
+    value = params.get(name)
+    if value is None:
+        return default
+    if value not in ("true", "false"):
+        raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+    return value == "true"
+
+
+def strings(params: Params, name: str) -> list[str] | None:
+    """A JSON list of strings, which may itself have been sent as text; raises ApiError -1100."""
+    value = params.get(name)
+    if value is None:
+        return None
+    try:
+        return msgspec.json.decode(value, type=list[str])
+    except msgspec.DecodeError as error:
+        raise illegal(name, '^\\["[A-Z0-9]{1,20}"(,"[A-Z0-9]{1,20}")*\\]$') from error
+
+
+def illegal(name: str, pattern: str) -> ApiError:
+    return ApiError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{pattern}'.")
+
+
+def client_id(params: Params, name: str, fallback: str) -> str:
+    """Raises ApiError -1100 when it is not a legal client order id."""
+    value = params.get(name) or fallback
+    if not CLIENT_ID.fullmatch(value):
+        raise illegal(name, "^[a-zA-Z0-9-_]{1,36}$")
+    return value
+
+
+def decimal(params: Params, name: str) -> str:
+    """The text of a positive decimal of at most 8 places; raises ApiError -1100, -1102, -1111 or -1013."""
+    value = required(params, name)
+    if not _DECIMAL.fullmatch(value):
+        raise illegal(name, r"^([0-9]{1,20})(\.[0-9]{1,20})?$")
+    try:
+        if not parse_price(value):
+            raise ApiError(-1013, f"Invalid {name}.")
+    except AmountError as error:
+        raise ApiError(-1111, f"Parameter '{name}' has too much precision.") from error
+    return value
+
+
+def new_order(params: Params, fallback_id: str, stp_default: str) -> NewOrder:
+    """What order.place and order.test ask for; raises ApiError -11xx."""
+    for name in _NOT_SUPPORTED:
+        if name in params:
+            raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
+    side = _word(params, "side", {"BUY": Side.BUY, "SELL": Side.SELL}, -1117, "Invalid side.")
+    kind = _word(params, "type", {t.value: t for t in OrderType}, -1116, "Invalid orderType.")
+    price, quote, time_in_force = Price(0), Money(0), TimeInForce.GTC
+    if kind is OrderType.MARKET:
+        _refuse(params, "price", "timeInForce")
+        if "quoteOrderQty" in params:
+            _refuse(params, "quantity")
+            quote = parse_money(decimal(params, "quoteOrderQty"))
+    else:
+        _refuse(params, "quoteOrderQty")
+        price = parse_price(decimal(params, "price"))
+    if kind is OrderType.LIMIT:
+        words = {t.value: t for t in TimeInForce}
+        time_in_force = _word(params, "timeInForce", words, -1115, "Invalid timeInForce.")
+    elif kind is OrderType.LIMIT_MAKER:
+        _refuse(params, "timeInForce")
+    modes = {mode.value: mode for mode in StpMode}
+    return NewOrder(
+        symbol=required(params, "symbol"),
+        side=side,
+        type=kind,
+        time_in_force=time_in_force,
+        price=price,
+        quantity=Quantity(0) if quote else parse_quantity(decimal(params, "quantity")),
+        quote_quantity=quote,
+        client_order_id=client_id(params, "newClientOrderId", fallback_id),
+        stp_mode=_word(
+            {"selfTradePreventionMode": stp_default, **params},
+            "selfTradePreventionMode",
+            modes,
+            -1130,
+            "Data sent for parameter 'selfTradePreventionMode' is not valid.",
+        ),
+    )
+
+
+def _refuse(params: Params, *names: str) -> None:
+    for name in names:
+        if name in params:
+            raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def _word(params: Params, name: str, words: Mapping[str, Any], code: int, message: str) -> Any:
+    word = required(params, name)
+    if word not in words:
+        raise ApiError(code, message)
+    return words[word]

@@ -1,0 +1,229 @@
+"""The simulator as a server: one port, three kinds of connection, one task per tape.
+
+simulate
+├ serve           /ws-api/v3 requests and user data · /stream, /ws market streams
+├ one per tape    publishes its trades when their time comes
+└ later           what a fault put off
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import trio
+
+from naived.core.amount import Amount, AmountError, Price, Quantity, Rate, parse_amount, parse_rate
+from naived.simulator import streams as market
+from naived.simulator.api import converse
+from naived.simulator.errors import SimulatorError
+from naived.simulator.exchange import Exchange
+from naived.simulator.faults import Switchboard
+from naived.simulator.ledger import Ledger
+from naived.simulator.limits import Limits
+from naived.simulator.outbox import Outbox
+from naived.simulator.pace import Pace
+from naived.simulator.signing import read_key
+from naived.simulator.streams import Streams, Subscriber
+from naived.simulator.symbols import Listing, built_in_prices, listing, load
+from naived.simulator.tape import Print, read
+from naived.simulator.users import Users
+from naived.simulator.venue import Venue
+from naived.simulator.walk import walk
+from naived.websocket import Closed, Connection, serve
+
+_PER_SECOND = 5  # messages a stream connection may send
+_UIDS = 10**9  # account numbers are below this
+
+
+def _default_balances() -> Mapping[str, Amount]:
+    return {"USDT": parse_amount("100000")}
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorConfig:
+    """What a simulator plays and enforces.
+
+    ``tapes`` are files by symbol, ``walks`` random walks by symbol and where they begin; without either every
+    built-in symbol walks, unless the trades are ``fed`` by the program. ``speed`` None is as fast as readers drain.
+    ``exchange_info`` is an exchangeInfo answer or a file of one; None is the built-in list. ``balances``
+    count when a ledger begins; ``ledger`` None is a ledger in memory.
+    """
+
+    tapes: Mapping[str, Path] = field(default_factory=dict)
+    walks: Mapping[str, Price] = field(default_factory=dict)
+    fed: bool = False
+    seed: int = 0
+    speed: Fraction | None = Fraction(1)
+    loop: bool = False
+    hold: bool = False
+    exchange_info: Path | Mapping[str, Any] | None = None
+    balances: Mapping[str, Amount] = field(default_factory=_default_balances)
+    fee: Rate = parse_rate("0.001")
+    ledger: Path | None = None
+    no_limits: bool = False
+    api_key: str | None = None
+    api_secret: str | None = None
+    api_public_key: str | None = None
+
+
+class Simulation:
+    """A running simulator, for the program it runs in."""
+
+    def __init__(self, venue: Venue, url: str) -> None:
+        self._venue = venue
+        self.url = url
+        """``ws://HOST:PORT``: the WebSocket API at ``/ws-api/v3``, streams at ``/stream`` and ``/ws``."""
+
+    def publish(self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False) -> None:
+        """Feed one public trade, also while held: it is matched and published. Raises ApiError -1121."""
+        self._venue.trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
+
+    def list(self, row: Mapping[str, Any]) -> None:
+        """Trade one more symbol, or trade it by new rules: a row of an exchangeInfo answer."""
+        self._venue.exchange.list(_listing(row))
+
+
+async def simulate(
+    config: SimulatorConfig,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    task_status: trio.TaskStatus[Simulation] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a simulator until cancelled; ``started`` gives the Simulation. Raises SimulatorError.
+
+    ``clock`` is the exchange's own time in ms.
+    """
+    random = Random(config.seed)
+    listings, limit_rows = load(config.exchange_info)
+    key = read_key(config.api_key, config.api_secret, config.api_public_key)
+    tapes = _tapes(config, listings)
+    with closing(Ledger(config.ledger, 1 + secrets.randbelow(_UIDS), config.balances)) as ledger:
+        async with trio.open_nursery() as nursery:
+
+            def later(seconds: float, call: Callable[[], None]) -> None:
+                nursery.start_soon(_after, seconds, call)
+
+            faults = Switchboard(random)
+            venue = Venue(
+                exchange=Exchange(
+                    listings,
+                    ledger,
+                    config.fee,
+                    clock=clock,
+                    partly=lambda symbol: faults.take(("partial_fills",), symbol=symbol) is not None,
+                ),
+                limit_rows=limit_rows,
+                limits=Limits(limit_rows, enforced=not config.no_limits),
+                key=key,
+                faults=faults,
+                users=Users(faults, later),
+                streams=Streams(),
+                pace=Pace(config.speed, held=config.hold),
+                random=random,
+                clock=clock,
+                later=later,
+            )
+            connected = partial(_connected, venue, not config.no_limits)
+            bound = await nursery.start(serve, connected, host, port)
+            for symbol, tape in tapes.items():
+                nursery.start_soon(venue.pace.run, tape, partial(_publish, venue, symbol), venue.streams.drain)
+            task_status.started(Simulation(venue, f"ws://{host}:{bound}"))
+
+
+def _tapes(config: SimulatorConfig, listings: Mapping[str, Listing]) -> dict[str, Iterator[Print]]:
+    walks = config.walks
+    if not (config.tapes or walks or config.fed):
+        walks = {symbol: price for symbol, price in built_in_prices().items() if symbol in listings}
+    for symbol in (*config.tapes, *walks):
+        if symbol not in listings:
+            raise SimulatorError(f"{symbol} is not a symbol of this exchange")
+    if twice := config.tapes.keys() & walks.keys():
+        raise SimulatorError(f"{min(twice)} has both a tape and a random walk")
+    for path in config.tapes.values():
+        next(read(path))
+    tapes = {symbol: read(path, loop=config.loop) for symbol, path in config.tapes.items()}
+    filters = {symbol: listings[symbol].info.filters for symbol in walks}
+    return tapes | {symbol: walk(symbol, price, filters[symbol], config.seed) for symbol, price in walks.items()}
+
+
+def _publish(venue: Venue, symbol: str, trade: Print) -> None:
+    venue.trade(symbol, trade.price, trade.quantity, buyer_is_maker=trade.buyer_is_maker)
+
+
+def _listing(row: Mapping[str, Any]) -> Listing:
+    try:
+        return listing(row)
+    except (KeyError, TypeError, AmountError) as error:
+        raise SimulatorError(f"not a symbol of an exchangeInfo answer: {error!r}") from error
+
+
+async def _after(seconds: float, call: Callable[[], None]) -> None:
+    await trio.sleep(seconds)
+    call()
+
+
+async def _connected(venue: Venue, limited: bool, connection: Connection) -> None:
+    """Serve one connection by its path, and end with it."""
+    path = connection.target.partition("?")[0]
+    api = path.rstrip("/") == "/ws-api/v3"
+    if not venue.limits.connect(venue.clock()) or not (api or path.strip("/").split("/")[0] in ("ws", "stream")):
+        return
+    outbox = Outbox()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outbox.run, connection)
+            nursery.start_soon(_end_when_dropped, outbox, nursery.cancel_scope)
+            if api:
+                await _as_api(venue, connection, outbox)
+            else:
+                await _as_stream(venue, connection, outbox, limited=limited)
+            nursery.cancel_scope.cancel()
+    except* Closed:
+        pass
+
+
+async def _end_when_dropped(outbox: Outbox, scope: trio.CancelScope) -> None:
+    await outbox.dropped()
+    scope.cancel()
+
+
+async def _as_api(venue: Venue, connection: Connection, outbox: Outbox) -> None:
+    venue.farewells[outbox] = lambda: _shutdown(venue, '{{"event":{}}}')
+    try:
+        await converse(venue, connection, outbox)
+    finally:
+        del venue.farewells[outbox]
+
+
+async def _as_stream(venue: Venue, connection: Connection, outbox: Outbox, *, limited: bool) -> None:
+    subscriber = Subscriber(outbox, combined=connection.target.startswith("/stream"))
+    wrap = '{{"stream":"!serverShutdown","data":{}}}'
+    venue.farewells[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}")
+    second, heard = 0, 0
+    try:
+        if not venue.streams.subscribe(subscriber, market.named_in(connection.target)):
+            return
+        while True:
+            text = await connection.receive()
+            now = venue.clock() // 1000
+            second, heard = (second, heard + 1) if now == second else (now, 1)
+            if limited and heard > _PER_SECOND:
+                return
+            outbox.send(market.answer(venue.streams, subscriber, text))
+    finally:
+        venue.streams.unsubscribe(subscriber, list(subscriber.streams))
+        del venue.farewells[outbox]
+
+
+def _shutdown(venue: Venue, wrap: str) -> str:
+    return wrap.format(msgspec.json.encode({"e": "serverShutdown", "E": venue.clock()}).decode())

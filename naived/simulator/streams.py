@@ -1,0 +1,130 @@
+"""Market streams: who listens to which stream, and the requests of a stream connection."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import trio
+
+from naived.simulator import wire
+from naived.simulator.order import PublicTrade
+from naived.simulator.outbox import Outbox
+
+_MOST_STREAMS = 1024  # per connection
+_PATIENCE = 5.0  # seconds a reader may hold up a tape that is played as fast as it drains
+_LOOK_AGAIN = 0.001  # seconds between two looks at a crowded reader
+
+
+class Subscriber:
+    """One stream connection: its streams and how it wants them wrapped."""
+
+    def __init__(self, outbox: Outbox, *, combined: bool) -> None:
+        self.outbox = outbox
+        self.combined = combined
+        self.streams: dict[str, None] = {}  # in the order of subscription
+
+
+class Streams:
+    """All stream connections, by stream."""
+
+    def __init__(self) -> None:
+        self._by_stream: dict[str, dict[Subscriber, None]] = {}
+
+    def subscribe(self, subscriber: Subscriber, names: Iterable[str]) -> bool:
+        """Add streams; subscribing twice is fine. False, and nothing is added, when they would be too many."""
+        new = dict.fromkeys(names)
+        if len(subscriber.streams | new) > _MOST_STREAMS:
+            return False
+        for name in new:
+            subscriber.streams[name] = None
+            self._by_stream.setdefault(name, {})[subscriber] = None
+        return True
+
+    def unsubscribe(self, subscriber: Subscriber, names: Iterable[str]) -> None:
+        """Drop streams; unknown names are fine."""
+        for name in names:
+            if name in subscriber.streams:
+                del subscriber.streams[name]
+                listeners = self._by_stream[name]
+                del listeners[subscriber]
+                if not listeners:
+                    del self._by_stream[name]
+
+    def publish(self, trade: PublicTrade) -> None:
+        """Send one trade to everyone who listens: encoded once a stream, whoever many listen."""
+        symbol = trade.symbol.lower()
+        for name, shape in ((f"{symbol}@trade", wire.public_trade), (f"{symbol}@aggTrade", wire.aggregate_trade)):
+            listeners = self._by_stream.get(name)
+            if not listeners:
+                continue
+            raw = msgspec.json.encode(shape(trade)).decode()
+            combined = f'{{"stream":"{name}","data":{raw}}}'
+            for subscriber in listeners:
+                subscriber.outbox.send(combined if subscriber.combined else raw)
+
+    async def drain(self) -> None:
+        """Wait until no reader is crowded; one that stays so is dropped."""
+        patience = trio.current_time() + _PATIENCE
+        while crowded := [s for listeners in self._by_stream.values() for s in listeners if s.outbox.crowded]:
+            if trio.current_time() > patience:
+                for subscriber in crowded:
+                    subscriber.outbox.drop()
+                return
+            await trio.sleep(_LOOK_AGAIN)
+
+
+def named_in(target: str) -> list[str]:
+    """The streams a connection's path asks for: ``/ws/<stream>`` or ``/stream?streams=a/b``."""
+    url = urlsplit(target)
+    if url.path.startswith("/ws/"):
+        names = url.path.removeprefix("/ws/").split("/")
+    else:
+        names = "/".join(parse_qs(url.query).get("streams", [])).split("/")
+    # Some clients open /ws/0 and subscribe afterwards.
+    return [name for name in names if "@" in name]
+
+
+def answer(streams: Streams, subscriber: Subscriber, text: str) -> str:
+    """Do one request of a stream connection; returns the answer's frame."""
+    try:
+        request = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        return _error(3, f"Invalid JSON: {error}", None)
+    if not isinstance(request, dict) or "method" not in request:
+        return _error(2, "Invalid request: missing field `method`", None)
+    number, params = request.get("id"), request.get("params", [])
+    if not (number is None or isinstance(number, int | str)) or isinstance(number, bool):
+        return _error(2, "Invalid request: request ID must be an unsigned integer", None)
+    if not isinstance(params, list):
+        return _error(2, "Invalid request: params must be a list", number)
+    match request["method"], params:
+        case "SUBSCRIBE" | "UNSUBSCRIBE" as method, names:
+            if not names or not all(isinstance(name, str) and "@" in name for name in names):
+                return _error(2, "Invalid request: invalid stream", number)
+            if method == "UNSUBSCRIBE":
+                streams.unsubscribe(subscriber, names)
+            elif not streams.subscribe(subscriber, names):
+                return _error(2, f"Invalid request: more than {_MOST_STREAMS} streams", number)
+            return _result(None, number)
+        case "LIST_SUBSCRIPTIONS", _:
+            return _result(list(subscriber.streams), number)
+        case "SET_PROPERTY", ["combined", bool(wanted)]:
+            subscriber.combined = wanted
+            return _result(None, number)
+        case "SET_PROPERTY", ["combined", _]:
+            return _error(1, "Invalid value type: expected Boolean", number)
+        case "GET_PROPERTY", ["combined"]:
+            return _result(subscriber.combined, number)
+        case "SET_PROPERTY" | "GET_PROPERTY", _:
+            return _error(0, "Unknown property", number)
+        case unknown, _:
+            return _error(2, f"Invalid request: unknown variant `{unknown}`", number)
+
+
+def _result(result: Any, number: Any) -> str:
+    return msgspec.json.encode({"result": result, "id": number}).decode()
+
+
+def _error(code: int, message: str, number: Any) -> str:
+    return msgspec.json.encode({"code": code, "msg": message, "id": number}).decode()

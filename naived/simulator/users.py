@@ -1,0 +1,104 @@
+"""The user data stream: execution reports and balances to every subscription, and the faults of reports."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from naived.simulator import wire
+from naived.simulator.errors import ApiError
+from naived.simulator.faults import REPORT, Switchboard
+from naived.simulator.order import Event, Executed
+from naived.simulator.outbox import Outbox
+
+Later: TypeAlias = Callable[[float, Callable[[], None]], None]
+"""Call something after so many seconds, in a task of the server's nursery."""
+
+_MOST_IDS = 65_535  # subscriptions over the life of one session
+_LATE = 2.0  # seconds a late report takes when the fault does not say
+_REORDER = 1.0  # seconds after which a held report goes out even if no other one overtakes it
+
+
+class Subscriptions:
+    """One session's subscriptions by id; the account is one, so at most one is active."""
+
+    def __init__(self) -> None:
+        self._active: dict[int, bool] = {}
+        self._given = 0
+
+    def open(self, *, by_session: bool) -> int:
+        """Raises ApiError -2035 or -2042. ``by_session``: it ends with session.logout."""
+        if self._active:
+            raise ApiError(-2035, "User Data Stream subscription already active.")
+        if self._given > _MOST_IDS:
+            raise ApiError(-2042, "Subscription ID space exhausted; reconnect to subscribe again.")
+        number = self._given
+        self._given += 1
+        self._active[number] = by_session
+        return number
+
+    def close(self, number: int | None) -> None:
+        """End one, or all; raises ApiError -2036 for one that is not active."""
+        if number is None:
+            self._active.clear()
+        elif self._active.pop(number, None) is None:
+            raise ApiError(-2036, "User Data Stream subscription not active.")
+
+    def logout(self) -> None:
+        self._active = {number: by_session for number, by_session in self._active.items() if not by_session}
+
+    def __iter__(self) -> Any:
+        return iter(list(self._active))
+
+
+class Users:
+    """Everyone who listens to the account."""
+
+    def __init__(self, faults: Switchboard, later: Later) -> None:
+        self._faults = faults
+        self._later = later
+        self._listeners: dict[Outbox, Subscriptions] = {}
+        self._overtaken: list[str] = []
+
+    def add(self, outbox: Outbox) -> Subscriptions:
+        """A connection that may subscribe, from now until ``remove``."""
+        self._listeners[outbox] = Subscriptions()
+        return self._listeners[outbox]
+
+    def remove(self, outbox: Outbox) -> None:
+        del self._listeners[outbox]
+
+    def publish(self, events: Iterable[Event]) -> None:
+        """Tell every subscription what happened, in order, as far as no fault is armed."""
+        for event in events:
+            frame = msgspec.json.encode(wire.event(event)).decode()
+            fault = self._faults.take(REPORT, symbol=event.order.symbol) if isinstance(event, Executed) else None
+            match fault.kind if fault else None:
+                case "report_missing":
+                    continue
+                case "report_late":
+                    assert fault is not None
+                    self._later(_LATE if fault.seconds is None else fault.seconds, self._sender(frame))
+                    continue
+                case "report_reorder":
+                    self._overtaken.append(frame)
+                    self._later(_REORDER, self._release)
+                    continue
+                case "report_duplicate":
+                    self._send(frame)
+            self._send(frame)
+            if isinstance(event, Executed):
+                self._release()
+
+    def _sender(self, frame: str) -> Callable[[], None]:
+        return lambda: self._send(frame)
+
+    def _release(self) -> None:
+        overtaken, self._overtaken = self._overtaken, []
+        for frame in overtaken:
+            self._send(frame)
+
+    def _send(self, frame: str) -> None:
+        for outbox, subscriptions in self._listeners.items():
+            for number in subscriptions:
+                outbox.send(f'{{"subscriptionId":{number},"event":{frame}}}')

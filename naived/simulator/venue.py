@@ -1,0 +1,155 @@
+"""One exchange with everything around its engine, as the request methods see it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from naived.core.amount import SCALE, Money, Price, Quantity, price_up, quantity_up
+from naived.core.order import Side
+from naived.simulator.errors import ApiError
+from naived.simulator.exchange import Exchange
+from naived.simulator.faults import Fault, Switchboard
+from naived.simulator.limits import Limits
+from naived.simulator.order import Event, NewOrder, OrderType, StpMode, TimeInForce
+from naived.simulator.outbox import Outbox
+from naived.simulator.pace import Pace
+from naived.simulator.signing import Key
+from naived.simulator.step import Market
+from naived.simulator.streams import Streams
+from naived.simulator.symbols import Listing, coarser, halted
+from naived.simulator.users import Later, Users
+
+_ID_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH = 22  # characters, as long as the exchange's own
+_OUTAGE = 30.0  # seconds a halt or a change of filters lasts when the fault does not say
+_NOTICE = 10.0  # seconds between serverShutdown and the end of the connections
+_LAG = 5.0  # seconds an order is not found when the fault does not say
+_BY_HAND = 10 * SCALE  # quote money of an order by hand, or the least notional if that is more
+
+
+@dataclass(slots=True)
+class Venue:
+    """``clock`` is server time in ms; ``farewells`` are the open connections, each with its shutdown frame."""
+
+    exchange: Exchange
+    limit_rows: Sequence[Mapping[str, Any]]
+    limits: Limits
+    key: Key
+    faults: Switchboard
+    users: Users
+    streams: Streams
+    pace: Pace
+    random: Random
+    clock: Callable[[], int]
+    later: Later
+    farewells: dict[Outbox, Callable[[], str]] = field(default_factory=dict)
+    outages: dict[str, Listing] = field(default_factory=dict)
+    unseen: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def new_id(self) -> str:
+        """A client order id for who sent none."""
+        return "".join(self.random.choices(_ID_LETTERS, k=_ID_LENGTH))
+
+    def tell(self, events: Sequence[Event]) -> None:
+        self.users.publish(events)
+
+    def trade(self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False) -> int:
+        """Match and publish one public trade; returns its id. Raises ApiError -1121."""
+        trade, events = self.exchange.trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
+        self.tell(events)
+        self.streams.publish(trade)
+        return trade.id
+
+    def hide(self, symbol: str, order_id: int, seconds: float | None) -> None:
+        """Let queries not find an order for a while."""
+        self.unseen[symbol, order_id] = self.clock() + int(1000 * (_LAG if seconds is None else seconds))
+
+    def hidden(self, symbol: str, order_id: int) -> bool:
+        until = self.unseen.get((symbol, order_id))
+        if until is None:
+            return False
+        if self.clock() < until:
+            return True
+        del self.unseen[symbol, order_id]
+        return False
+
+    def act(self, fault: Fault) -> bool:
+        """Do what the exchange, or the account's owner, does unasked; False while there is nothing to do it to."""
+        markets = [m for s, m in self.exchange.markets.items() if fault.symbol in (None, s)]
+        match fault.kind:
+            case "manual_cancel":
+                return self._cancel_by_hand(markets)
+            case "manual_order":
+                return self._order_by_hand(markets)
+            case "halt" | "filters":
+                return self._relist(markets, fault)
+            case "server_shutdown":
+                self._shut_down(_NOTICE if fault.seconds is None else fault.seconds)
+                return True
+        raise AssertionError(fault.kind)
+
+    def _cancel_by_hand(self, markets: Sequence[Market]) -> bool:
+        resting = [order for market in markets for order in market.open.values()]
+        if not resting:
+            return False
+        oldest = min(resting, key=lambda order: (order.created, order.id))
+        try:
+            done = self.exchange.cancel(oldest.symbol, oldest.id, f"web_{self.new_id()}")
+        except ApiError:
+            return False
+        self.tell(done.events)
+        return True
+
+    def _order_by_hand(self, markets: Sequence[Market]) -> bool:
+        """A small buy a tenth below the market: it rests, and it is not ours."""
+        traded = next((market for market in markets if market.last is not None), None)
+        if traded is None or traded.last is None:
+            return False
+        info = traded.listing.info
+        price = price_up(traded.last * 9, 10, Price(info.filters.tick_size or 1))
+        worth = Money(max(_BY_HAND, info.filters.min_notional))
+        step = Quantity(info.filters.step_size or 1)
+        order = NewOrder(
+            symbol=info.symbol,
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            time_in_force=TimeInForce.GTC,
+            price=price,
+            quantity=quantity_up(worth * SCALE, price, step),
+            quote_quantity=Money(0),
+            client_order_id=f"web_{self.new_id()}",
+            stp_mode=StpMode(traded.listing.stp_default),
+        )
+        try:
+            done = self.exchange.place(order)
+        except ApiError:
+            return False
+        self.tell(done.events)
+        return True
+
+    def _relist(self, markets: Sequence[Market], fault: Fault) -> bool:
+        for market in markets:
+            info = market.listing.info
+            self.outages.setdefault(info.symbol, market.listing)
+            self.exchange.list(halted(market.listing) if fault.kind == "halt" else coarser(market.listing))
+        symbols = [market.listing.info.symbol for market in markets]
+        self.later(_OUTAGE if fault.seconds is None else fault.seconds, lambda: self.restore(symbols))
+        return True
+
+    def restore(self, symbols: Iterable[str]) -> None:
+        """End what halts and changes of filters did to these symbols."""
+        for symbol in symbols:
+            if symbol in self.outages:
+                self.exchange.list(self.outages.pop(symbol))
+
+    def _shut_down(self, seconds: float) -> None:
+        going = list(self.farewells)
+        for outbox in going:
+            outbox.send(self.farewells[outbox]())
+
+        def close() -> None:
+            for outbox in going:
+                outbox.drop()
+
+        self.later(seconds, close)

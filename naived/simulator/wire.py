@@ -1,0 +1,283 @@
+"""Orders, fills, balances and trades as the exchange writes them. Every amount has 8 places."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, assert_never
+
+from naived.core.amount import SCALE, Rate, format_wire, value_down
+from naived.core.order import Fill, Side
+from naived.simulator.order import Balance, Event, Executed, Execution, Order, OrderType, Position, PublicTrade
+from naived.simulator.symbols import Listing
+
+Json: TypeAlias = dict[str, Any]
+
+_ZERO = format_wire(0)
+_SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
+
+
+def placed(order: Order, fills: Sequence[Fill], shape: str) -> Json:
+    """The answer to order.place as ACK, RESULT or FULL."""
+    ack = {
+        "symbol": order.symbol,
+        "orderId": order.id,
+        "orderListId": -1,
+        "clientOrderId": order.client_order_id,
+        "transactTime": order.updated,
+    }
+    if shape == "ACK":
+        return ack
+    result = {**ack, **_terms(order), "workingTime": order.created, **_stp(order)}
+    if order.expiry is not None:
+        result["expiryReason"] = order.expiry
+    if shape == "FULL":
+        result["fills"] = [
+            {
+                "price": format_wire(fill.price),
+                "qty": format_wire(fill.quantity),
+                "commission": format_wire(fill.fee),
+                "commissionAsset": fill.fee_asset,
+                "tradeId": fill.trade_id,
+            }
+            for fill in fills
+        ]
+    return result
+
+
+def cancelled(order: Order) -> Json:
+    """The answer to order.cancel."""
+    return {
+        "symbol": order.symbol,
+        "origClientOrderId": order.client_order_id,
+        "orderId": order.id,
+        "orderListId": -1,
+        "clientOrderId": order.cancel_id,
+        "transactTime": order.updated,
+        **_terms(order),
+        **_stp(order),
+    }
+
+
+def status(order: Order) -> Json:
+    """One order as order.status and the lists show it: a cancelled one under its cancel's id."""
+    row = {
+        "symbol": order.symbol,
+        "orderId": order.id,
+        "orderListId": -1,
+        "clientOrderId": order.cancel_id or order.client_order_id,
+        **_terms(order),
+        "stopPrice": _ZERO,
+        "icebergQty": _ZERO,
+        "time": order.created,
+        "updateTime": order.updated,
+        "isWorking": True,
+        "workingTime": order.created,
+        **_stp(order),
+    }
+    if order.expiry is not None:
+        row["expiryReason"] = order.expiry
+    return row
+
+
+def _terms(order: Order) -> Json:
+    return {
+        "price": format_wire(order.price),
+        "origQty": format_wire(order.quantity),
+        "executedQty": format_wire(order.executed),
+        "origQuoteOrderQty": format_wire(order.quote_quantity),
+        "cummulativeQuoteQty": format_wire(order.quote),
+        "status": order.status.value,
+        "timeInForce": order.time_in_force.value,
+        "type": order.type.value,
+        "side": _SIDES[order.side],
+    }
+
+
+def _stp(order: Order) -> Json:
+    mode = {"selfTradePreventionMode": order.stp_mode.value}
+    return {**mode, "preventedQuantity": format_wire(order.prevented)} if order.prevented else mode
+
+
+def trade(fill: Fill, side: Side) -> Json:
+    """One row of myTrades."""
+    return {
+        "symbol": fill.symbol,
+        "id": fill.trade_id,
+        "orderId": fill.order_id,
+        "orderListId": -1,
+        "price": format_wire(fill.price),
+        "qty": format_wire(fill.quantity),
+        "quoteQty": format_wire(fill.quote),
+        "commission": format_wire(fill.fee),
+        "commissionAsset": fill.fee_asset,
+        "time": fill.time,
+        "isBuyer": side is Side.BUY,
+        "isMaker": fill.maker,
+        "isBestMatch": True,
+    }
+
+
+def account(balances: Mapping[str, Balance], fee: Rate, uid: int, time: int, *, omit_zero: bool) -> Json:
+    """The answer to account.status."""
+    hundredths_of_percent = fee * 10_000 // SCALE
+    return {
+        "makerCommission": hundredths_of_percent,
+        "takerCommission": hundredths_of_percent,
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": _rates(fee),
+        "canTrade": True,
+        "canWithdraw": False,
+        "canDeposit": False,
+        "brokered": False,
+        "requireSelfTradePrevention": False,
+        "preventSor": False,
+        "updateTime": time,
+        "accountType": "SPOT",
+        "balances": [
+            {"asset": asset, "free": format_wire(balance.free), "locked": format_wire(balance.locked)}
+            for asset, balance in sorted(balances.items())
+            if not omit_zero or balance.free or balance.locked
+        ],
+        "permissions": ["SPOT"],
+        "uid": uid,
+    }
+
+
+def commission(symbol: str, fee: Rate) -> Json:
+    """The answer to account.commission: standard rates alone, no discount."""
+    return {
+        "symbol": symbol,
+        "standardCommission": _rates(fee),
+        "specialCommission": _rates(Rate(0)),
+        "taxCommission": _rates(Rate(0)),
+        "discount": {
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BNB",
+            "discount": "0.75000000",
+        },
+    }
+
+
+def _rates(fee: Rate) -> Json:
+    return {"maker": format_wire(fee), "taker": format_wire(fee), "buyer": _ZERO, "seller": _ZERO}
+
+
+def exchange_info(
+    listings: Iterable[Listing], limits: Sequence[Mapping[str, Any]], now: int, *, sets: bool
+) -> Json:
+    """The answer to exchangeInfo; without ``sets`` the symbols' permission sets are left out."""
+    rows = [listing.row for listing in listings]
+    return {
+        "timezone": "UTC",
+        "serverTime": now,
+        "rateLimits": list(limits),
+        "exchangeFilters": [],
+        "symbols": rows if sets else [{k: v for k, v in row.items() if k != "permissionSets"} for row in rows],
+    }
+
+
+def event(happened: Event) -> Json:
+    """One event of the user data stream."""
+    match happened:
+        case Executed():
+            return _report(happened)
+        case Position():
+            return {
+                "e": "outboundAccountPosition",
+                "E": happened.time,
+                "u": happened.time,
+                "B": [
+                    {"a": asset, "f": format_wire(balance.free), "l": format_wire(balance.locked)}
+                    for asset, balance in happened.balances
+                ],
+            }
+        case _:
+            assert_never(happened)
+
+
+def _report(happened: Executed) -> Json:
+    order, fill, prevention = happened.order, happened.fill, happened.prevention
+    cancelled = happened.kind is Execution.CANCELED
+    report = {
+        "e": "executionReport",
+        "E": happened.time,
+        "s": order.symbol,
+        "c": order.cancel_id if cancelled else order.client_order_id,
+        "S": _SIDES[order.side],
+        "o": order.type.value,
+        "f": order.time_in_force.value,
+        "q": format_wire(order.quantity),
+        "p": format_wire(order.price),
+        "P": _ZERO,
+        "F": _ZERO,
+        "g": -1,
+        "C": order.client_order_id if cancelled else "",
+        "x": happened.kind.value,
+        "X": order.status.value,
+        "r": "NONE",
+        "i": order.id,
+        "l": format_wire(fill.quantity if fill else 0),
+        "z": format_wire(order.executed),
+        "L": format_wire(fill.price if fill else 0),
+        "n": format_wire(fill.fee) if fill else "0",
+        "N": fill.fee_asset if fill else None,
+        "T": happened.time,
+        "t": fill.trade_id if fill else -1,
+        "I": happened.id,
+        "w": not order.status.ended and order.type is not OrderType.MARKET,
+        "m": fill.maker if fill else False,
+        "M": False,
+        "O": order.created,
+        "Z": format_wire(order.quote),
+        "Y": format_wire(fill.quote if fill else 0),
+        "Q": format_wire(order.quote_quantity),
+        "W": order.created,
+        "V": order.stp_mode.value,
+    }
+    if order.expiry is not None:
+        report["eR"] = order.expiry
+    if prevention is not None:
+        report |= {
+            "v": prevention.id,
+            "A": format_wire(order.prevented),
+            "B": format_wire(prevention.quantity),
+            "u": 1,
+            "U": prevention.counter_order_id,
+            "Cs": order.symbol,
+            "pl": format_wire(prevention.quantity),
+            "pL": format_wire(prevention.price),
+            "pY": format_wire(value_down(prevention.price, prevention.quantity)),
+        }
+    return report
+
+
+def public_trade(happened: PublicTrade) -> Json:
+    """One event of ``<symbol>@trade``, its nine keys in the recorded order."""
+    return {
+        "e": "trade",
+        "E": happened.time,
+        "s": happened.symbol,
+        "t": happened.id,
+        "p": format_wire(happened.price),
+        "q": format_wire(happened.quantity),
+        "T": happened.time,
+        "m": happened.buyer_is_maker,
+        "M": True,
+    }
+
+
+def aggregate_trade(happened: PublicTrade) -> Json:
+    """One event of ``<symbol>@aggTrade``: here every trade is an aggregate of its own."""
+    return {
+        "e": "aggTrade",
+        "E": happened.time,
+        "s": happened.symbol,
+        "a": happened.id,
+        "p": format_wire(happened.price),
+        "q": format_wire(happened.quantity),
+        "f": happened.id,
+        "l": happened.id,
+        "T": happened.time,
+        "m": happened.buyer_is_maker,
+        "M": True,
+    }
