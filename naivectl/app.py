@@ -1,0 +1,305 @@
+"""The grammar of `naivectl`: every verb, its options and their help. The one that completions are made from."""
+
+import uuid
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from naivectl import queries, rows
+from naivectl.client import SILENCE, Document, Failure, call
+from naivectl.invocation import Invocation
+from naivectl.render import finish, sentence, settings_table, show, to_json
+from naived.control.protocol import TIMEOUTS, parse_duration
+
+app = typer.Typer(
+    name="naivectl",
+    help="Steer the trading daemon naived.",
+    add_completion=False,  # static files are a hundred times faster: see completion.py
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with locals would show what was typed
+    rich_markup_mode=None,
+)
+
+Symbols = Annotated[list[str] | None, typer.Argument(metavar="SYMBOL...", show_default=False)]
+Symbol = Annotated[str, typer.Argument(metavar="SYMBOL")]
+All = Annotated[bool, typer.Option("--all", help="Every configured symbol.")]
+Timeout = Annotated[str | None, typer.Option(metavar="DUR|none", help="How long to wait: 500ms, 5s, 2m, 1h.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is so, or when it is asked for.")]
+Chunks = Annotated[int | None, typer.Option(min=1, help="Traders at most.")]
+Budget = Annotated[str | None, typer.Option(metavar="AMOUNT", help="Quote money for the symbol.")]
+BuyDown = Annotated[str | None, typer.Option(metavar="RATE", help="Buy this much below the last trade.")]
+Profit = Annotated[str | None, typer.Option(metavar="RATE", help="Earn this much after fees.")]
+Rebuy = Annotated[str | None, typer.Option(metavar="RATE", help="Buy again when the price fell so far.")]
+Reprice = Annotated[
+    str | None, typer.Option(metavar="RATE", help="Give up a buy when the price rose so far; 0: never.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]
+
+
+class Cancel(StrEnum):
+    NONE = "none"
+    BUYS = "buys"
+    ALL = "all"
+
+
+class Goal(StrEnum):
+    OFF = "off"
+    TRADING = "trading"
+    DRAINED = "drained"
+
+
+def perform(arguments: Sequence[str], *, machine: bool) -> int:
+    """Run a command line whose global options stand in front; its exit code. Raises Failure.
+
+    For a program (``machine``) a mistake in usage is a Failure too, else it is explained on stderr.
+    """
+    try:
+        code = app(list(arguments), prog_name="naivectl", standalone_mode=False)
+    except typer.TyperException as error:
+        if machine:
+            raise Failure("usage", error.format_message(), "see: naivectl --help", 2) from error
+        error.show()  # type: ignore[attr-defined]
+        return 2
+    except typer.Abort:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+@app.callback()
+def invoke(
+    context: typer.Context,
+    socket: Annotated[str | None, typer.Option(metavar="PATH", help="The control socket.")] = None,
+    home: Annotated[str | None, typer.Option(metavar="DIR", help="The daemon's home.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="A JSON document a line, where a verb streams.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing of success.")] = False,
+) -> None:
+    context.obj = Invocation(socket, home, json, jsonl, quiet)
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    symbols: Symbols = None,
+    all: All = False,
+    chunks: Chunks = None,
+    budget: Budget = None,
+    buy_down: BuyDown = None,
+    profit: Profit = None,
+    rebuy: Rebuy = None,
+    reprice: Reprice = None,
+    wait: Wait = True,
+    timeout: Timeout = None,
+) -> int:
+    """Begin trading, and go on after every reboot."""
+    settings = _given(chunks=chunks, budget=budget, buy_down=buy_down, profit=profit, rebuy=rebuy, reprice=reprice)
+    return _change(
+        context, "start", {**_which("start", symbols, all), **_waiting("start", wait, timeout), **settings}
+    )
+
+
+@app.command()
+def stop(
+    context: typer.Context,
+    symbols: Symbols = None,
+    all: All = False,
+    cancel: Annotated[Cancel, typer.Option(help="Which of our open orders to cancel.")] = Cancel.NONE,
+    wait: Wait = True,
+    timeout: Timeout = None,
+) -> int:
+    """End at once; what rests on the exchange is named."""
+    which = _which("stop", symbols, all)
+    return _change(context, "stop", {**which, **_waiting("stop", wait, timeout), "cancel": cancel.value})
+
+
+@app.command()
+def shutdown(
+    context: typer.Context,
+    symbols: Symbols = None,
+    all: All = False,
+    keep_buys: Annotated[bool, typer.Option("--keep-buys", help="Let open buys rest until they fill.")] = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+) -> int:
+    """Let every open trade finish, start none, then end by itself."""
+    which = _which("shutdown", symbols, all)
+    return _change(context, "shutdown", {**which, **_waiting("shutdown", wait, timeout), "keep_buys": keep_buys})
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    symbols: Symbols = None,
+    live: Annotated[bool, typer.Option("--live", help="Redraw until interrupted.")] = False,
+) -> int:
+    """What every symbol is doing; of a named symbol also its traders."""
+    return queries.status(context.obj, symbols or (), live=live)
+
+
+@app.command()
+def settings(
+    context: typer.Context,
+    symbols: Symbols = None,
+    all: All = False,
+    chunks: Chunks = None,
+    budget: Budget = None,
+    buy_down: BuyDown = None,
+    profit: Profit = None,
+    rebuy: Rebuy = None,
+    reprice: Reprice = None,
+) -> int:
+    """Show the settings, or change them for new traders."""
+    changes = _given(chunks=chunks, budget=budget, buy_down=buy_down, profit=profit, rebuy=rebuy, reprice=reprice)
+    if changes:
+        return _change(context, "settings", {**_which("settings", symbols, all), **changes})
+    invocation: Invocation = context.obj
+    document = call(invocation.sockets(), "settings", {"symbols": symbols or []})
+    if invocation.machine:
+        print(to_json(document))
+    elif not invocation.quiet:
+        show([settings_table([row for row in document["results"] if not row.get("error")])])
+    return finish(document["results"], silent=invocation.machine)
+
+
+@app.command()
+def orders(context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None) -> int:
+    """Every order and its fate, oldest first."""
+    return rows.query(context.obj, "orders", _page(symbols, limit, since))
+
+
+@app.command()
+def trades(context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None) -> int:
+    """Finished cycles with their profit after fees, oldest first."""
+    return rows.query(context.obj, "trades", _page(symbols, limit, since))
+
+
+@app.command()
+def events(
+    context: typer.Context,
+    symbols: Symbols = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they happen.")] = False,
+    limit: Limit = None,
+    since: Since = None,
+) -> int:
+    """What happened, one line each."""
+    if not follow:
+        return rows.query(context.obj, "events", _page(symbols, limit, since))
+    if since:
+        raise typer.BadParameter("--follow takes --limit, not --since")
+    return rows.follow(context.obj, symbols or (), limit)
+
+
+@app.command()
+def wait(
+    context: typer.Context,
+    goal: Annotated[Goal, typer.Option("--for", help="drained: off, and nothing of ours open.")],
+    symbols: Symbols = None,
+    all: All = False,
+    timeout: Timeout = None,
+) -> int:
+    """Wait until it is so."""
+    params = {**_which("wait", symbols, all), "for": goal.value, "timeout": _timeout("wait", timeout)}
+    return _report(context.obj, call(context.obj.sockets(), "wait", params, _patience(params)))
+
+
+@app.command("is-trading")
+def is_trading(context: typer.Context, symbol: Symbol) -> int:
+    """Exit with 0 if it is trading, else with 3."""
+    return queries.is_trading(context.obj, symbol)
+
+
+@app.command()
+def resolve(
+    context: typer.Context,
+    symbol: Symbol,
+    order: Annotated[str | None, typer.Argument(metavar="CLIENT_ORDER_ID", show_default=False)] = None,
+    all: Annotated[bool, typer.Option("--all", help="Every order of the symbol that is held.")] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help="It is ours again, and is sold.")] = False,
+    ignore: Annotated[bool, typer.Option("--ignore", help="Write it off and forget it.")] = False,
+) -> int:
+    """End a quarantine or a hold."""
+    if all == (order is not None):
+        raise typer.BadParameter("resolve needs a CLIENT_ORDER_ID, or --all for every order of the symbol")
+    if adopt == ignore:
+        raise typer.BadParameter("resolve needs --adopt or --ignore")
+    params = {"symbols": [symbol], "action": "adopt" if adopt else "ignore"}
+    return _change(context, "resolve", {**params, "all": True} if all else {**params, "client_order_id": order})
+
+
+@app.command()
+def version(context: typer.Context) -> int:
+    """The versions of client and daemon."""
+    return queries.version(context.obj)
+
+
+@app.command()
+def ping(context: typer.Context) -> int:
+    """Does the daemon answer?"""
+    return queries.ping(context.obj)
+
+
+@app.command("__symbols", hidden=True)
+def symbols_of(context: typer.Context) -> int:
+    """The symbols, for shells to complete with."""
+    return queries.symbols(context.obj)
+
+
+def _which(verb: str, symbols: Sequence[str] | None, all: bool) -> Document:
+    if all == bool(symbols):
+        raise typer.BadParameter(f"{verb} needs a SYMBOL, or --all for every symbol")
+    return {"all": True} if all else {"symbols": list(symbols or ())}
+
+
+def _given(**values: Any) -> Document:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _timeout(verb: str, text: str | None) -> str:
+    if text is None:
+        seconds = TIMEOUTS[verb]
+        return "none" if seconds is None else f"{seconds:.0f}s"
+    if text != "none":
+        try:
+            parse_duration(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"--timeout {error}") from error
+    return text
+
+
+def _waiting(verb: str, wait: bool, timeout: str | None) -> Document:
+    return {"wait": wait, "timeout": _timeout(verb, timeout)}
+
+
+def _patience(params: Document) -> float | None:
+    """Seconds until a silent daemon counts as hung: what it may wait, and a moment to say so."""
+    if params.get("timeout") == "none" and params.get("wait", True):
+        return None
+    return SILENCE + (parse_duration(params["timeout"]) if params.get("timeout", "none") != "none" else 0)
+
+
+def _page(symbols: Sequence[str] | None, limit: int | None, since: str | None) -> Document:
+    try:
+        start = since and rows.since(since)
+    except ValueError as error:
+        raise typer.BadParameter(f"--since {error}") from error
+    return _given(symbols=list(symbols or ()), limit=limit, since=start)
+
+
+def _change(context: typer.Context, method: str, params: Document) -> int:
+    """Ask for a change under an id of its own, so that asking twice does it once."""
+    params = {**params, "request_id": str(uuid.uuid4())}
+    return _report(context.obj, call(context.obj.sockets(), method, params, _patience(params)))
+
+
+def _report(invocation: Invocation, document: Document) -> int:
+    results = document["results"]
+    if invocation.machine:
+        print(to_json(document))
+    elif not invocation.quiet:
+        for result in results:
+            if not result.get("error"):
+                print(sentence(result))
+    return finish(results, silent=invocation.machine)

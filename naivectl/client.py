@@ -1,0 +1,205 @@
+"""The client side of the control socket: blocking, standard library, every wait bounded unless asked otherwise."""
+
+import json
+import os
+import socket
+import stat
+import struct
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from naived.control.protocol import MAX_ANSWER, MAX_PATH, PROTO, Code, encode_request
+
+SILENCE = 10.0  # seconds: a daemon that lives answers `hello` in milliseconds
+_STREAM_SILENCE = 40.0  # seconds: two heartbeats and some
+_CHUNK = 256 * 1024  # bytes
+
+_HELLO = 0
+_CALL = 1
+
+Document = dict[str, Any]
+
+
+class Failure(Exception):
+    """What went wrong, why, what to do next; and the exit code that says so to a script."""
+
+    def __init__(self, kind: str, message: str, hint: str | None, exit: int) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+        self.exit = exit
+
+    def document(self) -> Document:
+        """What ``--json`` prints."""
+        return {"v": 1, "error": {"kind": self.kind, "message": self.message, "hint": self.hint}}
+
+
+class LostError(Failure):
+    """The connection ended before the answer: what was asked may be done or not."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "connection_lost",
+            "naived went away before it answered; what was asked may be done or not",
+            "see: naivectl status",
+            7,
+        )
+
+
+def exit_code(code: object) -> int:
+    """The exit code of an error code of the protocol; of any other one 1."""
+    return next((known.exit for known in Code if known == code), 1)
+
+
+def call(
+    sockets: Sequence[str], method: str, params: Mapping[str, object], patience: float | None = SILENCE
+) -> Document:
+    """One request's result; ``patience`` is in seconds, None without end. Raises Failure.
+
+    A change has a ``request_id``: if the connection is lost it is asked once more, and done once.
+    """
+    try:
+        return _call(sockets, method, params, patience)
+    except LostError as lost:
+        if "request_id" not in params:
+            raise
+        try:
+            return _call(sockets, method, params, patience)
+        except Failure as failure:
+            raise (lost if failure.exit == 7 else failure) from None
+
+
+def _call(sockets: Sequence[str], method: str, params: Mapping[str, object], patience: float | None) -> Document:
+    with _Connection(sockets) as connection:
+        connection.request(method, params)
+        return connection.answer(_CALL, patience)
+
+
+def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) -> Iterator[Document]:
+    """The items of a stream without its heartbeats, until the caller has enough; raises Failure."""
+    with _Connection(sockets) as connection:
+        connection.request(method, params)
+        while True:
+            item = connection.answer(_CALL, _STREAM_SILENCE)
+            if "heartbeat" not in item:
+                yield item
+
+
+class _Connection:
+    def __init__(self, sockets: Sequence[str]) -> None:
+        self._socket = _connect(sockets)
+        self._buffer = bytearray()
+
+    def __enter__(self) -> "_Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def request(self, method: str, params: Mapping[str, object]) -> None:
+        """Send it behind a `hello`, whose answer tells a daemon that works at it from one that hangs.
+
+        A daemon of another version answers the `hello` only, and performs nothing.
+        """
+        frames = encode_request(_HELLO, "hello", {"proto": PROTO, "client": "naivectl"})
+        frames += encode_request(_CALL, method, params)
+        self._socket.settimeout(SILENCE)
+        with suppress(ConnectionError):  # refused at the door: the reason is waiting to be read
+            try:
+                # SIGPIPE ends us quietly when our reader goes, as it should; never when the daemon does.
+                self._socket.sendall(frames, getattr(socket, "MSG_NOSIGNAL", 0))
+            except TimeoutError:
+                raise self._silent() from None
+        self.answer(_HELLO, SILENCE)
+
+    def answer(self, request_id: int, patience: float | None) -> Document:
+        """The result of a request; raises Failure."""
+        frame = json.loads(self._line(patience))
+        if "error" in frame:
+            error = frame["error"]
+            data = error.get("data") or {}
+            code = error.get("code")
+            raise Failure(data.get("kind", "error"), error.get("message", "?"), data.get("hint"), exit_code(code))
+        if frame.get("id") != request_id:
+            raise Failure("protocol", "naived answered something that was not asked", None, 76)
+        result: Document = frame["result"]
+        return result
+
+    def _line(self, patience: float | None) -> bytes:
+        self._socket.settimeout(patience)
+        scanned = 0
+        while (end := self._buffer.find(b"\n", scanned)) < 0:
+            scanned = len(self._buffer)
+            if scanned > 2 * MAX_ANSWER:
+                raise Failure("protocol", "naived's answer does not end", None, 76)
+            try:
+                chunk = self._socket.recv(_CHUNK)
+            except TimeoutError:
+                raise self._silent() from None
+            except ConnectionError:
+                raise LostError() from None
+            if not chunk:
+                raise LostError()
+            self._buffer += chunk
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+    def _silent(self) -> Failure:
+        who = "naived"
+        if sys.platform == "linux":
+            pid = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            who = f"naived (pid {pid})"
+        return Failure("silent", f"{who} is alive but does not answer", "look at its log, or try again", 75)
+
+
+def _connect(sockets: Sequence[str]) -> socket.socket:
+    failure: Failure | None = None
+    for path in sockets:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(SILENCE)
+            connection.connect(path)
+            return connection
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except ConnectionRefusedError:
+            failure = failure or Failure(
+                "not_running",
+                f"naived is not running (it left a dead socket at {path})",
+                "Start it with: naived",
+                7,
+            )
+        except OSError as error:
+            connection.close()
+            raise _unreachable(path, error) from error
+        connection.close()
+    raise failure or Failure(
+        "not_running", f"naived is not running (no socket at {sockets[0]})", "Start it with: naived", 7
+    )
+
+
+def _unreachable(path: str, error: OSError) -> Failure:
+    if isinstance(error, PermissionError):
+        return Failure("permission", f"no permission for {path}{_owner(path)}", "run naivectl as the same user", 77)
+    if isinstance(error, BlockingIOError | TimeoutError):
+        return Failure("busy", f"naived does not take connections at {path}", "try again in a moment", 75)
+    if len(os.fsencode(path)) > MAX_PATH:
+        message = f"the path of the socket is longer than the {MAX_PATH} bytes the system allows: {path}"
+        return Failure("unreachable", message, None, 7)
+    return Failure("unreachable", f"cannot connect to {path}: {error.strerror or error}", None, 7)
+
+
+def _owner(path: str) -> str:
+    """Whose the closed door is: that of the first directory, or the socket, we may not pass."""
+    place = path
+    while place != "/":
+        with suppress(OSError):
+            status = os.stat(place)
+            mode = stat.S_IMODE(status.st_mode)
+            return f": {place} belongs to uid {status.st_uid}, mode {mode:04o}, you are uid {os.geteuid()}"
+        place = os.path.dirname(place) or "/"
+    return ""

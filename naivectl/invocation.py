@@ -1,0 +1,72 @@
+"""What a command line says before its verb: where the daemon is, and how to answer."""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_FLAGS = {"--json": "json", "--jsonl": "jsonl", "-q": "quiet", "--quiet": "quiet"}
+_VALUES = ("--socket", "--home")
+
+
+class Invocation(NamedTuple):
+    """The global options. ``json`` is one document, ``jsonl`` one a line where a verb streams."""
+
+    socket: str | None = None
+    home: str | None = None
+    json: bool = False
+    jsonl: bool = False
+    quiet: bool = False
+
+    @property
+    def machine(self) -> bool:
+        """Is the answer for a program?"""
+        return self.json or self.jsonl
+
+    def sockets(self) -> tuple[str, ...]:
+        """Where to look for the daemon. A place that was named is the only one: never steer another daemon."""
+        if self.socket:
+            return (self.socket,)
+        if home := self.home:
+            return (os.path.join(home, "control.sock"),)
+        if named := os.environ.get("NAIVED_SOCKET"):
+            return (named,)
+        if home := os.environ.get("NAIVED_HOME"):
+            return (os.path.join(home, "control.sock"),)
+        return (os.path.expanduser("~/.local/state/naived/control.sock"), "/run/naived/control.sock")
+
+
+def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Global options, wherever they stand, and the rest: ``status --json`` is ``--json status``."""
+    front: list[str] = []
+    rest: list[str] = []
+    queue = list(arguments)
+    while queue:
+        argument = queue.pop(0)
+        if argument == "--":
+            return front, [*rest, argument, *queue]
+        if argument in _FLAGS or argument.startswith(tuple(f"{name}=" for name in _VALUES)):
+            front.append(argument)
+        elif argument in _VALUES:
+            front += [argument, *queue[:1]]
+            del queue[:1]
+        else:
+            rest.append(argument)
+    return front, rest
+
+
+def read(front: Sequence[str]) -> Invocation | None:
+    """The options that `hoist` put in front; None if one lacks its value, which Typer explains."""
+    found: dict[str, str | bool] = {}
+    queue = list(front)
+    while queue:
+        argument = queue.pop(0)
+        if argument in _FLAGS:
+            found[_FLAGS[argument]] = True
+            continue
+        name, equals, value = argument.partition("=")
+        if not equals:
+            if not queue:
+                return None
+            value = queue.pop(0)
+        found[name[2:]] = value
+    return Invocation(**found)  # type: ignore[arg-type]

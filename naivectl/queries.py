@@ -1,0 +1,93 @@
+"""The verbs that are asked most, by people and by cron: they need the standard library alone.
+
+Each returns its exit code and raises Failure. `main` calls them without Typer where it can, `app` with it.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from naivectl.client import Document, Failure, call, stream
+from naivectl.invocation import Invocation
+from naivectl.render import clean, complain, headline, on_terminal, show, status_tables, to_json
+
+
+def status(invocation: Invocation, symbols: Sequence[str], *, live: bool = False) -> int:
+    """The symbols; those that were named with their traders."""
+    params = {"symbols": list(symbols)}
+    if live and invocation.jsonl:
+        return _stream_status(invocation, params)
+    if live and not invocation.machine and on_terminal():
+        return _live(invocation, params)
+    document = call(invocation.sockets(), "status", params)
+    if invocation.machine:
+        print(to_json(document))
+    elif not invocation.quiet:
+        show(status_tables(document, traders=bool(symbols)), headline(document))
+        state = document.get("daemon", {}).get("state")
+        if state != "ready" and not on_terminal():
+            complain(f"naived is {clean(state)}", None)
+    return 0
+
+
+def _stream_status(invocation: Invocation, params: Document) -> int:
+    with suppress(KeyboardInterrupt):
+        for document in stream(invocation.sockets(), "watch", params):
+            print(to_json(document), flush=True)
+    return 0
+
+
+def _live(invocation: Invocation, params: Document) -> int:
+    from naivectl.live import watch  # deferred: it draws with Rich
+
+    with suppress(KeyboardInterrupt):  # leaving a view is not a failure
+        watch(stream(invocation.sockets(), "watch", params), traders=bool(params["symbols"]))
+    return 0
+
+
+def is_trading(invocation: Invocation, symbol: str) -> int:
+    """0 only for `trading`, else 3; says nothing."""
+    document = call(invocation.sockets(), "status", {"symbols": [symbol]})
+    return 0 if all(row["state"] == "trading" for row in document["symbols"]) and document["symbols"] else 3
+
+
+def ping(invocation: Invocation) -> int:
+    """Does the daemon answer, and how fast?"""
+    start = time.perf_counter()
+    daemon = call(invocation.sockets(), "hello", {})
+    milliseconds = f"{(time.perf_counter() - start) * 1000:.1f}"
+    if invocation.machine:
+        print(
+            to_json({"v": 1, "pid": daemon.get("pid"), "state": daemon.get("state"), "milliseconds": milliseconds})
+        )
+    elif not invocation.quiet:
+        state, pid = clean(daemon.get("state")), clean(daemon.get("pid"))
+        print(f"naived answers in {milliseconds} ms: {state}, pid {pid}")
+    return 0
+
+
+def version(invocation: Invocation) -> int:
+    """The versions of client and daemon; ours is said even when there is no daemon."""
+    from importlib.metadata import version as installed  # deferred: slow, and nothing else needs it
+
+    ours = installed("naived")
+    if not invocation.machine and not invocation.quiet:
+        print(f"naivectl {ours}", flush=True)
+    daemon = call(invocation.sockets(), "hello", {})
+    if invocation.machine:
+        print(to_json({"v": 1, "client": ours, "daemon": daemon.get("server"), "proto": daemon.get("proto")}))
+    elif not invocation.quiet:
+        print(f"naived {clean(daemon.get('server'))}")
+    return 0
+
+
+def symbols(invocation: Invocation) -> int:
+    """The configured symbols, for shells to complete with; without a daemon there are none."""
+    try:
+        document = call(invocation.sockets(), "status", {})
+    except Failure:
+        return 0
+    for row in document["symbols"]:
+        if row["symbol"].isalnum():  # shells expand what they complete with: `$(...)` must not get there
+            print(row["symbol"])
+    return 0

@@ -1,0 +1,253 @@
+"""A daemon's document as text: one description of each table, painted by Rich on a terminal and plainly elsewhere.
+
+Everything that came from outside passes `clean` on its way into a cell: no text can move the cursor.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from naivectl.client import Document, Failure, exit_code
+from naivectl.invocation import Invocation
+
+
+class Column(NamedTuple):
+    title: str
+    number: bool = False
+
+
+class Table(NamedTuple):
+    """``rows`` hold clean text, one cell a column."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+
+
+def clean(value: object) -> str:
+    """Text for a cell: nothing is ``-``; controls, bidi marks and other invisibles are spelled out."""
+    if value is None or value == "":
+        return "-"
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
+        for character in str(value)
+    )
+
+
+def to_json(document: Document) -> str:
+    """One line, ASCII; a DEL is the one control that JSON itself would let through."""
+    return json.dumps(document, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def plain(table: Table) -> str:
+    """Aligned columns, two spaces apart, without a trace of colour."""
+    rows = [[column.title for column in table.columns], *table.rows]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column.number else cell.ljust(width)
+            for cell, width, column in zip(row, widths, table.columns, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def on_terminal() -> bool:
+    """May we draw? Not into a pipe, and not on a terminal that cannot."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def show(tables: Iterable[Table], headline: str | None = None) -> None:
+    """Print tables; a headline is for people only."""
+    if on_terminal():
+        from naivectl.terminal import draw  # deferred: Rich takes longer than everything else together
+
+        draw(tables, headline)
+    else:
+        print("\n\n".join(plain(table) for table in tables))
+
+
+def _table(columns: Sequence[Column], rows: Iterable[Iterable[object]]) -> Table:
+    return Table(columns, [[clean(cell) for cell in row] for row in rows])
+
+
+def headline(document: Document) -> str:
+    """The daemon in one line."""
+    daemon = document.get("daemon", {})
+    parts = (
+        f"naived {daemon.get('version')}",
+        daemon.get("exchange"),
+        daemon.get("state"),
+        f"pid {daemon.get('pid')}",
+    )
+    return "  ".join(clean(part) for part in parts)
+
+
+def status_tables(document: Document, *, traders: bool) -> list[Table]:
+    """The symbols; with ``traders`` also theirs."""
+    symbols = document["symbols"]
+    tables = [
+        _table(
+            [
+                Column("SYMBOL"),
+                Column("STATUS"),
+                Column("STATE"),
+                Column("TRADERS", True),
+                Column("PRICE", True),
+                Column("CYCLES", True),
+                Column("PROFIT", True),
+                Column("UNREALIZED", True),
+                Column("REASON"),
+            ],
+            (
+                (
+                    row["symbol"],
+                    row["status"],
+                    row["state"],
+                    f"{len(row.get('traders') or ())}/{row.get('chunks')}",
+                    row.get("last_price"),
+                    row.get("cycles"),
+                    row.get("realized_profit"),
+                    row.get("unrealized_profit"),
+                    row.get("reason"),
+                )
+                for row in symbols
+            ),
+        )
+    ]
+    living = [trader for row in symbols for trader in row.get("traders") or ()]
+    if traders and living:
+        tables.append(
+            _table(
+                [
+                    Column("TRADER"),
+                    Column("PHASE"),
+                    Column("SINCE"),
+                    Column("BUY", True),
+                    Column("BOUGHT", True),
+                    Column("SELL", True),
+                    Column("SOLD", True),
+                    Column("REASON"),
+                ],
+                (
+                    (
+                        trader["id"],
+                        trader["phase"],
+                        trader.get("since"),
+                        *_leg(trader.get("buy")),
+                        *_leg(trader.get("sell")),
+                        trader.get("reason"),
+                    )
+                    for trader in living
+                ),
+            )
+        )
+    return tables
+
+
+def _leg(order: Any) -> tuple[object, object]:
+    return (order["price"], f"{order['executed']}/{order['quantity']}") if order else (None, None)
+
+
+_ORDERS = [
+    "symbol",
+    "trader",
+    "side",
+    "price",
+    "quantity",
+    "executed",
+    "state",
+    "order_id",
+    "client_order_id",
+    "created_at",
+]
+_TRADES = ["symbol", "trader", "bought", "buy_price", "sold", "sell_price", "profit", "fees", "finished_at"]
+_EVENTS = ["at", "symbol", "kind", "message"]
+_SETTINGS = ["chunks", "budget", "buy_down", "profit", "rebuy", "reprice"]
+_NUMBERS = {
+    *(["price", "quantity", "executed", "order_id", "bought", "buy_price", "sold", "sell_price", "profit"]),
+    *_SETTINGS,
+}
+
+
+def rows_table(method: str, rows: Sequence[Document]) -> Table:
+    """The table of `orders`, `trades` or `events`."""
+    names = {"orders": _ORDERS, "trades": _TRADES, "events": _EVENTS}[method]
+    return _table(_columns(names), ([_cell(row.get(name)) for name in names] for row in rows))
+
+
+def settings_table(results: Sequence[Document]) -> Table:
+    """What each symbol is set to."""
+    return _table(
+        _columns(["symbol", "status", *_SETTINGS]),
+        (
+            (row["symbol"], row["status"], *((row.get("settings") or {}).get(name) for name in _SETTINGS))
+            for row in results
+        ),
+    )
+
+
+def _columns(names: Iterable[str]) -> list[Column]:
+    return [Column(name.replace("_", " ").upper(), name in _NUMBERS) for name in names]
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        return " ".join(f"{amount} {asset}" for asset, amount in value.items())
+    return value
+
+
+def event_line(event: Document) -> str:
+    """One event, one line."""
+    return "  ".join(clean(event.get(name)) for name in _EVENTS)
+
+
+def sentence(result: Document) -> str:
+    """What a verb did to one symbol, and what stays at the exchange."""
+    return f"{clean(result['symbol'])}: {clean(result.get('message') or _fact(result))}"
+
+
+def _fact(result: Document) -> str:
+    """``stopped; 1 sell and 1 buy remain open at the exchange``."""
+    state = str(result.get("state"))
+    fact = {"off": "stopped"}.get(state, state)
+    if not result.get("changed"):
+        fact = f"already {fact}"
+    orders = result.get("open_orders") or ()
+    if not orders:
+        return fact
+    sides = [order["side"] for order in orders]
+    counts = [(sides.count(side), side) for side in ("sell", "buy") if side in sides]
+    resting = " and ".join(f"{count} {side}{'s' if count > 1 else ''}" for count, side in counts)
+    return f"{fact}; {resting} remain{'s' if len(orders) == 1 else ''} open at the exchange"
+
+
+def finish(results: Sequence[Document], *, silent: bool) -> int:
+    """Say what failed for which symbol, unless a document did; the exit code of them together."""
+    failed = [result for result in results if result.get("error")]
+    for result in () if silent else failed:
+        error = result["error"]
+        complain(f"{result['symbol']}: {error['message']}", error.get("hint"))
+    exits = {exit_code(result["error"].get("code")) for result in failed}
+    if not failed:
+        return 0
+    return exits.pop() if len(exits) == 1 and len(failed) == len(results) else 5
+
+
+def complain(message: str, hint: str | None) -> None:
+    """A diagnostic: the thing, the cause, the next step."""
+    text = f"naivectl: {clean(message)}"
+    if hint:
+        hint = clean(hint)
+        text = f"{text.rstrip('.')}. {hint[0].upper()}{hint[1:]}"
+    print(text, file=sys.stderr)
+
+
+def fail(invocation: Invocation, failure: Failure) -> int:
+    """Report a failure where its reader looks for it; its exit code."""
+    if invocation.machine:
+        print(to_json(failure.document()))
+    else:
+        complain(failure.message, failure.hint)
+    return failure.exit

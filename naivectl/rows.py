@@ -1,0 +1,71 @@
+"""`orders`, `trades`, `events`: pages joined into one document, and events as they happen."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from naivectl.client import Document, call, stream
+from naivectl.invocation import Invocation
+from naivectl.render import complain, event_line, rows_table, show, to_json
+from naived.control.protocol import format_time, parse_duration, parse_time
+
+_TAIL = 10  # events that `events -f` begins with, as `tail -f` does
+_PATIENCE = 60.0  # seconds for a page: a database with years in it may have to look for it
+
+
+def since(text: str) -> str:
+    """An RFC 3339 time, or a duration ago (``2h``), as the daemon wants it; raises ValueError."""
+    try:
+        ago = parse_duration(text)
+    except ValueError:
+        parse_time(text)
+        return text
+    return format_time(int((time.time() - ago) * 1000))
+
+
+def pages(invocation: Invocation, method: str, params: Document) -> Document:
+    """All rows as one document, however many answers it takes; ``limit`` counts over all of them."""
+    params = dict(params)
+    rows: list[Document] = []
+    while True:
+        page = call(invocation.sockets(), method, params, _PATIENCE)
+        rows += page[method]
+        if page.get("next") is None:
+            return {"v": 1, method: rows}
+        params["after"] = page["next"]
+        if "limit" in params:
+            params["limit"] -= len(page[method])
+            if params["limit"] <= 0:
+                return {"v": 1, method: rows}
+
+
+def query(invocation: Invocation, method: str, params: Document) -> int:
+    """Print the rows, oldest first."""
+    document = pages(invocation, method, params)
+    if invocation.machine:
+        print(to_json(document))
+    elif not invocation.quiet:
+        _print_rows(method, document[method])
+    return 0
+
+
+def _print_rows(method: str, rows: Sequence[Document]) -> None:
+    if method != "events":
+        show([rows_table(method, rows)])
+        return
+    for event in rows:
+        print(event_line(event))
+
+
+def follow(invocation: Invocation, symbols: Sequence[str], limit: int | None) -> int:
+    """Print the newest events, then each as it happens, until interrupted."""
+    params = {"symbols": list(symbols), "follow": True, "limit": limit or _TAIL}
+    with suppress(KeyboardInterrupt):  # leaving a view is not a failure
+        for item in stream(invocation.sockets(), "events", params):
+            if invocation.machine:
+                print(to_json(item), flush=True)
+            elif gap := item.get("gap"):
+                complain(f"events {gap['from']} to {gap['to']} were missed", None)
+            else:
+                print(event_line(item), flush=True)
+    return 0
