@@ -82,8 +82,8 @@ class Options:
             return ()
         if isinstance(given.value, str):
             words = _parsed(given, given.value, shlex.split)
-        elif isinstance(given.value, list) and all(isinstance(word, str) for word in given.value):
-            words = given.value
+        elif isinstance(given.value, list | tuple) and all(isinstance(word, str) for word in given.value):
+            words = list(given.value)
         else:
             raise given.fail("must be a list of texts")
         return tuple(_parsed(given, word, parse) for word in words)

@@ -96,6 +96,7 @@ def test_a_repeatable_option_is_a_list_in_the_file_and_shell_words_in_the_enviro
     assert tapes(gather(NAMES, {"tape": ["ethusdt=a b.csv", "BTCUSDT=c.csv"]}, {})) == both
     assert tapes(gather(NAMES, {}, {"NAIVED_TAPE": "'ethusdt=a b.csv' BTCUSDT=c.csv"})) == both
     assert tapes(gather(NAMES, toml(tmp_path, 'tape = ["ethusdt=a b.csv", "BTCUSDT=c.csv"]'), {})) == both
+    assert tapes(gather(NAMES, {"tape": ("ethusdt=a b.csv", "BTCUSDT=c.csv")}, {})) == both
     assert tapes(gather(NAMES, {"tape": []}, {})) == ()
 
 

@@ -1,0 +1,118 @@
+"""The demo as a person or a script starts it: real programs, real time, nothing left behind."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DEMO = [sys.executable, "-m", "naived.demo"]
+PATIENCE = 60  # seconds for anything here, on a machine that is busy with other tests
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """A temporary directory of our own, and variables that would lead a careless demo elsewhere."""
+    elsewhere = {"NAIVED_EXCHANGE": "testnet", "NAIVED_HOME": "/nowhere", "NAIVED_SOCKET": "/nowhere/control.sock"}
+    return {**os.environ, "TMPDIR": str(tmp_path), "HOME": str(tmp_path), **elsewhere}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert programs(tmp_path) == []
+
+
+def programs(home: Path) -> list[str]:
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if f"{home}/naived-demo-" in line]
+
+
+def wait_for_programs(home: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while len(programs(home)) < 2:
+        assert time.monotonic() < deadline, "the demo started nothing"
+        time.sleep(0.05)
+
+
+def test_without_a_terminal_it_trades_for_a_while_and_prints_what_came_of_it(environ: dict[str, str]) -> None:
+    done = subprocess.run([*DEMO, "--seconds", "15"], env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    status, _, trades = done.stdout.partition("SYMBOL")[2].partition("SYMBOL")
+    for symbol in ("ETHUSDT", "BTCUSDT"):
+        assert symbol in status
+    assert re.search(r"(ETH|BTC)USDT-\d+", trades), "no cycle finished"
+    said = re.search(r"naived is suspended; its state and logs are in (.*)", done.stderr)
+    assert said
+    assert (Path(said[1]) / "simulator.db").is_file()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_everything_and_says_where_the_state_is(
+    environ: dict[str, str], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    demo = subprocess.Popen(
+        [*DEMO, "--seconds", "600"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    wait_for_programs(tmp_path)
+    demo.send_signal(number)
+    _, errors = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == code
+    assert b"its state and logs are in " in errors
+
+
+def test_on_a_terminal_it_shows_the_live_table_until_ctrl_c(environ: dict[str, str]) -> None:
+    terminal, theirs = pty.openpty()
+    owning = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    demo = subprocess.Popen(
+        [sys.executable, "-c", owning, *DEMO],
+        env={**environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = read_until(terminal, b"BTCUSDT")
+    assert b"\x1b[?1049h" in shown
+    os.write(terminal, b"\x03")
+    ended = read_until(terminal, b"its state and logs are in ")
+    assert b"\x1b[?1049l" in ended
+    assert demo.wait(PATIENCE) == 0
+    os.close(terminal)
+
+
+def read_until(terminal: int, text: bytes) -> bytes:
+    deadline = time.monotonic() + PATIENCE
+    shown = b""
+    while text not in shown:
+        assert time.monotonic() < deadline, shown
+        shown += os.read(terminal, 4096)
+    return shown
+
+
+def test_a_program_that_does_not_start_is_named(environ: dict[str, str], tmp_path: Path) -> None:
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    for name in ("naived", "naivectl"):
+        (empty / name).write_text("#!/bin/sh\nexit 1\n")
+        (empty / name).chmod(0o755)
+    (empty / "python").symlink_to(sys.executable)
+    program = "import sys; sys.executable = sys.argv.pop(1); from naived.demo import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(empty / "python")],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 1
+    assert "./dev demo: the simulator did not start, see " in done.stderr
