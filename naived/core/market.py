@@ -56,9 +56,13 @@ class SymbolInfo:
 
 def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, reference: Price | None) -> str | None:
     """The filter an order would fail, by its Binance name, or None; no ``reference`` skips PERCENT_PRICE."""
-    if _outside(price, filters.min_price, filters.max_price) or price % filters.tick_size:
+    if price <= 0 or price % filters.tick_size or _outside(price, filters.min_price, filters.max_price):
         return "PRICE_FILTER"
-    if _outside(quantity, filters.min_quantity, filters.max_quantity) or quantity % filters.step_size:
+    if (
+        quantity <= 0
+        or quantity % filters.step_size
+        or _outside(quantity, filters.min_quantity, filters.max_quantity)
+    ):
         return "LOT_SIZE"
     if _outside(price * quantity, filters.min_notional * SCALE, filters.max_notional * SCALE):
         return "NOTIONAL"
