@@ -106,8 +106,11 @@ def untradable(
     if failed:
         return failed
     net = quantity_down(quantity * (SCALE - fees.buy), SCALE, _COIN)
+    sold = sell_quantity(net, filters)
+    if not sold:
+        return "LOT_SIZE"
     target = sell_price(price, value_up(price, quantity), net, profit, fees, filters)
-    return refusal(filters, Side.SELL, target, sell_quantity(net, filters), last)
+    return refusal(filters, Side.SELL, target, sold, last)
 
 
 def least_budget(

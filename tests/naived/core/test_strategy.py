@@ -1,0 +1,390 @@
+from dataclasses import dataclass
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from naived.core.amount import (
+    SCALE,
+    Money,
+    Price,
+    Quantity,
+    Rate,
+    amount_up,
+    format_amount,
+    parse_money,
+    parse_price,
+    parse_quantity,
+    parse_rate,
+    value_up,
+)
+from naived.core.market import Filters, refusal
+from naived.core.order import Side
+from naived.core.strategy import (
+    NO_LEFTOVER,
+    Fees,
+    Leftover,
+    buy_price,
+    buy_quantity,
+    dust_cost,
+    least_budget,
+    rebuy_below,
+    reprice_above,
+    sell_price,
+    sell_quantity,
+    untradable,
+)
+from tests.core_market import ETH, FEES, FREE, PEPE, XRP, filters
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One line of the golden examples: what is given, and every figure of the cycle."""
+
+    rules: Filters
+    last: str
+    budget: str
+    chunks: int
+    down: str
+    profit: str
+    fee: str
+    buy: str
+    quantity: str
+    cost: str
+    net: str
+    sell: str
+    sold: str
+    dust: str
+    dust_cost: str
+    earned: str
+
+
+G1 = Golden(
+    ETH,
+    "2683.80",
+    "1000",
+    5,
+    "0.0001",
+    "0.0002",
+    "0.001",
+    buy="2683.53",
+    quantity="0.0745",
+    cost="199.922985",
+    net="0.0744255",
+    sell="2689.45",
+    sold="0.0744",
+    dust="0.0000255",
+    dust_cost="0.06849851",
+    earned="0.04049843",
+)
+G2 = Golden(
+    ETH,
+    "2683.80",
+    "1000",
+    5,
+    "0.0001",
+    "0.0002",
+    "0",
+    buy="2683.53",
+    quantity="0.0745",
+    cost="199.922985",
+    net="0.0745",
+    sell="2684.07",
+    sold="0.0745",
+    dust="0",
+    dust_cost="0",
+    earned="0.04023",
+)
+G3 = Golden(
+    XRP,
+    "0.6123",
+    "100",
+    3,
+    "0.001",
+    "0.005",
+    "0.001",
+    buy="0.6116",
+    quantity="54.5",
+    cost="33.3322",
+    net="54.4455",
+    sell="0.6159",
+    sold="54.4",
+    dust="0.0455",
+    dust_cost="0.02785565",
+    earned="0.16711069",
+)
+G3_FREE = Golden(
+    XRP,
+    "0.6123",
+    "100",
+    3,
+    "0.001",
+    "0.005",
+    "0",
+    buy="0.6116",
+    quantity="54.5",
+    cost="33.3322",
+    net="54.5",
+    sell="0.6147",
+    sold="54.5",
+    dust="0",
+    dust_cost="0",
+    earned="0.16895",
+)
+G4 = Golden(
+    PEPE,
+    "0.00000815",
+    "100",
+    4,
+    "0.0001",
+    "0.0002",
+    "0.001",
+    buy="0.00000814",
+    quantity="3071253",
+    cost="24.99999942",
+    net="3068181.747",
+    sell="0.00000816",
+    sold="3068181",
+    dust="0.747",
+    dust_cost="0.00000608",
+    earned="0.01132726",
+)
+G4_FREE = Golden(
+    PEPE,
+    "0.00000815",
+    "100",
+    4,
+    "0.0001",
+    "0.0002",
+    "0",
+    buy="0.00000814",
+    quantity="3071253",
+    cost="24.99999942",
+    net="3071253",
+    sell="0.00000815",
+    sold="3071253",
+    dust="0",
+    dust_cost="0",
+    earned="0.03071253",
+)
+
+
+@pytest.mark.parametrize("golden", [G1, G2, G3, G3_FREE, G4, G4_FREE], ids=["G1", "G2", "G3", "G3f0", "G4", "G4f0"])
+def test_a_golden_cycle_comes_out_to_the_last_digit(golden: Golden) -> None:
+    fee, rules = parse_rate(golden.fee), golden.rules
+    price = buy_price(parse_price(golden.last), parse_rate(golden.down), rules)
+    quantity = buy_quantity(parse_money(golden.budget), golden.chunks, price, rules)
+    cost = value_up(price, quantity)
+    net = Quantity(quantity - amount_up(quantity * fee, SCALE))
+    target = sell_price(price, cost, net, parse_rate(golden.profit), Fees(fee, fee), rules)
+    sold = sell_quantity(net, rules)
+    dust = Quantity(net - sold)
+    kept = dust_cost(cost, dust, net)
+    gross = value_up(target, sold)
+    earned = gross - amount_up(gross * fee, SCALE) - (cost - kept)
+    assert (
+        format_amount(price),
+        format_amount(quantity),
+        format_amount(cost),
+        format_amount(net),
+        format_amount(target),
+        format_amount(sold),
+        format_amount(dust),
+        format_amount(kept),
+        format_amount(earned),
+    ) == (
+        golden.buy,
+        golden.quantity,
+        golden.cost,
+        golden.net,
+        golden.sell,
+        golden.sold,
+        golden.dust,
+        golden.dust_cost,
+        golden.earned,
+    )
+
+
+def g1_sell(cost: str, net: str) -> str:
+    return format_amount(
+        sell_price(parse_price("2683.53"), parse_money(cost), parse_quantity(net), parse_rate("0.0002"), FEES, ETH)
+    )
+
+
+def test_fills_below_the_limit_do_not_lower_the_sell() -> None:
+    assert g1_sell("199.90815", "0.0744255") == "2689.45"  # G5: the cost side alone would be 2689.25
+
+
+def test_a_fee_above_the_expected_one_raises_the_sell() -> None:
+    assert g1_sell("199.922985", "0.074351") == "2692.14"  # G6
+
+
+def test_fees_in_a_third_asset_do_not_change_the_sell() -> None:
+    assert g1_sell("199.922985", "0.0745") == "2689.45"  # G9
+
+
+def test_rounding_is_that_of_integers_and_not_of_floats() -> None:
+    free = sell_price(parse_price("2028.00"), Money(0), Quantity(1), parse_rate("0.01"), FREE, ETH)
+    assert format_amount(free) == "2048.28"  # G11: 2048.29 in floats
+    assert format_amount(buy_price(parse_price("2601.00"), parse_rate("0.01"), ETH)) == "2574.99"
+
+
+@pytest.mark.parametrize(
+    ("limit", "rebuy", "edge"),
+    [
+        ("2683.53", "0.0003", "2682.724941"),  # G1: 2682.72 is below, 2682.73 is not
+        ("2500.00", "0.0003", "2499.25"),  # G12: not at 2499.25, but at 2499.24
+        ("0.00000814", "0.0003", "0.00000814"),
+    ],
+)
+def test_a_rebuy_is_strictly_below_its_edge(limit: str, rebuy: str, edge: str) -> None:
+    assert format_amount(rebuy_below(parse_price(limit), parse_rate(rebuy))) == edge
+
+
+def test_the_reprice_edge_is_exact() -> None:
+    assert format_amount(reprice_above(parse_price("2683.53"), parse_rate("0.01"))) == "2710.3653"
+
+
+def test_a_chunk_whose_sell_would_be_too_small_is_not_bought() -> None:
+    def reason(share: str) -> str | None:
+        return untradable(
+            parse_price("2683.80"), parse_money(share), 1, parse_rate("0.0001"), parse_rate("0.0002"), FEES, ETH
+        )
+
+    assert reason("5.20") == "NOTIONAL"  # G10: the buy of 0.0019 passes, the sell of 0.0018 does not
+    assert reason("5.36706") is None
+    assert reason("5.36705") == "NOTIONAL"
+
+
+def test_the_least_budget_is_named_to_the_last_digit() -> None:
+    least = least_budget(parse_price("2683.80"), 5, parse_rate("0.0001"), parse_rate("0.0002"), FEES, ETH)
+    assert least is not None
+    assert format_amount(least) == "26.8353"  # five times 0.0020 at 2683.53
+
+
+def test_at_a_price_below_one_tick_no_budget_is_enough() -> None:
+    assert least_budget(Price(1), 1, parse_rate("0.5"), parse_rate("0.01"), FREE, ETH) is None
+    assert buy_quantity(parse_money("100"), 1, Price(0), ETH) == 0
+
+
+def test_a_share_that_buys_less_than_a_step_is_too_small_even_without_bounds() -> None:
+    rules = filters(min_quantity=0, min_notional=0)
+    for budget in (Money(1), parse_money("0.1")):
+        assert untradable(parse_price("2683.80"), budget, 1, Rate(0), Rate(1), FEES, rules) == "LOT_SIZE"
+
+
+def test_a_buy_that_fees_would_eat_up_is_too_small() -> None:
+    dear = Fees(parse_rate("0.5"), parse_rate("0.5"))
+    rules = filters(tick="0.00000001", step="0.00000001", min_quantity=0, min_notional=0)
+    assert untradable(Price(SCALE), Money(1), 1, Rate(0), Rate(1), dear, rules) == "LOT_SIZE"
+
+
+def test_a_sell_far_above_the_market_is_refused_before_the_buy() -> None:
+    rules = filters(ask_up=parse_rate("1.05"))
+    reason = untradable(
+        parse_price("2683.80"), parse_money("200"), 1, parse_rate("0.0001"), parse_rate("0.06"), FEES, rules
+    )
+    assert reason == "PERCENT_PRICE_BY_SIDE"
+
+
+def test_one_order_offers_no_more_than_the_largest_lot() -> None:
+    rules = filters(max_quantity=parse_quantity("2.00005"))
+    assert sell_quantity(parse_quantity("7"), rules) == parse_quantity("2")
+    assert sell_quantity(parse_quantity("1.99999"), rules) == parse_quantity("1.9999")
+    assert sell_quantity(parse_quantity("7"), filters(max_quantity=0)) == parse_quantity("7")
+
+
+def test_leftovers_add_up_and_are_nothing_only_without_coins_and_cost() -> None:
+    some = Leftover(parse_quantity("0.1"), parse_money("2"))
+    assert some + NO_LEFTOVER == some
+    assert (some + some).cost == parse_money("4")
+    assert not NO_LEFTOVER
+    assert Leftover(Quantity(0), Money(1))
+    assert Leftover(Quantity(1), Money(0))
+
+
+rates = st.integers(0, SCALE // 20).map(Rate)
+profits = st.integers(1, SCALE // 20).map(Rate)
+fees = st.builds(Fees, rates, rates)
+rules = st.builds(
+    lambda tick, step, notional: filters(
+        tick_size=10**tick, min_price=10**tick, step_size=10**step, min_quantity=10**step, min_notional=notional
+    ),
+    st.integers(0, 8),
+    st.integers(0, 8),
+    st.integers(0, 20 * SCALE),
+)
+
+
+@given(st.integers(1, 10**13).map(Price), st.integers(1, 10**12).map(Money), rates, st.integers(1, 50), rules)
+def test_a_buy_is_never_dearer_than_the_trade_nor_than_its_share(
+    last: Price, budget: Money, down: Rate, chunks: int, rules: Filters
+) -> None:
+    price = buy_price(last, down, rules)
+    quantity = buy_quantity(budget, chunks, price, rules)
+    assert price <= last
+    assert price * quantity * chunks <= budget * SCALE
+
+
+@given(
+    st.integers(10**4, 10**13).map(Price),
+    st.integers(10**4, 10**12).map(Money),
+    rates,
+    profits,
+    fees,
+    st.integers(1, 20),
+    rules,
+)
+def test_what_is_tradable_earns_the_profit_after_both_fees(
+    last: Price, budget: Money, down: Rate, profit: Rate, fees: Fees, chunks: int, rules: Filters
+) -> None:
+    assume(untradable(last, budget, chunks, down, profit, fees, rules) is None)
+    price = buy_price(last, down, rules)
+    quantity = buy_quantity(budget, chunks, price, rules)
+    cost = value_up(price, quantity)
+    net = Quantity(quantity - amount_up(quantity * fees.buy, SCALE))
+    target = sell_price(price, cost, net, profit, fees, rules)
+    sold = sell_quantity(net, rules)
+    assert refusal(rules, Side.SELL, target, sold, last) is None
+    received = Fraction(target * sold, SCALE) * (SCALE - fees.sell) / SCALE
+    assert received >= Fraction(cost * sold, net) * (SCALE + profit) / SCALE
+
+
+@given(st.integers(10**4, 10**13).map(Price), rates, profits, fees, st.integers(1, 20), rules)
+def test_the_least_budget_is_enough(
+    last: Price, down: Rate, profit: Rate, fees: Fees, chunks: int, rules: Filters
+) -> None:
+    least = least_budget(last, chunks, down, profit, fees, rules)
+    assume(least is not None)
+    assert least is not None
+    reason = untradable(last, least, chunks, down, profit, fees, rules)
+    assume(reason not in ("PRICE_FILTER", "PERCENT_PRICE_BY_SIDE"))
+    if reason is not None:
+        quantity = buy_quantity(least, chunks, buy_price(last, down, rules), rules)
+        assert quantity > rules.max_quantity or least > rules.max_notional
+
+
+@given(st.integers(10**4, 10**13).map(Price), rates, st.integers(1, 20))
+def test_one_unit_less_than_the_least_budget_is_too_little_where_no_rounding_helps(
+    last: Price, down: Rate, chunks: int
+) -> None:
+    rules = filters(tick="0.00000001", step="0.00000001", min_notional=0, min_price=1, min_quantity=10**6)
+    least = least_budget(last, chunks, down, Rate(1), FREE, rules)
+    assume(least is not None)
+    assert least is not None
+    assert untradable(last, Money(least - chunks), chunks, down, Rate(1), FREE, rules) == "LOT_SIZE"
+
+
+@given(st.integers(1, 10**13), st.integers(1, SCALE - 1).map(Rate))
+def test_edges_lie_on_their_own_side_of_the_limit(limit: int, rate: Rate) -> None:
+    assert rebuy_below(Price(limit), rate) <= limit <= reprice_above(Price(limit), rate)
+    below = rebuy_below(Price(limit), rate)
+    assert (below - 1) * SCALE < limit * (SCALE - rate) <= below * SCALE
+
+
+@given(st.integers(0, 10**14), st.integers(1, 10**14), st.integers(0, 10**14))
+def test_dust_takes_its_share_of_the_cost_and_never_more(cost: int, have: int, dust: int) -> None:
+    dust = min(dust, have)
+    share = dust_cost(Money(cost), Quantity(dust), Quantity(have))
+    assert share * have <= cost * dust < (share + 1) * have
