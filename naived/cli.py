@@ -25,6 +25,7 @@ app = typer.Typer(
     epilog=_EPILOG,
     add_completion=False,
     no_args_is_help=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, secrets among them
 )
 
