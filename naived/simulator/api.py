@@ -19,7 +19,7 @@ from naived.simulator.errors import ApiError
 from naived.simulator.faults import REQUEST, Fault
 from naived.simulator.methods import METHODS, Method
 from naived.simulator.outbox import Outbox
-from naived.simulator.params import Params, flat
+from naived.simulator.params import Params, flat, legal_id
 from naived.simulator.session import Session
 from naived.simulator.signing import check_time
 from naived.simulator.steering import steer
@@ -28,7 +28,18 @@ from naived.websocket import Connection
 
 _LATE = 2.0  # seconds a late request takes when the fault does not say
 _SILENCE = 60.0  # seconds a connection is silent when the fault does not say
-_STATUS = {-1000: 500, -1001: 500, -1006: 500, -1007: 504, -1008: 503, -1016: 503, -1003: 429, -1015: 429}
+_REVOKED = 401
+_STATUS = {
+    -1000: 500,
+    -1001: 500,
+    -1003: 429,
+    -1006: 500,
+    -1007: 504,
+    -1008: 503,
+    -1015: 429,
+    -1016: 503,
+    -2015: _REVOKED,
+}
 _TEXT = {
     -1000: "An unknown error occurred while processing the request.",
     -1001: "Internal error; unable to process your request. Please try again.",
@@ -46,7 +57,6 @@ _TEXT = {
     -2015: "Invalid API-key, IP, or permissions for action.",
 }
 _CONNECTING = 2  # weight of a connection
-_LONGEST_ID = 36  # characters
 _RETRY = 1_000  # milliseconds until a request refused by a fault with 429 may be asked again
 
 # Numbers with a point stay the text they were: what is signed is text, and money is never a float.
@@ -84,9 +94,7 @@ async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None
                     case "request_lost":
                         continue
                     case "silence":
-                        silence = _seconds(fault, _SILENCE)
-                        outbox.pause(silence)
-                        await nursery.start(connection.mute, silence)
+                        await nursery.start(mute, connection, outbox, fault)
                 exchange = _Answering(venue, session, request, fault)
                 if not exchange.begin():
                     continue
@@ -96,6 +104,19 @@ async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None
                     exchange.finish()
     finally:
         venue.users.remove(outbox)
+
+
+async def mute(
+    connection: Connection,
+    outbox: Outbox,
+    fault: Fault | None,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Let a connection stall as its fault says: no frame leaves, no ping is answered."""
+    seconds = _seconds(fault, _SILENCE)
+    outbox.pause(seconds)
+    await connection.mute(seconds, task_status=task_status)
 
 
 def _armed(venue: Venue, request: Request) -> Fault | None:
@@ -167,7 +188,8 @@ class _Answering:
     def _send(self, body: Mapping[str, Any]) -> None:
         if self._fault is not None and self._fault.kind == "reply_lost":
             return
-        answer = {"id": self._request.id, **body}
+        # A revoked key is told without an id, so that it names no request.
+        answer = {"id": None if body["status"] == _REVOKED else self._request.id, **body}
         if self._wants_limits():
             orders = self._method is not None and self._method.orders
             answer["rateLimits"] = self._venue.limits.rows(self._venue.clock(), orders=orders)
@@ -207,7 +229,7 @@ def _understand(text: str, outbox: Outbox) -> Request | None:
         if not isinstance(frame, dict) or not isinstance(frame.get("method"), str):
             raise ApiError(-1135, "Invalid JSON Request")
         number, params = frame.get("id"), frame.get("params")
-        if isinstance(number, bool | list | dict) or len(str(number)) > _LONGEST_ID:
+        if not legal_id(number):
             number = None
             raise ApiError(
                 -1135,
@@ -217,7 +239,7 @@ def _understand(text: str, outbox: Outbox) -> Request | None:
         if not isinstance(params, dict | None):
             raise ApiError(-1135, "Invalid JSON Request; 'params' must be an object")
         return Request(number, frame["method"].removeprefix("v3/"), flat(params or {}))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError):
         error = ApiError(-1135, "Invalid JSON Request")
     except ApiError as refused:
         error = refused

@@ -3,6 +3,8 @@
 Faults are armed one by one and consumed oldest first. Who consumes which:
 
     a request      request_lost late error error_after reply_lost disconnect silence balance not_found_lag
+    its like on a  request_lost reply_lost disconnect silence, if armed with that very method: SUBSCRIBE
+    stream
     a report       report_duplicate report_missing report_late report_reorder
     a fill         partial_fills: only half of what could be filled is, once per count
     the exchange   manual_cancel manual_order halt filters server_shutdown: done at once, or, armed with a
@@ -20,6 +22,7 @@ REQUEST = frozenset(
     ("request_lost", "late", "error", "error_after", "reply_lost", "disconnect", "silence", "balance")
 ) | {"not_found_lag"}
 REPORT = frozenset(("report_duplicate", "report_missing", "report_late", "report_reorder"))
+STREAM = frozenset(("request_lost", "reply_lost", "disconnect", "silence"))
 FILL = frozenset(("partial_fills",))
 ACT = frozenset(("manual_cancel", "manual_order", "halt", "filters", "server_shutdown"))
 # What makes sense for placing alone, whatever else is asked meanwhile.
@@ -68,9 +71,21 @@ class Switchboard:
         """Disarm all; what was consumed stays counted."""
         self._armed.clear()
 
-    def take(self, kinds: Collection[str], *, method: str | None = None, symbol: str | None = None) -> Fault | None:
-        """Consume the oldest armed fault of ``kinds`` that fits, if its dice fall so."""
+    def take(
+        self,
+        kinds: Collection[str],
+        *,
+        method: str | None = None,
+        symbol: str | None = None,
+        named: bool = False,
+    ) -> Fault | None:
+        """Consume the oldest armed fault of ``kinds`` that fits, if its dice fall so.
+
+        ``named``: only one that was armed for this very method.
+        """
         for fault in self._armed:
+            if named and fault.method != method:
+                continue
             if fault.fits(kinds, method, symbol) and self._random.random() < fault.probability:
                 self._consume(fault)
                 return fault

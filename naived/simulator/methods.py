@@ -16,8 +16,6 @@ from naived.simulator.venue import Venue
 _LONGEST_SPAN = 86_400_000  # milliseconds: history by time is asked for a day at most at once
 _MOST_ROWS = 1000
 _ROWS = 500  # when no limit is given
-_MAKER_RETURN = 5  # unfilled orders a maker's first fill gives back, as in the documented example
-_TAKER_RETURN = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def _place(venue: Venue, session: Session, params: Params) -> Any:
     now = venue.clock()
     venue.limits.check_order(now)
     done = venue.exchange.place(order)
-    venue.limits.count_order(1 - (_TAKER_RETURN if done.fills else 0), now)
+    venue.limits.count_order(1, now)
     venue.tell(done.events)
     return wire.placed(done.order, done.fills, shape)
 

@@ -15,6 +15,8 @@ Params: TypeAlias = Mapping[str, str]
 
 CLIENT_ID = re.compile(r"[a-zA-Z0-9-_]{1,36}")
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_LONGEST_ID = 36  # characters
+_LONGEST_INTEGER = 18  # digits: they fit SQLite's integers
 # What Binance knows and this exchange does not: refused, because ignoring it would place another order.
 _NOT_SUPPORTED = (
     "icebergQty",
@@ -56,8 +58,8 @@ def integer(params: Params, name: str, *, most: int | None = None) -> int | None
     value = params.get(name)
     if value is None:
         return None
-    if not (value.isascii() and value.isdigit()) or len(value) > 20:
-        raise illegal(name, "^[0-9]{1,20}$")
+    if not (value.isascii() and value.isdigit()) or len(value) > _LONGEST_INTEGER:
+        raise illegal(name, f"^[0-9]{{1,{_LONGEST_INTEGER}}}$")
     number = int(value)
     if most is not None and not 1 <= number <= most:
         raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
@@ -162,3 +164,16 @@ def _word(params: Params, name: str, words: Mapping[str, Any], code: int, messag
     if word not in words:
         raise ApiError(code, message)
     return words[word]
+
+
+def legal_id(number: Any) -> bool:
+    """May a request be called so? Null, a 64-bit integer or at most 36 characters."""
+    match number:
+        case bool():
+            return False
+        case int():
+            return -(2**63) <= number < 2**63
+        case str():
+            return len(number) <= _LONGEST_ID
+        case _:
+            return number is None

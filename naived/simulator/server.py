@@ -21,17 +21,16 @@ import msgspec
 import trio
 
 from naived.core.amount import Amount, AmountError, Price, Quantity, Rate, parse_amount, parse_rate
-from naived.simulator import streams as market
-from naived.simulator.api import converse
+from naived.simulator.api import converse, mute
 from naived.simulator.errors import SimulatorError
 from naived.simulator.exchange import Exchange
-from naived.simulator.faults import Switchboard
+from naived.simulator.faults import STREAM, Switchboard
 from naived.simulator.ledger import Ledger
 from naived.simulator.limits import Limits
 from naived.simulator.outbox import Outbox
 from naived.simulator.pace import Pace
 from naived.simulator.signing import read_key
-from naived.simulator.streams import Streams, Subscriber
+from naived.simulator.streams import Streams, Subscriber, answer, method_of, named_in
 from naived.simulator.symbols import Listing, built_in_prices, listing, load
 from naived.simulator.tape import Print, read
 from naived.simulator.users import Users
@@ -150,7 +149,8 @@ def _tapes(config: SimulatorConfig, listings: Mapping[str, Listing]) -> dict[str
     if twice := config.tapes.keys() & walks.keys():
         raise SimulatorError(f"{min(twice)} has both a tape and a random walk")
     for path in config.tapes.values():
-        next(read(path))
+        with closing(read(path)) as tape:
+            next(tape)
     tapes = {symbol: read(path, loop=config.loop) for symbol, path in config.tapes.items()}
     filters = {symbol: listings[symbol].info.filters for symbol in walks}
     return tapes | {symbol: walk(symbol, price, filters[symbol], config.seed) for symbol, price in walks.items()}
@@ -211,15 +211,25 @@ async def _as_stream(venue: Venue, connection: Connection, outbox: Outbox, *, li
     venue.farewells[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}")
     second, heard = 0, 0
     try:
-        if not venue.streams.subscribe(subscriber, market.named_in(connection.target)):
+        if not venue.streams.subscribe(subscriber, named_in(connection.target)):
             return
-        while True:
-            text = await connection.receive()
-            now = venue.clock() // 1000
-            second, heard = (second, heard + 1) if now == second else (now, 1)
-            if limited and heard > _PER_SECOND:
-                return
-            outbox.send(market.answer(venue.streams, subscriber, text))
+        async with trio.open_nursery() as nursery:
+            while True:
+                text = await connection.receive()
+                now = venue.clock() // 1000
+                second, heard = (second, heard + 1) if now == second else (now, 1)
+                fault = venue.faults.take(STREAM, method=method_of(text), named=True)
+                kind = fault.kind if fault else None
+                if kind == "disconnect" or (limited and heard > _PER_SECOND):
+                    nursery.cancel_scope.cancel()
+                    return
+                if kind == "silence":
+                    await nursery.start(mute, connection, outbox, fault)
+                if kind == "request_lost":
+                    continue
+                reply = answer(venue.streams, subscriber, text)
+                if kind != "reply_lost":
+                    outbox.send(reply)
     finally:
         venue.streams.unsubscribe(subscriber, list(subscriber.streams))
         del venue.farewells[outbox]

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -15,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from naived.simulator.errors import ApiError, SimulatorError, missing
-from naived.simulator.params import Params, illegal, required
+from naived.simulator.params import Params, illegal, integer, required
 
 _AHEAD = 1000  # milliseconds a timestamp may lie before the server's clock
 _DEFAULT_WINDOW = 5_000_000  # microseconds
 _LONGEST_WINDOW = 60_000_000  # microseconds
+_WINDOW = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
 _MICROSECONDS_FROM = 10**14  # a timestamp from here on is in microseconds: in milliseconds it is the year 5138
 
 
@@ -76,10 +78,10 @@ def payload(params: Params) -> bytes:
 
 def check_time(params: Params, now: int) -> None:
     """Raises ApiError -1021 outside the window; ``now`` is server time in milliseconds."""
-    timestamp = params.get("timestamp", "")
-    if not (timestamp.isascii() and timestamp.isdigit()):
+    timestamp = integer(params, "timestamp")
+    if timestamp is None:
         raise missing("timestamp")
-    given = int(timestamp) if int(timestamp) >= _MICROSECONDS_FROM else int(timestamp) * 1000
+    given = timestamp if timestamp >= _MICROSECONDS_FROM else timestamp * 1000
     window = _window(params.get("recvWindow"))
     if given >= (now + _AHEAD) * 1000:
         raise ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
@@ -91,9 +93,9 @@ def _window(text: str | None) -> int:
     """recvWindow in microseconds from milliseconds with up to 3 decimals."""
     if text is None:
         return _DEFAULT_WINDOW
+    if not _WINDOW.fullmatch(text):
+        raise illegal("recvWindow", f"^{_WINDOW.pattern}$")
     whole, _, part = text.partition(".")
-    if not (whole + part).isdigit() or len(part) > 3:
-        raise illegal("recvWindow", r"^[0-9]{1,5}(\.[0-9]{1,3})?$")
     window = int(whole) * 1000 + int(part.ljust(3, "0"))
     if window > _LONGEST_WINDOW:
         raise ApiError(-1131, "recvWindow must be less than 60000.")

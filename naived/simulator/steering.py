@@ -21,11 +21,10 @@ def _ledger(venue: Venue, params: Params) -> Any:
     exchange = venue.exchange
     if symbol is not None:
         exchange.market(symbol)
-    account = wire.account(exchange.account.balances(), exchange.fee_rate, 0, venue.clock(), omit_zero=False)
     return {
         "orders": [_audited(order) for order in exchange.ledger.orders(symbol, limit=_EVERYTHING)],
         "fills": trades(venue, exchange.ledger.fills(symbol, limit=_EVERYTHING)),
-        "balances": account["balances"],
+        "balances": wire.balance_rows(exchange.account.balances(), omit_zero=False),
         "faults": venue.faults.consumed(),
     }
 

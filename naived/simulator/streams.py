@@ -10,6 +10,7 @@ import trio
 from naived.simulator import wire
 from naived.simulator.order import PublicTrade
 from naived.simulator.outbox import Outbox
+from naived.simulator.params import legal_id
 
 _MOST_STREAMS = 1024  # per connection
 _PATIENCE = 5.0  # seconds a reader may hold up a tape that is played as fast as it drains
@@ -89,12 +90,12 @@ def answer(streams: Streams, subscriber: Subscriber, text: str) -> str:
     """Do one request of a stream connection; returns the answer's frame."""
     try:
         request = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         return _error(3, f"Invalid JSON: {error}", None)
     if not isinstance(request, dict) or "method" not in request:
         return _error(2, "Invalid request: missing field `method`", None)
     number, params = request.get("id"), request.get("params", [])
-    if not (number is None or isinstance(number, int | str)) or isinstance(number, bool):
+    if not legal_id(number):
         return _error(2, "Invalid request: request ID must be an unsigned integer", None)
     if not isinstance(params, list):
         return _error(2, "Invalid request: params must be a list", number)
@@ -120,6 +121,16 @@ def answer(streams: Streams, subscriber: Subscriber, text: str) -> str:
             return _error(0, "Unknown property", number)
         case unknown, _:
             return _error(2, f"Invalid request: unknown variant `{unknown}`", number)
+
+
+def method_of(text: str) -> str | None:
+    """What a request of a stream connection asks for, if that can be told."""
+    try:
+        request = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    method = request.get("method") if isinstance(request, dict) else None
+    return method if isinstance(method, str) else None
 
 
 def _result(result: Any, number: Any) -> str:

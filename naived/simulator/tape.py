@@ -13,7 +13,7 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class Print:
     buyer_is_maker: bool
 
 
-def read(path: Path, *, loop: bool = False) -> Iterator[Print]:
+def read(path: Path, *, loop: bool = False) -> Generator[Print, None, None]:
     """The trades of a ``.csv``, ``.csv.gz`` or ``.zip``, oldest first; raises TapeError as it goes.
 
     ``loop`` begins again at the end, its times going on from there.

@@ -11,7 +11,7 @@ from naived.simulator.errors import ApiError
 from naived.simulator.exchange import Exchange
 from naived.simulator.faults import Fault, Switchboard
 from naived.simulator.limits import Limits
-from naived.simulator.order import Event, NewOrder, OrderType, StpMode, TimeInForce
+from naived.simulator.order import Event, Executed, NewOrder, OrderType, StpMode, TimeInForce
 from naived.simulator.outbox import Outbox
 from naived.simulator.pace import Pace
 from naived.simulator.signing import Key
@@ -25,6 +25,7 @@ _ID_LENGTH = 22  # characters, as long as the exchange's own
 _OUTAGE = 30.0  # seconds a halt or a change of filters lasts when the fault does not say
 _NOTICE = 10.0  # seconds between serverShutdown and the end of the connections
 _LAG = 5.0  # seconds an order is not found when the fault does not say
+_MAKER_RETURN, _TAKER_RETURN = 5, 1  # unfilled orders a first fill gives back, as in the documented example
 _BY_HAND = 10 * SCALE  # quote money of an order by hand, or the least notional if that is more
 
 
@@ -52,6 +53,10 @@ class Venue:
         return "".join(self.random.choices(_ID_LETTERS, k=_ID_LENGTH))
 
     def tell(self, events: Sequence[Event]) -> None:
+        """Publish what a step of the engine did; a first fill gives unfilled orders back to the limits."""
+        for event in events:
+            if isinstance(event, Executed) and event.fill and event.order.executed == event.fill.quantity:
+                self.limits.count_order(-_MAKER_RETURN if event.fill.maker else -_TAKER_RETURN, self.clock())
         self.users.publish(events)
 
     def trade(self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False) -> int:

@@ -132,14 +132,19 @@ def account(balances: Mapping[str, Balance], fee: Rate, uid: int, time: int, *, 
         "preventSor": False,
         "updateTime": time,
         "accountType": "SPOT",
-        "balances": [
-            {"asset": asset, "free": format_wire(balance.free), "locked": format_wire(balance.locked)}
-            for asset, balance in sorted(balances.items())
-            if not omit_zero or balance.free or balance.locked
-        ],
+        "balances": balance_rows(balances, omit_zero=omit_zero),
         "permissions": ["SPOT"],
         "uid": uid,
     }
+
+
+def balance_rows(balances: Mapping[str, Balance], *, omit_zero: bool) -> list[Json]:
+    """The balances of account.status, by asset."""
+    return [
+        {"asset": asset, "free": format_wire(balance.free), "locked": format_wire(balance.locked)}
+        for asset, balance in sorted(balances.items())
+        if not omit_zero or balance.free or balance.locked
+    ]
 
 
 def commission(symbol: str, fee: Rate) -> Json:
