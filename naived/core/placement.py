@@ -44,8 +44,8 @@ class Placement:
     ``decided_at`` is the time of the trade (or fill) the decision rests on. ``attempt`` counts signed frames;
     0 is an intent that was never admitted. ``executed`` is the sum of the applied ``fills``, ``reported`` the
     exchange's own cumulative quantity; ``final`` its final status, believed once the two are equal.
-    ``cancelling``: we asked for its end, under the id ``<client_order_id>-x``. ``looks`` that found nothing
-    after the fence are counted in memory only.
+    ``cancelling``: we asked for its end, under the id ``<client_order_id>-x``. In memory only: ``looks`` that found
+    nothing after the fence, and the definite no (``refused``) that a later attempt got.
     """
 
     intent: Intent
@@ -68,6 +68,7 @@ class Placement:
     code: int | None = None
     fills: tuple[Fill, ...] = ()
     looks: int = 0
+    refused: Refused | None = None
 
     @property
     def deadline(self) -> int | None:

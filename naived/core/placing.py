@@ -11,7 +11,8 @@
    the wire, and after a restart it is UNKNOWN.
 2. UNKNOWN never means failed. Only looks that found nothing after a *received* server time later than the
    attempt's deadline (``timestamp + recv_window``) plus the grace prove an absence.
-3. A definite no speaks for its own frame only: on a later attempt it leaves the earlier ones unknown.
+3. A definite no speaks for its own frame only: on a later attempt it leaves the earlier ones unknown, and rejects
+   the intent once their absence is proven too.
 4. An order has ended when its final status is known *and* its fills add up to what the exchange says it executed.
 5. A fill is applied once, by its trade id. What contradicts what we know is kept, and quarantined.
 6. An abandoned buy is watched: if it appears late it is cancelled by its order id; filled, it is quarantined.
@@ -120,6 +121,7 @@ def _admitted(placement: Placement, event: Admitted) -> Step:
         reason=None,
         code=None,
         looks=0,
+        refused=None,
     )
     return intended, (Send(),)
 
@@ -130,12 +132,12 @@ def _answered(placement: Placement, answer: Answer) -> Step:
             return _reported(placement, report)
         case Refused() if placement.state is State.INTENDED:
             if placement.attempt > 1:
-                unknown = replace(
-                    placement, state=State.UNKNOWN, reason=f"refused: {answer.message}", code=answer.code
-                )
+                reason = f"refused: {answer.message}"
+                unknown = replace(placement, state=State.UNKNOWN, reason=reason, code=answer.code, refused=answer)
                 return unknown, ()
-            rejected = replace(placement, state=State.REJECTED, reason=answer.message, code=answer.code)
-            return rejected, (Ended(Fate.REJECTED, answer),)
+            return _reject(placement, answer)
+        case Unsent() if placement.state is State.INTENDED and placement.cancelling:
+            return _abandon(placement, "cancelled before it was sent")
         case Unsent(reason) if placement.state is State.INTENDED:
             return replace(placement, state=State.NOT_PLACED, attempt=placement.attempt - 1, reason=reason), ()
         case Unknown(reason, code) if placement.state is State.INTENDED:
@@ -156,7 +158,15 @@ def _reported(placement: Placement, report: Report) -> Step:
     known = placement
     actions: tuple[Action, ...] = ()
     if placement.order_id is None:
-        known = replace(placement, order_id=report.order_id, state=State.OPEN, reason=None, code=None, looks=0)
+        known = replace(
+            placement,
+            order_id=report.order_id,
+            state=State.OPEN,
+            reason=None,
+            code=None,
+            looks=0,
+            refused=None,
+        )
         actions = (Placed(),)
     final = placement.final or (report.status if report.status.ended else None)
     after, more = _executed(known, report.fills, reported, final)
@@ -188,11 +198,11 @@ def _late(placement: Placement, report: Report, reported: Quantity) -> Step:
                 replace(placement, order_id=report.order_id, reported=reported),
                 f"abandoned, and yet order {report.order_id} was filled",
             )
-        final = report.status if report.status.ended else None
-        if placement.order_id is not None and final == placement.final:
+        final = placement.final or (report.status if report.status.ended else None)
+        if placement.order_id is not None and final is placement.final:
             return placement, ()
         return replace(placement, order_id=report.order_id, final=final), ()
-    if reported > placement.executed:
+    if reported > placement.reported:
         return _quarantine(placement, f"order {report.order_id} executed more after its end")
     return placement, ()
 
@@ -273,9 +283,16 @@ def _missing(placement: Placement, event: Missing) -> Step:
         return placement, ()
     if placement.looks + 1 < LOOKS:
         return replace(placement, looks=placement.looks + 1), ()
-    if placement.intent.side is Side.BUY:
+    if placement.intent.side is Side.BUY or placement.cancelling:
         return _abandon(placement, "the exchange does not have it")
+    if placement.refused is not None:
+        return _reject(placement, placement.refused)
     return replace(placement, state=State.NOT_PLACED, looks=0, reason="the exchange does not have it"), ()
+
+
+def _reject(placement: Placement, refused: Refused) -> Step:
+    rejected = replace(placement, state=State.REJECTED, reason=refused.message, code=refused.code)
+    return rejected, (Ended(Fate.REJECTED, refused),)
 
 
 def _abandon(placement: Placement, reason: str) -> Step:
@@ -297,5 +314,4 @@ def _resolved(placement: Placement, adopt: bool) -> Step:
             state = State.PARTIALLY_FILLED
         return replace(placement, state=state, final=None, reason=None), ()
     state = State.ABANDONED if placement.order_id is None else State.CANCELLED
-    fate = Fate.ABANDONED if placement.order_id is None else Fate.BY_HAND
-    return replace(placement, state=state, reason="written off by hand"), (Ended(fate),)
+    return replace(placement, state=state, reason="written off by hand"), (Ended(Fate.BY_HAND),)

@@ -1,0 +1,465 @@
+from dataclasses import replace
+
+import pytest
+
+from naived.core.amount import Amount, Price, Quantity, parse_price, parse_quantity
+from naived.core.order import (
+    Accepted,
+    Answer,
+    Fill,
+    Intent,
+    OrderStatus,
+    Refusal,
+    Refused,
+    Report,
+    Side,
+    Unknown,
+    Unsent,
+)
+from naived.core.placement import (
+    STALE,
+    Action,
+    Admitted,
+    Answered,
+    CancelWanted,
+    Contradicted,
+    Ended,
+    Executed,
+    Fate,
+    FillsFound,
+    Missing,
+    Placed,
+    Placement,
+    PlacementEvent,
+    Reported,
+    Resolved,
+    Restarted,
+    Send,
+    State,
+)
+from naived.core.placing import LOOKS, step
+from tests.core_market import START, fill
+
+ID = "n1test-a"
+WINDOW = 5_000
+GRACE = 60_000
+FENCE = START + WINDOW + GRACE
+PRICE = "2683.53"
+NO = Refused(Refusal.BALANCE, -2010, "Account has insufficient balance for requested action.")
+
+
+def decided(side: Side = Side.BUY) -> Placement:
+    intent = Intent("ETHUSDT", 1, side, 1, parse_price(PRICE), parse_quantity("0.0745"))
+    return Placement(intent, ID, None, 1, decided_at=START, created_at=START, updated_at=START)
+
+
+def after(placement: Placement, *events: PlacementEvent) -> Placement:
+    for event in events:
+        placement, _ = step(placement, event, START)
+    return placement
+
+
+def actions(placement: Placement, event: PlacementEvent) -> tuple[Action, ...]:
+    return step(placement, event, START)[1]
+
+
+ADMITTED = Admitted(START, WINDOW)
+LOST = Answered(Unknown("no answer"))
+
+
+def absent(at: int = FENCE + 1) -> Missing:
+    return Missing(at, GRACE)
+
+
+def sent(side: Side = Side.BUY) -> Placement:
+    return after(decided(side), ADMITTED)
+
+
+def unknown(side: Side = Side.BUY) -> Placement:
+    return after(sent(side), LOST)
+
+
+def retried(side: Side = Side.SELL) -> Placement:
+    """A sell whose first attempt is proven absent, on its second."""
+    return after(unknown(side), *[absent()] * LOOKS, Admitted(FENCE, WINDOW))
+
+
+def report(
+    status: OrderStatus = OrderStatus.NEW,
+    executed: str = "0",
+    *fills: Fill,
+    side: Side = Side.BUY,
+    order_id: int = 1,
+    created: int = START,
+) -> Report:
+    return Report(
+        "ETHUSDT",
+        order_id,
+        ID,
+        side,
+        parse_price(PRICE),
+        parse_quantity("0.0745"),
+        status,
+        parse_quantity(executed),
+        created,
+        START,
+        fills,
+    )
+
+
+def resting(side: Side = Side.BUY) -> Placement:
+    return after(sent(side), Answered(Accepted(report(side=side))))
+
+
+PART = fill(PRICE, "0.04", number=1, time=START + 1)
+REST = fill(PRICE, "0.0345", number=2, time=START + 2)
+SOME = Reported(report(OrderStatus.PARTIALLY_FILLED, "0.04", PART))
+ALL = Reported(report(OrderStatus.FILLED, "0.0745", REST))
+
+
+def test_an_attempt_is_signed_for_before_it_is_sent() -> None:
+    intended, todo = step(decided(), ADMITTED, START)
+    assert todo == (Send(),)
+    assert (intended.state, intended.attempt, intended.deadline) == (State.INTENDED, 1, START + WINDOW)
+
+
+def test_an_attempt_is_sent_at_most_once() -> None:
+    intended = sent()
+    for event in (Admitted(START + 1, WINDOW), Restarted(), CancelWanted(), absent()):
+        assert Send() not in actions(intended, event)
+    assert actions(unknown(), ADMITTED) == ()
+    assert actions(resting(), ADMITTED) == ()
+
+
+def test_a_buy_decided_on_an_old_trade_is_abandoned_at_admission() -> None:
+    late = Admitted(START + STALE + 1, WINDOW)
+    abandoned, todo = step(decided(), late, START)
+    assert abandoned.state is State.ABANDONED
+    assert todo == (Ended(Fate.ABANDONED),)
+    assert actions(decided(), Admitted(START + STALE, WINDOW)) == (Send(),)
+    assert actions(decided(Side.SELL), late) == (Send(),)
+
+
+def test_an_accepted_order_is_open() -> None:
+    placed, todo = step(sent(), Answered(Accepted(report())), START)
+    assert (placed.state, placed.order_id) == (State.OPEN, 1)
+    assert todo == (Placed(),)
+
+
+def test_a_report_before_the_answer_counts_once() -> None:
+    placed = after(sent(), Reported(report()))
+    assert step(placed, Answered(Accepted(report())), START) == (placed, ())
+
+
+@pytest.mark.parametrize("answer", [NO, Unknown("timeout"), Unsent("closed")])
+def test_an_answer_that_comes_after_the_user_stream_changes_nothing(answer: Answer) -> None:
+    assert step(resting(), Answered(answer), START) == (resting(), ())
+
+
+@pytest.mark.parametrize("kind", list(Refusal))
+def test_a_definite_no_to_the_first_attempt_rejects_it(kind: Refusal) -> None:
+    no = Refused(kind, -1, "no")
+    rejected, todo = step(sent(), Answered(no), START)
+    assert (rejected.state, rejected.reason, rejected.code) == (State.REJECTED, "no", -1)
+    assert todo == (Ended(Fate.REJECTED, no),)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_no_answer_is_unknown_and_never_failed(side: Side) -> None:
+    lost, todo = step(sent(side), LOST, START)
+    assert lost.state is State.UNKNOWN
+    assert todo == ()
+
+
+def test_a_definite_no_to_a_later_attempt_is_unknown() -> None:
+    refused, todo = step(retried(), Answered(NO), START)
+    assert (refused.state, refused.code) == (State.UNKNOWN, -2010)
+    assert todo == ()
+
+
+def test_an_attempt_that_never_left_is_made_again_without_a_fence() -> None:
+    unsent, todo = step(sent(), Answered(Unsent("closed")), START)
+    assert (unsent.state, unsent.attempt, todo) == (State.NOT_PLACED, 0, ())
+    again = after(unsent, Admitted(START + 1, WINDOW))
+    assert (again.state, again.attempt, again.deadline) == (State.INTENDED, 1, START + 1 + WINDOW)
+
+
+def test_after_a_restart_what_may_have_been_sent_is_unknown() -> None:
+    assert after(sent(), Restarted()).state is State.UNKNOWN
+    for placement in (decided(), unknown(), resting(), after(resting(), SOME)):
+        assert step(placement, Restarted(), START) == (placement, ())
+
+
+@pytest.mark.parametrize("server_time", [START, START + WINDOW, FENCE])
+def test_no_number_of_looks_proves_an_absence_before_the_fence(server_time: int) -> None:
+    placement = unknown()
+    for _ in range(10 * LOOKS):
+        assert step(placement, absent(server_time), START) == (placement, ())
+
+
+def test_an_absence_takes_several_looks_behind_the_fence() -> None:
+    looked = after(unknown(), *[absent()] * (LOOKS - 1))
+    assert looked.state is State.UNKNOWN
+    gone, todo = step(looked, absent(), START)
+    assert gone.state is State.ABANDONED
+    assert todo == (Ended(Fate.ABANDONED),)
+
+
+def test_a_sell_that_never_arrived_is_sent_again_under_the_same_id() -> None:
+    again = retried()
+    assert (again.state, again.attempt, again.client_order_id) == (State.INTENDED, 2, ID)
+    assert again.deadline == FENCE + WINDOW
+
+
+def test_the_fence_of_a_second_attempt_is_its_own() -> None:
+    lost = after(retried(), LOST)
+    for _ in range(2 * LOOKS):
+        lost = after(lost, absent(FENCE + WINDOW + GRACE))
+    assert lost.state is State.UNKNOWN
+    assert after(lost, *[absent(FENCE + WINDOW + GRACE + 1)] * LOOKS).state is State.NOT_PLACED
+
+
+def test_a_missing_order_changes_nothing_unless_its_fate_is_unknown() -> None:
+    for placement in (decided(), sent(), resting(), after(resting(), SOME)):
+        assert step(placement, absent(), START) == (placement, ())
+
+
+def test_an_unknown_order_that_is_found_is_adopted() -> None:
+    found, todo = step(unknown(), Reported(report()), START)
+    assert (found.state, found.order_id, found.reason) == (State.OPEN, 1, None)
+    assert todo == (Placed(),)
+
+
+def test_a_sell_proven_absent_that_appears_after_all_is_adopted_and_not_sent_again() -> None:
+    waiting = after(unknown(Side.SELL), *[absent()] * LOOKS)
+    found = after(waiting, Reported(report(side=Side.SELL)))
+    assert found.state is State.OPEN
+    assert actions(found, ADMITTED) == ()
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        replace(report(), symbol="BTCUSDT"),
+        replace(report(), side=Side.SELL),
+        replace(report(), price=Price(1)),
+        replace(report(), quantity=Quantity(1)),
+        report(created=START - 1_001),
+    ],
+)
+def test_a_found_order_that_is_not_what_was_intended_is_quarantined(stranger: Report) -> None:
+    quarantined, todo = step(unknown(), Reported(stranger), START)
+    assert quarantined.state is State.QUARANTINED
+    assert isinstance(todo[0], Contradicted)
+
+
+def test_a_clock_one_second_ahead_is_forgiven() -> None:
+    assert after(unknown(), Reported(report(created=START - 1_000))).state is State.OPEN
+
+
+def test_two_orders_under_one_id_are_quarantined() -> None:
+    quarantined, todo = step(resting(), Reported(report(order_id=2)), START)
+    assert quarantined.state is State.QUARANTINED
+    assert todo == (Contradicted("two orders under one id: 1 and 2"),)
+
+
+def test_a_refused_order_that_exists_is_quarantined() -> None:
+    refused = after(sent(), Answered(NO))
+    assert after(refused, Reported(report())).state is State.QUARANTINED
+
+
+def test_fills_are_told_in_order_and_the_end_after_them() -> None:
+    part, first = step(resting(), SOME, START)
+    assert (part.state, first) == (State.PARTIALLY_FILLED, (Executed(PART),))
+    whole, second = step(part, ALL, START)
+    assert (whole.state, whole.executed) == (State.FILLED, parse_quantity("0.0745"))
+    assert second == (Executed(REST), Ended(Fate.FILLED, None, START + 2))
+
+
+def test_a_fill_is_applied_once_however_often_it_is_told() -> None:
+    part = after(resting(), SOME)
+    assert step(part, SOME, START) == (part, ())
+    assert step(part, FillsFound((PART,)), START) == (part, ())
+    whole = after(part, ALL)
+    for event in (SOME, ALL, FillsFound((PART, REST))):
+        assert step(whole, event, START) == (whole, ())
+
+
+def test_reports_in_the_wrong_order_end_the_same() -> None:
+    early = after(resting(), ALL)
+    assert early.state is State.PARTIALLY_FILLED
+    assert early.final is OrderStatus.FILLED
+    late, todo = step(early, SOME, START)
+    assert late.state is State.FILLED
+    assert todo == (Executed(PART), Ended(Fate.FILLED, None, START + 2))
+
+
+def test_an_order_with_missing_fills_has_not_ended() -> None:
+    silent, todo = step(resting(), Reported(report(OrderStatus.FILLED, "0.0745")), START)
+    assert (silent.state, silent.final, todo) == (State.OPEN, OrderStatus.FILLED, ())
+    found, told = step(silent, FillsFound((PART, REST)), START)
+    assert found.state is State.FILLED
+    assert told == (Executed(PART), Executed(REST), Ended(Fate.FILLED, None, START + 2))
+
+
+def test_fills_may_be_newer_than_the_last_report_of_a_live_order() -> None:
+    gap = after(resting(), Reported(report(OrderStatus.PARTIALLY_FILLED, "0.04")))
+    ahead, todo = step(gap, FillsFound((PART, REST)), START)
+    assert (ahead.state, ahead.reported) == (State.PARTIALLY_FILLED, parse_quantity("0.0745"))
+    assert todo == (Executed(PART), Executed(REST))
+
+
+def test_fills_beyond_a_final_word_are_quarantined() -> None:
+    ended = after(resting(), Reported(report(OrderStatus.CANCELED, "0.04")))
+    assert after(ended, FillsFound((PART, REST))).state is State.QUARANTINED
+
+
+def test_a_fill_beyond_the_reports_own_quantity_is_quarantined() -> None:
+    assert after(resting(), Reported(report(OrderStatus.PARTIALLY_FILLED, "0.03", PART))).state is State.QUARANTINED
+
+
+def test_more_than_was_intended_is_quarantined() -> None:
+    assert after(resting(), Reported(report(OrderStatus.FILLED, "0.0746"))).state is State.QUARANTINED
+
+
+def test_a_fill_that_changed_its_content_is_quarantined() -> None:
+    changed = replace(PART, fee=Amount(1))
+    quarantined, todo = step(after(resting(), SOME), FillsFound((changed,)), START)
+    assert quarantined.state is State.QUARANTINED
+    assert quarantined.fills == (PART,)
+    assert todo == (Contradicted("fill 1 changed its content"),)
+
+
+@pytest.mark.parametrize(
+    ("status", "ours", "state", "fate"),
+    [
+        (OrderStatus.CANCELED, True, State.CANCELLED, Fate.CANCELLED),
+        (OrderStatus.CANCELED, False, State.CANCELLED, Fate.BY_HAND),
+        (OrderStatus.EXPIRED, False, State.EXPIRED, Fate.EXPIRED),
+        (OrderStatus.EXPIRED_IN_MATCH, False, State.EXPIRED, Fate.EXPIRED),
+    ],
+)
+def test_each_way_to_end_has_its_own_fate(status: OrderStatus, ours: bool, state: State, fate: Fate) -> None:
+    placement = after(resting(), CancelWanted()) if ours else resting()
+    ended, todo = step(placement, Reported(report(status)), START)
+    assert ended.state is state
+    assert todo == (Ended(fate),)
+
+
+def test_a_rejection_by_the_matching_engine_has_a_reason() -> None:
+    rejected, todo = step(resting(), Reported(report(OrderStatus.REJECTED)), START)
+    assert rejected.state is State.REJECTED
+    assert todo == (Ended(Fate.REJECTED, Refused(Refusal.OTHER, 0, "rejected by the matching engine")),)
+
+
+def test_a_cancel_that_lost_the_race_is_a_fill() -> None:
+    cancelling = after(resting(), CancelWanted(), SOME)
+    assert actions(cancelling, ALL)[-1] == Ended(Fate.FILLED, None, START + 2)
+
+
+def test_a_cancel_is_wanted_once() -> None:
+    cancelling = after(resting(), CancelWanted())
+    assert cancelling.cancelling
+    assert step(cancelling, CancelWanted(), START) == (cancelling, ())
+
+
+def test_an_order_that_was_not_sent_needs_no_cancel() -> None:
+    abandoned, todo = step(decided(), CancelWanted(), START)
+    assert abandoned.state is State.ABANDONED
+    assert todo == (Ended(Fate.ABANDONED),)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_an_unwanted_order_that_never_left_is_abandoned(side: Side) -> None:
+    unsent, todo = step(after(sent(side), CancelWanted()), Answered(Unsent("stopped")), START)
+    assert unsent.state is State.ABANDONED
+    assert todo == (Ended(Fate.ABANDONED),)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_an_unwanted_order_that_never_arrived_is_abandoned(side: Side) -> None:
+    gone = after(unknown(side), CancelWanted(), *[absent()] * LOOKS)
+    assert gone.state is State.ABANDONED
+
+
+def test_a_sell_refused_on_a_later_attempt_is_rejected_once_its_absence_is_proven() -> None:
+    refused = after(retried(), Answered(NO))
+    fence = FENCE + WINDOW + GRACE
+    assert after(refused, *[absent(fence)] * LOOKS).state is State.UNKNOWN
+    looked = after(refused, *[absent(fence + 1)] * (LOOKS - 1))
+    rejected, todo = step(looked, absent(fence + 1), START)
+    assert rejected.state is State.REJECTED
+    assert todo == (Ended(Fate.REJECTED, NO),)
+
+
+def test_a_sell_refused_on_a_later_attempt_and_found_is_open() -> None:
+    found = after(retried(), Answered(NO), Reported(report(side=Side.SELL)))
+    assert (found.state, found.refused) == (State.OPEN, None)
+
+
+def abandoned() -> Placement:
+    return after(unknown(), *[absent()] * LOOKS)
+
+
+def test_the_late_twin_of_an_abandoned_buy_is_remembered_by_its_order_id() -> None:
+    late, todo = step(abandoned(), Reported(report()), START)
+    assert (late.state, late.order_id, late.final, todo) == (State.ABANDONED, 1, None, ())
+    gone = after(late, Reported(report(OrderStatus.CANCELED)))
+    assert (gone.state, gone.final) == (State.ABANDONED, OrderStatus.CANCELED)
+
+
+def test_an_old_report_does_not_bring_a_cancelled_twin_back() -> None:
+    gone = after(abandoned(), Reported(report(OrderStatus.CANCELED)))
+    assert step(gone, Reported(report()), START) == (gone, ())
+
+
+def test_the_late_twin_that_was_filled_is_quarantined() -> None:
+    quarantined, todo = step(abandoned(), SOME, START)
+    assert quarantined.state is State.QUARANTINED
+    assert (quarantined.order_id, quarantined.reported) == (1, parse_quantity("0.04"))
+    assert todo == (Contradicted("abandoned, and yet order 1 was filled"),)
+
+
+def test_an_ended_order_that_executes_more_is_quarantined() -> None:
+    ended = after(resting(), Reported(report(OrderStatus.CANCELED)))
+    assert after(ended, SOME).state is State.QUARANTINED
+
+
+def test_nothing_but_a_person_ends_a_quarantine() -> None:
+    quarantined = after(resting(), Reported(report(order_id=2)))
+    for event in (ADMITTED, LOST, SOME, ALL, FillsFound((PART,)), absent(), Restarted()):
+        assert after(quarantined, event).state is State.QUARANTINED
+    assert step(resting(), Resolved(adopt=True), START) == (resting(), ())
+
+
+def test_an_adopted_order_is_ours_again() -> None:
+    late = after(abandoned(), SOME, Resolved(adopt=True))
+    assert (late.state, late.reason) == (State.OPEN, None)
+    assert after(late, FillsFound((PART, REST)), ALL).state is State.FILLED
+    part = after(resting(), SOME, Reported(report(order_id=2)), Resolved(adopt=True))
+    assert part.state is State.PARTIALLY_FILLED
+
+
+def test_an_adopted_order_without_an_order_id_is_looked_for() -> None:
+    lost = after(unknown(), Reported(report(created=0)), Resolved(adopt=True))
+    assert lost.state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("placement", [resting(), unknown()])
+def test_an_order_that_a_person_writes_off_ended_by_hand(placement: Placement) -> None:
+    quarantined = after(placement, Reported(replace(report(order_id=2), price=Price(1))))
+    written_off, todo = step(quarantined, Resolved(adopt=False), START)
+    assert written_off.reason == "written off by hand"
+    assert todo == (Ended(Fate.BY_HAND),)
+
+
+def test_an_order_that_was_written_off_stays_forgotten() -> None:
+    written_off = after(abandoned(), SOME, Resolved(adopt=False))
+    assert written_off.state is State.CANCELLED
+    assert step(written_off, SOME, START) == (written_off, ())
+
+
+def test_a_change_is_dated_and_time_never_runs_back() -> None:
+    placed, _ = step(sent(), Reported(report()), START + 7)
+    assert placed.updated_at == START + 7
+    assert step(placed, SOME, START)[0].updated_at == START + 7
