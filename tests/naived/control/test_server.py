@@ -3,6 +3,7 @@ import socket
 import stat
 
 import pytest
+import structlog
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,16 @@ async def test_a_change_reaches_the_service_with_its_defaults_filled_in(connect,
         "timeout": TIMEOUTS["start"],
         "budget": "500",
     }
+
+
+async def test_who_changed_something_is_logged(connect):
+    client = await connect()
+    with structlog.testing.capture_logs() as log:
+        await client.ask("status")
+        await client.ask("shutdown", symbols=["ETHUSDT"])
+    assert [(entry["method"], entry["pid"], entry["uid"]) for entry in log] == [
+        ("shutdown", os.getpid(), os.getuid())
+    ]
 
 
 async def test_a_refused_request_leaves_the_connection_usable(connect, service):

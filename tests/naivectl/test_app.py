@@ -1,0 +1,291 @@
+import json
+import signal
+import uuid
+
+import pytest
+
+from naived.control.protocol import MAX_ROWS, Code, ControlError
+
+ALL_CHANGES = [
+    (["start", "ETHUSDT"], "start"),
+    (["stop", "ETHUSDT"], "stop"),
+    (["shutdown", "ETHUSDT"], "shutdown"),
+    (["settings", "ETHUSDT", "--budget", "500"], "settings"),
+    (["resolve", "ETHUSDT", "n1abc", "--adopt"], "resolve"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "method"), ALL_CHANGES)
+def test_every_change_carries_the_symbol_and_an_id_of_its_own(daemon, naivectl, arguments, method):
+    assert naivectl(*arguments).code == 0
+    assert naivectl(*arguments).code == 0
+    (first, params), (_, again) = daemon.calls
+    assert first == method
+    assert params["symbols"] == ("ETHUSDT",)
+    assert uuid.UUID(params["request_id"]) != uuid.UUID(again["request_id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["start", "A"], {"wait": True, "timeout": 30.0}),
+        (["start", "A", "--no-wait"], {"wait": False}),
+        (["start", "a", "B", "--timeout", "500ms"], {"symbols": ("A", "B"), "timeout": 0.5}),
+        (["start", "A", "--timeout", "none"], {"timeout": None}),
+        (
+            ["start", "A", "--chunks", "3", "--budget", "12.5", "--buy-down", "0.1%", "--profit", "0.002"],
+            {"chunks": 3, "budget": "12.5", "buy_down": "0.1%", "profit": "0.002"},
+        ),
+        (["start", "A", "--rebuy", "0.01", "--reprice", "0"], {"rebuy": "0.01", "reprice": "0"}),
+        (["stop", "--all"], {"all": True, "symbols": (), "cancel": "none", "wait": True, "timeout": 15.0}),
+        (["stop", "A", "--cancel", "buys"], {"cancel": "buys"}),
+        (["shutdown", "A"], {"wait": False, "timeout": None, "keep_buys": False}),
+        (["shutdown", "A", "--wait", "--keep-buys"], {"wait": True, "timeout": None, "keep_buys": True}),
+        (["wait", "A", "--for", "drained"], {"for": "drained", "timeout": None}),
+        (["wait", "A", "--for", "off", "--timeout", "2m"], {"for": "off", "timeout": 120.0}),
+        (["resolve", "A", "--all", "--ignore"], {"all": True, "action": "ignore", "client_order_id": None}),
+        (["resolve", "A", "n1x", "--adopt"], {"all": False, "action": "adopt", "client_order_id": "n1x"}),
+        (["settings"], {"symbols": (), "all": False}),
+        (["settings", "--all", "--chunks", "4"], {"all": True, "chunks": 4}),
+    ],
+)
+def test_options_arrive_as_they_were_meant(daemon, naivectl, arguments, expected):
+    assert naivectl(*arguments).code == 0
+    _, params = daemon.calls[0]
+    assert {name: params[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["start"],
+        ["stop"],
+        ["shutdown"],
+        ["wait", "--for", "off"],
+        ["wait", "A"],
+        ["wait", "A", "--for", "on"],
+        ["settings", "--budget", "5"],
+        ["start", "A", "--all"],
+        ["start", "A", "--chunks", "0"],
+        ["start", "A", "--chunks", "x"],
+        ["start", "A", "--timeout", "5"],
+        ["stop", "A", "--cancel", "some"],
+        ["resolve", "A"],
+        ["resolve", "A", "--all"],
+        ["resolve", "A", "n1", "--all", "--adopt"],
+        ["resolve", "A", "n1", "--adopt", "--ignore"],
+        ["orders", "--limit", "0"],
+        ["orders", "--since", "yesterday"],
+        ["events", "-f", "--since", "2h"],
+        ["is-trading"],
+        ["is-trading", "A", "B"],
+        ["ping", "A"],
+        ["status", "--bogus"],
+        ["bogus"],
+        ["--socket"],
+        [],
+    ],
+)
+def test_a_mistake_in_usage_is_exit_2_and_changes_nothing(daemon, naivectl, arguments):
+    done = naivectl(*arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert "Usage" in done.err or "requires an argument" in done.err
+    assert daemon.calls == []
+
+
+def test_a_mistake_in_usage_is_a_document_for_a_program(daemon, naivectl):
+    done = naivectl("--json", "stop")
+    assert done.code == 2
+    error = json.loads(done.out)["error"]
+    assert error["kind"] == "usage"
+    assert "--all" in error["message"]
+
+
+def test_stop_says_what_stays(daemon, naivectl, done):
+    orders = [{"side": "sell"}, {"side": "buy"}]
+    daemon.answers["stop"] = {"v": 1, "results": [done("ETHUSDT", open_orders=orders)]}
+    assert naivectl("stop", "ETHUSDT").out == "ETHUSDT: stopped; 1 sell and 1 buy remain open at the exchange\n"
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ({"open_orders": [{"side": "sell"}] * 2}, "stopped; 2 sells remain open at the exchange"),
+        ({"open_orders": [{"side": "buy"}]}, "stopped; 1 buy remains open at the exchange"),
+        ({"changed": False}, "already stopped"),
+        ({"state": "trading"}, "trading"),
+        ({"state": "draining", "message": "draining: 2 cycles left"}, "draining: 2 cycles left"),
+        ({"message": "\x1b[2Jgone"}, "\\x1b[2Jgone"),
+    ],
+)
+def test_a_result_is_one_sentence(daemon, naivectl, done, result, text):
+    daemon.answers["stop"] = {"v": 1, "results": [done("ETHUSDT", **result)]}
+    assert naivectl("stop", "ETHUSDT").out == f"ETHUSDT: {text}\n"
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code is not Code.VERSION_MISMATCH])
+def test_a_failure_has_the_exit_code_of_its_kind(daemon, naivectl, code):
+    daemon.answers["stop"] = ControlError(code, "it went wrong", hint="do this")
+    done = naivectl("-q", "stop", "ETHUSDT")
+    assert done == (code.exit, "", "naivectl: it went wrong. Do this\n")
+    done = naivectl("stop", "ETHUSDT", "--json")
+    assert done.code == code.exit
+    assert json.loads(done.out) == {
+        "v": 1,
+        "error": {"kind": code.kind, "message": "it went wrong", "hint": "do this"},
+    }
+
+
+def failed(done, symbol, code):
+    return done(symbol, error=ControlError(code, f"no {symbol}", hint="look").document())
+
+
+@pytest.mark.parametrize(
+    ("codes", "exit"),
+    [
+        ([None, None], 0),
+        ([Code.UNKNOWN_SYMBOL, None], 5),
+        ([Code.UNKNOWN_SYMBOL, Code.UNKNOWN_SYMBOL], 4),
+        ([Code.UNKNOWN_SYMBOL, Code.QUARANTINED], 5),
+        ([Code.TIMED_OUT], 124),
+        ([Code.NOT_CONFIGURED], 6),
+        ([Code.QUARANTINED], 8),
+    ],
+)
+def test_symbols_that_fail_alike_give_their_code_and_others_5(daemon, naivectl, done, codes, exit):
+    results = [
+        failed(done, f"S{number}", code) if code else done(f"S{number}") for number, code in enumerate(codes)
+    ]
+    daemon.answers["start"] = {"v": 1, "results": results}
+    finished = naivectl("start", "S0", "S1")
+    assert finished.code == exit
+    assert finished.err.splitlines() == [
+        f"naivectl: S{number}: no S{number}. Look" for number, code in enumerate(codes) if code
+    ]
+    finished = naivectl("--json", "start", "S0", "S1")
+    assert (finished.code, json.loads(finished.out), finished.err) == (exit, daemon.answers["start"], "")
+
+
+def test_quiet_says_nothing_of_success(daemon, naivectl):
+    for arguments in (["start", "A"], ["status"], ["settings", "A"], ["ping"], ["version"]):
+        assert naivectl("-q", *arguments) == (0, "", "")
+
+
+def test_settings_are_shown_as_columns(daemon, naivectl, done):
+    shown = {
+        "chunks": 5,
+        "budget": "1000",
+        "buy_down": "0.0001",
+        "profit": "0.001",
+        "rebuy": "0.006",
+        "reprice": "0.01",
+    }
+    daemon.answers["settings"] = {"v": 1, "results": [done("ETHUSDT", changed=False, settings=shown)]}
+    assert naivectl("settings", "ethusdt").out == (
+        "SYMBOL   STATUS  CHUNKS  BUDGET  BUY DOWN  PROFIT  REBUY  REPRICE\n"
+        "ETHUSDT  off          5    1000    0.0001   0.001  0.006     0.01\n"
+    )
+
+
+class Rows:
+    """A daemon with ``total`` orders that gives at most ``most`` of them at once."""
+
+    def __init__(self, total, most):
+        self.rows = [{"symbol": "ETHUSDT", "client_order_id": f"n{number}"} for number in range(1, total + 1)]
+        self.most = most
+
+    def __call__(self, params):
+        rows = list(enumerate(self.rows, 1))
+        if params["after"] is not None:
+            rows = rows[params["after"] :][: params["limit"]]
+        elif params["limit"] is not None:
+            rows = rows[-params["limit"] :]
+        page, more = rows[: self.most], rows[self.most :]
+        return {"v": 1, "orders": [row for _, row in page], "next": page[-1][0] if more else None}
+
+
+@pytest.mark.parametrize(("total", "limit", "first"), [(25, None, 1), (25, 23, 3), (25, 30, 1), (10, 10, 1)])
+def test_pages_are_joined_into_one_document(daemon, naivectl, total, limit, first):
+    daemon.answers["orders"] = Rows(total, 10)
+    done = naivectl("orders", "--json", *(["--limit", str(limit)] if limit else []))
+    document = json.loads(done.out)
+    assert document.keys() == {"v", "orders"}
+    assert [row["client_order_id"] for row in document["orders"]] == [f"n{n}" for n in range(first, total + 1)]
+
+
+def test_a_full_page_fits_into_an_answer(daemon, naivectl):
+    row = {"symbol": "S" * 32, "client_order_id": "n" * 36, "price": "9" * 20, "more": "x" * 300}
+    daemon.answers["orders"] = {"v": 1, "orders": [row] * MAX_ROWS, "next": None}
+    assert len(json.loads(naivectl("orders", "--json").out)["orders"]) == MAX_ROWS
+
+
+def test_since_may_be_a_time_or_a_duration_ago(daemon, naivectl):
+    daemon.answers["trades"] = {"v": 1, "trades": [], "next": None}
+    naivectl("trades", "--since", "2026-11-22T07:00:00Z")
+    naivectl("trades", "--since", "1h")
+    naivectl("trades", "--since", "0s")
+    (_, absolute), (_, hour), (_, now) = daemon.calls
+    assert absolute["since"] == 1795330800000
+    assert now["since"] - hour["since"] == pytest.approx(3_600_000, abs=30_000)
+
+
+def test_trades_are_columns_with_their_fees(daemon, naivectl):
+    trade = {
+        "symbol": "ETHUSDT",
+        "trader": "ETHUSDT-1",
+        "bought": "0.0745",
+        "buy_price": "2683.53",
+        "sold": "0.0744",
+        "sell_price": "2689.45",
+        "fees": {"ETH": "0.0000745", "USDT": "0.2"},
+        "profit": "0.24",
+        "finished_at": "2026-11-22T07:00:00.000Z",
+    }
+    daemon.answers["trades"] = {"v": 1, "trades": [trade], "next": None}
+    header, line = naivectl("trades").out.splitlines()
+    assert header.split("  ")[0] == "SYMBOL"
+    assert "0.0000745 ETH 0.2 USDT" in line
+
+
+def test_events_are_one_line_each(daemon, naivectl):
+    event = {"at": "2026-11-22T07:00:00.000Z", "symbol": None, "kind": "started", "message": "two\nlines"}
+    daemon.answers["events"] = {"v": 1, "events": [event], "next": None}
+    assert naivectl("events").out == "2026-11-22T07:00:00.000Z  -  started  two\\nlines\n"
+
+
+def test_following_ends_well_with_an_interrupt(home, fake_daemon, serving, spawn):
+    fake = fake_daemon()
+    with serving(fake, home / "control.sock") as publish:
+        publish(0, "ETHUSDT", "kind", "before")
+        process = spawn("events", "-f")
+        assert process.stdout.readline() == "1970-01-01T00:00:00.000Z  ETHUSDT  kind  before\n"
+        publish(1, "ETHUSDT", "kind", "after")
+        assert process.stdout.readline().endswith("after\n")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+def test_following_as_json_lines_keeps_the_numbers(home, fake_daemon, serving, spawn):
+    fake = fake_daemon()
+    with serving(fake, home / "control.sock") as publish:
+        publish(0, "ETHUSDT", "kind", "text")
+        process = spawn("events", "-f", "--jsonl")
+        assert json.loads(process.stdout.readline()) == {
+            "v": 1,
+            "seq": 1,
+            "at": "1970-01-01T00:00:00.000Z",
+            "symbol": "ETHUSDT",
+            "kind": "kind",
+            "message": "text",
+        }
+
+
+def test_a_follower_whose_daemon_goes_says_so(home, fake_daemon, serving, spawn):
+    with serving(fake_daemon(), home / "control.sock") as publish:
+        publish(0, None, "kind", "text")
+        process = spawn("events", "-f")
+        process.stdout.readline()
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 7
+    assert "went away" in err

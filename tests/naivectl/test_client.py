@@ -1,0 +1,154 @@
+import json
+import os
+import socket
+import threading
+
+import pytest
+
+from naivectl import client
+from naived.control.protocol import Code, ControlError, encode_body, encode_error, encode_result
+
+
+class Scripted:
+    """A daemon that says what a test scripted: for each connection the bytes after which it closes."""
+
+    def __init__(self, path, *scripts):
+        self.heard = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve, args=[scripts])
+
+    def _serve(self, scripts):
+        for script in scripts:
+            connection, _ = self._listener.accept()
+            with connection:
+                if script is None:
+                    connection.recv(65536)
+                    connection.recv(65536)  # until the client gives up
+                    continue
+                self.heard.append([json.loads(line) for line in connection.recv(65536).splitlines()])
+                connection.sendall(script)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._thread.join(10)
+        self._listener.close()
+
+
+HELLO = encode_result(0, encode_body({"proto": 1, "server": "0.1.0"}))
+ANSWER = encode_result(1, encode_body({"v": 1, "results": []}))
+
+
+@pytest.mark.parametrize(
+    "verb", [["status"], ["stop", "A"], ["is-trading", "A"], ["ping"], ["orders"], ["events", "-f"]]
+)
+def test_without_a_daemon_every_verb_says_so_and_how_to_start_it(home, naivectl, verb):
+    assert naivectl(*verb) == (
+        7,
+        "",
+        f"naivectl: naived is not running (no socket at {home}/control.sock). Start it with: naived\n",
+    )
+
+
+def test_without_a_daemon_a_program_gets_a_document(home, naivectl):
+    done = naivectl("--json", "status")
+    assert (done.code, done.err) == (7, "")
+    assert json.loads(done.out) == {
+        "v": 1,
+        "error": {
+            "kind": "not_running",
+            "message": f"naived is not running (no socket at {home}/control.sock)",
+            "hint": "Start it with: naived",
+        },
+    }
+
+
+def test_a_dead_socket_is_told_from_a_missing_one(home, naivectl):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(home / "control.sock"))
+    done = naivectl("status")
+    assert done.code == 7
+    assert "dead socket" in done.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root passes every door")
+def test_a_closed_door_names_its_owner_and_mode(home, naivectl):
+    home.chmod(0)
+    try:
+        done = naivectl("status")
+    finally:
+        home.chmod(0o700)
+    assert done.code == 77
+    assert f"{home} belongs to uid {os.getuid()}, mode 0000" in done.err
+
+
+def test_a_refused_permission_is_77_with_owner_and_mode(home, naivectl, monkeypatch):
+    def connect(self, path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(client.socket.socket, "connect", connect)
+    done = naivectl("status")
+    assert done.code == 77
+    assert f"{home} belongs to uid {os.getuid()}, mode 0700" in done.err
+
+
+def test_a_silent_daemon_is_alive_but_hung(home, naivectl, monkeypatch):
+    monkeypatch.setattr(client, "SILENCE", 0.1)
+    with Scripted(home / "control.sock", None):
+        done = naivectl("status")
+    assert done.code == 75
+    assert f"naived (pid {os.getpid()}) is alive but does not answer" in done.err
+
+
+def test_a_socket_path_that_is_too_long_is_explained(naivectl):
+    done = naivectl("--socket", "/tmp/" + "x" * 110, "status")
+    assert done.code == 7
+    assert "longer than the 107 bytes" in done.err
+
+
+def test_a_daemon_of_another_version_is_76(home, naivectl):
+    refusal = encode_error(0, ControlError(Code.VERSION_MISMATCH, "other version", hint="upgrade"))
+    with Scripted(home / "control.sock", refusal):
+        assert naivectl("status") == (76, "", "naivectl: other version. Upgrade\n")
+
+
+def test_a_daemon_that_is_full_is_75(home, naivectl):
+    with Scripted(home / "control.sock", encode_error(None, ControlError(Code.BUSY, "too many"))):
+        assert naivectl("status").code == 75
+
+
+def test_a_change_that_lost_its_answer_is_asked_again_under_the_same_id(home, naivectl):
+    with Scripted(home / "control.sock", HELLO, HELLO + ANSWER) as daemon:
+        assert naivectl("stop", "A").code == 0
+    first, second = (request["params"]["request_id"] for _, request in daemon.heard)
+    assert first == second
+
+
+def test_a_change_whose_answer_is_lost_twice_says_that_it_may_be_done(home, naivectl):
+    with Scripted(home / "control.sock", HELLO, b""):
+        done = naivectl("stop", "A")
+    assert done.code == 7
+    assert "may be done or not" in done.err
+
+
+def test_the_hello_goes_ahead_of_the_request_in_one_write(home, naivectl):
+    with Scripted(home / "control.sock", HELLO + ANSWER) as daemon:
+        naivectl("stop", "A")
+    assert [request["method"] for request in daemon.heard[0]] == ["hello", "stop"]
+
+
+def test_an_answer_in_many_pieces_is_one_answer(daemon, naivectl, row):
+    daemon.rows = [row(f"S{number}", "off") for number in range(2_000)]
+    assert len(json.loads(naivectl("status", "--json").out)["symbols"]) == 2_000
+
+
+def test_a_place_that_was_named_is_the_only_one(daemon, naivectl, home, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert naivectl("status").code == 0
+    assert naivectl("--home", str(elsewhere), "status").code == 7
+    assert naivectl("--socket", str(elsewhere / "s"), "status").code == 7
+    assert naivectl("--home", str(elsewhere), "--socket", str(home / "control.sock"), "status").code == 0

@@ -1,0 +1,41 @@
+import os
+
+import pytest
+
+from naivectl.invocation import Invocation, hoist, read
+
+
+@pytest.mark.parametrize(
+    ("arguments", "front", "rest"),
+    [
+        (["status", "--json"], ["--json"], ["status"]),
+        (["--home", "h", "status", "A", "-q"], ["--home", "h", "-q"], ["status", "A"]),
+        (["status", "--socket=s", "A"], ["--socket=s"], ["status", "A"]),
+        (["status", "--socket"], ["--socket"], ["status"]),
+        (["start", "--budget", "5", "--", "--json"], [], ["start", "--budget", "5", "--", "--json"]),
+    ],
+)
+def test_global_options_may_stand_anywhere(arguments, front, rest):
+    assert hoist(arguments) == (front, rest)
+
+
+def test_what_was_hoisted_is_read():
+    assert read(["--socket=a=b", "--home", "h", "--json", "--jsonl", "-q"]) == Invocation(
+        "a=b", "h", True, True, True
+    )
+    assert read(["--home"]) is None
+
+
+@pytest.mark.parametrize(
+    ("invocation", "environment", "sockets"),
+    [
+        (Invocation(socket="s", home="h"), {"NAIVED_SOCKET": "e"}, ("s",)),
+        (Invocation(home="h"), {"NAIVED_SOCKET": "e"}, ("h/control.sock",)),
+        (Invocation(), {"NAIVED_SOCKET": "e", "NAIVED_HOME": "eh"}, ("e",)),
+        (Invocation(), {"NAIVED_HOME": "eh"}, ("eh/control.sock",)),
+        (Invocation(), {"HOME": "/u"}, ("/u/.local/state/naived/control.sock", "/run/naived/control.sock")),
+    ],
+)
+def test_the_socket_is_looked_for_in_order(monkeypatch, invocation, environment, sockets):
+    monkeypatch.setattr(os, "environ", environment)
+    assert invocation.sockets() == sockets
