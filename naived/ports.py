@@ -142,6 +142,10 @@ class Exchange(Protocol):
         """Commission rates of the account on a symbol; raises ExchangeError."""
         ...
 
+    async def last_price(self, symbol: str) -> Price | None:
+        """The price of the latest trade, None if there never was one; raises ExchangeError."""
+        ...
+
     async def account(self) -> AccountInfo:
         """Who we are and what we have; raises ExchangeError."""
         ...

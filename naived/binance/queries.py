@@ -8,8 +8,9 @@ from naived.binance.codec import ApiAnswer, Garbled, read_result
 from naived.binance.limits import Use
 from naived.binance.link import Link
 from naived.binance.results import account_of, fees_of, fill_of, report_of, symbol_of
-from naived.binance.rows import AccountRow, CommissionRow, ExchangeInfo, OrderRow, TradeRow
+from naived.binance.rows import AccountRow, CommissionRow, ExchangeInfo, OrderRow, TickerPrice, TradeRow
 from naived.binance.signing import Param
+from naived.core.amount import Price, parse_price
 from naived.core.market import SymbolInfo
 from naived.core.order import Fill, Report
 from naived.core.strategy import Fees
@@ -125,6 +126,13 @@ class Queries:
         """See ``Exchange``."""
         answer = await self._signed("account.commission", {"symbol": symbol}, 20)
         return _read(answer, CommissionRow, fees_of)
+
+    async def last_price(self, symbol: str) -> Price | None:
+        """See ``Exchange``."""
+        answer = await self._link.ask("ticker.price", {"symbol": symbol}, 2)
+        if answer.status != OK:
+            raise _Refused("ticker.price", answer)
+        return _read(answer, TickerPrice, lambda row: parse_price(row.price)) or None
 
     async def account(self) -> AccountInfo:
         """See ``Exchange``."""

@@ -11,6 +11,13 @@ class ServerTime(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     server_time: int
 
 
+class TickerPrice(msgspec.Struct, gc=False, frozen=True):
+    """``ticker.price`` of one symbol."""
+
+    symbol: str
+    price: str
+
+
 class FillPart(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     """One of ``fills`` in a FULL answer; it has neither a time nor a quote amount."""
 

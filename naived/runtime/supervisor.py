@@ -73,6 +73,7 @@ class Supervisor:
                     crashes = await self._mourn(symbol, symbol.failed, crashes)
         finally:
             symbol.tended = False
+            symbol.pulse()
 
     async def _trade(self, symbol: Symbol) -> None:
         async with trio.open_nursery() as nursery:
@@ -120,4 +121,5 @@ class Supervisor:
         if symbol.fault is None:
             await trio.sleep(pause)
         await self._account.recover(symbol)
+        symbol.pulse()
         return crashes

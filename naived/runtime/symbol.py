@@ -105,6 +105,7 @@ class Symbol:
         self._pending: deque[Work] = deque()
         self._settling = trio.Lock()
         self._stirred = trio.Event()
+        self._news: trio.Event | None = None
         lane.act = self.trade
         self.restore(record)
 
@@ -150,6 +151,18 @@ class Symbol:
     def placement(self, number: int, side: Side, seq: int) -> Placement | None:
         client_order_id = self._keys.get((number, side, seq))
         return None if client_order_id is None else self.placements.get(client_order_id)
+
+    async def news(self) -> None:
+        """Wait until something about the symbol may have changed."""
+        if self._news is None:
+            self._news = trio.Event()
+        await self._news.wait()
+
+    def pulse(self) -> None:
+        """Tell those who wait for news."""
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     # Events in
 
@@ -307,6 +320,7 @@ class Symbol:
 
     def _enqueue(self, draft: Draft) -> Work | None:
         self.lane.low, self.lane.high = self.leader.band
+        self.pulse()
         work = draft.work(self.leader)
         if work is None:
             return None
@@ -394,6 +408,7 @@ class Symbol:
             self.failed = error
             self.active = False
             self.lane.low, self.lane.high = leading.NONE
+            self.pulse()
         while self._pending:
             self._pending.popleft().done.set()
         self._stirred.set()

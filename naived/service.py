@@ -1,0 +1,198 @@
+"""Control request -> reply: the one place where control meets the runtime."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import trio
+
+from naived import documents
+from naived.control.events import EventLog
+from naived.control.protocol import MAX_ROWS, Code, ControlError, format_time
+from naived.ports import CycleRow, EventRow, Journal, JournalError, OrderRow, Page
+from naived.runtime.account import Account
+from naived.runtime.supervisor import Supervisor
+from naived.verbs import Outcome, Verbs
+
+Document = dict[str, Any]
+Row = TypeVar("Row", OrderRow, CycleRow, EventRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answers. ``started_at`` is wall-clock ms; ``database`` is ``sqlite`` or ``postgresql``."""
+
+    version: str
+    instance_id: str
+    pid: int
+    started_at: int
+    exchange: str
+    exchange_url: str
+    database: str
+
+
+class Service:
+    """Implements ``control.server.Service`` over a running supervisor."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        supervisor: Supervisor,
+        account: Account,
+        journal: Journal,
+        verbs: Verbs,
+        events: EventLog,
+    ) -> None:
+        self.suspending = False
+        self._identity = identity
+        self._supervisor = supervisor
+        self._account = account
+        self._journal = journal
+        self._events = events
+        self._verbs = {
+            "start": verbs.start,
+            "stop": verbs.stop,
+            "shutdown": verbs.shutdown,
+            "settings": verbs.settings,
+            "wait": verbs.wait,
+            "resolve": verbs.resolve,
+        }
+
+    @property
+    def events(self) -> EventLog:
+        return self._events
+
+    def status(self, symbols: Sequence[str]) -> Document:
+        """The ``status`` document, from memory; raises ControlError for a symbol that was never configured."""
+        self._check(symbols)
+        known = self._supervisor.symbols
+        return {
+            "v": 1,
+            "daemon": self._daemon(),
+            "symbols": [documents.symbol(known[name]) for name in symbols or sorted(known)],
+        }
+
+    async def call(self, method: str, params: Document) -> Document:
+        """Any other method; raises ControlError."""
+        match method:
+            case "hello":
+                return self._hello()
+            case "orders":
+                return await self._rows(
+                    "orders", self._journal.orders, lambda row: documents.order(row.placement), params
+                )
+            case "trades":
+                return await self._rows("trades", self._journal.cycles, documents.cycle, params)
+            case "events":
+                return await self._rows("events", self._journal.events, documents.event, params)
+            case _:
+                return await self._each(self._verbs[method], params)
+
+    @property
+    def _state(self) -> str:
+        if self.suspending:
+            return "suspending"
+        failed = any(isinstance(symbol.failed, JournalError) for symbol in self._supervisor.symbols.values())
+        if self._account.away is not None or failed:
+            return "degraded"
+        return "ready" if self._account.ready else "starting"
+
+    def _daemon(self) -> Document:
+        who = self._identity
+        return {
+            "version": who.version,
+            "pid": who.pid,
+            "started_at": format_time(who.started_at),
+            "exchange": who.exchange,
+            "exchange_url": who.exchange_url,
+            "database": who.database,
+            "state": self._state,
+            "reason": self._account.away,
+        }
+
+    def _hello(self) -> Document:
+        who = self._identity
+        return {
+            "server": who.version,
+            "instance_id": who.instance_id,
+            "pid": who.pid,
+            "state": self._state,
+            "db": who.database,
+            "started_at": format_time(who.started_at),
+        }
+
+    def _check(self, symbols: Sequence[str]) -> None:
+        for name in symbols:
+            if name not in self._supervisor.symbols:
+                raise ControlError(
+                    Code.UNKNOWN_SYMBOL,
+                    f"{name} was never configured",
+                    symbol=name,
+                    hint=f"naivectl start {name} configures it",
+                )
+
+    async def _rows(
+        self,
+        name: str,
+        read: Callable[[Page], Awaitable[Sequence[Row]]],
+        document: Callable[[Row], Document],
+        params: Document,
+    ) -> Document:
+        self._check(params["symbols"])
+        after, limit = params["after"], params["limit"]
+        if after is None and limit is None:
+            after = 0
+        most = limit if after is None else min(limit or MAX_ROWS, MAX_ROWS) + 1
+        try:
+            rows = await read(Page(params["symbols"], after, params["since"], most))
+        except JournalError as error:
+            raise ControlError(Code.DATABASE_UNAVAILABLE, str(error), hint="try again") from error
+        held = MAX_ROWS if after is None else most - 1
+        return {
+            "v": 1,
+            name: [document(row) for row in rows[:held]],
+            "next": rows[held - 1].row if len(rows) > held else None,
+        }
+
+    async def _each(self, verb: Callable[[str, Document], Awaitable[Outcome]], params: Document) -> Document:
+        """One verb for every symbol at once; what fails for one is that one's error."""
+        if self.suspending:
+            raise ControlError(Code.SUSPENDING, "naived is suspending", hint="start it again, then try again")
+        names = sorted(self._supervisor.symbols) if not params["symbols"] else list(params["symbols"])
+        results: dict[str, Document] = {}
+
+        async def one(name: str) -> None:
+            try:
+                outcome = await verb(name, params)
+            except ControlError as error:
+                results[name] = self._result(name, Outcome(False, error.message), error)
+            else:
+                results[name] = self._result(name, outcome, None)
+
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(one, name)
+        return {"v": 1, "results": [results[name] for name in names]}
+
+    def _result(self, name: str, outcome: Outcome, error: ControlError | None) -> Document:
+        symbol = self._supervisor.symbols.get(name)
+        entry: Document = {
+            "symbol": name,
+            "status": None,
+            "state": None,
+            "changed": outcome.changed,
+            "open_orders": [],
+            "message": outcome.message,
+            "error": None if error is None else error.document(),
+        }
+        if symbol is not None:
+            now = documents.symbol(symbol)
+            entry |= {
+                "status": now["status"],
+                "state": now["state"],
+                "open_orders": documents.open_orders(symbol),
+                "settings": documents.settings(symbol.wish.settings),
+            }
+        elif error is None:
+            entry |= {"status": "off", "state": "off"}
+        return entry
