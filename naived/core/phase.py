@@ -3,12 +3,12 @@
 A phase holds only what is true in it: ``Waiting`` has no order, ``Buying`` and ``Selling`` have exactly one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 from naived.core.amount import Money, Price, Quantity, Rate
-from naived.core.order import Intent
+from naived.core.order import Fill, Intent
 from naived.core.strategy import NO_LEFTOVER, Fees, Leftover, dust_cost
 
 
@@ -38,6 +38,15 @@ class Bought:
     def net(self) -> Quantity:
         return Quantity(self.quantity - self.base_fees)
 
+    def book(self, fill: Fill, base: str, quote: str) -> "Bought":
+        """With one more fill of the buy; a fee in a third asset changes neither side."""
+        return replace(
+            self,
+            quantity=Quantity(self.quantity + fill.quantity),
+            cost=Money(self.cost + fill.quote + (fill.fee if fill.fee_asset == quote else 0)),
+            base_fees=Quantity(self.base_fees + (fill.fee if fill.fee_asset == base else 0)),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Sold:
@@ -47,6 +56,15 @@ class Sold:
     received: Money = Money(0)
     quote_fees: Money = Money(0)
     base_fees: Quantity = Quantity(0)
+
+    def book(self, fill: Fill, base: str, quote: str) -> "Sold":
+        """With one more fill of a sell; a fee in a third asset changes neither side."""
+        return Sold(
+            Quantity(self.quantity + fill.quantity),
+            Money(self.received + fill.quote),
+            Money(self.quote_fees + (fill.fee if fill.fee_asset == quote else 0)),
+            Quantity(self.base_fees + (fill.fee if fill.fee_asset == base else 0)),
+        )
 
 
 class Hold(StrEnum):

@@ -19,7 +19,7 @@ from typing import TypeAlias, assert_never
 
 from naived.core.amount import Money, Price, Quantity, format_amount, value_up
 from naived.core.market import Filters, Trade, refusal
-from naived.core.order import Fill, Intent, Refusal, Refused, Side
+from naived.core.order import Intent, Refusal, Refused, Side
 from naived.core.phase import Bought, Buying, Finished, Hold, Holding, Phase, Selling, Sold, Terms, Trader, Waiting
 from naived.core.placement import STALE, Ended, Executed, Fate, Placed
 from naived.core.scene import (
@@ -159,7 +159,7 @@ def _buying(trader: Trader, buying: Buying, news: Placed | Executed | Ended, sce
         case Placed():
             return _enter(trader, replace(buying, accepted=True), scene), ()
         case Executed(fill):
-            bought = _book_buy(buying.bought, fill, scene)
+            bought = buying.bought.book(fill, scene.base, scene.quote)
             return _enter(trader, replace(buying, bought=bought), scene), ()
         case Ended() if buying.bought.quantity:
             return _sell(trader, Holding(buying.bought, Hold.STOPPED, "stopped", None), scene)
@@ -167,17 +167,6 @@ def _buying(trader: Trader, buying: Buying, news: Placed | Executed | Ended, sce
             return _nothing_bought(trader, fate, refused, scene)
         case _:
             assert_never(news)
-
-
-def _book_buy(bought: Bought, fill: Fill, scene: Scene) -> Bought:
-    in_base = fill.fee if fill.fee_asset == scene.base else 0
-    in_quote = fill.fee if fill.fee_asset == scene.quote else 0
-    return replace(
-        bought,
-        quantity=Quantity(bought.quantity + fill.quantity),
-        cost=Money(bought.cost + fill.quote + in_quote),
-        base_fees=Quantity(bought.base_fees + in_base),
-    )
 
 
 def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, scene: Scene) -> Step:
@@ -250,7 +239,8 @@ def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, 
         case Placed():
             return trader, ()
         case Executed(fill):
-            return _enter(trader, replace(selling, sold=_book_sell(selling.sold, fill, scene)), scene), ()
+            sold = selling.sold.book(fill, scene.base, scene.quote)
+            return _enter(trader, replace(selling, sold=sold), scene), ()
         case Ended(Fate.FILLED | Fate.CANCELLED):
             return _sell(trader, _hold(selling, Hold.STOPPED, "stopped", None), scene)
         case Ended(Fate.BY_HAND):
@@ -265,17 +255,6 @@ def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, 
             raise UnexpectedError(f"{trader.id}: refused without a reason")
         case _:
             assert_never(news)
-
-
-def _book_sell(sold: Sold, fill: Fill, scene: Scene) -> Sold:
-    in_base = fill.fee if fill.fee_asset == scene.base else 0
-    in_quote = fill.fee if fill.fee_asset == scene.quote else 0
-    return Sold(
-        Quantity(sold.quantity + fill.quantity),
-        Money(sold.received + fill.quote),
-        Money(sold.quote_fees + in_quote),
-        Quantity(sold.base_fees + in_base),
-    )
 
 
 def _hold(selling: Selling, hold: Hold, reason: str, retry_at: int | None, failures: int = 0) -> Holding:
