@@ -6,8 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from urllib.parse import urlsplit
 
+import h11
 import trio
 import trio_websocket
+import wsproto.utilities
 
 # The library's reader task stops answering pings while its queue is full: give a burst room (default: 1).
 _QUEUE = 1024
@@ -74,9 +76,7 @@ class Connection:
         except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise Closed(_why(error)) from error
 
-    async def mute(
-        self, seconds: float, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def mute(self, seconds: float, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Let nothing leave for a while, not even a pong: how a simulated exchange stalls."""
         async with self._inner._stream_lock:
             task_status.started()
@@ -96,21 +96,42 @@ def _why(error: BaseException) -> str:
     return f"{text}: {reason.reason}" if reason.reason else text
 
 
+def _cause(error: BaseException) -> str:
+    match error:
+        case trio_websocket.ConnectionRejected(status_code=status):
+            return f"it answers with status {status}, not with a WebSocket"
+        case trio_websocket.ConnectionTimeout():
+            return f"no answer within {_OPEN_TIMEOUT} s"
+        case BaseException(__cause__=OSError() as cause):
+            return _cause(cause)
+        case trio_websocket.ConnectionClosed():
+            return "it closes the connection at once"
+        case _:
+            return str(error)
+
+
 @asynccontextmanager
 async def connect(url: str) -> AsyncGenerator[Connection, None]:
     """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError."""
-    opening = trio_websocket.open_websocket_url(
-        url,
-        message_queue_size=_QUEUE,
-        max_message_size=_MAX_MESSAGE,
-        connect_timeout=_OPEN_TIMEOUT,
-        disconnect_timeout=_CLOSE_TIMEOUT,
-    )
     async with AsyncExitStack() as stack:
         try:
+            opening = trio_websocket.open_websocket_url(
+                url,
+                message_queue_size=_QUEUE,
+                max_message_size=_MAX_MESSAGE,
+                connect_timeout=_OPEN_TIMEOUT,
+                disconnect_timeout=_CLOSE_TIMEOUT,
+            )
             inner = await stack.enter_async_context(opening)
-        except (OSError, trio_websocket.HandshakeError, trio_websocket.ConnectionClosed, ValueError) as error:
-            raise ConnectError(f"{urlsplit(url).netloc}: {error or error.__class__.__name__}") from error
+        except (
+            OSError,
+            ValueError,
+            trio_websocket.HandshakeError,
+            trio_websocket.ConnectionClosed,
+            wsproto.utilities.ProtocolError,
+            h11.ProtocolError,
+        ) as error:
+            raise ConnectError(f"cannot connect to {urlsplit(url).netloc}: {_cause(error)}") from error
         try:
             yield Connection(inner)
         finally:

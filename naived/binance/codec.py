@@ -133,10 +133,13 @@ class ApiAnswer(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     rate_limits: tuple[RateLimit, ...] = ()
 
 
+_ABSENT = msgspec.Raw()
+
+
 class _ApiFrame(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     """Both kinds of frame in one: an event has ``event``, an answer ``status``."""
 
-    event: msgspec.Raw | None = None
+    event: msgspec.Raw = _ABSENT
     status: int | None = None
     id: int | str | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
@@ -167,7 +170,7 @@ def read_api(text: str) -> ApiAnswer | UserEvent | Garbled:
     """A frame of a WebSocket API connection."""
     try:
         frame = _frame.decode(text)
-        if frame.event is not None:
+        if frame.event is not _ABSENT:
             other = _other_event.decode(frame.event)
             return _event.decode(frame.event) if other.kind in _KNOWN_EVENTS else other
     except _UNREADABLE as error:

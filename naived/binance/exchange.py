@@ -94,9 +94,9 @@ class BinanceExchange(Queries):
 
     async def cancel(self, symbol: str, order_id: int, cancel_id: str) -> CancelAnswer:
         """See ``Exchange``."""
-        await self._link.slot(Use.CANCEL, _ORDER_WEIGHT)
         params: dict[str, Param] = {"symbol": symbol, "orderId": order_id, "newClientOrderId": cancel_id}
         try:
+            await self._link.slot(Use.CANCEL, _ORDER_WEIGHT)
             return cancelled(await self._link.send("order.cancel", params | self._link.stamp(), _ANSWER_WITHIN))
         except NoAnswer as error:
             return Unknown(str(error))

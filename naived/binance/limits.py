@@ -52,7 +52,8 @@ class _Window:
 
     def roll(self, now: int) -> None:
         start = now - now % self.interval
-        if start > self.start:
+        # One interval back is a correction of the clock, more means that it was all wrong before.
+        if not self.start - self.interval <= start <= self.start:
             self.start = start
             self.count = 0
 

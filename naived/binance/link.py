@@ -20,6 +20,7 @@ from naived.ports import CredentialsError, ExchangeError
 _log = structlog.get_logger(__name__)
 
 _QUERY_TIMEOUT = 10  # seconds, the time after which the exchange itself gives up
+_PATIENCE = 60_000  # ms, the longest window of the request weight
 _WINDOW = 5000  # ms, the recvWindow of requests that may be repeated
 
 
@@ -51,22 +52,27 @@ class Link:
         self._up.set()
 
     def drop(self, session: Session | None, reason: str, *, refused: bool) -> bool:
-        """This session, or the attempt to make one, is over; True if there is none left that is up."""
+        """This session, or the attempt to make one, is over; True if none is left and that is news."""
         if self._session is not session and self.session is not None:
             return False
-        self._absence = (CredentialsError if refused else ExchangeError), reason
-        self._session = None
+        absence = (CredentialsError if refused else ExchangeError), reason
+        if self._session is None and self._absence == absence:
+            return False
+        self._session, self._absence = None, absence
         if self._up.is_set():
             self._up = trio.Event()
         return True
 
     async def slot(self, use: Use, weight: int) -> None:
-        """Wait until the rate limits let a request go, and count it."""
+        """Wait until the rate limits let a request go, and count it; raises ExchangeError during a ban."""
         while True:
             now = self.clock.now()
             if self.limits.take(use, weight, now):
                 return
-            await trio.sleep(self.limits.delay(use, weight, now) / 1000)
+            delay = self.limits.delay(use, weight, now)
+            if delay > _PATIENCE:
+                raise ExchangeError(f"rate limit exceeded: nothing may be asked for {delay // 1000} s")
+            await trio.sleep(delay / 1000)
 
     async def send(self, method: str, params: Params, within: float) -> ApiAnswer:
         """Sign the parameters as they are, send once; raises NoAnswer, or ExchangeError without a session."""

@@ -101,18 +101,21 @@ async def _walk(run: Callable[[Leg], Awaitable[None]], leg: Leg) -> None:
         leg.end("closed")
 
 
-async def attend(connection: Connection, take: Callable[[str], None]) -> str:
-    """Hand every frame to ``take`` and watch for silence; returns why the connection is over."""
-    reason = f"silent: no answer to our ping within {_PONG_WITHIN} s"
+async def attend(connection: Connection, take: Callable[[str], None]) -> Closed:
+    """Hand every frame to ``take`` and watch for silence; returns why it is over.
+
+    ``take`` may raise Closed to end it.
+    """
+    end = Closed(f"silent: no answer to our ping within {_PONG_WITHIN} s")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_return_when_silent, connection, nursery.cancel_scope)
         try:
             while True:
                 take(await connection.receive())
         except Closed as error:
-            reason = str(error)
+            end = error
         nursery.cancel_scope.cancel()
-    return reason
+    return end
 
 
 async def _return_when_silent(connection: Connection, scope: trio.CancelScope) -> None:

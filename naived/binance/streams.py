@@ -175,11 +175,11 @@ class _Shard:
             self._last.clear()  # trade ids start anew when a test exchange was reset
         self._lines.append(line)
         try:
-            reason = await attend(line.connection, partial(self._take, sink, line, leg))
+            end = await attend(line.connection, partial(self._take, sink, line, leg))
         finally:
             self._lines.remove(line)
             self._tell_watchers()
-        leg.end(reason)
+        leg.end(str(end))
         scope.cancel()
 
     def _take(self, sink: Sink, line: _Line, leg: Leg, text: str) -> None:

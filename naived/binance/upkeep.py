@@ -20,7 +20,7 @@ from naived.binance.relay import Connect, Leg, attend
 from naived.binance.results import report_of_event
 from naived.binance.signing import Credentials, signed
 from naived.core.order import Accepted
-from naived.ports import ExchangeError, Sink
+from naived.ports import CredentialsError, ExchangeError, Sink
 from naived.websocket import Closed, ConnectError, Connection
 
 _log = structlog.get_logger(__name__)
@@ -35,12 +35,8 @@ _TIME_EVERY = 20  # seconds between readings of the server's clock: drift stays 
 _REFUSED_PAUSE = 60  # seconds between attempts with a key that was refused: only a person can mend it
 
 
-class _Refused(Exception):
-    """The session was not opened; ``credentials``: our key is to blame."""
-
-    def __init__(self, reason: str, *, credentials: bool = False) -> None:
-        super().__init__(reason)
-        self.credentials = credentials
+class _KeyRevoked(Closed):
+    """The exchange says, to no request of ours, that it refuses our key: every answer in flight is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +50,14 @@ class Upkeep:
     sink: Sink
 
     async def run_leg(self, leg: Leg) -> None:
-        await self.link.slot(Use.CANCEL, _OPEN_WEIGHT)
         try:
+            await self.link.slot(Use.CANCEL, _OPEN_WEIGHT)
             async with self.connect(self.url) as connection, trio.open_nursery() as nursery:
                 session = Session(
                     connection,
                     on_event=partial(self._take, leg),
                     on_late=self._take_late,
-                    on_unnamed=partial(self._take_unnamed, leg),
+                    on_unnamed=self._take_unnamed,
                 )
                 nursery.start_soon(self._attend, connection, session, leg, nursery.cancel_scope)
                 if await self._opened(session, leg):
@@ -69,17 +65,18 @@ class Upkeep:
                     await leg.serve()
                     await session.drained(_DRAIN)
                 nursery.cancel_scope.cancel()
-        except ConnectError as error:
+        except (ConnectError, ExchangeError) as error:
             self._end(None, leg, str(error))
 
     async def _opened(self, session: Session, leg: Leg) -> bool:
         try:
             await self._log_on(session)
-        except _Refused as refusal:
-            self._end(None, leg, str(refusal), refused=refusal.credentials)
+        except CredentialsError as error:
+            self._end(None, leg, str(error), refused=True)
             return False
         except (NoAnswer, ExchangeError) as error:
-            self._end(None, leg, str(error))
+            if not session.closed:  # else that is the reason, and told already
+                self._end(None, leg, str(error))
             return False
         self.link.adopt(session)
         leg.take_over()
@@ -92,23 +89,23 @@ class Upkeep:
         params = signed(self.link.stamp(), self.who)
         answer = await self.link.request(session, _SUBSCRIBE, params, _OPEN_TIMEOUT)
         if answer.status != OK:
-            reason = f"the exchange refuses a session: {described(answer)}"
-            raise _Refused(reason, credentials=refuses_credentials(answer))
+            kind = CredentialsError if refuses_credentials(answer) else ExchangeError
+            raise kind(f"the exchange refuses a session: {described(answer)}")
 
     async def _attend(self, connection: Connection, session: Session, leg: Leg, scope: trio.CancelScope) -> None:
-        reason = "naived ends"
+        end = Closed("naived ends")
         try:
-            reason = await attend(connection, session.take)
+            end = await attend(connection, session.take)
         finally:
-            session.lose(reason)
-        self._end(session, leg, reason)
+            session.lose(str(end))
+        self._end(session, leg, str(end), refused=isinstance(end, _KeyRevoked))
         scope.cancel()
 
     async def _keep_time(self, session: Session) -> None:
         while True:
             await trio.sleep(_TIME_EVERY)
-            await self.link.slot(Use.QUERY, 1)
             try:
+                await self.link.slot(Use.QUERY, 1)
                 await self.link.read_time(session)
             except ExchangeError as error:
                 _log.warning("the exchange's clock was not read", reason=str(error))
@@ -143,11 +140,8 @@ class Upkeep:
         if isinstance(outcome, Accepted):
             self.sink.report(outcome.report)
 
-    def _take_unnamed(self, leg: Leg, answer: ApiAnswer) -> None:
+    def _take_unnamed(self, answer: ApiAnswer) -> None:
         self.link.learn(answer)
-        reason = f"the exchange says to no request: {described(answer)}"
-        if not refuses_credentials(answer):
-            _log.warning(reason)
-            return
-        leg.end(reason, _REFUSED_PAUSE)
-        raise Closed(reason)
+        if refuses_credentials(answer):
+            raise _KeyRevoked(f"the exchange refuses our key from now on: {described(answer)}")
+        _log.warning("answer to no request", answer=described(answer))
