@@ -29,6 +29,11 @@ class Request(NamedTuple):
     method: str
     params: dict[str, Any]
 
+    @property
+    def changes(self) -> bool:
+        """Does it change something? `settings` without a setting only asks."""
+        return METHODS[self.method].changes and (self.method != "settings" or _sets(self.params))
+
 
 class _Param(NamedTuple):
     parse: Callable[[Any], object]
@@ -139,6 +144,10 @@ METHODS: Mapping[str, Method] = {
 }
 
 
+def _sets(params: Mapping[str, Any]) -> bool:
+    return any(name in params for name in SETTINGS)
+
+
 def _invalid(message: str) -> ControlError:
     return ControlError(Code.INVALID_PARAMS, message)
 
@@ -154,7 +163,7 @@ def _check_symbols(method: str, params: Mapping[str, Any]) -> None:
         if len(symbols) != 1 or every == (params["client_order_id"] is not None):
             raise _invalid("resolve takes one symbol, and either client_order_id or all")
     elif "all" in params and (every if symbols else not every):
-        if method == "settings" and not every and not any(name in params for name in SETTINGS):
+        if method == "settings" and not every and not _sets(params):
             return
         raise _invalid(f"{method} takes either symbols or all")
 

@@ -117,7 +117,7 @@ class _Server:
             if isinstance(request, ControlError):
                 await channel.send(encode_error(request_id, request))
                 continue
-            if METHODS[request.method].changes:
+            if request.changes:
                 _log.info("control", method=request.method, params=request.params, uid=peer.uid, pid=peer.pid)
             failure = await self._perform(channel, request)
             if failure is not None:

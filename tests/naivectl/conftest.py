@@ -1,9 +1,15 @@
 """The real control server with a fake daemon behind it, in a thread; and `naivectl`, in process or as a program."""
 
+import fcntl
 import os
+import pty
+import select
+import struct
 import subprocess
 import sys
+import termios
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -207,3 +213,45 @@ def spawn(home: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def on_terminal(spawn: Callable[..., "subprocess.Popen[str]"]) -> Iterator[Callable[..., Any]]:
+    """Start `naivectl` on a terminal of 120 by 30; gives the process and the terminal's other end."""
+    ends: list[int] = []
+
+    def start(*arguments: str, **environment: str) -> tuple["subprocess.Popen[str]", int]:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 30, 120, 0, 0))
+        environment = {**os.environ, "TERM": "xterm-256color", **environment}
+        environment = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+        process = spawn(
+            *arguments, stdout=theirs, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
+        )
+        os.close(theirs)
+        ends.append(ours)
+        return process, ours
+
+    yield start
+    for end in ends:
+        os.close(end)
+
+
+def _read_until(terminal: int, done: Callable[[str], bool] = lambda _: False, seconds: float = 15) -> str:
+    """What is on the terminal once ``done`` says so of it, or at its end."""
+    text, deadline = "", time.monotonic() + seconds
+    while not done(text) and (left := deadline - time.monotonic()) > 0:
+        if select.select([terminal], [], [], left)[0]:
+            try:
+                chunk = os.read(terminal, 65536)
+            except OSError:  # EIO: the other end is closed
+                break
+            if not chunk:
+                break
+            text += chunk.decode()
+    return text
+
+
+@pytest.fixture
+def read_until() -> Callable[..., str]:
+    return _read_until

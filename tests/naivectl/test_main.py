@@ -1,5 +1,3 @@
-import json
-import os
 import signal
 import subprocess
 
@@ -51,86 +49,12 @@ def test_the_frequent_verbs_need_the_standard_library_alone(daemon, program, arg
     assert not loaded & HEAVY
 
 
-def test_status_is_plain_columns_without_a_terminal(daemon, naivectl):
-    assert naivectl("status") == (
-        0,
-        "SYMBOL   STATUS  STATE    TRADERS   PRICE  CYCLES      PROFIT  UNREALIZED  REASON\n"
-        "ETHUSDT  on      trading      1/5  2683.8      12  1.23456789       -0.01  -\n"
-        "BTCUSDT  off     off          0/5  2683.8      12  1.23456789       -0.01  -\n",
-        "",
-    )
-
-
-def test_the_status_of_a_symbol_has_its_traders(daemon, naivectl):
-    out = naivectl("status", "ethusdt").out
-    assert "BTCUSDT" not in out
-    assert out.splitlines()[-1].split("  ")[:2] == ["ETHUSDT-17", "selling"]
-    assert "0/0.0744" in out
-
-
-def test_status_as_json_is_the_daemons_document(daemon, naivectl):
-    assert json.loads(naivectl("--json", "status").out) == daemon.status(())
-
-
-def test_status_is_0_whenever_the_daemon_answers_and_says_when_it_is_not_well(daemon, naivectl):
-    daemon.state = "degraded"
-    done = naivectl("status")
-    assert done.code == 0
-    assert done.err == "naivectl: naived is degraded\n"
-
-
-@pytest.mark.parametrize(("symbol", "code"), [("ethusdt", 0), ("BTCUSDT", 3)])
-def test_is_trading_says_it_with_its_exit_code_alone(daemon, naivectl, symbol, code):
-    assert naivectl("is-trading", symbol) == (code, "", "")
-
-
-def test_is_trading_of_an_unknown_symbol_is_4(daemon, naivectl):
-    assert naivectl("is-trading", "NOPE").code == 4
-
-
-@pytest.mark.parametrize("state", ["starting", "draining", "stopping", "degraded", "faulted", "quarantined"])
-def test_only_trading_is_trading(daemon, naivectl, row, state):
-    daemon.rows = [row("ETHUSDT", state)]
-    assert naivectl("is-trading", "ETHUSDT").code == 3
-
-
-def test_ping_and_version_name_both_sides(daemon, naivectl):
-    assert f"ready, pid {os.getpid()}" in naivectl("ping").out
-    assert naivectl("version").out == "naivectl 0.1.0\nnaived 0.1.0\n"
-    assert json.loads(naivectl("--json", "version").out) == {
-        "v": 1,
-        "client": "0.1.0",
-        "daemon": "0.1.0",
-        "proto": 1,
-    }
-
-
-def test_symbols_that_a_shell_would_expand_are_not_offered(daemon, naivectl, row):
-    daemon.rows = [row("ETHUSDT", "off"), row("$(reboot)", "off"), row("币安人生USDT", "off")]
-    assert naivectl("__symbols").out == "ETHUSDT\n币安人生USDT\n"
-
-
-def test_without_a_daemon_there_are_no_symbols_and_no_noise(home, naivectl):
-    assert naivectl("__symbols") == (0, "", "")
-
-
 def test_a_reader_that_leaves_ends_us_quietly(daemon, spawn, row):
     daemon.rows = [row(f"S{number}", "off") for number in range(5_000)]
     process = spawn("status")
     process.stdout.close()
     assert process.wait(10) == -signal.SIGPIPE
     assert process.stderr.read() == ""
-
-
-def test_a_live_view_without_a_terminal_is_one_shot(daemon, naivectl):
-    assert naivectl("status", "--live") == naivectl("status")
-
-
-def test_a_live_view_as_json_lines_ends_well_with_an_interrupt(daemon, spawn):
-    process = spawn("status", "--live", "--jsonl")
-    assert json.loads(process.stdout.readline())["rev"] == 1
-    process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
 
 
 def test_an_interrupted_verb_is_130(home, spawn, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from naived.control import server as server_module
-from naived.control.protocol import MAX_ANSWER, MAX_REQUEST, TIMEOUTS, Code
+from naived.control.protocol import MAX_ANSWER, TIMEOUTS, Code
 
 
 async def test_a_status_is_answered_with_the_services_document(connect):
@@ -62,6 +62,7 @@ async def test_who_changed_something_is_logged(connect):
     client = await connect()
     with structlog.testing.capture_logs() as log:
         await client.ask("status")
+        await client.ask("settings", symbols=["ETHUSDT"])
         await client.ask("shutdown", symbols=["ETHUSDT"])
     assert [(entry["method"], entry["pid"], entry["uid"]) for entry in log] == [
         ("shutdown", os.getpid(), os.getuid())
@@ -86,44 +87,11 @@ async def test_a_defect_in_the_service_is_an_answer_and_hurts_nobody(connect):
     assert "result" in await client.ask("status")
 
 
-async def test_a_line_of_the_limit_is_read_and_one_byte_more_ends_the_connection(connect):
-    request = b'{"jsonrpc":"2.0","id":1,"method":"status"}'
-    client = await connect()
-    await client.stream.send_all(request.ljust(MAX_REQUEST) + b"\n")
-    assert "result" in await client.answer()
-    await client.stream.send_all(request.ljust(MAX_REQUEST + 1) + b"\n")
-    answer = await client.answer()
-    assert answer["id"] is None
-    assert answer["error"]["code"] == Code.INVALID_REQUEST
-    assert await client.line() == b""
-
-
-async def test_an_endless_line_is_cut_off_without_waiting_for_its_end(connect):
-    client = await connect()
-    await client.stream.send_all(b"[" * (MAX_REQUEST + 1))
-    assert (await client.answer())["error"]["code"] == Code.INVALID_REQUEST
-
-
 async def test_an_answer_above_the_limit_is_an_error_not_a_flood(connect, service):
     service.padding = "x" * MAX_ANSWER
     error = (await (await connect()).ask("status"))["error"]
     assert error["code"] == Code.INTERNAL_ERROR
     assert error["data"]["hint"] == "ask for fewer symbols or rows"
-
-
-async def test_a_request_split_at_every_byte_is_one_request(connect):
-    client = await connect()
-    for byte in b'{"jsonrpc":"2.0","id":"a","method":"status","params":{}}\n':
-        await client.stream.send_all(bytes([byte]))
-    assert (await client.answer())["id"] == "a"
-
-
-async def test_a_client_that_ended_its_requests_still_gets_its_answer(connect):
-    client = await connect()
-    await client.say("status")
-    await client.stream.send_eof()
-    assert "result" in await client.answer()
-    assert await client.line() == b""
 
 
 async def test_a_wait_ends_when_its_client_hangs_up(connect, service, autojump_clock):
@@ -151,49 +119,6 @@ async def test_a_change_goes_on_when_its_client_hangs_up(connect, service, autoj
     await trio.sleep(100)
     assert service.cancelled == []
     service.hold.set()
-
-
-async def test_a_client_that_says_nothing_is_let_go(connect, autojump_clock):
-    client = await connect()
-    start = trio.current_time()
-    assert await client.line() == b""
-    assert trio.current_time() - start == pytest.approx(5)
-
-
-async def test_a_client_that_drips_bytes_is_let_go(connect, autojump_clock):
-    client = await connect()
-    start = trio.current_time()
-
-    async def drip() -> None:
-        while True:
-            await client.stream.send_all(b"x")
-            await trio.sleep(1)
-
-    with pytest.raises(trio.BrokenResourceError):
-        await drip()
-    assert trio.current_time() - start == pytest.approx(10, abs=2)
-
-
-async def test_a_client_may_be_idle_for_a_minute_between_requests(connect, autojump_clock):
-    client = await connect()
-    await client.ask("status")
-    await trio.sleep(59)
-    await client.ask("status")
-    start = trio.current_time()
-    assert await client.line() == b""
-    assert trio.current_time() - start == pytest.approx(60)
-
-
-async def test_clients_that_never_read_are_let_go_and_disturb_nobody(connect, service, autojump_clock):
-    service.padding = "x" * 1_000_000
-    for _ in range(20):
-        await (await connect()).say("status")
-    service.padding = ""
-    client = await connect()
-    with trio.fail_after(1):
-        assert "result" in await client.ask("status")
-    await trio.sleep(6)
-    assert "result" in await client.ask("status")
 
 
 async def test_a_connection_beyond_the_limit_is_told_so(connect, monkeypatch):

@@ -2,7 +2,7 @@ import pytest
 import trio
 
 from naived.control import server as server_module
-from naived.control.events import RING, EventLog
+from naived.control.events import RING
 from naived.control.protocol import Code
 from naived.control.streams import HEARTBEAT, QUEUE, TICK
 
@@ -136,15 +136,6 @@ async def test_a_burst_larger_than_the_queue_is_no_fault_of_the_follower(connect
     assert [(await client.answer())["result"]["seq"] for _ in range(3 * QUEUE)] == list(
         range(1_000, 1_000 + 3 * QUEUE)
     )
-
-
-async def test_the_ring_keeps_the_newest_and_counts_on():
-    log = EventLog(1)
-    for number in range(RING + 1):
-        log.publish(number, None, "kind", "")
-    assert log.last == RING + 1
-    assert log.after(0, 1)[0]["seq"] == 2
-    assert log.after(log.last, 10) == []
 
 
 async def _settle(connect):
