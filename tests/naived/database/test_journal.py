@@ -1,0 +1,196 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import trio
+
+from naived.core.settings import Status
+from naived.database.engine import ConfigurationError, Role, open_engine, parse_url
+from naived.database.journal import open_journal
+from naived.database.queries import WATCHED
+from naived.ports import ConflictError, DeploymentError, EventRow, JournalError, Page, Unit
+from tests.database_values import NOW, SYMBOL, buying, event, finished, first_buy, intent, placement, wish
+
+
+@pytest.fixture(params=[True, False], ids=["threads", "inline"])
+def threads(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+async def test_what_was_committed_is_there_after_a_restart(database_url: str, threads: bool) -> None:
+    async with open_journal(database_url, threads=threads, now=lambda: NOW) as journal:
+        await journal.commit(first_buy())
+        await journal.commit(Unit(SYMBOL, events=(event("one"),), request=("c0ffee", "{}")))
+        before = (journal.tag, journal.epoch)
+    async with open_journal(database_url, threads=threads, now=lambda: NOW) as journal:
+        assert (journal.tag, journal.epoch) == (before[0], before[1] + 1)
+        assert journal.kind == parse_url(database_url).get_backend_name()
+        (record,) = await journal.load()
+        assert record.traders == (buying(),)
+        assert record.placements == (placement(),)
+        assert [row.placement for row in await journal.orders(Page())] == [placement()]
+        assert [row.event for row in await journal.events(Page())] == [event("one")]
+        assert await journal.answered("c0ffee") == "{}"
+        assert await journal.cycles(Page()) == []
+        assert await journal.load("BTCUSDT") == []
+
+
+async def test_a_refused_unit_raises_and_leaves_the_journal_usable(database_url: str, threads: bool) -> None:
+    async with open_journal(database_url, threads=threads) as journal:
+        await journal.commit(first_buy())
+        with pytest.raises(ConflictError):
+            await journal.commit(Unit(SYMBOL, placements=(placement(intent(seq=2)),)))
+        await journal.commit(Unit(SYMBOL, traders=(finished(),)))
+        (row,) = await journal.cycles(Page())
+        assert row.trader == finished()
+
+
+async def test_a_journal_belongs_to_one_account(database_url: str) -> None:
+    async with open_journal(database_url) as journal:
+        await journal.claim("simulator", "u1")
+    async with open_journal(database_url) as journal:
+        await journal.claim("simulator", "u1")
+        with pytest.raises(DeploymentError, match="belongs to account u1 on simulator"):
+            await journal.claim("binance", "u1")
+
+
+async def test_units_of_one_symbol_are_committed_in_the_order_of_the_calls(database_url: str) -> None:
+    async with open_journal(database_url) as journal:
+        called: list[str] = []
+
+        async def commit(number: int) -> None:
+            called.append(str(number))
+            await journal.commit(Unit(SYMBOL, events=(event(str(number)),)))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(300):
+                nursery.start_soon(commit, number)
+        assert [row.event.message for row in await journal.events(Page())] == called
+
+
+async def test_an_earlier_process_can_no_longer_write(database_url: str) -> None:
+    async with open_journal(database_url) as old, open_journal(database_url) as new:
+        with pytest.raises(JournalError, match="another naived"):
+            await old.commit(Unit(SYMBOL, wish(Status.OFF)))
+        with pytest.raises(JournalError, match="another naived"):
+            await old.load()
+        await new.commit(Unit(SYMBOL, wish()))
+
+
+async def test_the_watch_of_an_abandoned_buy_ends_by_the_clock(sqlite_url: str) -> None:
+    time = NOW
+    async with open_journal(sqlite_url, now=lambda: time) as journal:
+        abandoned = placement(state=placement().state.ABANDONED)
+        await journal.commit(Unit(SYMBOL, wish(), traders=(finished(profit=None),), placements=(abandoned,)))
+        (record,) = await journal.load()
+        assert record.placements == (abandoned,)
+        time += WATCHED + 1
+        (record,) = await journal.load()
+        assert record.placements == ()
+
+
+async def test_a_row_that_was_damaged_by_hand_is_an_error_that_says_so(database_url: str) -> None:
+    async with open_journal(database_url) as journal:
+        await journal.commit(first_buy())
+        engine = open_engine(parse_url(database_url), Role.WRITE)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE settings SET chunks = 0"))
+        engine.dispose()
+        with pytest.raises(JournalError, match=r"chunks must be 1 to 1000, not 0\. Was it changed by hand"):
+            await journal.load()
+
+
+async def test_a_lost_server_is_an_error_and_its_return_is_enough(postgres_url: str) -> None:
+    async with open_journal(postgres_url) as journal:
+        await journal.commit(Unit(SYMBOL, wish(), events=(event("before"),)))
+        engine = open_engine(parse_url(postgres_url), Role.WRITE)
+        with engine.connect() as connection:
+            connection.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        engine.dispose()
+        await journal.commit(Unit(SYMBOL, events=(event("after"),)))
+        assert [row.event.message for row in await journal.events(Page())] == ["before", "after"]
+
+
+async def test_a_table_that_is_gone_makes_reading_an_error(database_url: str) -> None:
+    async with open_journal(database_url) as journal:
+        engine = open_engine(parse_url(database_url), Role.WRITE)
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP TABLE events"))
+        engine.dispose()
+        with pytest.raises(JournalError, match="cannot be read now"):
+            await journal.events(Page())
+
+
+async def test_a_database_that_is_away_is_not_a_wrong_configuration() -> None:
+    with pytest.raises(JournalError, match="cannot be reached") as caught:
+        async with open_journal("postgresql://me:hunter2@127.0.0.1:1/db"):
+            pass
+    assert not isinstance(caught.value, ConfigurationError)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_file_that_is_no_database_is_a_wrong_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear reader, this is not a database. " * 100)
+    with pytest.raises(ConfigurationError, match="file is not a database"):
+        async with open_journal(f"sqlite:///{path}"):
+            pass
+
+
+async def test_the_file_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with open_journal(f"sqlite:///{path}") as journal:
+        await journal.commit(Unit(SYMBOL, wish()))
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+COMMITS = """
+import sys, trio
+from naived.database.journal import open_journal
+from naived.ports import Event, Unit
+
+async def main():
+    async with open_journal(sys.argv[1]) as journal:
+        numbers = iter(range(10**9))
+
+        async def commit_for_ever():
+            for number in numbers:
+                await journal.commit(Unit("ETHUSDT", events=(Event(0, None, "test", f"{sys.argv[2]}-{number}"),)))
+                sys.stdout.write(f"{sys.argv[2]}-{number}\\n")
+                sys.stdout.flush()
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(commit_for_ever)
+
+trio.run(main)
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(database_url: str) -> None:
+    acknowledged: set[str] = set()
+    for enough in (1, 200, 700):
+        command = [sys.executable, "-c", COMMITS, database_url, str(enough)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            heard = [next(process.stdout) for _ in range(enough)]
+            process.send_signal(signal.SIGKILL)
+            heard += process.stdout  # what it had said before it died
+        acknowledged |= {line.strip() for line in heard if line.endswith("\n")}
+
+        async def rows() -> list[EventRow]:
+            async with open_journal(database_url) as journal:
+                return list(await journal.events(Page()))
+
+        written = [row.event.message for row in trio.run(rows)]
+        assert acknowledged <= set(written)

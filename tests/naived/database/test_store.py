@@ -1,0 +1,382 @@
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event as listening
+
+from naived.core.amount import parse_price
+from naived.core.order import Side
+from naived.core.placement import State
+from naived.core.settings import Status
+from naived.database import store as store_module
+from naived.database.engine import Role, open_engine, parse_url
+from naived.database.queries import events_page, load
+from naived.database.schema import control_request, deployment, events, metadata, orders
+from naived.database.store import Claim, Store, enter
+from naived.ports import ConflictError, DeploymentError, JournalError, Page, SymbolRecord, Unit
+from tests.database_values import NOW, SYMBOL, buying, event, fill, first_buy, intent, placement, trader, wish
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    with opened(database_url) as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[sa.Engine]:
+    """A database with our schema; the engine is the store's, with its one connection."""
+    engine = open_engine(parse_url(url), Role.WRITE)
+    try:
+        metadata.create_all(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def store(engine: sa.Engine) -> Store:
+    return Store(engine, enter(engine).epoch)
+
+
+def record(engine: sa.Engine, symbol: str = SYMBOL) -> SymbolRecord:
+    with engine.connect() as connection:
+        (found,) = load(connection, symbol, NOW)
+    return found
+
+
+def messages(engine: sa.Engine) -> list[str]:
+    with engine.connect() as connection:
+        return [row.event.message for row in events_page(connection, Page())]
+
+
+def said(message: str) -> Unit:
+    return Unit(SYMBOL, events=(event(message),))
+
+
+# A unit is whole, and alone
+
+
+def test_a_unit_that_a_constraint_refuses_fails_alone_and_whole(engine: sa.Engine, store: Store) -> None:
+    assert store.apply([first_buy()]) == [None]
+    twice = placement(intent(seq=2))
+    refused = Unit(SYMBOL, events=(event("before the refusal"),), placements=(twice,))
+    first, second = store.apply([refused, said("its neighbour")])
+    assert isinstance(first, ConflictError)
+    assert second is None
+    assert messages(engine) == ["its neighbour"]
+    assert [found.intent.seq for found in record(engine).placements] == [1]
+
+
+@pytest.mark.parametrize("state", [State.INTENDED, State.UNKNOWN, State.NOT_PLACED, State.QUARANTINED])
+def test_a_trader_has_one_live_intent_a_side(store: Store, state: State) -> None:
+    store.apply([first_buy()])
+    (outcome,) = store.apply([Unit(SYMBOL, placements=(placement(intent(seq=2), state=state),))])
+    assert isinstance(outcome, ConflictError)
+
+
+@pytest.mark.parametrize("ended", [State.FILLED, State.CANCELLED, State.EXPIRED, State.REJECTED, State.ABANDONED])
+def test_an_intent_may_succeed_the_one_that_ends_in_the_same_unit(
+    engine: sa.Engine, store: Store, ended: State
+) -> None:
+    store.apply([first_buy()])
+    successor, over = placement(intent(seq=2)), placement(state=ended)
+    assert store.apply([Unit(SYMBOL, traders=(buying(seq=2),), placements=(successor, over))]) == [None]
+    assert record(engine).placements[-1] == successor
+
+
+def test_both_sides_of_a_trader_may_be_live(store: Store) -> None:
+    store.apply([first_buy()])
+    assert store.apply([Unit(SYMBOL, placements=(placement(intent(side=Side.SELL)),))]) == [None]
+
+
+def test_a_fill_is_applied_once(engine: sa.Engine, store: Store) -> None:
+    store.apply([first_buy()])
+    first = placement(order_id=7, state=State.OPEN, fills=(fill(),))
+    assert store.apply([Unit(SYMBOL, placements=(first,), fills=first.fills)]) == [None]
+    again = replace(first, state=State.FILLED)
+    (outcome,) = store.apply([Unit(SYMBOL, placements=(again,), fills=first.fills)])
+    assert isinstance(outcome, ConflictError)
+    assert record(engine).placements == (first,)
+
+
+def test_a_fill_of_no_order_of_ours_is_refused(store: Store) -> None:
+    store.apply([first_buy()])
+    (outcome,) = store.apply([Unit(SYMBOL, fills=(fill(order_id=8),))])
+    assert isinstance(outcome, ConflictError)
+
+
+def test_an_exchange_order_belongs_to_one_intent(store: Store) -> None:
+    store.apply([first_buy()])
+    sell = placement(intent(side=Side.SELL), order_id=7)
+    both = Unit(SYMBOL, placements=(placement(order_id=7), sell))
+    (outcome,) = store.apply([both])
+    assert isinstance(outcome, ConflictError)
+
+
+def test_the_same_order_number_of_another_symbol_is_another_order(store: Store) -> None:
+    store.apply([first_buy(), first_buy("BTCUSDT")])
+    other = placement(intent(symbol="BTCUSDT"), order_id=7)
+    units = [Unit(SYMBOL, placements=(placement(order_id=7),)), Unit("BTCUSDT", placements=(other,))]
+    assert store.apply(units) == [None, None]
+
+
+def test_an_intent_is_never_rewritten_into_another(engine: sa.Engine, store: Store) -> None:
+    store.apply([first_buy()])
+    cheaper = placement(replace(intent(), price=parse_price("1")))
+    (outcome,) = store.apply([Unit(SYMBOL, placements=(cheaper,))])
+    assert isinstance(outcome, ConflictError)
+    assert cheaper.client_order_id in str(outcome)
+    assert record(engine).placements == (placement(),)
+
+
+def test_an_order_needs_its_trader_and_a_trader_its_symbol(store: Store) -> None:
+    store.apply([Unit(SYMBOL, wish())])
+    orphan = Unit(SYMBOL, placements=(placement(),))
+    stranger = Unit("BTCUSDT", traders=(trader(symbol="BTCUSDT"),))
+    counter = Unit("BTCUSDT", next_trader=5)
+    assert [type(outcome) for outcome in store.apply([orphan, stranger, counter])] == [ConflictError] * 3
+
+
+def test_a_control_request_is_answered_once(store: Store) -> None:
+    asked = Unit(SYMBOL, request=("c0ffee", "{}"))
+    first, second = store.apply([asked, asked])
+    assert first is None
+    assert isinstance(second, ConflictError)
+
+
+def test_a_status_is_compared_before_it_is_set(engine: sa.Engine, store: Store) -> None:
+    store.apply([Unit(SYMBOL, wish(Status.SHUTDOWN))])
+    off = Unit(SYMBOL, wish(Status.OFF, expected=Status.SHUTDOWN), events=(event("drained"),))
+    back, late = store.apply([Unit(SYMBOL, wish(Status.ON)), off])
+    assert back is None
+    assert isinstance(late, ConflictError)
+    assert (record(engine).wish.status, messages(engine)) == (Status.ON, [])
+    assert store.apply([Unit(SYMBOL, wish(Status.SHUTDOWN)), off]) == [None, None]
+    assert (record(engine).wish.status, messages(engine)) == (Status.OFF, ["drained"])
+
+
+def test_settings_leave_counter_and_leftover_alone(engine: sa.Engine, store: Store) -> None:
+    store.apply([first_buy(number=4), Unit(SYMBOL, wish(Status.OFF, keep_buys=True))])
+    found = record(engine)
+    assert (found.next_trader, found.wish) == (5, wish(Status.OFF, keep_buys=True))
+
+
+# Whose database it is
+
+
+def test_a_journal_belongs_to_the_account_that_claimed_it_first(store: Store) -> None:
+    assert store.apply([Claim("simulator", "u1"), Claim("simulator", "u1")]) == [None, None]
+    for other in (Claim("binance", "u1"), Claim("simulator", "u2")):
+        (outcome,) = store.apply([other])
+        assert isinstance(outcome, DeploymentError)
+        assert "belongs to account u1 on simulator" in str(outcome)
+
+
+def test_a_superseded_process_writes_nothing(engine: sa.Engine, store: Store) -> None:
+    successor = Store(engine, enter(engine).epoch)
+    outcomes = store.apply([said("stale"), said("stale too")])
+    assert all("another naived has opened this database since" in str(outcome) for outcome in outcomes)
+    assert successor.apply([said("fresh")]) == [None]
+    assert messages(engine) == ["fresh"]
+
+
+# Bounds
+
+
+def test_only_the_newest_events_and_answers_are_kept(
+    engine: sa.Engine, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "KEPT_EVENTS", 5)
+    monkeypatch.setattr(store_module, "KEPT_REQUESTS", 3)
+    monkeypatch.setattr(store_module, "_PRUNE_EVERY", 4)
+    for number in range(20):
+        store.apply([Unit(SYMBOL, events=(event(str(number)),), request=(str(number), "{}"))])
+    kept = messages(engine)
+    assert 5 <= len(kept) <= 5 + 4
+    assert kept[-1] == "19"
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(control_request)) <= 3 + 4
+
+
+# Failures
+
+
+def lost(statement: str = "COMMIT") -> sa.exc.OperationalError:
+    return sa.exc.OperationalError(statement, {}, Exception("the connection is lost"))
+
+
+def once(engine: sa.Engine, name: str, act: Callable[..., Any]) -> None:
+    """Let ``act`` happen at the next such event of the engine, and only then."""
+    waiting = [act]
+
+    def listener(*args: Any) -> Any:
+        return waiting.pop()(*args) if waiting else None
+
+    listening.listen(engine, name, listener)
+
+
+def committed_but_raises(connection: sa.Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.commit()
+    raise lost()
+
+
+def raises(*_: Any) -> None:
+    raise lost()
+
+
+def test_a_commit_that_raised_but_happened_is_acknowledged(engine: sa.Engine, store: Store) -> None:
+    store.apply([first_buy()])
+    once(engine, "commit", committed_but_raises)
+    conflict = Unit(SYMBOL, placements=(placement(intent(seq=2)),))
+    refused, written = store.apply([conflict, said("committed")])
+    assert isinstance(refused, ConflictError)
+    assert written is None
+    assert messages(engine) == ["committed"]
+
+
+def test_a_commit_that_raised_and_did_not_happen_is_not_acknowledged(engine: sa.Engine, store: Store) -> None:
+    store.apply([said("earlier")])
+    once(engine, "commit", raises)
+    outcomes = store.apply([said("lost"), said("lost too")])
+    assert all(type(outcome) is JournalError for outcome in outcomes)
+    assert outcomes[0] is not outcomes[1]
+    assert "the connection is lost" in str(outcomes[0])
+    assert store.apply([said("later")]) == [None]
+    assert messages(engine) == ["earlier", "later"]
+
+
+def test_a_commit_that_nobody_can_read_back_is_not_acknowledged(engine: sa.Engine, store: Store) -> None:
+    store.apply([said("earlier")])
+    once(engine, "commit", committed_but_raises)
+    once(engine, "do_connect", raises)
+    (outcome,) = store.apply([said("in doubt")])
+    assert type(outcome) is JournalError
+    assert store.apply([said("later")]) == [None]
+    assert messages(engine) == ["earlier", "in doubt", "later"]
+
+
+def test_a_database_that_is_away_fails_the_group_and_is_used_again_when_it_is_back(
+    engine: sa.Engine, store: Store
+) -> None:
+    engine.dispose()
+    once(engine, "do_connect", raises)
+    (outcome,) = store.apply([said("away")])
+    assert type(outcome) is JournalError
+    assert store.apply([said("back")]) == [None]
+    assert messages(engine) == ["back"]
+
+
+def test_a_full_disk_fails_the_whole_group_and_nothing_of_it_is_there(sqlite_url: str) -> None:
+    with opened(sqlite_url) as engine:
+        store = Store(engine, enter(engine).epoch)
+        assert store.apply([said("earlier")]) == [None]
+        engine.dispose()
+        once(engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 60"))
+        outcomes = store.apply([said("before"), said("x" * 1_000_000), said("after")])
+        assert [type(outcome) for outcome in outcomes] == [JournalError] * 3
+        assert "database or disk is full" in str(outcomes[0])
+        assert store.apply([said("room again")]) == [None]
+        assert messages(engine) == ["earlier", "room again"]
+
+
+def test_an_error_that_is_no_constraint_fails_the_whole_group(engine: sa.Engine, store: Store) -> None:
+    too_far = 10**18  # ms: no calendar reaches it
+    outcomes = store.apply([said("before"), Unit(SYMBOL, events=(event("far", at=too_far),)), said("after")])
+    assert [type(outcome) for outcome in outcomes] == [JournalError] * 3
+    assert messages(engine) == []
+
+
+def backend(engine: sa.Engine) -> int:
+    with engine.connect() as connection:
+        pid: int = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    return pid
+
+
+def terminate(url: str, pid: int) -> None:
+    with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def test_a_backend_that_dies_between_groups_costs_nothing(postgres_url: str) -> None:
+    with opened(postgres_url) as engine:
+        store = Store(engine, enter(engine).epoch)
+        assert store.apply([said("first")]) == [None]
+        terminate(postgres_url, backend(engine))
+        assert store.apply([said("second")]) == [None]
+        assert messages(engine) == ["first", "second"]
+
+
+def test_a_backend_that_dies_within_a_group_takes_all_of_it_along(postgres_url: str) -> None:
+    with opened(postgres_url) as engine:
+        store = Store(engine, enter(engine).epoch)
+        store.apply([said("earlier")])
+        pid = backend(engine)
+
+        def die(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("RELEASE"):
+                terminate(postgres_url, pid)
+
+        listening.listen(engine, "before_cursor_execute", die)
+        outcomes = store.apply([said("one"), said("two")])
+        listening.remove(engine, "before_cursor_execute", die)
+        assert [type(outcome) for outcome in outcomes] == [JournalError] * 2
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+def test_reading_back_waits_for_a_lost_transaction_to_end(postgres_url: str) -> None:
+    """PostgreSQL may still be committing for a client that has lost its connection already."""
+    with opened(postgres_url) as engine:
+        store = Store(engine, enter(engine).epoch)
+        store.apply([said("earlier")])
+        ghost = psycopg.connect(postgres_url)
+
+        def goes_on_without_us(connection: sa.Connection) -> None:
+            driver: Any = connection.connection.driver_connection
+            driver.rollback()
+            ghost.execute("UPDATE deployment SET written = 2")
+            ghost.execute("INSERT INTO events (at, kind, message) VALUES (now(), 'test', 'late')")
+            raise lost()
+
+        def commit_once_somebody_waits() -> None:
+            with contextlib.closing(psycopg.connect(postgres_url, autocommit=True)) as watching:
+                waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                while watching.execute(waiting).fetchone() == (0,):
+                    pass
+            ghost.commit()
+
+        once(engine, "commit", goes_on_without_us)
+        thread = threading.Thread(target=commit_once_somebody_waits)
+        thread.start()
+        outcomes = store.apply([said("late")])
+        thread.join()
+        ghost.close()
+        assert outcomes == [None]
+        assert messages(engine) == ["earlier", "late"]
+
+
+# Epochs
+
+
+def test_a_database_has_one_tag_and_one_epoch_more_per_process(engine: sa.Engine) -> None:
+    first, second = enter(engine), enter(engine)
+    assert (first.epoch, second.epoch) == (1, 2)
+    assert first.tag == second.tag
+    assert len(first.tag) == 4
+    assert set(first.tag) <= set("abcdefghijklmnopqrstuvwxyz234567")
+
+
+def test_an_order_carries_its_epoch_and_a_deployment_is_one_row(engine: sa.Engine, store: Store) -> None:
+    store.apply([first_buy()])
+    with engine.begin() as connection:
+        assert connection.scalar(sa.select(orders.c.epoch)) == 1
+        assert connection.scalar(sa.select(events.c.id)) is None
+        with pytest.raises(sa.exc.IntegrityError):
+            connection.execute(sa.insert(deployment).values(id=2, tag="abcd", epoch=1, written=0))
