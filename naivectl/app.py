@@ -38,6 +38,8 @@ Reprice = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]
 
+_PATIENCE = 60.0  # seconds for a change that waits for nothing but its commit and a question to the exchange
+
 
 class Cancel(StrEnum):
     NONE = "none"
@@ -274,10 +276,11 @@ def _waiting(verb: str, wait: bool, timeout: str | None) -> Document:
 
 
 def _patience(params: Document) -> float | None:
-    """Seconds until a silent daemon counts as hung: what it may wait, and a moment to say so."""
-    if params.get("timeout") == "none" and params.get("wait", True):
-        return None
-    return SILENCE + (parse_duration(params["timeout"]) if params.get("timeout", "none") != "none" else 0)
+    """Seconds until a daemon that took the request counts as hung: what it may wait, and a moment to say so."""
+    timeout = params.get("timeout")
+    if timeout is None or (timeout == "none" and not params.get("wait", True)):
+        return _PATIENCE
+    return None if timeout == "none" else SILENCE + parse_duration(timeout)
 
 
 def _page(symbols: Sequence[str] | None, limit: int | None, since: str | None) -> Document:

@@ -151,7 +151,7 @@ class _Connection:
     def _silent(self) -> Failure:
         who = "naived"
         if sys.platform == "linux":
-            pid = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            pid = struct.unpack("iII", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
             who = f"naived (pid {pid})"
         return Failure("silent", f"{who} is alive but does not answer", "look at its log, or try again", 75)
 

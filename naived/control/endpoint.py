@@ -30,7 +30,7 @@ class Peer(NamedTuple):
 def peer_of(connection: trio.socket.SocketType) -> Peer:
     """Who connected, by the kernel's word. Where it has none (not Linux) the directory's mode alone guards."""
     if sys.platform == "linux":
-        pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        pid, uid, _gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return Peer(pid, uid)
     return Peer(0, os.geteuid())
 

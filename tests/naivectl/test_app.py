@@ -3,6 +3,7 @@ import uuid
 
 import pytest
 
+from naivectl import app
 from naived.control.protocol import Code, ControlError
 
 ALL_CHANGES = [
@@ -185,3 +186,18 @@ def test_settings_are_shown_as_columns(daemon, naivectl, done):
         "SYMBOL   STATUS  CHUNKS  BUDGET  BUY DOWN  PROFIT  REBUY  REPRICE\n"
         "ETHUSDT  off          5    1000    0.0001   0.001  0.006     0.01\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("params", "seconds"),
+    [
+        ({"wait": True, "timeout": "30s"}, 40.0),
+        ({"wait": False, "timeout": "30s"}, 40.0),
+        ({"wait": True, "timeout": "none"}, None),
+        ({"for": "off", "timeout": "none"}, None),
+        ({"wait": False, "timeout": "none"}, 60.0),
+        ({"action": "adopt"}, 60.0),
+    ],
+)
+def test_the_client_outwaits_the_daemon(params, seconds):
+    assert app._patience(params) == seconds
