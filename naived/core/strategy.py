@@ -79,8 +79,8 @@ def sell_quantity(have: Quantity, filters: Filters) -> Quantity:
 
 
 def dust_cost(cost: Money, dust: Quantity, have: Quantity) -> Money:
-    """The share of ``cost`` (of ``have``) that stays with ``dust``."""
-    return money_down(cost * dust, have)
+    """The share of ``cost`` (of ``have``) that stays with ``dust``; all of it if nothing was sold."""
+    return cost if dust == have else money_down(cost * dust, have)
 
 
 def rebuy_below(limit: Price, rebuy: Rate) -> Price:

@@ -122,12 +122,17 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, scene: Scene) -> Ste
     quantity = buy_quantity(terms.budget, terms.chunks, price, scene.filters)
     bar = scene.barred or _bar(terms, trade.price, price, quantity, scene)
     if bar is not None:
-        if bar == waiting.reason:
+        if waiting.reason is not None and _cause(bar) == _cause(waiting.reason):
             return trader, ()
         return replace(trader, phase=replace(waiting, reason=bar)), (Note("waits", f"{trader.id}: {bar}"),)
     intent = Intent(trader.symbol, trader.number, Side.BUY, trader.buys + 1, price, quantity)
     buying = replace(_enter(trader, Buying(intent, Bought(price)), scene), buys=intent.seq, rebuy_notified=False)
     return buying, (Place(intent, trade.time),)
+
+
+def _cause(bar: str) -> str:
+    """What a bar is about: the figures behind the colon change with every trade, and are told once."""
+    return bar.partition(":")[0]
 
 
 def _bar(terms: Terms, last: Price, price: Price, quantity: Quantity, scene: Scene) -> str | None:
@@ -138,9 +143,9 @@ def _bar(terms: Terms, last: Price, price: Price, quantity: Quantity, scene: Sce
     if failed:
         return f"the exchange would refuse it ({failed})"
     if value_up(price, quantity) > scene.room:
-        return f"the budget leaves {format_amount(scene.room)} {scene.quote}"
+        return f"no room in the budget: {format_amount(scene.room)} {scene.quote} are left"
     if scene.lowest_sell is not None and price >= scene.lowest_sell:
-        return f"it would meet our own sell at {format_amount(scene.lowest_sell)}"
+        return f"our own sell is in the way: it rests at {format_amount(scene.lowest_sell)}"
     return None
 
 
@@ -198,14 +203,14 @@ def _sell(trader: Trader, holding: Holding, scene: Scene) -> Step:
     if first and scene.leftover and scene.status is not Status.OFF:
         carried = scene.leftover
         commands = (Carry(carried),)
-    terms = trader.terms
-    price = sell_price(bought.limit, bought.cost, bought.net, terms.profit, terms.fees, scene.filters)
     quantity = sell_quantity(_held(bought, carried, sold), scene.filters)
-    if _unsellable(scene.filters, price, quantity):
+    price = _offer(trader.terms, bought, quantity, scene.filters)
+    if price is None:
         finished, more = _finish(trader, bought, carried, sold, scene)
         return finished, commands + more
     if scene.status is Status.OFF:
-        return _enter(trader, holding, scene), ()
+        stopped = replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None)
+        return (trader if stopped == trader.phase else _enter(trader, stopped, scene)), ()
     intent = Intent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, price, quantity)
     selling = Selling(bought, intent, carried, sold, holding.failures)
     return replace(_enter(trader, selling, scene), sells=intent.seq), (*commands, Place(intent, scene.now))
@@ -215,8 +220,13 @@ def _held(bought: Bought, carried: Leftover, sold: Sold) -> Quantity:
     return Quantity(bought.net + carried.quantity - sold.quantity - sold.base_fees)
 
 
-def _unsellable(filters: Filters, price: Price, quantity: Quantity) -> bool:
-    return quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL")
+def _offer(terms: Terms, bought: Bought, quantity: Quantity, filters: Filters) -> Price | None:
+    """The price to ask for ``quantity``; None where that is too little to sell."""
+    if quantity <= 0 or bought.net <= 0:
+        return None
+    price = sell_price(bought.limit, bought.cost, bought.net, terms.profit, terms.fees, filters)
+    too_little = refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL")
+    return None if too_little else price
 
 
 def _finish(trader: Trader, bought: Bought, carried: Leftover, sold: Sold, scene: Scene) -> Step:
@@ -241,6 +251,8 @@ def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, 
         case Executed(fill):
             sold = selling.sold.book(fill, scene.base, scene.quote)
             return _enter(trader, replace(selling, sold=sold), scene), ()
+        case Ended(Fate.ABANDONED) if selling.cancelling:
+            return _sell(trader, _hold(selling, Hold.STOPPED, "stopped", None), scene)
         case Ended(Fate.FILLED | Fate.CANCELLED):
             return _sell(trader, _hold(selling, Hold.STOPPED, "stopped", None), scene)
         case Ended(Fate.BY_HAND):
@@ -272,7 +284,7 @@ def _retry_later(
 def _sell_refused(trader: Trader, selling: Selling, refused: Refused, scene: Scene) -> Step:
     note = Note("refused", f"{trader.id}: sell refused: {refused.message}")
     match refused.kind:
-        case Refusal.BALANCE if selling.carried.quantity:
+        case Refusal.BALANCE if selling.carried.quantity > 0:
             lost = selling.carried
             holding = _hold(
                 replace(selling, carried=Leftover(Quantity(0), lost.cost)), Hold.BALANCE, refused.message, None
@@ -306,7 +318,7 @@ def _wished(trader: Trader, cancel: frozenset[Side], scene: Scene) -> Step:
     match trader.phase:
         case Waiting() if scene.status is not Status.ON:
             return _finish_empty(trader, scene, "ended before it bought")
-        case Buying(intent, cancelling=False) as buying if _unwanted_buy(scene, cancel):
+        case Buying(intent, cancelling=False) as buying if _unwanted(buying, cancel, scene):
             return _enter(trader, replace(buying, cancelling=True), scene), (Cancel(intent),)
         case Selling(intent=intent, cancelling=False) as selling if Side.SELL in cancel:
             return _enter(trader, replace(selling, cancelling=True), scene), (Cancel(intent),)
@@ -316,8 +328,10 @@ def _wished(trader: Trader, cancel: frozenset[Side], scene: Scene) -> Step:
             return trader, ()
 
 
-def _unwanted_buy(scene: Scene, cancel: frozenset[Side]) -> bool:
-    return Side.BUY in cancel or (scene.status is Status.SHUTDOWN and not scene.keep_buys)
+def _unwanted(buying: Buying, cancel: frozenset[Side], scene: Scene) -> bool:
+    """A drain may let a buy rest; one that the exchange does not have yet must not arrive any more."""
+    kept = scene.keep_buys and buying.accepted
+    return Side.BUY in cancel or (scene.status is Status.SHUTDOWN and not kept)
 
 
 def _released(trader: Trader, adopt: bool, scene: Scene) -> Step:
