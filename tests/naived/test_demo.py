@@ -42,7 +42,7 @@ def wait_for_programs(home: Path) -> None:
 
 
 def test_without_a_terminal_it_trades_for_a_while_and_prints_what_came_of_it(environ: dict[str, str]) -> None:
-    done = subprocess.run([*DEMO, "--seconds", "15"], env=environ, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*DEMO, "--seconds", "10"], env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     status, _, trades = done.stdout.partition("SYMBOL")[2].partition("SYMBOL")
     for symbol in ("ETHUSDT", "BTCUSDT"):
@@ -81,13 +81,17 @@ def test_on_a_terminal_it_shows_the_live_table_until_ctrl_c(environ: dict[str, s
         start_new_session=True,
     )
     os.close(theirs)
-    shown = read_until(terminal, b"BTCUSDT")
-    assert b"\x1b[?1049h" in shown
-    os.write(terminal, b"\x03")
-    ended = read_until(terminal, b"its state and logs are in ")
-    assert b"\x1b[?1049l" in ended
-    assert demo.wait(PATIENCE) == 0
-    os.close(terminal)
+    try:
+        read_until(terminal, b"\x1b[?1049h")
+        read_until(terminal, b"BTCUSDT")
+        os.write(terminal, b"\x03")
+        ended = read_until(terminal, b"its state and logs are in ")
+        assert b"\x1b[?1049l" in ended
+        assert demo.wait(PATIENCE) == 0
+    finally:
+        demo.terminate()
+        demo.wait(PATIENCE)
+        os.close(terminal)
 
 
 def read_until(terminal: int, text: bytes) -> bytes:
