@@ -4,14 +4,9 @@ import trio
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.order import (
     Accepted,
-    CancelAccepted,
-    CancelRefused,
     OrderStatus,
-    Refusal,
-    Refused,
     Side,
     Unknown,
-    Unsent,
 )
 from naived.ports import OrderRequest
 

@@ -1,0 +1,118 @@
+import pytest
+from msgspec import Raw
+
+from naived.binance.answers import cancelled, halt_until, placed, refuses_credentials
+from naived.binance.codec import ApiAnswer, ApiError, ErrorData
+from naived.core.order import Accepted, CancelAccepted, CancelRefused, Refusal, Refused, Unknown
+
+ORDER = (
+    b'{"symbol":"ETHUSDT","orderId":7,"clientOrderId":"n1-a","transactTime":5,"price":"1.0","origQty":"1.0",'
+    b'"executedQty":"0.0","cummulativeQuoteQty":"0.0","status":"NEW","side":"BUY"}'
+)
+
+
+def ok(result=ORDER):
+    return ApiAnswer(200, 1, Raw(result))
+
+
+def error(code, message="", status=400, retry_after=None):
+    data = None if retry_after is None else ErrorData(retry_after=retry_after)
+    return ApiAnswer(status, 1, error=ApiError(code, message, data))
+
+
+def test_an_order_id_means_accepted():
+    answer = placed(ok())
+    assert isinstance(answer, Accepted)
+    assert answer.report.order_id == 7
+
+
+@pytest.mark.parametrize("result", [b"{}", b"null", ORDER.replace(b'"1.0"', b'"1.0e5"')])
+def test_an_unreadable_yes_is_unknown(result):
+    assert isinstance(placed(ok(result)), Unknown)
+    assert isinstance(cancelled(ok(result)), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        (-1013, "Filter failure: NOTIONAL", Refusal.FILTER),
+        (-1013, "Market is closed.", Refusal.MARKET_CLOSED),
+        (-1013, "This symbol does not allow the specified self-trade prevention mode.", Refusal.MALFORMED),
+        (-1021, "Timestamp for this request is outside of the recvWindow.", Refusal.CLOCK),
+        (-1022, "Signature for this request is not valid.", Refusal.CREDENTIALS),
+        (-2014, "API-key format invalid.", Refusal.CREDENTIALS),
+        (-2015, "Invalid API-key, IP, or permissions for action.", Refusal.CREDENTIALS),
+        (-1100, "Illegal characters found in parameter 'price'", Refusal.MALFORMED),
+        (-1121, "Invalid symbol.", Refusal.MALFORMED),
+        (-1199, "", Refusal.MALFORMED),
+        (-2010, "Account has insufficient balance for requested action.", Refusal.BALANCE),
+        (-2010, "Market is closed.", Refusal.MARKET_CLOSED),
+        (-2010, "This action is disabled on this account.", Refusal.MARKET_CLOSED),
+        (-2010, "Filter failure: MAX_NUM_ORDERS", Refusal.TOO_MANY),
+        (-2010, "Filter failure: MAX_POSITION", Refusal.FILTER),
+        (-2010, "Order would immediately match and take.", Refusal.OTHER),
+        (-2010, "A text never seen before.", Refusal.OTHER),
+    ],
+)
+def test_a_listed_code_is_a_definite_no(code, message, kind):
+    assert placed(error(code, message)) == Refused(kind, code, message)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (429, -1015, Refusal.TOO_MANY),
+        (418, -1003, Refusal.TOO_MANY),
+        (429, -9999, Refusal.TOO_MANY),
+        (401, -9999, Refusal.CREDENTIALS),
+        (403, -9999, Refusal.OTHER),
+    ],
+)
+def test_the_gateway_says_no_by_its_status(status, code, kind):
+    answer = placed(error(code, status=status, retry_after=99))
+    assert isinstance(answer, Refused)
+    assert (answer.kind, answer.retry_at) == (kind, 99)
+
+
+@pytest.mark.parametrize("code", [-1000, -1001, -1006, -1007, -1008, -1016, -1200, -1099, -2011, -7777, 0])
+def test_every_other_code_leaves_the_fate_unknown(code):
+    assert placed(error(code)) == Unknown(f"{code}", code)
+    if code != -2011:
+        assert cancelled(error(code)) == Unknown(f"{code}", code)
+
+
+@pytest.mark.parametrize("code", [-1013, -1021, -2010, -2015, -7777])
+def test_a_5xx_leaves_the_fate_unknown_whatever_its_code(code):
+    assert isinstance(placed(error(code, status=503)), Unknown)
+    assert isinstance(cancelled(error(code, status=500)), Unknown)
+
+
+def test_an_error_without_a_code_is_unknown():
+    assert placed(ApiAnswer(400, 1)) == Unknown("status 400", None)
+
+
+def test_a_duplicate_means_that_an_order_exists_and_must_be_looked_up():
+    assert placed(error(-2010, "Duplicate order sent.")) == Unknown("duplicate", -2010)
+
+
+def test_a_cancel_is_taken_refused_or_unknown():
+    assert isinstance(cancelled(ok()), CancelAccepted)
+    assert cancelled(error(-2011, "Unknown order sent.")) == CancelRefused(-2011, "Unknown order sent.")
+    assert cancelled(error(-1021, "late")) == CancelRefused(-1021, "late")
+
+
+def test_only_too_many_requests_halt_us_and_the_exchange_says_how_long():
+    assert halt_until(error(-1003, status=429, retry_after=123), now=50) == 123
+    assert halt_until(error(-1015, status=400, retry_after=123), now=50) == 123
+    assert halt_until(error(-1015, status=429), now=50) == 50 + 10_000
+    assert halt_until(error(-1003, status=418), now=50) == 50 + 120_000
+    assert halt_until(error(-2010), now=50) is None
+    assert halt_until(ok(), now=50) is None
+
+
+def test_credentials_are_refused_by_code_or_status():
+    assert refuses_credentials(error(-2015))
+    assert refuses_credentials(error(-1022))
+    assert refuses_credentials(error(-9999, status=401))
+    assert not refuses_credentials(error(-1021))
+    assert not refuses_credentials(ok())
