@@ -5,7 +5,6 @@ not percent-encoded. A request is taken only while server time <= timestamp + re
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -49,7 +48,7 @@ class Key:
         assert self.public_key is not None
         try:
             self.public_key.verify(base64.b64decode(signature, validate=True), text)
-        except (InvalidSignature, binascii.Error):
+        except (InvalidSignature, ValueError):
             return False
         return True
 
