@@ -37,7 +37,7 @@ def settings(values: Settings) -> Document:
 
 def symbol(value: Symbol) -> Document:
     """One entry of ``status``."""
-    leader = value.leader
+    leader = value.book.leader
     state, reason = condition(value)
     lane = value.lane
     return {
@@ -58,7 +58,7 @@ def symbol(value: Symbol) -> Document:
 
 def _unrealized(value: Symbol) -> str | None:
     """What selling all that is held at the last price would bring, less its cost; null without a price."""
-    held = sum((position(trader) for trader in value.leader.traders), value.leader.leftover)
+    held = sum((position(trader) for trader in value.book.leader.traders), value.book.leader.leftover)
     if not held.quantity:
         return "0"
     if value.lane.price is None:
@@ -67,12 +67,12 @@ def _unrealized(value: Symbol) -> str | None:
 
 
 def _worth(value: Symbol, held: Leftover, price: Price) -> Money:
-    return money_down(held.quantity * price * (SCALE - value.leader.fees.sell), SCALE * SCALE)
+    return money_down(held.quantity * price * (SCALE - value.book.leader.fees.sell), SCALE * SCALE)
 
 
 def _trader(value: Symbol, trader: Trader) -> Document:
-    buy = None if isinstance(trader.phase, Waiting) else value.placement(trader.number, Side.BUY, trader.buys)
-    sell = value.placement(trader.number, Side.SELL, trader.sells)
+    buy = None if isinstance(trader.phase, Waiting) else value.book.placement(trader.number, Side.BUY, trader.buys)
+    sell = value.book.placement(trader.number, Side.SELL, trader.sells)
     return {
         "id": trader.id,
         "phase": _PHASES[type(trader.phase)],
@@ -118,7 +118,7 @@ def order_row(row: OrderRow) -> Document:
 
 def open_orders(value: Symbol) -> list[Document]:
     """Every order that rests on the exchange, or may."""
-    return [order(placement) for placement in value.placements.values() if placement.state in LIVE]
+    return [order(placement) for placement in value.book.placements.values() if placement.state in LIVE]
 
 
 def cycle(row: CycleRow) -> Document:

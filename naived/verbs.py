@@ -133,28 +133,30 @@ class Verbs:
         if symbol is None:
             return Outcome(False, "off")
         cancel = _CANCEL[params["cancel"]]
-        wanted = any(placement.intent.side in cancel for placement in symbol.resting)
+        wanted = any(placement.intent.side in cancel for placement in symbol.book.resting)
         wish = Wish(symbol.wish.settings, Status.OFF, keep_buys=False)
         changed = await self._wish(symbol, wish, params, cancel=cancel, again=wanted)
         if params["wait"]:
             await self._stopped(symbol, _deadline(params))
-        return Outcome(changed, f"{_stopped_or_stopping(symbol)}; {_remains(symbol.resting)}")
+        return Outcome(changed, f"{_stopped_or_stopping(symbol)}; {_remains(symbol.book.resting)}")
 
     async def _stopped(self, symbol: Symbol, deadline: float) -> None:
         """Wait until it is off and every order's fate is known; raises ControlError (timed out)."""
         if not await _until(symbol, lambda: condition(symbol)[0] is not Condition.STOPPING, deadline):
-            unknown = [f"{placement.client_order_id} (fence {_fence(placement)})" for placement in symbol.unsettled]
+            unknown = [
+                f"{placement.client_order_id} (fence {_fence(placement)})" for placement in symbol.book.unsettled
+            ]
             what = f"is off, but open is the fate of {', '.join(unknown)}" if unknown else "is still stopping"
             raise _timed_out(symbol, what)
         with trio.move_on_at(deadline):
             try:
-                await self._account.look(symbol, [each for each in symbol.resting if each.order_id is not None])
+                await self._account.look(symbol, symbol.book.numbered)
             except ExchangeError:
                 return  # what rests was known when the exchange was last heard of; the message says what
 
     async def shutdown(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
-        if symbol is None or (symbol.wish.status is Status.OFF and not symbol.leader.traders):
+        if symbol is None or (symbol.wish.status is Status.OFF and not symbol.book.leader.traders):
             return Outcome(False, "off")
         wish = Wish(symbol.wish.settings, Status.SHUTDOWN, keep_buys=params["keep_buys"])
         changed = await self._wish(symbol, wish, params)
@@ -186,7 +188,7 @@ class Verbs:
             state = condition(symbol)[0]
             if goal == "trading":
                 return state is Condition.TRADING
-            return state is Condition.OFF and (goal == "off" or not symbol.resting)
+            return state is Condition.OFF and (goal == "off" or not symbol.book.resting)
 
         if not await _until(symbol, reached, _deadline(params)):
             raise _timed_out(symbol, f"is {condition(symbol)[0]}, not yet {goal}")
@@ -200,11 +202,11 @@ class Verbs:
             raise _away(name)
         works = [
             symbol.tell(placement.client_order_id, Resolved(adopt))
-            for placement in symbol.quarantined
+            for placement in symbol.book.quarantined
             if wanted in (None, placement.client_order_id)
         ]
-        for trader in symbol.leader.traders:
-            sell = symbol.placement(trader.number, Side.SELL, trader.sells)
+        for trader in symbol.book.leader.traders:
+            sell = symbol.book.placement(trader.number, Side.SELL, trader.sells)
             held = isinstance(trader.phase, Holding) and trader.phase.hold is Hold.BY_HAND
             if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
                 works.append(symbol.offer(Freed(trader.number, adopt)))
@@ -216,7 +218,7 @@ class Verbs:
                 hint=f"see them with: naivectl orders {name}",
             )
         lifted = wanted is None and Bar.COINS in symbol.bars
-        if not symbol.quarantined:
+        if not symbol.book.quarantined:
             symbol.bar(Bar.QUARANTINE, None)
         if lifted:
             symbol.bar(Bar.COINS, None)
@@ -364,7 +366,7 @@ def _stopped_or_stopping(symbol: Symbol) -> str:
 def _draining(symbol: Symbol) -> str:
     if symbol.wish.status is Status.OFF:
         return "drained: off"
-    left = len(symbol.leader.traders)
-    held = sum(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in symbol.leader.traders)
+    left = len(symbol.book.leader.traders)
+    held = sum(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in symbol.book.leader.traders)
     text = f"draining: {_count(left, 'cycle')} left"
     return f"{text}, {held} held until `naivectl resolve {symbol.name}`" if held else text

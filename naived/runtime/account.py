@@ -17,8 +17,9 @@ from naived.core.placement import Placement, Reported
 from naived.core.settings import Status
 from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError
 from naived.runtime import attendant
+from naived.runtime.book import FaultError
 from naived.runtime.feed import Feed
-from naived.runtime.symbol import Bar, FaultError, Symbol, blank
+from naived.runtime.symbol import Bar, Symbol, blank
 
 _EVERY = 60  # seconds between two reconciliations
 _RETRY = 2  # seconds before one that was not answered is tried again
@@ -175,7 +176,8 @@ class Account:
     async def reconcile(self, symbols: Sequence[Symbol]) -> None:
         """Ask for every order of ours that these symbols have; raises ExchangeError."""
         before = {
-            symbol.name: {p.order_id: p for p in symbol.resting if p.order_id is not None} for symbol in symbols
+            symbol.name: {p.order_id: p for p in symbol.book.resting if p.order_id is not None}
+            for symbol in symbols
         }
         if len(symbols) > _MANY:
             reports = await self.exchange.open_orders()
@@ -198,7 +200,7 @@ class Account:
 
     async def missing_coins(self, symbol: Symbol) -> str | None:
         """None if the account has the coins that the traders hold, else what is missing; raises ExchangeError."""
-        base = symbol.leader.info.base
+        base = symbol.book.leader.info.base
         for look in range(_COVER_LOOKS):
             if look:
                 await trio.sleep(1)
@@ -208,8 +210,8 @@ class Account:
             held = sum(
                 position(trader).quantity
                 for other in self.symbols.values()
-                if other.leader.info.base == base
-                for trader in other.leader.traders
+                if other.book.leader.info.base == base
+                for trader in other.book.leader.traders
             )
             if there >= held:
                 return None
@@ -239,7 +241,9 @@ class Account:
             await self._journal.claim(self._venue, (await self.exchange.account()).uid)
             self._claimed = True
         kept = [
-            symbol for symbol in self.symbols.values() if symbol.wish.status is not Status.OFF or symbol.resting
+            symbol
+            for symbol in self.symbols.values()
+            if symbol.wish.status is not Status.OFF or symbol.book.resting
         ]
         for symbol in kept:
             if not symbol.informed:
@@ -258,7 +262,7 @@ class Account:
     def _check_lineage(self, report: Report) -> None:
         """An order with our tag and no row: another naived trades from a copy of our journal. Place nothing."""
         symbol = self.symbols.get(report.symbol)
-        known = symbol is not None and report.client_order_id in symbol.placements
+        known = symbol is not None and report.client_order_id in symbol.book.placements
         if known or not report.client_order_id.startswith(self._prefix):
             return
         reason = (

@@ -9,7 +9,6 @@ import trio
 
 from naived.core.order import Unsent
 from naived.core.placement import (
-    Admitted,
     Answered,
     FillsFound,
     Missing,
@@ -30,7 +29,7 @@ _SAFETY = 1_000  # ms before the deadline after which nothing is sent; a fifth o
 
 async def send(symbol: Symbol, client_order_id: str, exchange: Exchange) -> None:
     """Send one durable intent, unless the symbol was stopped or the deadline is too near."""
-    placement = symbol.placements.get(client_order_id)
+    placement = symbol.book.placements.get(client_order_id)
     if placement is None or placement.state is not State.INTENDED:
         return
     timestamp, window = placement.timestamp, placement.recv_window
@@ -61,7 +60,7 @@ async def attend(symbol: Symbol, client_order_id: str, exchange: Exchange, grace
     longest = min(_LONGEST_PAUSE, grace / 4000)
     pause = min(_FIRST_PAUSE, longest)
     while True:
-        placement = symbol.placements.get(client_order_id)
+        placement = symbol.book.placements.get(client_order_id)
         needed = None if placement is None else need(placement)
         if placement is None or needed is None:
             return
@@ -87,10 +86,7 @@ async def _admit(symbol: Symbol, placement: Placement, exchange: Exchange) -> bo
     if not symbol.may_place:
         return False
     await exchange.admission(placement.intent.side)
-    if symbol.may_place:
-        timestamp = exchange.admit(placement.intent.side)
-        if timestamp is not None:
-            symbol.tell(placement.client_order_id, Admitted(timestamp, symbol.recv_window))
+    symbol.admit(placement.client_order_id, placement.intent.side)
     return True
 
 

@@ -37,14 +37,14 @@ def condition(symbol: Symbol) -> tuple[Condition, str | None]:
         return Condition.DEGRADED, away
     if not symbol.active:
         return Condition.STARTING, None
-    for trader in symbol.leader.traders:
+    for trader in symbol.book.leader.traders:
         if isinstance(trader.phase, Holding) and trader.phase.hold in _TROUBLED:
             return Condition.DEGRADED, f"{trader.id} cannot sell: {trader.phase.reason}"
     return (Condition.DRAINING if symbol.wish.status is Status.SHUTDOWN else Condition.TRADING), None
 
 
 def _ending(symbol: Symbol) -> tuple[Condition, str | None]:
-    unsettled = len(symbol.unsettled)
+    unsettled = len(symbol.book.unsettled)
     if unsettled:
         return Condition.STOPPING, f"the fate of {unsettled} {'order' if unsettled == 1 else 'orders'} is open"
     return (Condition.STOPPING if symbol.tended else Condition.OFF), None

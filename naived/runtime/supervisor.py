@@ -13,8 +13,9 @@ from naived.core.restart import Crashes
 from naived.core.settings import Status
 from naived.ports import ConflictError, ExchangeError, JournalError, SymbolRecord
 from naived.runtime.account import Account
+from naived.runtime.book import FaultError
 from naived.runtime.feed import Feed
-from naived.runtime.symbol import Bar, FaultError, Symbol, blank
+from naived.runtime.symbol import Bar, Symbol, blank
 from naived.runtime.work import Desk
 
 _RETRY = 2.0  # seconds before what the exchange or the journal did not answer is asked again
@@ -96,8 +97,8 @@ class Supervisor:
         """Rules, trades, orders, coins; then it trades. Raises ExchangeError, FaultError."""
         await self._account.session()
         await self._account.inform(symbol)
-        if not symbol.leader.info.trading:
-            raise FaultError(f"the exchange does not trade {symbol.name} now: {symbol.leader.info.status}")
+        if not symbol.book.leader.info.trading:
+            raise FaultError(f"the exchange does not trade {symbol.name} now: {symbol.book.leader.info.status}")
         await self._desk.exchange.watch(symbol.name)
         await self._account.reconcile([symbol])
         symbol.bar(Bar.COINS, await self._account.missing_coins(symbol))

@@ -79,6 +79,7 @@ class Draft:
     sends: list[str] = field(default_factory=list)
     reread: bool = False
     drained: bool = False
+    contradiction: str | None = None
 
     def note(self, kind: str, message: str) -> None:
         self.events.append(Event(self.now, self.symbol, kind, message))

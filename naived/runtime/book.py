@@ -1,0 +1,166 @@
+"""One symbol's traders and their orders in memory, and how news of one reaches the other.
+
+Everything here is synchronous; what a step changes is noted in a `Draft`, which becomes one unit.
+"""
+
+from collections.abc import Callable, Iterable
+
+from naived.core import leading, placing
+from naived.core.leader import Drained, Leader, LeaderEvent, OrderNews
+from naived.core.order import Side
+from naived.core.placement import (
+    LIVE,
+    TERMINAL,
+    Action,
+    Admitted,
+    CancelWanted,
+    Contradicted,
+    Ended,
+    Executed,
+    Placed,
+    Placement,
+    PlacementEvent,
+    Restarted,
+    Send,
+    State,
+)
+from naived.core.scene import Cancel, Fault, Note, Place, Reread
+from naived.runtime.work import Desk, Draft
+
+_WATCHED = 86_400_000  # ms an abandoned buy is watched for a late twin
+_STP = {Side.BUY: "EXPIRE_TAKER", Side.SELL: "EXPIRE_MAKER"}  # a sell survives whichever came first
+
+
+class FaultError(Exception):
+    """Nothing but a person can mend this symbol; trying again would only repeat it."""
+
+
+class Book:
+    """The leader and every order that may still matter. ``admit`` gives a timestamp to sign with, or None."""
+
+    def __init__(self, leader: Leader, desk: Desk, admit: Callable[[Side], int | None]) -> None:
+        self.leader = leader
+        self.placements: dict[str, Placement] = {}
+        self._keys: dict[tuple[int, Side, int], str] = {}
+        self._desk = desk
+        self._admit = admit
+
+    def placement(self, number: int, side: Side, seq: int) -> Placement | None:
+        """The order of one trader's decision, as long as it is kept."""
+        client_order_id = self._keys.get((number, side, seq))
+        return None if client_order_id is None else self.placements.get(client_order_id)
+
+    @property
+    def resting(self) -> list[Placement]:
+        """Orders that the exchange has, or may have."""
+        return [placement for placement in self.placements.values() if placement.state in LIVE]
+
+    @property
+    def numbered(self) -> list[Placement]:
+        """Orders that rest under a number of the exchange's, by which they are asked for."""
+        return [placement for placement in self.resting if placement.order_id is not None]
+
+    @property
+    def unsettled(self) -> list[Placement]:
+        """Orders whose fate is open because we asked for something: unknown, in flight, being cancelled."""
+        return [
+            placement
+            for placement in self.resting
+            if placement.state in (State.UNKNOWN, State.INTENDED) or placement.cancelling
+        ]
+
+    @property
+    def quarantined(self) -> list[Placement]:
+        return [placement for placement in self.placements.values() if placement.state is State.QUARANTINED]
+
+    def load(self, leader: Leader, placements: Iterable[Placement], draft: Draft) -> None:
+        """Begin again from the journal: what may have been sent and was not answered is unknown now."""
+        self.leader = leader
+        self._keys.clear()
+        self.placements.clear()
+        for placement in placements:
+            self._put(placement)
+        for client_order_id in list(self.placements):
+            self.move(draft, client_order_id, Restarted())
+
+    def lead(self, draft: Draft, event: LeaderEvent) -> None:
+        """Step the leader, and whatever that asks of its orders; raises FaultError."""
+        step = leading.step(self.leader, event, draft.now)
+        self.leader = step.leader
+        for trader in step.touched:
+            draft.traders[trader.number] = trader
+        for command in step.commands:
+            match command:
+                case Place():
+                    self._place(draft, command)
+                case Cancel(intent):
+                    client_order_id = self._keys.get((intent.trader, intent.side, intent.seq))
+                    if client_order_id is not None:
+                        self.move(draft, client_order_id, CancelWanted())
+                case Note(kind, message):
+                    draft.note(kind, message)
+                case Reread():
+                    draft.reread = True
+                case Drained():
+                    draft.drained = True
+                case Fault(reason):
+                    raise FaultError(reason)
+
+    def move(self, draft: Draft, client_order_id: str, event: PlacementEvent) -> None:
+        """Step one order, and tell its trader; an id that is not kept (any more) is ignored."""
+        placement = self.placements.get(client_order_id)
+        if placement is None:
+            return
+        after, actions = placing.step(placement, event, draft.now)
+        if after is not placement:
+            self._put(after)
+            draft.placements[client_order_id] = after
+        for action in actions:
+            self._act(draft, after, action)
+
+    def prune(self, now: int) -> None:
+        """Forget orders that have ended and that no living trader refers to."""
+        latest = {(trader.number, Side.BUY, trader.buys) for trader in self.leader.traders}
+        latest |= {(trader.number, Side.SELL, trader.sells) for trader in self.leader.traders}
+        for key, client_order_id in list(self._keys.items()):
+            placement = self.placements[client_order_id]
+            watched = placement.state is State.ABANDONED and now - placement.updated_at < _WATCHED
+            if placement.state in TERMINAL and key not in latest and not watched:
+                del self._keys[key]
+                del self.placements[client_order_id]
+
+    def _place(self, draft: Draft, command: Place) -> None:
+        intent = command.intent
+        mode = _STP[intent.side]
+        placement = Placement(
+            intent,
+            self._desk.new_id(),
+            mode if mode in self.leader.info.stp_modes else None,
+            self._desk.epoch,
+            decided_at=command.decided_at,
+            created_at=draft.now,
+            updated_at=draft.now,
+        )
+        self._put(placement)
+        draft.placements[placement.client_order_id] = placement
+        timestamp = self._admit(intent.side)
+        if timestamp is not None:
+            self.move(draft, placement.client_order_id, Admitted(timestamp, self._desk.recv_window))
+
+    def _put(self, placement: Placement) -> None:
+        intent = placement.intent
+        self.placements[placement.client_order_id] = placement
+        self._keys[intent.trader, intent.side, intent.seq] = placement.client_order_id
+
+    def _act(self, draft: Draft, placement: Placement, action: Action) -> None:
+        intent = placement.intent
+        match action:
+            case Send():
+                draft.sends.append(placement.client_order_id)
+            case Placed() | Executed() | Ended():
+                if isinstance(action, Executed):
+                    draft.fills.append(action.fill)
+                self.lead(draft, OrderNews(intent.trader, intent.side, intent.seq, action))
+            case Contradicted(reason):
+                draft.note("quarantined", f"{placement.client_order_id}: {reason}")
+                draft.contradiction = reason
