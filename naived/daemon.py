@@ -39,6 +39,7 @@ from naived.control.events import EventLog
 from naived.core.settings import DEFAULT_BUDGET
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
+from naived.paper import PaperExchange
 from naived.ports import DeploymentError, Event, Exchange, JournalError
 from naived.runtime.account import Account
 from naived.runtime.feed import Feed
@@ -142,7 +143,10 @@ async def _exchange(config: Config, who: Credentials) -> AsyncIterator[tuple[Exc
             async with _simulator(SimulatorConfig(ledger=config.home / "simulator-ledger.db")) as simulation:
                 yield BinanceExchange(endpoints.simulator(simulation.url), who), simulation.url
         case Venue.PAPER:
-            raise NotImplementedError
+            paper = SimulatorConfig(walks={}, exchange_info={"symbols": []}, ledger=config.home / "paper-ledger.db")
+            source = endpoints.simulator(config.exchange_url) if config.exchange_url else ENDPOINTS[Venue.BINANCE]
+            async with _simulator(paper) as simulation:
+                yield PaperExchange(simulation, source, who), simulation.url
         case venue:
             endpoint = ENDPOINTS[venue]
             yield BinanceExchange(endpoint, who), endpoint.api_url

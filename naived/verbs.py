@@ -72,14 +72,14 @@ class Verbs:
         except ExchangeError as error:
             raise ControlError(
                 Code.EXCHANGE_UNAVAILABLE,
-                f"{name}: the exchange did not say whether it lists it: {error}",
+                f"the exchange did not say whether it lists this symbol: {error}",
                 symbol=name,
                 hint="try again when `naivectl status` shows the exchange as reached",
             ) from error
         if name not in listed:
             raise ControlError(
                 Code.UNKNOWN_SYMBOL,
-                f"{name}: the exchange does not list this symbol",
+                "the exchange does not list this symbol",
                 symbol=name,
                 hint="a symbol is base and quote asset in one word, such as ETHUSDT",
             )
@@ -91,7 +91,7 @@ class Verbs:
         if settings.budget is None:
             raise ControlError(
                 Code.NOT_CONFIGURED,
-                f"{name} has no budget, and where money is real there is no default",
+                "it has no budget, and where money is real there is no default",
                 symbol=name,
                 hint=f"give it once: naivectl start {name} --budget AMOUNT",
             )
@@ -114,19 +114,17 @@ class Verbs:
                 return
             case Condition.QUARANTINED:
                 hint = f"look at it with `naivectl orders {symbol.name}`, then `naivectl resolve {symbol.name}`"
-                raise ControlError(Code.QUARANTINED, f"{symbol.name}: {reason}", symbol=symbol.name, hint=hint)
+                raise ControlError(Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=hint)
             case Condition.FAULTED:
                 raise ControlError(
                     Code.INVALID_TRANSITION,
-                    f"{symbol.name}: {reason}",
+                    f"faulted: {reason}",
                     symbol=symbol.name,
                     hint=f"when it is mended: naivectl start {symbol.name}",
                 )
         if in_time:
-            raise ControlError(
-                Code.INVALID_TRANSITION, f"{symbol.name} was stopped by somebody else meanwhile", symbol=symbol.name
-            )
-        raise _timed_out(symbol, f"is {state}" + (f": {reason}" if reason else "") + ", not yet trading")
+            raise ControlError(Code.INVALID_TRANSITION, "somebody else stopped it meanwhile", symbol=symbol.name)
+        raise _timed_out(symbol, f"not trading yet, still {state}" + (f": {reason}" if reason else ""))
 
     async def stop(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
@@ -146,7 +144,7 @@ class Verbs:
             unknown = [
                 f"{placement.client_order_id} (fence {_fence(placement)})" for placement in symbol.book.unsettled
             ]
-            what = f"is off, but open is the fate of {', '.join(unknown)}" if unknown else "is still stopping"
+            what = f"off, but not known is the fate of {', '.join(unknown)}" if unknown else "still stopping"
             raise _timed_out(symbol, what)
         with trio.move_on_at(deadline):
             try:
@@ -181,7 +179,7 @@ class Verbs:
         goal = params["for"]
         if symbol is None:
             if goal == "trading":
-                raise ControlError(Code.INVALID_TRANSITION, f"{name} is off and was never started", symbol=name)
+                raise ControlError(Code.INVALID_TRANSITION, "off, and never started", symbol=name)
             return Outcome(False, "off")
 
         def reached() -> bool:
@@ -191,7 +189,7 @@ class Verbs:
             return state is Condition.OFF and (goal == "off" or not symbol.book.resting)
 
         if not await _until(symbol, reached, _deadline(params)):
-            raise _timed_out(symbol, f"is {condition(symbol)[0]}, not yet {goal}")
+            raise _timed_out(symbol, f"not {goal} yet, still {condition(symbol)[0]}")
         return Outcome(False, goal)
 
     async def resolve(self, name: str, params: Params) -> Outcome:
@@ -213,7 +211,7 @@ class Verbs:
         if wanted is not None and not works:
             raise ControlError(
                 Code.INVALID_TRANSITION,
-                f"{name}: {wanted} is neither quarantined nor held",
+                f"{wanted} is neither quarantined nor held",
                 symbol=name,
                 hint=f"see them with: naivectl orders {name}",
             )
@@ -237,7 +235,7 @@ class Verbs:
             }
             settings = replace(symbol.wish.settings, **parsed)
         except (AmountError, SettingsError) as error:
-            raise ControlError(Code.INVALID_PARAMS, f"{symbol.name}: {error}", symbol=symbol.name) from error
+            raise ControlError(Code.INVALID_PARAMS, str(error), symbol=symbol.name) from error
         if settings.budget is None:
             settings = replace(settings, budget=self._budget)
         if settings.budget is not None and (given or symbol.wish.status is Status.OFF):
@@ -260,7 +258,7 @@ class Verbs:
             least = least_budget(price, settings.chunks, *rest) or Money(0)
             raise ControlError(
                 Code.INVALID_TRANSITION,
-                f"{symbol.name}: {format_amount(settings.allocation)} {info.quote} a chunk is too small to trade: "
+                f"{format_amount(settings.allocation)} {info.quote} a chunk is too small to trade: "
                 f"{describe(info.filters, failed)}",
                 symbol=symbol.name,
                 hint=f"the least budget for {settings.chunks} chunks is {format_amount(least)} {info.quote}",
@@ -311,7 +309,7 @@ async def _durable(symbol: Symbol, work: Work) -> None:
 def _away(name: str) -> ControlError:
     return ControlError(
         Code.DATABASE_UNAVAILABLE,
-        f"{name}: the database is away, nothing was changed for certain",
+        "the database is away: it is not certain that anything was changed",
         symbol=name,
         hint="try again; repeating it is safe",
     )
@@ -335,7 +333,7 @@ def _timed_out(symbol: Symbol, what: str) -> ControlError:
     state, reason = condition(symbol)
     return ControlError(
         Code.TIMED_OUT,
-        f"{symbol.name} {what}",
+        what,
         symbol=symbol.name,
         hint=f"what was asked stands; follow it with: naivectl status {symbol.name}",
         data={"state": str(state), "reason": reason},
