@@ -54,8 +54,6 @@ def main() -> int:
     except DemoError as error:
         print(f"./dev demo: {error}", file=sys.stderr)
         return 1
-    finally:
-        print(f"naived is suspended; its state and logs are in {home}", file=sys.stderr)
     return 0
 
 
@@ -68,6 +66,7 @@ def _trade(home: Path, programs: ExitStack) -> None:
     url = exchange.stdout.readline().decode().strip()
     if not url:
         raise DemoError(f"the simulator did not start, see {home}/exchange.log")
+    programs.callback(print, f"naived is suspended; its state and logs are in {home}", file=sys.stderr)
     daemon = programs.enter_context(
         _program("run", "--home", str(home), "--exchange-url", url, log=home / "naived.log")
     )
