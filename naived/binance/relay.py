@@ -39,6 +39,7 @@ class Leg:
         self.reason = ""
         self.pause = 0.0  # seconds to wait at least before the next leg
         self.up_at: float | None = None
+        self.scope = trio.CancelScope()
         self._predecessor = predecessor
 
     def take_over(self) -> None:
@@ -77,6 +78,8 @@ async def relay(
             nursery.start_soon(_walk, run, leg)
             await leg.ending.wait()
             if leg.up_at is None:
+                # Its turn is over before it began; were it to come up now, nobody would relieve it.
+                leg.scope.cancel()
                 failures += 1
             else:
                 last = leg
@@ -94,7 +97,8 @@ def _back_off(failures: int) -> float:
 
 async def _walk(run: Callable[[Leg], Awaitable[None]], leg: Leg) -> None:
     try:
-        await run(leg)
+        with leg.scope:
+            await run(leg)
     except ConnectError as error:
         leg.end(str(error))
     finally:

@@ -81,6 +81,7 @@ class _Line:
         self._asked = 0
         self._answered = trio.Event()
         self._refusal: str | None = None
+        self._next_at = trio.current_time()  # when the next request may go
 
     def missing(self, wanted: Iterable[str]) -> list[str]:
         """What to subscribe next; after a refusal of many, one at a time."""
@@ -92,7 +93,9 @@ class _Line:
         return [each for each in self.active if each not in wanted][:_BATCH]
 
     async def ask(self, method: str, symbols: Sequence[str]) -> str | None:
-        """The exchange's refusal or None; raises Closed, and TooSlowError without an answer."""
+        """In its time; the exchange's refusal or None. Raises Closed, and TooSlowError without an answer."""
+        await trio.sleep_until(self._next_at)
+        self._next_at = trio.current_time() + _SPACING
         self._asked = next(self._numbers)
         self._answered = trio.Event()
         with trio.fail_after(_ACKNOWLEDGED):
@@ -152,7 +155,11 @@ class _Shard:
     async def _follow(self, line: _Line, leg: Leg) -> NoReturn:
         """Bring what is active to what is wanted, again after every change."""
         while True:
-            if missing := line.missing(self._wanted):
+            self._tell_watchers()
+            missing = line.missing(self._wanted)
+            if leg.up_at is None and not missing:
+                leg.take_over()
+            if missing:
                 refusal = await line.ask("SUBSCRIBE", missing)
                 if refusal is None:
                     line.active.update(missing)
@@ -163,12 +170,7 @@ class _Shard:
                 await line.ask("UNSUBSCRIBE", surplus)
                 line.active.difference_update(surplus)
             else:
-                if leg.up_at is None:
-                    leg.take_over()
                 await self._changed.wait()
-                continue
-            self._tell_watchers()
-            await trio.sleep(_SPACING)
 
     async def _attend(self, line: _Line, sink: Sink, leg: Leg, scope: trio.CancelScope) -> None:
         if not self._lines:

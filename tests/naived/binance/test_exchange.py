@@ -1,14 +1,22 @@
+from functools import partial
+
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
+from naived.binance.codec import RateLimit
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.order import (
     Accepted,
+    CancelAccepted,
+    CancelRefused,
     OrderStatus,
+    Refused,
     Side,
     Unknown,
+    Unsent,
 )
-from naived.ports import OrderRequest
+from naived.ports import ExchangeError, OrderRequest
 
 CID = "n1abcd-aaaaaaaaaaaaaaaaaaaaaaaaaa"
 PLACED = {
@@ -66,6 +74,12 @@ async def test_an_order_is_sent_exactly_as_it_was_decided(autojump_clock, runnin
     }
 
 
+async def test_without_a_mode_self_trade_prevention_is_left_to_the_exchange(autojump_clock, running, peer):
+    peer.answer("order.place", PLACED)
+    await running.place(buy(running.now()))
+    assert "selfTradePreventionMode" not in peer.asked("order.place")[0]["params"]
+
+
 async def test_without_an_answer_the_fate_is_unknown_and_nothing_is_sent_again(autojump_clock, running, peer):
     peer.ignore("order.place")
     began = trio.current_time()
@@ -73,3 +87,170 @@ async def test_without_an_answer_the_fate_is_unknown_and_nothing_is_sent_again(a
     assert isinstance(answer, Unknown)
     assert trio.current_time() - began == pytest.approx(15)
     assert len(peer.asked("order.place")) == 1
+
+
+async def test_an_answer_after_the_wait_is_reported(autojump_clock, running, peer, sink):
+    peer.ignore("order.place")
+    assert isinstance(await running.place(buy(running.now())), Unknown)
+    peer.api.push({"id": peer.asked("order.place")[0]["id"], "status": 200, "result": PLACED})
+    await sink.until(lambda: sink.reports)
+    assert sink.reports[0].client_order_id == CID
+
+
+async def test_a_disconnect_with_an_order_in_flight_leaves_it_unknown(autojump_clock, running, peer, sink):
+    def hang_up(request):
+        peer.api.drop()
+
+    peer.script["order.place"] = hang_up
+    answer = await running.place(buy(running.now()))
+    assert isinstance(answer, Unknown)
+    await sink.until(lambda: sink.said.count("opened") == 2)
+    assert sink.said == ["opened", "closed: closed by the peer", "opened"]
+    assert len(peer.asked("order.place")) == 1
+
+
+async def test_a_5xx_is_unknown(autojump_clock, running, peer):
+    peer.fail("order.place", -1007, "Timeout waiting for response from backend server.", status=504)
+    assert isinstance(await running.place(buy(running.now())), Unknown)
+
+
+async def test_an_order_with_its_deadline_too_near_is_not_sent(autojump_clock, running, peer):
+    peer.answer("order.place", PLACED)
+    now = running.now()
+    assert await running.place(buy(now - 4001)) == Unsent("too late to send")
+    assert await running.place(buy(now - 820, window=1000)) == Unsent("too late to send")
+    assert peer.asked("order.place") == []
+    assert isinstance(await running.place(buy(now - 3900)), Accepted)
+
+
+async def test_without_a_session_nothing_is_sent_or_asked(autojump_clock, exchange):
+    assert not exchange.connected
+    assert isinstance(await exchange.place(buy(exchange.now())), Unsent)
+    assert isinstance(await exchange.cancel("ETHUSDT", 7, "x"), Unsent)
+    assert exchange.admit(Side.SELL) is None
+    with pytest.raises(ExchangeError, match="not connected yet"):
+        await exchange.account()
+
+
+async def test_a_cancelled_caller_learns_nothing_and_a_late_yes_is_reported(autojump_clock, running, peer, sink):
+    peer.ignore("order.place")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.place, buy(running.now()))
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    peer.api.push({"id": peer.asked("order.place")[0]["id"], "status": 200, "result": PLACED})
+    await sink.until(lambda: sink.reports)
+
+
+async def test_a_cancel_names_the_order_by_its_number_and_itself_by_our_id(autojump_clock, running, peer):
+    cancelled = PLACED | {"status": "CANCELED", "origClientOrderId": CID, "clientOrderId": f"{CID}-x"}
+    peer.answer("order.cancel", cancelled)
+    answer = await running.cancel("ETHUSDT", 7, f"{CID}-x")
+    assert isinstance(answer, CancelAccepted)
+    assert answer.report.client_order_id == CID
+    params = peer.asked("order.cancel")[0]["params"]
+    assert (params["symbol"], params["orderId"], params["newClientOrderId"]) == ("ETHUSDT", 7, f"{CID}-x")
+    assert "origClientOrderId" not in params
+    peer.fail("order.cancel", -2011, "Unknown order sent.")
+    assert await running.cancel("ETHUSDT", 7, f"{CID}-x") == CancelRefused(-2011, "Unknown order sent.")
+    peer.ignore("order.cancel")
+    assert isinstance(await running.cancel("ETHUSDT", 7, f"{CID}-x"), Unknown)
+
+
+async def test_admission_signs_with_the_exchanges_clock(autojump_clock, running, peer):
+    assert running.admit(Side.BUY) == running.now()
+    assert abs(running.now() - peer.now()) <= 1
+
+
+async def test_buys_wait_for_a_slot_while_sells_still_get_one(autojump_clock, running):
+    while running.admit(Side.BUY) is not None:
+        pass
+    assert running.admit(Side.SELL) is not None
+    with trio.fail_after(11):
+        await running.admission(Side.BUY)
+    assert running.admit(Side.BUY) is not None
+
+
+async def test_sells_get_the_slots_of_a_new_window_before_buys(autojump_clock, running):
+    while running.admit(Side.SELL) is not None:
+        pass
+    admitted = []
+
+    async def wait(side):
+        await running.admission(side)
+        admitted.append(side)
+
+    async with trio.open_nursery() as nursery:
+        for side in (Side.BUY, Side.SELL, Side.BUY, Side.SELL):
+            nursery.start_soon(wait, side)
+    assert admitted == [Side.SELL, Side.SELL, Side.BUY, Side.BUY]
+
+
+async def test_admission_without_a_session_waits_for_one(autojump_clock, exchange, sink, nursery):
+    with trio.move_on_after(100) as scope:
+        await exchange.admission(Side.SELL)
+    assert scope.cancelled_caught
+    nursery.start_soon(exchange.run, sink)
+    with trio.fail_after(100):
+        await exchange.admission(Side.SELL)
+    assert exchange.admit(Side.SELL) is not None
+
+
+async def test_the_counts_of_an_answer_are_respected(autojump_clock, running, peer):
+    full = RateLimit("ORDERS", "SECOND", 10, 50, 50)
+    row = {
+        "rateLimitType": full.rate_limit_type,
+        "interval": full.interval,
+        "intervalNum": full.interval_num,
+        "limit": full.limit,
+        "count": full.count,
+    }
+    peer.answer("order.place", PLACED, rateLimits=[row])
+    await running.place(buy(running.now()))
+    assert running.admit(Side.SELL) is None
+
+
+async def test_too_many_requests_stop_everything_until_the_exchange_allows(autojump_clock, running, peer):
+    until = peer.now() + 40_000
+    peer.fail("order.place", -1003, "Too much request weight used", status=429, data={"retryAfter": until})
+    answer = await running.place(buy(running.now()))
+    assert isinstance(answer, Refused)
+    assert answer.retry_at == until
+    assert running.admit(Side.SELL) is None
+    before = len(peer.requests)
+    peer.answer("order.status", PLACED | {"time": 1, "updateTime": 2})
+    await running.order("ETHUSDT", order_id=7)
+    assert peer.now() >= until
+    assert len(peer.requests) > before
+
+
+async def test_a_ban_of_days_is_told_and_not_slept_through(autojump_clock, running, peer):
+    peer.fail("order.place", -1003, "IP banned", status=418, data={"retryAfter": peer.now() + 3 * 86_400_000})
+    await running.place(buy(running.now()))
+    with pytest.raises(ExchangeError, match="rate limit exceeded"):
+        await running.order("ETHUSDT", order_id=7)
+    assert isinstance(await running.cancel("ETHUSDT", 7, "x"), Unsent)
+    assert peer.asked("order.status") == peer.asked("order.cancel") == []
+
+
+async def test_a_watched_symbol_is_watched_until_unwatched(autojump_clock, running, peer, sink):
+    await running.watch("ETHUSDT")
+    peer.streams.push(
+        '{"stream":"ethusdt@trade","data":{"e":"trade","E":2,"s":"ETHUSDT","t":5,"p":"2683.80","q":"0.002","T":1}}'
+    )
+    await sink.until(lambda: sink.trades)
+    assert sink.trades == [("ETHUSDT", 5, parse_price("2683.8"), "0.002", 1)]
+    await running.unwatch("ETHUSDT")
+    await running.unwatch("NEVERWATCHED")
+    await wait_all_tasks_blocked()
+    await trio.sleep(1)
+    assert [each["params"] for each in peer.asked("UNSUBSCRIBE")] == [["ethusdt@trade"]]
+
+
+async def test_everything_ends_when_run_is_cancelled(autojump_clock, exchange, sink, peer):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(exchange.run, sink))
+        await sink.until(lambda: exchange.connected)
+        nursery.cancel_scope.cancel()
+    assert not exchange.connected
+    assert not any(socket.open for socket in peer.sockets)

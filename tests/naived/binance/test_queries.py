@@ -1,0 +1,179 @@
+import pytest
+
+from naived.core.amount import parse_rate
+from naived.core.order import Side
+from naived.core.strategy import Fees
+from naived.ports import ExchangeError
+
+ORDER = {
+    "symbol": "ETHUSDT",
+    "orderId": 7,
+    "clientOrderId": "n1-abc",
+    "price": "2600.00000000",
+    "origQty": "0.10000000",
+    "executedQty": "0.00000000",
+    "cummulativeQuoteQty": "0.00000000",
+    "status": "NEW",
+    "side": "BUY",
+    "time": 1000,
+    "updateTime": 2000,
+}
+TRADE = {
+    "symbol": "ETHUSDT",
+    "id": 5,
+    "orderId": 7,
+    "price": "2600.00000000",
+    "qty": "0.10000000",
+    "quoteQty": "260.00000000",
+    "commission": "0.00010000",
+    "commissionAsset": "ETH",
+    "time": 3000,
+    "isMaker": True,
+}
+SYMBOL = {"symbol": "ETHUSDT", "status": "TRADING", "baseAsset": "ETH", "quoteAsset": "USDT", "filters": []}
+
+
+def sent(peer, method):
+    """The parameters of the requests, without those of every signed one."""
+    signature = {"apiKey", "signature", "timestamp", "recvWindow"}
+    return [
+        {name: value for name, value in each["params"].items() if name not in signature}
+        for each in peer.asked(method)
+    ]
+
+
+async def test_an_order_is_asked_for_by_either_id(autojump_clock, running, peer):
+    peer.answer("order.status", ORDER)
+    await running.order("ETHUSDT", order_id=7)
+    found = await running.order("ETHUSDT", client_order_id="n1-abc")
+    assert (found.order_id, found.created, found.time) == (7, 1000, 2000)
+    assert sent(peer, "order.status") == [
+        {"symbol": "ETHUSDT", "orderId": 7},
+        {"symbol": "ETHUSDT", "origClientOrderId": "n1-abc"},
+    ]
+
+
+async def test_only_the_exchanges_word_makes_an_order_absent(autojump_clock, running, peer):
+    peer.fail("order.status", -2013, "Order does not exist.")
+    assert await running.order("ETHUSDT", order_id=7) is None
+    for code in (-2026, -1003, -1000, -1021):
+        peer.fail("order.status", code, "anything else")
+        with pytest.raises(ExchangeError):
+            await running.order("ETHUSDT", order_id=7)
+    peer.answer("order.status", ORDER | {"status": "TRANSMOGRIFIED"})
+    with pytest.raises(ExchangeError, match="unreadable"):
+        await running.order("ETHUSDT", order_id=7)
+    peer.answer("order.status", {})
+    with pytest.raises(ExchangeError, match="unreadable"):
+        await running.order("ETHUSDT", order_id=7)
+
+
+async def test_a_question_without_an_answer_is_an_error(autojump_clock, running, peer):
+    peer.ignore("order.status")
+    with pytest.raises(ExchangeError, match="no answer within 10 s"):
+        await running.order("ETHUSDT", order_id=7)
+
+
+async def test_open_orders_of_one_symbol_or_of_all(autojump_clock, running, peer):
+    peer.answer("openOrders.status", [ORDER, ORDER | {"orderId": 8}])
+    assert [each.order_id for each in await running.open_orders()] == [7, 8]
+    await running.open_orders("ETHUSDT")
+    assert sent(peer, "openOrders.status") == [{}, {"symbol": "ETHUSDT"}]
+
+
+async def test_a_long_list_of_orders_is_read_to_its_end_and_each_is_told_once(autojump_clock, running, peer):
+    everything = [ORDER | {"orderId": number, "updateTime": 2000 + number // 2} for number in range(2500)]
+
+    def page(request):
+        since = request["params"]["startTime"]
+        return {"status": 200, "result": [each for each in everything if each["updateTime"] >= since][:1000]}
+
+    peer.script["allOrders"] = page
+    found = await running.orders_since("ETHUSDT", 1500)
+    assert [each.order_id for each in found] == list(range(2500))
+    assert len(peer.asked("allOrders")) == 3
+
+
+async def test_a_page_of_one_millisecond_is_an_error_not_a_loop(autojump_clock, running, peer):
+    peer.answer("allOrders", [ORDER | {"orderId": number} for number in range(1000)])
+    with pytest.raises(ExchangeError, match="one millisecond"):
+        await running.orders_since("ETHUSDT", 2000)
+
+
+async def test_fills_of_an_order_are_read_page_by_page(autojump_clock, running, peer):
+    def page(request):
+        start = request["params"].get("fromId", 0)
+        rows = [TRADE | {"id": number} for number in range(start, min(start + 1000, 1300))]
+        return {"status": 200, "result": rows}
+
+    peer.script["myTrades"] = page
+    fills = await running.fills("ETHUSDT", order_id=7)
+    assert [fill.trade_id for fill in fills] == list(range(1300))
+    assert sent(peer, "myTrades") == [
+        {"symbol": "ETHUSDT", "limit": 1000, "orderId": 7},
+        {"symbol": "ETHUSDT", "limit": 1000, "orderId": 7, "fromId": 1000},
+    ]
+
+
+async def test_fills_since_a_time_are_read_page_by_page_oldest_first(autojump_clock, running, peer):
+    everything = [TRADE | {"id": number, "time": 3000 + number // 3} for number in range(1500)]
+
+    def page(request):
+        since = request["params"]["startTime"]
+        return {"status": 200, "result": [each for each in everything if each["time"] >= since][:1000]}
+
+    peer.script["myTrades"] = page
+    fills = await running.fills("ETHUSDT", since=3000)
+    assert [fill.trade_id for fill in fills] == list(range(1500))
+
+
+async def test_both_sides_of_one_trade_may_be_ours(autojump_clock, running, peer):
+    peer.answer("myTrades", [TRADE, TRADE | {"orderId": 6}])
+    assert [fill.order_id for fill in await running.fills("ETHUSDT", since=0)] == [6, 7]
+
+
+async def test_rules_are_asked_for_by_name_and_set_the_limits(autojump_clock, running, peer):
+    limit = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 3}
+    peer.answer("exchangeInfo", {"symbols": [SYMBOL], "rateLimits": [limit]})
+    assert set(await running.symbols(["ETHUSDT"])) == {"ETHUSDT"}
+    assert sent(peer, "exchangeInfo") == [{"symbols": ["ETHUSDT"], "showPermissionSets": False}]
+    admitted = 0
+    while running.admit(Side.SELL) is not None:
+        admitted += 1
+    assert 2 <= admitted <= 3
+
+
+async def test_one_unknown_name_does_not_hide_the_others(autojump_clock, running, peer):
+    def info(request):
+        names = request["params"]["symbols"]
+        if "NOSUCH" in names:
+            return {"status": 400, "error": {"code": -1121, "msg": "Invalid symbol."}}
+        return {"status": 200, "result": {"symbols": [SYMBOL | {"symbol": name} for name in names]}}
+
+    peer.script["exchangeInfo"] = info
+    assert set(await running.symbols(["ETHUSDT", "NOSUCH", "BTCUSDT"])) == {"ETHUSDT", "BTCUSDT"}
+    assert await running.symbols([]) == {}
+    peer.fail("exchangeInfo", -1000, "An unknown error occurred")
+    with pytest.raises(ExchangeError):
+        await running.symbols(["ETHUSDT"])
+
+
+async def test_fees_and_account_are_read(autojump_clock, running, peer):
+    peer.answer(
+        "account.commission", {"symbol": "ETHUSDT", "standardCommission": {"maker": "0.001", "taker": "0.002"}}
+    )
+    assert await running.fees("ETHUSDT") == Fees(parse_rate("0.002"), parse_rate("0.002"))
+    balance = {"asset": "ETH", "free": "1.00000000", "locked": "0.50000000"}
+    peer.answer("account.status", {"uid": 354937868, "balances": [balance]})
+    account = await running.account()
+    assert account.uid == "354937868"
+    assert (account.balances["ETH"].free, account.balances["ETH"].locked) == (100_000_000, 50_000_000)
+
+
+async def test_the_servers_time_is_asked_for_not_reckoned(autojump_clock, running, peer):
+    peer.answer("time", {"serverTime": 1_800_000_000_000})
+    assert await running.server_time() == 1_800_000_000_000
+    assert running.now() == 1_800_000_000_000
+    peer.answer("time", {})
+    with pytest.raises(ExchangeError):
+        await running.server_time()

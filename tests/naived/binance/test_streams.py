@@ -1,0 +1,222 @@
+from itertools import pairwise
+
+import msgspec
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from naived.binance.streams import Streams
+from naived.core.amount import parse_price
+
+URL = "memory://streams"
+
+
+def trade(symbol, number, price="2683.80000000"):
+    data = {"e": "trade", "E": 2, "s": symbol, "t": number, "p": price, "q": "0.00200000", "T": 1, "m": True}
+    return {"stream": f"{symbol.lower()}@trade", "data": data}
+
+
+@pytest.fixture
+async def streams(peer, sink, nursery):
+    made = Streams(URL, peer.connect, jitter=lambda: 0.0)
+    nursery.start_soon(made.run, sink)
+    return made
+
+
+def lines(peer):
+    return [each for each in peer.sockets if each.open]
+
+
+def subscribed(peer):
+    return [name for each in peer.asked("SUBSCRIBE") for name in each["params"]]
+
+
+async def test_nothing_is_connected_before_something_is_watched(autojump_clock, streams, peer):
+    await trio.sleep(100)
+    assert peer.attempts == []
+
+
+async def test_a_watched_symbol_flows(autojump_clock, streams, peer, sink):
+    await streams.watch("ETHUSDT")
+    assert subscribed(peer) == ["ethusdt@trade"]
+    peer.streams.push(trade("ETHUSDT", 5))
+    await sink.until(lambda: sink.trades)
+    assert sink.trades == [("ETHUSDT", 5, parse_price("2683.8"), "0.00200000", 1)]
+
+
+async def test_watching_twice_subscribes_once_and_returns_at_once(autojump_clock, streams, peer):
+    await streams.watch("ETHUSDT")
+    began = trio.current_time()
+    await streams.watch("ETHUSDT")
+    assert trio.current_time() == began
+    assert subscribed(peer) == ["ethusdt@trade"]
+
+
+async def test_many_symbols_share_a_connection_and_few_requests(autojump_clock, streams, peer):
+    names = [f"S{number}" for number in range(450)]
+    async with trio.open_nursery() as nursery:
+        for name in names:
+            nursery.start_soon(streams.watch, name)
+    assert len(lines(peer)) == 1
+    assert sorted(subscribed(peer)) == sorted(f"{name.lower()}@trade" for name in names)
+    assert all(len(each["params"]) <= 200 for each in peer.asked("SUBSCRIBE"))
+
+
+async def test_at_most_a_few_requests_a_second_are_made(autojump_clock, streams, peer):
+    moments = []
+
+    def answer(request):
+        moments.append(trio.current_time())
+        return {"result": None}
+
+    peer.script["SUBSCRIBE"] = answer
+    for number in range(20):
+        await streams.watch(f"S{number}")
+    assert all(later - earlier >= 0.5 for earlier, later in pairwise(moments))
+
+
+async def test_more_symbols_than_a_connection_carries_take_another_one(autojump_clock, streams, peer):
+    async with trio.open_nursery() as nursery:
+        for number in range(1030):
+            nursery.start_soon(streams.watch, f"S{number}")
+    assert len(lines(peer)) == 2
+    assert len(set(subscribed(peer))) == 1030
+    await streams.watch("S1029")
+    assert len(lines(peer)) == 2
+
+
+async def test_after_a_loss_everything_is_subscribed_again_and_watching_waits_for_it(
+    autojump_clock, streams, peer, sink
+):
+    await streams.watch("ETHUSDT")
+    await streams.watch("BTCUSDT")
+    peer.refuses_connections = True
+    peer.streams.drop()
+    await trio.sleep(5)
+    with trio.move_on_after(30) as scope:
+        await streams.watch("ETHUSDT")
+    assert scope.cancelled_caught
+    peer.refuses_connections = False
+    await streams.watch("ETHUSDT")
+    assert sorted(peer.asked("SUBSCRIBE")[-1]["params"]) == ["btcusdt@trade", "ethusdt@trade"]
+    peer.streams.push(trade("ETHUSDT", 5))
+    await sink.until(lambda: sink.trades)
+
+
+async def test_silence_is_a_loss(autojump_clock, streams, peer):
+    await streams.watch("ETHUSDT")
+    peer.streams.client.silent = True
+    await trio.sleep(40)
+    assert len(peer.asked("SUBSCRIBE")) == 2
+
+
+async def test_a_shutdown_is_left_for_a_new_connection_that_already_carries_everything(
+    autojump_clock, streams, peer, sink
+):
+    await streams.watch("ETHUSDT")
+    old = peer.streams
+    peer.ignore("SUBSCRIBE")
+    old.push({"stream": "!serverShutdown", "data": {"e": "serverShutdown", "E": 1}})
+    await trio.sleep(5)
+    new = peer.streams
+    assert new is not old
+    assert old.open
+    old.push(trade("ETHUSDT", 5))
+    await sink.until(lambda: len(sink.trades) == 1)
+    new.push({"result": None, "id": peer.asked("SUBSCRIBE")[-1]["id"]})
+    await trio.sleep(1)
+    assert not old.open
+    assert new.open
+
+
+async def test_while_two_connections_are_up_each_trade_is_told_once(autojump_clock, streams, peer, sink):
+    await streams.watch("ETHUSDT")
+    old = peer.streams
+    peer.ignore("SUBSCRIBE")
+    old.push({"e": "serverShutdown", "E": 1})
+    await trio.sleep(5)
+    new = peer.streams
+    for socket, number in ((old, 5), (new, 5), (new, 6), (old, 6), (old, 7), (new, 7)):
+        socket.push(trade("ETHUSDT", number))
+        await wait_all_tasks_blocked()
+    new.push(trade("BTCUSDT", 5))
+    await sink.until(lambda: len(sink.trades) >= 4)
+    assert [(symbol, number) for symbol, number, *_ in sink.trades] == [
+        ("ETHUSDT", 5),
+        ("ETHUSDT", 6),
+        ("ETHUSDT", 7),
+        ("BTCUSDT", 5),
+    ]
+
+
+async def test_after_a_reset_of_the_exchange_small_trade_ids_count_again(autojump_clock, streams, peer, sink):
+    await streams.watch("ETHUSDT")
+    peer.streams.push(trade("ETHUSDT", 1_000_000))
+    await sink.until(lambda: sink.trades)
+    peer.streams.drop()
+    await trio.sleep(5)
+    peer.streams.push(trade("ETHUSDT", 1))
+    await sink.until(lambda: len(sink.trades) == 2)
+
+
+async def test_garbage_does_not_stop_the_flow(autojump_clock, streams, peer, sink):
+    await streams.watch("ETHUSDT")
+    peer.streams.push("garbage")
+    peer.streams.push({"stream": "x@depth", "data": {"e": "depthUpdate"}})
+    peer.streams.push(trade("ETHUSDT", 5, price="1e5"))
+    peer.streams.push(trade("ETHUSDT", 6))
+    await sink.until(lambda: sink.trades)
+    assert [number for _, number, *_ in sink.trades] == [6]
+    assert len(peer.sockets) == 1
+
+
+async def test_unwatching_and_watching_again_in_one_breath_keeps_the_flow(autojump_clock, streams, peer):
+    await streams.watch("ETHUSDT")
+    streams.unwatch("ETHUSDT")
+    with trio.fail_after(1):
+        await streams.watch("ETHUSDT")
+    assert peer.asked("UNSUBSCRIBE") == []
+
+
+async def test_an_unwatched_symbol_is_unsubscribed_and_not_subscribed_again(autojump_clock, streams, peer):
+    await streams.watch("ETHUSDT")
+    await streams.watch("BTCUSDT")
+    streams.unwatch("ETHUSDT")
+    streams.unwatch("NEVERWATCHED")
+    await trio.sleep(2)
+    assert [each["params"] for each in peer.asked("UNSUBSCRIBE")] == [["ethusdt@trade"]]
+    peer.streams.drop()
+    await trio.sleep(5)
+    assert peer.asked("SUBSCRIBE")[-1]["params"] == ["btcusdt@trade"]
+
+
+async def test_one_refused_symbol_does_not_keep_the_others_from_flowing(autojump_clock, streams, peer):
+    def answer(request):
+        if "bad@trade" in request["params"]:
+            return {"error": {"code": 2, "msg": "Invalid request: invalid stream"}}
+        return {"result": None}
+
+    peer.script["SUBSCRIBE"] = answer
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(streams.watch, "BAD")
+        nursery.start_soon(streams.watch, "ETHUSDT")
+        nursery.start_soon(streams.watch, "BTCUSDT")
+        with trio.fail_after(60):
+            await streams.watch("ETHUSDT")
+            await streams.watch("BTCUSDT")
+        nursery.cancel_scope.cancel()
+    assert len(peer.sockets) == 1
+
+
+async def test_an_unanswered_subscription_is_a_loss(autojump_clock, streams, peer, nursery):
+    peer.ignore("SUBSCRIBE")
+    nursery.start_soon(streams.watch, "ETHUSDT")
+    await trio.sleep(15)
+    assert len(peer.sockets) == 2
+    assert not peer.sockets[0].open
+
+
+async def test_requests_have_the_documented_form(autojump_clock, streams, peer):
+    await streams.watch("ETHUSDT")
+    [request] = peer.requests
+    assert msgspec.json.encode(request) == b'{"id":1,"method":"SUBSCRIBE","params":["ethusdt@trade"]}'
