@@ -35,6 +35,7 @@ def configure(
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Before the console's own, which prints local variables where Rich is installed: secrets among them.
         structlog.processors.format_exc_info,
     ]
     handler = logging.StreamHandler(stream)
@@ -70,9 +71,7 @@ def _rendered(form: Literal["console", "json"], stream: TextIO) -> list[Processo
             return [structlog.processors.JSONRenderer()]  # escapes all that is not plain ASCII
         case "console":
             colors = stream.isatty() and not os.environ.get("NO_COLOR")
-            # The default traceback, where Rich is installed, prints local variables: secrets among them.
-            plain = structlog.dev.plain_traceback
-            return [_escape, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+            return [_escape, structlog.dev.ConsoleRenderer(colors=colors)]
 
 
 def _escape(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict:
