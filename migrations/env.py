@@ -5,7 +5,9 @@ from alembic import context
 from naived.database.schema import metadata
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata)
+# Alembic believes that SQLite cannot roll DDL back. It can, and only in one transaction does a second daemon
+# read the version after the first one has written it.
+context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
 with context.begin_transaction():
     context.run_migrations()
     if connection.dialect.name == "sqlite":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import NoPostgresError, Server, running_server
+from tests.postgres import NoPostgresError, Server, empty, running_server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,11 +24,17 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[Server]:
         pytest.fail(f"{error}. Install PostgreSQL, or run with --no-postgres", pytrace=False)
 
 
-@pytest.fixture
-def postgres_url(postgres_server: Server) -> Iterator[str]:
-    """A fresh, empty PostgreSQL database."""
+@pytest.fixture(scope="session")
+def _postgres_database(postgres_server: Server) -> Iterator[str]:
     with postgres_server.database() as url:
         yield url
+
+
+@pytest.fixture
+def postgres_url(_postgres_database: str) -> Iterator[str]:
+    """An empty PostgreSQL database."""
+    yield _postgres_database
+    empty(_postgres_database)
 
 
 @pytest.fixture

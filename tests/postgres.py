@@ -38,14 +38,28 @@ class Server:
     def database(self) -> Iterator[str]:
         """The URL of a fresh, empty database, which is dropped at the end."""
         name = f"naived_test_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        url = self.admin.set(drivername="postgresql")
+        execute(_text(url), f"CREATE DATABASE {name} TEMPLATE template0")
         try:
-            yield self.admin.set(database=name).render_as_string(hide_password=False)
+            yield _text(url.set(database=name))
         finally:
-            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            execute(_text(url), f"DROP DATABASE {name} WITH (FORCE)")
 
-    def execute(self, statement: str) -> None:
-        with contextlib.closing(psycopg.connect(_conninfo(self.admin), autocommit=True)) as connection:
+
+def empty(url: str) -> None:
+    """End the database's other sessions and drop all that is in it: much faster than another database."""
+    execute(
+        url,
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        "DROP SCHEMA public CASCADE",
+        "CREATE SCHEMA public",
+    )
+
+
+def execute(url: str, *statements: str) -> None:
+    with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
+        for statement in statements:
             connection.execute(statement)
 
 
@@ -116,7 +130,7 @@ def _await_start(server: Server, process: "subprocess.Popen[bytes]", log: Path) 
     deadline = time.monotonic() + _START
     while True:
         try:
-            server.execute("SELECT 1")
+            execute(_text(server.admin), "SELECT 1")
         except psycopg.OperationalError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise NoPostgresError(f"postgres did not start: {log.read_text()}") from error
@@ -148,5 +162,5 @@ def _packaged(directory: Path) -> Iterator[Server]:
         server.cleanup()
 
 
-def _conninfo(url: URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)

@@ -16,12 +16,19 @@ READERS = 2  # connections: a long listing must not keep a symbol from being loa
 _BUSY_TIMEOUT = 5_000  # ms: a person's own sqlite3 shell may hold the lock for a moment
 _STATEMENT_TIMEOUT = 10_000  # ms: longer than any statement of ours takes on a sick disk
 _LOCK_TIMEOUT = 5_000  # ms
+_MIGRATION_LOCK_TIMEOUT = 60_000  # ms: another daemon may be rebuilding a large table
 _CONNECT_TIMEOUT = 5  # s
 _DEAD_PEER = 10_000  # ms until unacknowledged bytes end a connection: nobody waits on a half-open one
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3}  # s, s
 
 # libpq gives no SQLSTATE for a refused connection, only these texts; a person must act on each of them.
-_REFUSED_FOR_GOOD = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+_REFUSED_FOR_GOOD = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "permission denied",
+)
 _WRONG_FILE = ("file is not a database", "unable to open database file", "attempt to write a readonly database")
 
 
@@ -107,10 +114,12 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
     settings = ["synchronous_commit = on", "timezone = 'UTC'"]
     if role is Role.READ:
         settings.append("default_transaction_read_only = on")
-    if role is not Role.MIGRATE:  # rebuilding a large table may take long
+    if role is Role.MIGRATE:
+        settings.append(f"lock_timeout = {_MIGRATION_LOCK_TIMEOUT}")
+    else:
         settings += [
-            f"statement_timeout = {_STATEMENT_TIMEOUT}",
             f"lock_timeout = {_LOCK_TIMEOUT}",
+            f"statement_timeout = {_STATEMENT_TIMEOUT}",
             f"idle_in_transaction_session_timeout = {_STATEMENT_TIMEOUT}",
         ]
 
@@ -161,4 +170,7 @@ def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
         return ConfigurationError(
             f"{describe(url)} refuses us: {text}. Check user, password and name in --database"
         )
-    return JournalError(f"{describe(url)} cannot be reached: {text}. Start it, then start naived again")
+    next_step = "See that its server runs and lets us in"
+    if url.get_backend_name() == "sqlite":
+        next_step = "See that nothing else holds it and that the disk has room"
+    return JournalError(f"{describe(url)} cannot be used now: {text}. {next_step}, then start naived again")

@@ -138,7 +138,7 @@ def connecting(url_text: str) -> JournalError:
 def test_a_server_that_is_not_there_may_come_later() -> None:
     error = connecting("postgresql://me:hunter2@127.0.0.1:1/db")
     assert type(error) is JournalError
-    assert "'db' at 127.0.0.1:1 cannot be reached" in str(error)
+    assert "'db' at 127.0.0.1:1 cannot be used now" in str(error)
     assert "hunter2" not in str(error)
 
 

@@ -1,7 +1,7 @@
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import run
+from subprocess import PIPE, Popen, run
 from typing import Any
 
 import pytest
@@ -103,19 +103,46 @@ def test_rows_of_the_first_schema_survive_the_second(engine: sa.Engine) -> None:
         connection.execute(sa.text("UPDATE settings SET status = 'perhaps'"))
 
 
-def test_a_migration_that_fails_half_way_leaves_nothing_behind(
-    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    scripts = tmp_path / "migrations"
-    (scripts / "versions").mkdir(parents=True)
-    original = migrate_module._scripts()
-    for name in ("env.py", "versions/0001_initial.py"):
-        (scripts / name).write_text((original / name).read_text())
-    (scripts / "versions" / "0002_fails.py").write_text(
-        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
-        "def upgrade():\n    op.execute('CREATE TABLE half (x INTEGER)')\n    op.execute('SELECT nonsense')\n"
-    )
-    monkeypatch.setattr(migrate_module, "_scripts", lambda: scripts)
+Second = Callable[[str, str], None]
+
+
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Second:
+    """Puts another second migration, of two statements, in the place of ours."""
+
+    def put(first: str, second: str) -> None:
+        scripts = tmp_path / "migrations"
+        (scripts / "versions").mkdir(parents=True)
+        original = migrate_module._scripts()
+        for name in ("env.py", "versions/0001_initial.py"):
+            (scripts / name).write_text((original / name).read_text())
+        (scripts / "versions" / "0002_other.py").write_text(
+            "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+            f"def upgrade():\n    op.execute({first!r})\n    op.execute({second!r})\n"
+        )
+        monkeypatch.setattr(migrate_module, "_scripts", lambda: scripts)
+
+    return put
+
+
+def test_a_migration_that_would_orphan_rows_is_taken_back(sqlite_url: str, second: Second) -> None:
+    url = parse_url(sqlite_url)
+    second("CREATE TABLE half (x INTEGER)", "DELETE FROM settings")
+    migrate(url, "0001")
+    engine = open_engine(url, Role.WRITE)
+    with engine.begin() as connection:
+        for statement in FIRST_ROWS.split(";")[:-1]:
+            connection.exec_driver_sql(statement)
+    with pytest.raises(RuntimeError, match="without their parents"):
+        migrate(url)
+    assert not sa.inspect(engine).has_table("half")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM settings").scalar() == 1
+    engine.dispose()
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing_behind(engine: sa.Engine, second: Second) -> None:
+    second("CREATE TABLE half (x INTEGER)", "SELECT nonsense")
     migrate(engine.url, "0001")
     with pytest.raises(sa.exc.DBAPIError):
         migrate(engine.url)
@@ -132,16 +159,26 @@ def test_a_database_that_is_newer_than_the_program_is_refused(engine: sa.Engine)
         migrate(engine.url)
 
 
-def test_alembic_is_imported_only_when_there_is_something_to_do(sqlite_url: str) -> None:
-    program = (
-        "import sys\n"
-        "from naived.database.engine import parse_url\n"
-        "from naived.database.migrate import migrate\n"
-        "migrate(parse_url(sys.argv[1]))\n"
-        "print('alembic' in sys.modules)\n"
-    )
+UPGRADE = """
+import sys
+from naived.database.engine import parse_url
+from naived.database.migrate import migrate
+migrate(parse_url(sys.argv[1]))
+print(*(name for name in ("alembic", "psycopg") if name in sys.modules))
+"""
 
+
+def test_alembic_and_psycopg_are_imported_only_when_there_is_something_to_do(sqlite_url: str) -> None:
     def upgrade() -> str:
-        return run([sys.executable, "-c", program, sqlite_url], capture_output=True, text=True, check=True).stdout
+        return run([sys.executable, "-c", UPGRADE, sqlite_url], capture_output=True, text=True, check=True).stdout
 
-    assert [upgrade(), upgrade()] == ["True\n", "False\n"]
+    assert [upgrade(), upgrade()] == ["alembic\n", "\n"]
+
+
+def test_daemons_that_start_together_upgrade_one_after_the_other(database_url: str) -> None:
+    command = [sys.executable, "-c", UPGRADE, database_url]
+    with Popen(command, stderr=PIPE, stdout=PIPE) as first, Popen(command, stderr=PIPE, stdout=PIPE) as second:
+        for process in (first, second):
+            _, trouble = process.communicate()
+            assert trouble == b""
+    migrate(parse_url(database_url))
