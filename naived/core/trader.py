@@ -137,10 +137,10 @@ def _cause(bar: str) -> str:
 
 def _bar(terms: Terms, last: Price, price: Price, quantity: Quantity, scene: Scene) -> str | None:
     failed = untradable(last, terms.budget, terms.chunks, terms.buy_down, terms.profit, terms.fees, scene.filters)
-    if failed == "NOTIONAL" or failed == "LOT_SIZE":
-        least = least_budget(last, terms.chunks, terms.buy_down, terms.profit, terms.fees, scene.filters)
-        return f"too small to trade ({failed}): the least budget is {format_amount(least or 0)} {scene.quote}"
     if failed:
+        least = least_budget(last, terms.chunks, terms.buy_down, terms.profit, terms.fees, scene.filters)
+        if least is not None and terms.budget < least:
+            return f"too small to trade ({failed}): the least budget is {format_amount(least)} {scene.quote}"
         return f"the exchange would refuse it ({failed})"
     if value_up(price, quantity) > scene.room:
         return f"no room in the budget: {format_amount(scene.room)} {scene.quote} are left"

@@ -144,6 +144,10 @@ def test_nothing_is_bought_unless_the_symbol_is_on(scene: Scene) -> None:
             replace(SCENE, filters=filters(ask_up=10**8)),
             "the exchange would refuse it (PERCENT_PRICE_BY_SIDE)",
         ),
+        (
+            replace(SCENE, filters=filters(max_quantity=parse_quantity("0.07"))),
+            "the exchange would refuse it (LOT_SIZE)",
+        ),
     ],
 )  # fmt: skip
 def test_a_trader_that_cannot_buy_says_why_and_waits(scene: Scene, reason: str) -> None:
