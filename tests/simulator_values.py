@@ -68,9 +68,9 @@ class Client:
         self.events: list[dict[str, Any]] = []
         self._count = 0
 
-    async def send(self, method: str, **params: Any) -> int:
+    async def send(self, name: str, /, **params: Any) -> int:
         self._count += 1
-        await self.connection.send(json.dumps({"id": self._count, "method": method, "params": params}))
+        await self.connection.send(json.dumps({"id": self._count, "method": name, "params": params}))
         return self._count
 
     async def receive(self) -> dict[str, Any]:
@@ -86,19 +86,26 @@ class Client:
             elif frame["id"] == number:
                 return frame
 
-    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """The whole answer."""
-        return await self.answer(await self.send(method, **params))
+    async def next_answer(self, name: str) -> dict[str, Any]:
+        """The first answer after a request that may have none, and another one that has."""
+        await self.send(name)
+        frame = await self.receive()
+        assert "id" in frame
+        return frame
 
-    async def get(self, method: str, **params: Any) -> Any:
+    async def ask(self, name: str, /, **params: Any) -> dict[str, Any]:
+        """The whole answer."""
+        return await self.answer(await self.send(name, **params))
+
+    async def get(self, name: str, /, **params: Any) -> Any:
         """The result of a request that must succeed."""
-        answer = await self.ask(method, **params)
+        answer = await self.ask(name, **params)
         assert answer["status"] == 200, answer
         return answer["result"]
 
-    async def fail(self, method: str, **params: Any) -> tuple[int, int, str]:
+    async def fail(self, name: str, /, **params: Any) -> tuple[int, int, str]:
         """Status, code and text of a request that must fail."""
-        answer = await self.ask(method, **params)
+        answer = await self.ask(name, **params)
         error = answer["error"]
         return answer["status"], error["code"], error["msg"]
 
@@ -125,9 +132,10 @@ def limit(side: str, price: str, quantity: str, **params: Any) -> dict[str, Any]
 @asynccontextmanager
 async def running(**config: Any) -> AsyncIterator[Simulation]:
     """A simulator that publishes only what it is fed."""
+    clock = {"clock": config.pop("clock")} if "clock" in config else {}
     wanted = SimulatorConfig(**{"fed": True, "speed": Fraction(1), **config})
     async with trio.open_nursery() as nursery:
-        yield await nursery.start(partial(simulate, wanted))
+        yield await nursery.start(partial(simulate, wanted, **clock))
         nursery.cancel_scope.cancel()
 
 

@@ -11,7 +11,6 @@ Faults are armed one by one and consumed oldest first. Who consumes which:
                    ``method``, right before the next such request; a cancel needs something to cancel and waits
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from random import Random
@@ -54,12 +53,12 @@ class Fault:
 
 
 class Switchboard:
-    """The armed faults of one exchange."""
+    """The armed faults of one exchange; ``consumed`` is told of each that happens."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, consumed: Callable[[str], None]) -> None:
         self._random = random
+        self._consumed = consumed
         self._armed: list[Fault] = []
-        self._consumed: Counter[str] = Counter()
 
     def arm(self, fault: Fault) -> None:
         """Raises ApiError -1130 for an unknown kind or too many armed faults."""
@@ -68,7 +67,7 @@ class Switchboard:
         self._armed.append(fault)
 
     def clear(self) -> None:
-        """Disarm all; what was consumed stays counted."""
+        """Disarm all."""
         self._armed.clear()
 
     def take(
@@ -98,12 +97,8 @@ class Switchboard:
             if fault.kind in ACT and due and self._random.random() < fault.probability and do(fault):
                 self._consume(fault)
 
-    def consumed(self) -> dict[str, int]:
-        """How often each kind has happened."""
-        return dict(self._consumed)
-
     def _consume(self, fault: Fault) -> None:
-        self._consumed[fault.kind] += 1
+        self._consumed(fault.kind)
         fault.left -= 1
         if not fault.left:
             self._armed.remove(fault)

@@ -23,6 +23,7 @@ _VERSION = 1  # of the tables, in SQLite's user_version
 _TABLES = """
 CREATE TABLE account (uid INTEGER NOT NULL);
 CREATE TABLE balances (asset TEXT PRIMARY KEY, free TEXT NOT NULL, locked TEXT NOT NULL);
+CREATE TABLE faults (kind TEXT PRIMARY KEY, consumed INTEGER NOT NULL);
 CREATE TABLE counters (
     symbol TEXT PRIMARY KEY, orders INTEGER NOT NULL, fills INTEGER NOT NULL, executions INTEGER NOT NULL,
     preventions INTEGER NOT NULL, trades INTEGER NOT NULL);
@@ -120,6 +121,16 @@ class Ledger:
             "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?, ?)",
             (symbol, *(getattr(counters, f.name) for f in fields(Counters))),
         )
+
+    def consumed(self, kind: str) -> None:
+        """Count one consumed fault."""
+        self._db.execute(
+            "INSERT INTO faults VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET consumed = consumed + 1", (kind,)
+        )
+
+    def faults(self) -> dict[str, int]:
+        """How often each kind of fault has been consumed since the ledger began."""
+        return dict(self._db.execute("SELECT kind, consumed FROM faults ORDER BY kind").fetchall())
 
     def balances(self) -> dict[str, Balance]:
         rows = self._db.execute("SELECT asset, free, locked FROM balances ORDER BY asset")

@@ -112,7 +112,7 @@ async def simulate(
             def later(seconds: float, call: Callable[[], None]) -> None:
                 nursery.start_soon(_after, seconds, call)
 
-            faults = Switchboard(random)
+            faults = Switchboard(random, ledger.consumed)
             venue = Venue(
                 exchange=Exchange(
                     listings,

@@ -25,7 +25,7 @@ def _ledger(venue: Venue, params: Params) -> Any:
         "orders": [_audited(order) for order in exchange.ledger.orders(symbol, limit=_EVERYTHING)],
         "fills": trades(venue, exchange.ledger.fills(symbol, limit=_EVERYTHING)),
         "balances": wire.balance_rows(exchange.account.balances(), omit_zero=False),
-        "faults": venue.faults.consumed(),
+        "faults": exchange.ledger.faults(),
     }
 
 

@@ -1,0 +1,232 @@
+import hashlib
+import hmac
+import json
+
+import pytest
+import trio
+
+from naived.simulator.signing import payload, read_key
+from naived.websocket import Closed
+from tests.simulator_values import PATIENCE, Client, api, limit, running, signed
+
+ETH = {"symbol": "ETHUSDT"}
+
+
+async def placed(client: Client) -> list[str]:
+    """Statuses of all orders the ledger knows."""
+    return [order["status"] for order in (await client.get("sim.ledger"))["orders"]]
+
+
+async def quiet(client: Client, seconds: float = 0.2) -> bool:
+    """Does nothing come for a while?"""
+    with trio.move_on_after(seconds):
+        await client.connection.receive()
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("frame", "number"),
+    [
+        ("", None),
+        ("{", None),
+        ("[1]", None),
+        ("[" * 100_000, None),
+        ('{"id":1}', None),
+        ('{"id":1,"method":7}', None),
+        ('{"id":[1],"method":"time"}', None),
+        ('{"id":"' + "x" * 37 + '","method":"time"}', None),
+        ('{"id":18446744073709551616,"method":"time"}', None),
+        ('{"id":5,"method":"time","params":[1]}', 5),
+    ],
+)
+async def test_garbage_is_answered_and_the_connection_goes_on(frame: str, number: int | None) -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.connection.send(frame)
+        answer = await client.receive()
+        assert (answer["id"], answer["status"], answer["error"]["code"]) == (number, 400, -1135)
+        await client.get("time")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"orderId": 10**30},
+        {"origClientOrderId": "' OR 1=1 --"},
+        {"origClientOrderId": "\u0000"},
+        {"orderId": {"a": [1]}},
+        {"orderId": 1.5},
+        {"symbol": ["ETHUSDT"], "orderId": 1},
+    ],
+)
+async def test_hostile_values_are_refused_and_the_exchange_goes_on(params: dict[str, object]) -> None:
+    async with running() as simulation, api(simulation) as client:
+        assert (await client.fail("order.status", **signed(**{**ETH, **params})))[0] == 400
+        await client.get("time")
+
+
+@pytest.mark.parametrize("number", [7, "e2a85d9f-07a5-4f94-8d5f-789dc3deb097", None, -1])
+async def test_an_id_is_echoed_as_it_came_and_a_version_prefix_is_fine(number: object) -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.connection.send(json.dumps({"id": number, "method": "v3/ping"}))
+        answer = await client.receive()
+        assert (answer["id"], answer["result"]) == (number, {})
+
+
+async def test_an_answer_lists_the_limits_it_touched_unless_told_not_to() -> None:
+    async with running() as simulation:
+        async with api(simulation) as client:
+            order = await client.ask("order.place", **limit("BUY", "2600", "0.1"))
+            assert [row["rateLimitType"] for row in order["rateLimits"]] == ["ORDERS", "ORDERS", "REQUEST_WEIGHT"]
+            assert [row["rateLimitType"] for row in (await client.ask("time"))["rateLimits"]] == ["REQUEST_WEIGHT"]
+            assert "rateLimits" not in await client.ask("time", returnRateLimits="false")
+        async with api(simulation, "?returnRateLimits=false") as client:
+            assert "rateLimits" not in await client.ask("time")
+            assert "rateLimits" in await client.ask("time", returnRateLimits=True)
+
+
+async def test_a_successful_order_weighs_nothing_and_a_refused_one_does() -> None:
+    async with running() as simulation, api(simulation) as client:
+
+        async def weight() -> int:
+            count: int = (await client.ask("time"))["rateLimits"][0]["count"]
+            return count
+
+        before = await weight()
+        await client.get("order.place", **limit("BUY", "2600", "0.1"))
+        assert await weight() == before + 1
+        await client.fail("order.place", **limit("BUY", "2600.001", "0.1"))
+        assert await weight() == before + 3
+
+
+async def test_signatures_are_checked_where_there_is_a_key() -> None:
+    key = read_key("k", "s3cret", None)
+    async with running(api_key="k", api_secret="s3cret") as simulation, api(simulation) as client:
+        right = {**signed(**ETH, orderId=1), "apiKey": "k"}
+        text = payload({name: str(value) for name, value in right.items()})
+        right["signature"] = hmac.new(b"s3cret", text, hashlib.sha256).hexdigest()
+        key.check({name: str(value) for name, value in right.items()})
+        assert (await client.fail("order.status", **right))[1] == -2013
+        assert (await client.fail("order.status", **{**right, "orderId": 2}))[1] == -1022
+        assert (await client.fail("order.status", **{**right, "apiKey": "other"}))[1] == -2015
+        assert (await client.fail("session.logon", **right))[1] == -4056
+
+
+async def test_the_time_is_checked_again_right_before_the_engine() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind="late", method="order.place", seconds=0.3)
+        status, code, text = await client.fail("order.place", **limit("BUY", "2600", "0.1", recvWindow=200))
+        assert (status, code) == (400, -1021)
+        assert text == "Timestamp for this request is outside of the recvWindow."
+        assert await placed(client) == []
+
+
+async def test_a_late_request_lets_others_pass() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind="late", method="order.place", seconds=0.2)
+        late = await client.send("order.place", **limit("BUY", "2600", "0.1"))
+        await client.get("time")
+        assert await placed(client) == []
+        assert (await client.answer(late))["result"]["status"] == "NEW"
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("reply_lost", ["NEW"]), ("request_lost", [])])
+async def test_what_is_lost_is_lost_on_the_way_there_or_back(kind: str, expected: list[str]) -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind=kind, method="order.place")
+        lost = await client.send("order.place", **limit("BUY", "2600", "0.1"))
+        answer = await client.next_answer("time")
+        assert answer["id"] != lost
+        assert await placed(client) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "status", "expected"),
+    [
+        ("error", -1007, 504, []),
+        ("error", -1008, 503, []),
+        ("error", -1000, 500, []),
+        ("error", -1015, 429, []),
+        ("error", -2010, 400, []),
+        ("error", -4242, 400, []),
+        ("error_after", -1007, 504, ["NEW"]),
+        ("error_after", -1001, 500, ["NEW"]),
+    ],
+)
+async def test_an_error_comes_instead_of_the_deed_or_after_it(
+    kind: str, code: int, status: int, expected: list[str]
+) -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind=kind, code=code)
+        answer = await client.ask("order.place", **limit("BUY", "2600", "0.1"))
+        assert (answer["status"], answer["error"]["code"]) == (status, code)
+        assert ("data" in answer["error"]) is (status == 429)
+        assert await placed(client) == expected
+
+
+async def test_a_revoked_key_is_told_without_an_id() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind="error", code=-2015)
+        await client.send("order.place", **limit("BUY", "2600", "0.1"))
+        answer = await client.receive()
+        assert (answer["id"], answer["status"], answer["error"]["code"]) == (None, 401, -2015)
+
+
+async def test_an_empty_account_refuses_the_next_order_only() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind="balance")
+        assert await client.fail("order.place", **limit("BUY", "2600", "0.1")) == (
+            400,
+            -2010,
+            "Account has insufficient balance for requested action.",
+        )
+        await client.get("order.place", **limit("BUY", "2600", "0.1"))
+
+
+async def test_a_disconnect_comes_before_the_deed() -> None:
+    async with running() as simulation:
+        async with api(simulation) as client:
+            await client.get("sim.fault", kind="disconnect", method="order.place")
+            await client.send("order.place", **limit("BUY", "2600", "0.1"))
+            with trio.fail_after(PATIENCE), pytest.raises(Closed):
+                await client.connection.receive()
+        async with api(simulation) as client:
+            assert await placed(client) == []
+
+
+async def test_a_silent_connection_answers_no_ping_and_goes_on_afterwards() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind="silence", method="order.place", seconds=1)
+        silent = await client.send("order.place", **limit("BUY", "2600", "0.1"))
+        async with api(simulation) as other:
+            while await placed(other) != ["NEW"]:
+                pass
+        with trio.move_on_after(0.2) as scope:
+            await client.connection.ping()
+        assert scope.cancelled_caught
+        assert (await client.answer(silent))["result"]["status"] == "NEW"
+        with trio.fail_after(PATIENCE):
+            await client.connection.ping()
+
+
+async def test_reports_reach_every_connection_that_subscribed() -> None:
+    async with running() as simulation, api(simulation) as first, api(simulation) as second:
+        for client in (first, second):
+            await client.get("userDataStream.subscribe.signature", **signed())
+        await first.get("order.place", **limit("BUY", "2600", "0.1"))
+        for client in (first, second):
+            assert [(await client.event())["e"] for _ in range(2)] == ["executionReport", "outboundAccountPosition"]
+        await first.get("userDataStream.unsubscribe")
+        await first.get("order.place", **limit("BUY", "2601", "0.1"))
+        assert (await second.event())["i"] == 2
+        assert await quiet(first)
+
+
+async def test_a_lost_connection_takes_its_late_requests_along() -> None:
+    async with running() as simulation:
+        async with api(simulation) as client:
+            await client.get("sim.fault", kind="late", method="order.place", seconds=30)
+            await client.send("order.place", **limit("BUY", "2600", "0.1"))
+            await client.get("time")
+        async with api(simulation) as client:
+            assert await placed(client) == []

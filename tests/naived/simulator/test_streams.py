@@ -1,0 +1,181 @@
+import json
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from naived.core.amount import parse_price, parse_quantity
+from naived.simulator.order import PublicTrade
+from naived.simulator.outbox import CAPACITY, Outbox
+from naived.simulator.streams import Streams, Subscriber, answer, method_of, named_in
+
+
+class Heard(Outbox):
+    """An outbox that shows what was put in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[Any] = []
+
+    def send(self, frame: str) -> None:
+        self.frames.append(json.loads(frame))
+
+
+def trade(number: int = 7) -> PublicTrade:
+    return PublicTrade("ETHUSDT", number, parse_price("2683.80"), parse_quantity("0.002"), 1723161255611, True)
+
+
+def listener(streams: Streams, *names: str, combined: bool = False) -> tuple[Subscriber, list[Any]]:
+    outbox = Heard()
+    subscriber = Subscriber(outbox, combined=combined)
+    assert streams.subscribe(subscriber, names)
+    return subscriber, outbox.frames
+
+
+def test_each_listener_gets_its_streams_wrapped_as_it_wants() -> None:
+    streams = Streams()
+    _, raw = listener(streams, "ethusdt@trade")
+    _, combined = listener(streams, "ethusdt@trade", "ethusdt@aggTrade", combined=True)
+    _, other = listener(streams, "btcusdt@trade", "ETHUSDT@trade")
+    streams.publish(trade())
+    assert [list(frame) for frame in raw] == [["e", "E", "s", "t", "p", "q", "T", "m", "M"]]
+    assert raw[0]["p"] == "2683.80000000"
+    assert [frame["stream"] for frame in combined] == ["ethusdt@trade", "ethusdt@aggTrade"]
+    assert combined[0]["data"] == raw[0]
+    assert combined[1]["data"] == {
+        "e": "aggTrade",
+        "E": 1723161255611,
+        "s": "ETHUSDT",
+        "a": 7,
+        "p": "2683.80000000",
+        "q": "0.00200000",
+        "f": 7,
+        "l": 7,
+        "T": 1723161255611,
+        "m": True,
+        "M": True,
+    }
+    assert other == []
+
+
+def test_an_ended_subscription_is_silent() -> None:
+    streams = Streams()
+    subscriber, frames = listener(streams, "ethusdt@trade")
+    streams.unsubscribe(subscriber, ["ethusdt@trade", "never@trade"])
+    streams.publish(trade())
+    assert frames == []
+
+
+def test_subscribing_twice_is_one_subscription() -> None:
+    streams = Streams()
+    subscriber, frames = listener(streams, "ethusdt@trade", "ethusdt@trade")
+    assert streams.subscribe(subscriber, ["ethusdt@trade"])
+    streams.publish(trade())
+    assert len(frames) == 1
+
+
+def test_a_connection_has_1024_streams_and_not_one_more() -> None:
+    streams = Streams()
+    subscriber, _ = listener(streams, *(f"s{n}@trade" for n in range(1024)))
+    assert not streams.subscribe(subscriber, ["another@trade"])
+    assert streams.subscribe(subscriber, ["s1@trade"])
+    assert len(subscriber.streams) == 1024
+
+
+@pytest.mark.parametrize(
+    ("request_text", "expected"),
+    [
+        (
+            '{"method":"SUBSCRIBE","params":["btcusdt@trade","x@aggTrade"],"id":1}',
+            {"result": None, "id": 1},
+        ),
+        ('{"method":"UNSUBSCRIBE","params":["btcusdt@trade"],"id":"a-b"}', {"result": None, "id": "a-b"}),
+        ('{"method":"LIST_SUBSCRIPTIONS","id":3}', {"result": ["ethusdt@trade"], "id": 3}),
+        ('{"method":"SET_PROPERTY","params":["combined",true],"id":5}', {"result": None, "id": 5}),
+        ('{"method":"GET_PROPERTY","params":["combined"],"id":2}', {"result": False, "id": 2}),
+        (
+            '{"method":"SET_PROPERTY","params":["combined",1],"id":5}',
+            {"code": 1, "msg": "Invalid value type: expected Boolean", "id": 5},
+        ),
+        (
+            '{"method":"SET_PROPERTY","params":["colour",true],"id":5}',
+            {"code": 0, "msg": "Unknown property", "id": 5},
+        ),
+        (
+            '{"method":"SUBSCRIBE","params":["btcusdt"],"id":1}',
+            {"code": 2, "msg": "Invalid request: invalid stream", "id": 1},
+        ),
+        (
+            '{"method":"SUBSCRIBE","params":[],"id":null}',
+            {"code": 2, "msg": "Invalid request: invalid stream", "id": None},
+        ),
+        (
+            '{"method":"DANCE","id":1}',
+            {"code": 2, "msg": "Invalid request: unknown variant `DANCE`", "id": 1},
+        ),
+        ('{"id":1}', {"code": 2, "msg": "Invalid request: missing field `method`", "id": None}),
+        (
+            '{"method":"SUBSCRIBE","params":["a@trade"],"id":[1]}',
+            {"code": 2, "msg": "Invalid request: request ID must be an unsigned integer", "id": None},
+        ),
+        (
+            '{"method":"SUBSCRIBE","params":{},"id":1}',
+            {"code": 2, "msg": "Invalid request: params must be a list", "id": 1},
+        ),
+    ],
+)
+def test_a_stream_request_is_answered(request_text: str, expected: dict[str, Any]) -> None:
+    streams = Streams()
+    subscriber, _ = listener(streams, "ethusdt@trade")
+    assert json.loads(answer(streams, subscriber, request_text)) == expected
+
+
+@pytest.mark.parametrize("garbage", ["", "{", "[" * 100_000, "[]", "7", '{"method":[],"id":1}'])
+def test_garbage_on_a_stream_is_answered_with_an_error(garbage: str) -> None:
+    streams = Streams()
+    subscriber, _ = listener(streams, "ethusdt@trade")
+    assert json.loads(answer(streams, subscriber, garbage))["code"] in (2, 3)
+    assert method_of(garbage) is None
+
+
+def test_a_request_names_its_method() -> None:
+    assert method_of('{"method":"SUBSCRIBE","params":[]}') == "SUBSCRIBE"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/stream?streams=btcusdt@trade/ethusdt@aggTrade", ["btcusdt@trade", "ethusdt@aggTrade"]),
+        ("/ws/btcusdt@trade", ["btcusdt@trade"]),
+        ("/ws/btcusdt@trade?timeUnit=MICROSECOND", ["btcusdt@trade"]),
+        ("/ws/0", []),
+        ("/ws", []),
+        ("/stream", []),
+        ("/stream?streams=", []),
+    ],
+)
+def test_a_path_names_streams_or_none_yet(target: str, expected: list[str]) -> None:
+    assert named_in(target) == expected
+
+
+async def test_a_reader_that_stays_crowded_is_dropped_and_the_tape_goes_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    streams = Streams()
+    slow, fast = Outbox(), Outbox()
+    streams.subscribe(Subscriber(slow, combined=False), ["ethusdt@trade"])
+    streams.subscribe(Subscriber(fast, combined=False), ["btcusdt@trade"])
+    for _ in range(CAPACITY // 2 + 1):
+        streams.publish(trade())
+    begun = trio.current_time()
+    await streams.drain()
+    assert trio.current_time() - begun >= 5
+    with trio.fail_after(1):
+        await slow.dropped()
+    with trio.move_on_after(1) as scope:
+        await fast.dropped()
+    assert scope.cancelled_caught
+    begun = trio.current_time()
+    await streams.drain()
+    assert trio.current_time() == begun
