@@ -2,19 +2,17 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
-import h11
 import trio
 import trio_websocket
-import wsproto.utilities
 
 # The library's reader task stops answering pings while its queue is full: give a burst room (default: 1).
 _QUEUE = 1024
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes; an exchangeInfo of every symbol is the largest frame we may meet
-_OPEN_TIMEOUT = 10  # seconds, TCP, TLS and handshake together
+_OPEN_TIMEOUT = 10  # seconds for TCP and TLS, and again for the WebSocket handshake
 _CLOSE_TIMEOUT = 5  # seconds for the closing handshake
 _SEND_TIMEOUT = 10  # seconds in which a peer that lives takes a frame off our hands
 
@@ -96,48 +94,91 @@ def _why(error: BaseException) -> str:
     return f"{text}: {reason.reason}" if reason.reason else text
 
 
-def _cause(error: BaseException) -> str:
-    match error:
-        case trio_websocket.ConnectionRejected(status_code=status):
-            return f"it answers with status {status}, not with a WebSocket"
-        case trio_websocket.ConnectionTimeout():
-            return f"no answer within {_OPEN_TIMEOUT} s"
-        case BaseException(__cause__=OSError() as cause):
-            return _cause(cause)
-        case trio_websocket.ConnectionClosed():
-            return "it closes the connection at once"
-        case _:
-            return str(error)
-
-
 @asynccontextmanager
 async def connect(url: str) -> AsyncGenerator[Connection, None]:
-    """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError."""
-    async with AsyncExitStack() as stack:
-        try:
-            opening = trio_websocket.open_websocket_url(
-                url,
-                message_queue_size=_QUEUE,
-                max_message_size=_MAX_MESSAGE,
-                connect_timeout=_OPEN_TIMEOUT,
-                disconnect_timeout=_CLOSE_TIMEOUT,
-            )
-            inner = await stack.enter_async_context(opening)
-        except (
-            OSError,
-            ValueError,
-            trio_websocket.HandshakeError,
-            trio_websocket.ConnectionClosed,
-            wsproto.utilities.ProtocolError,
-            h11.ProtocolError,
-        ) as error:
-            raise ConnectError(f"cannot connect to {urlsplit(url).netloc}: {_cause(error)}") from error
+    """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError, also when the protocol is broken.
+
+    The library's own way to connect waits for ever on a server that says nothing, and leaves the socket to the
+    garbage collector after a close by the peer; so the stream and the reader's nursery are ours.
+    """
+    # Left by hand, not as a context: an exception of the body must not come out wrapped in a group.
+    stream = await _open_stream(url)
+    ours = AsyncExitStack()
+    ours.push_async_callback(trio.aclose_forcefully, stream)
+    nursery = await ours.enter_async_context(trio.open_nursery())
+    try:
+        inner = await _shake_hands(nursery, stream, url)
         try:
             yield Connection(inner)
         finally:
-            # The peer may be gone without a word: the closing handshake must not outlast its bound.
-            with suppress(trio_websocket.DisconnectionTimeout):
-                await stack.aclose()
+            # The peer may be gone without a word.
+            with trio.move_on_after(_CLOSE_TIMEOUT):
+                await inner.aclose()
+    finally:
+        nursery.cancel_scope.cancel()
+        try:
+            await ours.aclose()
+        except ExceptionGroup as group:
+            raise _failure(url, group.exceptions[0]) from group
+
+
+async def _open_stream(url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    try:
+        parts = urlsplit(url)
+        with trio.fail_after(_OPEN_TIMEOUT):
+            match parts.scheme:
+                case "ws":
+                    return await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+                case "wss":
+                    secure = await trio.open_ssl_over_tcp_stream(
+                        parts.hostname or "", parts.port or 443, https_compatible=True
+                    )
+                    await _secure(secure)
+                    return secure
+                case scheme:
+                    raise ConnectError(f"cannot connect to {url}: {scheme!r} is neither ws nor wss")
+    except (OSError, ValueError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        raise _failure(url, error) from error
+
+
+async def _secure(stream: trio.SSLStream[trio.SocketStream]) -> None:
+    try:
+        await stream.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+
+
+async def _shake_hands(
+    nursery: trio.Nursery, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], url: str
+) -> trio_websocket.WebSocketConnection:
+    parts = urlsplit(url)
+    resource = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    try:
+        with trio.fail_after(_OPEN_TIMEOUT):
+            return await trio_websocket.wrap_client_stream(
+                nursery,
+                stream,
+                parts.netloc,
+                resource,
+                message_queue_size=_QUEUE,
+                max_message_size=_MAX_MESSAGE,
+            )
+    except trio.TooSlowError as error:
+        raise _failure(url, error) from error
+
+
+def _failure(url: str, error: BaseException) -> ConnectError:
+    match error:
+        case trio_websocket.ConnectionRejected(status_code=status):
+            why = f"it answers with status {status}, not with a WebSocket"
+        case trio.TooSlowError():
+            why = f"no answer within {_OPEN_TIMEOUT} s"
+        case trio.BrokenResourceError(__cause__=BaseException() as cause):
+            why = str(cause)
+        case _:
+            why = str(error)
+    return ConnectError(f"cannot connect to {urlsplit(url).netloc}: {why}")
 
 
 async def serve(

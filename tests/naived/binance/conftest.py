@@ -16,7 +16,7 @@ from naived.websocket import Closed, ConnectError
 API = "memory://api"
 STREAMS = "memory://streams"
 EPOCH = 1_700_000_000_000  # ms, the peer's clock at trio's time 0
-ALL_WITHIN = 10 * 24 * 3600  # seconds, on a clock that jumps
+ALL_WITHIN = 1000  # seconds, on a clock that jumps
 
 Json = dict[str, Any]
 

@@ -1,0 +1,217 @@
+from functools import partial
+
+import pytest
+import trio
+
+from naived import websocket
+from naived.websocket import Closed, ConnectError, connect, serve
+
+HANDSHAKE = (
+    b"GET /x HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+async def echo(connection):
+    try:
+        while True:
+            await connection.send(await connection.receive())
+    except Closed:
+        pass
+
+
+@pytest.fixture
+async def port(nursery):
+    return await nursery.start(serve, echo, "127.0.0.1", 0)
+
+
+async def raw_server(nursery, handler):
+    [listener] = await nursery.start(partial(trio.serve_tcp, handler, 0, host="127.0.0.1"))
+    return listener.socket.getsockname()[1]
+
+
+async def test_frames_go_both_ways_whatever_their_size(port):
+    with trio.fail_after(10):
+        async with connect(f"ws://127.0.0.1:{port}/x") as connection:
+            for text in ("", "ключ", "x" * 3_000_000):
+                await connection.send(text)
+                assert await connection.receive() == text
+
+
+async def test_the_server_sees_what_was_asked_for(nursery):
+    targets = []
+
+    async def note(connection):
+        targets.append(connection.target)
+
+    port = await nursery.start(serve, note, "127.0.0.1", 0)
+    async with connect(f"ws://127.0.0.1:{port}/stream?streams=a@trade/b@trade") as connection:
+        with trio.fail_after(10), pytest.raises(Closed):
+            await connection.receive()
+    assert targets == ["/stream?streams=a@trade/b@trade"]
+
+
+async def test_a_close_of_the_peer_ends_both_directions(nursery):
+    async def leave(connection):
+        await connection.aclose(1001, "going away")
+
+    port = await nursery.start(serve, leave, "127.0.0.1", 0)
+    with trio.fail_after(10):
+        async with connect(f"ws://127.0.0.1:{port}") as connection:
+            with pytest.raises(Closed, match="closed with 1001: going away"):
+                await connection.receive()
+            assert connection.closed
+            with pytest.raises(Closed):
+                await connection.send("too late")
+            with pytest.raises(Closed):
+                await connection.ping()
+
+
+async def test_a_burst_that_nobody_reads_yet_does_not_hold_up_pongs(port):
+    with trio.fail_after(10):
+        async with connect(f"ws://127.0.0.1:{port}") as connection:
+            for number in range(500):
+                await connection.send(f"{number}")
+            await connection.ping()
+            assert [await connection.receive() for _ in range(500)] == [f"{number}" for number in range(500)]
+
+
+async def test_an_exception_of_the_body_comes_out_as_it_is(port):
+    with pytest.raises(KeyError, match="body"):
+        async with connect(f"ws://127.0.0.1:{port}"):
+            raise KeyError("body")
+
+
+async def test_a_port_that_nobody_listens_on_is_said_so():
+    with trio.fail_after(10), pytest.raises(ConnectError, match=r"cannot connect to 127\.0\.0\.1:1: "):
+        async with connect("ws://127.0.0.1:1/x"):
+            pass
+
+
+async def test_a_url_of_another_kind_is_no_connection():
+    with pytest.raises(ConnectError, match="neither ws nor wss"):
+        async with connect("http://127.0.0.1:1/x"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "status 404"),
+        (b"\x00\x01nonsense\r\n\r\n" * 5, "cannot connect"),
+    ],
+)
+async def test_a_server_that_speaks_something_else_is_no_connection(nursery, reply, why):
+    async def answer(stream):
+        await stream.receive_some(4000)
+        await stream.send_all(reply)
+
+    port = await raw_server(nursery, answer)
+    with trio.fail_after(10), pytest.raises(ConnectError, match=why):
+        async with connect(f"ws://127.0.0.1:{port}"):
+            pass
+
+
+async def test_a_server_that_never_answers_is_given_up(nursery, monkeypatch):
+    monkeypatch.setattr(websocket, "_OPEN_TIMEOUT", 0.05)
+
+    async def silence(stream):
+        await trio.sleep_forever()
+
+    port = await raw_server(nursery, silence)
+    with trio.fail_after(10), pytest.raises(ConnectError, match="no answer"):
+        async with connect(f"ws://127.0.0.1:{port}"):
+            pass
+
+
+async def test_a_peer_that_vanishes_does_not_hold_up_the_end(nursery, monkeypatch):
+    monkeypatch.setattr(websocket, "_CLOSE_TIMEOUT", 0.05)
+    stuck = trio.Event()
+
+    async def never_close(connection):
+        with trio.CancelScope(shield=True):
+            await stuck.wait()
+
+    port = await nursery.start(serve, partial(_mute_then, never_close), "127.0.0.1", 0)
+    with trio.fail_after(10):
+        async with connect(f"ws://127.0.0.1:{port}"):
+            pass
+    stuck.set()
+
+
+async def _mute_then(handler, connection):
+    async with trio.open_nursery() as nursery:
+        await nursery.start(connection.mute, 60)
+        await handler(connection)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+        HANDSHAKE.replace(b": 13", b": 8"),
+        HANDSHAKE + b"\xff\xff\xff\xff\xff\xff",
+        HANDSHAKE + b"\x81\x02hi",
+        HANDSHAKE + b"\x81\x82\x00\x00\x00\x00\xff\xfe",
+    ],
+)
+async def test_a_client_that_talks_nonsense_hurts_nobody_else(port, sent):
+    with trio.fail_after(10):
+        async with connect(f"ws://127.0.0.1:{port}") as witness:
+            stream = await trio.open_tcp_stream("127.0.0.1", port)
+            if sent:
+                await stream.send_all(sent)
+                await stream.receive_some(100)
+            await stream.aclose()
+            await witness.send("still here")
+            assert await witness.receive() == "still here"
+
+
+class Inner:
+    """A library connection whose peer takes nothing until ``gate`` is set."""
+
+    def __init__(self):
+        self.gate = trio.Event()
+        self.sent = []
+        self.closed = None
+        self.cut = False
+
+    async def send_message(self, text):
+        await self.gate.wait()
+        self.sent.append(text)
+
+    async def aclose(self):
+        self.cut = True
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_caller_cancelled_in_mid_frame_waits_for_its_end(autojump_clock):
+    inner = Inner()
+    connection = websocket.Connection(inner)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.send, "whole")
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+        inner.gate.set()
+    assert inner.sent == ["whole"]
+
+
+async def test_a_caller_cancelled_before_sends_nothing():
+    inner = Inner()
+    inner.gate.set()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await websocket.Connection(inner).send("never")
+    assert inner.sent == []
+
+
+async def test_a_peer_that_takes_nothing_is_cut_off(autojump_clock):
+    inner = Inner()
+    began = trio.current_time()
+    with pytest.raises(Closed, match="took no frame for 10 s"):
+        await websocket.Connection(inner).send("lost")
+    assert trio.current_time() - began == pytest.approx(10)
+    assert inner.cut
