@@ -91,6 +91,7 @@ async def test_a_session_in_its_last_moments_still_gets_its_answers(autojump_clo
         await trio.sleep(1)
         old.push({"event": {"e": "serverShutdown", "E": 1}})
         await sink.until(lambda: sink.said.count("opened") == 2)
+        await trio.sleep(5)
         old.push(
             {"id": peer.asked("account.status")[0]["id"], "status": 200, "result": {"uid": 42, "balances": []}}
         )
