@@ -1,0 +1,44 @@
+"""A recorded tape and random walks, traded by the real programs; then the books are compared to the last digit."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from tests.acceptance import books
+from tests.acceptance.harness import SYMBOL, TAPE, Daemon, Exchange, until
+
+FUNDS = Decimal(100000)  # USDT, the simulator's default
+QUICK = ("--chunks", "5", "--budget", "1000", "--buy-down", "0.0001")
+
+
+@pytest.mark.skipif(not TAPE.exists(), reason="the recording of 2024-08-08 is not on this machine")
+@pytest.mark.parametrize(
+    ("database_url", "fee", "profit"),
+    [("sqlite", "0", "0.0002"), ("postgresql", "0.0001", "0.0001")],
+    indirect=["database_url"],
+)
+def test_a_recorded_tape_is_traded_in_cycles_and_every_digit_is_accounted_for(
+    simulate: Callable[..., Exchange], naived: Callable[..., Daemon], database_url: str, fee: str, profit: str
+) -> None:
+    exchange = simulate("--tape", f"{SYMBOL}={TAPE}", "--speed", "20", "--fee", fee)
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon.start()
+    daemon.do("start", SYMBOL, *QUICK, "--profit", profit, "--rebuy", "0.0003")
+    exchange.call("sim.play")
+    until(lambda: daemon.symbol()["cycles"] >= 10)
+    exchange.call("sim.hold")
+    books.agree(exchange, daemon, database_url, SYMBOL, FUNDS)
+
+
+def test_a_random_walk_with_the_usual_fee_leaves_no_coin_unaccounted_for(
+    simulate: Callable[..., Exchange], naived: Callable[..., Daemon], database_url: str
+) -> None:
+    exchange = simulate("--random-walk", f"{SYMBOL}=2683.80", "--speed", "100")
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon.start()
+    daemon.do("start", SYMBOL, *QUICK, "--profit", "0.0002", "--rebuy", "0.002")
+    exchange.call("sim.play")
+    until(lambda: daemon.symbol()["cycles"] >= 3)
+    exchange.call("sim.hold")
+    books.agree(exchange, daemon, database_url, SYMBOL, FUNDS)
