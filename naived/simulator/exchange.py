@@ -60,7 +60,7 @@ class Exchange:
         self._clock = clock
         self._partly = partly
         self._counters = ledger.counters()
-        self._resting = ledger.open_orders()
+        self._resting = ledger.history.open_orders()
         for listing in listings.values():
             self.list(listing)
 
@@ -157,8 +157,8 @@ class Exchange:
         """One order, open or ended; raises ApiError -2039 when both ids are given and do not belong together."""
         self.market(symbol)
         if order_id is None:
-            return self.ledger.order_by_client_id(symbol, client_order_id or "")
-        order = self.ledger.order(symbol, order_id)
+            return self.ledger.history.order_by_client_id(symbol, client_order_id or "")
+        order = self.ledger.history.order(symbol, order_id)
         if order is not None and client_order_id not in (None, order.client_order_id, order.cancel_id):
             raise ApiError(-2039, "Client order ID is not correct for this order ID.")
         return order

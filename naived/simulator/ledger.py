@@ -7,16 +7,17 @@ Amounts are canonical decimal text, so that the file can be read with any tool.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
 
-from naived.core.amount import Amount, format_amount, parse_amount, parse_money, parse_price, parse_quantity
-from naived.core.order import Fill, OrderStatus, Side
+from naived.core.amount import Amount, format_amount, parse_amount
+from naived.core.order import Fill
 from naived.simulator.errors import SimulatorError
-from naived.simulator.order import Balance, Order, OrderType, StpMode, TimeInForce
+from naived.simulator.history import History
+from naived.simulator.order import Balance, Order
+from naived.simulator.rows import WRITE_ORDER, fill_row, order_row
 
 _VERSION = 1  # of the tables, in SQLite's user_version
 
@@ -45,12 +46,6 @@ CREATE INDEX fills_by_order ON fills (symbol, order_id);
 CREATE INDEX fills_by_time ON fills (symbol, time);
 """
 
-_ORDER_COLUMNS = tuple(f.name for f in fields(Order))
-_ORDER_AMOUNTS = frozenset(("price", "quantity", "quote_quantity", "executed", "quote", "prevented"))
-_SELECT_ORDERS = f"SELECT {', '.join(_ORDER_COLUMNS)} FROM orders"
-_WRITE_ORDER = f"INSERT OR REPLACE INTO orders ({', '.join(_ORDER_COLUMNS)}) VALUES ({', '.join('?' * 18)})"
-_SELECT_FILLS = "SELECT symbol, order_id, id, price, quantity, quote, fee, fee_asset, maker, time FROM fills"
-
 
 @dataclass(slots=True)
 class Counters:
@@ -74,7 +69,10 @@ class Change:
 
 
 class Ledger:
-    """One open ledger file, or a ledger in memory when ``path`` is None. Close it at the end."""
+    """One open ledger file, or a ledger in memory when ``path`` is None. Close it at the end.
+
+    ``history`` reads its orders and fills.
+    """
 
     def __init__(self, path: Path | None, uid: int, balances: Mapping[str, Amount]) -> None:
         """Open or begin a ledger; ``uid`` and ``balances`` count only when it begins. Raises SimulatorError."""
@@ -93,6 +91,7 @@ class Ledger:
                 raise SimulatorError(f"ledger {path} has version {version}, this simulator needs {_VERSION}")
         except sqlite3.Error as error:
             raise SimulatorError(f"ledger {path}: {error}") from error
+        self.history = History(self._db)
 
     def close(self) -> None:
         self._db.close()
@@ -105,9 +104,9 @@ class Ledger:
     def write(self, change: Change, counters: Counters) -> None:
         """Commit one step of the engine; raises sqlite3.Error, and then nothing of it is there."""
         with _transaction(self._db):
-            self._db.executemany(_WRITE_ORDER, [_order_row(order) for order in change.orders.values()])
+            self._db.executemany(WRITE_ORDER, [order_row(order) for order in change.orders.values()])
             self._db.executemany(
-                "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [_fill_row(f) for f in change.fills]
+                "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [fill_row(f) for f in change.fills]
             )
             self._db.executemany(
                 "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)",
@@ -139,91 +138,6 @@ class Ledger:
     def counters(self) -> dict[str, Counters]:
         return {symbol: Counters(*numbers) for symbol, *numbers in self._db.execute("SELECT * FROM counters")}
 
-    def open_orders(self) -> list[Order]:
-        """Every open order, oldest first: what rests again after a restart."""
-        return self._orders("WHERE status IN ('NEW', 'PARTIALLY_FILLED') ORDER BY created, id", ())
-
-    def order(self, symbol: str, order_id: int) -> Order | None:
-        found = self._orders("WHERE symbol = ? AND id = ?", (symbol, order_id))
-        return found[0] if found else None
-
-    def order_by_client_id(self, symbol: str, client_order_id: str) -> Order | None:
-        """The newest order that was placed under this id or whose cancel carried it."""
-        found = self._orders(
-            "WHERE symbol = ? AND (client_order_id = ? OR cancel_id = ?) ORDER BY id DESC LIMIT 1",
-            (symbol, client_order_id, client_order_id),
-        )
-        return found[0] if found else None
-
-    def orders(
-        self, symbol: str | None, *, first: int = 0, start: int | None = None, end: int | None = None, limit: int
-    ) -> list[Order]:
-        """Orders oldest first, by id from ``first`` or by time of last update; else the newest ``limit``."""
-        window = _Window("updated", symbol, first, start, end)
-        rows = self._db.execute(f"{_SELECT_ORDERS} {window.clause}", [*window.values, limit])
-        return window.in_order([_read_order(row) for row in rows])
-
-    def fills(
-        self,
-        symbol: str | None,
-        *,
-        order_id: int | None = None,
-        first: int = 0,
-        start: int | None = None,
-        end: int | None = None,
-        limit: int,
-    ) -> list[Fill]:
-        """Fills oldest first, with the same windows as ``orders``, of one order or of all."""
-        window = _Window("time", symbol, first, start, end, order_id)
-        rows = self._db.execute(f"{_SELECT_FILLS} {window.clause}", [*window.values, limit])
-        return window.in_order([_read_fill(row) for row in rows])
-
-    def _orders(self, tail: str, values: Sequence[Any]) -> list[Order]:
-        return [_read_order(row) for row in self._db.execute(f"{_SELECT_ORDERS} {tail}", values)]
-
-
-_Row = TypeVar("_Row")
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """Which rows of a history, as SQL: with a beginning the oldest from there, without one the newest."""
-
-    time_column: str
-    symbol: str | None
-    first: int
-    start: int | None
-    end: int | None
-    order_id: int | None = None
-
-    @property
-    def _conditions(self) -> list[tuple[str, Any]]:
-        every: list[tuple[str, Any]] = [
-            ("symbol = ?", self.symbol),
-            ("id >= ?", self.first or None),
-            (f"{self.time_column} >= ?", self.start),
-            (f"{self.time_column} <= ?", self.end),
-            ("order_id = ?", self.order_id),
-        ]
-        return [(sql, value) for sql, value in every if value is not None]
-
-    @property
-    def _from_the_oldest(self) -> bool:
-        return bool(self.first) or self.start is not None
-
-    @property
-    def clause(self) -> str:
-        where = " AND ".join(sql for sql, _ in self._conditions) or "TRUE"
-        order = "symbol, id" if self._from_the_oldest else "symbol DESC, id DESC"
-        return f"WHERE {where} ORDER BY {order} LIMIT ?"
-
-    @property
-    def values(self) -> list[Any]:
-        return [value for _, value in self._conditions]
-
-    def in_order(self, rows: list[_Row]) -> list[_Row]:
-        return rows if self._from_the_oldest else rows[::-1]
-
 
 @contextmanager
 def _transaction(db: sqlite3.Connection) -> Iterator[None]:
@@ -234,47 +148,3 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
-
-
-def _order_row(order: Order) -> tuple[Any, ...]:
-    return tuple(
-        format_amount(value) if name in _ORDER_AMOUNTS else value
-        for name, value in ((name, getattr(order, name)) for name in _ORDER_COLUMNS)
-    )
-
-
-def _read_order(row: Sequence[Any]) -> Order:
-    named = dict(zip(_ORDER_COLUMNS, row, strict=True))
-    named.update({name: parse_amount(named[name]) for name in _ORDER_AMOUNTS})
-    return Order(
-        **named
-        | {
-            "side": Side(named["side"]),
-            "type": OrderType(named["type"]),
-            "time_in_force": TimeInForce(named["time_in_force"]),
-            "stp_mode": StpMode(named["stp_mode"]),
-            "status": OrderStatus(named["status"]),
-        }
-    )
-
-
-def _fill_row(fill: Fill) -> tuple[Any, ...]:
-    amounts = (fill.price, fill.quantity, fill.quote, fill.fee)
-    texts = tuple(format_amount(amount) for amount in amounts)
-    return (fill.symbol, fill.trade_id, fill.order_id, *texts, fill.fee_asset, fill.maker, fill.time)
-
-
-def _read_fill(row: Sequence[Any]) -> Fill:
-    symbol, order_id, trade_id, price, quantity, quote, fee, fee_asset, maker, time = row
-    return Fill(
-        symbol=symbol,
-        order_id=order_id,
-        trade_id=trade_id,
-        price=parse_price(price),
-        quantity=parse_quantity(quantity),
-        quote=parse_money(quote),
-        fee=parse_amount(fee),
-        fee_asset=fee_asset,
-        maker=bool(maker),
-        time=time,
-    )

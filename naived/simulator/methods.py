@@ -135,7 +135,9 @@ def _all_orders(venue: Venue, session: Session, params: Params) -> Any:
     start, end = _span(params)
     first = 0 if start is not None or end is not None else integer(params, "orderId") or 0
     limit = integer(params, "limit", most=_MOST_ROWS) or _ROWS
-    return _rows(venue, venue.exchange.ledger.orders(symbol, first=first, start=start, end=end, limit=limit))
+    return _rows(
+        venue, venue.exchange.ledger.history.orders(symbol, first=first, start=start, end=end, limit=limit)
+    )
 
 
 def _my_trades(venue: Venue, session: Session, params: Params) -> Any:
@@ -145,7 +147,7 @@ def _my_trades(venue: Venue, session: Session, params: Params) -> Any:
     order_id, first = integer(params, "orderId"), integer(params, "fromId")
     if (start is not None or end is not None) and (order_id is not None or first is not None):
         raise ApiError(-1128, "Combination of optional parameters invalid.")
-    fills = venue.exchange.ledger.fills(
+    fills = venue.exchange.ledger.history.fills(
         symbol,
         order_id=order_id,
         first=first or 0,
@@ -221,7 +223,7 @@ def trades(venue: Venue, fills: list[Fill]) -> list[wire.Json]:
     for fill in fills:
         key = (fill.symbol, fill.order_id)
         if key not in sides:
-            sides[key] = venue.exchange.ledger.order(*key)
+            sides[key] = venue.exchange.ledger.history.order(*key)
         order = sides[key]
         assert order is not None, "a fill without its order"
         rows.append(wire.trade(fill, order.side))

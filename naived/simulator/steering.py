@@ -22,8 +22,8 @@ def _ledger(venue: Venue, params: Params) -> Any:
     if symbol is not None:
         exchange.market(symbol)
     return {
-        "orders": [_audited(order) for order in exchange.ledger.orders(symbol, limit=_EVERYTHING)],
-        "fills": trades(venue, exchange.ledger.fills(symbol, limit=_EVERYTHING)),
+        "orders": [_audited(order) for order in exchange.ledger.history.orders(symbol, limit=_EVERYTHING)],
+        "fills": trades(venue, exchange.ledger.history.fills(symbol, limit=_EVERYTHING)),
         "balances": wire.balance_rows(exchange.account.balances(), omit_zero=False),
         "faults": exchange.ledger.faults(),
     }

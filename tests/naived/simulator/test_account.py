@@ -130,8 +130,8 @@ def test_nothing_appears_or_vanishes_whatever_is_ordered(
                 if refused.code not in (-2010, -2011, -1013):
                     raise
         expected = dict(begun)
-        for fill in engine.ledger.fills(None, limit=-1):
-            placed = engine.ledger.order(fill.symbol, fill.order_id)
+        for fill in engine.ledger.history.fills(None, limit=-1):
+            placed = engine.ledger.history.order(fill.symbol, fill.order_id)
             assert placed is not None
             sign = 1 if placed.side is Side.BUY else -1
             expected["ETH"] += sign * fill.quantity
@@ -139,7 +139,7 @@ def test_nothing_appears_or_vanishes_whatever_is_ordered(
             expected[fill.fee_asset] -= fill.fee
         assert {asset: total(engine, asset) for asset in expected} == expected
         locks = {"USDT": 0, "ETH": 0}
-        for resting in engine.ledger.open_orders():
+        for resting in engine.ledger.history.open_orders():
             locks["USDT" if resting.side is Side.BUY else "ETH"] += held(resting)
         assert {asset: engine.account.balance(asset).locked for asset in locks} == locks
         balances = engine.account.balances()

@@ -50,7 +50,7 @@ def test_a_resting_buy_fills_whole_at_its_own_price_when_a_trade_prints_strictly
     events = feed(engine, "2683.52")
     assert told(events) == [(Execution.TRADE, 1, OrderStatus.FILLED)]
     assert [type(event) for event in events] == [Executed, Position]
-    [fill] = engine.ledger.fills("ETHUSDT", limit=9)
+    [fill] = engine.ledger.history.fills("ETHUSDT", limit=9)
     assert (fill.maker, format_amount(fill.price), format_amount(fill.fee), fill.fee_asset) == (
         True,
         "2683.53",
@@ -130,7 +130,7 @@ def test_a_market_order_without_a_market_expires() -> None:
 def test_a_maker_only_order_that_would_take_is_refused_and_creates_nothing(engine: Exchange) -> None:
     answer = refused(engine, "buy", "2683.80", "0.1", type=OrderType.LIMIT_MAKER)
     assert answer == (-2010, "Order would immediately match and take.")
-    assert engine.ledger.orders("ETHUSDT", limit=9) == []
+    assert engine.ledger.history.orders("ETHUSDT", limit=9) == []
     rested = engine.place(new("buy", "2683.79", "0.1", type=OrderType.LIMIT_MAKER))
     assert rested.order.status is OrderStatus.NEW
 
@@ -167,7 +167,7 @@ def test_a_refusal_is_worded_like_binances_and_changes_nothing(
     engine: Exchange, terms: tuple[str, ...], changes: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert refused(engine, *terms, **changes) == expected
-    assert engine.ledger.orders("ETHUSDT", limit=9) == []
+    assert engine.ledger.history.orders("ETHUSDT", limit=9) == []
     assert free(engine, "USDT") == ("100000", "0")
 
 
@@ -281,10 +281,10 @@ def test_a_partial_fill_leaves_the_rest_open_and_the_next_print_takes_it() -> No
     engine = exchange(partly=lambda symbol: next(pieces))
     engine.place(new("buy", "2600", "0.1001"))
     assert told(feed(engine, "2599")) == [(Execution.TRADE, 1, OrderStatus.PARTIALLY_FILLED)]
-    assert [format_amount(fill.quantity) for fill in engine.ledger.fills("ETHUSDT", limit=9)] == ["0.05"]
+    assert [format_amount(fill.quantity) for fill in engine.ledger.history.fills("ETHUSDT", limit=9)] == ["0.05"]
     assert told(feed(engine, "2599")) == [(Execution.TRADE, 1, OrderStatus.PARTIALLY_FILLED)]
     assert told(feed(engine, "2599")) == [(Execution.TRADE, 1, OrderStatus.FILLED)]
-    fills = engine.ledger.fills("ETHUSDT", limit=9)
+    fills = engine.ledger.history.fills("ETHUSDT", limit=9)
     assert [format_amount(fill.quantity) for fill in fills] == ["0.05", "0.025", "0.0251"]
     assert [fill.trade_id for fill in fills] == [1, 2, 3]
     engine.ledger.close()

@@ -11,7 +11,7 @@ from naived.core.order import OrderStatus
 from naived.simulator.errors import SimulatorError
 from naived.simulator.ledger import Change, Counters, Ledger
 from naived.simulator.order import Balance
-from tests.simulator_values import NOW, exchange, new, print_trade
+from tests.simulator_values import exchange, new, print_trade
 
 USDT = {"USDT": parse_amount("100000")}
 
@@ -28,7 +28,7 @@ def test_open_orders_rest_again_after_a_restart(tmp_path: Path) -> None:
     assert after.account.balance("USDT") == Balance(parse_amount("99740"), parse_amount("260"))
     assert list(after.market("ETHUSDT").open) == [1]
     print_trade(after, "2599")
-    filled = after.ledger.order("ETHUSDT", 1)
+    filled = after.ledger.history.order("ETHUSDT", 1)
     assert filled is not None
     assert filled.status is OrderStatus.FILLED
     assert after.place(new("buy", "2598", "0.1")).order.id == 3
@@ -71,7 +71,7 @@ def test_what_was_told_before_a_kill_is_there_afterwards(tmp_path: Path) -> None
     told = int(rest.split("\n")[-2]) if rest.count("\n") else told
 
     reopened = Ledger(ledger, 1, {})
-    orders = reopened.orders("ETHUSDT", limit=-1)
+    orders = reopened.history.orders("ETHUSDT", limit=-1)
     assert [order.id for order in orders] == list(range(1, len(orders) + 1))
     assert len(orders) >= told
     locked = sum(260 * 2 for order in orders if not order.status.ended) / 100
@@ -106,26 +106,6 @@ def test_amounts_are_canonical_text(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "ledger.db") as db:
         assert db.execute("SELECT price, quantity, executed FROM orders").fetchall() == [("2600.5", "0.1", "0")]
     db.close()
-    engine.ledger.close()
-
-
-def test_history_is_oldest_first_and_the_newest_without_a_beginning() -> None:
-    times = iter(range(NOW, NOW + 1000))
-    engine = exchange(clock=lambda: next(times))
-    for number in range(1, 6):
-        engine.place(new("buy", "2600", "0.002", client_order_id=f"n{number}"))
-    orders = engine.ledger.orders
-    assert [o.id for o in orders("ETHUSDT", limit=2)] == [4, 5]
-    assert [o.id for o in orders("ETHUSDT", first=2, limit=2)] == [2, 3]
-    third = orders("ETHUSDT", limit=9)[2].updated
-    assert [o.id for o in orders("ETHUSDT", start=third, limit=2)] == [3, 4]
-    assert [o.id for o in orders("ETHUSDT", end=third, limit=2)] == [2, 3]
-    assert orders("BTCUSDT", limit=9) == []
-    print_trade(engine, "2599")
-    fills = engine.ledger.fills
-    assert [f.order_id for f in fills("ETHUSDT", limit=2)] == [4, 5]
-    assert [f.trade_id for f in fills("ETHUSDT", order_id=3, limit=9)] == [3]
-    assert [f.trade_id for f in fills(None, first=4, limit=9)] == [4, 5]
     engine.ledger.close()
 
 

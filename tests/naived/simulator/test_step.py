@@ -31,10 +31,10 @@ def test_nothing_is_durable_or_off_the_book_before_the_commit(
     step = begin(market, account, ledger)
     filled = step.fill(order, order.price, maker=True)
     assert (filled.status, filled.updated) == (OrderStatus.FILLED, NOW + 5)
-    assert ledger.order("ETHUSDT", 1) == order
+    assert ledger.history.order("ETHUSDT", 1) == order
     assert market.open == {1: order}
     events = step.commit()
-    assert ledger.order("ETHUSDT", 1) == filled
+    assert ledger.history.order("ETHUSDT", 1) == filled
     assert (market.open, market.by_client_id, market.book.through(parse_price("1"))) == ({}, {}, [])
     report, position = events
     assert isinstance(report, Executed)
