@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from naived.core import leading, placing
-from naived.core.amount import Money, Price
+from naived.core.amount import SCALE, Money
 from naived.core.leader import Awoke, Directed, Drained, Leader, LeaderEvent, OrderNews, Traded, commitment
-from naived.core.order import Answer, Intent, OrderStatus, Refused, Side, Unknown
-from naived.core.phase import Buying, Finished, Holding, Selling, Trader, Waiting
+from naived.core.order import Answer, Intent, OrderStatus, Refusal, Refused, Side
+from naived.core.phase import Bought, Buying, Finished, Holding, Selling, Trader, Waiting
 from naived.core.placement import (
     LIVE,
     TERMINAL,
@@ -36,12 +36,23 @@ from tests.core_market import FEES, START, Exchange, info, settings, trade
 
 WINDOW = 5_000
 GRACE = 60_000
-NO_FILTERS_BROKEN = "a filter refused an order of ours"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One signed attempt on its way."""
+
+    client_order_id: str
+    deadline: int
 
 
 @dataclass
 class Desk:
-    """Everything that the runtime would do, by hand. ``last`` is the last public price."""
+    """Everything that the runtime would do, by hand. ``last`` is the last public price.
+
+    ``slots``: does the rate limit let an intent out as soon as it is decided?
+    ``written_off`` are coins that the account has and that no trader counts any more.
+    """
 
     leader: Leader
     exchange: Exchange
@@ -49,7 +60,9 @@ class Desk:
     last: int = 0
     trades: int = 0
     placements: dict[str, Placement] = field(default_factory=dict)
-    wire: list[str] = field(default_factory=list)
+    wire: list[Frame] = field(default_factory=list)
+    slots: bool = True
+    written_off: int = 0
     told: list[Note | Fault | Reread] = field(default_factory=list)
     finished: list[Trader] = field(default_factory=list)
 
@@ -75,7 +88,12 @@ class Desk:
         before = self.leader
         step = leading.step(before, event, self.now)
         self.leader = step.leader
-        self.finished += [trader for trader in step.touched if isinstance(trader.phase, Finished)]
+        known = {trader.number: trader for trader in before.traders}
+        for trader in step.touched:
+            self.written_off += lost(known.get(trader.number, trader), trader)
+            if isinstance(trader.phase, Finished):
+                self.check_earned(trader)
+                self.finished.append(trader)
         for command in step.commands:
             match command:
                 case Place(intent, decided_at):
@@ -93,9 +111,13 @@ class Desk:
         assert client_order_id not in self.placements, "one decision, one intent"
         if intent.side is Side.BUY:
             self.check_buy()
+        else:
+            self.check_price(intent)
         self.placements[client_order_id] = Placement(
             intent, client_order_id, None, 1, decided_at, self.now, self.now
         )
+        if self.slots and self.leader.status is not Status.OFF:
+            self.tell(client_order_id, Admitted(self.now, WINDOW))
 
     def tell(self, client_order_id: str, event: PlacementEvent) -> None:
         before = self.placements[client_order_id]
@@ -105,7 +127,7 @@ class Desk:
         for action in actions:
             match action:
                 case Send():
-                    self.wire.append(client_order_id)
+                    self.wire.append(Frame(client_order_id, after.deadline or 0))
                 case Placed() | Executed() | Ended():
                     intent = after.intent
                     self.lead(OrderNews(intent.trader, intent.side, intent.seq, action))
@@ -147,20 +169,14 @@ class Desk:
                 self.exchange.end(order, OrderStatus.CANCELED, self.now)
                 self.tell(client_order_id, Reported(self.exchange.state(order, self.now)))
 
-    def send(self, client_order_id: str) -> Answer | None:
-        """Put one attempt on the wire; the exchange refuses it behind its deadline."""
-        placement = self.placements[client_order_id]
-        deadline = placement.deadline
-        assert deadline is not None
-        if self.now > deadline:
-            return None
-        self.check_sell(placement)
-        answer = self.exchange.place(client_order_id, placement.intent, self.last, self.now)
-        assert not isinstance(answer, Refused) or "Filter" not in answer.message, NO_FILTERS_BROKEN
+    def arrive(self, frame: Frame) -> Answer:
+        """A frame reaches the exchange, which refuses it behind its deadline."""
+        if self.now > frame.deadline:
+            return Refused(Refusal.CLOCK, -1021, "Timestamp for this request is outside of the recvWindow.")
+        placement = self.placements[frame.client_order_id]
+        answer = self.exchange.place(frame.client_order_id, placement.intent, self.last, self.now)
+        assert not isinstance(answer, Refused), f"an honest exchange refused: {answer}"
         return answer
-
-    def answer(self, client_order_id: str) -> None:
-        self.tell(client_order_id, Answered(self.send(client_order_id) or Unknown("too late")))
 
     def hear(self) -> None:
         for report in self.exchange.reports():
@@ -170,7 +186,8 @@ class Desk:
         """Everything that can be done without time passing is done."""
         for _ in range(1_000):
             if self.wire:
-                self.answer(self.wire.pop(0))
+                frame = self.wire.pop(0)
+                self.tell(frame.client_order_id, Answered(self.arrive(frame)))
             elif self.exchange.outbox:
                 self.hear()
             elif waits := [p for p in self.wanting() if not self.waits_for_fence(p)]:
@@ -181,6 +198,13 @@ class Desk:
                 return
         raise AssertionError("it never settles")
 
+    def reconcile(self) -> None:
+        """Ask for every order that rests, as is done every minute: a report may have been lost."""
+        for client_order_id, placement in list(self.placements.items()):
+            order = self.exchange.named(client_order_id)
+            if order is not None and placement.order_id is not None and placement.state in LIVE:
+                self.tell(client_order_id, Reported(self.exchange.state(order, self.now)))
+
     def waits_for_fence(self, placement: Placement) -> bool:
         return (
             placement.state is State.UNKNOWN
@@ -189,8 +213,7 @@ class Desk:
         )
 
     def restart(self) -> None:
-        """A new process: the wire is gone, what may have been sent is unknown."""
-        self.wire.clear()
+        """A new process reads the journal: what was counted in memory only is gone."""
         for client_order_id in list(self.placements):
             self.tell(client_order_id, Restarted())
             self.placements[client_order_id] = replace(self.placements[client_order_id], looks=0, refused=None)
@@ -206,12 +229,21 @@ class Desk:
         assert wanted.budget is not None
         assert spent <= wanted.budget
 
-    def check_sell(self, placement: Placement) -> None:
-        """At the exchange: never more for sale than was bought, whatever else the account has."""
-        if placement.intent.side is Side.SELL:
-            resting = sum(order.rest for order in self.exchange.open(Side.SELL))
-            bought = self.exchange.base
-            assert resting + placement.intent.quantity <= bought, "sells what it did not buy"
+    def check_price(self, intent: Intent) -> None:
+        """At a decision to sell: never at a lower price than before."""
+        for known in self.placements.values():
+            if (known.intent.trader, known.intent.side) == (intent.trader, Side.SELL):
+                assert intent.price >= known.intent.price
+
+    def check_earned(self, trader: Trader) -> None:
+        """At the end of a cycle: the profit that was asked for, after both fees; each fee may be rounded up."""
+        match trader.phase:
+            case Finished(Bought() as bought, _, carried, dust, int(profit), None) if not carried:
+                cost = bought.cost - dust.cost
+                rounding = 2 + sum(
+                    len(known.fills) for known in self.placements.values() if known.intent.trader == trader.number
+                )
+                assert profit * SCALE >= cost * trader.terms.profit - rounding * SCALE
 
     def check(self) -> None:
         """Between any two events."""
@@ -251,7 +283,7 @@ class Desk:
                 case Holding(bought, carried=carried, sold=sold) | Selling(bought, carried=carried, sold=sold):
                     coins += bought.net + carried.quantity - sold.quantity - sold.base_fees
                     money += sold.received - sold.quote_fees - bought.cost - carried.cost
-        assert (coins, money) == (base, quote)
+        assert (coins + self.written_off, money) == (base, quote)
 
     def check_quiet(self) -> None:
         """Once nothing is on its way: what we know is what the exchange has."""
@@ -263,6 +295,18 @@ class Desk:
                     set(placement.fills) == set(order.fills)
                 )
                 assert order.open is (placement.state in LIVE)
+
+
+def lost(before: Trader, after: Trader) -> int:
+    """Coins that a step wrote off: leftovers that were not there, a position that a person gave up."""
+    gone = 0
+    match before.phase, after.phase:
+        case (Holding() | Selling() as old, Holding() | Selling() | Finished() as new):
+            gone = old.carried.quantity - new.carried.quantity if old.carried else 0
+    match after.phase:
+        case Finished(Bought() as bought, sold, carried, reason="written off by hand"):
+            gone += bought.net + carried.quantity - sold.quantity - sold.base_fees
+    return gone
 
 
 def check_life(before: Placement, after: Placement, event: PlacementEvent) -> None:
@@ -279,7 +323,8 @@ def check_life(before: Placement, after: Placement, event: PlacementEvent) -> No
             case Missing(server_time, grace):
                 assert server_time > (before.deadline or 0) + grace
             case _:
-                assert isinstance(event, Reported)
+                assert isinstance(event, Reported | Answered)
+                assert after.order_id is not None
     if after.state in (State.FILLED, State.CANCELLED, State.EXPIRED):
         assert after.executed == after.reported
 
@@ -299,7 +344,3 @@ def profits(of: Desk) -> Iterator[Money]:
     for trader in of.finished:
         if isinstance(trader.phase, Finished) and trader.phase.profit is not None:
             yield trader.phase.profit
-
-
-def price(text: str) -> Price:
-    return trade(text).price
