@@ -65,11 +65,14 @@ class Account:
     async def farewell(self) -> None:
         """Wait, for a short while, until what was sent is answered and the answers are durable."""
         with trio.move_on_after(_FAREWELL):
+            await self._settle_all()
             while self._sending:
                 await self._answered.wait()
-            for symbol in self.symbols.values():
-                with symbol.contained():
-                    await symbol.settle()
+            await self._settle_all()
+
+    async def _settle_all(self) -> None:
+        for symbol in self.symbols.values():
+            await symbol.settle()
 
     # What the exchange tells (ports.Sink)
 
@@ -89,7 +92,8 @@ class Account:
         if reason != self.away:
             log.warning("session closed", reason=reason)
         self.away = reason
-        self._session = trio.Event()
+        if self._session.is_set():
+            self._session = trio.Event()
         self._over.set()
         self._over = trio.Event()
         for symbol in self.symbols.values():
@@ -98,10 +102,12 @@ class Account:
     # What a symbol asks for (work.Errands)
 
     def send(self, symbol: Symbol, client_order_id: str) -> None:
+        self._sending += 1
         self._inbox.send_nowait(partial(self._send, symbol, client_order_id))
 
     def attend(self, symbol: Symbol, client_order_id: str) -> None:
-        if (symbol.name, client_order_id) not in self._attended:
+        # Without its rules nobody knows which fees a fill took in which asset.
+        if symbol.informed and (symbol.name, client_order_id) not in self._attended:
             self._attended.add((symbol.name, client_order_id))
             self._inbox.send_nowait(partial(self._attend, symbol, client_order_id))
 
@@ -113,7 +119,6 @@ class Account:
             self._inbox.send_nowait(partial(self._settle, symbol))
 
     async def _send(self, symbol: Symbol, client_order_id: str) -> None:
-        self._sending += 1
         try:
             with symbol.contained():
                 await attendant.send(symbol, client_order_id, self.exchange)
@@ -133,8 +138,7 @@ class Account:
         """The work of a symbol that has no task: its orders rest, and what becomes of them is booked."""
         if symbol.tended:
             return
-        with symbol.contained():
-            await symbol.settle()
+        await symbol.settle()
         if symbol.failed is not None and not symbol.tended:
             log.warning("symbol failed while off", symbol=symbol.name, error=str(symbol.failed))
             await trio.sleep(_RETRY)
@@ -161,16 +165,17 @@ class Account:
         symbol.inform(info, await self.exchange.fees(symbol.name))
 
     async def recover(self, symbol: Symbol) -> None:
-        """Begin a failed symbol again from the journal, as soon as it can be read."""
-        while True:
+        """Begin a failed symbol again from the journal, as soon as it can be read, unless somebody else did."""
+        while symbol.failed is not None:
             try:
                 records = await self._journal.load(symbol.name)
             except JournalError as error:
                 log.warning("journal not read", symbol=symbol.name, error=str(error))
                 await trio.sleep(_RETRY)
                 continue
-            symbol.restore(records[0] if records else blank(symbol.name))
-            symbol.attend()
+            if symbol.failed is not None:
+                symbol.restore(records[0] if records else blank(symbol.name))
+                symbol.attend()
             return
 
     async def reconcile(self, symbols: Sequence[Symbol]) -> None:

@@ -32,9 +32,9 @@ def condition(symbol: Symbol) -> tuple[Condition, str | None]:
         return Condition.FAULTED, symbol.fault
     if symbol.failed is not None:
         return Condition.DEGRADED, str(symbol.failed)
-    away = symbol.bars.get(Bar.EXCHANGE)
-    if away is not None:
-        return Condition.DEGRADED, away
+    for bar in (Bar.CRASH, Bar.EXCHANGE):
+        if bar in symbol.bars:
+            return Condition.DEGRADED, symbol.bars[bar]
     if not symbol.active:
         return Condition.STARTING, None
     for trader in symbol.book.leader.traders:

@@ -74,6 +74,7 @@ class Supervisor:
                     crashes = await self._mourn(symbol, symbol.failed, crashes)
         finally:
             symbol.tended = False
+            self._account.stir(symbol)  # what came while it ended
             symbol.pulse()
 
     async def _trade(self, symbol: Symbol) -> None:
@@ -106,7 +107,7 @@ class Supervisor:
         log.info("active", symbol=symbol.name, status=str(symbol.wish.status))
 
     async def _mourn(self, symbol: Symbol, failure: Exception, crashes: Crashes) -> Crashes:
-        """Say why it failed, and begin again from the journal; a fault, or too many crashes, give it up."""
+        """Say why it failed, begin again from the journal, and rest a while; too many crashes are a fault."""
         pause = _RETRY
         if isinstance(failure, FaultError):
             log.error("faulted", symbol=symbol.name, reason=str(failure))
@@ -119,8 +120,10 @@ class Supervisor:
             pause = crashes.pause / 1000
             if crashes.hopeless:
                 symbol.fault = f"crashed {len(crashes.times)} times in ten minutes, the last time with: {failure}"
-        if symbol.fault is None:
-            await trio.sleep(pause)
         await self._account.recover(symbol)
-        symbol.pulse()
+        if symbol.fault is None:
+            symbol.bar(Bar.CRASH, str(failure))
+            with trio.move_on_after(pause):
+                await symbol.run()
+            symbol.bar(Bar.CRASH, None)
         return crashes

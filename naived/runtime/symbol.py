@@ -8,6 +8,7 @@ An exception while stepping, or a commit that failed, marks the symbol as failed
 is restored from the journal.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,8 @@ from enum import StrEnum
 import structlog
 import trio
 
-from naived.core import leader as leading
 from naived.core.amount import Money, Price, Quantity, Rate
-from naived.core.leader import Barred, Directed, Informed, Leader, LeaderEvent, Traded
+from naived.core.leader import NONE, Awoke, Barred, Directed, Informed, Leader, LeaderEvent, Traded
 from naived.core.market import Filters, SymbolInfo, Trade
 from naived.core.order import Side
 from naived.core.placement import Admitted, PlacementEvent, need
@@ -55,6 +55,7 @@ class Bar(StrEnum):
     COINS = "coins"
     QUARANTINE = "quarantine"
     LINEAGE = "lineage"
+    CRASH = "crash"
 
 
 def blank(name: str) -> SymbolRecord:
@@ -154,19 +155,23 @@ class Symbol:
             self.wish = wish
             status = wish.status if self.active else Status.OFF
             self.book.lead(draft, Directed(wish.settings, status, wish.keep_buys, cancel))
-            self.active = self.active and wish.status is not Status.OFF
             return self._enqueue(draft)
         return None
 
     def activate(self) -> None:
-        """Rules are read, orders are reconciled, trades flow: follow the wish."""
+        """Rules are read, orders are reconciled, trades flow: follow the wish, unless it is ``off`` by now."""
+        if self.failed is not None or self.wish.status is Status.OFF:
+            return
         self.active = True
         self.offer(Directed(self.wish.settings, self.wish.status, self.wish.keep_buys))
         self.attend()
+        self._stirred.set()
 
     def inform(self, info: SymbolInfo, fees: Fees) -> None:
+        """Take the exchange's rules; what came of orders can be booked from now on."""
         self.informed = True
         self.offer(Informed(info, fees))
+        self.attend()
 
     def bar(self, who: Bar, reason: str | None) -> None:
         """Nothing is bought while anyone bars it; None lifts one bar."""
@@ -190,7 +195,7 @@ class Symbol:
         """Time has passed: what waited for it goes on."""
         wakes_at = self.book.leader.wakes_at
         if self.active and wakes_at is not None and wakes_at <= self.now:
-            self.offer(leading.Awoke())
+            self.offer(Awoke())
 
     # Stepping
 
@@ -210,9 +215,8 @@ class Symbol:
         self.lane.low, self.lane.high = leader.band
         self.pulse()
         work = draft.work(leader)
-        if work is None:
-            return None
-        self._append(work)
+        if work is not None:
+            self._append(work)
         if draft.drained:
             # Compare-and-set, in a transaction of its own: a start that came in between wins.
             off = replace(self.wish, status=Status.OFF, keep_buys=False, expected=Status.SHUTDOWN)
@@ -231,27 +235,29 @@ class Symbol:
     # Work out
 
     async def run(self) -> None:
-        """Settle and wake until the wish is ``off`` and all is durable; raises what the symbol failed with."""
-        while True:
-            await self.settle()
-            if self.wish.status is Status.OFF and not self._pending:
-                return
-            self._stirred = trio.Event()
-            wakes_at = self.book.leader.wakes_at
-            patience = float("inf") if wakes_at is None else max(0, wakes_at - self.now) / 1000
-            with trio.move_on_after(patience):
-                await self._stirred.wait()
-            self.rouse()
+        """Settle and wake until it failed, or the wish is ``off`` and all is durable; then it is inactive."""
+        try:
+            while True:
+                await self.settle()
+                if self.failed is not None or (self.wish.status is Status.OFF and not self._pending):
+                    return
+                self._stirred = trio.Event()
+                wakes_at = self.book.leader.wakes_at if self.active else None
+                patience = math.inf if wakes_at is None else max(0, wakes_at - self.now) / 1000
+                with trio.move_on_after(patience):
+                    await self._stirred.wait()
+                self.rouse()
+        finally:
+            self.active = False
 
     async def settle(self) -> None:
-        """Commit and perform all that is pending; raises what the symbol failed with."""
+        """Commit and perform all that is pending, up to a failure."""
         async with self._settling:
             while self._pending and self.failed is None:
                 # A commit that was begun is finished, and what it allows is begun: only a crash may come between.
-                with trio.CancelScope(shield=True):
+                # It fails in here, before another task can commit what was to follow.
+                with trio.CancelScope(shield=True), self.contained():
                     await self._perform(self._pending.popleft())
-            if self.failed is not None:
-                raise self.failed
 
     async def _perform(self, work: Work) -> None:
         try:
@@ -284,7 +290,8 @@ class Symbol:
         if self.failed is None:
             self.failed = error
             self.active = False
-            self.lane.low, self.lane.high = leading.NONE
+            self.lane.low, self.lane.high = NONE
+            self._desk.errands.stir(self)
             self.pulse()
         while self._pending:
             self._pending.popleft().done.set()
@@ -307,10 +314,11 @@ class Symbol:
             cycles=record.cycles,
             profit=record.profit,
         )
-        draft = Draft(self.name, self.now, leader)
-        self.book.load(leader, record.placements, draft)
-        self.bars.pop(Bar.QUARANTINE, None)
-        for placement in self.book.quarantined:
-            self.bars[Bar.QUARANTINE] = placement.reason or "quarantined"
-        self.book.lead(draft, Barred(next(iter(self.bars.values()), None)))
-        self._enqueue(draft)
+        with self.contained():
+            draft = Draft(self.name, self.now, leader)
+            self.book.load(leader, record.placements, draft)
+            self.bars.pop(Bar.QUARANTINE, None)
+            for placement in self.book.quarantined:
+                self.bars[Bar.QUARANTINE] = placement.reason or "quarantined"
+            self.book.lead(draft, Barred(next(iter(self.bars.values()), None)))
+            self._enqueue(draft)

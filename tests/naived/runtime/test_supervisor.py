@@ -1,0 +1,333 @@
+"""The fact follows the wish: boot, start and stop in any order, crashes, a journal that is away."""
+
+import trio
+from trio.testing import MockClock
+
+from naived.core.settings import Status
+from naived.ports import Wish
+from naived.runtime.symbol import Symbol
+from tests.runtime_house import NO_BALANCE, SOON, House, World
+
+
+def crash(symbol: Symbol) -> None:
+    """What a bug in a step would do."""
+    with symbol.contained():
+        raise ZeroDivisionError("a bug")
+
+
+async def test_a_started_symbol_buys_low_and_sells_higher(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990", "2100")
+        (trade,) = (await house.call("trades"))["trades"]
+        assert (trade["bought"], trade["sold"], trade["profit"]) == ("0.1", "0.0999", "0.20003858")
+        assert house.phases() == ["waiting"]
+
+
+async def test_a_stop_and_a_start_at_the_same_moment_leave_it_trading(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 0.5  # the task has not seen the first wish when the second comes
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.ask, "stop")
+            await trio.sleep(0.02)
+            nursery.start_soon(house.ask, "start")
+        await house.until(lambda: house.state() == "trading")
+        await house.trade("2000")
+        assert house.phases() == ["buying"]
+
+
+async def test_a_start_while_the_task_is_ending_begins_it_again(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        ending = trio.Event()
+        unwatch = exchange.unwatch
+
+        async def slow_unwatch(symbol: str) -> None:
+            ending.set()
+            await trio.sleep(1)
+            await unwatch(symbol)
+
+        exchange.unwatch = slow_unwatch  # type: ignore[method-assign]
+        await house.ask("stop", wait=False)
+        await ending.wait()
+        assert house.state() == "stopping"
+        await house.start()
+        await house.trade("2000")
+        assert house.phases() == ["buying"]
+
+
+async def test_a_start_taken_back_before_its_task_began_is_answered(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        symbol = house.supervisor.configure("ETHUSDT")
+        for _ in range(20):  # the order in which tasks run is drawn
+            works = []
+            for status in (Status.ON, Status.OFF):
+                works.append(symbol.direct(Wish(symbol.wish.settings, status, keep_buys=False)))
+                house.supervisor.follow(symbol)
+            with trio.fail_after(SOON):
+                for work in works:
+                    assert work is not None
+                    await work.durable()
+            await house.until(lambda: house.state() == "off")
+
+
+async def test_a_stop_in_the_middle_of_starting_leaves_nothing_active(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("BTCUSDT")
+        await house.ask("start", wait=False)
+        for _ in range(20):
+            await house.ask("stop", wait=False)
+            await trio.sleep(0.007)
+            await house.ask("start", wait=False)
+            await trio.sleep(0.007)
+        await house.ask("stop")
+        assert not house.symbol().active
+        exchange.trade("2000")
+        await trio.sleep(1)
+        assert house.phases() == []
+        await house.start()
+        assert "ETHUSDT" in exchange.watched
+
+
+async def test_news_that_comes_while_the_task_ends_is_booked(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        unwatch = exchange.unwatch
+
+        async def slow_unwatch(symbol: str) -> None:
+            await trio.sleep(0.5)
+            exchange.fill(exchange.open()[0], exchange.open()[0].rest)
+            await unwatch(symbol)
+
+        exchange.unwatch = slow_unwatch  # type: ignore[method-assign]
+        await house.ask("stop")
+        await house.until(lambda: house.phases() == ["holding"])
+        await trio.sleep(1)
+        assert [order["state"] for order in await house.orders()] == ["filled"]
+
+
+async def test_a_symbol_that_crashes_is_begun_again_and_hurts_no_other(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        await house.trade("2000")
+        await house.trade("60000", symbol="BTCUSDT")
+        crash(house.symbol())
+        assert house.state() == "degraded"
+        await house.trade("59000", symbol="BTCUSDT")
+        assert house.phases("BTCUSDT")[0] == "selling"
+        await house.until(lambda: house.state() == "trading")
+        await house.trade("1990")
+        assert house.phases() == ["selling"]
+        assert len(exchange.orders()) == 2
+
+
+async def test_a_crashed_symbol_says_why_until_it_is_tried_again(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        crash(house.symbol())
+        await trio.sleep(0.5)
+        assert house.state() == "degraded"
+        assert "a bug" in (house.reason() or "")
+
+
+async def test_a_crashed_symbol_can_be_stopped_at_once(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        for _ in range(4):
+            crash(house.symbol())
+            await house.until(lambda: house.state() == "trading", 20)
+        crash(house.symbol())
+        await trio.sleep(1)  # of the 16 s before the next try
+        began = trio.current_time()
+        result = await house.ask("stop")
+        assert (result["error"], result["state"]) == (None, "off")
+        assert trio.current_time() - began < 1
+
+
+async def test_the_sixth_crash_in_ten_minutes_is_a_fault_and_start_tries_again(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        for _ in range(5):
+            crash(house.symbol())
+            await house.until(lambda: house.state() == "trading", 120)
+        crash(house.symbol())
+        await house.until(lambda: house.state() == "faulted")
+        assert house.reason() == "crashed 6 times in ten minutes, the last time with: a bug"
+        assert house.symbol().wish.status is Status.ON
+        await trio.sleep(3600)
+        assert house.state() == "faulted"
+        result = await house.ask("start")
+        assert (result["changed"], result["state"]) == (False, "trading")
+
+
+async def test_a_crash_in_the_middle_of_a_stop_does_not_lose_it(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.ask("stop", wait=False)
+        crash(house.symbol())
+        await house.until(lambda: house.state() == "off")
+
+
+async def test_a_symbol_that_fails_while_off_is_begun_again_too(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        await house.ask("stop")
+        crash(house.symbol())
+        await trio.sleep(3)
+        exchange.fill(exchange.open()[0], exchange.open()[0].rest)
+        await house.until(lambda: house.phases() == ["holding"])
+        assert (await house.ask("start"))["error"] is None
+
+
+async def test_while_the_journal_is_away_nothing_is_placed_and_afterwards_nothing_was_lost(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        house.journal.away = True
+        await house.trade("1990")
+        await trio.sleep(30)
+        document = await house.call("status")
+        assert document["daemon"]["state"] == "degraded"
+        assert document["symbols"][0]["state"] == "degraded"
+        assert len(exchange.orders()) == 1
+        assert (await house.ask("stop"))["error"]["kind"] == "database_unavailable"
+        house.journal.away = False
+        await house.until(lambda: house.state() == "trading")
+        await house.until(lambda: len(exchange.orders()) == 2)
+        assert house.phases() == ["selling"]
+        assert (await house.call("status"))["daemon"]["state"] == "ready"
+
+
+async def test_a_journal_that_is_away_for_long_is_no_crash(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        for _ in range(10):
+            house.journal.away = True
+            exchange.trade("2000")
+            await trio.sleep(3)
+            house.journal.away = False
+            await house.until(lambda: house.state() == "trading")
+        assert house.state() == "trading"
+
+
+async def test_a_commit_that_is_in_doubt_is_read_back(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        house.journal.lies = 1
+        await house.trade("2000")
+        assert exchange.wire == []
+        await house.until(lambda: house.order_states() == ["unknown"])
+        await house.until(lambda: house.phases() == ["waiting"], 90)
+        assert exchange.orders() == []
+
+
+async def test_an_unlisted_symbol_is_faulted_with_its_reason(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+    del exchange.markets["ETHUSDT"]
+    async with world.house() as house:
+        await house.until(lambda: house.state() == "faulted")
+        assert house.reason() == "the exchange does not list ETHUSDT (any more)"
+        await house.start("BTCUSDT")
+
+
+async def test_a_halted_symbol_is_faulted_until_somebody_starts_it(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    exchange.relist("ETHUSDT", trading=False)
+    async with world.house() as house:
+        error = (await house.ask("start"))["error"]
+        assert error["kind"] == "invalid_transition"
+        assert "BREAK" in error["message"]
+        exchange.relist("ETHUSDT", trading=True)
+        await house.start()
+
+
+async def boot(house: House, state: str) -> None:
+    await house.until(lambda: house.state() == state)
+
+
+async def test_after_a_restart_what_was_on_goes_on_with_the_same_orders(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        before = await house.orders()
+    async with world.house() as house:
+        await boot(house, "trading")
+        assert await house.orders() == before
+        await house.trade("1990", "2100")
+        assert house.symbol().book.leader.cycles == 1
+        assert len(exchange.orders()) == 2
+
+
+async def test_after_a_restart_a_drain_goes_on_and_off_stays_off(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        await house.trade("2000", "1990")
+        await house.trade("60000", symbol="BTCUSDT")
+        await house.ask("shutdown")
+        await house.ask("stop", "BTCUSDT")
+    async with world.house() as house:
+        await boot(house, "draining")
+        await trio.sleep(3)
+        assert house.state("BTCUSDT") == "off"
+        assert exchange.watched == {"ETHUSDT"}
+        await house.trade("2100")
+        await house.until(lambda: house.state() == "off")
+    async with world.house() as house:
+        await trio.sleep(3)
+        assert house.state() == "off"
+
+
+async def test_a_drain_that_had_ended_when_the_process_died_becomes_off(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("shutdown")
+        commit = house.journal.commit
+
+        async def dies_before_off(unit: object) -> None:
+            if getattr(unit, "wish", None) is not None:
+                house.journal.dead = True
+            await commit(unit)  # type: ignore[arg-type]
+
+        house.journal.commit = dies_before_off  # type: ignore[method-assign]
+        await house.trade("2100")
+    async with world.house() as house:
+        assert house.symbol().wish.status is Status.SHUTDOWN
+        assert house.traders() == ()
+        await house.until(lambda: house.state() == "off")
+
+
+async def test_waiting_for_its_sell_to_be_tried_again_costs_nothing_while_the_exchange_is_away(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.refusals = [NO_BALANCE]
+        await house.trade("1990")
+        assert house.phases() == ["holding"]
+    exchange.gone = "no route"
+    async with world.house() as house:
+        await trio.sleep(120)  # it never gets there if the symbol's task spins
+        exchange.come_back()
+        await house.until(lambda: house.phases() == ["selling"])

@@ -1,0 +1,213 @@
+"""For tests of the runtime: the whole daemon but its sockets, in one task tree, on trio's clock.
+
+The exchange is `exchange_double`, the journal a real one on SQLite that runs inline, as trio's clock needs it.
+"""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import trio
+
+from naived.control.events import EventLog
+from naived.control.protocol import ControlError
+from naived.control.requests import decode_request
+from naived.core.amount import Money
+from naived.core.order import Refusal, Refused
+from naived.core.phase import Trader
+from naived.core.settings import DEFAULT_BUDGET
+from naived.database.journal import SqlJournal, open_journal
+from naived.ports import CycleRow, Event, EventRow, JournalError, OrderRow, Page, SymbolRecord, Unit
+from naived.runtime.account import Account
+from naived.runtime.condition import condition
+from naived.runtime.feed import Feed
+from naived.runtime.supervisor import Supervisor
+from naived.runtime.symbol import Symbol
+from naived.runtime.work import Desk
+from naived.service import Identity, Service
+from naived.verbs import Verbs
+from tests.core_market import START
+from tests.exchange_double import ExchangeDouble
+
+WINDOW = 5_000  # ms, recvWindow
+GRACE = 60_000  # ms
+FENCE = (WINDOW + GRACE) / 1000  # seconds after which an absence can be proven
+SOON = 5.0  # seconds in which everything happens that waits for nothing
+
+NO_BALANCE = Refused(Refusal.BALANCE, -2010, "Account has insufficient balance for requested action.")
+
+Document = dict[str, Any]
+
+
+@dataclass
+class FlakyJournal:
+    """A real journal that can be taken away, fail once after it wrote, or be slow."""
+
+    real: SqlJournal
+    away: bool = False
+    commits: list[Unit] = field(default_factory=list)
+    lies: int = 0  # commits that are written and raise all the same
+    delay: float = 0.0  # seconds
+    dead: bool = False  # the process is: nothing of it reaches the disk any more
+    _turn: trio.Lock = field(default_factory=trio.Lock)  # first come, first served, as at the real one
+
+    async def _reach(self) -> None:
+        if self.away or self.dead:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            raise JournalError("the database is away")
+
+    async def commit(self, unit: Unit) -> None:
+        async with self._turn:
+            await trio.sleep(self.delay)
+            await self._reach()
+            await self.real.commit(unit)
+            self.commits.append(unit)
+        if self.lies:
+            self.lies -= 1
+            raise JournalError("nobody knows whether it was written")
+
+    async def claim(self, exchange: str, account_uid: str) -> None:
+        await self._reach()
+        await self.real.claim(exchange, account_uid)
+
+    async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
+        async with self._turn:
+            await self._reach()
+            return await self.real.load(symbol)
+
+    async def answered(self, request_id: str) -> str | None:
+        await self._reach()
+        return await self.real.answered(request_id)
+
+    async def orders(self, page: Page) -> Sequence[OrderRow]:
+        await self._reach()
+        return await self.real.orders(page)
+
+    async def cycles(self, page: Page) -> Sequence[CycleRow]:
+        await self._reach()
+        return await self.real.cycles(page)
+
+    async def events(self, page: Page) -> Sequence[EventRow]:
+        await self._reach()
+        return await self.real.events(page)
+
+
+@dataclass
+class House:
+    """One running naived."""
+
+    exchange: ExchangeDouble
+    journal: FlakyJournal
+    account: Account
+    supervisor: Supervisor
+    service: Service
+    events: EventLog
+
+    def symbol(self, name: str = "ETHUSDT") -> Symbol:
+        return self.supervisor.symbols[name]
+
+    def traders(self, name: str = "ETHUSDT") -> tuple[Trader, ...]:
+        return self.symbol(name).book.leader.traders
+
+    def phases(self, name: str = "ETHUSDT") -> list[str]:
+        return [type(trader.phase).__name__.lower() for trader in self.traders(name)]
+
+    def state(self, name: str = "ETHUSDT") -> str:
+        return str(condition(self.symbol(name))[0])
+
+    def reason(self, name: str = "ETHUSDT") -> str | None:
+        return condition(self.symbol(name))[1]
+
+    def order_states(self, name: str = "ETHUSDT") -> list[str]:
+        return [str(placement.state) for placement in self.symbol(name).book.placements.values()]
+
+    async def call(self, method: str, *symbols: str, **params: object) -> Document:
+        """What the control socket answers to this request; raises ControlError."""
+        if symbols:
+            params["symbols"] = list(symbols)
+        frame = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        _, request = decode_request(json.dumps(frame).encode())
+        if isinstance(request, ControlError):
+            raise request
+        if request.method == "status":
+            return self.service.status(request.params["symbols"])
+        return await self.service.call(request.method, request.params)
+
+    async def ask(self, method: str, symbol: str = "ETHUSDT", **params: object) -> Document:
+        """The one result of a verb for one symbol."""
+        document = await self.call(method, symbol, **params)
+        (result,) = document["results"]
+        assert isinstance(result, dict)
+        return result
+
+    async def start(self, *names: str, **params: object) -> None:
+        for name in names or ("ETHUSDT",):
+            result = await self.ask("start", name, **params)
+            assert result["error"] is None, result
+
+    async def until(self, done: Callable[[], object], within: float = SOON) -> None:
+        """Wait until ``done``; fails after ``within`` seconds of trio's clock."""
+        deadline = trio.current_time() + within
+        while not done() and trio.current_time() < deadline:  # noqa: ASYNC110 - there is no event for it
+            await trio.sleep(0.01)
+        assert done(), f"not within {within} s: {self.state()}, {self.phases()}, {self.order_states()}"
+
+    async def trade(self, *prices: str, symbol: str = "ETHUSDT") -> None:
+        """Public trades, each with time enough for what it causes."""
+        for price in prices:
+            self.exchange.trade(price, symbol)
+            await trio.sleep(0.2)
+
+    async def orders(self, symbol: str = "ETHUSDT") -> list[Document]:
+        """The orders as the journal has them."""
+        document = await self.call("orders", symbol)
+        orders: list[Document] = document["orders"]
+        return orders
+
+
+@dataclass
+class World:
+    """What outlives one naived: its exchange, and its journal's address."""
+
+    exchange: ExchangeDouble
+    url: str
+
+    @asynccontextmanager
+    async def house(
+        self, *, budget: Money | None = DEFAULT_BUDGET, grace: int = GRACE, farewell: bool = True
+    ) -> AsyncIterator[House]:
+        """Run until the block ends, then suspend as a signal would; without ``farewell`` the process dies."""
+        exchange = self.exchange
+        async with open_journal(self.url, threads=False, now=exchange.now) as real:
+            journal = FlakyJournal(real)
+            events = EventLog(START)
+
+            def publish(event: Event) -> None:
+                events.publish(event.at, event.symbol, event.kind, event.message)
+
+            ids = (f"n1{real.tag}-{real.epoch}x{number}" for number in itertools.count(1))
+            feed = Feed()
+            account = Account(exchange, journal, feed, "simulator", real.tag, grace)
+            desk = Desk(exchange, journal, account, publish, partial(next, ids), real.epoch, WINDOW)
+            supervisor = Supervisor(account, feed, desk)
+            supervisor.load(await journal.load())
+            verbs = Verbs(supervisor, account, exchange, journal, budget)
+            identity = Identity("0.1.0", "instance", 4711, START, "simulator", "ws://127.0.0.1:1", real.kind)
+            service = Service(identity, supervisor, account, journal, verbs, events)
+            async with trio.open_nursery() as session:
+                session.start_soon(account.run)
+                async with trio.open_nursery() as symbols:
+                    symbols.start_soon(supervisor.run)
+                    yield House(exchange, journal, account, supervisor, service, events)
+                    service.suspending = True
+                    if not farewell:
+                        journal.dead = True
+                        session.cancel_scope.cancel()
+                    symbols.cancel_scope.cancel()
+                if farewell:
+                    await account.farewell()
+                session.cancel_scope.cancel()
