@@ -1,5 +1,6 @@
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -348,7 +349,8 @@ def test_reading_back_waits_for_a_lost_transaction_to_end(postgres_url: str) -> 
         def commit_once_somebody_waits() -> None:
             with contextlib.closing(psycopg.connect(postgres_url, autocommit=True)) as watching:
                 waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                while watching.execute(waiting).fetchone() == (0,):
+                deadline = time.monotonic() + 2
+                while watching.execute(waiting).fetchone() == (0,) and time.monotonic() < deadline:
                     pass
             ghost.commit()
 
