@@ -143,7 +143,7 @@ async def _exchange(config: Config, who: Credentials) -> AsyncIterator[tuple[Exc
             async with _simulator(SimulatorConfig(ledger=config.home / "simulator-ledger.db")) as simulation:
                 yield BinanceExchange(endpoints.simulator(simulation.url), who), simulation.url
         case Venue.PAPER:
-            paper = SimulatorConfig(walks={}, exchange_info={"symbols": []}, ledger=config.home / "paper-ledger.db")
+            paper = SimulatorConfig(fed=True, exchange_info={"symbols": []}, ledger=config.home / "paper-ledger.db")
             source = endpoints.simulator(config.exchange_url) if config.exchange_url else ENDPOINTS[Venue.BINANCE]
             async with _simulator(paper) as simulation:
                 yield PaperExchange(simulation, source, who), simulation.url

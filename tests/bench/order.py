@@ -1,0 +1,131 @@
+"""Decision to order on the wire, with the durable intent in between, against this disk's own fsync."""
+
+import logging
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import median, quantiles
+
+import structlog
+import trio
+
+from naived.binance.endpoint import simulator as endpoint
+from naived.binance.exchange import BinanceExchange
+from naived.binance.signing import credentials
+from naived.core.amount import parse_rate
+from naived.core.settings import Status
+from naived.database.journal import open_journal
+from naived.ports import Unit, Wish
+from naived.runtime.account import Account
+from naived.runtime.feed import Feed
+from naived.runtime.supervisor import Supervisor
+from naived.runtime.work import Desk
+from naived.websocket import Connection, connect
+from tests.bench.programs import simulator
+from tests.bench.worlds import placements, sellers, settings
+
+_NAME = "ETHUSDT"
+_SECONDS = 30  # of trading
+_ORDERS = 400
+
+
+def measure() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="naived-bench-") as directory:
+        disk = _fsync(Path(directory) / "disk")
+        waits = trio.run(_commits, f"sqlite:///{Path(directory) / 'journal.db'}")
+    yield f"{median(disk) * 1e6:8.0f} us fdatasync of 4 KiB appended, this disk (median of {len(disk)})"
+    middle, high = median(waits), quantiles(waits, n=100)[98]
+    yield (
+        f"{middle * 1e6:8.0f} us from the decision to a durable intent, nothing else going on "
+        f"(p99 {high * 1e6:.0f} us; {middle / median(disk):.1f} fsyncs)"
+    )
+    yield from _on_the_wire()
+
+
+def _fsync(path: Path) -> list[float]:
+    times = []
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(_ORDERS):
+            began = time.perf_counter()
+            file.write(b"x" * 4096)
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return times
+
+
+async def _commits(url: str) -> list[float]:
+    """Intents one after the other through the real writer thread."""
+    times = []
+    async with open_journal(url) as journal:
+        for number in range(_ORDERS):
+            name = f"S{number:03}USDT"
+            leader = sellers(name, living=1)
+            unit = Unit(name, Wish(settings(), Status.OFF, False), traders=leader.traders)
+            await journal.commit(unit)
+            intent = Unit(name, placements=placements(leader, journal.tag))
+            began = time.perf_counter()
+            await journal.commit(intent)
+            times.append(time.perf_counter() - began)
+    return times
+
+
+def _on_the_wire() -> Iterator[str]:
+    """The whole way: a trade or fill decides, the intent is committed, the signed frame is handed to the socket.
+
+    The pace stays below the exchange's order limit: waiting for a slot is not what is measured.
+    """
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    walk = ("--random-walk", f"{_NAME}=2683.80", "--speed", "3", "--fee", "0")
+    with simulator(*walk) as url, tempfile.TemporaryDirectory(prefix="naived-bench-") as directory:
+        waits = trio.run(_traded, url, f"sqlite:///{Path(directory) / 'journal.db'}")
+    yield (
+        f"{median(waits) * 1e6:8.0f} us from the decision to the order on the wire "
+        f"(p99 {quantiles(waits, n=100)[98] * 1e6:.0f} us; {len(waits)} orders)"
+    )
+
+
+async def _traded(url: str, database: str) -> list[float]:
+    decided: dict[str, float] = {}
+    sent: dict[str, float] = {}
+
+    @asynccontextmanager
+    async def timed(address: str) -> AsyncIterator[Connection]:
+        async with connect(address) as connection:
+            send = connection.send
+
+            async def noted(text: str) -> None:
+                for client_order_id in decided.keys() - sent.keys() if "order.place" in text else ():
+                    if client_order_id in text:
+                        sent[client_order_id] = time.perf_counter()
+                await send(text)
+
+            connection.send = noted  # type: ignore[method-assign]
+            yield connection
+
+    async with open_journal(database) as journal:
+
+        def new_id() -> str:
+            client_order_id = f"n1{journal.tag}-{uuid.uuid4().hex[:26]}"
+            decided[client_order_id] = time.perf_counter()
+            return client_order_id
+
+        exchange = BinanceExchange(endpoint(url), credentials("key", "secret"), connect=timed)
+        feed = Feed()
+        account = Account(exchange, journal, feed, "simulator", journal.tag, 60_000)
+        desk = Desk(exchange, journal, account, lambda event: None, new_id, journal.epoch, 5_000)
+        supervisor = Supervisor(account, feed, desk)
+        symbol = supervisor.configure(_NAME)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(account.run)
+            nursery.start_soon(supervisor.run)
+            wish = replace(settings(), profit=parse_rate("0.0001"), rebuy=parse_rate("0.0002"))
+            symbol.direct(Wish(wish, Status.ON, keep_buys=False))
+            supervisor.follow(symbol)
+            await trio.sleep(_SECONDS)
+            nursery.cancel_scope.cancel()
+    return [sent[each] - decided[each] for each in sent]
