@@ -119,7 +119,7 @@ class Exchange:
             self._program.end(number)
             self._program = None
 
-    def call(self, method: str, **params: object) -> Any:
+    def call(self, method: str, /, **params: object) -> Any:
         """One request's result."""
         return trio.run(_request, f"{self.url}/ws-api/v3", method, params)
 
@@ -127,7 +127,7 @@ class Exchange:
         """One public trade: what rests behind ``price`` fills, and the daemon hears of it."""
         self.call("sim.trade", symbol=symbol, price=price, quantity="1")
 
-    def fault(self, kind: str, **params: object) -> None:
+    def fault(self, kind: str, /, **params: object) -> None:
         self.call("sim.fault", kind=kind, **params)
 
     def orders(self, *, open_only: bool = False, **match: object) -> list[Document]:
@@ -227,7 +227,7 @@ class Daemon:
 
     # What it says
 
-    def ask(self, method: str, **params: object) -> Document:
+    def ask(self, method: str, /, **params: object) -> Document:
         """Straight over the socket, as `naivectl` does: cheap enough to be asked often."""
         return call([str(self.home / "control.sock")], method, params)
 
