@@ -22,14 +22,22 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from naived.core.phase import Finished, Trader
 from naived.core.placement import TERMINAL, Placement
 from naived.database.engine import cause
 from naived.database.rows import event_row, fill_row, leftover_row, placement_row, wish_row
-from naived.database.schema import control_request, deployment, events, fills, orders, settings, traders
+from naived.database.schema import control_request, deployment, events, settings
+from naived.database.statements import (
+    INSERT_EVENT,
+    INSERT_FILL,
+    INSERT_REQUEST,
+    TAKE_TURN,
+    upsert_placement,
+    upsert_trader,
+    upsert_wish,
+)
 from naived.database.trader_rows import trader_row
 from naived.ports import ConflictError, DeploymentError, JournalError, Unit, Wish
 
@@ -107,8 +115,7 @@ class Store:
         self._engine.dispose()
 
     def _take_turn(self, connection: sa.Connection, group: int) -> None:
-        turn = sa.update(deployment).where(deployment.c.epoch == self._epoch).values(written=group)
-        if connection.execute(turn).rowcount != 1:
+        if connection.execute(TAKE_TURN, {"ours": self._epoch, "group": group}).rowcount != 1:
             raise JournalError(
                 f"another naived has opened this database since (we are epoch {self._epoch}): "
                 "nothing more is written here. Stop one of the two"
@@ -182,20 +189,19 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
     for placement in sorted(unit.placements, key=lambda placement: placement.state not in TERMINAL):
         _write_placement(connection, placement)
     for fill in unit.fills:
-        connection.execute(sa.insert(fills).values(fill_row(fill)).inline())
+        connection.execute(INSERT_FILL, fill_row(fill))
     for event in unit.events:
-        connection.execute(sa.insert(events).values(event_row(event)).inline())
+        connection.execute(INSERT_EVENT, event_row(event))
     if unit.request is not None:
         request_id, result = unit.request
-        connection.execute(sa.insert(control_request).values(request_id=request_id, result=result).inline())
+        connection.execute(INSERT_REQUEST, {"request_id": request_id, "result": result})
 
 
 def _write_wish(connection: sa.Connection, symbol: str, wish: Wish) -> None:
     row = wish_row(wish)
     if wish.expected is None:
-        first = {"symbol": symbol, "next_trader": 1, "leftover_quantity": 0, "leftover_cost": 0}
-        statement = _insert(connection, settings).values(**first, **row)
-        connection.execute(statement.on_conflict_do_update(index_elements=["symbol"], set_=row))
+        row["symbol"] = symbol
+        connection.execute(upsert_wish(connection.dialect.name, tuple(row)), row)
         return
     unchanged = (settings.c.symbol == symbol) & (settings.c.status == wish.expected.value)
     if connection.execute(sa.update(settings).where(unchanged).values(row)).rowcount != 1:
@@ -217,31 +223,15 @@ def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
 
 def _write_trader(connection: sa.Connection, trader: Trader) -> None:
     row = trader_row(trader)
-    if isinstance(trader.phase, Finished) and trader.phase.sold.quantity:
-        row["cycle"] = sa.select(sa.func.coalesce(sa.func.max(traders.c.cycle), 0) + 1).scalar_subquery()
-    statement = _insert(connection, traders).values(row)
-    changes: dict[str, sa.ColumnElement[Any]] = {
-        name: statement.excluded[name] for name in row if name not in ("symbol", "number")
-    }
-    if "cycle" in row:
-        changes["cycle"] = sa.func.coalesce(traders.c.cycle, statement.excluded["cycle"])
-    connection.execute(statement.on_conflict_do_update(index_elements=["symbol", "number"], set_=changes))
-
-
-_INTENT = ("symbol", "trader", "side", "seq", "price", "quantity")
+    cycle = isinstance(trader.phase, Finished) and trader.phase.sold.quantity > 0
+    connection.execute(upsert_trader(connection.dialect.name, tuple(row), cycle=cycle), row)
 
 
 def _write_placement(connection: sa.Connection, placement: Placement) -> None:
     row = placement_row(placement)
-    statement = _insert(connection, orders).values(row)
-    fixed = ("client_order_id", *_INTENT)
-    statement = statement.on_conflict_do_update(
-        index_elements=["client_order_id"],
-        set_={name: statement.excluded[name] for name in row if name not in fixed},
-        where=sa.and_(*(orders.c[name] == statement.excluded[name] for name in _INTENT)),
-    )
+    statement = upsert_placement(connection.dialect.name, tuple(row))
     # After an INSERT SQLAlchemy keeps the number of rows only when it is asked to.
-    if connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount != 1:
+    if connection.execute(statement, row, execution_options={"preserve_rowcount": True}).rowcount != 1:
         raise ConflictError(
             f"{placement.intent.symbol}: {placement.client_order_id} is the id of another intent in the journal"
         )
@@ -256,10 +246,3 @@ def _claim(connection: sa.Connection, claim: Claim) -> None:
             f"this database belongs to account {row['account_uid']} on {row['exchange']}, "
             f"not to {claim.account_uid} on {claim.exchange}. Name another one with --database"
         )
-
-
-def _insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that can say ON CONFLICT and does not ask for the row's id."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).inline()
-    return sqlite.insert(table).inline()

@@ -1,0 +1,63 @@
+"""The statements of the hot path, built once: SQLAlchemy takes longer to build an upsert than SQLite to run it.
+
+Each takes its row as parameters; ``names`` are the row's columns.
+"""
+
+from functools import cache
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from naived.database.schema import control_request, deployment, events, fills, orders, settings, traders
+
+INTENT = ("symbol", "trader", "side", "seq", "price", "quantity")
+
+INSERT_FILL = sa.insert(fills).inline()
+INSERT_EVENT = sa.insert(events).inline()
+INSERT_REQUEST = sa.insert(control_request).inline()
+
+TAKE_TURN = (
+    sa.update(deployment).where(deployment.c.epoch == sa.bindparam("ours")).values(written=sa.bindparam("group"))
+)
+
+
+@cache
+def upsert_wish(dialect: str, names: tuple[str, ...]) -> sa.Insert:
+    """A symbol's settings, made with nothing traded at its first wish."""
+    first = {"next_trader": 1, "leftover_quantity": 0, "leftover_cost": 0}
+    statement = _insert(dialect, settings)
+    changed = {name: statement.excluded[name] for name in names if name != "symbol"}
+    return statement.values(**first).on_conflict_do_update(index_elements=["symbol"], set_=changed)
+
+
+@cache
+def upsert_trader(dialect: str, names: tuple[str, ...], *, cycle: bool) -> sa.Insert:
+    """A trader; ``cycle`` numbers it as the next finished one, unless it has its number already."""
+    statement = _insert(dialect, traders)
+    changed: dict[str, sa.ColumnElement[object]] = {
+        name: statement.excluded[name] for name in names if name not in ("symbol", "number")
+    }
+    if cycle:
+        following = sa.select(sa.func.coalesce(sa.func.max(traders.c.cycle), 0) + 1).scalar_subquery()
+        statement = statement.values(cycle=following)
+        changed["cycle"] = sa.func.coalesce(traders.c.cycle, statement.excluded["cycle"])
+    return statement.on_conflict_do_update(index_elements=["symbol", "number"], set_=changed)
+
+
+@cache
+def upsert_placement(dialect: str, names: tuple[str, ...]) -> sa.Insert:
+    """An order; no row is written where its id stands for another intent."""
+    statement = _insert(dialect, orders)
+    fixed = ("client_order_id", *INTENT)
+    return statement.on_conflict_do_update(
+        index_elements=["client_order_id"],
+        set_={name: statement.excluded[name] for name in names if name not in fixed},
+        where=sa.and_(*(orders.c[name] == statement.excluded[name] for name in INTENT)),
+    )
+
+
+def _insert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say ON CONFLICT and does not ask for the row's id."""
+    if dialect == "postgresql":
+        return postgresql.insert(table).inline()
+    return sqlite.insert(table).inline()
