@@ -26,7 +26,8 @@ def test_what_an_intent_stands_for_is_never_updated(dialect: str) -> None:
 
 
 def test_a_wish_leaves_counters_and_leftovers_of_a_known_symbol_alone() -> None:
-    text = str(upsert_wish("sqlite", ("symbol", "status")).compile(dialect=_dialect("sqlite")))
+    names = ("symbol", "status")
+    text = str(upsert_wish("sqlite", names).compile(dialect=_dialect("sqlite"), column_keys=names))
     assert "next_trader" in text
     assert "next_trader" not in text.split("DO UPDATE SET")[1]
 
