@@ -40,6 +40,7 @@ from naived.core.market import Trade
 from naived.core.order import Fill, Intent, Side
 from naived.core.phase import (
     Bought,
+    Buying,
     Finished,
     Hold,
     Holding,
@@ -219,8 +220,10 @@ def _traded(draft: _Draft, trade: Trade) -> None:
                 if started is not None:
                     draft.put(replace(trader, rebuy_notified=True))
                     draft.commands.append(Note("rebuy", f"{trader.id}: the price fell, {started.id} joins"))
+    priced = Priced(trade)
     for trader in draft.leader.traders:
-        draft.tell(trader, Priced(trade))
+        if isinstance(trader.phase, Waiting | Buying):  # to the others a price means nothing
+            draft.tell(trader, priced)
 
 
 def _news(draft: _Draft, number: int, event: Happened) -> None:
