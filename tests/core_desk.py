@@ -248,6 +248,7 @@ class Desk:
     def check(self) -> None:
         """Between any two events."""
         self.check_money()
+        self.check_band()
         assert len({order.client_order_id for order in self.exchange.orders}) == len(self.exchange.orders)
         for trader in self.leader.traders:
             live = [
@@ -265,6 +266,14 @@ class Desk:
             p.state in LIVE and all(t.number != p.intent.trader for t in self.leader.traders)
             for p in self.placements.values()
         )
+
+    def check_band(self) -> None:
+        """At the innermost prices of the band, as everywhere within it, a trade changes nothing."""
+        low, high = self.leader.band
+        for inside in (low + 1, high - 1):
+            if low < inside < high:
+                probe = Traded(trade(inside, self.now))
+                assert leading.step(self.leader, probe, self.now) == leading.Step(self.leader)
 
     def check_money(self) -> None:
         """The sum of profits less the cost of what is held is what the known fills changed in quote."""

@@ -264,13 +264,14 @@ def test_a_chance_that_cannot_be_taken_is_not_used_up() -> None:
     assert number(cycle, 1).rebuy_notified
 
 
-def test_there_are_never_more_traders_than_chunks() -> None:
-    cycle = desk(settings(chunks=3))
+def test_there_are_never_more_traders_than_chunks_though_the_budget_has_room_for_more() -> None:
+    cycle = desk(settings(chunks=4, budget="320"), exchange=Exchange(info(filters(step="0.01"))))
     for price in range(2683, 2600, -5):
         cycle.now += SECOND
         cycle.trade(str(price))
         cycle.settle()
-    assert len(cycle.leader.traders) == 3
+    assert len(cycle.leader.traders) == 4
+    assert cycle.leader.committed + cycle.leader.settings.allocation < parse_money("320")
 
 
 def test_there_are_never_more_traders_than_orders_the_exchange_allows() -> None:
