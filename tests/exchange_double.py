@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 LATENCY = 0.01  # seconds, each way
 ANSWER_WITHIN = 15.0  # seconds after which an answer is not awaited any more
+EVERYWHERE = frozenset({"order", "open_orders", "orders_since", "fills"})
 _STP = frozenset({"EXPIRE_TAKER", "EXPIRE_MAKER"})
 
 
@@ -54,7 +55,7 @@ class Faults:
     refusals: list[Refused] = field(default_factory=list)
     delay: float = 0.0  # seconds a frame is on its way to the exchange
     slow_reply: float = 0.0  # seconds an answer is on its way back
-    hidden: bool = False  # queries for one order say that it does not exist
+    hidden: frozenset[str] = frozenset()  # questions whose answers do not have what is there
     held: bool = False  # reports wait for `ExchangeDouble.release`
     failing: set[str] = field(default_factory=set)  # questions that are not answered
 
@@ -242,24 +243,30 @@ class ExchangeDouble:
     ) -> Report | None:
         await self._ask("order")
         market = self.markets[symbol]
-        if self.faults.hidden:
+        if "order" in self.faults.hidden:
             return None
         found = market.orders[order_id - 1] if order_id is not None else market.named(client_order_id or "")
         return None if found is None else await self._arrived(market.state(found, self.now()))
 
     async def open_orders(self, symbol: str | None = None) -> Sequence[Report]:
         await self._ask("open_orders")
+        if "open_orders" in self.faults.hidden:
+            return []
         markets = self.markets.values() if symbol is None else [self.markets[symbol]]
         return await self._arrived([m.state(order, self.now()) for m in markets for order in m.open()])
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
         await self._ask("orders_since")
+        if "orders_since" in self.faults.hidden:
+            return []
         market = self.markets[symbol]
         found = [market.state(order, self.now()) for order in market.orders if order.created >= since]
         return await self._arrived(found)
 
     async def fills(self, symbol: str, *, order_id: int | None = None, since: int | None = None) -> Sequence[Fill]:
         await self._ask("fills")
+        if "fills" in self.faults.hidden:
+            return []
         parts = [part for order in self.markets[symbol].orders for part in order.fills]
         return await self._arrived(
             [p for p in parts if order_id in (None, p.order_id) and (since is None or p.time >= since)]

@@ -58,7 +58,7 @@ from naived.core.placement import (
 )
 
 LOOKS = 3  # spaced looks after the fence that must all find nothing
-_SKEW = 1_000  # ms an order may seem older than its intent: the exchange accepts a clock up to 1 s ahead
+SKEW = 1_000  # ms an order may seem older than its intent: the exchange accepts a clock up to 1 s ahead
 
 _FINAL_STATE = {
     OrderStatus.FILLED: State.FILLED,
@@ -186,7 +186,7 @@ def _mismatch(placement: Placement, report: Report) -> str | None:
         intent.quantity,
     ):
         return f"order {report.order_id} is not what was intended"
-    if placement.order_id is None and report.created < placement.created_at - _SKEW:
+    if placement.order_id is None and report.created < placement.created_at - SKEW:
         return f"order {report.order_id} is older than its intent"
     return None
 

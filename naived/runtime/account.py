@@ -189,7 +189,8 @@ class Account:
         else:
             reports = [report for symbol in symbols for report in await self.exchange.open_orders(symbol.name)]
         for report in reports:
-            self._check_lineage(report)
+            if not self._known(report) and await self._still_open(report):
+                self._bar_lineage(report)
             self.report(report)
             before.get(report.symbol, {}).pop(report.order_id, None)
         for symbol in symbols:
@@ -248,7 +249,7 @@ class Account:
         kept = [
             symbol
             for symbol in self.symbols.values()
-            if symbol.wish.status is not Status.OFF or symbol.book.resting
+            if symbol.wish.status is not Status.OFF or symbol.book.watched
         ]
         for symbol in kept:
             if not symbol.informed:
@@ -264,12 +265,20 @@ class Account:
         for symbol in self.symbols.values():
             symbol.bar(Bar.EXCHANGE, None)
 
-    def _check_lineage(self, report: Report) -> None:
-        """An order with our tag and no row: another naived trades from a copy of our journal. Place nothing."""
+    def _known(self, report: Report) -> bool:
+        """Is it somebody else's order, or one of ours that is kept?"""
         symbol = self.symbols.get(report.symbol)
-        known = symbol is not None and report.client_order_id in symbol.book.placements
-        if known or not report.client_order_id.startswith(self._prefix):
-            return
+        return not report.client_order_id.startswith(self._prefix) or (
+            symbol is not None and report.client_order_id in symbol.book.placements
+        )
+
+    async def _still_open(self, report: Report) -> bool:
+        """A list of open orders may be older than the end of one that is forgotten since; raises ExchangeError."""
+        now = await self.exchange.order(report.symbol, order_id=report.order_id)
+        return now is not None and not now.status.ended
+
+    def _bar_lineage(self, report: Report) -> None:
+        """An order with our tag and no row: another naived trades from a copy of our journal. Place nothing."""
         reason = (
             f"{report.symbol} order {report.order_id} has our tag and is not in the journal: a copy of it trades"
         )

@@ -7,7 +7,7 @@ from typing import assert_never
 
 import trio
 
-from naived.core.order import Unsent
+from naived.core.order import Report, Unsent
 from naived.core.placement import (
     Answered,
     FillsFound,
@@ -19,6 +19,7 @@ from naived.core.placement import (
     State,
     need,
 )
+from naived.core.placing import LOOKS, SKEW
 from naived.ports import Exchange, ExchangeError, OrderRequest
 from naived.runtime.symbol import Symbol
 
@@ -71,7 +72,7 @@ async def attend(symbol: Symbol, client_order_id: str, exchange: Exchange, grace
         if needed is Need.FILLS:
             await trio.sleep(pause)  # the user stream brings them at once, nearly always
         try:
-            learned = await _ask(placement, needed, exchange, grace)
+            learned = await _ask(symbol, placement, needed, exchange, grace)
         except ExchangeError:
             learned = None
         if learned is not None:
@@ -90,21 +91,41 @@ async def _admit(symbol: Symbol, placement: Placement, exchange: Exchange) -> bo
     return True
 
 
-async def _ask(placement: Placement, needed: Need, exchange: Exchange, grace: int) -> PlacementEvent | None:
+async def _ask(
+    symbol: Symbol, placement: Placement, needed: Need, exchange: Exchange, grace: int
+) -> PlacementEvent | None:
     """Ask (or cancel, then ask) and return what was learned; raises ExchangeError."""
-    symbol, order_id, client_order_id = placement.intent.symbol, placement.order_id, placement.client_order_id
+    name, order_id, client_order_id = symbol.name, placement.order_id, placement.client_order_id
     match needed:
         case Need.ASK:
             server_time = await exchange.server_time()
-            report = await exchange.order(symbol, client_order_id=client_order_id)
+            report = await exchange.order(name, client_order_id=client_order_id)
+            if report is None and placement.looks == LOOKS - 1:
+                report = await _search(symbol, placement, exchange)
             return Missing(server_time, grace) if report is None else Reported(report)
         case Need.FILLS if order_id is not None:
-            return FillsFound(tuple(await exchange.fills(symbol, order_id=order_id)))
+            return FillsFound(tuple(await exchange.fills(name, order_id=order_id)))
         case Need.CANCEL if order_id is not None:
-            await exchange.cancel(symbol, order_id, f"{client_order_id}-x")
-            report = await exchange.order(symbol, order_id=order_id)
+            await exchange.cancel(name, order_id, f"{client_order_id}-x")
+            report = await exchange.order(name, order_id=order_id)
             return None if report is None else Reported(report)
         case Need.FILLS | Need.CANCEL | Need.ADMIT:
             raise ValueError(f"{client_order_id} needs {needed.name} and has no order id")
         case _:
             assert_never(needed)
+
+
+async def _search(symbol: Symbol, placement: Placement, exchange: Exchange) -> Report | None:
+    """The last look before an absence counts: among all orders since the intent, and who owns what was executed.
+
+    Raises ExchangeError, also for an execution whose order nobody knows: it might be this one's.
+    """
+    name, since = symbol.name, placement.created_at - SKEW
+    seen = [*await exchange.open_orders(name), *await exchange.orders_since(name, since)]
+    owned = {report.order_id for report in seen} | {kept.order_id for kept in symbol.book.placements.values()}
+    for order_id in sorted({fill.order_id for fill in await exchange.fills(name, since=since)} - owned):
+        owner = await exchange.order(name, order_id=order_id)
+        if owner is None:
+            raise ExchangeError(f"{name}: nobody knows order {order_id}, and yet it was executed")
+        seen.append(owner)
+    return next((report for report in seen if report.client_order_id == placement.client_order_id), None)

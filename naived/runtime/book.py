@@ -6,7 +6,7 @@ Everything here is synchronous; what a step changes is noted in a `Draft`, which
 from collections.abc import Callable, Iterable
 
 from naived.core import leading, placing
-from naived.core.leader import Drained, Leader, LeaderEvent, OrderNews
+from naived.core.leader import Adopted, Drained, Leader, LeaderEvent, OrderNews, awaits
 from naived.core.order import Side
 from naived.core.placement import (
     LIVE,
@@ -68,6 +68,11 @@ class Book:
             for placement in self.resting
             if placement.state in (State.UNKNOWN, State.INTENDED) or placement.cancelling
         ]
+
+    @property
+    def watched(self) -> bool:
+        """May the exchange have news of any order? One that was given up may still turn up."""
+        return any(p.state in LIVE or p.state is State.ABANDONED for p in self.placements.values())
 
     @property
     def quarantined(self) -> list[Placement]:
@@ -160,7 +165,10 @@ class Book:
             case Placed() | Executed() | Ended():
                 if isinstance(action, Executed):
                     draft.fills.append(action.fill)
-                self.lead(draft, OrderNews(intent.trader, intent.side, intent.seq, action))
+                if awaits(self.leader, intent):
+                    self.lead(draft, OrderNews(intent.trader, intent.side, intent.seq, action))
+                elif isinstance(action, Ended):
+                    self.lead(draft, Adopted(intent, placement.fills))
             case Contradicted(reason):
                 draft.note("quarantined", f"{placement.client_order_id}: {reason}")
                 draft.contradiction = reason
