@@ -10,9 +10,10 @@ from naived import documents
 from naived.control.events import EventLog
 from naived.control.protocol import MAX_ROWS, Code, ControlError, format_time
 from naived.ports import CycleRow, EventRow, Journal, JournalError, OrderRow, Page
+from naived.replies import Outcome
 from naived.runtime.account import Account
 from naived.runtime.supervisor import Supervisor
-from naived.verbs import Outcome, Verbs
+from naived.verbs import Verbs
 
 Document = dict[str, Any]
 Row = TypeVar("Row", OrderRow, CycleRow, EventRow)

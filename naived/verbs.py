@@ -5,46 +5,33 @@ A wait that ends early undoes nothing. What is already so is a success that chan
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import trio
 
-from naived.control.protocol import SETTINGS, Code, ControlError, format_time
-from naived.core.amount import AmountError, Money, format_amount, parse_money, parse_rate
+from naived.control.protocol import MAX_ROWS, SETTINGS, Code, ControlError
+from naived.core.amount import Money, Price
 from naived.core.leader import Freed
-from naived.core.market import describe
 from naived.core.order import Side
 from naived.core.phase import Hold, Holding
-from naived.core.placement import Placement, Resolved
-from naived.core.settings import Settings, SettingsError, Status
-from naived.core.strategy import least_budget, untradable
-from naived.ports import Exchange, ExchangeError, Journal, JournalError, Wish
+from naived.core.placement import Resolved
+from naived.core.settings import Status
+from naived.ports import Exchange, ExchangeError, Journal, JournalError, Page, Wish
+from naived.proposal import check_size, proposed
+from naived.replies import Outcome, away, draining, overruled, started, still_stopping, stopped, timed_out
 from naived.runtime.account import Account
 from naived.runtime.condition import Condition, condition
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.symbol import Bar, Symbol
+from naived.runtime.symbol import Bar, Symbol, blank
 from naived.runtime.work import Work
 
 Params = dict[str, Any]
 
 _PATIENCE = 15.0  # seconds a verb without a timeout of its own waits for the exchange
 
+_TRUE, _FALSE = "true", "false"  # JSON: did a request change anything?
 _CANCEL = {"none": frozenset[Side](), "buys": frozenset({Side.BUY}), "all": frozenset(Side)}
-_PARSERS: dict[str, Callable[[Any], int]] = {
-    "chunks": int,
-    "budget": parse_money,
-    "buy_down": parse_rate,
-    "profit": parse_rate,
-    "rebuy": parse_rate,
-    "reprice": parse_rate,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    changed: bool
-    message: str
 
 
 class Verbs:
@@ -86,8 +73,10 @@ class Verbs:
         return self._supervisor.symbols.get(name)
 
     async def start(self, name: str, params: Params) -> Outcome:
-        symbol = await self.find(name, params) or self._supervisor.configure(name)
-        settings = await self._settings(symbol, params)
+        symbol = await self.find(name, params)
+        change = proposed(name, params, self._budget)
+        before = (symbol or blank(name)).wish
+        settings = change(before.settings)
         if settings.budget is None:
             raise ControlError(
                 Code.NOT_CONFIGURED,
@@ -95,83 +84,86 @@ class Verbs:
                 symbol=name,
                 hint=f"give it once: naivectl start {name} --budget AMOUNT",
             )
-        changed = await self._wish(symbol, Wish(settings, Status.ON, keep_buys=False), params)
+        if settings != before.settings or before.status is Status.OFF:
+            await check_size(name, settings, self._exchange, self._last(name))
+        symbol = self._supervisor.configure(name)
+        changed = await self._wish(
+            symbol, lambda wish: Wish(change(wish.settings), Status.ON, keep_buys=False), params
+        )
         self._supervisor.follow(symbol)
         if params["wait"]:
             await self._started(symbol, _deadline(params))
         return Outcome(changed, str(condition(symbol)[0]))
 
     async def _started(self, symbol: Symbol, deadline: float) -> None:
+        """Wait until it trades; raises ControlError if it cannot, or not in time."""
         settled = (Condition.TRADING, Condition.FAULTED, Condition.QUARANTINED)
 
         def done() -> bool:
             return condition(symbol)[0] in settled or symbol.wish.status is not Status.ON
 
-        in_time = await _until(symbol, done, deadline)
-        state, reason = condition(symbol)
-        match state:
-            case Condition.TRADING:
-                return
-            case Condition.QUARANTINED:
-                hint = f"look at it with `naivectl orders {symbol.name}`, then `naivectl resolve {symbol.name}`"
-                raise ControlError(Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=hint)
-            case Condition.FAULTED:
-                raise ControlError(
-                    Code.INVALID_TRANSITION,
-                    f"faulted: {reason}",
-                    symbol=symbol.name,
-                    hint=f"when it is mended: naivectl start {symbol.name}",
-                )
-        if in_time:
-            raise ControlError(Code.INVALID_TRANSITION, "somebody else stopped it meanwhile", symbol=symbol.name)
-        raise _timed_out(symbol, f"not trading yet, still {state}" + (f": {reason}" if reason else ""))
+        await _until(symbol, done, deadline)
+        failure = started(symbol)
+        if failure is not None:
+            raise failure
 
     async def stop(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
         if symbol is None:
             return Outcome(False, "off")
         cancel = _CANCEL[params["cancel"]]
-        wanted = any(placement.intent.side in cancel for placement in symbol.book.resting)
-        wish = Wish(symbol.wish.settings, Status.OFF, keep_buys=False)
-        changed = await self._wish(symbol, wish, params, cancel=cancel, again=wanted)
+        changed = await self._wish(
+            symbol, lambda wish: Wish(wish.settings, Status.OFF, keep_buys=False), params, cancel=cancel
+        )
         if params["wait"]:
             await self._stopped(symbol, _deadline(params))
-        return Outcome(changed, f"{_stopped_or_stopping(symbol)}; {_remains(symbol.book.resting)}")
+        return Outcome(changed, stopped(symbol))
 
     async def _stopped(self, symbol: Symbol, deadline: float) -> None:
-        """Wait until it is off and every order's fate is known; raises ControlError (timed out)."""
-        if not await _until(symbol, lambda: condition(symbol)[0] is not Condition.STOPPING, deadline):
-            unknown = [
-                f"{placement.client_order_id} (fence {_fence(placement)})" for placement in symbol.book.unsettled
-            ]
-            what = f"off, but not known is the fate of {', '.join(unknown)}" if unknown else "still stopping"
-            raise _timed_out(symbol, what)
+        """Wait until its task has ended and every order's fate is known; raises ControlError (timed out)."""
+
+        def done() -> bool:
+            return symbol.wish.status is not Status.OFF or not (symbol.tended or symbol.book.unsettled)
+
+        if not await _until(symbol, done, deadline):
+            raise still_stopping(symbol)
+        if symbol.wish.status is not Status.OFF:
+            raise overruled(symbol, "started")
+        await self._look(symbol, deadline)
+
+    async def _look(self, symbol: Symbol, deadline: float) -> None:
+        """Ask for every order that rests; without an answer what was last heard of them has to do."""
         with trio.move_on_at(deadline):
             try:
                 await self._account.look(symbol, symbol.book.numbered)
             except ExchangeError:
-                return  # what rests was known when the exchange was last heard of; the message says what
+                return
 
     async def shutdown(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
         if symbol is None or (symbol.wish.status is Status.OFF and not symbol.book.leader.traders):
             return Outcome(False, "off")
-        wish = Wish(symbol.wish.settings, Status.SHUTDOWN, keep_buys=params["keep_buys"])
-        changed = await self._wish(symbol, wish, params)
+        changed = await self._wish(
+            symbol, lambda wish: Wish(wish.settings, Status.SHUTDOWN, params["keep_buys"]), params
+        )
         self._supervisor.follow(symbol)
         if params["wait"]:
             ended = await _until(symbol, lambda: condition(symbol)[0] is Condition.OFF, _deadline(params))
             if not ended:
-                raise _timed_out(symbol, _draining(symbol))
-        return Outcome(changed, _draining(symbol))
+                raise timed_out(symbol, draining(symbol))
+        return Outcome(changed, draining(symbol))
 
     async def settings(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
         if not any(key in params for key in SETTINGS):
             return Outcome(False, "off" if symbol is None else str(symbol.wish.status))
-        symbol = symbol or self._supervisor.configure(name)
-        settings = await self._settings(symbol, params)
-        changed = await self._wish(symbol, replace(symbol.wish, settings=settings, expected=None), params)
+        change = proposed(name, params, self._budget)
+        settings = change((symbol or blank(name)).wish.settings)
+        await check_size(name, settings, self._exchange, self._last(name))
+        symbol = self._supervisor.configure(name)
+        changed = await self._wish(
+            symbol, lambda wish: replace(wish, settings=change(wish.settings), expected=None), params
+        )
         return Outcome(changed, "changed; running traders keep theirs" if changed else "as it was")
 
     async def wait(self, name: str, params: Params) -> Outcome:
@@ -189,7 +181,7 @@ class Verbs:
             return state is Condition.OFF and (goal == "off" or not symbol.book.resting)
 
         if not await _until(symbol, reached, _deadline(params)):
-            raise _timed_out(symbol, f"not {goal} yet, still {condition(symbol)[0]}")
+            raise timed_out(symbol, f"not {goal} yet, still {condition(symbol)[0]}")
         return Outcome(False, goal)
 
     async def resolve(self, name: str, params: Params) -> Outcome:
@@ -197,7 +189,9 @@ class Verbs:
         adopt = params["action"] == "adopt"
         wanted = params["client_order_id"]
         if symbol is None or symbol.failed is not None:
-            raise _away(name)
+            raise away(name)
+        if (stored := await self._stored(symbol, params)) is not None:
+            return Outcome(stored, "resolved")
         works = [
             symbol.tell(placement.client_order_id, Resolved(adopt))
             for placement in symbol.book.quarantined
@@ -209,110 +203,93 @@ class Verbs:
             if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
                 works.append(symbol.offer(Freed(trader.number, adopt)))
         if wanted is not None and not works:
-            raise ControlError(
-                Code.INVALID_TRANSITION,
-                f"{wanted} is neither quarantined nor held",
-                symbol=name,
-                hint=f"see them with: naivectl orders {name}",
-            )
+            await self._check_known(symbol, wanted)
         lifted = wanted is None and Bar.COINS in symbol.bars
         if not symbol.book.quarantined:
             symbol.bar(Bar.QUARANTINE, None)
         if lifted:
             symbol.bar(Bar.COINS, None)
+        ended = len(works) + lifted
+        request = _request(symbol, params, changed=ended > 0)
+        if request is not None:
+            works.append(symbol.direct(replace(symbol.wish, expected=None), request=request))
         for work in works:
             if work is not None:
                 await _durable(symbol, work)
-        ended = len(works) + lifted
-        return Outcome(bool(ended), f"{ended} resolved" if ended else "nothing to resolve")
+        if adopt:
+            await self._look(symbol, _deadline(params))
+        return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
 
-    async def _settings(self, symbol: Symbol, params: Params) -> Settings:
-        """The settings with what was asked for; raises ControlError where they cannot work."""
-        given = {key: params[key] for key in SETTINGS if key in params}
+    async def _check_known(self, symbol: Symbol, client_order_id: str) -> None:
+        """What is resolved already is fine; raises ControlError for an order that never was."""
         try:
-            parsed: Params = {
-                key: _PARSERS[key](value) if key in _PARSERS else value for key, value in given.items()
-            }
-            settings = replace(symbol.wish.settings, **parsed)
-        except (AmountError, SettingsError) as error:
-            raise ControlError(Code.INVALID_PARAMS, str(error), symbol=symbol.name) from error
-        if settings.budget is None:
-            settings = replace(settings, budget=self._budget)
-        if settings.budget is not None and (given or symbol.wish.status is Status.OFF):
-            await self._check_size(symbol, settings)
-        return settings
-
-    async def _check_size(self, symbol: Symbol, settings: Settings) -> None:
-        """Say at once that a chunk is too small to trade; what the exchange does not tell now shows later."""
-        try:
-            info = (await self._exchange.symbols([symbol.name])).get(symbol.name)
-            price = symbol.lane.price or await self._exchange.last_price(symbol.name)
-            fees = await self._exchange.fees(symbol.name)
-        except ExchangeError:
-            return
-        if info is None or price is None or settings.budget is None:
-            return
-        rest = (settings.buy_down, settings.profit, fees, info.filters)
-        failed = untradable(price, settings.budget, settings.chunks, *rest)
-        if failed in ("NOTIONAL", "LOT_SIZE"):
-            least = least_budget(price, settings.chunks, *rest) or Money(0)
+            rows = await self._journal.orders(Page((symbol.name,), limit=MAX_ROWS))
+        except JournalError as error:
+            raise away(symbol.name) from error
+        if not any(row.placement.client_order_id == client_order_id for row in rows):
             raise ControlError(
                 Code.INVALID_TRANSITION,
-                f"{format_amount(settings.allocation)} {info.quote} a chunk is too small to trade: "
-                f"{describe(info.filters, failed)}",
+                f"there is no order {client_order_id}",
                 symbol=symbol.name,
-                hint=f"the least budget for {settings.chunks} chunks is {format_amount(least)} {info.quote}",
+                hint=f"see them with: naivectl orders {symbol.name}",
             )
+
+    def _last(self, name: str) -> Price | None:
+        known = self._supervisor.symbols.get(name)
+        return None if known is None else known.lane.price
 
     async def _wish(
         self,
         symbol: Symbol,
-        wish: Wish,
+        change: Callable[[Wish], Wish],
         params: Params,
         *,
         cancel: frozenset[Side] = frozenset(),
-        again: bool = False,
     ) -> bool:
-        """Make a wish durable; says whether it changed anything, and says the same to a repeated request.
-
-        ``again``: there is something to do although the wish itself is not new.
-        """
-        request_id = params.get("request_id")
-        key = None if request_id is None else f"{request_id}/{symbol.name}"
-        if key is not None:
-            try:
-                stored = await self._journal.answered(key)
-            except JournalError as error:
-                raise _away(symbol.name) from error
-            if stored is not None:
-                return True
+        """Make a wish durable; says whether it changed anything, and says the same to a repeated request."""
+        stored = await self._stored(symbol, params)
+        if stored is not None:
+            return stored
+        # No wait between looking at the last wish and making the next: two requests at once both count.
         known = replace(symbol.wish, expected=None)
-        if wish == known and not again:
+        wish = change(known)
+        resting = any(order.intent.side in cancel and not order.cancelling for order in symbol.book.resting)
+        changed = wish != known or resting
+        request = _request(symbol, params, changed=changed)
+        if not changed and request is None:
             return False
-        note = f"{wish.status}" if wish.status is not known.status else "settings changed"
-        work = symbol.direct(wish, cancel=cancel, request=None if key is None else (key, "true"), note=note)
+        note = None if not changed else str(wish.status) if wish.status is not known.status else "settings changed"
+        work = symbol.direct(wish, cancel=cancel, request=request, note=note)
         # Before the wait: whoever asked may be gone by then, and the wish stands all the same.
         self._supervisor.follow(symbol)
         if work is None:
-            raise _away(symbol.name)
+            raise away(symbol.name)
         await _durable(symbol, work)
-        return True
+        return changed
+
+    async def _stored(self, symbol: Symbol, params: Params) -> bool | None:
+        """What a request with this id was answered for this symbol: did it change anything?"""
+        request = _request(symbol, params, changed=False)
+        if request is None:
+            return None
+        try:
+            stored = await self._journal.answered(request[0])
+        except JournalError as error:
+            raise away(symbol.name) from error
+        return None if stored is None else stored == _TRUE
+
+
+def _request(symbol: Symbol, params: Params, *, changed: bool) -> tuple[str, str] | None:
+    """Under which key an answer is stored with its change, and the answer; None for a request without an id."""
+    request_id = params.get("request_id")
+    return None if request_id is None else (f"{request_id}/{symbol.name}", _TRUE if changed else _FALSE)
 
 
 async def _durable(symbol: Symbol, work: Work) -> None:
     try:
         await work.durable()
     except JournalError as error:
-        raise _away(symbol.name) from error
-
-
-def _away(name: str) -> ControlError:
-    return ControlError(
-        Code.DATABASE_UNAVAILABLE,
-        "the database is away: it is not certain that anything was changed",
-        symbol=name,
-        hint="try again; repeating it is safe",
-    )
+        raise away(symbol.name) from error
 
 
 def _deadline(params: Params) -> float:
@@ -327,44 +304,3 @@ async def _until(symbol: Symbol, done: Callable[[], bool], deadline: float) -> b
         while not done():
             await symbol.news()
     return done()
-
-
-def _timed_out(symbol: Symbol, what: str) -> ControlError:
-    state, reason = condition(symbol)
-    return ControlError(
-        Code.TIMED_OUT,
-        what,
-        symbol=symbol.name,
-        hint=f"what was asked stands; follow it with: naivectl status {symbol.name}",
-        data={"state": str(state), "reason": reason},
-    )
-
-
-def _fence(placement: Placement) -> str:
-    return "none" if placement.deadline is None else format_time(placement.deadline)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def _remains(resting: list[Placement]) -> str:
-    sells = sum(placement.intent.side is Side.SELL for placement in resting)
-    buys = len(resting) - sells
-    parts = [_count(number, word) for number, word in ((sells, "sell"), (buys, "buy")) if number]
-    if not parts:
-        return "nothing remains open at the exchange"
-    return f"{' and '.join(parts)} {'remains' if len(resting) == 1 else 'remain'} open at the exchange"
-
-
-def _stopped_or_stopping(symbol: Symbol) -> str:
-    return "stopping" if condition(symbol)[0] is Condition.STOPPING else "stopped"
-
-
-def _draining(symbol: Symbol) -> str:
-    if symbol.wish.status is Status.OFF:
-        return "drained: off"
-    left = len(symbol.book.leader.traders)
-    held = sum(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in symbol.book.leader.traders)
-    text = f"draining: {_count(left, 'cycle')} left"
-    return f"{text}, {held} held until `naivectl resolve {symbol.name}`" if held else text

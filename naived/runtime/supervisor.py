@@ -40,8 +40,8 @@ class Supervisor:
             self._add(record)
 
     def configure(self, name: str) -> Symbol:
-        """A symbol that was never configured; it becomes durable with its first wish."""
-        return self._add(blank(name))
+        """The symbol; one that was never configured becomes durable with its first wish."""
+        return self.symbols.get(name) or self._add(blank(name))
 
     def _add(self, record: SymbolRecord) -> Symbol:
         symbol = Symbol(record, self._desk, self._feed.lane(record.symbol))

@@ -1,0 +1,102 @@
+"""What verbs answer in words: outcomes for a person, and errors that name the cause and the next step."""
+
+from dataclasses import dataclass
+
+from naived.control.protocol import Code, ControlError, format_time
+from naived.core.order import Side
+from naived.core.phase import Hold, Holding
+from naived.core.placement import Placement
+from naived.core.settings import Status
+from naived.runtime.condition import Condition, condition
+from naived.runtime.symbol import Symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    changed: bool
+    message: str
+
+
+def started(symbol: Symbol) -> ControlError | None:
+    """None if it trades, else why a start has not come to that."""
+    state, reason = condition(symbol)
+    match state:
+        case Condition.TRADING:
+            return None
+        case Condition.QUARANTINED:
+            hint = f"look at it with `naivectl orders {symbol.name}`, then `naivectl resolve {symbol.name}`"
+            return ControlError(Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=hint)
+        case Condition.FAULTED:
+            hint = f"when it is mended: naivectl start {symbol.name}"
+            return ControlError(Code.INVALID_TRANSITION, f"faulted: {reason}", symbol=symbol.name, hint=hint)
+        case _ if symbol.wish.status is not Status.ON:
+            return overruled(symbol, "stopped")
+        case _:
+            return timed_out(symbol, f"not trading yet, still {state}" + (f": {reason}" if reason else ""))
+
+
+def stopped(symbol: Symbol) -> str:
+    """How far a stop has come, and what it leaves behind."""
+    word = "stopping" if condition(symbol)[0] is Condition.STOPPING else "stopped"
+    return f"{word}; {_remains(symbol.book.resting)}"
+
+
+def still_stopping(symbol: Symbol) -> ControlError:
+    """Names the orders whose fate is open, and when each can no longer appear."""
+    unknown = [f"{placement.client_order_id} (fence {_fence(placement)})" for placement in symbol.book.unsettled]
+    what = f"off, but not known is the fate of {', '.join(unknown)}" if unknown else "still stopping"
+    return timed_out(symbol, what)
+
+
+def draining(symbol: Symbol) -> str:
+    """How far a drain has come."""
+    if symbol.wish.status is Status.OFF:
+        return "drained: off"
+    traders = symbol.book.leader.traders
+    held = sum(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
+    text = f"draining: {_count(len(traders), 'cycle')} left"
+    return f"{text}, {held} held until `naivectl resolve {symbol.name}`" if held else text
+
+
+def away(name: str) -> ControlError:
+    """The journal did not answer."""
+    return ControlError(
+        Code.DATABASE_UNAVAILABLE,
+        "the database is away: it is not certain that anything was changed",
+        symbol=name,
+        hint="try again; repeating it is safe",
+    )
+
+
+def timed_out(symbol: Symbol, what: str) -> ControlError:
+    """Whoever asked waits no longer."""
+    state, reason = condition(symbol)
+    return ControlError(
+        Code.TIMED_OUT,
+        what,
+        symbol=symbol.name,
+        hint=f"what was asked stands; follow it with: naivectl status {symbol.name}",
+        data={"state": str(state), "reason": reason},
+    )
+
+
+def overruled(symbol: Symbol, what: str) -> ControlError:
+    """Another request came in between."""
+    return ControlError(Code.INVALID_TRANSITION, f"somebody else {what} it meanwhile", symbol=symbol.name)
+
+
+def _fence(placement: Placement) -> str:
+    return "none" if placement.deadline is None else format_time(placement.deadline)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _remains(resting: list[Placement]) -> str:
+    sells = sum(placement.intent.side is Side.SELL for placement in resting)
+    buys = len(resting) - sells
+    parts = [_count(number, word) for number, word in ((sells, "sell"), (buys, "buy")) if number]
+    if not parts:
+        return "nothing remains open at the exchange"
+    return f"{' and '.join(parts)} {'remains' if len(resting) == 1 else 'remain'} open at the exchange"
