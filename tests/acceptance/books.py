@@ -33,7 +33,7 @@ def _quiet(exchange: Exchange, daemon: Daemon, symbol: str) -> None:
     price = exchange.call("ticker.price", symbol=symbol)["price"]
     now = format_time(exchange.call("time")["serverTime"])
     exchange.trade(price, symbol)
-    until(lambda: daemon.symbol(symbol)["last_trade_at"] >= now)
+    until(lambda: daemon.symbol(symbol)["state"] == "off" or daemon.symbol(symbol)["last_trade_at"] >= now)
     until(lambda: not daemon.unsettled(symbol) and not differing(exchange, daemon, symbol))
 
 

@@ -200,9 +200,10 @@ class Daemon:
     def log(self) -> str:
         return (self.home / "naived.log").read_text()
 
-    def launch(self) -> Program:
+    def launch(self, log: Path | None = None) -> Program:
         """Begin, without waiting for anything."""
-        self._program = Program(self.home / "naived.log", "run", "--home", str(self.home), *self._options)
+        log = log or self.home / "naived.log"
+        self._program = Program(log, "run", "--home", str(self.home), *self._options)
         return self._program
 
     def start(self) -> None:

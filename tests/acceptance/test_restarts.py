@@ -1,6 +1,7 @@
 """kill -9, suspend and start again: what was wished goes on, and no order is placed twice."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -111,6 +112,46 @@ def test_a_suspend_leaves_orders_and_wishes_as_they_are(daemon: Daemon, exchange
     daemon.do("wait", SYMBOL, "--for", "trading")
     assert daemon.phases() == ["buying"]
     assert len(exchange.orders()) == 1
+
+
+def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(daemon: Daemon, exchange: Exchange) -> None:
+    daemon.do("start", SYMBOL)
+    exchange.fault("silence", method="order.place", seconds=30)
+    exchange.trade("2000")
+    until(lambda: exchange.open("BUY"))
+    os.kill(daemon.pid, signal.SIGTERM)  # it waits for the answer in flight
+    until(lambda: daemon.state is None)
+    assert daemon.suspend() == 128 + signal.SIGTERM
+    exchange.end()
+    exchange.start()
+    daemon.start()
+    daemon.reaches("buying")
+    assert exchange.open("BUY") == [Decimal("1999.8")]
+
+
+def test_without_any_option_naived_trades_on_a_simulator_of_its_own_that_outlives_it(
+    naived: Callable[..., Daemon],
+) -> None:
+    daemon = naived()
+    daemon.start()
+    daemon.do("start", SYMBOL, "BTCUSDT")
+    until(lambda: daemon.phases() and daemon.phases("BTCUSDT"))
+    until(lambda: not daemon.unsettled())
+    first = daemon.orders()[0]
+    daemon.end(signal.SIGKILL)
+    daemon.start()
+    daemon.do("wait", SYMBOL, "BTCUSDT", "--for", "trading")
+    assert daemon.orders()[0]["order_id"] == first["order_id"]
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(daemon: Daemon, exchange: Exchange) -> None:
+    daemon.suspend()
+    daemon.launch(log=Path("/dev/full"))
+    until(lambda: daemon.state == "ready")
+    daemon.do("start", SYMBOL)
+    exchange.trade("2000")
+    daemon.reaches("buying")
+    assert daemon.suspend() == 0
 
 
 def test_a_second_daemon_on_one_home_is_turned_away(daemon: Daemon, home: Path) -> None:

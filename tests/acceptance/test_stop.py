@@ -71,6 +71,23 @@ def test_what_fills_while_off_is_booked_and_the_next_start_goes_on_from_there(
     assert exchange.balance("ETH") == 0
 
 
+def test_a_shutdown_of_a_stopped_symbol_drains_the_traders_that_the_stop_left_behind(
+    daemon: Daemon, exchange: Exchange
+) -> None:
+    one_of_each(daemon, exchange)
+    daemon.do("stop", SYMBOL)
+    draining = daemon.do("shutdown", SYMBOL).result
+    assert (draining["status"], draining["changed"]) == ("shutdown", True)
+    until(lambda: daemon.phases() == ["selling"])
+    assert exchange.open("BUY") == []
+    waiting = daemon.ctl("shutdown", SYMBOL, "--wait", "--timeout", "300ms")
+    assert waiting.code == 124
+    exchange.trade("2005")
+    drained = daemon.do("shutdown", SYMBOL, "--wait").result
+    assert (drained["status"], drained["state"]) == ("off", "off")
+    assert daemon.symbol()["cycles"] == 1
+
+
 def test_a_lost_request_is_unknown_until_its_fence_then_abandoned_and_bought_anew(
     exchange: Exchange, naived: Callable[..., Daemon]
 ) -> None:
