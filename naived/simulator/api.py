@@ -73,10 +73,13 @@ class Request:
 
 
 async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None:
-    """Answer one connection until it closes or a fault closes it; raises Closed, perhaps in a group."""
+    """Answer one connection until it closes, a fault closes it, or it is one too many; raises Closed, in a group.
+
+    It counts from its first request to the exchange: whoever only steers costs nothing.
+    """
     limits = _returns_limits(connection.target)
     session = Session(outbox, venue.users.add(outbox), venue.clock(), return_rate_limits=limits)
-    venue.limits.count_weight(_CONNECTING, venue.clock())
+    counted = False
     try:
         async with trio.open_nursery() as nursery:
             while True:
@@ -86,6 +89,12 @@ async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None
                 if request.name.startswith("sim."):
                     _steer(venue, outbox, request)
                     continue
+                if not counted:
+                    counted = True
+                    venue.limits.count_weight(_CONNECTING, venue.clock())
+                    if not venue.limits.connect(venue.clock()):
+                        nursery.cancel_scope.cancel()
+                        return
                 fault = _armed(venue, request)
                 match fault.kind if fault else None:
                     case "disconnect":

@@ -176,7 +176,7 @@ async def _connected(venue: Venue, limited: bool, connection: Connection) -> Non
     """Serve one connection by its path, and end with it."""
     path = connection.target.partition("?")[0]
     api = path.rstrip("/") == "/ws-api/v3"
-    if not venue.limits.connect(venue.clock()) or not (api or path.strip("/").split("/")[0] in ("ws", "stream")):
+    if not (api or path.strip("/").split("/")[0] in ("ws", "stream")):
         return
     outbox = Outbox()
     try:
@@ -211,6 +211,8 @@ async def _as_stream(venue: Venue, connection: Connection, outbox: Outbox, *, li
     venue.farewells[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}")
     second, heard = 0, 0
     try:
+        if not venue.limits.connect(venue.clock()):
+            return
         if not venue.streams.subscribe(subscriber, named_in(connection.target)):
             return
         async with trio.open_nursery() as nursery:

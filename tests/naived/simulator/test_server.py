@@ -83,11 +83,24 @@ async def test_one_connection_too_many_is_closed() -> None:
     async with (
         running(exchange_info={**built_in(), "rateLimits": [few]}) as simulation,
         api(simulation) as first,
-        stream(simulation, "/ws") as second,
     ):
-        with trio.fail_after(PATIENCE), pytest.raises(Closed):
-            await second.receive()
         await first.get("time")
+        async with stream(simulation, "/ws") as second, api(simulation) as third:
+            with trio.fail_after(PATIENCE), pytest.raises(Closed):
+                await second.receive()
+            with trio.fail_after(PATIENCE), pytest.raises(Closed):
+                await third.get("time")
+        await first.get("time")
+
+
+async def test_steering_counts_neither_as_connections_nor_as_weight() -> None:
+    few = [{**RATE_LIMITS[3], "limit": 1}, {**RATE_LIMITS[0], "limit": 3}]
+    async with running(exchange_info={**built_in(), "rateLimits": few}) as simulation:
+        for _ in range(10):
+            async with api(simulation) as steering:
+                await steering.get("sim.ledger")
+        async with api(simulation) as client:
+            await client.get("time")
 
 
 async def test_a_shutdown_is_announced_in_three_shapes_and_ends_the_old_connections() -> None:
