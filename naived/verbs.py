@@ -256,7 +256,7 @@ class Verbs:
         resting = any(order.intent.side in cancel and not order.cancelling for order in symbol.book.resting)
         changed = wish != known or resting
         request = _request(symbol, params, changed=changed)
-        if not changed and request is None:
+        if not (changed or request or symbol.behind):  # what is so may not be durable yet
             return False
         note = None if not changed else str(wish.status) if wish.status is not known.status else "settings changed"
         work = symbol.direct(wish, cancel=cancel, request=request, note=note)

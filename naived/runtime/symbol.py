@@ -97,6 +97,11 @@ class Symbol:
         """May an intent go out now? A quarantine and a doubtful lineage stop sells as well."""
         return self.active and self.book.leader.status is not Status.OFF and not self.bars
 
+    @property
+    def behind(self) -> bool:
+        """Is the journal behind what is known here?"""
+        return bool(self._pending) or self._settling.locked()
+
     async def news(self) -> None:
         """Wait until something about the symbol may have changed."""
         if self._news is None:

@@ -1,0 +1,283 @@
+"""The one place where control meets the runtime: documents, paging, what fails for one symbol alone."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from naived.control import requests
+from naived.control.protocol import ControlError
+from naived.core.order import Side
+from naived.core.placement import State
+from tests.runtime_house import House, World
+
+
+async def one_cycle(house: House) -> None:
+    await house.start()
+    await house.trade("2000", "1990", "3000")
+
+
+async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990", "1980")
+        document = await house.call("status")
+        buy, sell = world.exchange.open(side=Side.BUY)[0], world.exchange.open(side=Side.SELL)[0]
+        bought = world.exchange.orders()[0]
+        reason = document["daemon"].pop("reason")
+        assert reason is None
+        assert document == {
+            "v": 1,
+            "daemon": {
+                "version": "0.1.0",
+                "pid": 4711,
+                "started_at": "2023-11-14T22:13:20.000Z",
+                "exchange": "simulator",
+                "exchange_url": "ws://127.0.0.1:1",
+                "database": "sqlite",
+                "state": "ready",
+            },
+            "symbols": [
+                {
+                    "symbol": "ETHUSDT",
+                    "status": "on",
+                    "state": "trading",
+                    "reason": None,
+                    "chunks": 5,
+                    "budget": "1000",
+                    "last_price": "1980",
+                    "last_trade_at": document["symbols"][0]["last_trade_at"],
+                    "cycles": 0,
+                    "realized_profit": "0",
+                    "unrealized_profit": "-2.375802",
+                    "traders": [
+                        {
+                            "id": "ETHUSDT-1",
+                            "phase": "selling",
+                            "reason": None,
+                            "since": document["symbols"][0]["traders"][0]["since"],
+                            "rebuy_notified": True,
+                            "buy": {
+                                "client_order_id": bought.client_order_id,
+                                "order_id": 1,
+                                "price": "1999.8",
+                                "quantity": "0.1",
+                                "executed": "0.1",
+                                "state": "filled",
+                            },
+                            "sell": {
+                                "client_order_id": sell.client_order_id,
+                                "order_id": 2,
+                                "price": "2005.81",
+                                "quantity": "0.0999",
+                                "executed": "0",
+                                "state": "open",
+                            },
+                        },
+                        {
+                            "id": "ETHUSDT-2",
+                            "phase": "buying",
+                            "reason": None,
+                            "since": document["symbols"][0]["traders"][1]["since"],
+                            "rebuy_notified": False,
+                            "buy": {
+                                "client_order_id": buy.client_order_id,
+                                "order_id": 3,
+                                "price": "1979.8",
+                                "quantity": "0.101",
+                                "executed": "0",
+                                "state": "open",
+                            },
+                            "sell": None,
+                        },
+                    ],
+                }
+            ],
+        }
+
+
+async def test_a_status_of_some_symbols_keeps_their_order_and_refuses_strangers(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        both = await house.call("status")
+        assert [symbol["symbol"] for symbol in both["symbols"]] == ["BTCUSDT", "ETHUSDT"]
+        one = await house.call("status", "ethusdt")
+        assert [symbol["symbol"] for symbol in one["symbols"]] == ["ETHUSDT"]
+        with pytest.raises(ControlError) as caught:
+            await house.call("status", "XRPUSDT")
+        assert (caught.value.code.kind, caught.value.symbol) == ("unknown_symbol", "XRPUSDT")
+
+
+async def test_the_daemons_state_follows_the_exchange(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+
+        async def state() -> tuple[str, str | None]:
+            daemon = (await house.call("status"))["daemon"]
+            return daemon["state"], daemon["reason"]
+
+        assert await state() == ("starting", None)
+        await house.start()
+        assert await state() == ("ready", None)
+        world.exchange.go_away("no route to host")
+        assert await state() == ("degraded", "no route to host")
+        world.exchange.come_back()
+        await trio.sleep(1)
+        assert await state() == ("ready", None)
+        house.service.suspending = True
+        assert (await state())[0] == "suspending"
+
+
+async def test_hello_says_who_answers(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        assert await house.call("hello") == {
+            "server": "0.1.0",
+            "instance_id": "instance",
+            "pid": 4711,
+            "state": "starting",
+            "db": "sqlite",
+            "started_at": "2023-11-14T22:13:20.000Z",
+        }
+
+
+async def test_what_fails_for_one_symbol_does_not_fail_for_others(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        document = await house.call("start", "NOPEUSDT", "ETHUSDT")
+        nope, eth = document["results"]
+        assert (nope["symbol"], nope["error"]["kind"]) == ("NOPEUSDT", "unknown_symbol")
+        assert nope["error"]["hint"] == "a symbol is base and quote asset in one word, such as ETHUSDT"
+        assert (eth["symbol"], eth["state"], eth["error"]) == ("ETHUSDT", "trading", None)
+
+
+async def test_all_means_every_configured_symbol(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        document = await house.call("stop", all=True)
+        assert [(result["symbol"], result["state"]) for result in document["results"]] == [
+            ("BTCUSDT", "off"),
+            ("ETHUSDT", "off"),
+        ]
+
+
+async def test_nothing_is_changed_while_it_suspends(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.service.suspending = True
+        with pytest.raises(ControlError) as caught:
+            await house.call("stop", "ETHUSDT")
+        assert (caught.value.code.kind, caught.value.code.exit) == ("suspending", 75)
+
+
+async def test_orders_are_shown_as_the_journal_has_them(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await one_cycle(house)
+        buy, sell = await house.orders()
+        for order in (buy, sell):
+            order.pop("client_order_id")
+            assert order.pop("fence_at") < order["updated_at"].replace(":20.", ":25.")
+            assert order.pop("created_at") <= order.pop("updated_at")
+        assert buy == {
+            "symbol": "ETHUSDT",
+            "trader": "ETHUSDT-1",
+            "side": "buy",
+            "order_id": 1,
+            "price": "1999.8",
+            "quantity": "0.1",
+            "executed": "0.1",
+            "state": "filled",
+        }
+        assert (sell["side"], sell["executed"], sell["state"]) == ("sell", "0.0999", "filled")
+
+
+async def test_trades_are_finished_cycles_with_profit_after_fees(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await one_cycle(house)
+        (trade,) = (await house.call("trades", "ETHUSDT"))["trades"]
+        assert trade.pop("started_at") < trade.pop("finished_at")
+        assert trade == {
+            "symbol": "ETHUSDT",
+            "trader": "ETHUSDT-1",
+            "bought": "0.1",
+            "buy_price": "1999.8",
+            "sold": "0.0999",
+            "sell_price": "2005.81",
+            "fees": {"ETH": "0.0001", "USDT": "0.20038042"},
+            "profit": "0.20003858",
+        }
+
+
+async def test_events_say_what_happened_once_it_is_durable(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await one_cycle(house)
+        events = (await house.call("events", "ETHUSDT"))["events"]
+        assert [event["kind"] for event in events] == ["wish", "finished"]
+        assert events[1]["message"] == "ETHUSDT-1: profit 0.20003858 USDT"
+        assert [event["kind"] for event in house.events.after(0, 10)] == ["wish", "finished"]
+        house.journal.away = True
+        await house.trade("3000", "2990")
+        assert len(house.events.after(0, 10)) == 2
+
+
+async def test_rows_come_in_pages_oldest_first(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("naived.service.MAX_ROWS", 3)
+    async with world.house() as house:
+        await house.start()
+        for _ in range(4):
+            await house.trade("2000", "1990", "3000")
+        whole = [(order["trader"], order["side"]) for order in await all_orders(house)]
+        assert whole == [(f"ETHUSDT-{number}", side) for number in range(1, 5) for side in ("buy", "sell")]
+        newest = await house.call("orders", limit=2)
+        assert ([order["side"] for order in newest["orders"]], newest["next"]) == (["buy", "sell"], None)
+        assert newest["orders"][0]["trader"] == "ETHUSDT-4"
+        many = await house.call("orders", limit=5)  # more than one document holds: its oldest first
+        assert [order["trader"] for order in many["orders"]] == ["ETHUSDT-2", "ETHUSDT-3", "ETHUSDT-3"]
+        rest = await house.call("orders", after=many["next"], limit=2)
+        assert [order["trader"] for order in rest["orders"]] == ["ETHUSDT-4", "ETHUSDT-4"]
+        since = (await house.orders())[2]["created_at"]
+        later = await house.call("orders", since=since, after=0)
+        assert later["orders"][0]["created_at"] == since
+
+
+async def all_orders(house: House) -> list[dict[str, str]]:
+    orders: list[dict[str, str]] = []
+    after = 0
+    while after is not None:
+        page = await house.call("orders", after=after)
+        assert len(page["orders"]) <= 3
+        orders += page["orders"]
+        after = page["next"]
+    return orders
+
+
+@pytest.mark.parametrize("method", ["orders", "trades", "events"])
+async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: MockClock, method: str) -> None:
+    async with world.house() as house:
+        with pytest.raises(ControlError) as stranger:
+            await house.call(method, "ETHUSDT")
+        assert stranger.value.code.kind == "unknown_symbol"
+        house.journal.away = True
+        with pytest.raises(ControlError) as away:
+            await house.call(method)
+        assert (away.value.code.kind, away.value.code.exit) == ("database_unavailable", 75)
+
+
+async def test_every_method_of_the_protocol_is_answered(world: World, clock: MockClock) -> None:
+    needed: dict[str, dict[str, object]] = {
+        "wait": {"for": "off"},
+        "resolve": {"action": "adopt", "all": True},
+    }
+    async with world.house() as house:
+        await house.start()
+        for method in sorted(requests.METHODS.keys() - {"watch", "status"}):
+            symbols = () if method == "hello" else ("ETHUSDT",)
+            document = await house.call(method, *symbols, **needed.get(method, {}))
+            assert not any(result["error"] for result in document.get("results", ()))
+
+
+async def test_every_state_of_an_order_has_its_word_in_the_contract(world: World, clock: MockClock) -> None:
+    promised = (
+        "intended unknown open partially_filled filled cancelled expired rejected not_placed abandoned quarantined"
+    )
+    assert {str(state) for state in State} == set(promised.split())

@@ -1,0 +1,623 @@
+"""What a person may ask: changed or not, the codes of every failure, and answers only after the commit."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from naived.core.order import OrderStatus, Side
+from naived.core.settings import Status
+from tests.exchange_double import EVERYWHERE
+from tests.runtime_house import FENCE, NO_BALANCE, World
+
+# start
+
+
+async def test_a_start_is_answered_when_it_trades_and_changes_nothing_the_second_time(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        first = await house.ask("start")
+        assert (first["status"], first["state"], first["changed"], first["error"]) == ("on", "trading", True, None)
+        assert first["settings"]["budget"] == "1000"
+        assert (await house.ask("start"))["changed"] is False
+        assert (await house.ask("start", chunks=3))["changed"] is True
+        assert (await house.ask("start", chunks=3))["changed"] is False
+
+
+async def test_a_start_of_what_the_exchange_does_not_list_names_the_symbol(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        result = await house.ask("start", "NOPEUSDT")
+        assert result["error"]["kind"] == "unknown_symbol"
+        assert (result["status"], result["state"]) == (None, None)
+
+
+async def test_without_a_budget_where_money_is_real_nothing_is_configured(world: World, clock: MockClock) -> None:
+    async with world.house(budget=None) as house:
+        error = (await house.ask("start"))["error"]
+        assert error["kind"] == "not_configured"
+        assert "--budget" in error["hint"]
+        assert (await house.call("status"))["symbols"] == []
+        assert (await house.ask("start", budget="500"))["settings"]["budget"] == "500"
+        await house.ask("stop")
+        assert (await house.ask("start"))["error"] is None
+
+
+async def test_a_start_that_is_too_small_names_the_least_budget(world: World, clock: MockClock) -> None:
+    world.exchange.last["ETHUSDT"] = 2000 * 10**8
+    async with world.house() as house:
+        error = (await house.ask("start", budget="10"))["error"]
+        assert error["kind"] == "invalid_transition"
+        assert "2 USDT a chunk is too small to trade: an order is worth at least 5" in error["message"]
+        least = error["hint"].removeprefix("the least budget for 5 chunks is ").removesuffix(" USDT")
+        assert (await house.call("status"))["symbols"] == []
+        assert (await house.ask("start", budget=least))["error"] is None
+
+
+@pytest.mark.parametrize(
+    "setting", [{"budget": "-1"}, {"budget": "0"}, {"chunks": 1001}, {"profit": "0"}, {"rebuy": "100%"}]
+)
+async def test_settings_out_of_range_are_refused_and_configure_nothing(
+    world: World, clock: MockClock, setting: dict[str, object]
+) -> None:
+    async with world.house() as house:
+        assert (await house.ask("start", **setting))["error"]["kind"] == "invalid_params"
+        assert (await house.ask("settings", **setting))["error"]["kind"] == "invalid_params"
+        assert (await house.call("status"))["symbols"] == []
+
+
+async def test_a_start_without_the_exchange_times_out_with_the_state_and_stands(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.ask("stop")
+        world.exchange.go_away()
+        error = (await house.ask("start", timeout="3s"))["error"]
+        assert error["kind"] == "timed_out"
+        assert "degraded: the exchange is away: connection lost" in error["message"]
+        world.exchange.come_back()
+        await house.until(lambda: house.state() == "trading")
+
+
+async def test_whether_a_new_symbol_is_listed_cannot_be_said_without_the_exchange(
+    world: World, clock: MockClock
+) -> None:
+    world.exchange.gone = "no route"
+    async with world.house() as house:
+        await trio.sleep(1)
+        error = (await house.ask("start"))["error"]
+        assert error["kind"] == "exchange_unavailable"
+
+
+async def test_a_request_while_it_starts_waits_for_the_session(world: World, clock: MockClock) -> None:
+    async with world.house() as house:  # asked before anything ran
+        assert (await house.ask("start"))["error"] is None
+
+
+async def test_two_first_starts_at_once_make_one_symbol(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.start)
+            nursery.start_soon(house.start)
+        await house.trade("2000")
+        assert len(world.exchange.wire) == 1
+
+
+async def test_an_answer_comes_after_the_commit_and_is_there_after_a_kill(world: World, clock: MockClock) -> None:
+    async with world.house(farewell=False) as house:
+        house.journal.delay = 0.5
+        began = trio.current_time()
+        await house.ask("start", wait=False)
+        assert trio.current_time() - began >= 0.5
+    async with world.house(farewell=False) as house:
+        assert house.symbol().wish.status is Status.ON
+        await house.ask("stop", wait=False)
+    async with world.house() as house:
+        assert house.symbol().wish.status is Status.OFF
+
+
+async def test_a_verb_that_is_given_up_stands_all_the_same(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 1
+        with trio.move_on_after(0.5):
+            await house.ask("stop")
+        await house.until(lambda: house.state() == "off")
+        assert house.journal.commits[-1].wish is not None
+
+
+async def test_a_verb_whose_commit_fails_says_that_the_database_is_away(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.away = True
+        result = await house.ask("stop")
+        assert (result["error"]["kind"], result["error"]["hint"]) == (
+            "database_unavailable",
+            "try again; repeating it is safe",
+        )
+        house.journal.away = False
+        await house.until(lambda: house.state() == "trading")  # the wish was not written
+        assert (await house.ask("stop"))["state"] == "off"
+
+
+async def test_a_verb_whose_commit_fails_while_it_is_awaited_is_answered(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 0.5
+        results: list[object] = []
+
+        async def stop() -> None:
+            results.append((await house.ask("stop"))["error"]["kind"])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop)
+            await trio.sleep(0.2)
+            nursery.start_soon(stop)
+            await trio.sleep(0.1)
+            house.journal.away = True
+        assert results == ["database_unavailable"] * 2
+
+
+async def test_two_changes_of_settings_at_once_both_count(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: house.ask("settings", budget="900", request_id="a"))
+            nursery.start_soon(lambda: house.ask("settings", chunks=4))
+        settings = house.symbol().wish.settings
+        assert (settings.chunks, settings.budget) == (4, 900 * 10**8)
+
+
+async def test_a_change_of_settings_never_undoes_a_stop(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        answered = house.journal.answered
+
+        async def slowly(request_id: str) -> str | None:
+            await trio.sleep(1)
+            return await answered(request_id)
+
+        house.journal.answered = slowly  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: house.ask("settings", chunks=3, request_id="a"))
+            await trio.sleep(0.5)
+            nursery.start_soon(lambda: house.ask("stop"))
+        assert (house.state(), house.symbol().wish.settings.chunks) == ("off", 3)
+
+
+async def test_what_is_already_so_is_answered_when_it_is_durable(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 0.5
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: house.ask("stop", wait=False))
+            await trio.sleep(0.2)
+            second = await house.ask("stop", wait=False)
+            assert trio.current_time() - began > 0.5
+        assert second["changed"] is False
+        await trio.sleep(1)
+        began = trio.current_time()
+        await house.ask("stop", wait=False)
+        assert trio.current_time() == began
+
+
+# The same request twice
+
+
+async def test_a_repeated_request_is_answered_the_same_and_done_once(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        first = await house.ask("start", request_id="one")
+        again = await house.ask("start", request_id="one")
+        assert (first["changed"], again["changed"]) == (True, True)
+        await house.ask("stop", request_id="two")
+    async with world.house() as house:
+        assert (await house.ask("stop", request_id="two"))["changed"] is True
+        repeated = await house.ask("start", request_id="one", wait=False)
+        assert (repeated["changed"], repeated["status"]) == (True, "off")
+
+
+async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        assert (await house.ask("start", request_id="one"))["changed"] is False
+        await house.ask("stop")
+        assert (await house.ask("start", request_id="one", wait=False))["changed"] is False
+        assert house.state() == "off"
+
+
+async def test_one_request_id_counts_for_each_of_its_symbols(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        document = await house.call("start", "ETHUSDT", "BTCUSDT", request_id="one")
+        assert [result["changed"] for result in document["results"]] == [True, True]
+
+
+# stop
+
+
+async def test_a_stop_names_what_stays(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990", "1980")
+        assert sorted(house.phases()) == ["buying", "selling"]
+        result = await house.ask("stop")
+        assert (result["state"], result["changed"], result["error"]) == ("off", True, None)
+        assert result["message"] == "stopped; 1 sell and 1 buy remain open at the exchange"
+        assert sorted(order["side"] for order in result["open_orders"]) == ["buy", "sell"]
+        assert (await house.ask("stop"))["changed"] is False
+        await house.trade("1000", "3000")
+        assert world.exchange.open() == []
+        assert house.state() == "off"
+
+
+async def test_a_stop_takes_back_the_buys_it_was_told_to(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990", "1980")
+        result = await house.ask("stop", cancel="buys")
+        assert [order["side"] for order in result["open_orders"]] == ["sell"]
+        assert [order.intent.side for order in world.exchange.open()] == [Side.SELL]
+        result = await house.ask("stop", cancel="all")
+        assert (result["changed"], result["open_orders"]) == (True, [])
+        assert result["message"] == "stopped; nothing remains open at the exchange"
+        assert house.phases() == ["holding"]
+        assert (await house.ask("stop", cancel="all"))["changed"] is False
+        await house.start()
+        await house.until(lambda: len(world.exchange.open(side=Side.SELL)) == 1)
+
+
+async def test_a_stop_while_an_order_is_unknown_times_out_with_its_fence_and_stands(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        world.exchange.faults.lost_requests = 1
+        await house.trade("2000")
+        (order,) = house.symbol().book.placements.values()
+        result = await house.ask("stop", timeout="5s")
+        error = result["error"]
+        assert error["kind"] == "timed_out"
+        assert order.client_order_id in error["message"]
+        assert "fence 2023-11-14T22:13:25" in error["message"]
+        assert (result["status"], result["state"]) == ("off", "stopping")
+        assert [entry["fence_at"][:19] for entry in result["open_orders"]] == ["2023-11-14T22:13:25"]
+        await house.until(lambda: house.state() == "off", FENCE + 30)
+        assert world.exchange.orders() == []
+
+
+async def test_a_stop_closes_an_intent_that_was_not_begun_to_be_sent(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 0.3
+        world.exchange.trade("2000")
+        await trio.sleep(0.1)
+        result = await house.ask("stop")
+        assert (result["error"], result["open_orders"]) == (None, [])
+        assert world.exchange.wire == []
+        assert house.order_states() == ["not_placed"]
+        house.journal.delay = 0
+        await trio.sleep(10)
+        await house.start()
+        await house.until(lambda: house.phases() in (["waiting"], []))
+        assert world.exchange.wire == []
+
+
+async def test_a_stop_waits_for_the_answer_of_what_was_sent(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        world.exchange.faults.slow_reply = 2
+        world.exchange.faults.held = True
+        world.exchange.trade("2000")
+        await trio.sleep(0.1)
+        result = await house.ask("stop")
+        assert [order["state"] for order in result["open_orders"]] == ["open"]
+
+
+async def test_a_stop_asks_once_for_every_order_that_stays(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.held = True
+        exchange.trade("1990")  # nobody was told
+        exchange.asked.clear()
+        await house.ask("stop")
+        assert exchange.asked.count("order") == 1
+        exchange.forget_reports()
+        await house.until(lambda: house.phases() == ["holding"])
+
+
+async def test_a_stop_without_the_exchange_says_what_was_known_last(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        world.exchange.go_away()
+        result = await house.ask("stop")
+        assert (result["error"], result["state"], len(result["open_orders"])) == (None, "off", 1)
+
+
+async def test_a_stop_of_what_was_never_configured_is_already_so(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        result = await house.ask("stop")
+        assert (result["changed"], result["status"], result["state"], result["error"]) == (
+            False,
+            "off",
+            "off",
+            None,
+        )
+        assert (await house.call("status"))["symbols"] == []
+
+
+async def test_a_stop_that_somebody_takes_back_says_so(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        world.exchange.faults.lost_requests = 1
+        await house.trade("2000")
+        errors: list[dict[str, str]] = []
+
+        async def stop() -> None:
+            errors.append((await house.ask("stop"))["error"])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop)
+            await trio.sleep(1)
+            await house.start()
+        assert errors[0]["message"] == "somebody else started it meanwhile"
+
+
+async def test_a_cancelled_order_that_was_filled_meanwhile_is_booked_as_filled(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.held = True
+        exchange.trade("1990")
+        exchange.forget_reports()
+        result = await house.ask("stop", cancel="all")
+        assert (result["error"], result["open_orders"]) == (None, [])
+        assert house.phases() == ["holding"]
+
+
+# shutdown
+
+
+async def test_a_shutdown_ends_by_itself_as_off(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990", "1980")
+        result = await house.ask("shutdown")
+        assert (result["status"], result["state"], result["changed"]) == ("shutdown", "draining", True)
+        assert result["message"] == "draining: 2 cycles left"
+        await house.until(lambda: len(world.exchange.open()) == 1)
+        assert (await house.ask("shutdown"))["changed"] is False
+        await house.trade("3000")
+        await house.until(lambda: house.state() == "off")
+        assert house.symbol().book.leader.cycles == 1
+        assert (await house.ask("shutdown"))["changed"] is False
+    async with world.house() as house:
+        assert house.symbol().wish.status is Status.OFF
+
+
+async def test_a_shutdown_can_be_waited_for(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        async with trio.open_nursery() as nursery:
+
+            async def wait() -> None:
+                result = await house.ask("shutdown", wait=True)
+                assert (result["state"], result["message"]) == ("off", "drained: off")
+
+            nursery.start_soon(wait)
+            await trio.sleep(5)
+            world.exchange.trade("3000")
+
+
+async def test_a_shutdown_may_let_buys_rest(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        await house.ask("shutdown", keep_buys=True)
+        await trio.sleep(1)
+        assert len(world.exchange.open(side=Side.BUY)) == 1
+        await house.trade("1990", "3000")
+        await house.until(lambda: house.state() == "off")
+        assert house.symbol().book.leader.cycles == 1
+
+
+async def test_a_shutdown_sells_what_a_buy_had_of_its_fill(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.fill(exchange.open()[0], 4 * 10**6)
+        await house.ask("shutdown")
+        await house.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
+        assert exchange.orders()[0].status is OrderStatus.CANCELED
+        await house.trade("3000")
+        await house.until(lambda: house.state() == "off")
+
+
+async def test_a_start_during_a_shutdown_takes_it_back(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("shutdown")
+        await house.start()
+        await house.trade("3000")
+        assert (house.state(), house.symbol().wish.status) == ("trading", Status.ON)
+        assert house.phases() == ["waiting"]
+
+
+async def test_a_start_at_the_moment_of_the_last_finish_wins(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("shutdown")
+        house.journal.delay = 0.3
+        world.exchange.trade("3000")
+        await trio.sleep(0.1)
+        await house.start()
+        await trio.sleep(5)
+        assert house.state() == "trading"
+        await house.trade("2000")
+        assert house.phases() == ["buying"]
+    async with world.house() as house:
+        assert house.symbol().wish.status is Status.ON
+
+
+async def test_a_shutdown_of_a_stopped_symbol_drains_what_stop_left(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        result = await house.ask("shutdown")
+        assert (result["changed"], result["status"]) == (True, "shutdown")
+        await house.until(lambda: len(world.exchange.open(side=Side.SELL)) == 1)
+        await house.trade("3000")
+        await house.until(lambda: house.state() == "off")
+
+
+async def test_a_shutdown_that_waits_for_a_person_says_so(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        world.exchange.cancel_by_hand(world.exchange.open()[0])
+        result = await house.ask("shutdown", wait=True, timeout="5s")
+        assert result["error"]["kind"] == "timed_out"
+        assert result["message"] == "draining: 1 cycle left, 1 held until `naivectl resolve ETHUSDT`"
+
+
+# settings and wait
+
+
+async def test_settings_are_shown_and_changed_without_starting_anything(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        assert (await house.ask("settings"))["message"] == "off"
+        result = await house.ask("settings", chunks=3, profit="0.2%")
+        assert (result["changed"], result["status"], result["settings"]["profit"]) == (True, "off", "0.002")
+        assert (await house.ask("settings", chunks=3))["changed"] is False
+        document = await house.call("settings")
+        assert document["results"][0]["settings"]["chunks"] == 3
+    async with world.house() as house:
+        assert house.symbol().wish.settings.chunks == 3
+
+
+async def test_running_traders_keep_their_settings(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        await house.ask("settings", profit="0.05", budget="500")
+        await house.trade("1990")
+        (sell,) = world.exchange.open(side=Side.SELL)
+        assert sell.intent.price < 2010 * 10**8
+
+
+async def test_waits_end_when_what_they_wait_for_is_so(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        assert (await house.ask("wait", **{"for": "off"}))["error"] is None
+        assert (await house.ask("wait", **{"for": "trading"}))["error"]["kind"] == "invalid_transition"
+        await house.start()
+        assert (await house.ask("wait", **{"for": "trading"}))["error"] is None
+        assert (await house.ask("wait", timeout="1s", **{"for": "off"}))["error"]["kind"] == "timed_out"
+        await house.trade("2000")
+        await house.ask("stop")
+        assert (await house.ask("wait", **{"for": "off"}))["error"] is None
+        error = (await house.ask("wait", timeout="1s", **{"for": "drained"}))["error"]
+        assert error["message"] == "not drained yet, still off"
+
+
+# resolve
+
+
+async def test_a_sell_cancelled_by_hand_is_held_until_a_person_adopts_it(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        (sell,) = exchange.open()
+        exchange.cancel_by_hand(sell)
+        await trio.sleep(5)
+        assert house.phases() == ["holding"]
+        result = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
+        assert (result["changed"], result["message"]) == (True, "1 resolved")
+        await house.until(lambda: len(exchange.open()) == 1)
+        again = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
+        assert (again["changed"], again["error"]) == (True, None)
+        later = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt")
+        assert (later["changed"], later["error"]) == (False, None)
+        assert len(exchange.open()) == 1
+
+
+async def test_an_order_that_never_was_cannot_be_resolved(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        error = (await house.ask("resolve", client_order_id="n1oops", action="adopt"))["error"]
+        assert (error["kind"], error["message"]) == ("invalid_transition", "there is no order n1oops")
+        assert (await house.ask("resolve", all=True, action="adopt"))["message"] == "nothing to resolve"
+
+
+async def test_a_hold_that_is_ignored_is_written_off_with_its_cost(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        exchange.cancel_by_hand(exchange.open()[0])
+        result = await house.ask("resolve", all=True, action="ignore")
+        assert result["changed"] is True
+        assert house.symbol().book.leader.profit < 0
+        assert "holding" not in house.phases()
+
+
+async def test_missing_coins_are_a_quarantine_until_a_person_resolves_it(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= 10**5
+        error = (await house.ask("start"))["error"]
+        assert error["kind"] == "quarantined"
+        assert (await house.ask("resolve", all=True, action="ignore"))["state"] == "trading"
+
+
+async def test_a_stop_of_a_quarantined_symbol_ends_its_task(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= 10**5
+        await house.ask("start")
+        result = await house.ask("stop")
+        assert (result["error"], result["status"], result["state"]) == (None, "off", "quarantined")
+        assert not house.symbol().tended
+
+
+async def test_a_refused_sell_is_tried_again_and_says_why_meanwhile(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.refusals = [NO_BALANCE]
+        await house.trade("1990")
+        assert (house.state(), house.reason()) == (
+            "degraded",
+            "ETHUSDT-1 cannot sell: Account has insufficient balance for requested action.",
+        )
+        await house.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
+        assert house.state() == "trading"
+
+
+async def test_a_symbol_whose_orders_queries_hide_can_still_be_stopped(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.hidden = EVERYWHERE
+        result = await house.ask("stop")
+        assert (result["error"], len(result["open_orders"])) == (None, 1)
