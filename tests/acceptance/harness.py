@@ -158,7 +158,8 @@ async def _request(url: str, method: str, params: Document) -> Any:
     try:
         async with connect(url) as connection:
             await connection.send(json.dumps({"id": 1, "method": method, "params": params}))
-            answer = json.loads(await connection.receive())
+            while "id" not in (answer := json.loads(await connection.receive())):
+                pass  # the exchange announces that it will shut down
     except ConnectError as error:
         raise AssertionError(str(error)) from error
     assert answer["status"] == 200, answer

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,35 @@ def test_a_random_walk_with_the_usual_fee_leaves_no_coin_unaccounted_for(
     until(lambda: daemon.symbol()["cycles"] >= 3)
     exchange.call("sim.hold")
     books.agree(exchange, daemon, database_url, SYMBOL, FUNDS)
+
+
+FAULTS: tuple[tuple[str, dict[str, object]], ...] = (
+    ("reply_lost", {"method": "order.place"}),
+    ("error_after", {"method": "order.place", "code": -1007}),
+    ("disconnect", {"method": "order.place"}),
+    ("not_found_lag", {"seconds": 0.5}),
+    ("partial_fills", {}),
+    ("report_duplicate", {}),
+    ("report_reorder", {}),
+    ("report_missing", {}),
+    ("report_late", {"seconds": 0.3}),
+)
+
+
+def test_an_exchange_at_its_worst_costs_cycles_but_never_a_coin(
+    simulate: Callable[..., Exchange], naived: Callable[..., Daemon], home: Path
+) -> None:
+    exchange = simulate("--random-walk", f"{SYMBOL}=2683.80", "--speed", "100")
+    daemon = naived("--exchange-url", exchange.url, "--recv-window", "1s", "--grace", "1s")
+    daemon.start()
+    daemon.do("start", SYMBOL, *QUICK, "--profit", "0.0002", "--rebuy", "0.001", "--reprice", "0.002")
+    for kind, more in FAULTS:
+        exchange.fault(kind, count=1000, probability=0.1, **more)
+    exchange.call("sim.play")
+    until(lambda: sum(exchange.call("sim.ledger")["faults"].values()) >= 12)
+    exchange.fault("clear")
+    exchange.call("sim.hold")
+    daemon.end()
+    daemon.start()  # what no report told is asked for
+    daemon.do("wait", SYMBOL, "--for", "trading")
+    books.agree(exchange, daemon, f"sqlite:///{home}/simulator.db", SYMBOL, FUNDS)
