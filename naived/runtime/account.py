@@ -17,9 +17,9 @@ from naived.core.placement import Placement, Reported
 from naived.core.settings import Status
 from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError
 from naived.runtime import attendant
-from naived.runtime.book import FaultError
 from naived.runtime.feed import Feed
 from naived.runtime.symbol import Bar, Symbol, blank
+from naived.runtime.work import FaultError
 
 _EVERY = 60  # seconds between two reconciliations
 _RETRY = 2  # seconds before one that was not answered is tried again

@@ -31,10 +31,6 @@ _WATCHED = 86_400_000  # ms an abandoned buy is watched for a late twin
 _STP = {Side.BUY: "EXPIRE_TAKER", Side.SELL: "EXPIRE_MAKER"}  # a sell survives whichever came first
 
 
-class FaultError(Exception):
-    """Nothing but a person can mend this symbol; trying again would only repeat it."""
-
-
 class Book:
     """The leader and every order that may still matter. ``admit`` gives a timestamp to sign with, or None."""
 
@@ -89,7 +85,7 @@ class Book:
             self.move(draft, client_order_id, Restarted())
 
     def lead(self, draft: Draft, event: LeaderEvent) -> None:
-        """Step the leader, and whatever that asks of its orders; raises FaultError."""
+        """Step the leader, and whatever that asks of its orders."""
         step = leading.step(self.leader, event, draft.now)
         self.leader = step.leader
         for trader in step.touched:
@@ -109,7 +105,7 @@ class Book:
                 case Drained():
                     draft.drained = True
                 case Fault(reason):
-                    raise FaultError(reason)
+                    draft.fault = reason
 
     def move(self, draft: Draft, client_order_id: str, event: PlacementEvent) -> None:
         """Step one order, and tell its trader; an id that is not kept (any more) is ignored."""

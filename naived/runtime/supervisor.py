@@ -13,10 +13,9 @@ from naived.core.restart import Crashes
 from naived.core.settings import Status
 from naived.ports import ConflictError, ExchangeError, JournalError, SymbolRecord
 from naived.runtime.account import Account
-from naived.runtime.book import FaultError
 from naived.runtime.feed import Feed
 from naived.runtime.symbol import Bar, Symbol, blank
-from naived.runtime.work import Desk
+from naived.runtime.work import Desk, FaultError
 
 _RETRY = 2.0  # seconds before what the exchange or the journal did not answer is asked again
 _MOST_SYMBOLS = 10_000  # far above what any exchange lists

@@ -28,7 +28,7 @@ from naived.core.strategy import NO_LEFTOVER, Fees
 from naived.ports import SymbolRecord, Wish
 from naived.runtime.book import Book
 from naived.runtime.feed import Lane
-from naived.runtime.work import Desk, Draft, Work
+from naived.runtime.work import Desk, Draft, FaultError, Work
 
 _MOST_PENDING = 10_000  # units; the journal is far behind then, and starting anew from it is cheaper
 
@@ -222,6 +222,7 @@ class Symbol:
         work = draft.work(leader)
         if work is not None:
             self._append(work)
+            self.active = self.active and work.fault is None
         if draft.drained:
             # Compare-and-set, in a transaction of its own: a start that came in between wins.
             off = replace(self.wish, status=Status.OFF, keep_buys=False, expected=Status.SHUTDOWN)
@@ -280,6 +281,8 @@ class Symbol:
                 self._desk.errands.attend(self, client_order_id)
         if work.reread:
             self._desk.errands.reread(self)
+        if work.fault is not None:
+            raise FaultError(work.fault)
 
     # Failure
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from naived.runtime.symbol import Symbol
 
 
+class FaultError(Exception):
+    """Nothing but a person can mend this symbol; trying again would only repeat it."""
+
+
 class Errands(Protocol):
     """What a symbol asks of the account session; each call is synchronous and returns at once."""
 
@@ -47,12 +51,16 @@ class Desk:
 
 @dataclass(slots=True)
 class Work:
-    """One unit, and what to do after its commit. ``done`` is set when it is known whether it is durable."""
+    """One unit, and what to do after its commit. ``done`` is set when it is known whether it is durable.
+
+    ``fault``: why nothing goes on behind it.
+    """
 
     unit: Unit
     sends: tuple[str, ...]
     touched: tuple[str, ...]
     reread: bool
+    fault: str | None = None
     done: trio.Event = field(default_factory=trio.Event)
     committed: bool = False
 
@@ -79,6 +87,7 @@ class Draft:
     sends: list[str] = field(default_factory=list)
     reread: bool = False
     drained: bool = False
+    fault: str | None = None
     contradiction: str | None = None
 
     def note(self, kind: str, message: str) -> None:
@@ -97,6 +106,6 @@ class Draft:
             events=tuple(self.events),
             request=self.request,
         )
-        if unit == Unit(self.symbol) and not self.reread:
+        if unit == Unit(self.symbol) and not self.reread and self.fault is None:
             return None
-        return Work(unit, tuple(self.sends), tuple(self.placements), self.reread)
+        return Work(unit, tuple(self.sends), tuple(self.placements), self.reread, self.fault)

@@ -1,0 +1,171 @@
+"""What is done for one order: in time or not at all, and again until nothing is needed."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from naived.core.order import OrderStatus, Refusal, Refused, Side, Unsent
+from tests.runtime_house import World
+
+
+async def test_an_intent_whose_commit_took_too_long_is_not_sent_late(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 4.2  # of a window of 5 s; the last second is not used
+        world.exchange.trade("2000")
+        await trio.sleep(60)
+        assert world.exchange.wire == []
+        assert house.phases() == ["waiting"]
+        assert (await house.orders())[0]["state"] == "abandoned"
+
+
+async def test_an_intent_is_sent_up_to_a_second_before_its_deadline(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 3.8
+        world.exchange.trade("2000")
+        await trio.sleep(4)
+        assert len(world.exchange.wire) == 1
+
+
+async def test_a_sell_that_was_too_late_goes_with_a_new_timestamp(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        house.journal.delay = 4.5
+        world.exchange.trade("1990")
+        await trio.sleep(20)
+        assert len(world.exchange.wire) == 1
+        house.journal.delay = 0
+        await house.until(lambda: len(world.exchange.open(side=Side.SELL)) == 1)
+        sell = (await house.orders())[1]
+        assert (sell["state"], len(world.exchange.wire)) == ("open", 2)
+
+
+async def test_a_frame_that_provably_never_left_is_tried_again_at_once(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        place = exchange.place
+        unsent = [Unsent("the connection was closed before")]
+
+        async def closed_once(request: object) -> object:
+            return unsent.pop() if unsent else await place(request)  # type: ignore[arg-type]
+
+        exchange.place = closed_once  # type: ignore[method-assign, assignment]
+        await house.trade("2000")
+        assert house.order_states() == ["open"]
+        (order,) = house.symbol().book.placements.values()
+        assert order.attempt == 1
+
+
+async def test_a_buy_waits_for_its_slot_and_is_dropped_when_its_trade_is_old(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        exchange.throttled_until = exchange.now() + 3_000
+        await house.trade("2000")
+        assert house.order_states() == ["not_placed"]
+        await house.until(lambda: house.order_states() == ["open"])
+        exchange.throttled_until = exchange.now() + 8_000
+        await house.trade("60000", symbol="BTCUSDT")
+        await trio.sleep(9)
+        assert exchange.orders("BTCUSDT") == []
+        assert house.phases("BTCUSDT") == ["waiting"]
+
+
+async def test_a_sell_waits_for_its_slot_however_long_it_takes(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.throttled_until = exchange.now() + 100_000
+        await house.trade("1990")
+        await trio.sleep(99)
+        assert len(exchange.wire) == 1
+        await house.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
+
+
+async def test_a_cancel_is_repeated_until_the_exchange_confirms_the_end(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.failing = {"cancel"}
+        result = await house.ask("stop", cancel="all", timeout="10s")
+        assert (result["error"]["kind"], result["state"]) == ("timed_out", "stopping")
+        assert exchange.asked.count("cancel") >= 3
+        exchange.faults.failing = set()
+        await house.until(lambda: house.state() == "off", 10)
+        assert exchange.orders()[0].status is OrderStatus.CANCELED
+
+
+async def test_a_cancel_of_an_order_that_is_not_known_yet_waits_for_it(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        exchange.faults.slow_reply = 3
+        exchange.faults.held = True
+        exchange.trade("2000")
+        await trio.sleep(0.1)
+        exchange.forget_reports()
+        exchange.faults.held = False
+        result = await house.ask("stop", cancel="all")
+        assert (result["error"], result["open_orders"]) == (None, [])
+        assert exchange.open() == []
+
+
+async def test_fills_that_no_report_brought_are_asked_for(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.held = True
+        exchange.fill(exchange.open()[0], 10**6)
+        exchange.forget_reports()
+        exchange.faults.held = False
+        exchange.fill(exchange.open()[0], 10**6)  # its cumulative quantity tells of the first
+        await house.until(lambda: house.symbol().book.resting[0].executed == 2 * 10**6)
+        assert len(house.symbol().book.resting[0].fills) == 2
+
+
+@pytest.mark.parametrize("kind", [Refusal.BALANCE, Refusal.FILTER, Refusal.TOO_MANY])
+async def test_a_refused_buy_waits_and_tries_again(world: World, clock: MockClock, kind: Refusal) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        exchange.faults.refusals = [Refused(kind, -2010, "no")]
+        await house.trade("2000")
+        assert (house.phases(), house.state()) == (["waiting"], "trading")
+        assert house.traders()[0].phase.reason == "no"  # type: ignore[union-attr]
+        await trio.sleep(61)
+        await house.trade("2000")
+        assert [order["state"] for order in await house.orders()] == ["rejected", "open"]
+
+
+async def test_a_refusal_that_only_a_person_can_mend_faults_the_symbol(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        exchange.faults.refusals = [Refused(Refusal.CREDENTIALS, -2015, "Invalid API-key")]
+        await house.trade("2000")
+        await house.until(lambda: house.state() == "faulted")
+        assert house.reason() == "buy refused: Invalid API-key"
+        assert house.state("BTCUSDT") == "trading"
+        assert [order["state"] for order in await house.orders()] == ["rejected"]
+        assert [event["kind"] for event in (await house.call("events", "ETHUSDT"))["events"]] == ["wish", "refused"]
+        await house.start()
+        await house.trade("2000")
+        assert len(exchange.open()) == 1
+
+
+async def test_a_filter_that_refuses_has_the_rules_read_again(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        exchange.faults.refusals = [Refused(Refusal.FILTER, -1013, "Filter failure: PRICE_FILTER")]
+        exchange.asked.clear()
+        await house.trade("2000")
+        assert "symbols" in exchange.asked

@@ -1,0 +1,58 @@
+"""An ordinary trade costs two comparisons; only one outside the band reaches its symbol."""
+
+import pytest
+
+from naived.core.amount import AmountError, Price
+from naived.core.leader import EVERY, NONE
+from naived.core.market import Trade
+from naived.runtime.feed import Feed
+
+
+def feed_with(low: int, high: int) -> tuple[Feed, list[Trade]]:
+    feed, seen = Feed(), list[Trade]()
+    lane = feed.lane("ETHUSDT")
+    lane.low, lane.high, lane.act = low, high, seen.append
+    return feed, seen
+
+
+@pytest.mark.parametrize(
+    ("price", "acts"), [(99, True), (100, True), (101, False), (199, False), (200, True), (201, True)]
+)
+def test_a_trade_acts_at_the_bounds_of_the_band_and_beyond(price: int, acts: bool) -> None:
+    feed, seen = feed_with(100, 200)
+    feed.trade("ETHUSDT", 7, Price(price), "1.5", 1_000)
+    assert seen == ([Trade(7, Price(price), 150_000_000, 1_000)] if acts else [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("band", "acts"), [(EVERY, True), (NONE, False)])
+def test_a_band_can_let_through_every_trade_or_none(band: tuple[int, int], acts: bool) -> None:
+    feed, seen = feed_with(*band)
+    feed.trade("ETHUSDT", 7, Price(1), "1", 1_000)
+    assert bool(seen) is acts
+
+
+def test_the_last_price_is_known_whether_or_not_it_matters() -> None:
+    feed, _ = feed_with(100, 200)
+    feed.trade("ETHUSDT", 7, Price(150), "1", 1_000)
+    lane = feed.lane("ETHUSDT")
+    assert (lane.price, lane.time) == (150, 1_000)
+
+
+def test_the_quantity_of_an_ordinary_trade_is_never_read() -> None:
+    feed, seen = feed_with(100, 200)
+    feed.trade("ETHUSDT", 7, Price(150), "garbage", 1_000)
+    assert seen == []
+    with pytest.raises(AmountError):
+        feed.trade("ETHUSDT", 8, Price(250), "garbage", 1_000)
+
+
+def test_trades_of_symbols_without_a_lane_are_ignored() -> None:
+    feed, seen = feed_with(100, 200)
+    feed.trade("BTCUSDT", 7, Price(250), "1", 1_000)
+    assert seen == []
+
+
+def test_a_symbol_has_one_lane() -> None:
+    feed = Feed()
+    assert feed.lane("ETHUSDT") is feed.lane("ETHUSDT")
+    assert feed.lane("ETHUSDT") is not feed.lane("BTCUSDT")
