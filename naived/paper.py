@@ -1,61 +1,72 @@
 """Paper trading: public prices of a real exchange, orders filled by our own simulator.
 
-The simulator lists a symbol by the real exchange's rules when it is first asked for, and prints the real exchange's
-trades; everything else is the one adapter, pointed at the simulator.
+The simulator lists a symbol by the real exchange's rules when it is asked for, and from then on prints the real
+exchange's trades, whether or not anybody watches: what rests of a stopped symbol fills as it would there.
+Everything else is the one adapter, pointed at the simulator.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 
+import structlog
 import trio
 
 from naived.binance.endpoint import Endpoint, simulator
 from naived.binance.exchange import BinanceExchange
 from naived.binance.public import symbol_row
+from naived.binance.relay import Connect
 from naived.binance.signing import Credentials
 from naived.binance.streams import Streams
-from naived.core.amount import Price, parse_quantity
+from naived.core.amount import AmountError, Price, parse_quantity
 from naived.core.market import SymbolInfo
 from naived.core.order import Report
 from naived.ports import Sink
+from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation
-from naived.websocket import connect
+from naived.websocket import connect as connect_websocket
+
+_FRESH = 60  # seconds: a start asks for the same rules three times, and the exchange counts connections
+
+log = structlog.get_logger()
 
 
 class PaperExchange(BinanceExchange):
     """Implements ``Exchange`` over a running simulation, with ``source`` as where prices and rules come from."""
 
-    def __init__(self, simulation: Simulation, source: Endpoint, who: Credentials) -> None:
-        super().__init__(simulator(simulation.url), who)
+    def __init__(
+        self, simulation: Simulation, source: Endpoint, who: Credentials, *, connect: Connect = connect_websocket
+    ) -> None:
+        super().__init__(simulator(simulation.url), who, connect=connect)
         self._simulation = simulation
         self._source = source
         self._prices = Streams(source.stream_url, connect)
+        self._listed: dict[str, float] = {}  # when, in trio's time
 
     async def run(self, sink: Sink) -> None:
         """See ``Exchange``."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._prices.run, _Prints(self._simulation))
-            nursery.start_soon(partial(super().run, sink))
+            nursery.start_soon(super().run, sink)
 
     async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
         """See ``Exchange``."""
-        listed = []
-        for name in names:
-            row = await symbol_row(self._source.api_url, name, connect)
-            if row is not None:
-                self._simulation.list(row)
-                listed.append(name)
-        return await super().symbols(listed)
+        return await super().symbols([name for name in names if await self._list(name)])
 
-    async def watch(self, symbol: str) -> None:
-        """See ``Exchange``."""
-        await self._prices.watch(symbol)
-        await super().watch(symbol)
-
-    async def unwatch(self, symbol: str) -> None:
-        """See ``Exchange``."""
-        self._prices.unwatch(symbol)
-        await super().unwatch(symbol)
+    async def _list(self, name: str) -> bool:
+        """Let the simulator trade a symbol by its present rules, if the source has it; raises ExchangeError."""
+        if trio.current_time() - self._listed.get(name, -math.inf) < _FRESH:
+            return True
+        row = await symbol_row(self._source.api_url, name, self._connect)
+        if row is None:
+            return False
+        try:
+            self._simulation.list(row)
+        except SimulatorError as error:
+            log.error("the simulator cannot trade a symbol", symbol=name, why=str(error))
+            return False
+        self._listed[name] = trio.current_time()
+        self._prices.want(name)
+        return True
 
 
 class _Prints:
@@ -65,7 +76,10 @@ class _Prints:
         self._simulation = simulation
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
-        self._simulation.publish(symbol, price, parse_quantity(quantity))
+        try:
+            self._simulation.publish(symbol, price, parse_quantity(quantity))
+        except AmountError as error:
+            log.warning("unreadable trade", symbol=symbol, why=str(error))
 
     def report(self, report: Report) -> None: ...
 

@@ -1,33 +1,48 @@
 """What Binance tells anyone: its list of symbols, asked without a key over a connection of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import trio
 
+from naived.binance.answers import OK, described
+from naived.binance.codec import ApiAnswer, ApiError, Garbled, read_api, read_result, request
 from naived.binance.relay import Connect
 from naived.ports import ExchangeError
 from naived.websocket import Closed, ConnectError
 
-_WITHIN = 10  # seconds for the whole exchange of one question and one answer
-_OK, _BAD_REQUEST = 200, 400
+_WITHIN = 10  # seconds for the connection, the question and its answer
+_NO_SUCH_SYMBOL = (-1121, -1100)  # invalid symbol; illegal characters
+
+
+class _ExchangeInfo(msgspec.Struct, frozen=True):
+    """An ``exchangeInfo`` with its rows as they were sent."""
+
+    symbols: tuple[dict[str, Any], ...]
 
 
 async def symbol_row(api_url: str, symbol: str, connect: Connect) -> Mapping[str, Any] | None:
     """One row of ``exchangeInfo`` as it was sent, None if there is no such symbol; raises ExchangeError."""
     params = {"symbol": symbol, "showPermissionSets": False}
-    question = msgspec.json.encode({"id": 1, "method": "exchangeInfo", "params": params}).decode()
     try:
         with trio.fail_after(_WITHIN):
             async with connect(api_url) as connection:
-                await connection.send(question)
-                answer = msgspec.json.decode(await connection.receive())
-        if answer["status"] == _BAD_REQUEST:
-            return None
-        rows: Sequence[Mapping[str, Any]] = answer["result"]["symbols"]
-    except (ConnectError, Closed, trio.TooSlowError) as error:
+                await connection.send(request(1, "exchangeInfo", params))
+                answer = read_api(await connection.receive())
+    except trio.TooSlowError as error:
+        raise ExchangeError(f"the source of prices did not answer within {_WITHIN} s") from error
+    except (ConnectError, Closed) as error:
         raise ExchangeError(f"the source of prices did not answer: {error}") from error
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise ExchangeError(f"the source of prices gave no list of symbols: {error!r}") from error
-    return rows[0] if rows else None
+    match answer:
+        case ApiAnswer(status=status) if status == OK:
+            info = read_result(answer, _ExchangeInfo)
+            if isinstance(info, Garbled):
+                raise ExchangeError(f"the source of prices gave no list of symbols: {info.why}")
+            return next((row for row in info.symbols if row.get("symbol") == symbol), None)
+        case ApiAnswer(error=ApiError(code=code)) if code in _NO_SUCH_SYMBOL:
+            return None
+        case ApiAnswer():
+            raise ExchangeError(f"the source of prices gave no list of symbols: {described(answer)}")
+        case _:
+            raise ExchangeError(f"the source of prices gave no list of symbols but {answer}")

@@ -50,10 +50,15 @@ class Streams:
                 started = len(self._shards)
                 await self._grown.wait()
 
-    async def watch(self, symbol: str) -> None:
-        """Return when the symbol's trades flow; from then on also after every reconnect."""
+    def want(self, symbol: str) -> "_Shard":
+        """Let the symbol's trades flow as soon as they can, also after every reconnect."""
         shard = next((each for each in self._shards if each.wants(symbol)), None) or self._free_shard()
-        await shard.watch(symbol)
+        shard.want(symbol)
+        return shard
+
+    async def watch(self, symbol: str) -> None:
+        """Want a symbol's trades, and return when they flow."""
+        await self.want(symbol).flows(symbol)
 
     def unwatch(self, symbol: str) -> None:
         for shard in self._shards:
@@ -128,10 +133,12 @@ class _Shard:
     def wants(self, symbol: str) -> bool:
         return symbol in self._wanted
 
-    async def watch(self, symbol: str) -> None:
+    def want(self, symbol: str) -> None:
         if symbol not in self._wanted:
             self._wanted[symbol] = trio.Event()
             self._change()
+
+    async def flows(self, symbol: str) -> None:
         await self._wanted[symbol].wait()
 
     def unwatch(self, symbol: str) -> None:
