@@ -34,7 +34,7 @@ _ConfigFile = Annotated[_Text, typer.Option("--config", metavar="FILE", help="a 
 
 
 def main() -> None:
-    """The entry point: ``naived`` alone, or with options, is ``naived run``."""
+    """``naived`` alone, or with options, is ``naived run``."""
     app(args=_with_command(sys.argv[1:]), prog_name="naived")
 
 

@@ -10,27 +10,25 @@ A suspend changes no status and cancels no order: the next start goes on where t
 """
 
 import base64
-import fcntl
 import os
 import resource
 import secrets
-import signal
-import socket
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import structlog
 import trio
 
+from naived import systemd
 from naived.binance import endpoint as endpoints
 from naived.binance.endpoint import ENDPOINTS
 from naived.binance.exchange import BinanceExchange
+from naived.binance.relay import Connect
 from naived.binance.signing import Credentials, KeyFormatError, credentials
 from naived.config import Config, Venue
 from naived.control import server as control
@@ -39,6 +37,8 @@ from naived.control.events import EventLog
 from naived.core.settings import DEFAULT_BUDGET
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
+from naived.lock import LockedError, locked
+from naived.options import ConfigError
 from naived.paper import PaperExchange
 from naived.ports import DeploymentError, Event, Exchange, JournalError
 from naived.runtime.account import Account
@@ -46,37 +46,36 @@ from naived.runtime.feed import Feed
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.work import Desk
 from naived.service import Identity, Service
+from naived.signals import suspendable
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.verbs import Verbs
+from naived.websocket import connect as connect_websocket
 
 _LOCKED, _UNREACHABLE, _MISCONFIGURED = 69, 75, 78  # exit codes: EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_UNUSABLE = (ConfigError, ConfigurationError, DeploymentError, EndpointError, KeyFormatError)
 
 log = structlog.get_logger()
 
 
-class LockedError(Exception):
-    """Another naived has this home."""
-
-
-async def run(config: Config) -> int:
-    """Run until a signal suspends it; the exit code of the process."""
+async def run(config: Config, connect: Connect = connect_websocket) -> int:
+    """Run until a signal suspends it; the exit code of the process. ``connect`` reaches every exchange."""
     _raise_file_limit()
-    refused: list[tuple[int, BaseException]] = []
+    code = 0
+    refusal: BaseException | None = None
     try:
-        with _locked(config.home):
-            await _opened(config)
+        async with suspendable() as suspend:
+            with locked(config.home):
+                await _opened(config, connect, suspend)
     except* LockedError as group:
-        refused = [(_LOCKED, error) for error in group.exceptions]
-    except* (ConfigurationError, DeploymentError, KeyFormatError, EndpointError, SimulatorError) as group:
-        refused = [(_MISCONFIGURED, error) for error in group.exceptions]
+        code, refusal = _LOCKED, group
+    except* _UNUSABLE as group:
+        code, refusal = _MISCONFIGURED, group
     except* JournalError as group:
-        refused = [(_UNREACHABLE, error) for error in group.exceptions]
-    for code, error in refused:
-        print(f"naived: {_leaf(error)}", file=sys.stderr)
-        return code
-    return 0
+        code, refusal = _UNREACHABLE, group
+    if refusal is not None:
+        print(f"naived: {_leaf(refusal)}", file=sys.stderr)
+    return code
 
 
 def _leaf(error: BaseException) -> BaseException:
@@ -88,32 +87,14 @@ def _leaf(error: BaseException) -> BaseException:
 def _raise_file_limit() -> None:
     """Thousands of control connections are thousands of descriptors."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with suppress(ValueError):  # macOS says "unlimited" and refuses it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-@contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """Hold the home's lock, before socket or database is touched; the file stays, the pid in it is for people."""
-    descriptor = os.open(home / "naived.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 100, 0).decode("ascii", "replace").strip()
-            raise LockedError(
-                f"another naived (pid {holder or 'unknown'}) has the home {home}; stop it, or choose another --home"
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-async def _opened(config: Config) -> None:
+async def _opened(config: Config, connect: Connect, suspend: trio.Event) -> None:
     started_at = time.time_ns() // 1_000_000
     who = _credentials(config)
-    async with open_journal(config.database) as journal, _exchange(config, who) as (exchange, url):
+    async with open_journal(config.database) as journal, _exchange(config, who, connect) as (exchange, url):
         identity = Identity(
             version("naived"),
             uuid.uuid4().hex,
@@ -123,7 +104,7 @@ async def _opened(config: Config) -> None:
             url,
             journal.kind,
         )
-        await _traded(config, journal, exchange, identity)
+        await _traded(config, journal, exchange, identity, suspend)
     log.info("suspended")
 
 
@@ -134,32 +115,40 @@ def _credentials(config: Config) -> Credentials:
 
 
 @asynccontextmanager
-async def _exchange(config: Config, who: Credentials) -> AsyncIterator[tuple[Exchange, str]]:
+async def _exchange(config: Config, who: Credentials, connect: Connect) -> AsyncIterator[tuple[Exchange, str]]:
     """The one adapter, pointed at where the configuration says; with the simulator it needs, if any."""
     match config.exchange:
         case Venue.SIMULATOR if config.exchange_url is not None:
-            yield BinanceExchange(endpoints.simulator(config.exchange_url), who), config.exchange_url
+            endpoint = endpoints.simulator(config.exchange_url)
+            yield BinanceExchange(endpoint, who, connect=connect), config.exchange_url
         case Venue.SIMULATOR:
             async with _simulator(SimulatorConfig(ledger=config.home / "simulator-ledger.db")) as simulation:
-                yield BinanceExchange(endpoints.simulator(simulation.url), who), simulation.url
+                endpoint = endpoints.simulator(simulation.url)
+                yield BinanceExchange(endpoint, who, connect=connect), simulation.url
         case Venue.PAPER:
             paper = SimulatorConfig(fed=True, exchange_info={"symbols": []}, ledger=config.home / "paper-ledger.db")
             source = endpoints.simulator(config.exchange_url) if config.exchange_url else ENDPOINTS[Venue.BINANCE]
             async with _simulator(paper) as simulation:
-                yield PaperExchange(simulation, source, who), simulation.url
+                yield PaperExchange(simulation, source, who, connect=connect), simulation.url
         case venue:
             endpoint = ENDPOINTS[venue]
-            yield BinanceExchange(endpoint, who), endpoint.api_url
+            yield BinanceExchange(endpoint, who, connect=connect), endpoint.api_url
 
 
 @asynccontextmanager
 async def _simulator(config: SimulatorConfig) -> AsyncIterator[Simulation]:
     async with trio.open_nursery() as nursery:
-        yield await nursery.start(partial(simulate, config))
+        try:
+            simulation: Simulation = await nursery.start(partial(simulate, config))
+        except SimulatorError as error:
+            raise ConfigError(str(error)) from error
+        yield simulation
         nursery.cancel_scope.cancel()
 
 
-async def _traded(config: Config, journal: SqlJournal, exchange: Exchange, identity: Identity) -> None:
+async def _traded(
+    config: Config, journal: SqlJournal, exchange: Exchange, identity: Identity, suspend: trio.Event
+) -> None:
     events = EventLog(identity.started_at)
 
     def publish(event: Event) -> None:
@@ -183,10 +172,10 @@ async def _traded(config: Config, journal: SqlJournal, exchange: Exchange, ident
             async with trio.open_nursery() as door:
                 await door.start(control.serve, config.socket, service)
                 log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
-                _notify("READY=1")
-                await _suspend_wanted()
+                systemd.notify("READY=1")
+                await suspend.wait()
+                systemd.notify("STOPPING=1")
                 service.suspending = True
-                _notify("STOPPING=1")
                 door.cancel_scope.cancel()
             symbols.cancel_scope.cancel()
         await account.farewell()
@@ -196,21 +185,3 @@ async def _traded(config: Config, journal: SqlJournal, exchange: Exchange, ident
 def _new_id(tag: str) -> str:
     """A client order id: our tag, then 128 random bits; nothing is derived from it."""
     return f"n1{tag}-{base64.b32encode(os.urandom(16)).decode().rstrip('=').lower()}"
-
-
-async def _suspend_wanted() -> None:
-    """Wait for a signal; from then on another one ends the process at once, which is as safe as a crash."""
-    with trio.open_signal_receiver(*_SIGNALS) as signals:
-        number = await anext(aiter(signals))
-    for each in _SIGNALS:
-        signal.signal(each, lambda number, _frame: os._exit(128 + number))
-    log.info("suspending", signal=signal.Signals(number).name)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, if it started us (sd_notify)."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifier:
-        notifier.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)

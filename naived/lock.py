@@ -1,0 +1,50 @@
+"""One naived a home: a lock that the kernel takes back when its holder is gone, however it went."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from naived.options import ConfigError
+
+_NAME = "naived.lock"
+_PID = 20  # bytes, more than any pid has digits
+
+
+class LockedError(Exception):
+    """Another naived has this home."""
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Hold the home's lock; raises LockedError, ConfigError where there can be no lock.
+
+    The file stays when the lock is given back: whoever removed it could remove another holder's. The pid in it is
+    for people; nobody trusts it.
+    """
+    path = home / _NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"cannot open the lock {path}: {error.strerror}") from error
+    try:
+        _take(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, _PID, 0).decode("ascii", "replace").strip()
+        raise LockedError(
+            f"another naived (pid {holder or 'unknown'}) has the home {path.parent}; "
+            "stop it, or choose another --home"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"cannot take the lock {path}: {error.strerror}") from error

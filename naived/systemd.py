@@ -1,0 +1,15 @@
+"""What systemd is told of a service that it started with ``Type=notify`` (sd_notify)."""
+
+import os
+import socket
+from contextlib import suppress
+
+
+def notify(state: str) -> None:
+    """Send ``READY=1`` or the like; does nothing where nobody asked for it, and never fails."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifier:
+        notifier.setblocking(False)
+        notifier.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)

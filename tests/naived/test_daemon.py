@@ -1,0 +1,401 @@
+"""The whole daemon: what it refuses to start with, how it ends, and which exchange it talks to."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import structlog
+import trio
+
+from naived import daemon
+from naived.core.amount import parse_price, parse_quantity
+from naived.lock import locked
+from naived.simulator.server import Simulation
+from naived.websocket import Connection, connect
+from tests.daemon_house import PATIENCE, Document, configured, naived, until
+from tests.postgres import Server
+from tests.simulator_values import Client, api, running
+
+NEVER = {"buy_down": "0.15", "reprice": "0"}  # a buy that no walk of a test ever reaches
+KEY, SECRET = "canary-key-0123456789", "canary-secret-0123456789"
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Not pytest's: the path of a socket has at most 107 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="naived-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(autouse=True)
+def _file_limit() -> Iterator[None]:
+    """Starting naived raises it."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.fixture
+def manager(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """systemd's end of the notification socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inbox:
+        inbox.bind(str(home / "notify"))
+        inbox.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(home / "notify"))
+        yield inbox
+
+
+def publish(simulation: Simulation, price: str) -> None:
+    simulation.publish("ETHUSDT", parse_price(price), parse_quantity("1"))
+
+
+def keys(home: Path, secret: str = SECRET) -> dict[str, object]:
+    """Options that name two key files."""
+    for name, text in (("key", KEY), ("secret", secret)):
+        (home / name).write_text(text)
+        (home / name).chmod(0o600)
+    return {"api_key_file": str(home / "key"), "api_secret_file": str(home / "secret")}
+
+
+def journalled(home: Path) -> list[tuple[str, int | None, str]]:
+    """Id, order id and state of every order in the journal."""
+    with closing(sqlite3.connect(home / "simulator.db")) as journal:
+        return journal.execute("SELECT client_order_id, order_id, state FROM orders").fetchall()
+
+
+async def consumed(client: Client) -> bool:
+    """Has the exchange met the fault that was armed?"""
+    return bool((await client.get("sim.ledger"))["faults"])
+
+
+# What it refuses to start with
+
+
+def no_directory_for_the_database(home: Path) -> dict[str, object]:
+    return {"database": f"sqlite:///{home}/absent/journal.db"}
+
+
+def no_database(home: Path) -> dict[str, object]:
+    (home / "notes.db").write_text("not a database at all\n" * 100)
+    return {"database": f"sqlite:///{home}/notes.db"}
+
+
+def an_unwilling_server(home: Path) -> dict[str, object]:
+    return {"database": f"postgresql:///naived?host={home}"}
+
+
+def a_socket_in_nowhere(home: Path) -> dict[str, object]:
+    return {"socket": str(home / "absent" / "control.sock")}
+
+
+def a_socket_where_others_write(home: Path) -> dict[str, object]:
+    (home / "open").mkdir()
+    (home / "open").chmod(0o777)
+    return {"socket": str(home / "open" / "control.sock")}
+
+
+def no_ledger(home: Path) -> dict[str, object]:
+    (home / "simulator-ledger.db").write_text("not a database at all\n" * 100)
+    return {}
+
+
+def a_ledger_that_is_a_directory(home: Path) -> dict[str, object]:
+    (home / "simulator-ledger.db").mkdir()
+    return {}
+
+
+def a_ledger_of_another_version(home: Path) -> dict[str, object]:
+    with closing(sqlite3.connect(home / "simulator-ledger.db")) as database:
+        database.execute("PRAGMA user_version = 99")
+    return {}
+
+
+def a_broken_ledger_for_paper(home: Path) -> dict[str, object]:
+    (home / "paper-ledger.db").write_text("not a database at all\n" * 100)
+    return {"exchange": "paper"}
+
+
+def a_broken_private_key(home: Path) -> dict[str, object]:
+    secret = f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"
+    return {"exchange": "testnet", **keys(home, secret)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "said"),
+    [
+        (no_directory_for_the_database, 78, "absent/journal.db cannot be opened: No such file or directory"),
+        (no_database, 78, "file is not a database"),
+        (an_unwilling_server, 75, "then start naived again"),
+        (a_socket_in_nowhere, 78, "no directory for the control socket"),
+        (a_socket_where_others_write, 78, "others may write to"),
+        (no_ledger, 78, "simulator-ledger.db: file is not a database"),
+        (a_ledger_that_is_a_directory, 78, "simulator-ledger.db: unable to open database file"),
+        (a_ledger_of_another_version, 78, "simulator-ledger.db has version 99"),
+        (a_broken_ledger_for_paper, 78, "paper-ledger.db: file is not a database"),
+        (a_broken_private_key, 78, "the secret is not an unencrypted private key in PEM"),
+    ],
+)
+async def test_what_it_cannot_run_with_is_named_on_one_line_and_in_the_exit_code(
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    wrong: Callable[[Path], dict[str, object]],
+    code: int,
+    said: str,
+) -> None:
+    with structlog.testing.capture_logs():
+        assert await daemon.run(configured(home, **wrong(home))) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("naived: ")
+    assert said in line
+    assert SECRET not in line
+    assert not (home / "control.sock").exists()
+
+
+async def test_a_postgresql_database_that_is_not_there_is_for_a_person_to_make(
+    home: Path, postgres_server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent = postgres_server.admin.set(drivername="postgresql", database="absent")
+    config = configured(home, database=absent.render_as_string(hide_password=False))
+    assert await daemon.run(config) == 78
+    assert "Check user, password and name in --database" in capsys.readouterr().err
+
+
+async def test_a_home_that_another_naived_has_is_left_untouched(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with locked(home):
+        assert await daemon.run(configured(home)) == 69
+    assert f"another naived (pid {os.getpid()}) has the home {home}" in capsys.readouterr().err
+    assert os.listdir(home) == ["naived.lock"]
+
+
+async def test_the_journal_of_another_account_ends_it_as_soon_as_the_exchange_says_who_we_are(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with naived(configured(home)) as first:
+        await first.ready()
+    (home / "simulator-ledger.db").unlink()
+    with trio.fail_after(PATIENCE):
+        assert await daemon.run(configured(home)) == 78
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("naived: ")]
+    assert line.startswith("naived: this database belongs to account ")
+
+
+async def test_a_paper_journal_never_meets_another_exchange(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = {"database": f"sqlite:///{home}/journal.db"}
+    async with naived(configured(home, exchange="paper", **journal)) as paper:
+        await paper.ready()
+    shutil.copyfile(home / "paper-ledger.db", home / "simulator-ledger.db")  # even with the account's number
+    with trio.fail_after(PATIENCE):
+        assert await daemon.run(configured(home, **journal)) == 78
+    assert "on paper, not to " in capsys.readouterr().err
+
+
+# How it begins and ends
+
+
+async def test_systemd_hears_when_it_answers_and_when_it_suspends(home: Path, manager: socket.socket) -> None:
+    async with naived(configured(home)) as running_:
+        await until((home / "control.sock").exists)
+        await running_.ready()
+        assert manager.recv(100) == b"READY=1"
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
+    assert manager.recv(100) == b"STOPPING=1"
+
+
+async def test_it_may_have_as_many_files_as_the_system_allows(home: Path) -> None:
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    async with naived(configured(home)) as running_:
+        await running_.ready()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_while_everything_is_being_opened_suspends_in_order(
+    home: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = daemon.open_journal
+
+    @asynccontextmanager
+    async def interrupted(url: str) -> AsyncIterator[object]:
+        os.kill(os.getpid(), number)
+        async with opened(url) as journal:
+            yield journal
+
+    monkeypatch.setattr(daemon, "open_journal", interrupted)
+    with structlog.testing.capture_logs() as records, trio.fail_after(PATIENCE):
+        assert await daemon.run(configured(home)) == 0
+    said = [each["event"] for each in records]
+    assert said.index("suspending") < said.index("ready") < said.index("suspended")
+    assert not (home / "control.sock").exists()
+
+
+async def test_a_suspend_ends_control_first_then_awaits_the_answer_in_flight(home: Path) -> None:
+    async with running() as simulation, api(simulation) as client:
+        config = configured(home, exchange_url=simulation.url)
+        async with naived(config) as first:
+            await first.ready()
+            assert (await first.do("start"))["state"] == "trading"
+            await client.get("sim.fault", kind="late", method="order.place", seconds=1)
+            publish(simulation, "2000")
+            await until(partial(consumed, client))
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until(lambda: not config.socket.exists())
+            assert first.code is None
+            assert (await client.get("sim.ledger"))["orders"] == []
+            assert await first.over() == 0
+        (placed,) = (await client.get("sim.ledger"))["orders"]
+        assert journalled(home) == [(placed["clientOrderId"], placed["orderId"], "open")]
+        async with naived(config) as second:
+            await second.ready()
+            assert (await second.ask("status"))["symbols"][0]["status"] == "on"
+            assert [order["state"] for order in await second.orders()] == ["open"]
+        assert len((await client.get("sim.ledger"))["orders"]) == 1
+
+
+async def mute(_stream: trio.SocketStream) -> None:
+    await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def hung_exchange() -> AsyncIterator[str]:
+    """It takes connections and never says a word."""
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, mute, 0, host="127.0.0.1"))
+        yield f"ws://127.0.0.1:{listener.socket.getsockname()[1]}"
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def absent_exchange() -> AsyncIterator[str]:
+    async with hung_exchange() as url:
+        pass
+    yield url
+
+
+@pytest.mark.parametrize("exchange", [hung_exchange, absent_exchange])
+async def test_an_exchange_that_does_not_answer_holds_no_suspend_up(
+    home: Path, exchange: Callable[[], AbstractAsyncContextManager[str]]
+) -> None:
+    async with exchange() as url, naived(configured(home, exchange_url=url)) as alone:
+        await until(alone.config.socket.exists)
+        with trio.move_on_after(1):
+            await alone.ready()
+        begun = trio.current_time()
+        assert await alone.suspend() == 0
+        assert trio.current_time() - begun < 3
+
+
+async def test_an_answer_that_never_comes_is_awaited_for_seconds_only(home: Path) -> None:
+    async with running() as simulation, api(simulation) as client:
+        async with naived(configured(home, exchange_url=simulation.url)) as alone:
+            await alone.ready()
+            await alone.do("start")
+            await client.get("sim.fault", kind="silence", method="order.place", seconds=60)
+            publish(simulation, "2000")
+            await until(partial(consumed, client))
+            begun = trio.current_time()
+            assert await alone.suspend() == 0
+            assert 3 < trio.current_time() - begun < 9
+        (placed,) = (await client.get("sim.ledger"))["orders"]
+        assert journalled(home) == [(placed["clientOrderId"], None, "intended")]
+        async with naived(configured(home, exchange_url=simulation.url)) as again:
+            await again.ready()
+            await until(lambda: journalled(home) == [(placed["clientOrderId"], placed["orderId"], "open")])
+        assert len((await client.get("sim.ledger"))["orders"]) == 1
+
+
+CRASHING = """
+import sys
+from naived import daemon
+from naived.main import main
+
+async def crash(supervisor):
+    raise RuntimeError("a bug that quotes canary-secret-0123456789")
+
+daemon.Supervisor.run = crash
+sys.argv = ["naived", *sys.argv[1:]]
+main()
+"""
+
+
+def test_a_bug_ends_it_with_one_record_that_says_where_and_no_secret(home: Path) -> None:
+    options = [word for name, file in keys(home).items() for word in (f"--{name.replace('_', '-')}", str(file))]
+    command = [sys.executable, "-c", CRASHING, "--home", str(home), "--log-format", "json", *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 1
+    assert [record["level"] for record in records if record["level"] != "info"] == ["critical"]
+    (record,) = [record for record in records if record["level"] == "critical"]
+    assert "a bug that quotes ***" in record["exception"]
+    assert SECRET not in done.stderr
+    assert not (home / "control.sock").exists()
+
+
+# Which exchange it talks to
+
+
+async def test_the_simulator_inside_keeps_its_account_and_what_rests(home: Path) -> None:
+    async with naived(configured(home)) as first:
+        await first.ready()
+        assert (await first.do("start", **NEVER))["state"] == "trading"
+
+        async def resting() -> list[Document]:
+            return [order for order in await first.orders() if order["state"] == "open"]
+
+        (before,) = await until(resting)
+    async with naived(configured(home)) as second:
+        await second.ready()
+        assert (await second.do("wait", **{"for": "trading"}))["state"] == "trading"
+        (after,) = await second.orders()
+        assert (after["order_id"], after["state"]) == (before["order_id"], "open")
+        assert (await second.do("stop", cancel="all"))["open_orders"] == []
+        assert [order["state"] for order in await second.orders()] == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "api_host", "stream_host"),
+    [
+        ("testnet", "ws-api.testnet.binance.vision", "stream.testnet.binance.vision"),
+        ("demo", "demo-ws-api.binance.com", "demo-stream.binance.com"),
+        ("binance", "ws-api.binance.com:443", "stream.binance.com:9443"),
+    ],
+)
+async def test_a_real_exchange_differs_in_its_addresses_and_wants_keys_and_a_budget(
+    home: Path, exchange: str, api_host: str, stream_host: str
+) -> None:
+    """Behind the addresses is a simulator that checks signatures; the network is never touched."""
+    dialled: set[str] = set()
+    async with running(api_key=KEY, api_secret=SECRET) as simulation:
+
+        @asynccontextmanager
+        async def dial(url: str) -> AsyncIterator[Connection]:
+            dialled.add(url)
+            async with connect(f"{simulation.url}{urlsplit(url).path}") as connection:
+                yield connection
+
+        config = configured(home, exchange=exchange, live=True, **keys(home))
+        async with naived(config, dial) as running_:
+            await running_.ready()
+            state = await running_.state()
+            assert (state["exchange"], state["exchange_url"]) == (exchange, f"wss://{api_host}/ws-api/v3")
+            assert (await running_.do("start"))["error"]["kind"] == "not_configured"
+            assert (await running_.do("start", budget="500"))["state"] == "trading"
+    assert dialled == {f"wss://{api_host}/ws-api/v3", f"wss://{stream_host}/stream"}
+    assert (home / f"{exchange}.db").exists()

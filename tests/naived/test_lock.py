@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from naived.lock import LockedError, locked
+from naived.options import ConfigError
+
+
+def test_a_second_holder_is_told_who_has_the_home(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(LockedError, match=rf"pid {os.getpid()}\) has the home {tmp_path}"):
+        locked(tmp_path).__enter__()
+
+
+def test_the_file_stays_with_the_pid_of_its_last_holder_and_nobody_trusts_it(tmp_path: Path) -> None:
+    file = tmp_path / "naived.lock"
+    file.write_text(f"{os.getpid()} and a long line of somebody else's\n")
+    for _ in range(2):
+        with locked(tmp_path):
+            assert file.read_text() == f"{os.getpid()}\n"
+    assert file.read_text() == f"{os.getpid()}\n"
+
+
+def test_others_cannot_read_it(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        assert (tmp_path / "naived.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_holder_that_was_killed_holds_nothing(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib, naived.lock\n"
+        "with naived.lock.locked(pathlib.Path(sys.argv[1])):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(LockedError, match=f"pid {holder.pid}"):
+            locked(tmp_path).__enter__()
+        holder.kill()
+        holder.wait()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_child_does_not_inherit_the_lock(tmp_path: Path) -> None:
+    sleeper = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with locked(tmp_path):
+        child = subprocess.Popen(sleeper, stdin=subprocess.PIPE, close_fds=False)
+    with child, locked(tmp_path):
+        pass
+
+
+def test_where_there_can_be_no_lock_the_configuration_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "naived.lock").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot open the lock .*naived\.lock: Is a directory"):
+        locked(tmp_path).__enter__()

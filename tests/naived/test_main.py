@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+INTERRUPTED = """
+import os, signal, sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "naived.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupted())
+from naived.main import main
+main()
+"""
+
+
+def test_ctrl_c_among_the_imports_ends_it_without_a_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-2, "", "")
+
+
+def test_what_the_command_line_says_is_done() -> None:
+    program = "import sys; sys.argv = ['naived', '--version']; from naived.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "naived 0.1.0\n")
