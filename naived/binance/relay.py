@@ -26,7 +26,7 @@ _PING_EVERY = 20  # seconds: a quiet market is not silence, a missing pong is
 _PONG_WITHIN = 10  # seconds
 _OLD_AGE = 23 * 3600  # seconds: an hour before the exchange would close it
 _FIRST_PAUSE = 1  # seconds after the first failure, doubled with each one
-_LONGEST_PAUSE = 60  # seconds; 300 attempts in 5 minutes are allowed to an address
+_LONGEST_PAUSE = 15  # seconds: who returned is back at work in half a minute; 300 attempts in 5 minutes are allowed
 _STEADY = 60  # seconds: a connection that lived this long is no failure when it is lost
 
 
@@ -92,7 +92,7 @@ def _back_off(failures: int) -> float:
     """Seconds to wait after so many failures in a row."""
     if failures == 0:
         return 0
-    return float(min(_LONGEST_PAUSE, _FIRST_PAUSE << min(failures - 1, 6)))
+    return float(min(_LONGEST_PAUSE, _FIRST_PAUSE << min(failures - 1, 4)))
 
 
 async def _walk(run: Callable[[Leg], Awaitable[None]], leg: Leg) -> None:

@@ -46,10 +46,10 @@ async def run_for(seconds, runner):
         await relay("test", runner, jitter=lambda: 0.0)
 
 
-async def test_pauses_grow_from_a_second_to_a_minute(autojump_clock):
+async def test_pauses_grow_from_a_second_to_a_quarter_of_a_minute(autojump_clock):
     runner = Runner(refused)
     await run_for(300, runner)
-    assert runner.pauses()[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert runner.pauses()[:8] == [1, 2, 4, 8, 15, 15, 15, 15]
 
 
 async def test_a_connection_that_is_lost_at_once_is_a_failure_too(autojump_clock):
