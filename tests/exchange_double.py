@@ -71,6 +71,7 @@ class ExchangeDouble:
         self.wire: list[OrderRequest] = []
         self.asked: list[str] = []
         self.watched: set[str] = set()
+        self.subscribing = LATENCY  # seconds until a symbol's trades flow
         self.on_place: Callable[[OrderRequest], None] = lambda request: None
         self.throttled_until = 0  # ms
         self.gone: str | None = None
@@ -290,7 +291,7 @@ class ExchangeDouble:
         return await self._arrived(AccountInfo(self.uid, balances))
 
     async def watch(self, symbol: str) -> None:
-        await trio.sleep(LATENCY)
+        await trio.sleep(self.subscribing)
         self.watched.add(symbol)
 
     async def unwatch(self, symbol: str) -> None:

@@ -23,6 +23,7 @@ from naived.runtime.work import FaultError
 
 _EVERY = 60  # seconds between two reconciliations
 _RETRY = 2  # seconds before one that was not answered is tried again
+_FLOWING = 5  # seconds that trades are awaited after an outage: sells must not wait longer for them
 _DAILY = 86_400  # seconds between readings of rules and fees
 _FAREWELL = 5  # seconds that answers in flight are awaited when we suspend
 _ERRANDS = 100_000  # that may wait for their task; far more than all orders of an account
@@ -237,6 +238,8 @@ class Account:
                 log.warning("not reconciled", error=str(error))
                 await trio.sleep(_RETRY)
                 continue
+            with trio.move_on_after(_FLOWING):
+                await self._flowing()
             if over is self._over:
                 self._lift()
             with trio.move_on_after(_EVERY):
@@ -258,6 +261,12 @@ class Account:
                 except FaultError as error:
                     symbol.fault = str(error)
         await self.reconcile([symbol for symbol in kept if symbol.informed])
+
+    async def _flowing(self) -> None:
+        """Wait until the trades of every active symbol flow (again)."""
+        for symbol in list(self.symbols.values()):
+            if symbol.active:
+                await self.exchange.watch(symbol.name)
 
     def _lift(self) -> None:
         self.away = None

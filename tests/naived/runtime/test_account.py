@@ -559,3 +559,27 @@ async def test_pages_of_orders_are_read_from_the_journal(world: World, clock: Mo
         await house.trade("2000", "1990")
         rows = await house.journal.orders(Page(("ETHUSDT",), 0, None, 10))
         assert [str(row.placement.intent.side) for row in rows] == ["buy", "sell"]
+
+
+async def test_after_an_outage_it_trades_again_when_trades_flow_again(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        exchange.go_away()
+        exchange.subscribing = 2.0
+        exchange.come_back()
+        await trio.sleep(1)
+        assert house.state() == "degraded"
+        await house.until(lambda: house.state() == "trading", 2)
+
+
+async def test_sells_do_not_wait_for_trades_that_do_not_flow(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.go_away()
+        exchange.subscribing = 3600.0
+        exchange.trade("1990", "ETHUSDT")
+        exchange.come_back()
+        await house.until(lambda: house.phases() == ["selling"] and house.order_states()[-1] == "open", 10)
