@@ -79,9 +79,7 @@ class Service:
             case "hello":
                 return self._hello()
             case "orders":
-                return await self._rows(
-                    "orders", self._journal.orders, lambda row: documents.order(row.placement), params
-                )
+                return await self._rows("orders", self._journal.orders, documents.order_row, params)
             case "trades":
                 return await self._rows("trades", self._journal.cycles, documents.cycle, params)
             case "events":

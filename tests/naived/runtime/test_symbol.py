@@ -1,0 +1,151 @@
+"""One sequencer: memory may be ahead of the journal, the exchange never, and what fails stops here."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from naived.core.leader import EVERY, NONE, Barred
+from naived.core.placement import Restarted
+from naived.core.settings import Status
+from naived.ports import Wish
+from naived.runtime.symbol import Bar, Symbol, blank
+from tests.runtime_house import World
+
+
+def step_wrongly(symbol: Symbol) -> None:
+    with symbol.contained():
+        raise ZeroDivisionError("a bug")
+
+
+async def test_units_are_committed_in_the_order_of_their_events(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        before = len(house.journal.commits)
+        house.journal.delay = 0.05
+        for status in (Status.SHUTDOWN, Status.ON, Status.OFF):
+            house.symbol().direct(Wish(house.symbol().wish.settings, status, keep_buys=False))
+        assert house.symbol().behind
+        await house.until(lambda: not house.symbol().behind)
+        statuses = [unit.wish.status for unit in house.journal.commits[before:] if unit.wish is not None]
+        assert statuses == [Status.SHUTDOWN, Status.OFF, Status.ON, Status.OFF]  # the drain ended at once
+
+
+async def test_the_band_follows_the_leader_at_once(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        lane = house.symbol().lane
+        assert (lane.low, lane.high) == EVERY
+        world.exchange.trade("2000")
+        assert (lane.low, lane.high) == NONE  # the buy is not accepted yet
+        await trio.sleep(0.2)
+        assert lane.low < 1990 * 10**8 < lane.high
+        await house.ask("stop")
+        assert (lane.low, lane.high) == NONE
+
+
+async def test_an_ordinary_trade_leaves_nothing_to_do(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        before = len(house.journal.commits)
+        await house.trade("2001", "2000.5", "1999.9")
+        assert len(house.journal.commits) == before
+
+
+async def test_a_failed_symbol_takes_no_events_until_it_is_restored(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        symbol = house.symbol()
+        step_wrongly(symbol)
+        step_wrongly(symbol)
+        assert str(symbol.failed) == "a bug"
+        assert symbol.offer(Barred("later")) is None
+        assert symbol.direct(blank("ETHUSDT").wish) is None
+        assert symbol.wish.status is Status.ON
+        assert not symbol.may_place
+        assert (symbol.lane.low, symbol.lane.high) == NONE
+
+
+async def test_nothing_is_committed_behind_a_commit_that_failed(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        symbol, wish = house.symbol(), house.symbol().wish
+        house.journal.delay = 0.2
+        first = symbol.direct(wish, note="first")
+        await trio.sleep(0.1)
+        second = symbol.direct(wish, note="second")
+        house.journal.away = True
+        before = len(house.journal.commits)
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(symbol.settle)  # as a suspend would, beside the symbol's own task
+            await trio.sleep(0.15)
+            house.journal.away = False
+        assert first is not None
+        assert second is not None
+        assert second.done.is_set()
+        assert (first.committed, second.committed) == (False, False)
+        messages = [event.message for unit in house.journal.commits[before:] for event in unit.events]
+        assert "second" not in messages
+
+
+async def test_a_journal_that_is_far_behind_fails_the_symbol_and_no_other(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("naived.runtime.symbol._MOST_PENDING", 3)
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        house.journal.delay = 1
+        works = [house.symbol().direct(house.symbol().wish, note=str(number)) for number in range(4)]
+        assert works[3] is None
+        assert isinstance(house.symbol().failed, OverflowError)
+        assert all(work is not None and work.done.is_set() for work in works[:3])
+        house.journal.delay = 0
+        await house.until(lambda: house.state() == "trading")
+        assert house.state("BTCUSDT") == "trading"
+
+
+async def test_each_bar_has_to_be_lifted_by_itself(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        symbol = house.symbol()
+        symbol.bar(Bar.EXCHANGE, "away")
+        symbol.bar(Bar.COINS, "missing")
+        symbol.bar(Bar.EXCHANGE, None)
+        assert symbol.book.leader.barred == "missing"
+        assert not symbol.may_place
+        symbol.bar(Bar.COINS, None)
+        assert symbol.may_place
+        await house.trade("2000")
+        assert len(world.exchange.wire) == 1
+
+
+async def test_a_barred_symbol_does_not_send_what_it_had_decided(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 0.2
+        world.exchange.trade("2000")
+        house.symbol().bar(Bar.COINS, "missing")
+        await trio.sleep(1)
+        assert world.exchange.wire == []
+        assert house.order_states() == ["not_placed"]
+        house.symbol().bar(Bar.COINS, None)
+        await house.until(lambda: len(world.exchange.wire) == 1)
+
+
+async def test_news_of_an_order_that_is_not_ours_any_more_is_ignored(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        assert house.symbol().tell("n1gone", Restarted()) is None
+        assert house.symbol().failed is None
+
+
+async def test_only_what_is_durable_is_restored(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.away = True
+        await house.trade("2000")
+        house.journal.away = False
+        await house.until(lambda: house.state() == "trading")
+        assert (house.phases(), house.order_states()) == ([], [])
+        assert await house.orders() == []

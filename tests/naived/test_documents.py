@@ -1,0 +1,130 @@
+"""Values of the runtime and the journal as documents: decimals as texts, times in UTC, nulls where nothing is."""
+
+from dataclasses import replace
+
+import pytest
+from trio.testing import MockClock
+
+from naived import documents
+from naived.core.amount import Amount, parse_amount, parse_money
+from naived.core.placement import State
+from naived.core.settings import Settings
+from naived.ports import CycleRow, EventRow, OrderRow
+from tests.database_values import event, finished, intent, placement, trader
+from tests.runtime_house import NO_BALANCE, World
+
+
+def test_settings_without_a_budget_say_null() -> None:
+    assert documents.settings(Settings()) == {
+        "chunks": 5,
+        "budget": None,
+        "buy_down": "0.0001",
+        "profit": "0.001",
+        "rebuy": "0.006",
+        "reprice": "0.01",
+    }
+    assert documents.settings(Settings(budget=parse_money("1000")))["budget"] == "1000"
+
+
+def test_an_order_names_its_fence_only_once_it_was_admitted() -> None:
+    sent = documents.order(placement())
+    assert sent["fence_at"] == "2026-11-22T07:00:05.000Z"
+    decided = placement(state=State.NOT_PLACED, attempt=0, timestamp=None, recv_window=None)
+    assert documents.order(decided) == {
+        "symbol": "ETHUSDT",
+        "trader": "ETHUSDT-1",
+        "side": "buy",
+        "client_order_id": "n1test-ETHUSDT-1-buy-1",
+        "order_id": None,
+        "price": "2683.53",
+        "quantity": "0.0745",
+        "executed": "0",
+        "state": "not_placed",
+        "fence_at": None,
+        "created_at": "2026-11-22T07:00:00.000Z",
+        "updated_at": "2026-11-22T07:00:00.000Z",
+    }
+    assert documents.order_row(OrderRow(7, decided)) == documents.order(decided)
+
+
+def test_a_cycle_has_average_prices_and_no_fee_of_nothing() -> None:
+    row = CycleRow(
+        1,
+        finished(),
+        {"USDT": parse_amount("0.20009508"), "ETH": parse_amount("0.0000745"), "BNB": Amount(0)},
+    )
+    assert documents.cycle(row) == {
+        "symbol": "ETHUSDT",
+        "trader": "ETHUSDT-1",
+        "bought": "0.0745",
+        "buy_price": "2683.48993288",
+        "sold": "0.0744",
+        "sell_price": "2689.38172043",
+        "fees": {"ETH": "0.0000745", "USDT": "0.20009508"},
+        "profit": "0.12345678",
+        "started_at": "2026-11-22T07:00:00.000Z",
+        "finished_at": "2026-11-22T07:00:00.000Z",
+    }
+
+
+@pytest.mark.parametrize("value", [trader(), finished(profit=None)])
+def test_what_sold_nothing_is_no_cycle(value: object) -> None:
+    with pytest.raises(ValueError, match="ETHUSDT-1 is not a finished cycle"):
+        documents.cycle(CycleRow(1, value, {}))  # type: ignore[arg-type]
+
+
+def test_an_event_of_the_daemon_has_no_symbol() -> None:
+    assert documents.event(EventRow(3, event("hello", None))) == {
+        "at": "2026-11-22T07:00:00.000Z",
+        "symbol": None,
+        "kind": "test",
+        "message": "hello",
+    }
+
+
+async def test_a_symbol_without_a_trade_has_no_price_and_no_guess(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        document = documents.symbol(house.symbol())
+        assert (document["last_price"], document["last_trade_at"]) == (None, None)
+        assert (document["unrealized_profit"], document["traders"]) == ("0", [])
+
+
+async def test_unrealized_profit_is_what_selling_all_at_the_last_price_would_bring(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        document = documents.symbol(house.symbol())
+        # 0.0999 ETH * 1990 * 0.999 - 199.98
+        assert document["unrealized_profit"] == "-1.377801"
+    async with world.house() as house:
+        assert documents.symbol(house.symbol())["unrealized_profit"] is None
+
+
+async def test_a_waiting_trader_shows_no_buy_of_its_past_and_says_why_it_waits(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "2050")
+        world.exchange.faults.refusals = [NO_BALANCE]
+        await house.trade("2050")
+        (shown,) = documents.symbol(house.symbol())["traders"]
+        assert (shown["phase"], shown["buy"], shown["sell"]) == ("waiting", None, None)
+        assert shown["reason"] == NO_BALANCE.message
+
+
+async def test_open_orders_are_those_the_exchange_has_or_may_have(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990", "1980")
+        assert [order["state"] for order in documents.open_orders(house.symbol())] == ["open", "open"]
+        kept = house.symbol().book.placements
+        ended = placement(replace(intent(), trader=9), client_order_id="gone", state=State.ABANDONED)
+        kept["gone"] = ended
+        kept["maybe"] = replace(ended, state=State.UNKNOWN)
+        states = [order["state"] for order in documents.open_orders(house.symbol())]
+        del kept["gone"], kept["maybe"]
+        assert states == ["open", "open", "unknown"]

@@ -1,0 +1,73 @@
+"""Answers in words: what remains, how far it is, and the next step of every failure."""
+
+import pytest
+from trio.testing import MockClock
+
+from naived import replies
+from naived.core.order import Side
+from naived.core.placement import State
+from naived.runtime.symbol import Bar
+from tests.database_values import intent, placement
+from tests.runtime_house import House, World
+
+
+def keep(house: House, *orders: tuple[Side, State]) -> None:
+    for number, (side, state) in enumerate(orders, 1):
+        name = f"order-{number}"
+        kept = placement(intent(number, side), client_order_id=name, state=state, order_id=number)
+        house.symbol().book.placements[name] = kept
+
+
+@pytest.mark.parametrize(
+    ("orders", "words"),
+    [
+        ([], "nothing remains open at the exchange"),
+        ([Side.SELL], "1 sell remains open at the exchange"),
+        ([Side.BUY], "1 buy remains open at the exchange"),
+        ([Side.SELL, Side.SELL], "2 sells remain open at the exchange"),
+        ([Side.SELL, Side.BUY, Side.BUY], "1 sell and 2 buys remain open at the exchange"),
+    ],
+)
+async def test_a_stop_counts_what_remains(world: World, clock: MockClock, orders: list[Side], words: str) -> None:
+    async with world.house() as house:
+        house.supervisor.configure("ETHUSDT")
+        keep(house, *((side, State.OPEN) for side in orders))
+        assert replies.stopped(house.symbol()) == f"stopped; {words}"
+        house.symbol().book.placements.clear()
+
+
+async def test_what_is_still_stopping_names_unknown_orders_and_their_fence(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        house.supervisor.configure("ETHUSDT")
+        assert replies.still_stopping(house.symbol()).message == "still stopping"
+        keep(house, (Side.BUY, State.UNKNOWN), (Side.SELL, State.OPEN))
+        error = replies.still_stopping(house.symbol())
+        house.symbol().book.placements.clear()
+        assert error.message == "off, but not known is the fate of order-1 (fence 2026-11-22T07:00:05.000Z)"
+        assert error.data == {"state": "stopping", "reason": "the fate of 1 order is open"}
+        assert error.hint == "what was asked stands; follow it with: naivectl status ETHUSDT"
+
+
+async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        symbol = house.symbol()
+        assert replies.started(symbol) is None
+        symbol.bar(Bar.EXCHANGE, "no route")
+        error = replies.started(symbol)
+        assert error is not None
+        assert (error.code.kind, error.message) == ("timed_out", "not trading yet, still degraded: no route")
+        symbol.fault = "delisted"
+        error = replies.started(symbol)
+        assert error is not None
+        assert (error.code.kind, error.message) == ("invalid_transition", "faulted: delisted")
+        symbol.bar(Bar.COINS, "coins are missing")
+        error = replies.started(symbol)
+        assert error is not None
+        assert (error.code.kind, error.message) == ("quarantined", "quarantined: coins are missing")
+        symbol.fault = None
+
+
+async def test_a_journal_that_is_away_can_be_asked_again() -> None:
+    error = replies.away("ETHUSDT")
+    assert (error.code.exit, error.code.retryable, error.symbol) == (75, True, "ETHUSDT")
