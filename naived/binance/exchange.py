@@ -10,6 +10,7 @@ import trio
 
 from naived.binance.answers import cancelled, placed
 from naived.binance.api import NoAnswer
+from naived.binance.clock import ServerClock
 from naived.binance.endpoint import Endpoint
 from naived.binance.limits import Use
 from naived.binance.link import Link
@@ -31,7 +32,10 @@ _LATE_SHARE = 5  # or a fifth of the window, if that is less
 
 
 class BinanceExchange(Queries):
-    """Implements ``Exchange``; what only asks is inherited. ``jitter`` gives numbers in [0, 1)."""
+    """Implements ``Exchange``; what only asks is inherited.
+
+    ``jitter`` gives numbers in [0, 1), ``clock`` starts on the machine's own time.
+    """
 
     def __init__(
         self,
@@ -40,8 +44,9 @@ class BinanceExchange(Queries):
         *,
         connect: Connect = connect_websocket,
         jitter: Callable[[], float] = random.random,
+        clock: ServerClock | None = None,
     ) -> None:
-        super().__init__(Link(who))
+        super().__init__(Link(who, clock))
         self._endpoint = endpoint
         self._who = who
         self._connect = connect

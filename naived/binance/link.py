@@ -27,8 +27,8 @@ _WINDOW = 5000  # ms, the recvWindow of requests that may be repeated
 class Link:
     """Whoever keeps the sessions up says so by ``adopt`` and ``drop``."""
 
-    def __init__(self, who: Credentials) -> None:
-        self.clock = ServerClock()
+    def __init__(self, who: Credentials, clock: ServerClock | None = None) -> None:
+        self.clock = clock or ServerClock()
         self.limits = Limits()
         self._who = who
         self._session: Session | None = None

@@ -8,7 +8,7 @@ simulate
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -96,11 +96,13 @@ async def simulate(
     host: str = "127.0.0.1",
     port: int = 0,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    listen: Callable[..., Awaitable[None]] = serve,
+    engine: Callable[..., Exchange] = Exchange,
     task_status: trio.TaskStatus[Simulation] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a simulator until cancelled; ``started`` gives the Simulation. Raises SimulatorError.
 
-    ``clock`` is the exchange's own time in ms.
+    ``clock`` is the exchange's own time in ms; ``listen`` brings it connections, ``engine`` is what it trades with.
     """
     random = Random(config.seed)
     listings, limit_rows = load(config.exchange_info)
@@ -114,7 +116,7 @@ async def simulate(
 
             faults = Switchboard(random, ledger.consumed)
             venue = Venue(
-                exchange=Exchange(
+                exchange=engine(
                     listings,
                     ledger,
                     config.fee,
@@ -133,7 +135,7 @@ async def simulate(
                 later=later,
             )
             connected = partial(_connected, venue, not config.no_limits)
-            bound = await nursery.start(serve, connected, host, port)
+            bound = await nursery.start(listen, connected, host, port)
             for symbol, tape in tapes.items():
                 nursery.start_soon(venue.pace.run, tape, partial(_publish, venue, symbol), venue.streams.drain)
             task_status.started(Simulation(venue, f"ws://{host}:{bound}"))
