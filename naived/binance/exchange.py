@@ -25,6 +25,7 @@ from naived.ports import ExchangeError, OrderRequest, Sink
 from naived.websocket import connect as connect_websocket
 
 _ANSWER_WITHIN = 15  # seconds; the exchange itself gives up on its engine after 10, and says so
+_ANSWER_WINDOWS = 3  # of the order's own: once it can be accepted no more, asking for it tells as much
 _ORDER_WEIGHT = 1  # of a placement or a cancel; given back when it succeeds
 
 _LATE_AT_MOST = 1000  # ms: drift and sending take at most this much of a request's window
@@ -92,8 +93,9 @@ class BinanceExchange(Queries):
         margin = min(_LATE_AT_MOST, request.recv_window // _LATE_SHARE)
         if self.latest() >= request.timestamp + request.recv_window - margin:
             return Unsent("too late to send")
+        within = min(_ANSWER_WITHIN, _ANSWER_WINDOWS * request.recv_window / 1000)
         try:
-            return placed(await self._link.send(PLACE, _place_params(request), _ANSWER_WITHIN))
+            return placed(await self._link.send(PLACE, _place_params(request), within))
         except NoAnswer as error:
             return Unknown(str(error))
 

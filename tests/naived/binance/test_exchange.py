@@ -89,6 +89,13 @@ async def test_without_an_answer_the_fate_is_unknown_and_nothing_is_sent_again(a
     assert len(peer.asked("order.place")) == 1
 
 
+async def test_the_shorter_an_orders_window_the_sooner_its_fate_is_asked_for(autojump_clock, running, peer):
+    peer.ignore("order.place")
+    began = trio.current_time()
+    assert isinstance(await running.place(buy(running.now(), window=1000)), Unknown)
+    assert trio.current_time() - began == pytest.approx(3)
+
+
 async def test_an_answer_after_the_wait_is_reported(autojump_clock, running, peer, sink):
     peer.ignore("order.place")
     assert isinstance(await running.place(buy(running.now())), Unknown)
