@@ -88,13 +88,14 @@ def test_a_shutdown_of_a_stopped_symbol_drains_the_traders_that_the_stop_left_be
     assert daemon.symbol()["cycles"] == 1
 
 
+@pytest.mark.parametrize("fault", ["request_lost", "disconnect"])
 def test_a_lost_request_is_unknown_until_its_fence_then_abandoned_and_bought_anew(
-    exchange: Exchange, naived: Callable[..., Daemon]
+    exchange: Exchange, naived: Callable[..., Daemon], fault: str
 ) -> None:
     daemon = naived("--exchange-url", exchange.url, "--recv-window", "1s", "--grace", "2s")
     daemon.start()
     daemon.do("start", SYMBOL)
-    exchange.fault("disconnect", method="order.place")  # the request is lost with its connection
+    exchange.fault(fault, method="order.place")
     exchange.trade("2000")
     until(lambda: [order["state"] for order in daemon.orders()] == ["unknown"])
     (lost,) = daemon.orders()
