@@ -236,6 +236,8 @@ class Account:
                 raise
             except (ExchangeError, JournalError) as error:
                 log.warning("not reconciled", error=str(error))
+                if over is self._over:
+                    self.away = str(error)
                 await trio.sleep(_RETRY)
                 continue
             with trio.move_on_after(_FLOWING):
