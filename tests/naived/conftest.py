@@ -1,6 +1,7 @@
 """For tests of a whole runtime: what outlives one naived, and a clock that waits for nobody."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,3 +36,11 @@ def world(_migrated_journal: Path, tmp_path: Path) -> Iterator[World]:
 def clock() -> MockClock:
     """What a test asks for to run on it: it jumps to whatever is waited for."""
     return MockClock(autojump_threshold=0)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Not pytest's: the path of a socket has at most 107 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="naived-"))
+    yield path
+    shutil.rmtree(path)

@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from functools import partial
@@ -31,14 +30,6 @@ from tests.simulator_values import Client, api, running
 
 NEVER = {"buy_down": "0.15", "reprice": "0"}  # a buy that no walk of a test ever reaches
 KEY, SECRET = "canary-key-0123456789", "canary-secret-0123456789"
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Not pytest's: the path of a socket has at most 107 bytes."""
-    path = Path(tempfile.mkdtemp(prefix="naived-"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,69 @@
+import pytest
+
+from naived.binance.public import symbol_row
+from naived.ports import ExchangeError
+
+ROW = {"symbol": "ETHUSDT", "status": "TRADING", "filters": [{"filterType": "NEW_KIND"}], "field": [1, None]}
+
+
+async def test_a_row_is_handed_on_as_it_was_sent(autojump_clock, peer):
+    peer.answer("exchangeInfo", {"timezone": "UTC", "symbols": [ROW]})
+    assert await symbol_row("memory://api", "ETHUSDT", peer.connect) == ROW
+    (request,) = peer.asked("exchangeInfo")
+    assert request["params"] == {"symbol": "ETHUSDT", "showPermissionSets": False}
+    assert [socket.url for socket in peer.sockets] == ["memory://api"]
+    assert not peer.sockets[0].open
+
+
+@pytest.mark.parametrize("code", [-1121, -1100])
+async def test_only_the_exchanges_word_makes_a_symbol_unknown(autojump_clock, peer, code):
+    peer.fail("exchangeInfo", code, "Invalid symbol.")
+    assert await symbol_row("memory://api", "NOSUCH", peer.connect) is None
+
+
+async def test_another_symbols_row_is_not_ours(autojump_clock, peer):
+    peer.answer("exchangeInfo", {"symbols": [ROW]})
+    assert await symbol_row("memory://api", "BTCUSDT", peer.connect) is None
+    peer.answer("exchangeInfo", {"symbols": []})
+    assert await symbol_row("memory://api", "ETHUSDT", peer.connect) is None
+
+
+@pytest.mark.parametrize(("code", "status"), [(-1101, 400), (-1003, 429), (-1003, 418), (-1000, 500)])
+async def test_any_other_refusal_says_nothing_about_the_symbol(autojump_clock, peer, code, status):
+    peer.fail("exchangeInfo", code, "something else", status=status)
+    with pytest.raises(ExchangeError, match="something else"):
+        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+
+
+@pytest.mark.parametrize("result", [None, [], {}, {"symbols": None}, {"symbols": {"ETHUSDT": 1}}, {"symbols": [7]}])
+async def test_an_answer_of_another_shape_is_asked_for_again(autojump_clock, peer, result):
+    peer.answer("exchangeInfo", result)
+    with pytest.raises(ExchangeError, match="no list of symbols"):
+        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+
+
+@pytest.mark.parametrize(
+    "frame", ["", "nonsense", "[]", {"event": {"e": "serverShutdown", "E": 1}}, {"id": "x", "status": 200}]
+)
+async def test_a_frame_that_is_no_answer_is_not_taken_for_one(autojump_clock, peer, frame):
+    def interrupt(_request):
+        peer.sockets[-1].push(frame)
+
+    peer.script["exchangeInfo"] = interrupt
+    with pytest.raises(ExchangeError, match="no list of symbols"):
+        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+
+
+async def test_silence_is_bounded(autojump_clock, peer):
+    peer.ignore("exchangeInfo")
+    with pytest.raises(ExchangeError, match="did not answer within 10 s"):
+        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+
+
+async def test_a_lost_or_refused_connection_is_the_exchanges_absence(autojump_clock, peer):
+    peer.script["exchangeInfo"] = lambda _: peer.sockets[-1].drop()
+    with pytest.raises(ExchangeError, match="did not answer: closed by the peer"):
+        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+    peer.refuses_connections = True
+    with pytest.raises(ExchangeError, match="did not answer: connection refused"):
+        await symbol_row("memory://api", "ETHUSDT", peer.connect)
