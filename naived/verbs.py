@@ -5,6 +5,7 @@ A wait that ends early undoes nothing. What is already so is a success that chan
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -132,12 +133,14 @@ class Verbs:
         await self._look(symbol, deadline)
 
     async def _look(self, symbol: Symbol, deadline: float) -> None:
-        """Ask for every order that rests; without an answer what was last heard of them has to do."""
+        """Ask for every order that rests; without an answer what was last heard of them has to do.
+
+        What was heard is durable afterwards: whoever reads the journal next finds what we answer.
+        """
         with trio.move_on_at(deadline):
-            try:
+            with suppress(ExchangeError):
                 await self._account.look(symbol, symbol.book.numbered)
-            except ExchangeError:
-                return
+            await symbol.settle()
 
     async def shutdown(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)

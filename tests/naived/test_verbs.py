@@ -252,6 +252,15 @@ async def test_a_stop_names_what_stays(world: World, clock: MockClock) -> None:
         assert house.state() == "off"
 
 
+async def test_what_a_stop_answers_the_journal_says_too(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        house.journal.delay = 0.2
+        assert (await house.ask("stop", cancel="all"))["open_orders"] == []
+        assert [order["state"] for order in await house.orders()] == ["cancelled"]
+
+
 async def test_a_stop_takes_back_the_buys_it_was_told_to(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
