@@ -11,7 +11,14 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 CODE = ("naived", "naivectl")
-ELSEWHERE = ("acceptance", "audit", "bench", "conformance", "simulation")  # tests of the whole, not of one module
+ELSEWHERE = (
+    "acceptance",
+    "audit",
+    "bench",
+    "conformance",
+    "properties",
+    "simulation",
+)  # tests of the whole, not of one module
 DECIDING = (
     ast.If,
     ast.IfExp,
