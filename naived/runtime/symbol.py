@@ -72,7 +72,6 @@ class Symbol:
         self.wish = record.wish
         unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
         self.book = Book(Leader(unread, _NO_FEES, Settings()), desk, self._admit)
-        self.informed = False
         self.active = False
         self.tended = False
         self.fault: str | None = None
@@ -91,6 +90,11 @@ class Symbol:
     @property
     def now(self) -> int:
         return self._desk.exchange.now()
+
+    @property
+    def informed(self) -> bool:
+        """Are the rules known? Without its assets nobody can tell which fees a fill took out of what."""
+        return bool(self.book.leader.info.base)
 
     @property
     def may_place(self) -> bool:
@@ -174,7 +178,6 @@ class Symbol:
 
     def inform(self, info: SymbolInfo, fees: Fees) -> None:
         """Take the exchange's rules; what came of orders can be booked from now on."""
-        self.informed = True
         self.offer(Informed(info, fees))
         self.attend()
 

@@ -282,6 +282,22 @@ async def test_fees_are_known_before_a_fill_of_the_last_process_is_booked(world:
         assert sell.intent.quantity == parse_quantity("0.0999")
 
 
+async def test_rules_that_came_while_a_symbol_had_failed_are_not_taken_for_read(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop")
+    exchange.trade("3000")
+    async with world.house() as house:
+        with house.symbol().contained():
+            raise ZeroDivisionError("a bug")
+        await house.until(lambda: house.symbol().book.leader.cycles == 1, 120)
+        assert (await house.call("trades"))["trades"][0]["profit"] == "0.20003858"
+
+
 async def test_a_second_reconciliation_writes_nothing(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.house() as house:
