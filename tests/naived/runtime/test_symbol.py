@@ -133,6 +133,20 @@ async def test_a_barred_symbol_does_not_send_what_it_had_decided(world: World, c
         await house.until(lambda: len(world.exchange.wire) == 1)
 
 
+async def test_an_activation_that_comes_behind_a_stop_or_a_failure_changes_nothing(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.ask("stop")
+        house.symbol().activate()
+        assert not house.symbol().active
+        house.symbol().direct(Wish(house.symbol().wish.settings, Status.ON, keep_buys=False))
+        step_wrongly(house.symbol())
+        house.symbol().activate()
+        assert not house.symbol().active
+
+
 async def test_news_of_an_order_that_is_not_ours_any_more_is_ignored(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
