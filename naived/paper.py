@@ -77,9 +77,11 @@ class _Prints:
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         try:
-            self._simulation.publish(symbol, price, parse_quantity(quantity))
+            parsed = parse_quantity(quantity)
         except AmountError as error:
             log.warning("unreadable trade", symbol=symbol, why=str(error))
+            return
+        self._simulation.publish(symbol, price, parsed)
 
     def report(self, report: Report) -> None: ...
 

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from naived.core.amount import Price, parse_quantity
+import structlog
+
+from naived.core.amount import AmountError, Price, parse_quantity
 from naived.core.leader import NONE
 from naived.core.market import Trade
+
+log = structlog.get_logger()
 
 
 def _nothing(_trade: Trade) -> None:
@@ -41,4 +45,9 @@ class Feed:
         lane.time = time
         if lane.low < price < lane.high:
             return
-        lane.act(Trade(trade_id, price, parse_quantity(quantity), time))
+        try:
+            trade = Trade(trade_id, price, parse_quantity(quantity), time)
+        except AmountError as error:
+            log.warning("unreadable trade", symbol=symbol, why=str(error))
+            return
+        lane.act(trade)

@@ -1,8 +1,9 @@
 """An ordinary trade costs two comparisons; only one outside the band reaches its symbol."""
 
 import pytest
+import structlog
 
-from naived.core.amount import AmountError, Price
+from naived.core.amount import Price
 from naived.core.leader import EVERY, NONE
 from naived.core.market import Trade
 from naived.runtime.feed import Feed
@@ -40,10 +41,18 @@ def test_the_last_price_is_known_whether_or_not_it_matters() -> None:
 
 def test_the_quantity_of_an_ordinary_trade_is_never_read() -> None:
     feed, seen = feed_with(100, 200)
-    feed.trade("ETHUSDT", 7, Price(150), "garbage", 1_000)
-    assert seen == []
-    with pytest.raises(AmountError):
-        feed.trade("ETHUSDT", 8, Price(250), "garbage", 1_000)
+    with structlog.testing.capture_logs() as records:
+        feed.trade("ETHUSDT", 7, Price(150), "garbage", 1_000)
+    assert (seen, records) == ([], [])
+
+
+def test_one_that_cannot_be_read_is_left_out_and_ends_nothing() -> None:
+    feed, seen = feed_with(100, 200)
+    with structlog.testing.capture_logs() as records:
+        feed.trade("ETHUSDT", 7, Price(250), "garbage", 1_000)
+    feed.trade("ETHUSDT", 8, Price(251), "1", 1_000)
+    assert [record["log_level"] for record in records] == ["warning"]
+    assert [trade.id for trade in seen] == [8]
 
 
 def test_trades_of_symbols_without_a_lane_are_ignored() -> None:
