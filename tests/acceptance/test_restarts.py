@@ -65,8 +65,8 @@ def test_kills_in_the_middle_of_brisk_trading_lose_and_double_nothing(
     daemon.start()
     daemon.do("start", SYMBOL, "--profit", "0.0002", "--rebuy", "0.001")
     exchange.call("sim.play")
-    for count in (4, 12):
-        until(lambda count=count: len(exchange.orders()) >= count)
+    for count in (4, 10):
+        until(lambda count=count: len(daemon.orders()) >= count)
         daemon.end(signal.SIGKILL)
         daemon.start()
     exchange.call("sim.hold")
