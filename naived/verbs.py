@@ -261,8 +261,8 @@ class Verbs:
         request = _request(symbol, params, changed=changed)
         if not (changed or request or symbol.behind):  # what is so may not be durable yet
             return False
-        note = None if not changed else str(wish.status) if wish.status is not known.status else "settings changed"
-        work = symbol.direct(wish, cancel=cancel, request=request, note=note)
+        note = "settings changed" if wish == replace(known, settings=wish.settings) != known else str(wish.status)
+        work = symbol.direct(wish, cancel=cancel, request=request, note=note if changed else None)
         # Before the wait: whoever asked may be gone by then, and the wish stands all the same.
         self._supervisor.follow(symbol)
         if work is None:

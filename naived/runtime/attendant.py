@@ -106,6 +106,9 @@ async def _ask(
         case Need.FILLS if order_id is not None:
             return FillsFound(tuple(await exchange.fills(name, order_id=order_id)))
         case Need.CANCEL if order_id is not None:
+            await symbol.settle()  # else a crash would make it look as if a person had cancelled
+            if symbol.behind or symbol.failed is not None:
+                return None
             await exchange.cancel(name, order_id, f"{client_order_id}-x")
             report = await exchange.order(name, order_id=order_id)
             return None if report is None else Reported(report)

@@ -102,6 +102,25 @@ async def test_a_cancel_is_repeated_until_the_exchange_confirms_the_end(world: W
         assert exchange.orders()[0].status is OrderStatus.CANCELED
 
 
+async def test_a_cancel_is_durable_before_the_exchange_hears_of_it(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house(farewell=False) as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop")
+        house.journal.delay = 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: house.ask("stop", cancel="all"))
+            await trio.sleep(0.1)
+            house.symbol().attend()  # as a reconciliation does
+            await trio.sleep(0.5)
+            assert "cancel" not in exchange.asked
+        assert exchange.open() == []
+        assert house.phases() == ["holding"]
+        events = (await house.call("events", "ETHUSDT"))["events"]
+        assert [event["message"] for event in events if event["kind"] == "wish"] == ["on", "off", "off"]
+
+
 async def test_a_cancel_of_an_order_that_is_not_known_yet_waits_for_it(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.house() as house:
