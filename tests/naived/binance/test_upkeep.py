@@ -159,7 +159,7 @@ async def test_without_an_exchange_it_says_so_once_and_goes_on_trying(
     nursery.start_soon(exchange.run, sink)
     await trio.sleep(300)
     assert sink.said == ["closed: connection refused"]
-    assert 8 <= len(peer.attempts) <= 12
+    assert 18 <= len(peer.attempts) <= 26  # at 1, 3, 7, 15 s, then every 15 s
     peer.refuses_connections = False
     await sink.until(lambda: exchange.connected)
 
