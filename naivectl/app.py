@@ -1,5 +1,6 @@
 """The grammar of `naivectl`: every verb, its options and their help. The one that completions are made from."""
 
+import re
 import uuid
 from collections.abc import Sequence
 from enum import StrEnum
@@ -10,7 +11,7 @@ import typer
 from naivectl import queries, rows
 from naivectl.client import SILENCE, Document, Failure, call
 from naivectl.invocation import Invocation
-from naivectl.render import finish, sentence, settings_table, show, to_json
+from naivectl.render import finish, sentence, settings_table, show
 from naived.control.protocol import TIMEOUTS, parse_duration
 
 app = typer.Typer(
@@ -22,18 +23,40 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # as the daemon reads it; a typo is a matter of usage
+
+
+def _decimal(text: str | None) -> str | None:
+    if text is not None and not _DECIMAL.fullmatch(text):
+        raise typer.BadParameter(f"{text!a} is not a plain decimal")
+    return text
+
+
+def _rate(text: str | None) -> str | None:
+    if text is not None and not _DECIMAL.fullmatch(text.removesuffix("%")):
+        raise typer.BadParameter(f"{text!a} is neither a plain decimal nor a percentage")
+    return text
+
+
 Symbols = Annotated[list[str] | None, typer.Argument(metavar="SYMBOL...", show_default=False)]
 Symbol = Annotated[str, typer.Argument(metavar="SYMBOL")]
 All = Annotated[bool, typer.Option("--all", help="Every configured symbol.")]
 Timeout = Annotated[str | None, typer.Option(metavar="DUR|none", help="How long to wait: 500ms, 5s, 2m, 1h.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is so, or when it is asked for.")]
 Chunks = Annotated[int | None, typer.Option(min=1, help="Traders at most.")]
-Budget = Annotated[str | None, typer.Option(metavar="AMOUNT", help="Quote money for the symbol.")]
-BuyDown = Annotated[str | None, typer.Option(metavar="RATE", help="Buy this much below the last trade.")]
-Profit = Annotated[str | None, typer.Option(metavar="RATE", help="Earn this much after fees.")]
-Rebuy = Annotated[str | None, typer.Option(metavar="RATE", help="Buy again when the price fell so far.")]
+Budget = Annotated[
+    str | None, typer.Option(metavar="AMOUNT", callback=_decimal, help="Quote money for the symbol.")
+]
+BuyDown = Annotated[
+    str | None, typer.Option(metavar="RATE", callback=_rate, help="Buy this much below the last trade.")
+]
+Profit = Annotated[str | None, typer.Option(metavar="RATE", callback=_rate, help="Earn this much after fees.")]
+Rebuy = Annotated[
+    str | None, typer.Option(metavar="RATE", callback=_rate, help="Buy again when the price fell so far.")
+]
 Reprice = Annotated[
-    str | None, typer.Option(metavar="RATE", help="Give up a buy when the price rose so far; 0: never.")
+    str | None,
+    typer.Option(metavar="RATE", callback=_rate, help="Give up a buy when the price rose so far; 0: never."),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]
@@ -159,11 +182,9 @@ def settings(
         return _change(context, "settings", {**_which("settings", symbols, all), **changes})
     invocation: Invocation = context.obj
     document = call(invocation.sockets(), "settings", {"symbols": symbols or []})
-    if invocation.machine:
-        print(to_json(document))
-    elif not invocation.quiet:
+    if not (invocation.machine or invocation.quiet):
         show([settings_table([row for row in document["results"] if not row.get("error")])])
-    return finish(document["results"], silent=invocation.machine)
+    return finish(invocation, document)
 
 
 @app.command()
@@ -298,11 +319,8 @@ def _change(context: typer.Context, method: str, params: Document) -> int:
 
 
 def _report(invocation: Invocation, document: Document) -> int:
-    results = document["results"]
-    if invocation.machine:
-        print(to_json(document))
-    elif not invocation.quiet:
-        for result in results:
+    if not (invocation.machine or invocation.quiet):
+        for result in document["results"]:
             if not result.get("error"):
                 print(sentence(result))
-    return finish(results, silent=invocation.machine)
+    return finish(invocation, document)

@@ -6,6 +6,7 @@ import socket
 import stat
 import struct
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ from naived.control.protocol import MAX_ANSWER, MAX_PATH, PROTO, Code, encode_re
 
 SILENCE = 10.0  # seconds: a daemon that lives answers `hello` in milliseconds
 _STREAM_SILENCE = 40.0  # seconds: two heartbeats and some
+_GLANCE = 0.5  # seconds: Python sees a signal that came right before a system call only behind it
 _CHUNK = 256 * 1024  # bytes
 
 _HELLO = 0
@@ -129,24 +131,30 @@ class _Connection:
         return result
 
     def _line(self, patience: float | None) -> bytes:
-        self._socket.settimeout(patience)
         scanned = 0
         while (end := self._buffer.find(b"\n", scanned)) < 0:
             scanned = len(self._buffer)
             if scanned > 2 * MAX_ANSWER:
                 raise Failure("protocol", "naived's answer does not end", None, 76)
+            self._buffer += self._receive(patience)
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+    def _receive(self, patience: float | None) -> bytes:
+        deadline = float("inf") if patience is None else time.monotonic() + patience
+        while (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(min(_GLANCE, left))
             try:
                 chunk = self._socket.recv(_CHUNK)
             except TimeoutError:
-                raise self._silent() from None
+                continue
             except ConnectionError:
                 raise LostError() from None
             if not chunk:
                 raise LostError()
-            self._buffer += chunk
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line
+            return chunk
+        raise self._silent()
 
     def _silent(self) -> Failure:
         who = "naived"

@@ -1,30 +1,22 @@
 """`status --live`: the alternate screen, redrawn in place with every snapshot, and given back whatever happens."""
 
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
-from types import FrameType
-from typing import NoReturn
 
 from naivectl.client import Document
 from naivectl.render import headline, status_tables
 from naivectl.terminal import lines
 
-_ENTER = "\x1b[?1049h\x1b[?25l"  # the alternate screen, without cursor
-_LEAVE = "\x1b[?25h\x1b[?1049l"
+_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"  # the alternate screen, without cursor; long lines are cut, not wrapped
+_LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _HOME = "\x1b[H"
 _CLEAR_LINE = "\x1b[K"
 _CLEAR_REST = "\x1b[J"
 
 
-def _terminate(signum: int, _: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + signum)
-
-
 def watch(snapshots: Iterator[Document], *, traders: bool) -> None:
     """Draw until the stream ends or the reader leaves; overwriting each line in place does not flicker."""
-    signal.signal(signal.SIGTERM, _terminate)
     sys.stdout.write(_ENTER)
     try:
         for document in snapshots:

@@ -1,19 +1,35 @@
 """The entry point: the verbs of every minute start without Typer, all others with it. The grammar is Typer's."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
 from naivectl import queries
 from naivectl.client import Failure
 from naivectl.invocation import Invocation, hoist, read
-from naivectl.render import fail
+from naivectl.render import complain, fail
 
 
 def main() -> None:
     """Run `naivectl` and exit with its code."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(run(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = run(sys.argv[1:])
+        print(end="", flush=True)
+    except OSError as error:  # the daemon's are Failures: this is about our own output
+        complain(f"cannot write the answer: {error.strerror}", None)
+        # What is left in the buffer would be tried, and fail, once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _terminate(signum: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + signum)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from naivectl.client import Document, Failure, call, stream
 from naivectl.invocation import Invocation
 from naivectl.render import clean, complain, headline, on_terminal, show, status_tables, to_json
+from naived.control.protocol import Code
 
 
 def status(invocation: Invocation, symbols: Sequence[str], *, live: bool = False) -> int:
@@ -46,8 +47,13 @@ def _live(invocation: Invocation, params: Document) -> int:
 
 
 def is_trading(invocation: Invocation, symbol: str) -> int:
-    """0 only for `trading`, else 3; says nothing."""
-    document = call(invocation.sockets(), "status", {"symbols": [symbol]})
+    """0 only for `trading`, else 3, be it unknown; says nothing."""
+    try:
+        document = call(invocation.sockets(), "status", {"symbols": [symbol]})
+    except Failure as failure:
+        if failure.exit != Code.UNKNOWN_SYMBOL.exit:
+            raise
+        return 3
     return 0 if all(row["state"] == "trading" for row in document["symbols"]) and document["symbols"] else 3
 
 

@@ -11,11 +11,15 @@ from typing import Any, NamedTuple
 
 from naivectl.client import Document, Failure, exit_code
 from naivectl.invocation import Invocation
+from naived.control.protocol import Code
 
 
 class Column(NamedTuple):
+    """``prose`` may be broken into several lines where space is short."""
+
     title: str
     number: bool = False
+    prose: bool = False
 
 
 class Table(NamedTuple):
@@ -98,7 +102,7 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
                 Column("CYCLES", True),
                 Column("PROFIT", True),
                 Column("UNREALIZED", True),
-                Column("REASON"),
+                Column("REASON", prose=True),
             ],
             (
                 (
@@ -128,7 +132,7 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
                     Column("BOUGHT", True),
                     Column("SELL", True),
                     Column("SOLD", True),
-                    Column("REASON"),
+                    Column("REASON", prose=True),
                 ],
                 (
                     (
@@ -223,16 +227,28 @@ def _fact(result: Document) -> str:
     return f"{fact}; {resting} remain{'s' if len(orders) == 1 else ''} open at the exchange"
 
 
-def finish(results: Sequence[Document], *, silent: bool) -> int:
-    """Say what failed for which symbol, unless a document did; the exit code of them together."""
-    failed = [result for result in results if result.get("error")]
-    for result in () if silent else failed:
+def finish(invocation: Invocation, document: Document) -> int:
+    """Say what failed for which symbol; the exit code of them together. A program gets the whole document."""
+    results = document["results"]
+    failures = [result for result in results if result.get("error")]
+    exits = {exit_code(result["error"].get("code")) for result in failures}
+    alike = len(failures) == len(results) and len(exits) == 1
+    code = 0 if not failures else exits.pop() if alike else 5
+    if invocation.machine:
+        print(to_json({**document, **_summary(failures, alike=alike)} if failures else document))
+    for result in () if invocation.machine else failures:
         error = result["error"]
         complain(f"{result['symbol']}: {error['message']}", error.get("hint"))
-    exits = {exit_code(result["error"].get("code")) for result in failed}
-    if not failed:
-        return 0
-    return exits.pop() if len(exits) == 1 and len(failed) == len(results) else 5
+    return code
+
+
+def _summary(failures: Sequence[Document], *, alike: bool) -> Document:
+    """The ``error`` of a document: that of the first symbol if all failed alike."""
+    first = failures[0]["error"]
+    message = "; ".join(f"{result['symbol']}: {result['error']['message']}" for result in failures)
+    if not alike:
+        first = {"kind": Code.SOME_FAILED.kind, "hint": None}
+    return {"error": {"kind": first["kind"], "message": message, "hint": first.get("hint")}}
 
 
 def complain(message: str, hint: str | None) -> None:

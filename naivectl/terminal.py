@@ -1,8 +1,10 @@
 """Tables on a terminal, by Rich: few lines, numbers to the right, colour for what a word means."""
 
 import io
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -16,22 +18,35 @@ _STYLES = {
     **dict.fromkeys(("off", "-", "abandoned", "not_placed"), "dim"),
 }
 
+_WIDEST = 10_000  # characters a table is measured in, so that the terminal's width does not count
+
 
 def draw(tables: Iterable[Table], headline: str | None, console: Console | None = None) -> None:
-    """Print the tables, a blank line between them; NO_COLOR is Rich's own care."""
-    console = console or Console(highlight=False)
+    """Print the tables, a blank line between them. On a narrow terminal lines are long rather than unreadable."""
+    console = console or Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
     if headline:
-        console.print(Text(headline, style="dim"))
+        console.print(Text(headline, style="dim"), soft_wrap=True)
     for table in tables:
         rich = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for column in table.columns:
-            rich.add_column(Text(column.title), justify="right" if column.number else "left", no_wrap=True)
+        for column, cells in zip(table.columns, _by_column(table), strict=True):
+            rich.add_column(
+                Text(column.title),
+                justify="right" if column.number else "left",
+                no_wrap=not column.prose,
+                min_width=None if column.prose else max(map(cell_len, cells)),
+            )
         for row in table.rows:
             rich.add_row(
                 *(Text(cell, style=_style(cell, c.number)) for cell, c in zip(row, table.columns, strict=True))
             )
         console.print()
+        needed = console.measure(rich, options=console.options.update(width=_WIDEST)).minimum
+        console.width = max(console.width, needed)
         console.print(rich)
+
+
+def _by_column(table: Table) -> Iterable[Sequence[str]]:
+    return zip(*([column.title for column in table.columns], *table.rows), strict=True)
 
 
 def _style(cell: str, number: bool) -> str:
@@ -41,7 +56,7 @@ def _style(cell: str, number: bool) -> str:
 
 
 def lines(tables: Iterable[Table], headline: str, width: int, height: int) -> list[str]:
-    """The drawing as lines for a screen of that size, cut where it ends."""
+    """The drawing as lines for a screen of that size, cut below; what is wider is for the screen to cut."""
     paper = io.StringIO()
     draw(tables, headline, Console(file=paper, force_terminal=True, highlight=False, width=width))
     return paper.getvalue().splitlines()[:height]

@@ -69,6 +69,11 @@ def test_options_arrive_as_they_were_meant(daemon, naivectl, arguments, expected
         ["start", "A", "--chunks", "0"],
         ["start", "A", "--chunks", "x"],
         ["start", "A", "--timeout", "5"],
+        ["start", "A", "--budget", "-5"],
+        ["start", "A", "--budget", "1e3"],
+        ["start", "A", "--budget", "5%"],
+        ["settings", "A", "--profit", "much"],
+        ["settings", "A", "--rebuy", "-1%"],
         ["stop", "A", "--cancel", "some"],
         ["resolve", "A"],
         ["resolve", "A", "--all"],
@@ -164,7 +169,17 @@ def test_symbols_that_fail_alike_give_their_code_and_others_5(daemon, naivectl, 
         f"naivectl: S{number}: no S{number}. Look" for number, code in enumerate(codes) if code
     ]
     finished = naivectl("--json", "start", "S0", "S1")
-    assert (finished.code, json.loads(finished.out), finished.err) == (exit, daemon.answers["start"], "")
+    document = json.loads(finished.out)
+    error = document.pop("error", None)
+    assert (finished.code, document, finished.err) == (exit, daemon.answers["start"], "")
+    if exit == 0:
+        assert error is None
+    else:
+        assert error == {
+            "kind": "some_failed" if exit == 5 else codes[0].kind,
+            "message": "; ".join(f"S{number}: no S{number}" for number, code in enumerate(codes) if code),
+            "hint": None if exit == 5 else "look",
+        }
 
 
 def test_quiet_says_nothing_of_success(daemon, naivectl):

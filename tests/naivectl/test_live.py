@@ -3,6 +3,7 @@ import signal
 import pytest
 
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
+WRAP = "\x1b[?7h"
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
@@ -14,7 +15,9 @@ def test_a_live_view_gives_the_terminal_back(daemon, read_until, on_terminal, ro
     assert "\x1b[H" in redrawn
     assert LEAVE not in redrawn
     process.send_signal(signum)
-    assert read_until(terminal).endswith(LEAVE)
+    left = read_until(terminal)
+    assert WRAP in left
+    assert left.endswith(LEAVE)
     assert process.wait(10) == code
 
 

@@ -57,7 +57,15 @@ def test_a_reader_that_leaves_ends_us_quietly(daemon, spawn, row):
     assert process.stderr.read() == ""
 
 
-def test_an_interrupted_verb_is_130(home, spawn, tmp_path):
+def test_an_answer_that_cannot_be_written_is_a_failure(daemon, program, spawn):
+    with open("/dev/full", "w") as full:
+        process = spawn("status", stdout=full)
+        assert process.wait(10) == 1
+    assert process.stderr.read() == "naivectl: cannot write the answer: No space left on device\n"
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_verb_says_so_with_its_code(home, spawn, tmp_path, signum, code):
     import socket
 
     with socket.socket(socket.AF_UNIX) as silent:
@@ -66,6 +74,6 @@ def test_an_interrupted_verb_is_130(home, spawn, tmp_path):
         process = spawn("status", stdin=subprocess.DEVNULL)
         connection, _ = silent.accept()
         connection.recv(1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        process.send_signal(signum)
+        assert process.wait(10) == code
         connection.close()
