@@ -90,13 +90,13 @@ def test_the_first_use_makes_the_environment_from_the_tested_versions(door: Door
     assert asked[-3:] == [
         "outer -m venv --without-pip .venv",
         "outer -m pip --python .venv/bin/python install --quiet -c constraints.txt -e .[test,backtest]",
-        "inner -m pytest -k one two",
+        "inner -m pytest -n auto -k one two",
     ]
 
 
 def test_the_next_use_starts_at_once(door: Door) -> None:
     door.open("test")
-    assert door.open("test") == (0, "", ["inner -m pytest"])
+    assert door.open("test") == (0, "", ["inner -m pytest -n auto"])
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
@@ -130,7 +130,7 @@ def test_without_pip_the_one_that_comes_with_python_is_used(door: Door) -> None:
     assert asked[-3:] == [
         "outer -m venv .venv",
         "inner -m pip install --quiet -c constraints.txt -e .[test,backtest]",
-        "inner -m pytest",
+        "inner -m pytest -n auto",
     ]
 
 
