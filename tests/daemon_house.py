@@ -27,6 +27,12 @@ def configured(home: Path, **flags: object) -> Config:
     return load({"home": str(home), **flags}, {}, terminal=False)
 
 
+async def ended(config: Config) -> int:
+    """Run what is expected to end by itself; the exit code."""
+    with trio.fail_after(PATIENCE):
+        return await daemon.run(config)
+
+
 class Naived:
     """One that runs. ``code`` is its exit code, None until then."""
 

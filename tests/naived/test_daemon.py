@@ -24,7 +24,7 @@ from naived.core.amount import parse_price, parse_quantity
 from naived.lock import locked
 from naived.simulator.server import Simulation
 from naived.websocket import Connection, connect
-from tests.daemon_house import PATIENCE, Document, configured, naived, until
+from tests.daemon_house import Document, configured, ended, naived, until
 from tests.postgres import Server
 from tests.simulator_values import Client, api, running
 
@@ -148,7 +148,7 @@ async def test_what_it_cannot_run_with_is_named_on_one_line_and_in_the_exit_code
     said: str,
 ) -> None:
     with structlog.testing.capture_logs():
-        assert await daemon.run(configured(home, **wrong(home))) == code
+        assert await ended(configured(home, **wrong(home))) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("naived: ")
     assert said in line
@@ -161,7 +161,7 @@ async def test_a_postgresql_database_that_is_not_there_is_for_a_person_to_make(
 ) -> None:
     absent = postgres_server.admin.set(drivername="postgresql", database="absent")
     config = configured(home, database=absent.render_as_string(hide_password=False))
-    assert await daemon.run(config) == 78
+    assert await ended(config) == 78
     assert "Check user, password and name in --database" in capsys.readouterr().err
 
 
@@ -169,7 +169,7 @@ async def test_a_home_that_another_naived_has_is_left_untouched(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with locked(home):
-        assert await daemon.run(configured(home)) == 69
+        assert await ended(configured(home)) == 69
     assert f"another naived (pid {os.getpid()}) has the home {home}" in capsys.readouterr().err
     assert os.listdir(home) == ["naived.lock"]
 
@@ -180,8 +180,7 @@ async def test_the_journal_of_another_account_ends_it_as_soon_as_the_exchange_sa
     async with naived(configured(home)) as first:
         await first.ready()
     (home / "simulator-ledger.db").unlink()
-    with trio.fail_after(PATIENCE):
-        assert await daemon.run(configured(home)) == 78
+    assert await ended(configured(home)) == 78
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("naived: ")]
     assert line.startswith("naived: this database belongs to account ")
 
@@ -191,8 +190,7 @@ async def test_a_paper_journal_never_meets_another_exchange(home: Path, capsys: 
     async with naived(configured(home, exchange="paper", **journal)) as paper:
         await paper.ready()
     shutil.copyfile(home / "paper-ledger.db", home / "simulator-ledger.db")  # even with the account's number
-    with trio.fail_after(PATIENCE):
-        assert await daemon.run(configured(home, **journal)) == 78
+    assert await ended(configured(home, **journal)) == 78
     assert "on paper, not to " in capsys.readouterr().err
 
 
@@ -230,8 +228,8 @@ async def test_a_signal_while_everything_is_being_opened_suspends_in_order(
             yield journal
 
     monkeypatch.setattr(daemon, "open_journal", interrupted)
-    with structlog.testing.capture_logs() as records, trio.fail_after(PATIENCE):
-        assert await daemon.run(configured(home)) == 0
+    with structlog.testing.capture_logs() as records:
+        assert await ended(configured(home)) == 0
     said = [each["event"] for each in records]
     assert said.index("suspending") < said.index("ready") < said.index("suspended")
     assert not (home / "control.sock").exists()
