@@ -225,7 +225,6 @@ class Symbol:
         work = draft.work(leader)
         if work is not None:
             self._append(work)
-            self.active = self.active and work.fault is None
         if draft.drained:
             # Compare-and-set, in a transaction of its own: a start that came in between wins.
             off = replace(self.wish, status=Status.OFF, keep_buys=False, expected=Status.SHUTDOWN)
