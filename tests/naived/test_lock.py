@@ -48,9 +48,11 @@ def test_a_holder_that_was_killed_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_a_child_does_not_inherit_the_lock(tmp_path: Path) -> None:
-    sleeper = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    sleeper = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()"]
     with locked(tmp_path):
-        child = subprocess.Popen(sleeper, stdin=subprocess.PIPE, close_fds=False)
+        child = subprocess.Popen(sleeper, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"
     with child, locked(tmp_path):
         pass
 
