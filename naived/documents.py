@@ -56,6 +56,25 @@ def symbol(value: Symbol) -> Document:
     }
 
 
+def unset(name: str, defaults: Settings) -> Document:
+    """The entry of ``status`` for a symbol that was never configured."""
+    shown = settings(defaults)
+    return {
+        "symbol": name,
+        "status": "off",
+        "state": "off",
+        "reason": "never configured",
+        "chunks": shown["chunks"],
+        "budget": shown["budget"],
+        "last_price": None,
+        "last_trade_at": None,
+        "cycles": 0,
+        "realized_profit": "0",
+        "unrealized_profit": "0",
+        "traders": [],
+    }
+
+
 def _unrealized(value: Symbol) -> str | None:
     """What selling all that is held at the last price would bring, less its cost; null without a price."""
     held = sum((position(trader) for trader in value.book.leader.traders), value.book.leader.leftover)

@@ -13,8 +13,11 @@ from naived.runtime.symbol import Symbol
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """What a verb did to one symbol; ``error`` is why what was waited for did not come, which undoes nothing."""
+
     changed: bool
     message: str
+    error: ControlError | None = None
 
 
 def started(symbol: Symbol) -> ControlError | None:
@@ -78,6 +81,12 @@ def timed_out(symbol: Symbol, what: str) -> ControlError:
         hint=f"what was asked stands; follow it with: naivectl status {symbol.name}",
         data={"state": str(state), "reason": reason},
     )
+
+
+def never_started(name: str) -> ControlError:
+    """Whoever waits for a symbol to trade waits no longer, and nobody has ever started it."""
+    hint = f"begin with: naivectl start {name}"
+    return ControlError(Code.TIMED_OUT, "not trading yet, never started", symbol=name, hint=hint)
 
 
 def overruled(symbol: Symbol, what: str) -> ControlError:

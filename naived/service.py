@@ -50,7 +50,8 @@ class Service:
         self._account = account
         self._journal = journal
         self._events = events
-        self._verbs = {
+        self._verbs = verbs
+        self._by_name = {
             "start": verbs.start,
             "stop": verbs.stop,
             "shutdown": verbs.shutdown,
@@ -64,13 +65,15 @@ class Service:
         return self._events
 
     def status(self, symbols: Sequence[str]) -> Document:
-        """The ``status`` document, from memory; raises ControlError for a symbol that was never configured."""
-        self._check(symbols)
-        known = self._supervisor.symbols
+        """The ``status`` document. From memory, it is answered always: what was never configured is off."""
+        known, defaults = self._supervisor.symbols, self._verbs.defaults
         return {
             "v": 1,
             "daemon": self._daemon(),
-            "symbols": [documents.symbol(known[name]) for name in symbols or sorted(known)],
+            "symbols": [
+                documents.symbol(known[name]) if name in known else documents.unset(name, defaults)
+                for name in symbols or sorted(known)
+            ],
         }
 
     async def call(self, method: str, params: Document) -> Document:
@@ -85,7 +88,7 @@ class Service:
             case "events":
                 return await self._rows("events", self._journal.events, documents.event, params)
             case _:
-                return await self._each(self._verbs[method], params)
+                return await self._each(self._by_name[method], params)
 
     @property
     def _state(self) -> str:
@@ -120,16 +123,6 @@ class Service:
             "started_at": format_time(who.started_at),
         }
 
-    def _check(self, symbols: Sequence[str]) -> None:
-        for name in symbols:
-            if name not in self._supervisor.symbols:
-                raise ControlError(
-                    Code.UNKNOWN_SYMBOL,
-                    f"{name} was never configured",
-                    symbol=name,
-                    hint=f"naivectl start {name} configures it",
-                )
-
     async def _rows(
         self,
         name: str,
@@ -137,7 +130,8 @@ class Service:
         document: Callable[[Row], Document],
         params: Document,
     ) -> Document:
-        self._check(params["symbols"])
+        for symbol in params["symbols"]:
+            await self._verbs.find(symbol, params)
         after, limit = params["after"], params["limit"]
         if after is None and limit is None:
             after = 0
@@ -164,24 +158,23 @@ class Service:
             try:
                 outcome = await verb(name, params)
             except ControlError as error:
-                results[name] = self._result(name, Outcome(False, error.message), error)
-            else:
-                results[name] = self._result(name, outcome, None)
+                outcome = Outcome(False, error.message, error)
+            results[name] = self._result(name, outcome)
 
         async with trio.open_nursery() as nursery:
             for name in names:
                 nursery.start_soon(one, name)
         return {"v": 1, "results": [results[name] for name in names]}
 
-    def _result(self, name: str, outcome: Outcome, error: ControlError | None) -> Document:
-        symbol = self._supervisor.symbols.get(name)
+    def _result(self, name: str, outcome: Outcome) -> Document:
+        symbol, error = self._supervisor.symbols.get(name), outcome.error
         entry: Document = {
             "symbol": name,
             "status": None,
             "state": None,
             "changed": outcome.changed,
             "open_orders": [],
-            "message": outcome.message,
+            "message": outcome.message if error is None else error.message,
             "error": None if error is None else error.document(),
         }
         if symbol is not None:
@@ -192,6 +185,6 @@ class Service:
                 "open_orders": documents.open_orders(symbol),
                 "settings": documents.settings(symbol.wish.settings),
             }
-        elif error is None:
-            entry |= {"status": "off", "state": "off"}
+        elif error is None or error.code is not Code.UNKNOWN_SYMBOL:
+            entry |= {"status": "off", "state": "off", "settings": documents.settings(self._verbs.defaults)}
         return entry

@@ -17,10 +17,20 @@ from naived.core.leader import Freed
 from naived.core.order import Side
 from naived.core.phase import Hold, Holding
 from naived.core.placement import Resolved
-from naived.core.settings import Status
+from naived.core.settings import Settings, Status
 from naived.ports import Exchange, ExchangeError, Journal, JournalError, Page, Wish
 from naived.proposal import check_size, proposed
-from naived.replies import Outcome, away, draining, overruled, started, still_stopping, stopped, timed_out
+from naived.replies import (
+    Outcome,
+    away,
+    draining,
+    never_started,
+    overruled,
+    started,
+    still_stopping,
+    stopped,
+    timed_out,
+)
 from naived.runtime.account import Account
 from naived.runtime.condition import Condition, condition
 from naived.runtime.supervisor import Supervisor
@@ -46,6 +56,11 @@ class Verbs:
         self._exchange = exchange
         self._journal = journal
         self._budget = budget
+
+    @property
+    def defaults(self) -> Settings:
+        """What a symbol is set to that was never configured."""
+        return Settings(budget=self._budget)
 
     async def find(self, name: str, params: Params) -> Symbol | None:
         """The configured symbol; None if it is listed and was never configured. Raises ControlError."""
@@ -92,21 +107,18 @@ class Verbs:
             symbol, lambda wish: Wish(change(wish.settings), Status.ON, keep_buys=False), params
         )
         self._supervisor.follow(symbol)
-        if params["wait"]:
-            await self._started(symbol, _deadline(params))
-        return Outcome(changed, str(condition(symbol)[0]))
+        failure = await self._started(symbol, _deadline(params)) if params["wait"] else None
+        return Outcome(changed, str(condition(symbol)[0]), failure)
 
-    async def _started(self, symbol: Symbol, deadline: float) -> None:
-        """Wait until it trades; raises ControlError if it cannot, or not in time."""
+    async def _started(self, symbol: Symbol, deadline: float) -> ControlError | None:
+        """Wait until it trades; why not, if it cannot, or not in time."""
         settled = (Condition.TRADING, Condition.FAULTED, Condition.QUARANTINED)
 
         def done() -> bool:
             return condition(symbol)[0] in settled or symbol.wish.status is not Status.ON
 
         await _until(symbol, done, deadline)
-        failure = started(symbol)
-        if failure is not None:
-            raise failure
+        return started(symbol)
 
     async def stop(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
@@ -116,21 +128,21 @@ class Verbs:
         changed = await self._wish(
             symbol, lambda wish: Wish(wish.settings, Status.OFF, keep_buys=False), params, cancel=cancel
         )
-        if params["wait"]:
-            await self._stopped(symbol, _deadline(params))
-        return Outcome(changed, stopped(symbol))
+        failure = await self._stopped(symbol, _deadline(params)) if params["wait"] else None
+        return Outcome(changed, stopped(symbol), failure)
 
-    async def _stopped(self, symbol: Symbol, deadline: float) -> None:
-        """Wait until its task has ended and every order's fate is known; raises ControlError (timed out)."""
+    async def _stopped(self, symbol: Symbol, deadline: float) -> ControlError | None:
+        """Wait until its task has ended and every order's fate is known; why not, if not in time."""
 
         def done() -> bool:
             return symbol.wish.status is not Status.OFF or not (symbol.tended or symbol.book.unsettled)
 
         if not await _until(symbol, done, deadline):
-            raise still_stopping(symbol)
+            return still_stopping(symbol)
         if symbol.wish.status is not Status.OFF:
-            raise overruled(symbol, "started")
+            return overruled(symbol, "started")
         await self._look(symbol, deadline)
+        return None
 
     async def _look(self, symbol: Symbol, deadline: float) -> None:
         """Ask for every order that rests; without an answer what was last heard of them has to do.
@@ -150,11 +162,10 @@ class Verbs:
             symbol, lambda wish: Wish(wish.settings, Status.SHUTDOWN, params["keep_buys"]), params
         )
         self._supervisor.follow(symbol)
-        if params["wait"]:
-            ended = await _until(symbol, lambda: condition(symbol)[0] is Condition.OFF, _deadline(params))
-            if not ended:
-                raise timed_out(symbol, draining(symbol))
-        return Outcome(changed, draining(symbol))
+        ended = not params["wait"] or await _until(
+            symbol, lambda: condition(symbol)[0] is Condition.OFF, _deadline(params)
+        )
+        return Outcome(changed, draining(symbol), None if ended else timed_out(symbol, draining(symbol)))
 
     async def settings(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
@@ -171,11 +182,14 @@ class Verbs:
 
     async def wait(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
-        goal = params["for"]
-        if symbol is None:
-            if goal == "trading":
-                raise ControlError(Code.INVALID_TRANSITION, "off, and never started", symbol=name)
+        goal, deadline = params["for"], _deadline(params)
+        if symbol is None and goal != "trading":
             return Outcome(False, "off")
+        if symbol is None:
+            with trio.move_on_at(deadline):
+                symbol = await self._supervisor.configured(name)
+        if symbol is None:
+            raise never_started(name)
 
         def reached() -> bool:
             state = condition(symbol)[0]
@@ -183,7 +197,7 @@ class Verbs:
                 return state is Condition.TRADING
             return state is Condition.OFF and (goal == "off" or not symbol.book.resting)
 
-        if not await _until(symbol, reached, _deadline(params)):
+        if not await _until(symbol, reached, deadline):
             raise timed_out(symbol, f"not {goal} yet, still {condition(symbol)[0]}")
         return Outcome(False, goal)
 
@@ -191,7 +205,10 @@ class Verbs:
         symbol = await self.find(name, params)
         adopt = params["action"] == "adopt"
         wanted = params["client_order_id"]
-        if symbol is None or symbol.failed is not None:
+        if symbol is None:
+            await self._check_known(name, wanted)
+            return Outcome(False, "nothing to resolve")
+        if symbol.failed is not None:
             raise away(name)
         if (stored := await self._stored(symbol, params)) is not None:
             return Outcome(stored, "resolved")
@@ -205,8 +222,8 @@ class Verbs:
             held = isinstance(trader.phase, Holding) and trader.phase.hold is Hold.BY_HAND
             if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
                 works.append(symbol.offer(Freed(trader.number, adopt)))
-        if wanted is not None and not works:
-            await self._check_known(symbol, wanted)
+        if not works:
+            await self._check_known(name, wanted)
         lifted = wanted is None and Bar.COINS in symbol.bars
         if not symbol.book.quarantined:
             symbol.bar(Bar.QUARANTINE, None)
@@ -223,18 +240,20 @@ class Verbs:
             await self._look(symbol, _deadline(params))
         return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
 
-    async def _check_known(self, symbol: Symbol, client_order_id: str) -> None:
+    async def _check_known(self, name: str, client_order_id: str | None) -> None:
         """What is resolved already is fine; raises ControlError for an order that never was."""
+        if client_order_id is None:
+            return
         try:
-            rows = await self._journal.orders(Page((symbol.name,), limit=MAX_ROWS))
+            rows = await self._journal.orders(Page((name,), limit=MAX_ROWS))
         except JournalError as error:
-            raise away(symbol.name) from error
+            raise away(name) from error
         if not any(row.placement.client_order_id == client_order_id for row in rows):
             raise ControlError(
                 Code.INVALID_TRANSITION,
                 f"there is no order {client_order_id}",
-                symbol=symbol.name,
-                hint=f"see them with: naivectl orders {symbol.name}",
+                symbol=name,
+                hint=f"see them with: naivectl orders {name}",
             )
 
     def _last(self, name: str) -> Price | None:

@@ -31,6 +31,7 @@ class Supervisor:
         self._account = account
         self._feed = feed
         self._desk = desk
+        self._configured = trio.Event()
         self._inbox, self._wanted = trio.open_memory_channel[Symbol](_MOST_SYMBOLS)
 
     def load(self, records: Sequence[SymbolRecord]) -> None:
@@ -42,9 +43,17 @@ class Supervisor:
         """The symbol; one that was never configured becomes durable with its first wish."""
         return self.symbols.get(name) or self._add(blank(name))
 
+    async def configured(self, name: str) -> Symbol:
+        """Wait until somebody configures it."""
+        while name not in self.symbols:
+            await self._configured.wait()
+        return self.symbols[name]
+
     def _add(self, record: SymbolRecord) -> Symbol:
         symbol = Symbol(record, self._desk, self._feed.lane(record.symbol))
         self.symbols[record.symbol] = symbol
+        self._configured.set()
+        self._configured = trio.Event()
         return symbol
 
     def follow(self, symbol: Symbol) -> None:

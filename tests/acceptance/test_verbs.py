@@ -135,7 +135,10 @@ def test_one_unknown_symbol_of_several_fails_alone(daemon: Daemon) -> None:
     assert results["NOSUCHUSDT"]["error"]["kind"] == "unknown_symbol"
     assert daemon.ctl("start", "NOSUCHUSDT").code == 4
     assert daemon.ctl("stop", "NOSUCHUSDT", "ALSONOTUSDT").code == 4
-    assert daemon.ctl("status", "NOSUCHUSDT").code == 4
+    assert daemon.ctl("orders", "NOSUCHUSDT").code == 4
+    assert daemon.ctl("is-trading", "NOSUCHUSDT").code == 3
+    (stranger,) = daemon.do("status", "NOSUCHUSDT").document["symbols"]
+    assert stranger["state"] == "off"
     assert [symbol["symbol"] for symbol in daemon.do("status").document["symbols"]] == ["BTCUSDT", "ETHUSDT"]
 
 

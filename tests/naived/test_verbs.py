@@ -65,6 +65,16 @@ async def test_settings_out_of_range_are_refused_and_configure_nothing(
         assert (await house.call("status"))["symbols"] == []
 
 
+async def test_what_timed_out_says_whether_it_changed_anything(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.ask("stop")
+        world.exchange.go_away()
+        for changed in (True, False):
+            result = await house.ask("start", timeout="1s")
+            assert (result["error"]["kind"], result["changed"]) == ("timed_out", changed)
+
+
 async def test_a_start_without_the_exchange_times_out_with_the_state_and_stands(
     world: World, clock: MockClock
 ) -> None:
@@ -75,6 +85,7 @@ async def test_a_start_without_the_exchange_times_out_with_the_state_and_stands(
         error = (await house.ask("start", timeout="3s"))["error"]
         assert error["kind"] == "timed_out"
         assert "degraded: the exchange is away: connection lost" in error["message"]
+        assert (await house.call("status"))["symbols"][0]["status"] == "on"
         world.exchange.come_back()
         await house.until(lambda: house.state() == "trading")
 
@@ -506,7 +517,20 @@ async def test_a_shutdown_that_waits_for_a_person_says_so(world: World, clock: M
 
 async def test_settings_are_shown_and_changed_without_starting_anything(world: World, clock: MockClock) -> None:
     async with world.house() as house:
-        assert (await house.ask("settings"))["message"] == "off"
+        unset = await house.ask("settings")
+        assert (unset["status"], unset["changed"], unset["settings"]) == (
+            "off",
+            False,
+            {
+                "chunks": 5,
+                "budget": "1000",
+                "buy_down": "0.0001",
+                "profit": "0.001",
+                "rebuy": "0.006",
+                "reprice": "0.01",
+            },
+        )
+        assert (await house.call("status"))["symbols"] == []
         result = await house.ask("settings", chunks=3, profit="0.2%")
         assert (result["changed"], result["status"], result["settings"]["profit"]) == (True, "off", "0.002")
         assert (await house.ask("settings", chunks=3))["changed"] is False
@@ -529,7 +553,8 @@ async def test_running_traders_keep_their_settings(world: World, clock: MockCloc
 async def test_waits_end_when_what_they_wait_for_is_so(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         assert (await house.ask("wait", **{"for": "off"}))["error"] is None
-        assert (await house.ask("wait", **{"for": "trading"}))["error"]["kind"] == "invalid_transition"
+        never = await house.ask("wait", timeout="1s", **{"for": "trading"})
+        assert (never["error"]["kind"], never["state"]) == ("timed_out", "off")
         await house.start()
         assert (await house.ask("wait", **{"for": "trading"}))["error"] is None
         assert (await house.ask("wait", timeout="1s", **{"for": "off"}))["error"]["kind"] == "timed_out"
@@ -538,6 +563,22 @@ async def test_waits_end_when_what_they_wait_for_is_so(world: World, clock: Mock
         assert (await house.ask("wait", **{"for": "off"}))["error"] is None
         error = (await house.ask("wait", timeout="1s", **{"for": "drained"}))["error"]
         assert error["message"] == "not drained yet, still off"
+
+
+async def test_a_wait_for_what_was_never_started_ends_when_it_trades(world: World, clock: MockClock) -> None:
+    async with world.house() as house, trio.open_nursery() as nursery:
+        answers = []
+
+        async def wait() -> None:
+            answers.append(await house.ask("wait", **{"for": "trading"}))
+
+        nursery.start_soon(wait)
+        await trio.sleep(1)
+        await house.start("BTCUSDT")
+        assert answers == []
+        await house.start()
+        await trio.sleep(1)
+        assert [answer["error"] for answer in answers] == [None]
 
 
 # resolve
@@ -564,10 +605,12 @@ async def test_a_sell_cancelled_by_hand_is_held_until_a_person_adopts_it(world: 
 
 async def test_an_order_that_never_was_cannot_be_resolved(world: World, clock: MockClock) -> None:
     async with world.house() as house:
-        await house.start()
-        error = (await house.ask("resolve", client_order_id="n1oops", action="adopt"))["error"]
-        assert (error["kind"], error["message"]) == ("invalid_transition", "there is no order n1oops")
-        assert (await house.ask("resolve", all=True, action="adopt"))["message"] == "nothing to resolve"
+        for _ in ("never configured", "started"):
+            error = (await house.ask("resolve", client_order_id="n1oops", action="adopt"))["error"]
+            assert (error["kind"], error["message"]) == ("invalid_transition", "there is no order n1oops")
+            nothing = await house.ask("resolve", all=True, action="adopt")
+            assert (nothing["message"], nothing["error"]) == ("nothing to resolve", None)
+            await house.start()
 
 
 async def test_a_hold_that_is_ignored_is_written_off_with_its_cost(world: World, clock: MockClock) -> None:
