@@ -110,7 +110,8 @@ def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping
 
 def _read(path: Path, names: Collection[str]) -> Mapping[str, object]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        # A number with a point stays the text it was written as: a fee is never a float.
+        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except ValueError as error:
