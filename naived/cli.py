@@ -156,5 +156,5 @@ def _protect() -> None:
 
 
 def _refuse(error: ConfigError) -> NoReturn:
-    print(f"naived: {error}", file=sys.stderr)
+    logs.complain(error)
     raise typer.Exit(error.exit_code)

@@ -13,7 +13,6 @@ import base64
 import os
 import resource
 import secrets
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -38,6 +37,7 @@ from naived.core.settings import DEFAULT_BUDGET
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
 from naived.lock import LockedError, locked
+from naived.logs import complain
 from naived.options import ConfigError
 from naived.paper import PaperExchange
 from naived.ports import DeploymentError, Event, Exchange, JournalError
@@ -74,7 +74,7 @@ async def run(config: Config, connect: Connect = connect_websocket) -> int:
     except* JournalError as group:
         code, refusal = _UNREACHABLE, group
     if refusal is not None:
-        print(f"naived: {_leaf(refusal)}", file=sys.stderr)
+        complain(_leaf(refusal))
     return code
 
 

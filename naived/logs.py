@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal, TextIO
 
 import structlog
@@ -63,6 +64,12 @@ def configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def complain(why: object) -> None:
+    """Tell whoever started us why we end; a full disk takes the words, not the exit code."""
+    with suppress(OSError):
+        print(f"naived: {why}", file=sys.stderr)
 
 
 def _rendered(form: Literal["console", "json"], stream: TextIO) -> list[Processor]:

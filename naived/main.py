@@ -1,6 +1,8 @@
 """The entry point: until the daemon listens for signals, Ctrl-C ends the process without a word."""
 
+import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -9,4 +11,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from naived import cli  # deferred: most of a second, in which Ctrl-C may come
 
-    cli.main()
+    try:
+        cli.main()
+    finally:
+        _forget_the_unwritable()
+
+
+def _forget_the_unwritable() -> None:
+    """A log on a full disk is no failure of ours: with bytes left over Python would exit with 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -24,3 +24,9 @@ def test_what_the_command_line_says_is_done() -> None:
     program = "import sys; sys.argv = ['naived', '--version']; from naived.main import main; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "naived 0.1.0\n")
+
+
+def test_an_error_that_cannot_be_written_keeps_its_exit_code() -> None:
+    program = "import sys; sys.argv = ['naived', '--exchange', 'nosuch']; from naived.main import main; main()"
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-c", program], stderr=full).returncode == 2
