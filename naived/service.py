@@ -9,6 +9,7 @@ import trio
 from naived import documents
 from naived.control.events import EventLog
 from naived.control.protocol import MAX_ROWS, Code, ControlError, format_time
+from naived.core.settings import Settings
 from naived.ports import CycleRow, EventRow, Journal, JournalError, OrderRow, Page
 from naived.replies import Outcome
 from naived.runtime.account import Account
@@ -88,7 +89,7 @@ class Service:
             case "events":
                 return await self._rows("events", self._journal.events, documents.event, params)
             case _:
-                return await self._each(self._by_name[method], params)
+                return await self._each(method, params)
 
     @property
     def _state(self) -> str:
@@ -109,7 +110,6 @@ class Service:
             "exchange_url": who.exchange_url,
             "database": who.database,
             "state": self._state,
-            "reason": self._account.away,
         }
 
     def _hello(self) -> Document:
@@ -147,11 +147,12 @@ class Service:
             "next": rows[held - 1].row if len(rows) > held else None,
         }
 
-    async def _each(self, verb: Callable[[str, Document], Awaitable[Outcome]], params: Document) -> Document:
+    async def _each(self, method: str, params: Document) -> Document:
         """One verb for every symbol at once; what fails for one is that one's error."""
         if self.suspending:
             raise ControlError(Code.SUSPENDING, "naived is suspending", hint="start it again, then try again")
         names = sorted(self._supervisor.symbols) if not params["symbols"] else list(params["symbols"])
+        verb = self._by_name[method]
         results: dict[str, Document] = {}
 
         async def one(name: str) -> None:
@@ -160,6 +161,8 @@ class Service:
             except ControlError as error:
                 outcome = Outcome(False, error.message, error)
             results[name] = self._result(name, outcome)
+            if method == "settings" and outcome.error is None:
+                results[name]["settings"] = documents.settings(self._settings(name))
 
         async with trio.open_nursery() as nursery:
             for name in names:
@@ -183,8 +186,11 @@ class Service:
                 "status": now["status"],
                 "state": now["state"],
                 "open_orders": documents.open_orders(symbol),
-                "settings": documents.settings(symbol.wish.settings),
             }
         elif error is None or error.code is not Code.UNKNOWN_SYMBOL:
-            entry |= {"status": "off", "state": "off", "settings": documents.settings(self._verbs.defaults)}
+            entry |= {"status": "off", "state": "off"}
         return entry
+
+    def _settings(self, name: str) -> Settings:
+        symbol = self._supervisor.symbols.get(name)
+        return self._verbs.defaults if symbol is None else symbol.wish.settings

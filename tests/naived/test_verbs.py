@@ -18,7 +18,7 @@ async def test_a_start_is_answered_when_it_trades_and_changes_nothing_the_second
     async with world.house() as house:
         first = await house.ask("start")
         assert (first["status"], first["state"], first["changed"], first["error"]) == ("on", "trading", True, None)
-        assert first["settings"]["budget"] == "1000"
+        assert (await house.ask("settings"))["settings"]["budget"] == "1000"
         assert (await house.ask("start"))["changed"] is False
         assert (await house.ask("start", chunks=3))["changed"] is True
         assert (await house.ask("start", chunks=3))["changed"] is False
@@ -37,7 +37,8 @@ async def test_without_a_budget_where_money_is_real_nothing_is_configured(world:
         assert error["kind"] == "not_configured"
         assert "--budget" in error["hint"]
         assert (await house.call("status"))["symbols"] == []
-        assert (await house.ask("start", budget="500"))["settings"]["budget"] == "500"
+        await house.ask("start", budget="500")
+        assert (await house.ask("settings"))["settings"]["budget"] == "500"
         await house.ask("stop")
         assert (await house.ask("start"))["error"] is None
 
