@@ -224,7 +224,7 @@ class Symbol:
         self.pulse()
         work = draft.work(leader)
         if work is not None:
-            self._append(work)
+            work = self._append(work)
         if draft.drained:
             # Compare-and-set, in a transaction of its own: a start that came in between wins.
             off = replace(self.wish, status=Status.OFF, keep_buys=False, expected=Status.SHUTDOWN)
@@ -233,12 +233,16 @@ class Symbol:
             self.book.prune(draft.now)
         return work
 
-    def _append(self, work: Work) -> None:
+    def _append(self, work: Work) -> Work:
+        """Queue it; returns the work it is committed with."""
+        if self._pending and self._pending[-1].absorb(work):
+            return self._pending[-1]
         if len(self._pending) >= _MOST_PENDING:
             raise OverflowError(f"{_MOST_PENDING} units of {self.name} wait for the journal")
         self._pending.append(work)
         self._stirred.set()
         self._desk.errands.stir(self)
+        return work
 
     # Work out
 

@@ -1,8 +1,8 @@
 """What a step of a symbol leaves to do: rows to commit together, and what follows once they are durable."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import trio
 
@@ -14,6 +14,12 @@ from naived.ports import Event, Exchange, Journal, JournalError, Unit, Wish
 
 if TYPE_CHECKING:
     from naived.runtime.symbol import Symbol
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MOST_ROWS = 500  # fills and events of one commit: more than a burst of one symbol makes
 
 
 class FaultError(Exception):
@@ -64,11 +70,48 @@ class Work:
     done: trio.Event = field(default_factory=trio.Event)
     committed: bool = False
 
+    def absorb(self, later: "Work") -> bool:
+        """Take the next unit into this one, which still waits; False where each needs a transaction of its own.
+
+        A burst of fills is one commit then, not one each. The newest row of every trader and order counts.
+        """
+        first, second = self.unit, later.unit
+        if not (self._plain and later._plain) or len(first.fills) + len(first.events) > _MOST_ROWS:
+            return False
+        traders = _newest((trader.number, trader) for trader in first.traders + second.traders)
+        orders = _newest((order.client_order_id, order) for order in first.placements + second.placements)
+        self.unit = replace(
+            second,
+            next_trader=first.next_trader if second.next_trader is None else second.next_trader,
+            leftover=first.leftover if second.leftover is None else second.leftover,
+            traders=tuple(traders),
+            placements=tuple(orders),
+            fills=first.fills + second.fills,
+            events=first.events + second.events,
+        )
+        self.sends += later.sends
+        self.touched += later.touched
+        self.reread = self.reread or later.reread
+        return True
+
+    @property
+    def _plain(self) -> bool:
+        return self.unit.wish is None and self.unit.request is None and self.fault is None
+
     async def durable(self) -> None:
         """Wait for the commit; raises JournalError if it failed, or may have."""
         await self.done.wait()
         if not self.committed:
             raise JournalError("it may or may not have been written: look at it again")
+
+
+def _newest(rows: Iterable[tuple[K, V]]) -> Iterable[V]:
+    """The last row of each key, in the order of the last rows."""
+    kept: dict[K, V] = {}
+    for key, row in rows:
+        kept.pop(key, None)
+        kept[key] = row
+    return kept.values()
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 
+import msgspec
 import structlog
 import trio
 
@@ -30,7 +31,9 @@ from tests.bench.programs import simulator
 from tests.bench.worlds import placements, sellers, settings
 
 _NAME = "ETHUSDT"
-_SECONDS = 30  # of trading
+_PRICES = ("2000", "1990", "2010")  # decides a buy, fills it, fills its sell
+_CYCLES = 60
+_PAUSE = 0.15  # seconds for everything to come to rest
 _ORDERS = 400
 
 
@@ -77,11 +80,10 @@ async def _commits(url: str) -> list[float]:
 def _on_the_wire() -> Iterator[str]:
     """The whole way: a trade or fill decides, the intent is committed, the signed frame is handed to the socket.
 
-    The pace stays below the exchange's order limit: waiting for a slot is not what is measured.
+    One order at a time, below the exchange's order limit: waiting for others, or for a slot, is not measured.
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    walk = ("--random-walk", f"{_NAME}=2683.80", "--speed", "3", "--fee", "0")
-    with simulator(*walk) as url, tempfile.TemporaryDirectory(prefix="naived-bench-") as directory:
+    with simulator("--hold", "--fee", "0") as url, tempfile.TemporaryDirectory(prefix="naived-bench-") as directory:
         waits = trio.run(_traded, url, f"sqlite:///{Path(directory) / 'journal.db'}")
     yield (
         f"{median(waits) * 1e6:8.0f} us from the decision to the order on the wire "
@@ -119,13 +121,25 @@ async def _traded(url: str, database: str) -> list[float]:
         account = Account(exchange, journal, feed, "simulator", journal.tag, 60_000)
         desk = Desk(exchange, journal, account, lambda event: None, new_id, journal.epoch, 5_000)
         supervisor = Supervisor(account, feed, desk)
-        symbol = supervisor.configure(_NAME)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(account.run)
             nursery.start_soon(supervisor.run)
             wish = replace(settings(), profit=parse_rate("0.0001"), rebuy=parse_rate("0.0002"))
+            symbol = supervisor.configure(_NAME)
             symbol.direct(Wish(wish, Status.ON, keep_buys=False))
             supervisor.follow(symbol)
-            await trio.sleep(_SECONDS)
+            while not symbol.active:
+                await symbol.news()
+            async with connect(endpoint(url).api_url) as steering:
+                for number in range(_CYCLES * len(_PRICES)):
+                    await _print(steering, number, _PRICES[number % len(_PRICES)])
+                    await trio.sleep(_PAUSE)
             nursery.cancel_scope.cancel()
     return [sent[each] - decided[each] for each in sent]
+
+
+async def _print(steering: Connection, number: int, price: str) -> None:
+    """Have the simulator print one trade."""
+    params = {"symbol": _NAME, "price": price, "quantity": "1"}
+    await steering.send(msgspec.json.encode({"id": number, "method": "sim.trade", "params": params}).decode())
+    await steering.receive()

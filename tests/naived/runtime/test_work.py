@@ -6,8 +6,9 @@ import pytest
 import trio
 
 from naived.core.leader import Leader
+from naived.core.settings import Status
 from naived.core.strategy import Fees, Leftover
-from naived.ports import Event, JournalError, Unit
+from naived.ports import Event, JournalError, Unit, Wish
 from naived.runtime.work import Draft, Work
 from tests.core_market import FEES, info, settings
 from tests.database_values import placement, trader
@@ -73,3 +74,46 @@ async def test_work_that_was_dropped_may_or_may_not_be_there() -> None:
     work.done.set()
     with pytest.raises(JournalError):
         await work.durable()
+
+
+def plain(*, number: int, note: str) -> Work:
+    step = draft()
+    step.traders[number] = replace(trader(), number=number, rebuy_notified=note == "later")
+    step.note("test", note)
+    step.sends.append(note)
+    work = step.work(LEADER)
+    assert work is not None
+    return work
+
+
+def test_what_waits_takes_the_next_unit_in_and_the_newest_row_counts() -> None:
+    first, again, other = (
+        plain(number=1, note="first"),
+        plain(number=1, note="later"),
+        plain(number=2, note="other"),
+    )
+    assert first.absorb(other)
+    assert first.absorb(again)
+    assert [(each.number, each.rebuy_notified) for each in first.unit.traders] == [(2, False), (1, True)]
+    assert [event.message for event in first.unit.events] == ["first", "other", "later"]
+    assert first.sends == ("first", "other", "later")
+
+
+def test_a_wish_an_answer_and_a_fault_keep_a_transaction_of_their_own() -> None:
+    for apart in ({"request": ("id", "true")}, {"wish": Wish(settings(), Status.OFF, keep_buys=False)}):
+        special = plain(number=1, note="special")
+        special.unit = replace(special.unit, **apart)
+        assert not plain(number=2, note="plain").absorb(special)
+        assert not special.absorb(plain(number=2, note="plain"))
+    faulty = plain(number=1, note="faulty")
+    faulty.fault = "refused"
+    assert not faulty.absorb(plain(number=2, note="plain"))
+
+
+def test_one_commit_takes_in_only_so_much() -> None:
+    work = plain(number=1, note="first")
+    taken = 0
+    while work.absorb(plain(number=1, note="more")):
+        taken += 1
+        assert taken < 10_000
+    assert taken == 500
