@@ -46,7 +46,7 @@ class Account:
         self._venue = venue
         self._prefix = f"n1{tag}-"
         self._grace = grace
-        self._claimed = False
+        self._claimed = trio.Event()
         self._session = trio.Event()
         self._over = trio.Event()
         self._inbox, self._errands = trio.open_memory_channel[Callable[[], Awaitable[None]]](_ERRANDS)
@@ -155,7 +155,8 @@ class Account:
     # What a symbol waits for
 
     async def session(self) -> None:
-        """Wait until there is a session."""
+        """Wait until there is a session, and it is certain that the journal belongs to its account."""
+        await self._claimed.wait()
         await self._session.wait()
 
     async def inform(self, symbol: Symbol) -> None:
@@ -248,9 +249,9 @@ class Account:
                 await over.wait()
 
     async def _reconcile_all(self) -> None:
-        if not self._claimed:
+        if not self._claimed.is_set():
             await self._journal.claim(self._venue, (await self.exchange.account()).uid)
-            self._claimed = True
+            self._claimed.set()
         kept = [
             symbol
             for symbol in self.symbols.values()

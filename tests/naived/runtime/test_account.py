@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.order import Intent, Side
 from naived.core.settings import Status
-from naived.ports import DeploymentError, OrderRequest, Page
+from naived.ports import AccountInfo, DeploymentError, OrderRequest, Page
 from tests.exchange_double import EVERYWHERE, ExchangeDouble
 from tests.runtime_house import FENCE, World
 
@@ -458,6 +458,36 @@ async def test_a_journal_of_another_account_ends_the_daemon(world: World, clock:
         async with world.house():
             await trio.sleep(10)
     assert caught.group_contains(DeploymentError)
+
+
+async def test_nothing_is_placed_before_the_account_is_known_to_be_the_journals(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+    exchange.uid = "uid-2"
+    asked, waits = exchange.account, [20.0, 0.0]
+
+    async def late() -> AccountInfo:
+        await trio.sleep(waits.pop(0))
+        return await asked()
+
+    exchange.account = late  # type: ignore[method-assign]
+    placed = len(exchange.wire)
+
+    async def trades_come_first() -> None:
+        async with world.house() as house:
+            for _ in range(15):
+                exchange.trade("2000")
+                await trio.sleep(1)
+            assert house.state() == "starting"
+            await trio.sleep(10)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await trades_come_first()
+    assert caught.group_contains(DeploymentError)
+    assert len(exchange.wire) == placed
 
 
 async def test_a_suspend_awaits_the_answer_in_flight(world: World, clock: MockClock) -> None:
