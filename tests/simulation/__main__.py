@@ -1,0 +1,125 @@
+"""Many seeds: ``python -m tests.simulation --seeds N --from S``; exits 1 if one fails."""
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import combinations
+from pathlib import Path
+
+from tests.simulation.mutants import MUTANTS, mutated
+from tests.simulation.plan import Plan, cycle, swarm
+from tests.simulation.shrink import shrunk
+from tests.simulation.world import Outcome, run
+
+_DAY = 86_400  # seconds
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many seeds to live through")
+    parser.add_argument("--from", type=int, default=0, dest="first", metavar="SEED", help="the first one")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--trace", type=Path, metavar="FILE", help="write every line of the first seed's trace")
+    parser.add_argument(
+        "--crashes", type=int, nargs="+", default=[], metavar="SEAM", help="one cycle, these crashes"
+    )
+    parser.add_argument(
+        "--points", action="store_true", help="a crash at each seam of one cycle, in place of seeds"
+    )
+    parser.add_argument("--pairs", action="store_true", help="a crash at each two seams of one cycle")
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with this bug in naived")
+    return parser.parse_args()
+
+
+def main() -> int:
+    # The order of sets of texts is part of a run.
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
+    arguments = _arguments()
+    if arguments.trace is not None:
+        plan = cycle(*arguments.crashes) if arguments.crashes else swarm(arguments.first)
+        with arguments.trace.open("w") as file, mutated(arguments.mutant):
+            outcome = run(plan, lambda line: print(line, file=file))
+        return _report([outcome], [plan], 0.0)
+    plans = list(_plans(arguments))
+    began = time.monotonic()
+    outcomes = list(_lived(plans, arguments.jobs, arguments.mutant))
+    return _report(outcomes, plans, time.monotonic() - began)
+
+
+def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
+    if arguments.crashes:
+        yield cycle(*arguments.crashes)
+    elif arguments.points or arguments.pairs:
+        seams = range(1, run(cycle()).exposed + 1)
+        yield from (cycle(*each) for each in combinations(seams, 2 if arguments.pairs else 1))
+    else:
+        yield from (swarm(seed) for seed in range(arguments.first, arguments.first + arguments.seeds))
+
+
+def _lived(plans: list[Plan], jobs: int, mutant: str | None) -> Iterable[Outcome]:
+    if jobs == 1 or len(plans) == 1:
+        with mutated(mutant):
+            yield from map(run, plans)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(_live, plans, [mutant] * len(plans), chunksize=4)
+
+
+def _live(plan: Plan, mutant: str | None) -> Outcome:
+    with mutated(mutant):
+        return run(plan)
+
+
+def _report(outcomes: list[Outcome], plans: list[Plan], seconds: float) -> int:
+    faults: Counter[str] = Counter()
+    points: Counter[str] = Counter()
+    for outcome in outcomes:
+        faults.update(outcome.faults)
+        points.update(outcome.deaths)
+    recoveries = sorted(each for outcome in outcomes for each in outcome.recoveries)
+    failed = [(plan, outcome) for plan, outcome in zip(plans, outcomes, strict=True) if outcome.violations]
+    rows = [
+        ("runs", str(len(outcomes))),
+        ("virtual days", f"{sum(outcome.seconds for outcome in outcomes) / _DAY:.2f}"),
+        ("orders", str(sum(outcome.orders for outcome in outcomes))),
+        ("finished cycles", str(sum(outcome.cycles for outcome in outcomes))),
+        ("faults", str(sum(faults.values()))),
+        *((f"  {kind}", str(number)) for kind, number in sorted(faults.items())),
+        ("deaths", str(sum(points.values()))),
+        ("crash points reached", str(len(points))),
+        *((f"  {seam}", str(number)) for seam, number in sorted(points.items())),
+        ("recovery p50", f"{_quantile(recoveries, 0.5):.1f} s"),
+        ("recovery p99", f"{_quantile(recoveries, 0.99):.1f} s"),
+        ("violations", str(sum(len(outcome.violations) for _, outcome in failed))),
+        ("failed runs", str(len(failed))),
+    ]
+    if seconds:
+        rows.append(("runs per second", f"{len(outcomes) / seconds:.2f} ({seconds:.0f} s)"))
+    for name, value in rows:
+        print(f"{name:<55}{value:>12}")
+    for plan, outcome in failed:
+        print(f"\n{_command(plan)}")
+        for violation in outcome.violations[:10]:
+            print(f"    {violation}")
+    if failed and seconds:
+        print("\nthe first one, with all that it does not need taken out:")
+        print(f"    {shrunk(failed[0][0])}")
+    return 1 if failed else 0
+
+
+def _command(plan: Plan) -> str:
+    which = f"--crashes {' '.join(map(str, plan.crashes))}" if plan.crashes else f"--from {plan.seed} --seeds 1"
+    return f"python -m tests.simulation {which} --trace trace.txt"
+
+
+def _quantile(values: list[float], share: float) -> float:
+    return values[min(int(len(values) * share), len(values) - 1)] if values else 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""One running naived, put together as the daemon does it, on the seams of one `Process`."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import trio
+
+from naived.binance import endpoint
+from naived.binance.clock import ServerClock
+from naived.binance.exchange import BinanceExchange
+from naived.binance.signing import credentials
+from naived.control.events import EventLog
+from naived.control.protocol import ControlError
+from naived.control.requests import decode_request
+from naived.core.settings import DEFAULT_BUDGET
+from naived.database.journal import SqlJournal, open_journal
+from naived.ports import Event, Unit
+from naived.runtime.account import Account
+from naived.runtime.feed import Feed
+from naived.runtime.supervisor import Supervisor
+from naived.runtime.work import Desk
+from naived.service import Identity, Service
+from naived.verbs import Verbs
+from tests.simulation.process import Process
+
+WINDOW = 5_000  # ms, recvWindow
+GRACE = 60_000  # ms
+EPOCH = 1_700_000_000_000  # ms, the exchange's clock at trio's time 0
+URL = "ws://exchange"
+KEY, SECRET = "the-key", "the-secret"
+
+Document = dict[str, Any]
+
+
+def exchange_time() -> int:
+    """Milliseconds on the exchange's clock."""
+    return EPOCH + int(trio.current_time() * 1000)
+
+
+class WatchedJournal:
+    """The real journal; the process is told what each commit is about, ``commits`` counts those that were done."""
+
+    def __init__(self, real: SqlJournal, process: Process) -> None:
+        self._real = real
+        self._process = process
+        self.commits = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def commit(self, unit: Unit) -> None:
+        self._process.begins(unit)
+        await self._real.commit(unit)
+        self.commits += 1
+
+
+@dataclass
+class House:
+    journal: WatchedJournal
+    account: Account
+    supervisor: Supervisor
+    service: Service
+
+    async def call(self, method: str, params: Document) -> Document:
+        """What the control socket answers; raises ControlError."""
+        frame = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        _, request = decode_request(json.dumps(frame).encode())
+        if isinstance(request, ControlError):
+            raise request
+        if request.method == "status":
+            return self.service.status(request.params["symbols"])
+        return await self.service.call(request.method, request.params)
+
+    @property
+    def settled(self) -> bool:
+        """Is the fate of every order known?"""
+        symbols = self.supervisor.symbols.values()
+        return self.account.ready and not any(symbol.book.unsettled or symbol.behind for symbol in symbols)
+
+
+@asynccontextmanager
+async def running(process: Process, database: Path, random: Random, skew: float) -> AsyncIterator[House]:
+    """Until the block ends, then it suspends as a signal would. ``skew``: of the machine's clock, in s."""
+    with process.database(str(database)):
+        async with open_journal(f"sqlite:///{database}", threads=False, now=exchange_time) as real:
+            journal = WatchedJournal(real, process)
+            exchange = BinanceExchange(
+                endpoint.simulator(URL),
+                credentials(KEY, SECRET),
+                connect=process.connect,
+                jitter=random.random,
+                clock=ServerClock(wall=lambda: exchange_time() / 1000 + skew),
+            )
+            events = EventLog(exchange_time())
+
+            def publish(event: Event) -> None:
+                events.publish(event.at, event.symbol, event.kind, event.message)
+
+            def new_id() -> str:
+                return f"n1{real.tag}-{base64.b32encode(random.randbytes(16)).decode().rstrip('=').lower()}"
+
+            feed = Feed()
+            account = Account(exchange, journal, feed, "simulator", real.tag, GRACE)
+            desk = Desk(exchange, journal, account, publish, new_id, real.epoch, WINDOW)
+            supervisor = Supervisor(account, feed, desk)
+            supervisor.load(await journal.load())
+            verbs = Verbs(supervisor, account, exchange, journal, DEFAULT_BUDGET)
+            identity = Identity("0.1.0", "simulated", 1, exchange_time(), "simulator", URL, real.kind)
+            service = Service(identity, supervisor, account, journal, verbs, events)
+            async with trio.open_nursery() as session:
+                session.start_soon(account.run)
+                async with trio.open_nursery() as symbols:
+                    symbols.start_soon(supervisor.run)
+                    yield House(journal, account, supervisor, service)
+                    service.suspending = True
+                    symbols.cancel_scope.cancel()
+                await account.farewell()
+                session.cancel_scope.cancel()

@@ -1,0 +1,58 @@
+"""Prices: a walk that is steered from target to target, and later to wherever what rests is filled."""
+
+from random import Random
+
+import trio
+
+from naived.core.amount import Price, parse_quantity
+from naived.core.order import Side
+from naived.simulator.exchange import Exchange
+from naived.simulator.server import Simulation
+
+_PARTS = 100_000
+_STEP = 200  # of so many parts of the price, at most, towards the target
+_NOISE = 200
+_REACH = 2_000  # how far from its anchor a target may lie
+_QUANTITY = parse_quantity("1")
+
+
+class Market:
+    """One symbol's public trades. ``mode``: ``wander``, ``rise`` above every sell, or ``rest``."""
+
+    def __init__(self, symbol: str, anchor: Price, tick: int, random: Random) -> None:
+        self.mode = "wander"
+        self._symbol = symbol
+        self._anchor = anchor
+        self._tick = tick
+        self._price = anchor
+        self._target = anchor
+        self._random = random
+
+    async def run(self, simulation: Simulation, exchange: Exchange) -> None:
+        while True:
+            await trio.sleep(self._random.uniform(0.3, 3))
+            match self.mode:
+                case "wander":
+                    self._wander()
+                case "rise":
+                    self._rise(exchange)
+                case _:
+                    continue
+            simulation.publish(self._symbol, self._price, _QUANTITY)
+
+    def _wander(self) -> None:
+        random, step = self._random, self._price * _STEP // _PARTS
+        if abs(self._target - self._price) <= step:
+            self._target = Price(self._anchor + self._anchor * random.randint(-_REACH, _REACH) // _PARTS)
+        noise = self._price * _NOISE // _PARTS
+        drift = step if self._target > self._price else -step
+        self._move(self._price + drift + random.randint(-noise, noise))
+
+    def _rise(self, exchange: Exchange) -> None:
+        """A step up while anything is offered above, else where it is."""
+        offers = [o.price for o in exchange.markets[self._symbol].open.values() if o.side is Side.SELL]
+        if offers:
+            self._move(min(max(offers) + self._tick, self._price + self._price * _STEP // _PARTS))
+
+    def _move(self, price: int) -> None:
+        self._price = Price(max(price // self._tick, 1) * self._tick)

@@ -1,0 +1,231 @@
+"""What must hold at the moment in which the exchange accepts an order, judged with the exchange's own eyes.
+
+The journal is read over a connection of our own, so only what is committed counts. The numbers are those of the
+invariants in the order protocol.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from naived.core.amount import Price, Quantity, parse_amount, value_up
+from naived.core.order import Side
+from naived.simulator.exchange import Exchange
+from naived.simulator.order import Event, Executed, NewOrder, Order, PublicTrade
+from naived.simulator.step import Done
+
+_STALE = 5_000  # ms, the age of the trade that a buy was decided on, when it is signed
+_RECENT = 15_000  # ms: what was in force so long ago may still be in an order that was under way
+
+
+@dataclass
+class Standing:
+    """What is known of one symbol at the exchange, of our orders alone."""
+
+    bought: int = 0  # after the fees that were taken in base
+    sold: int = 0
+    epoch: int = 0
+    silent: frozenset[str] | None = None  # nothing is accepted but these; None: it trades
+    no_buys: frozenset[str] | None = None  # no buy is accepted but these
+    limits: list[tuple[int, int, int]] = field(default_factory=list)  # (from ms, budget, chunks)
+
+
+class Oracle:
+    """``violations`` are sentences; an empty list is what we want."""
+
+    def __init__(self, tag: str, now: Callable[[], int]) -> None:
+        self.prefix = f"n1{tag}-"
+        self.violations: list[str] = []
+        self.accepted: dict[str, Order] = {}
+        self.traders: dict[str, tuple[str, int]] = {}
+        self._standings: dict[str, Standing] = {}
+        self._spent: dict[tuple[str, int], int] = {}
+        self._now = now
+        self._journal: sqlite3.Connection | None = None
+
+    def read(self, path: Path) -> None:
+        """Judge by this journal from now on."""
+        self._journal = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        self._journal.row_factory = sqlite3.Row
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """What is committed."""
+        assert self._journal is not None
+        return [dict(row) for row in self._journal.execute(query, values)]
+
+    def standing(self, symbol: str) -> Standing:
+        return self._standings.setdefault(symbol, Standing())
+
+    def blame(self, number: int, what: str) -> None:
+        self.violations.append(f"invariant {number}: {what}")
+
+    # What naived asks, and what the exchange did
+
+    def asked(self, params: dict[str, Any]) -> None:
+        """An order was sent: it is signed for exactly the moment that is durable."""
+        cid = params["newClientOrderId"]
+        rows = self.rows("SELECT signed_at, recv_window_ms FROM orders WHERE client_order_id = ?", cid)
+        durable = [(_milliseconds(row["signed_at"]), row["recv_window_ms"]) for row in rows if row["signed_at"]]
+        if durable != [(params["timestamp"], params["recvWindow"])]:
+            self.blame(1, f"{cid} was signed for {params['timestamp']}, durable is {durable}")
+
+    def placed(self, done: Done, market_open: list[Order]) -> None:
+        """An order was accepted, and perhaps executed at once."""
+        order = done.order
+        cid = order.client_order_id
+        if not self.is_ours(order):
+            return
+        if cid in self.accepted:
+            self.blame(2, f"{cid} was placed twice, as {self.accepted[cid].id} and as {order.id}")
+        self.accepted[cid] = order
+        rows = self.rows("SELECT * FROM orders WHERE client_order_id = ?", cid)
+        if not rows:
+            self.blame(1, f"{cid} was accepted and is not in the journal")
+            self.saw(done.events)
+            return
+        (row,) = rows
+        wanted = (row["symbol"], row["side"], parse_amount(row["price"]), parse_amount(row["quantity"]))
+        if wanted != (order.symbol, order.side, order.price, order.quantity):
+            self.blame(1, f"{cid} is {order.side} {order.quantity} at {order.price}, but was intended as {wanted}")
+        if row["state"] not in ("intended", "unknown"):
+            self.blame(1, f"{cid} was accepted while it was {row['state']}")
+        standing = self.standing(order.symbol)
+        self.traders[cid] = (order.symbol, row["trader"])
+        self.saw(done.events)
+        (deployment,) = self.rows("SELECT epoch FROM deployment")
+        if not row["epoch"] <= deployment["epoch"]:
+            self.blame(15, f"{cid} is of epoch {row['epoch']}, after {deployment['epoch']}")
+        self._check_wishes(order, standing)
+        if order.side is Side.SELL:
+            resting = sum(o.remaining for o in market_open if o.side is Side.SELL and self.is_ours(o))
+            if standing.sold + resting > standing.bought:
+                self.blame(5, f"{cid} sells what was never bought: {standing.sold + resting} of {standing.bought}")
+        else:
+            self._check_limits(order, row, standing, market_open)
+
+    def is_ours(self, order: Order) -> bool:
+        return order.client_order_id.startswith(self.prefix)
+
+    def _check_wishes(self, order: Order, standing: Standing) -> None:
+        cid = order.client_order_id
+        if standing.silent is not None and cid not in standing.silent:
+            self.blame(10, f"{cid} was accepted after {order.symbol} was stopped")
+        if order.side is Side.BUY and standing.no_buys is not None and cid not in standing.no_buys:
+            self.blame(12, f"{cid} buys after {order.symbol} was told to shut down")
+
+    def _check_limits(
+        self, order: Order, row: dict[str, Any], standing: Standing, market_open: list[Order]
+    ) -> None:
+        cid, symbol = order.client_order_id, order.symbol
+        age = _milliseconds(row["signed_at"]) - _milliseconds(row["decided_at"])
+        if age > _STALE:
+            self.blame(18, f"{cid} was decided on a trade {age} ms before it was signed")
+        living = {
+            trader["number"]: trader["phase"]
+            for trader in self.rows(
+                "SELECT number, phase FROM traders WHERE symbol = ? AND phase != 'finished'", symbol
+            )
+        }
+        spent = sum(self._spent.get((symbol, number), 0) for number in living)
+        live = sum(
+            value_up(Price(o.price), Quantity(o.remaining))
+            for o in market_open
+            if o.side is Side.BUY and self.is_ours(o)
+        )
+        self._sample(symbol)
+        recent = [limit for at, *limit in standing.limits if at >= self._now() - _RECENT]
+        budget, chunks = max(b for b, _ in recent), max(c for _, c in recent)
+        if spent + live > budget:
+            self.blame(6, f"{cid} commits {spent + live} of a budget of {budget}")
+        busy = {number for number, phase in living.items() if phase != "waiting"}
+        if len(busy) > chunks:
+            self.blame(7, f"{cid} makes {len(busy)} traders of {chunks} chunks")
+
+    def saw(self, events: tuple[Event, ...]) -> None:
+        """What happened to orders: fills are counted."""
+        for event in events:
+            if not isinstance(event, Executed) or event.fill is None or not self.is_ours(event.order):
+                continue
+            order, fill = event.order, event.fill
+            standing = self.standing(order.symbol)
+            if order.side is Side.BUY:
+                standing.bought += fill.quantity - fill.fee
+                key = self.traders.get(order.client_order_id, (order.symbol, 0))
+                self._spent[key] = self._spent.get(key, 0) + fill.quote
+            else:
+                standing.sold += fill.quantity
+
+    def cancelled(self, order: Order, cancel_id: str) -> None:
+        ours = cancel_id.startswith(self.prefix)
+        if ours and not self.is_ours(order):
+            self.blame(3, f"order {order.id} of somebody else was cancelled")
+
+    # What the person was told
+
+    def stopped(self, symbol: str, unknown: frozenset[str]) -> None:
+        self.standing(symbol).silent = unknown
+
+    def shutting_down(self, symbol: str) -> None:
+        """No buy from now on, but what is under way."""
+        query = "SELECT client_order_id FROM orders WHERE symbol = ? AND state IN ('intended', 'unknown')"
+        self.standing(symbol).no_buys = frozenset(row["client_order_id"] for row in self.rows(query, symbol))
+
+    def resumed(self, symbol: str) -> None:
+        """Somebody asks for what a stop left behind to be sold."""
+        standing = self.standing(symbol)
+        if standing.silent is not None:
+            standing.silent, standing.no_buys = None, standing.silent
+
+    def started(self, symbol: str) -> None:
+        """Somebody asks for a start: from now on anything goes."""
+        standing = self.standing(symbol)
+        standing.silent = standing.no_buys = None
+
+    def limited(self, symbol: str, budget: int | None, chunks: int | None) -> None:
+        """Somebody asks for other limits; whether they come into force or not, from now on they may be."""
+        self._sample(symbol)
+        at, in_force, allowed = self.standing(symbol).limits[-1]
+        self.standing(symbol).limits.append((at, budget or in_force, chunks or allowed))
+
+    def _sample(self, symbol: str) -> None:
+        """Remember the limits that are in force now."""
+        rows = self.rows("SELECT budget, chunks FROM settings WHERE symbol = ?", symbol)
+        budget = parse_amount(rows[0]["budget"] or "0") if rows else 0
+        self.standing(symbol).limits.append((self._now(), budget, rows[0]["chunks"] if rows else 0))
+
+
+class WatchedExchange(Exchange):
+    """The simulator's engine, with the oracle inside."""
+
+    def __init__(self, *args: Any, oracle: Oracle, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._oracle = oracle
+
+    def place(self, new: NewOrder) -> Done:
+        done = super().place(new)
+        self._oracle.placed(done, list(self.markets[new.symbol].open.values()))
+        return done
+
+    def cancel(self, symbol: str, order_id: int, cancel_id: str) -> Done:
+        done = super().cancel(symbol, order_id, cancel_id)
+        self._oracle.cancelled(done.order, cancel_id)
+        self._oracle.saw(done.events)
+        return done
+
+    def trade(
+        self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False
+    ) -> tuple[PublicTrade, tuple[Event, ...]]:
+        trade, events = super().trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
+        self._oracle.saw(events)
+        return trade, events
+
+
+def _milliseconds(text: str) -> int:
+    return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

@@ -1,0 +1,103 @@
+"""Someone at the terminal: asks, remembers what was acknowledged, and what may have been done without an answer."""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from naived.core.amount import parse_money
+from tests.simulation.house import Document
+from tests.simulation.oracle import Oracle
+
+Ask = Callable[[str, Document], Awaitable[Document | None]]
+
+_STANDS = ("timed_out",)  # errors of an answer that was given after the wish was durable
+
+
+class Person:
+    """``wishes``: by symbol the statuses that may be stored now, more than one where an answer never came.
+
+    ``ask`` gives the results of a control request, or None when the process was not there, or died.
+    """
+
+    def __init__(self, oracle: Oracle, random: Random, ask: Ask) -> None:
+        self.wishes: dict[str, set[str]] = {}
+        self._oracle = oracle
+        self._random = random
+        self._ask = ask
+
+    async def follow_a_whim(self, symbol: str) -> None:
+        match self._random.choice(("start", "start", "start", "stop", "shutdown", "settings")):
+            case "start":
+                await self.start(symbol, **self._settings())
+            case "stop":
+                await self.stop(symbol, self._random.choice(("none", "buys", "all")))
+            case "shutdown":
+                await self.shutdown(symbol, keep_buys=self._random.random() < 0.3)
+            case _:
+                settings = self._settings()
+                if settings and symbol in self.wishes:
+                    self._limit(symbol, settings)
+                    await self._one("settings", symbol, **settings)
+
+    async def start(self, symbol: str, **settings: object) -> None:
+        self._oracle.started(symbol)
+        self._limit(symbol, settings)
+        await self._wish("start", symbol, {"on"}, **settings)
+
+    async def stop(self, symbol: str, cancel: str = "none") -> None:
+        result = await self._wish("stop", symbol, {"off"}, cancel=cancel)
+        if result is not None and _stands(result):
+            unknown = (o["client_order_id"] for o in result["open_orders"] if o["state"] in ("intended", "unknown"))
+            self._oracle.stopped(symbol, frozenset(unknown))
+
+    async def shutdown(self, symbol: str, *, keep_buys: bool = False) -> None:
+        if symbol not in self.wishes:
+            return
+        self._oracle.resumed(symbol)
+        result = await self._wish("shutdown", symbol, {"shutdown", "off"}, keep_buys=keep_buys)
+        if result is not None and _stands(result):
+            self._oracle.shutting_down(symbol)
+
+    async def resolve(self, symbol: str) -> None:
+        """Take back whatever is quarantined or held."""
+        self._oracle.resumed(symbol)
+        await self._one("resolve", symbol, all=True, action="adopt")
+
+    def _settings(self) -> Document:
+        random = self._random
+        chosen: Document = {}
+        if random.random() < 0.5:
+            chosen["chunks"] = random.randint(1, 6)
+        if random.random() < 0.5:
+            chosen["budget"] = str(random.randint(100, 2000))
+        if random.random() < 0.5:
+            chosen |= {
+                "buy_down": str(random.choice((0, 0.0001, 0.001))),
+                "profit": str(random.choice((0.001, 0.002, 0.005))),
+                "rebuy": str(random.choice((0.002, 0.006, 0.01))),
+                "reprice": str(random.choice((0, 0.003, 0.01))),
+            }
+        return chosen
+
+    def _limit(self, symbol: str, settings: Document) -> None:
+        budget = int(parse_money(settings["budget"])) if "budget" in settings else None
+        self._oracle.limited(symbol, budget, settings.get("chunks"))
+
+    async def _wish(self, verb: str, symbol: str, outcome: set[str], **params: object) -> Document | None:
+        if verb == "start" or symbol in self.wishes:
+            self.wishes[symbol] = self.wishes.get(symbol, {"off"}) | outcome
+        result = await self._one(verb, symbol, **params)
+        if result is not None and _stands(result) and symbol in self.wishes:
+            self.wishes[symbol] = outcome
+        return result
+
+    async def _one(self, verb: str, symbol: str, **params: object) -> Document | None:
+        document = await self._ask(verb, {"symbols": [symbol], **params})
+        if document is None:
+            return None
+        (result,) = document["results"]
+        return dict(result)
+
+
+def _stands(result: Document) -> bool:
+    error = result["error"]
+    return error is None or error["kind"] in _STANDS

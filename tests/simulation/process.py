@@ -1,0 +1,218 @@
+"""One process of naived as its machine sees it: the places where it touches the world, and where it may die.
+
+A process that is dead runs on until its tasks have unwound, and touches nothing: every seam raises Crash. That is
+kill -9, while the exchange and the network go on.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+import trio
+
+from naived.core.order import Side
+from naived.core.placement import State
+from naived.ports import Unit
+from tests.simulation.network import End, Network
+
+
+class Crash(BaseException):
+    """The process is dead."""
+
+
+@dataclass
+class Doom:
+    """When processes die: at these visits of a seam, counted over all processes, or at the ``next`` of these names.
+
+    ``visited`` are the names of all seams that were reached, ``deaths`` of those at which one died, in order.
+    """
+
+    at: set[int] = field(default_factory=set)
+    next: set[str] = field(default_factory=set)
+    visited: list[str] = field(default_factory=list)
+    deaths: list[str] = field(default_factory=list)
+
+    def strikes(self, seam: str) -> bool:
+        self.visited.append(seam)
+        if seam in self.next:
+            self.next.remove(seam)
+            return True
+        return len(self.visited) in self.at
+
+    def spare(self) -> None:
+        """Nobody dies any more."""
+        self.at.clear()
+        self.next.clear()
+
+
+@dataclass
+class Disk:
+    """What befalls commits (probabilities), and until when (trio's time) the database cannot be reached."""
+
+    refused: float = 0.0  # raised, and not committed
+    lied: float = 0.0  # raised, and committed
+    gone: float = 0.0  # raised, and away for some seconds, so that nobody can tell; committed or not
+    away_until: float = 0.0
+    befell: dict[str, int] = field(default_factory=dict)
+
+
+class Process:
+    """``scope`` is around all its tasks."""
+
+    def __init__(self, network: Network, doom: Doom, disk: Disk, random: Any) -> None:
+        self.scope = trio.CancelScope()
+        self.dead = False
+        self._network = network
+        self._doom = doom
+        self._disk = disk
+        self._random = random
+        self._ends: list[End] = []
+        self._committing = "other"
+
+    def pass_by(self, seam: str) -> None:
+        """Go through a seam, or die there; raises Crash."""
+        if self.dead:
+            raise Crash
+        if self._doom.strikes(seam):
+            self.die(seam)
+            raise Crash
+
+    def die(self, where: str) -> None:
+        """Between two steps of trio's; what it sent is on its way all the same."""
+        if self.dead:
+            return
+        self.dead = True
+        self._doom.deaths.append(where)
+        for end in self._ends:
+            end.leave()
+        self.scope.cancel()
+
+    # The network
+
+    @asynccontextmanager
+    async def connect(self, url: str) -> AsyncIterator["Guarded"]:
+        self.pass_by("connect")
+        async with self._network.connect(url) as end:
+            self._ends.append(end)
+            try:
+                yield Guarded(self, end)
+            finally:
+                self._ends.remove(end)
+
+    # The database
+
+    def begins(self, unit: Unit) -> None:
+        """From now on this is what is committed."""
+        self._committing = _kind(unit)
+
+    @contextmanager
+    def database(self, path: str) -> Iterator[None]:
+        """Stand between SQLAlchemy and this file."""
+
+        def begin(connection: sa.Connection) -> None:
+            if connection.engine.url.database == path:
+                self._reach("BEGIN")
+
+        def commit(connection: sa.Connection) -> None:
+            if connection.engine.url.database == path:
+                self._commit(connection)
+
+        sa.event.listen(sa.Engine, "begin", begin)
+        sa.event.listen(sa.Engine, "commit", commit)
+        try:
+            yield
+        finally:
+            sa.event.remove(sa.Engine, "begin", begin)
+            sa.event.remove(sa.Engine, "commit", commit)
+
+    def _reach(self, statement: str) -> None:
+        if self.dead:
+            raise Crash
+        if trio.current_time() < self._disk.away_until:
+            raise _failed(statement)
+
+    def _commit(self, connection: sa.Connection) -> None:
+        if connection.exec_driver_sql("PRAGMA query_only").scalar():
+            return
+        what, self._committing = self._committing, "other"
+        self.pass_by(f"commit {what}: before")
+        disk = self._disk
+        if self._falls("refused"):
+            raise _failed("COMMIT")
+        if self._falls("lied"):
+            connection.exec_driver_sql("COMMIT")
+            raise _failed("COMMIT")
+        if self._falls("gone"):
+            disk.away_until = trio.current_time() + self._random.uniform(0, 10)
+            if self._random.random() < 0.5:
+                connection.exec_driver_sql("COMMIT")
+            raise _failed("COMMIT")
+        if self._doom.strikes(f"commit {what}: after"):
+            connection.exec_driver_sql("COMMIT")
+            self.die(f"commit {what}: after")
+            raise Crash
+
+    def _falls(self, what: str) -> bool:
+        probability: float = getattr(self._disk, what)
+        if not probability or self._random.random() >= probability:
+            return False
+        name = f"commit {what}"
+        self._disk.befell[name] = self._disk.befell.get(name, 0) + 1
+        return True
+
+
+class Guarded:
+    """A connection of a process; has the methods of ``websocket.Connection``."""
+
+    def __init__(self, process: Process, end: End) -> None:
+        self._process = process
+        self._end = end
+        self._asked: dict[Any, str] = {}
+
+    @property
+    def closed(self) -> bool:
+        return self._end.closed
+
+    async def send(self, text: str) -> None:
+        frame = msgspec.json.decode(text)
+        method = self._asked[frame["id"]] = frame["method"]
+        self._process.pass_by(f"send {method}: before")
+        await self._end.send(text)
+        self._process.pass_by(f"send {method}: after")
+
+    async def receive(self) -> str:
+        text = await self._end.receive()
+        frame = msgspec.json.decode(text)
+        if "id" in frame and "status" in frame:
+            self._process.pass_by(f"answer {self._asked.get(frame['id'])}")
+        elif "event" in frame and frame["event"]["e"] == "executionReport":
+            self._process.pass_by(f"report {frame['event']['x']}")
+        elif self._process.dead:
+            raise Crash
+        return text
+
+    async def ping(self) -> None:
+        await self._end.ping()
+
+
+def _kind(unit: Unit) -> str:
+    """What is in a unit, for the name of the seam."""
+    words = []
+    if unit.fills:
+        words.append("fill")
+    for placement in unit.placements:
+        if placement.state in (State.INTENDED, State.NOT_PLACED):
+            again = " again" if placement.attempt > 1 else ""
+            words.append(f"{'buy' if placement.intent.side is Side.BUY else 'sell'} intent{again}")
+        elif not unit.fills:
+            words.append(str(placement.state))
+    if unit.wish is not None:
+        words.append(f"wish {unit.wish.status}")
+    return ", ".join(words) or "other"
+
+
+def _failed(statement: str) -> sa.exc.OperationalError:
+    return sa.exc.OperationalError(statement, {}, Exception("disk I/O error"))

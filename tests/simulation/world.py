@@ -1,0 +1,423 @@
+"""One seed, lived through: a faulty phase, a healed one in which everything must converge, then the audit.
+
+    run(plan)
+    ├ the exchange         the real simulator, with the oracle inside its engine
+    ├ one market a symbol  the prices
+    ├ the keeper           starts naived, and starts it again when it has died
+    ├ the person           asks over the control verbs
+    └ the adversary        arms faults, kills, suspends; until the healing
+
+Everything runs on trio's clock, which jumps; nothing here knows the real time.
+"""
+
+import hashlib
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+from trio.testing import MockClock
+
+from naived.control.protocol import ControlError
+from naived.core.amount import parse_amount
+from naived.database.journal import open_journal
+from naived.ports import JournalError
+from naived.runtime.condition import condition
+from naived.simulator.ledger import Ledger
+from naived.simulator.server import SimulatorConfig, simulate
+from naived.simulator.symbols import built_in_prices
+from tests.simulation.audit import audit
+from tests.simulation.house import KEY, SECRET, URL, Document, House, exchange_time, running
+from tests.simulation.market import Market
+from tests.simulation.network import Network, Weather
+from tests.simulation.oracle import Oracle, WatchedExchange
+from tests.simulation.person import Person
+from tests.simulation.plan import Arm, Plan
+from tests.simulation.process import Crash, Doom, Process
+
+TAG = "sims"
+_JOURNAL = "journal.db"
+_UID = 4711
+_BALANCES = {"USDT": parse_amount("100000")}
+_HEALED = 150.0  # seconds: a fence (65 s), its looks, and two reconciliations
+_PATIENCE = 1800.0  # seconds in which everything must have converged
+_AT_STAKE = (
+    "commit buy intent: after",
+    "send order.place: after",
+    "send order.place: after",
+    "answer order.place",
+    "report TRADE",
+    "commit fill: before",
+    "commit fill, sell intent: before",
+    "commit fill, sell intent: after",
+    "send order.cancel: after",
+    "commit sell intent again: after",
+    "commit wish off: before",
+    "commit wish shutdown: before",
+)
+_LOOK = 1.0  # seconds between two looks at whether it has
+
+
+@dataclass
+class Outcome:
+    """What came of one seed.
+
+    ``visited`` are all seams in order, the first ``exposed`` of them before the healing. ``recoveries`` are seconds
+    from a start of naived until the fate of every order is known.
+    """
+
+    seed: int
+    digest: str = ""
+    seconds: float = 0.0
+    orders: int = 0
+    cycles: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    deaths: list[str] = field(default_factory=list)
+    visited: list[str] = field(default_factory=list)
+    exposed: int = 0
+    recoveries: list[float] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+
+def run(plan: Plan, tell: Callable[[str], None] | None = None) -> Outcome:
+    """Live one seed; ``tell`` gets every line of the trace whose hash is the outcome's ``digest``."""
+    random = Random(plan.seed)
+    blank = _blank_journal()
+    with tempfile.TemporaryDirectory(prefix="simulation-", dir=_memory()) as home, _deterministic(plan.seed):
+        shutil.copy(blank, Path(home) / _JOURNAL)
+        world = _World(plan, random, Path(home), tell)
+        with _logged(world.trace):
+            trio.run(world.live, clock=MockClock(autojump_threshold=0))
+        return world.outcome
+
+
+class _World:
+    def __init__(self, plan: Plan, random: Random, home: Path, tell: Callable[[str], None] | None) -> None:
+        self.outcome = Outcome(plan.seed)
+        self._plan = plan
+        self._random = random
+        self._home = home
+        self._database = home / _JOURNAL
+        self._tell = tell
+        self._hash = hashlib.blake2b(digest_size=16)
+        self._network = Network(Random(f"network {plan.seed}"), self._see)
+        self._doom = Doom(set(plan.crashes))
+        self._disk = replace(plan.disk, befell={})
+        self._oracle = Oracle(TAG, exchange_time)
+        self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask)
+        self._process: Process | None = None
+        self._house: House | None = None
+        self._door: trio.Nursery | None = None
+        self._suspend = trio.Event()
+
+    def trace(self, kind: str, text: str) -> None:
+        line = f"{trio.current_time():.6f} {kind} {text.replace(str(self._home), 'HOME')}"
+        self._hash.update(line.encode())
+        if self._tell is not None:
+            self._tell(line)
+
+    def _see(self, direction: str, text: str) -> None:
+        self.trace(direction, text)
+        if '"method":"order.place"' in text:
+            frame = msgspec.json.decode(text)
+            if frame["method"] == "order.place":  # and not the arming of a fault for it
+                self._oracle.asked(frame["params"])
+
+    async def live(self) -> None:
+        ledger = self._home / "ledger.db"
+        Ledger(ledger, _UID, _BALANCES).close()
+        self._oracle.read(self._database)
+        engines: list[WatchedExchange] = []
+
+        def engine(*args: Any, **kwargs: Any) -> WatchedExchange:
+            engines.append(WatchedExchange(*args, oracle=self._oracle, **kwargs))
+            return engines[-1]
+
+        config = SimulatorConfig(fed=True, seed=self._plan.seed, ledger=ledger, api_key=KEY, api_secret=SECRET)
+        async with trio.open_nursery() as nursery:
+            start = partial(simulate, config, clock=exchange_time, listen=self._network.serve, engine=engine)
+            simulation = await nursery.start(start)
+            (exchange,) = engines
+            markets = [self._market(symbol, exchange) for symbol in self._plan.symbols]
+            for market in markets:
+                nursery.start_soon(market.run, simulation, exchange)
+            nursery.start_soon(self._keep)
+            await self._faulty()
+            for market in markets:
+                market.mode = "rest"
+            await self._heal()
+            await self._converge(markets)
+            await self._come_back()
+            audit(self._oracle, exchange, _BALANCES)
+            self._conclude(exchange)
+            nursery.cancel_scope.cancel()
+        self._oracle.close()
+
+    def _market(self, symbol: str, exchange: WatchedExchange) -> Market:
+        tick = exchange.markets[symbol].listing.info.filters.tick_size
+        return Market(symbol, built_in_prices()[symbol], tick, Random(f"market {self._plan.seed} {symbol}"))
+
+    def _conclude(self, exchange: WatchedExchange) -> None:
+        outcome = self.outcome
+        outcome.digest = self._hash.hexdigest()
+        outcome.seconds = trio.current_time()
+        outcome.orders = len(self._oracle.accepted)
+        (row,) = self._oracle.rows("SELECT count(cycle) AS cycles FROM traders")
+        outcome.cycles = row["cycles"]
+        outcome.faults = exchange.ledger.faults() | self._network.befell | self._disk.befell
+        outcome.deaths = self._doom.deaths
+        outcome.visited = self._doom.visited
+        outcome.violations = self._oracle.violations
+
+    # naived
+
+    async def _keep(self) -> None:
+        """Start naived, and again whenever it has ended."""
+        starts = Random(f"keeper {self._plan.seed}")
+        number = 0
+        while True:
+            number += 1
+            process = Process(self._network, self._doom, self._disk, Random(f"process {self._plan.seed} {number}"))
+            self._process, self._suspend = process, trio.Event()
+            self.trace("start", str(number))
+            try:
+                with process.scope:
+                    await self._run_once(process, Random(f"naived {self._plan.seed} {number}"))
+            except* Crash:
+                self.trace("died", self._doom.deaths[-1])
+            except* JournalError as group:
+                self.trace("not started", repr(group.exceptions[0]))
+            self._house = self._door = None
+            await trio.sleep(starts.uniform(0.1, 20))
+
+    async def _run_once(self, process: Process, random: Random) -> None:
+        began = trio.current_time()
+        async with running(process, self._database, random, self._plan.skew) as house:
+            async with trio.open_nursery() as door:
+                self._house, self._door = house, door
+                door.start_soon(self._time_recovery, house, began)
+                await self._suspend.wait()
+                door.cancel_scope.cancel()
+            self._house = self._door = None
+
+    async def _time_recovery(self, house: House, began: float) -> None:
+        while not house.settled:  # noqa: ASYNC110 - there is no event for it
+            await trio.sleep(_LOOK / 10)
+        self.outcome.recoveries.append(trio.current_time() - began)
+
+    @property
+    def _leaving(self) -> bool:
+        return self._process is None or self._process.dead or self._suspend.is_set()
+
+    async def ask(self, method: str, params: Document) -> Document | None:
+        """One control request; None if nobody was there, or died before the answer."""
+        house, door = self._house, self._door
+        if house is None or door is None or self._leaving:
+            return None
+        answers: list[Document] = []
+        answered = trio.Event()
+
+        async def call() -> None:
+            try:
+                answers.append(await house.call(method, params))
+            except ControlError as error:
+                self.trace("refused", error.message)
+            finally:
+                answered.set()
+
+        self.trace("asks", f"{method} {params}")
+        door.start_soon(call)
+        await answered.wait()
+        self.trace("told", msgspec.json.encode(answers).decode())
+        return answers[0] if answers else None
+
+    # The faulty phase
+
+    async def _faulty(self) -> None:
+        plan = self._plan
+        self._network.weather = replace(plan.weather)
+        with trio.move_on_after(plan.minutes * 60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._ask_around)
+                nursery.start_soon(self._arm)
+                if plan.deaths is not None:
+                    nursery.start_soon(self._kill, plan.deaths)
+                if plan.suspends is not None:
+                    nursery.start_soon(self._suspend_now_and_then, plan.suspends)
+                await trio.sleep_forever()
+
+    async def _ask_around(self) -> None:
+        while self._house is None:  # noqa: ASYNC110 - there is no event for it
+            await trio.sleep(_LOOK)
+        for symbol in self._plan.symbols:
+            await self._person.start(symbol, **self._plan.settings)
+        if self._plan.stops_after is not None:
+            await trio.sleep(self._plan.stops_after)
+            for symbol in self._plan.symbols:
+                await self._person.stop(symbol, "all")
+        while self._plan.requests is not None:
+            await trio.sleep(self._random.expovariate(1 / self._plan.requests))
+            await self._person.follow_a_whim(self._random.choice(self._plan.symbols))
+
+    async def _arm(self) -> None:
+        random = Random(f"faults {self._plan.seed}")
+        while self._plan.faults:
+            await trio.sleep(random.expovariate(1 / self._plan.every))
+            await self._switch(random.choice(self._plan.faults))
+
+    async def _switch(self, fault: Arm) -> None:
+        """Ask the exchange's switchboard for a fault."""
+        async with self._network.connect(f"{URL}/ws-api/v3", sheltered=True) as hand:
+            await hand.send(msgspec.json.encode({"id": 1, "method": "sim.fault", "params": fault}).decode())
+            answer = await hand.receive()
+            while "event" in msgspec.json.decode(answer):  # a serverShutdown is told to the hand as well
+                answer = await hand.receive()
+            assert '"status":200' in answer, answer
+
+    async def _kill(self, mean: float) -> None:
+        """At a seam that is soon to come, at one where most is at stake, or between two steps."""
+        random = Random(f"deaths {self._plan.seed}")
+        while True:
+            await trio.sleep(random.expovariate(1 / mean))
+            match random.choice(("soon", "at stake", "at stake", "now")):
+                case "soon":
+                    self._doom.at.add(len(self._doom.visited) + random.randint(1, 40))
+                case "at stake":
+                    self._doom.next.add(random.choice(_AT_STAKE))
+                case _ if self._process is not None:
+                    self._process.die("between two steps")
+
+    async def _suspend_now_and_then(self, mean: float) -> None:
+        random = Random(f"suspends {self._plan.seed}")
+        while True:
+            await trio.sleep(random.expovariate(1 / mean))
+            self._suspend.set()
+
+    # The healed phase
+
+    async def _heal(self) -> None:
+        self._network.weather = Weather()
+        self._disk.refused = self._disk.lied = self._disk.gone = self._disk.away_until = 0.0
+        self._doom.spare()
+        self.outcome.exposed = len(self._doom.visited)
+        await self._switch({"kind": "clear"})
+        self.trace("healed", "")
+        await trio.sleep(_HEALED)
+
+    async def _converge(self, markets: list[Market]) -> None:
+        """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
+        await self._until(lambda: self._house is not None, "naived runs")
+        for symbol in self._person.wishes:
+            await self._person.resolve(symbol)
+            if self._fact(symbol)[1] == "faulted":
+                await self._person.start(symbol)
+        for market in markets:
+            market.mode = "rise"
+        await self._until(self._as_wished, "every symbol is as it was wished")
+        for market in markets:
+            market.mode = "rest"
+        await self._until(lambda: self._house is not None and self._house.settled, "every order's fate is known")
+
+    async def _come_back(self) -> None:
+        """One more start: it must find everything as it was, and have nothing to write."""
+        self._suspend.set()
+        await trio.sleep(_LOOK)
+        await self._until(lambda: self._house is not None and self._house.settled, "naived is back")
+        await trio.sleep(_HEALED)
+        assert self._house is not None
+        commits = self._house.journal.commits
+        await trio.sleep(_HEALED)
+        if self._house.journal.commits != commits:
+            self._oracle.blame(
+                13, f"{self._house.journal.commits - commits} units were written while nothing happened"
+            )
+        if not self._as_wished():
+            self._oracle.blame(14, f"after a start: {self._described()}")
+
+    def _as_wished(self) -> bool:
+        """Is every symbol what it may be by its wishes, and settled in it? A drain is only done when it is off."""
+        wanted = {("on", "trading"), ("off", "off")}
+        return self._house is not None and all(
+            self._fact(symbol) in wanted and self._fact(symbol)[0] in wishes
+            for symbol, wishes in self._person.wishes.items()
+        )
+
+    def _fact(self, symbol: str) -> tuple[str, str]:
+        """The durable status, and the state as the daemon tells it; one that it was never told of is off."""
+        rows = self._oracle.rows("SELECT status FROM settings WHERE symbol = ?", symbol)
+        known = {} if self._house is None else self._house.supervisor.symbols
+        status = rows[0]["status"] if rows else "off"
+        return status, str(condition(known[symbol])[0]) if symbol in known else "off"
+
+    def _described(self) -> str:
+        facts = (f"{symbol} is {self._fact(symbol)}, wished {wish}" for symbol, wish in self._person.wishes.items())
+        return "; ".join(facts)
+
+    async def _until(self, done: Callable[[], bool], what: str) -> None:
+        deadline = trio.current_time() + _PATIENCE
+        while not done():
+            if trio.current_time() > deadline:
+                self._oracle.blame(21, f"not within {_PATIENCE:g} s: {what}; {self._described()}")
+                return
+            await trio.sleep(_LOOK)
+
+
+@cache
+def _blank_journal() -> Path:
+    """A migrated database with a tag that is always the same: made once, as it takes longer than a whole seed."""
+    path = Path(tempfile.mkdtemp(prefix="simulation-", dir=_memory())) / _JOURNAL
+
+    async def make() -> None:
+        async with open_journal(f"sqlite:///{path}", threads=False):
+            pass
+
+    trio.run(make)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE deployment SET tag = ?, epoch = 0", (TAG,))
+    connection.close()  # the last one: it moves the log into the file
+    return path
+
+
+def _memory() -> str | None:
+    """Where files cost no disk: fsync is most of a commit, and no machine dies here."""
+    shared = Path("/dev/shm")
+    return str(shared) if shared.is_dir() else None
+
+
+@contextmanager
+def _deterministic(seed: int) -> Iterator[None]:
+    """trio shuffles tasks that are ready together, with dice and by address; both have to be taken from it."""
+    inner = trio._core._run
+    before = inner._ALLOW_DETERMINISTIC_SCHEDULING
+    inner._ALLOW_DETERMINISTIC_SCHEDULING = True
+    inner._r.seed(seed)
+    try:
+        yield
+    finally:
+        inner._ALLOW_DETERMINISTIC_SCHEDULING = before
+
+
+@contextmanager
+def _logged(trace: Callable[[str, str], None]) -> Iterator[None]:
+    """What naived logs is part of the trace."""
+
+    def record(_logger: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.pop("exc_info", None)
+        trace(f"log {level}", str(event))
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[record])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
