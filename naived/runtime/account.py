@@ -238,7 +238,7 @@ class Account:
             except (ExchangeError, JournalError) as error:
                 log.warning("not reconciled", error=str(error))
                 if over is self._over:
-                    self.away = str(error)
+                    self._postpone(str(error))
                 await trio.sleep(_RETRY)
                 continue
             with trio.move_on_after(_FLOWING):
@@ -270,6 +270,13 @@ class Account:
         for symbol in list(self.symbols.values()):
             if symbol.active:
                 await self.exchange.watch(symbol.name)
+
+    def _postpone(self, reason: str) -> None:
+        """Nothing is known of our orders yet: who does not trade so far says why."""
+        self.away = reason
+        for symbol in self.symbols.values():
+            if not symbol.active:
+                symbol.bar(Bar.EXCHANGE, f"the exchange is away: {reason}")
 
     def _lift(self) -> None:
         self.away = None

@@ -224,8 +224,10 @@ async def test_a_restart_without_the_source_is_degraded_until_it_is_there(home: 
         await until(running_.config.socket.exists)
 
         async def degraded() -> bool:
-            state = await running_.state()
-            return state["state"] == "degraded" and "the source of prices did not answer" in state["reason"]
+            document = await running_.ask("status")
+            states = document["daemon"]["state"], document["symbols"][0]["state"]
+            reason = document["symbols"][0]["reason"] or ""
+            return states == ("degraded", "degraded") and "the source of prices did not answer" in reason
 
         await until(degraded)
         await source.open()
