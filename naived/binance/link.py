@@ -96,7 +96,11 @@ class Link:
         self, session: Session, method: str, params: Mapping[str, object], within: float
     ) -> ApiAnswer:
         """Send on this session, and learn the limits from the answer; raises NoAnswer."""
+        asked_at = trio.current_time()
         answer = await session.request(method, params, within)
+        if answer.error is not None and answer.error.data is not None and answer.error.data.server_time is not None:
+            # Who is told when to come back before the first contact must not reckon by the machine's own clock.
+            self.clock.received(answer.error.data.server_time, asked_at)
         self.learn(answer)
         return answer
 

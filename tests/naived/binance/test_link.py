@@ -1,6 +1,8 @@
 import pytest
 import trio
 
+from naived.binance.clock import ServerClock
+from naived.binance.codec import ApiAnswer, ApiError, ErrorData
 from naived.binance.limits import Use
 from naived.binance.link import Link
 from naived.binance.signing import credentials
@@ -70,3 +72,22 @@ async def test_questions_wait_for_their_turn_but_not_through_a_ban(autojump_cloc
     link.limits.halt(link.clock.now() + 3_600_000)
     with pytest.raises(ExchangeError, match="for 3"):
         await link.slot(Use.QUERY, 1)
+
+
+async def test_who_is_refused_before_the_first_contact_waits_as_told_though_the_own_clock_is_an_hour_late(
+    autojump_clock,
+):
+    """Found by simulation: a 429 to the very first request kept a machine with a late clock away for an hour."""
+    there = 1_700_000_000_000
+    link = Link(credentials("the-key", "the-secret"), ServerClock(wall=lambda: there / 1000 - 3600))
+    busy = ErrorData(server_time=there, retry_after=there + 1000)
+
+    class Refusing(Session):
+        async def request(self, method, params, within):
+            return ApiAnswer(429, 1, error=ApiError(-1003, "Too much request weight used.", busy))
+
+    with pytest.raises(ExchangeError):
+        await link.read_time(Refusing())
+
+    with trio.fail_after(2):
+        await link.slot(Use.CANCEL, 1)
