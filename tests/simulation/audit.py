@@ -36,7 +36,7 @@ def _placed_once(oracle: Oracle, ours: list[Order], rows: dict[str, dict[str, An
             oracle.blame(21, f"{cid} is still {row['state']}: {row['reason']}")
         if row["state"] in _PLACED and order is None:
             oracle.blame(2, f"{cid} is {row['state']} and was never placed")
-        if row["state"] in _NEVER and order is not None and not (row["state"] == "abandoned" and _undone(order)):
+        if row["state"] in _NEVER and order is not None:
             oracle.blame(2, f"{cid} is {row['state']} and was placed as {order.id}")
     for order in ours:
         row = rows.get(order.client_order_id)
@@ -44,10 +44,6 @@ def _placed_once(oracle: Oracle, ours: list[Order], rows: dict[str, dict[str, An
             oracle.blame(3, f"order {order.id} ({order.client_order_id}) is not in the journal")
         elif row["state"] in _PLACED and _view(row) != _truth(order):
             oracle.blame(13, f"{order.client_order_id}: the journal has {_view(row)}, the exchange {_truth(order)}")
-
-
-def _undone(order: Order) -> bool:
-    return order.status.ended and not order.executed
 
 
 def _view(row: dict[str, Any]) -> tuple[object, ...]:

@@ -11,13 +11,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from naived.core.amount import Price, Quantity, parse_amount, value_up
+from naived.core.amount import Price, Quantity, parse_amount, parse_price, parse_quantity, value_up
 from naived.core.order import Side
 from naived.simulator.exchange import Exchange
 from naived.simulator.order import Event, Executed, NewOrder, Order, PublicTrade
 from naived.simulator.step import Done
 
 _STALE = 5_000  # ms, the age of the trade that a buy was decided on, when it is signed
+_LIVE_BUYS = (
+    "SELECT client_order_id, price, quantity FROM orders WHERE symbol = ? AND side = 'buy'"
+    " AND state IN ('intended', 'unknown', 'open', 'partially_filled')"
+)
 _RECENT = 15_000  # ms: what was in force so long ago may still be in an order that was under way
 
 
@@ -108,7 +112,7 @@ class Oracle:
             if standing.sold + resting > standing.bought:
                 self.blame(5, f"{cid} sells what was never bought: {standing.sold + resting} of {standing.bought}")
         else:
-            self._check_limits(order, row, standing, market_open)
+            self._check_limits(order, row, standing)
 
     def is_ours(self, order: Order) -> bool:
         return order.client_order_id.startswith(self.prefix)
@@ -120,9 +124,7 @@ class Oracle:
         if order.side is Side.BUY and standing.no_buys is not None and cid not in standing.no_buys:
             self.blame(12, f"{cid} buys after {order.symbol} was told to shut down")
 
-    def _check_limits(
-        self, order: Order, row: dict[str, Any], standing: Standing, market_open: list[Order]
-    ) -> None:
+    def _check_limits(self, order: Order, row: dict[str, Any], standing: Standing) -> None:
         cid, symbol = order.client_order_id, order.symbol
         age = _milliseconds(row["signed_at"]) - _milliseconds(row["decided_at"])
         if age > _STALE:
@@ -134,11 +136,7 @@ class Oracle:
             )
         }
         spent = sum(self._spent.get((symbol, number), 0) for number in living)
-        live = sum(
-            value_up(Price(o.price), Quantity(o.remaining))
-            for o in market_open
-            if o.side is Side.BUY and self.is_ours(o)
-        )
+        live = sum(self._reserved(row) for row in self.rows(_LIVE_BUYS, symbol))
         self._sample(symbol)
         recent = [limit for at, *limit in standing.limits if at >= self._now() - _RECENT]
         budget, chunks = max(b for b, _ in recent), max(c for _, c in recent)
@@ -148,12 +146,22 @@ class Oracle:
         if len(busy) > chunks:
             self.blame(7, f"{cid} makes {len(busy)} traders of {chunks} chunks")
 
+    def _reserved(self, row: dict[str, Any]) -> int:
+        """What a buy may still spend: by the exchange's knowledge of it, or all of it where that has none."""
+        order = self.accepted.get(row["client_order_id"])
+        if order is None:
+            return value_up(parse_price(row["price"]), parse_quantity(row["quantity"]))
+        return 0 if order.status.ended else value_up(order.price, order.remaining)
+
     def saw(self, events: tuple[Event, ...]) -> None:
         """What happened to orders: fills are counted."""
         for event in events:
-            if not isinstance(event, Executed) or event.fill is None or not self.is_ours(event.order):
+            if not isinstance(event, Executed) or not self.is_ours(event.order):
                 continue
             order, fill = event.order, event.fill
+            self.accepted[order.client_order_id] = order
+            if fill is None:
+                continue
             standing = self.standing(order.symbol)
             if order.side is Side.BUY:
                 standing.bought += fill.quantity - fill.fee

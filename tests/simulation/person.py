@@ -9,17 +9,19 @@ from tests.simulation.oracle import Oracle
 
 Ask = Callable[[str, Document], Awaitable[Document | None]]
 
+_CHUNKS = 5  # where they were never set
 _STANDS = ("timed_out",)  # errors of an answer that was given after the wish was durable
 
 
 class Person:
-    """``wishes``: by symbol the statuses that may be stored now, more than one where an answer never came.
+    """``wishes`` and ``chunks``: by symbol what may be stored now, more than one where an answer never came.
 
     ``ask`` gives the results of a control request, or None when the process was not there, or died.
     """
 
     def __init__(self, oracle: Oracle, random: Random, ask: Ask) -> None:
         self.wishes: dict[str, set[str]] = {}
+        self.chunks: dict[str, set[int]] = {}
         self._oracle = oracle
         self._random = random
         self._ask = ask
@@ -91,10 +93,15 @@ class Person:
         return result
 
     async def _one(self, verb: str, symbol: str, **params: object) -> Document | None:
+        chunks = params.get("chunks")
+        if isinstance(chunks, int):
+            self.chunks.setdefault(symbol, {_CHUNKS}).add(chunks)
         document = await self._ask(verb, {"symbols": [symbol], **params})
         if document is None:
             return None
         (result,) = document["results"]
+        if isinstance(chunks, int) and _stands(result):
+            self.chunks[symbol] = {chunks}
         return dict(result)
 
 

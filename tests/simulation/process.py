@@ -25,7 +25,8 @@ class Crash(BaseException):
 
 @dataclass
 class Doom:
-    """When processes die: at these visits of a seam, counted over all processes, or at the ``next`` of these names.
+    """When processes die: at these visits of a seam, counted over all processes, or at the ``next`` one
+    that has such a word in its name.
 
     ``visited`` are the names of all seams that were reached, ``deaths`` of those at which one died, in order.
     """
@@ -37,9 +38,10 @@ class Doom:
 
     def strikes(self, seam: str) -> bool:
         self.visited.append(seam)
-        if seam in self.next:
-            self.next.remove(seam)
-            return True
+        for name in sorted(self.next):
+            if name in seam:
+                self.next.remove(name)
+                return True
         return len(self.visited) in self.at
 
     def spare(self) -> None:

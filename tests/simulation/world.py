@@ -29,6 +29,7 @@ from trio.testing import MockClock
 
 from naived.control.protocol import ControlError
 from naived.core.amount import parse_amount
+from naived.core.phase import Hold
 from naived.database.journal import open_journal
 from naived.ports import JournalError
 from naived.runtime.condition import condition
@@ -51,18 +52,17 @@ _BALANCES = {"USDT": parse_amount("100000")}
 _HEALED = 150.0  # seconds: a fence (65 s), its looks, and two reconciliations
 _PATIENCE = 1800.0  # seconds in which everything must have converged
 _AT_STAKE = (
-    "commit buy intent: after",
-    "send order.place: after",
+    "buy intent: after",
     "send order.place: after",
     "answer order.place",
     "report TRADE",
-    "commit fill: before",
-    "commit fill, sell intent: before",
-    "commit fill, sell intent: after",
+    "fill: before",
+    "sell intent: before",
+    "sell intent: after",
     "send order.cancel: after",
-    "commit sell intent again: after",
-    "commit wish off: before",
-    "commit wish shutdown: before",
+    "again: after",
+    "wish off: before",
+    "wish shutdown: before",
 )
 _LOOK = 1.0  # seconds between two looks at whether it has
 
@@ -292,6 +292,9 @@ class _World:
                 case "soon":
                     self._doom.at.add(len(self._doom.visited) + random.randint(1, 40))
                 case "at stake":
+                    for fault in self._plan.faults:
+                        if fault["kind"] == "not_found_lag":
+                            await self._switch(fault)
                     self._doom.next.add(random.choice(_AT_STAKE))
                 case _ if self._process is not None:
                     self._process.die("between two steps")
@@ -317,7 +320,8 @@ class _World:
         """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
         await self._until(lambda: self._house is not None, "naived runs")
         for symbol in self._person.wishes:
-            await self._person.resolve(symbol)
+            if self._fact(symbol)[1] == "quarantined" or self._held(symbol):
+                await self._person.resolve(symbol)
             if self._fact(symbol)[1] == "faulted":
                 await self._person.start(symbol)
         for market in markets:
@@ -347,7 +351,7 @@ class _World:
         """Is every symbol what it may be by its wishes, and settled in it? A drain is only done when it is off."""
         wanted = {("on", "trading"), ("off", "off")}
         return self._house is not None and all(
-            self._fact(symbol) in wanted and self._fact(symbol)[0] in wishes
+            self._fact(symbol) in wanted and self._fact(symbol)[0] in wishes and self._kept(symbol)
             for symbol, wishes in self._person.wishes.items()
         )
 
@@ -357,6 +361,16 @@ class _World:
         known = {} if self._house is None else self._house.supervisor.symbols
         status = rows[0]["status"] if rows else "off"
         return status, str(condition(known[symbol])[0]) if symbol in known else "off"
+
+    def _kept(self, symbol: str) -> bool:
+        """Are the chunks those that were acknowledged?"""
+        rows = self._oracle.rows("SELECT chunks FROM settings WHERE symbol = ?", symbol)
+        return not rows or rows[0]["chunks"] in self._person.chunks.get(symbol, rows[0].values())
+
+    def _held(self, symbol: str) -> bool:
+        """Does a trader hold coins because a person cancelled their sell?"""
+        status = {} if self._house is None else self._house.service.status([symbol])
+        return any(t["reason"] == Hold.BY_HAND for each in status["symbols"] for t in each["traders"])
 
     def _described(self) -> str:
         facts = (f"{symbol} is {self._fact(symbol)}, wished {wish}" for symbol, wish in self._person.wishes.items())
