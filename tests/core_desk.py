@@ -117,7 +117,7 @@ class Desk:
             intent, client_order_id, None, 1, decided_at, self.now, self.now
         )
         if self.slots and self.leader.status is not Status.OFF:
-            self.tell(client_order_id, Admitted(self.now, WINDOW))
+            self.tell(client_order_id, Admitted(self.now, WINDOW, 1))
 
     def tell(self, client_order_id: str, event: PlacementEvent) -> None:
         before = self.placements[client_order_id]
@@ -154,7 +154,7 @@ class Desk:
         client_order_id = placement.client_order_id
         match need(placement):
             case Need.ADMIT:
-                self.tell(client_order_id, Admitted(self.now, WINDOW))
+                self.tell(client_order_id, Admitted(self.now, WINDOW, 1))
             case Need.ASK:
                 order = self.exchange.named(client_order_id)
                 news = Missing(self.now, GRACE) if order is None else Reported(self.exchange.state(order, self.now))

@@ -42,8 +42,9 @@ class Placement:
     """One intent and all that is known of it; a row of ``orders`` with its fills. Times are exchange ms.
 
     ``decided_at`` is the time of the trade (or fill) the decision rests on. ``attempt`` counts signed frames;
-    0 is an intent that was never admitted. ``executed`` is the sum of the applied ``fills``, ``reported`` the
-    exchange's own cumulative quantity; ``final`` its final status, believed once the two are equal.
+    0 is an intent that was never admitted. ``epoch`` is that of the process which decided, then of the one which
+    made the latest attempt. ``executed`` is the sum of the applied ``fills``, ``reported`` the exchange's own
+    cumulative quantity; ``final`` its final status, believed once the two are equal.
     ``cancelling``: we asked for its end, under the id ``<client_order_id>-x``. In memory only: ``looks`` that found
     nothing after the fence, and the definite no (``refused``) that a later attempt got.
     """
@@ -80,10 +81,11 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """There is a slot and a connection: sign with this timestamp."""
+    """There is a slot and a connection: sign with this timestamp, in this process's epoch."""
 
     timestamp: int
     recv_window: int
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)

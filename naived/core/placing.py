@@ -116,6 +116,7 @@ def _admitted(placement: Placement, event: Admitted) -> Step:
         placement,
         state=State.INTENDED,
         attempt=placement.attempt + 1,
+        epoch=event.epoch,
         timestamp=event.timestamp,
         recv_window=event.recv_window,
         reason=None,

@@ -146,7 +146,9 @@ class Book:
         draft.placements[placement.client_order_id] = placement
         timestamp = self._admit(intent.side)
         if timestamp is not None:
-            self.move(draft, placement.client_order_id, Admitted(timestamp, self._desk.recv_window))
+            self.move(
+                draft, placement.client_order_id, Admitted(timestamp, self._desk.recv_window, self._desk.epoch)
+            )
 
     def _put(self, placement: Placement) -> None:
         intent = placement.intent

@@ -145,7 +145,7 @@ class Symbol:
         """Begin the next attempt of an order, if there is a slot for it now."""
         timestamp = self._admit(side)
         if timestamp is not None:
-            self.tell(client_order_id, Admitted(timestamp, self._desk.recv_window))
+            self.tell(client_order_id, Admitted(timestamp, self._desk.recv_window, self._desk.epoch))
 
     def direct(
         self,

@@ -525,7 +525,7 @@ def test_a_bar_that_is_already_there_changes_nothing() -> None:
 def test_a_permanent_refusal_faults_the_symbol() -> None:
     cycle = desk()
     cycle.trade("2683.80")
-    cycle.tell("1-buy-1", Admitted(cycle.now, 5_000))
+    cycle.tell("1-buy-1", Admitted(cycle.now, 5_000, 1))
     cycle.tell("1-buy-1", Answered(Refused(Refusal.CREDENTIALS, -2015, "Invalid API-key.")))
     assert Fault("buy refused: Invalid API-key.") in cycle.told
 
@@ -538,7 +538,7 @@ def test_a_refused_position_is_held_and_offered_again_when_it_is_due() -> None:
     taken, cycle.exchange.base = cycle.exchange.base, 0
     cycle.hear()
     cycle.exchange.base = taken
-    cycle.tell("1-sell-1", Admitted(cycle.now, 5_000))
+    cycle.tell("1-sell-1", Admitted(cycle.now, 5_000, 1))
     cycle.tell("1-sell-1", Answered(Refused(Refusal.BALANCE, -2010, "insufficient balance")))
     cycle.wire.clear()
     held = number(cycle, 1).phase
@@ -620,7 +620,7 @@ def test_an_adopted_order_that_executed_nothing_changes_nothing() -> None:
 def test_a_report_of_an_order_in_flight_reaches_its_trader_before_the_answer() -> None:
     cycle = desk()
     cycle.trade("2683.80")
-    cycle.tell("1-buy-1", Admitted(cycle.now, 5_000))
+    cycle.tell("1-buy-1", Admitted(cycle.now, 5_000, 1))
     answer = cycle.arrive(cycle.wire.pop())
     for report in cycle.exchange.reports():
         cycle.tell("1-buy-1", Reported(report))

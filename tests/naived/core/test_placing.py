@@ -63,7 +63,7 @@ def actions(placement: Placement, event: PlacementEvent) -> tuple[Action, ...]:
     return step(placement, event, START)[1]
 
 
-ADMITTED = Admitted(START, WINDOW)
+ADMITTED = Admitted(START, WINDOW, 1)
 LOST = Answered(Unknown("no answer"))
 
 
@@ -81,7 +81,7 @@ def unknown(side: Side = Side.BUY) -> Placement:
 
 def retried(side: Side = Side.SELL) -> Placement:
     """A sell whose first attempt is proven absent, on its second."""
-    return after(unknown(side), *[absent()] * LOOKS, Admitted(FENCE, WINDOW))
+    return after(unknown(side), *[absent()] * LOOKS, Admitted(FENCE, WINDOW, 1))
 
 
 def report(
@@ -125,18 +125,18 @@ def test_an_attempt_is_signed_for_before_it_is_sent() -> None:
 
 def test_an_attempt_is_sent_at_most_once() -> None:
     intended = sent()
-    for event in (Admitted(START + 1, WINDOW), Restarted(), CancelWanted(), absent()):
+    for event in (Admitted(START + 1, WINDOW, 1), Restarted(), CancelWanted(), absent()):
         assert Send() not in actions(intended, event)
     assert actions(unknown(), ADMITTED) == ()
     assert actions(resting(), ADMITTED) == ()
 
 
 def test_a_buy_decided_on_an_old_trade_is_abandoned_at_admission() -> None:
-    late = Admitted(START + STALE + 1, WINDOW)
+    late = Admitted(START + STALE + 1, WINDOW, 1)
     abandoned, todo = step(decided(), late, START)
     assert abandoned.state is State.ABANDONED
     assert todo == (Ended(Fate.ABANDONED),)
-    assert actions(decided(), Admitted(START + STALE, WINDOW)) == (Send(),)
+    assert actions(decided(), Admitted(START + STALE, WINDOW, 1)) == (Send(),)
     assert actions(decided(Side.SELL), late) == (Send(),)
 
 
@@ -180,8 +180,15 @@ def test_a_definite_no_to_a_later_attempt_is_unknown() -> None:
 def test_an_attempt_that_never_left_is_made_again_without_a_fence() -> None:
     unsent, todo = step(sent(), Answered(Unsent("closed")), START)
     assert (unsent.state, unsent.attempt, todo) == (State.NOT_PLACED, 0, ())
-    again = after(unsent, Admitted(START + 1, WINDOW))
+    again = after(unsent, Admitted(START + 1, WINDOW, 1))
     assert (again.state, again.attempt, again.deadline) == (State.INTENDED, 1, START + 1 + WINDOW)
+
+
+def test_an_attempt_is_of_the_process_that_makes_it_and_not_of_the_one_that_decided() -> None:
+    """Found by simulation: orders of an older epoch were accepted after newer ones."""
+    later = replace(ADMITTED, epoch=ADMITTED.epoch + 1)
+    assert after(decided(), later).epoch == later.epoch
+    assert after(unknown(Side.SELL), *[absent()] * LOOKS, later).epoch == later.epoch
 
 
 def test_after_a_restart_what_may_have_been_sent_is_unknown() -> None:
