@@ -31,7 +31,8 @@ class Standing:
 
     bought: int = 0  # after the fees that were taken in base
     sold: int = 0
-    epoch: int = 0
+    epoch: int = 0  # the newest that was accepted, and since when (ms)
+    epoch_since: int = 0
     silent: frozenset[str] | None = None  # nothing is accepted but these; None: it trades
     no_buys: frozenset[str] | None = None  # no buy is accepted but these
     limits: list[tuple[int, int, int]] = field(default_factory=list)  # (from ms, budget, chunks)
@@ -103,9 +104,11 @@ class Oracle:
         standing = self.standing(order.symbol)
         self.traders[cid] = (order.symbol, row["trader"])
         self.saw(done.events)
-        (deployment,) = self.rows("SELECT epoch FROM deployment")
-        if not row["epoch"] <= deployment["epoch"]:
-            self.blame(15, f"{cid} is of epoch {row['epoch']}, after {deployment['epoch']}")
+        # What a process sent before it died may arrive behind the first of the next one.
+        if row["epoch"] < standing.epoch and _milliseconds(row["signed_at"]) >= standing.epoch_since:
+            self.blame(15, f"{cid} is of epoch {row['epoch']}, signed after an order of {standing.epoch} was there")
+        if row["epoch"] > standing.epoch:
+            standing.epoch, standing.epoch_since = row["epoch"], self._now()
         self._check_wishes(order, standing)
         if order.side is Side.SELL:
             resting = sum(o.remaining for o in market_open if o.side is Side.SELL and self.is_ours(o))
