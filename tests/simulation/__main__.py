@@ -31,6 +31,7 @@ def _arguments() -> argparse.Namespace:
         "--points", action="store_true", help="a crash at each seam of one cycle, in place of seeds"
     )
     parser.add_argument("--pairs", action="store_true", help="a crash at each two seams of one cycle")
+    parser.add_argument("--mutants", action="store_true", help="which seed catches which bug put into naived")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with this bug in naived")
     return parser.parse_args()
 
@@ -40,6 +41,8 @@ def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
     arguments = _arguments()
+    if arguments.mutants:
+        return _hunt_all(arguments.first, arguments.seeds, arguments.jobs)
     if arguments.trace is not None:
         plan = cycle(*arguments.crashes) if arguments.crashes else swarm(arguments.first)
         with arguments.trace.open("w") as file, mutated(arguments.mutant):
@@ -73,6 +76,28 @@ def _lived(plans: list[Plan], jobs: int, mutant: str | None) -> Iterable[Outcome
 def _live(plan: Plan, mutant: str | None) -> Outcome:
     with mutated(mutant):
         return run(plan)
+
+
+def _hunt_all(first: int, seeds: int, jobs: int) -> int:
+    survivors = 0
+    with ProcessPoolExecutor(jobs) as pool:
+        hunts = [pool.submit(_hunt, name, first, seeds) for name in MUTANTS]
+        for name, hunt in zip(MUTANTS, hunts, strict=True):
+            seed, violation = hunt.result()
+            survivors += seed is None
+            print(f"{name:<32}{'SURVIVES' if seed is None else f'seed {seed}':<12}{violation}", flush=True)
+    print(f"{len(MUTANTS)} mutants, {survivors} survive {seeds} seeds")
+    return 1 if survivors else 0
+
+
+def _hunt(name: str, first: int, seeds: int) -> tuple[int | None, str]:
+    """The first seed that catches a mutant, and the first thing it says."""
+    with mutated(name):
+        for seed in range(first, first + seeds):
+            violations = run(swarm(seed)).violations
+            if violations:
+                return seed, violations[0]
+    return None, ""
 
 
 def _report(outcomes: list[Outcome], plans: list[Plan], seconds: float) -> int:
