@@ -21,6 +21,7 @@ _log = structlog.get_logger(__name__)
 
 _QUERY_TIMEOUT = 10  # seconds, the time after which the exchange itself gives up
 _PATIENCE = 60_000  # ms, the longest window of the request weight
+_UNTOLD = 0.1  # seconds in which a loss is told, nearly always
 _WINDOW = 5000  # ms, the recvWindow of requests that may be repeated
 
 
@@ -45,6 +46,9 @@ class Link:
     async def up(self) -> None:
         """Wait for a session."""
         await self._up.wait()
+        while self.session is None:  # closed, and whoever reads from it has not told yet
+            await trio.sleep(_UNTOLD)
+            await self._up.wait()
 
     def adopt(self, session: Session) -> None:
         """From now on requests go this way."""

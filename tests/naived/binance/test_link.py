@@ -64,6 +64,20 @@ async def test_after_a_loss_the_next_session_is_waited_for(autojump_clock, link)
     await link.up()
 
 
+async def test_a_closed_session_is_not_up_before_anybody_noticed(autojump_clock, link):
+    """Found by simulation: whoever waited for a session to place an order span until the loss was told."""
+    lost = Session()
+    link.adopt(lost)
+    lost.closed = True
+    with trio.move_on_after(5) as scope:
+        await link.up()
+    assert scope.cancelled_caught
+    link.drop(lost, "reset", refused=False)
+    link.adopt(Session())
+    with trio.fail_after(5):
+        await link.up()
+
+
 async def test_questions_wait_for_their_turn_but_not_through_a_ban(autojump_clock, link):
     link.clock.received(1_700_000_000_000, trio.current_time())
     link.limits.halt(link.clock.now() + 50_000)
