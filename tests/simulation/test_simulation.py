@@ -4,10 +4,11 @@ import os
 
 import pytest
 
+from tests.simulation.mutants import mutated
 from tests.simulation.plan import cycle, swarm
 from tests.simulation.world import run
 
-SEEDS = int(os.environ.get("NAIVED_SIMULATION_SEEDS", "12"))
+SEEDS = int(os.environ.get("NAIVED_SIMULATION_SEEDS", "8"))
 """Each takes about a second."""
 
 # The seams of the order path in one clean cycle; a crash at each of all the others is in the command's --points.
@@ -41,3 +42,12 @@ def test_the_same_seed_twice_is_the_same_run() -> None:
     assert first.digest == again.digest
     assert first.faults, "a seed without a fault shows little"
     assert first.digest != run(swarm(8)).digest
+
+
+# Those that nearly every seed catches; all of them are in the command's --mutants.
+@pytest.mark.parametrize(
+    "mutant", ["place-then-record", "fresh-signature", "ended-before-its-fills", "no-reconciliation"]
+)
+def test_a_bug_put_into_naived_is_caught(mutant: str) -> None:
+    with mutated(mutant):
+        assert any(run(swarm(seed)).violations for seed in range(6)), f"{mutant} survives"
