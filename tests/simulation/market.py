@@ -17,11 +17,11 @@ _QUANTITY = parse_quantity("1")
 
 
 class Market:
-    """One symbol's public trades. ``mode``: ``wander``, ``rise`` above every sell, or ``rest``."""
+    """One symbol's public trades. ``mode``: ``wander``, ``rest``, ``rise`` above every sell; ``drain``: buys too."""
 
     def __init__(self, symbol: str, anchor: Price, tick: int, random: Random) -> None:
         self.mode = "wander"
-        self._symbol = symbol
+        self.symbol = symbol
         self._anchor = anchor
         self._tick = tick
         self._price = anchor
@@ -34,11 +34,11 @@ class Market:
             match self.mode:
                 case "wander":
                     self._wander()
-                case "rise":
-                    self._rise(exchange)
+                case "rise" | "drain":
+                    self._visit(exchange, drain=self.mode == "drain")
                 case _:
                     continue
-            simulation.publish(self._symbol, self._price, _QUANTITY)
+            simulation.publish(self.symbol, self._price, _QUANTITY)
 
     def _wander(self) -> None:
         random, step = self._random, self._price * _STEP // _PARTS
@@ -48,11 +48,16 @@ class Market:
         drift = step if self._target > self._price else -step
         self._move(self._price + drift + random.randint(-noise, noise))
 
-    def _rise(self, exchange: Exchange) -> None:
-        """A step up while anything is offered above, else where it is."""
-        offers = [o.price for o in exchange.markets[self._symbol].open.values() if o.side is Side.SELL]
+    def _visit(self, exchange: Exchange, *, drain: bool) -> None:
+        """A step up while anything is offered above, then a step down while anybody bids below; else stay."""
+        resting = exchange.markets[self.symbol].open.values()
+        offers = [order.price for order in resting if order.side is Side.SELL]
+        bids = [order.price for order in resting if order.side is Side.BUY]
+        step = self._price * _STEP // _PARTS
         if offers:
-            self._move(min(max(offers) + self._tick, self._price + self._price * _STEP // _PARTS))
+            self._move(min(max(offers) + self._tick, self._price + step))
+        elif drain and bids:
+            self._move(max(min(bids) - self._tick, self._price - step))
 
     def _move(self, price: int) -> None:
         self._price = Price(max(price // self._tick, 1) * self._tick)

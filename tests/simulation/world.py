@@ -325,7 +325,7 @@ class _World:
             if self._fact(symbol)[1] == "faulted":
                 await self._person.start(symbol)
         for market in markets:
-            market.mode = "rise"
+            market.mode = "drain" if self._fact(market.symbol)[0] == "shutdown" else "rise"
         await self._until(self._as_wished, "every symbol is as it was wished")
         for market in markets:
             market.mode = "rest"
