@@ -17,7 +17,7 @@ _QUANTITY = parse_quantity("1")
 
 
 class Market:
-    """One symbol's public trades. ``mode``: ``wander``, ``rest``, ``rise`` above every sell; ``drain``: buys too."""
+    """A symbol's public trades. ``mode``: ``wander``, ``rest``, ``rise`` above every sell, ``drain``: buys too."""
 
     def __init__(self, symbol: str, anchor: Price, tick: int, random: Random) -> None:
         self.mode = "wander"
