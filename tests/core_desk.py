@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from naived.core import leading, placing
-from naived.core.amount import SCALE, Money
+from naived.core.amount import SCALE, Money, Quantity
 from naived.core.leader import Awoke, Directed, Drained, Leader, LeaderEvent, OrderNews, Traded, commitment
 from naived.core.order import Answer, Intent, OrderStatus, Refusal, Refused, Side
 from naived.core.phase import Bought, Buying, Finished, Holding, Selling, Trader, Waiting
@@ -29,7 +29,7 @@ from naived.core.placement import (
     State,
     need,
 )
-from naived.core.scene import Cancel, Fault, Note, Place, Reread
+from naived.core.scene import Cancel, Count, Counted, Fault, Note, Place, Reread
 from naived.core.settings import Settings, Status
 from naived.core.strategy import Fees
 from tests.core_market import FEES, START, Exchange, info, settings, trade
@@ -64,6 +64,7 @@ class Desk:
     slots: bool = True
     written_off: int = 0
     told: list[Note | Fault | Reread] = field(default_factory=list)
+    counting: bool = False  # was the account asked for its coins?
     finished: list[Trader] = field(default_factory=list)
 
     # What happens
@@ -103,6 +104,8 @@ class Desk:
                 case Drained():
                     assert not self.leader.traders
                     self.direct(Status.OFF)
+                case Count():
+                    self.counting = True
                 case Note() | Reread() | Fault():
                     self.told.append(command)
 
@@ -192,6 +195,9 @@ class Desk:
                 self.hear()
             elif waits := [p for p in self.wanting() if not self.waits_for_fence(p)]:
                 self.serve(waits[0])
+            elif self.counting:
+                self.counting = False
+                self.lead(Counted(Quantity(self.exchange.free_base)))
             elif self.leader.wakes_at is not None and self.leader.wakes_at <= self.now:
                 self.lead(Awoke())
             else:

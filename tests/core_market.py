@@ -153,12 +153,18 @@ class Exchange:
         return Accepted(self.state(order, now))
 
     def _covers(self, intent: Intent) -> bool:
-        locked = sum(
-            order.rest * (order.intent.price if intent.side is Side.BUY else 1) for order in self.open(intent.side)
-        )
         if intent.side is Side.BUY:
+            locked = sum(order.rest * order.intent.price for order in self.open(Side.BUY))
             return locked + intent.price * intent.quantity <= self.quote * SCALE
-        return locked + intent.quantity <= self.base
+        return intent.quantity <= self.free_base
+
+    @property
+    def locked_base(self) -> int:
+        return sum(order.rest for order in self.open(Side.SELL))
+
+    @property
+    def free_base(self) -> int:
+        return self.base - self.locked_base
 
     def open(self, side: Side | None = None) -> list[Order]:
         return [order for order in self.orders if order.open and side in (None, order.intent.side)]

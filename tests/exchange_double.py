@@ -287,7 +287,10 @@ class ExchangeDouble:
 
     async def account(self) -> AccountInfo:
         await self._ask("account")
-        balances = {market.rules.base: Balance(Amount(market.base), Amount(0)) for market in self.markets.values()}
+        balances = {
+            market.rules.base: Balance(Amount(market.free_base), Amount(market.locked_base))
+            for market in self.markets.values()
+        }
         return await self._arrived(AccountInfo(self.uid, balances))
 
     async def watch(self, symbol: str) -> None:

@@ -18,6 +18,8 @@ from naived.core.phase import (
 from naived.core.placement import Ended, Executed, Placed
 from naived.core.scene import (
     Cancel,
+    Count,
+    Counted,
     Fault,
     Note,
     Place,
@@ -211,7 +213,7 @@ class Adopted:
     fills: tuple[Fill, ...]
 
 
-LeaderEvent: TypeAlias = Traded | OrderNews | Awoke | Directed | Barred | Informed | Freed | Adopted
+LeaderEvent: TypeAlias = Traded | OrderNews | Awoke | Directed | Barred | Informed | Freed | Adopted | Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,4 +221,4 @@ class Drained:
     """The last trader of a drain has ended: make the status ``off``, unless it is not ``shutdown`` any more."""
 
 
-Command: TypeAlias = Place | Cancel | Note | Reread | Fault | Drained
+Command: TypeAlias = Place | Cancel | Note | Reread | Count | Fault | Drained

@@ -53,6 +53,7 @@ from naived.core.phase import (
 from naived.core.placement import STALE, Ended
 from naived.core.scene import (
     Carry,
+    Counted,
     Happened,
     Leave,
     Note,
@@ -196,6 +197,8 @@ def step(leader: Leader, event: LeaderEvent, now: int) -> Step:
             _tell_all(draft, freed, Released(adopt))
         case Adopted(intent, fills):
             _adopted(draft, intent, fills)
+        case Counted(free):
+            _counted(draft, free)
         case _:
             assert_never(event)
     return draft.step(leader)
@@ -233,6 +236,15 @@ def _news(draft: _Draft, number: int, event: Happened) -> None:
     else:
         raise UnexpectedError(f"{draft.leader.info.symbol}-{number} does not live, and yet: {event}")
     draft.tell(trader, event)
+
+
+def _counted(draft: _Draft, free: Quantity) -> None:
+    """What one trader offers is not free for the next."""
+    for trader in draft.leader.traders:
+        draft.tell(trader, Counted(free))
+        match draft.touched.get(trader.number):
+            case Trader(phase=Selling(intent=intent)):
+                free = Quantity(free - intent.quantity)
 
 
 def _adopted(draft: _Draft, intent: Intent, fills: tuple[Fill, ...]) -> None:

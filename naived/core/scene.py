@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from naived.core.amount import Money, Price
+from naived.core.amount import Money, Price, Quantity
 from naived.core.market import Filters, Trade
 from naived.core.order import Intent, Side
 from naived.core.placement import Ended, Executed, Placed
@@ -64,7 +64,14 @@ class Released:
     adopt: bool
 
 
-TraderEvent: TypeAlias = Priced | Happened | Woke | Wished | Released
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many coins are ``free`` on the account for a sell that was refused for balance."""
+
+    free: Quantity
+
+
+TraderEvent: TypeAlias = Priced | Happened | Woke | Wished | Released | Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +117,18 @@ class Reread:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """A sell was refused for balance: the account has to be asked what is free before the next one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Nothing but a person can mend this."""
 
     reason: str
 
 
-Command: TypeAlias = Place | Cancel | Carry | Leave | Note | Reread | Fault
+Command: TypeAlias = Place | Cancel | Carry | Leave | Note | Reread | Count | Fault
 
 
 class UnexpectedError(Exception):

@@ -26,6 +26,8 @@ from naived.core.scene import (
     Cancel,
     Carry,
     Command,
+    Count,
+    Counted,
     Fault,
     Happened,
     Leave,
@@ -81,6 +83,8 @@ def step(trader: Trader, event: TraderEvent, scene: Scene) -> Step:
             return _wished(trader, cancel, scene)
         case Released(adopt):
             return _released(trader, adopt, scene)
+        case Counted(free):
+            return _counted(trader, free, scene)
         case _:
             assert_never(event)
 
@@ -195,15 +199,16 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, scene: 
 # Holding and Selling
 
 
-def _sell(trader: Trader, holding: Holding, scene: Scene) -> Step:
-    """Offer all that is held, unless it is too little to sell, or the symbol is off and holds it."""
+def _sell(trader: Trader, holding: Holding, scene: Scene, most: Quantity | None = None) -> Step:
+    """Offer what is held, or the ``most`` that is free, unless that is too little, or the symbol is off."""
     bought, carried, sold = holding.bought, holding.carried, holding.sold
     commands: tuple[Command, ...] = ()
     first = not (carried or sold.quantity or holding.failures)
     if first and scene.leftover and scene.status is not Status.OFF:
         carried = scene.leftover
         commands = (Carry(carried),)
-    quantity = sell_quantity(_held(bought, carried, sold), scene.filters)
+    held = _held(bought, carried, sold)
+    quantity = sell_quantity(held if most is None else min(held, most), scene.filters)
     price = _offer(trader.terms, bought, quantity, scene.filters)
     if price is None:
         finished, more = _finish(trader, bought, carried, sold, scene)
@@ -276,9 +281,27 @@ def _hold(selling: Selling, hold: Hold, reason: str, retry_at: int | None, failu
 def _retry_later(
     trader: Trader, selling: Selling, hold: Hold, reason: str, retry_at: int | None, scene: Scene
 ) -> Trader:
-    pause = min(_SELL_BACKOFF_FIRST << min(selling.failures, 16), _SELL_BACKOFF_MOST)
-    at = max(scene.now + pause, retry_at or 0)
+    at = max(scene.now + _pause(selling.failures), retry_at or 0)
     return _enter(trader, _hold(selling, hold, reason, at, selling.failures + 1), scene)
+
+
+def _pause(failures: int) -> int:
+    """Milliseconds until the next sell after so many failures in a row."""
+    return min(_SELL_BACKOFF_FIRST << min(failures, 16), _SELL_BACKOFF_MOST)
+
+
+def _counted(trader: Trader, free: Quantity, scene: Scene) -> Step:
+    """Never offer more than is free; what is missing stays visibly held, and is counted again."""
+    match trader.phase:
+        case Holding(bought, Hold.BALANCE, carried=carried, sold=sold) as holding:
+            held = _held(bought, carried, sold)
+            there = sell_quantity(min(free, held), scene.filters)
+            if _offer(trader.terms, bought, there, scene.filters) is not None:
+                return _sell(trader, holding, scene, most=free)
+            reason = f"of {format_amount(held)} {scene.base} only {format_amount(free)} are free"
+            return _enter(trader, replace(holding, reason=reason), scene), ()
+        case _:
+            return trader, ()
 
 
 def _sell_refused(trader: Trader, selling: Selling, refused: Refused, scene: Scene) -> Step:
@@ -309,7 +332,11 @@ def _sell_refused(trader: Trader, selling: Selling, refused: Refused, scene: Sce
 def _woke(trader: Trader, scene: Scene) -> Step:
     match trader.phase:
         case Holding(retry_at=int(at)) as holding if at <= scene.now:
-            return _sell(trader, holding, scene)
+            if holding.hold is not Hold.BALANCE or scene.status is Status.OFF:
+                return _sell(trader, holding, scene)
+            again = scene.now + _pause(holding.failures)
+            counting = replace(holding, retry_at=again, failures=holding.failures + 1)
+            return _enter(trader, counting, scene), (Count(),)
         case _:
             return trader, ()
 

@@ -6,20 +6,22 @@ starts, and every minute. All of it is idempotent; a pass that learns nothing wr
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import assert_never
 
 import structlog
 import trio
 
-from naived.core.amount import Price, format_amount
+from naived.core.amount import Price, Quantity, format_amount
 from naived.core.order import Report
 from naived.core.phase import position
-from naived.core.placement import Placement, Reported
+from naived.core.placement import Missing, Placement, Reported
+from naived.core.scene import Counted
 from naived.core.settings import Status
 from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError
 from naived.runtime import attendant
 from naived.runtime.feed import Feed
 from naived.runtime.symbol import Bar, Symbol, blank
-from naived.runtime.work import FaultError
+from naived.runtime.work import FaultError, Question
 
 _EVERY = 60  # seconds between two reconciliations
 _RETRY = 2  # seconds before one that was not answered is tried again
@@ -112,8 +114,8 @@ class Account:
             self._attended.add((symbol.name, client_order_id))
             self._inbox.send_nowait(partial(self._attend, symbol, client_order_id))
 
-    def reread(self, symbol: Symbol) -> None:
-        self._inbox.send_nowait(partial(self._reread, symbol))
+    def inquire(self, symbol: Symbol, question: Question) -> None:
+        self._inbox.send_nowait(partial(self._inquire, symbol, question))
 
     def stir(self, symbol: Symbol) -> None:
         if not symbol.tended:
@@ -145,12 +147,23 @@ class Account:
             await trio.sleep(_RETRY)
             await self.recover(symbol)
 
-    async def _reread(self, symbol: Symbol) -> None:
+    async def _inquire(self, symbol: Symbol, question: Question) -> None:
         with symbol.contained():
             try:
-                await self.inform(symbol)
+                match question:
+                    case Question.RULES:
+                        await self.inform(symbol)
+                    case Question.COINS:
+                        symbol.offer(Counted(await self._free(symbol.book.leader.info.base)))
+                    case _:
+                        assert_never(question)
             except ExchangeError as error:
-                log.warning("rules not read again", symbol=symbol.name, error=str(error))
+                log.warning("not answered", symbol=symbol.name, question=question.name, error=str(error))
+
+    async def _free(self, asset: str) -> Quantity:
+        """Coins on the account that no order holds; raises ExchangeError."""
+        balance = (await self.exchange.account()).balances.get(asset)
+        return Quantity(0 if balance is None else balance.free)
 
     # What a symbol waits for
 
@@ -203,8 +216,8 @@ class Account:
         """Ask for the state of these orders, by their order ids; raises ExchangeError."""
         for placement in placements:
             report = await self.exchange.order(symbol.name, order_id=placement.order_id)
-            if report is not None:
-                symbol.tell(placement.client_order_id, Reported(report))
+            missing = Missing(self.exchange.now(), self._grace)
+            symbol.tell(placement.client_order_id, missing if report is None else Reported(report))
 
     async def missing_coins(self, symbol: Symbol) -> str | None:
         """None if the account has the coins that the traders hold, else what is missing; raises ExchangeError."""
@@ -310,4 +323,4 @@ class Account:
             await trio.sleep(_DAILY)
             for symbol in list(self.symbols.values()):
                 if symbol.active:
-                    await self._reread(symbol)
+                    await self._inquire(symbol, Question.RULES)

@@ -24,8 +24,8 @@ from naived.core.placement import (
     Send,
     State,
 )
-from naived.core.scene import Cancel, Fault, Note, Place, Reread
-from naived.runtime.work import Desk, Draft
+from naived.core.scene import Cancel, Count, Fault, Note, Place, Reread
+from naived.runtime.work import Desk, Draft, Question
 
 _WATCHED = 86_400_000  # ms an abandoned buy is watched for a late twin
 _STP = {Side.BUY: "EXPIRE_TAKER", Side.SELL: "EXPIRE_MAKER"}  # a sell survives whichever came first
@@ -101,7 +101,9 @@ class Book:
                 case Note(kind, message):
                     draft.note(kind, message)
                 case Reread():
-                    draft.reread = True
+                    draft.questions.append(Question.RULES)
+                case Count():
+                    draft.questions.append(Question.COINS)
                 case Drained():
                     draft.drained = True
                 case Fault(reason):

@@ -285,8 +285,8 @@ class Symbol:
             placement = self.book.placements.get(client_order_id)
             if placement is not None and need(placement) is not None:
                 self._desk.errands.attend(self, client_order_id)
-        if work.reread:
-            self._desk.errands.reread(self)
+        for question in work.questions:
+            self._desk.errands.inquire(self, question)
         if work.fault is not None:
             raise FaultError(work.fault)
 

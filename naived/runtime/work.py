@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import trio
@@ -26,6 +27,13 @@ class FaultError(Exception):
     """Nothing but a person can mend this symbol; trying again would only repeat it."""
 
 
+class Question(Enum):
+    """What a symbol may have to know anew from the exchange."""
+
+    RULES = auto()  # filters and fees
+    COINS = auto()  # what is free of its base asset
+
+
 class Errands(Protocol):
     """What a symbol asks of the account session; each call is synchronous and returns at once."""
 
@@ -35,8 +43,8 @@ class Errands(Protocol):
     def attend(self, symbol: "Symbol", client_order_id: str) -> None:
         """See to it that what this placement needs is done, until it needs nothing."""
 
-    def reread(self, symbol: "Symbol") -> None:
-        """Ask for the symbol's rules and fees again."""
+    def inquire(self, symbol: "Symbol", question: Question) -> None:
+        """Ask, and tell the symbol what was answered; it asks again where that matters."""
 
     def stir(self, symbol: "Symbol") -> None:
         """There is work, and perhaps no task of the symbol that would do it."""
@@ -65,7 +73,7 @@ class Work:
     unit: Unit
     sends: tuple[str, ...]
     touched: tuple[str, ...]
-    reread: bool
+    questions: tuple[Question, ...]
     fault: str | None = None
     done: trio.Event = field(default_factory=trio.Event)
     committed: bool = False
@@ -91,7 +99,7 @@ class Work:
         )
         self.sends += later.sends
         self.touched += later.touched
-        self.reread = self.reread or later.reread
+        self.questions = (*self.questions, *(q for q in later.questions if q not in self.questions))
         return True
 
     @property
@@ -128,7 +136,7 @@ class Draft:
     fills: list[Fill] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     sends: list[str] = field(default_factory=list)
-    reread: bool = False
+    questions: list[Question] = field(default_factory=list)
     drained: bool = False
     fault: str | None = None
     contradiction: str | None = None
@@ -149,6 +157,6 @@ class Draft:
             events=tuple(self.events),
             request=self.request,
         )
-        if unit == Unit(self.symbol) and not self.reread and self.fault is None:
+        if unit == Unit(self.symbol) and not self.questions and self.fault is None:
             return None
-        return Work(unit, tuple(self.sends), tuple(self.placements), self.reread, self.fault)
+        return Work(unit, tuple(self.sends), tuple(self.placements), tuple(self.questions), self.fault)

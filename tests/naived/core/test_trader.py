@@ -10,6 +10,8 @@ from naived.core.scene import (
     Cancel,
     Carry,
     Command,
+    Count,
+    Counted,
     Fault,
     Happened,
     Leave,
@@ -407,7 +409,10 @@ def test_a_refused_sell_is_held_and_tried_again_and_never_faults(kind: Refusal) 
     assert notes(commands) == [f"ETHUSDT-1: sell refused: no: {kind}"]
     assert (Reread() in commands) is (kind is Refusal.FILTER)
     assert not any(isinstance(command, Fault) for command in commands)
-    assert placed(step(holding, Woke(), replace(SCENE, now=START + 1_000))[1]) == ("2689.45", "0.0744")
+    woken, commands = step(holding, Woke(), LATER)
+    if kind is Refusal.BALANCE:  # the coins are counted first
+        woken, commands = step(woken, free("1"), LATER)
+    assert placed(commands) == ("2689.45", "0.0744")
 
 
 def test_a_sell_refused_until_a_time_waits_for_it() -> None:
@@ -456,6 +461,57 @@ def test_a_sell_refused_for_balance_is_first_tried_without_the_leftovers() -> No
     holding, _ = step(selling, sell(refused(Refusal.BALANCE), 2), SCENE)
     assert isinstance(holding.phase, Holding)
     assert holding.phase.hold is Hold.BALANCE
+
+
+def short_of_coins() -> Trader:
+    """Its sell was refused for balance a second ago, and there are no leftovers that could be the reason."""
+    return step(SELLING, sell(refused(Refusal.BALANCE)), SCENE)[0]
+
+
+LATER = replace(SCENE, now=SCENE.now + 1_000)
+
+
+def free(quantity: str) -> Counted:
+    return Counted(parse_quantity(quantity))
+
+
+def test_before_a_sell_that_was_refused_for_balance_is_offered_again_the_coins_are_counted() -> None:
+    counting, commands = step(short_of_coins(), Woke(), LATER)
+    assert commands == (Count(),)
+    assert isinstance(counting.phase, Holding)
+    assert counting.phase.retry_at == LATER.now + 2_000
+    assert placed(step(counting, free("7"), LATER)[1]) == ("2689.45", "0.0744")
+
+
+def test_never_more_is_offered_than_is_free_and_the_rest_stays_held() -> None:
+    selling, commands = step(short_of_coins(), free("0.05129"), LATER)
+    assert placed(commands) == ("2689.45", "0.0512")
+    sold = fill("2689.45", "0.0512", "0.13769984", "USDT")
+    rest, commands = step(after(selling, LATER, sell(Executed(sold), 2)), sell(FILLED, 2), LATER)
+    assert placed(commands) == ("2689.45", "0.0232")
+    held = after(rest, LATER, sell(refused(Refusal.BALANCE), 3), free("0"))
+    assert isinstance(held.phase, Holding)
+    assert held.phase.reason == "of 0.0232255 ETH only 0 are free"
+
+
+def test_too_few_free_coins_to_sell_are_told_and_counted_again() -> None:
+    held, commands = step(short_of_coins(), free("0.001"), LATER)
+    assert commands == ()
+    assert isinstance(held.phase, Holding)
+    assert (held.phase.reason, held.phase.hold) == ("of 0.0744255 ETH only 0.001 are free", Hold.BALANCE)
+    assert step(held, Woke(), LATER)[1] == (Count(),)
+
+
+def test_nothing_is_counted_for_traders_that_were_refused_nothing() -> None:
+    for trader in (FRESH, BUYING, SELLING, step(SELLING, sell(refused(Refusal.FILTER)), SCENE)[0]):
+        assert step(trader, free("1"), LATER) == (trader, ())
+
+
+def test_coins_that_were_missing_are_held_for_the_next_start_when_the_symbol_is_off() -> None:
+    held, commands = step(short_of_coins(), Woke(), replace(OFF, now=LATER.now))
+    assert commands == ()
+    assert isinstance(held.phase, Holding)
+    assert held.phase.hold is Hold.STOPPED
 
 
 def test_a_balance_refused_while_off_is_sold_by_the_next_start() -> None:

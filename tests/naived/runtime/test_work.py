@@ -9,7 +9,7 @@ from naived.core.leader import Leader
 from naived.core.settings import Status
 from naived.core.strategy import Fees, Leftover
 from naived.ports import Event, JournalError, Unit, Wish
-from naived.runtime.work import Draft, Work
+from naived.runtime.work import Draft, Question, Work
 from tests.core_market import FEES, info, settings
 from tests.database_values import placement, trader
 
@@ -27,7 +27,7 @@ def test_a_step_that_changes_nothing_leaves_no_work() -> None:
 
 def test_a_question_alone_is_work() -> None:
     asking = draft()
-    asking.reread = True
+    asking.questions.append(Question.RULES)
     work = asking.work(LEADER)
     assert work is not None
     assert work.unit == Unit("ETHUSDT")
@@ -62,7 +62,7 @@ def test_a_unit_has_the_last_word_on_each_trader_and_order() -> None:
 
 
 async def test_work_is_durable_once_it_was_committed() -> None:
-    work = Work(Unit("ETHUSDT"), (), (), False)
+    work = Work(Unit("ETHUSDT"), (), (), ())
     work.committed = True
     work.done.set()
     with trio.fail_after(1):
@@ -70,7 +70,7 @@ async def test_work_is_durable_once_it_was_committed() -> None:
 
 
 async def test_work_that_was_dropped_may_or_may_not_be_there() -> None:
-    work = Work(Unit("ETHUSDT"), (), (), False)
+    work = Work(Unit("ETHUSDT"), (), (), ())
     work.done.set()
     with pytest.raises(JournalError):
         await work.durable()
@@ -97,6 +97,13 @@ def test_what_waits_takes_the_next_unit_in_and_the_newest_row_counts() -> None:
     assert [(each.number, each.rebuy_notified) for each in first.unit.traders] == [(2, False), (1, True)]
     assert [event.message for event in first.unit.events] == ["first", "other", "later"]
     assert first.sends == ("first", "other", "later")
+
+
+def test_what_two_units_ask_is_asked_once() -> None:
+    first, later = plain(number=1, note="first"), plain(number=2, note="later")
+    first.questions, later.questions = (Question.COINS,), (Question.RULES, Question.COINS)
+    assert first.absorb(later)
+    assert first.questions == (Question.COINS, Question.RULES)
 
 
 def test_a_wish_an_answer_and_a_fault_keep_a_transaction_of_their_own() -> None:
