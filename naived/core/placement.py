@@ -46,7 +46,8 @@ class Placement:
     made the latest attempt. ``executed`` is the sum of the applied ``fills``, ``reported`` the exchange's own
     cumulative quantity; ``final`` its final status, believed once the two are equal.
     ``cancelling``: we asked for its end, under the id ``<client_order_id>-x``. In memory only: ``looks`` that found
-    nothing after the fence, and the definite no (``refused``) that a later attempt got.
+    nothing (after the fence, or of an order that was there, since ``missed_at``), and the definite no (``refused``)
+    that a later attempt got.
     """
 
     intent: Intent
@@ -69,6 +70,7 @@ class Placement:
     code: int | None = None
     fills: tuple[Fill, ...] = ()
     looks: int = 0
+    missed_at: int | None = None
     refused: Refused | None = None
 
     @property
@@ -107,7 +109,10 @@ class FillsFound:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """We asked, and the exchange says it does not exist; ``server_time`` was received before the question."""
+    """We asked, and the exchange says it does not exist; ``server_time`` was received before the question.
+
+    Of an order whose number is known the time only spaces the looks: the clock as we keep it will do.
+    """
 
     server_time: int
     grace: int
@@ -197,7 +202,9 @@ def need(placement: Placement) -> Need | None:
         case State.OPEN | State.PARTIALLY_FILLED:
             if placement.executed < placement.reported:
                 return Need.FILLS
-            return Need.CANCEL if placement.cancelling else None
+            if placement.cancelling:
+                return Need.CANCEL
+            return None if placement.missed_at is None else Need.ASK
         case State.ABANDONED:
             return Need.CANCEL if placement.order_id is not None and placement.final is None else None
         case _:

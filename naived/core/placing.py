@@ -14,7 +14,8 @@
 3. A definite no speaks for its own frame only: on a later attempt it leaves the earlier ones unknown, and rejects
    the intent once their absence is proven too.
 4. An order has ended when its final status is known *and* its fills add up to what the exchange says it executed.
-5. A fill is applied once, by its trade id. What contradicts what we know is kept, and quarantined.
+5. A fill is applied once, by its trade id. What contradicts what we know is kept, and quarantined; so is an order
+   that was there and that spaced looks over more than the grace do not find.
 6. An abandoned buy is watched: if it appears late it is cancelled by its order id; filled, it is quarantined.
 """
 
@@ -156,7 +157,7 @@ def _reported(placement: Placement, report: Report) -> Step:
     reported = max(placement.reported, report.executed)
     if placement.state in TERMINAL:
         return _late(placement, report, reported)
-    known = placement
+    known = placement if placement.missed_at is None else replace(placement, looks=0, missed_at=None)
     actions: tuple[Action, ...] = ()
     if placement.order_id is None:
         known = replace(
@@ -279,6 +280,8 @@ def _rejection(final: OrderStatus) -> Refused | None:
 
 
 def _missing(placement: Placement, event: Missing) -> Step:
+    if placement.order_id is not None:
+        return _vanishing(placement, event)
     deadline = placement.deadline
     if placement.state is not State.UNKNOWN or deadline is None or event.server_time <= deadline + event.grace:
         return placement, ()
@@ -289,6 +292,18 @@ def _missing(placement: Placement, event: Missing) -> Step:
     if placement.refused is not None:
         return _reject(placement, placement.refused)
     return replace(placement, state=State.NOT_PLACED, looks=0, reason="the exchange does not have it"), ()
+
+
+def _vanishing(placement: Placement, event: Missing) -> Step:
+    """The exchange had it and does not find it: it may lag, so only looks spread over more than the grace count."""
+    if placement.state is State.QUARANTINED or placement.state in TERMINAL - {State.ABANDONED}:
+        return placement, ()
+    if placement.missed_at is None:
+        return replace(placement, looks=1, missed_at=event.server_time), ()
+    looks = placement.looks + 1
+    if looks < LOOKS or event.server_time - placement.missed_at <= event.grace:
+        return replace(placement, looks=looks), ()
+    return _quarantine(placement, f"the exchange does not know order {placement.order_id} any more")
 
 
 def _reject(placement: Placement, refused: Refused) -> Step:
@@ -313,6 +328,6 @@ def _resolved(placement: Placement, adopt: bool) -> Step:
         state = State.OPEN if placement.order_id is not None else State.UNKNOWN
         if placement.order_id is not None and placement.executed:
             state = State.PARTIALLY_FILLED
-        return replace(placement, state=state, final=None, reason=None), ()
+        return replace(placement, state=state, final=None, reason=None, looks=0, missed_at=None), ()
     state = State.ABANDONED if placement.order_id is None else State.CANCELLED
     return replace(placement, state=state, reason="written off by hand"), (Ended(Fate.BY_HAND),)

@@ -97,6 +97,10 @@ async def _ask(
     """Ask (or cancel, then ask) and return what was learned; raises ExchangeError."""
     name, order_id, client_order_id = symbol.name, placement.order_id, placement.client_order_id
     match needed:
+        case Need.ASK if order_id is not None:
+            if placement.looks >= LOOKS - 1:
+                return await _search_numbered(symbol, placement, order_id, exchange, grace)
+            return _word(await exchange.order(name, order_id=order_id), exchange, grace)
         case Need.ASK:
             server_time = await exchange.server_time()
             report = await exchange.order(name, client_order_id=client_order_id)
@@ -110,12 +114,30 @@ async def _ask(
             if symbol.behind or symbol.failed is not None:
                 return None
             await exchange.cancel(name, order_id, f"{client_order_id}-x")
-            report = await exchange.order(name, order_id=order_id)
-            return None if report is None else Reported(report)
+            return _word(await exchange.order(name, order_id=order_id), exchange, grace)
         case Need.FILLS | Need.CANCEL | Need.ADMIT:
             raise ValueError(f"{client_order_id} needs {needed.name} and has no order id")
         case _:
             assert_never(needed)
+
+
+def _word(report: Report | None, exchange: Exchange, grace: int) -> PlacementEvent:
+    return Missing(exchange.now(), grace) if report is None else Reported(report)
+
+
+async def _search_numbered(
+    symbol: Symbol, placement: Placement, order_id: int, exchange: Exchange, grace: int
+) -> PlacementEvent:
+    """Look everywhere for an order that was there: by its number, among the open ones, and for what it executed."""
+    report = await exchange.order(symbol.name, order_id=order_id)
+    if report is None:
+        open_orders = await exchange.open_orders(symbol.name)
+        report = next((each for each in open_orders if each.order_id == order_id), None)
+    if report is None:
+        fills = tuple(await exchange.fills(symbol.name, order_id=order_id))
+        if sum(fill.quantity for fill in fills) > placement.executed:
+            return FillsFound(fills)
+    return _word(report, exchange, grace)
 
 
 async def _search(symbol: Symbol, placement: Placement, exchange: Exchange) -> Report | None:

@@ -28,6 +28,7 @@ from naived.core.placement import (
     Fate,
     FillsFound,
     Missing,
+    Need,
     Placed,
     Placement,
     PlacementEvent,
@@ -36,6 +37,7 @@ from naived.core.placement import (
     Restarted,
     Send,
     State,
+    need,
 )
 from naived.core.placing import LOOKS, step
 from tests.core_market import START, fill
@@ -226,9 +228,44 @@ def test_the_fence_of_a_second_attempt_is_its_own() -> None:
     assert after(lost, *[absent(FENCE + WINDOW + GRACE + 1)] * LOOKS).state is State.NOT_PLACED
 
 
-def test_a_missing_order_changes_nothing_unless_its_fate_is_unknown() -> None:
-    for placement in (decided(), sent(), resting(), after(resting(), SOME)):
+def test_a_missing_order_changes_nothing_before_anybody_could_know_it_or_after_its_end() -> None:
+    for placement in (decided(), sent(), after(resting(), SOME, ALL)):
         assert step(placement, absent(), START) == (placement, ())
+
+
+@pytest.mark.parametrize("known", [(), (SOME,)])
+def test_an_order_that_was_there_and_is_not_found_any_more_is_looked_for_over_the_grace(
+    known: tuple[PlacementEvent, ...],
+) -> None:
+    missed = after(resting(), *known, absent(START), *[absent(START + GRACE)] * 10)
+    assert missed.state is after(resting(), *known).state
+    assert need(missed) is Need.ASK
+    gone, todo = step(missed, absent(START + GRACE + 1), START)
+    assert gone.state is State.QUARANTINED
+    assert isinstance(todo[0], Contradicted)
+
+
+def test_two_looks_however_far_apart_are_too_few_to_miss_an_order() -> None:
+    assert after(resting(), absent(START), absent(START + 10 * GRACE)).state is State.OPEN
+
+
+def test_an_order_that_is_found_again_was_never_missed() -> None:
+    found = after(resting(), absent(START), absent(START + 1), Reported(report()))
+    assert need(found) is None
+    assert after(found, absent(START + 10 * GRACE), absent(START + 10 * GRACE + 1)).state is State.OPEN
+
+
+def test_the_twin_of_an_abandoned_buy_that_vanishes_is_quarantined() -> None:
+    twin = after(unknown(), *[absent()] * LOOKS, Reported(report()))
+    assert after(twin, absent(FENCE), *[absent(FENCE + GRACE + 1)] * 2).state is State.QUARANTINED
+
+
+def test_a_person_who_takes_a_vanished_order_back_has_it_looked_for_anew() -> None:
+    gone = after(resting(), absent(START), *[absent(START + GRACE + 1)] * 2)
+    assert gone.state is State.QUARANTINED
+    again = after(gone, Resolved(adopt=True))
+    assert (again.state, need(again)) == (State.OPEN, None)
+    assert after(again, absent(START + 9 * GRACE), absent(START + 9 * GRACE)).state is State.OPEN
 
 
 def test_an_unknown_order_that_is_found_is_adopted() -> None:

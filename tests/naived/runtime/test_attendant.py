@@ -4,8 +4,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.core.amount import parse_quantity
 from naived.core.order import OrderStatus, Refusal, Refused, Side, Unsent
-from tests.runtime_house import World
+from tests.exchange_double import EVERYWHERE
+from tests.runtime_house import NO_BALANCE, World
 
 
 async def test_an_intent_whose_commit_took_too_long_is_not_sent_late(world: World, clock: MockClock) -> None:
@@ -188,3 +190,79 @@ async def test_a_filter_that_refuses_has_the_rules_read_again(world: World, cloc
         exchange.asked.clear()
         await house.trade("2000")
         assert "symbols" in exchange.asked
+
+
+async def test_a_sell_that_was_refused_for_balance_offers_what_is_free(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        taken = exchange.markets["ETHUSDT"].base = -parse_quantity("0.05")
+        await house.trade("1990")  # fills the buy of 0.1: half of it is not there for us
+        await house.until(lambda: house.state() == "degraded")
+        await trio.sleep(2)
+        (sell,) = exchange.open(side=Side.SELL)
+        assert sell.intent.quantity == parse_quantity("0.0499")
+        exchange.markets["ETHUSDT"].base -= taken
+        await house.trade("2010")
+        await house.until(lambda: house.symbol().book.leader.cycles == 1)
+        assert [order["executed"] for order in await house.orders() if order["side"] == "sell"] == [
+            "0",
+            "0.0499",
+            "0.05",
+        ]
+
+
+async def test_coins_that_nobody_can_count_are_offered_when_the_next_count_succeeds(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.refusals = [NO_BALANCE]
+        exchange.faults.failing = {"account"}
+        await house.trade("1990")
+        await trio.sleep(20)
+        assert (house.phases(), house.state()) == (["holding"], "degraded")
+        assert exchange.asked.count("account") > 3
+        exchange.faults.failing = set()
+        await house.until(lambda: house.phases() == ["selling"], 40)
+
+
+async def test_an_order_that_the_exchange_forgets_is_quarantined_after_looks_over_the_grace(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        await house.trade("2000")
+        exchange.faults.hidden = EVERYWHERE
+        await house.until(lambda: house.symbol().book.resting[0].missed_at is not None, 70)
+        await trio.sleep(59)
+        assert house.state() == "trading"
+        await house.until(lambda: house.state() == "quarantined", 10)
+        assert house.reason() == "the exchange does not know order 1 any more"
+        assert house.state("BTCUSDT") == "trading"
+        exchange.faults.hidden = frozenset()
+        assert (await house.ask("resolve", all=True, action="adopt"))["error"] is None
+        await house.trade("1990")
+        await house.until(lambda: house.phases() == ["selling"])
+
+
+@pytest.mark.parametrize("place", ["open_orders", "fills"])
+async def test_an_order_that_only_one_place_still_has_is_not_quarantined(
+    world: World, clock: MockClock, place: str
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        if place == "fills":
+            exchange.faults.held = True
+            exchange.fill(exchange.open()[0], 10**6)
+            exchange.forget_reports()
+        exchange.faults.hidden = EVERYWHERE - {place}
+        await trio.sleep(100 if place == "fills" else 300)
+        assert house.state() == "trading"
+        assert house.symbol().book.resting[0].executed == (10**6 if place == "fills" else 0)
