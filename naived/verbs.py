@@ -156,8 +156,11 @@ class Verbs:
 
     async def shutdown(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
-        if symbol is None or (symbol.wish.status is Status.OFF and not symbol.book.leader.traders):
+        if symbol is None:
             return Outcome(False, "off")
+        if symbol.wish.status is Status.OFF and not symbol.book.leader.traders:
+            # Perhaps this very request had it drained, and its answer was lost.
+            return Outcome(bool(await self._stored(symbol, params)), "off")
         changed = await self._wish(
             symbol, lambda wish: Wish(wish.settings, Status.SHUTDOWN, params["keep_buys"]), params
         )

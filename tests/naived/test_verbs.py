@@ -229,6 +229,18 @@ async def test_a_repeated_request_is_answered_the_same_and_done_once(world: Worl
         assert (repeated["changed"], repeated["status"]) == (True, "off")
 
 
+async def test_a_shutdown_that_drained_at_once_is_answered_the_same_when_it_is_repeated(
+    world: World, clock: MockClock
+) -> None:
+    # The answer was lost, and asking again said that nothing had changed: the symbol was off by then.
+    async with world.house() as house:
+        await house.start()
+        assert (await house.ask("shutdown", request_id="one", wait=True))["changed"] is True
+        assert house.state() == "off"
+        assert (await house.ask("shutdown", request_id="one"))["changed"] is True
+        assert (await house.ask("shutdown", request_id="two"))["changed"] is False
+
+
 async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(
     world: World, clock: MockClock
 ) -> None:
