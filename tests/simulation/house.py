@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from naived.runtime.supervisor import Supervisor
 from naived.runtime.work import Desk
 from naived.service import Identity, Service
 from naived.verbs import Verbs
+from tests.simulation.durable import Durable
 from tests.simulation.process import Process
 
 WINDOW = 5_000  # ms, recvWindow
@@ -44,11 +45,15 @@ def exchange_time() -> int:
 
 
 class WatchedJournal:
-    """The real journal; the process is told what each commit is about, ``commits`` counts those that were done."""
+    """The real journal; the process is told what each commit is about, ``commits`` counts those that were done.
 
-    def __init__(self, real: SqlJournal, process: Process) -> None:
+    ``durable`` looks at what came of each.
+    """
+
+    def __init__(self, real: SqlJournal, process: Process, durable: Durable) -> None:
         self._real = real
         self._process = process
+        self._durable = durable
         self.commits = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -56,7 +61,10 @@ class WatchedJournal:
 
     async def commit(self, unit: Unit) -> None:
         self._process.begins(unit)
-        await self._real.commit(unit)
+        try:
+            await self._real.commit(unit)
+        finally:
+            self._durable.look(unit)
         self.commits += 1
 
 
@@ -85,17 +93,19 @@ class House:
 
 
 @asynccontextmanager
-async def running(process: Process, database: Path, random: Random, skew: float) -> AsyncIterator[House]:
-    """Until the block ends, then it suspends as a signal would. ``skew``: of the machine's clock, in s."""
+async def running(
+    process: Process, database: Path, random: Random, wall: Callable[[], float], durable: Durable
+) -> AsyncIterator[House]:
+    """Until the block ends, then it suspends as a signal would. ``wall`` is the machine's clock, in s."""
     with process.database(str(database)):
         async with open_journal(f"sqlite:///{database}", threads=False, now=exchange_time) as real:
-            journal = WatchedJournal(real, process)
+            journal = WatchedJournal(real, process, durable)
             exchange = BinanceExchange(
                 endpoint.simulator(URL),
                 credentials(KEY, SECRET),
                 connect=process.connect,
                 jitter=random.random,
-                clock=ServerClock(wall=lambda: exchange_time() / 1000 + skew),
+                clock=ServerClock(wall=wall),
             )
             events = EventLog(exchange_time())
 

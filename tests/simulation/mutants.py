@@ -11,10 +11,12 @@ from unittest.mock import patch
 
 import trio
 
-from naived import verbs
+from naived import documents, verbs
 from naived.binance.exchange import BinanceExchange
+from naived.binance.limits import Limits
 from naived.core import leader, leading, placing, trader
-from naived.core.order import CancelRefused, OrderStatus, Refused, Report, Unknown
+from naived.core.amount import Amount, value_up
+from naived.core.order import CancelRefused, Fill, OrderStatus, Refused, Report, Side, Unknown
 from naived.core.phase import Bought, Buying
 from naived.core.placement import Need, Placement, Reported, Send, State
 from naived.core.settings import Status
@@ -54,6 +56,19 @@ def _resend_on_timeout() -> Sequence[Change]:
     return [(BinanceExchange, "place", impatient)]
 
 
+def _resend_under_a_new_id() -> Sequence[Change]:
+    place = BinanceExchange.place
+
+    async def forgetful(self: BinanceExchange, request: Any) -> Any:
+        answer = await place(self, request)
+        if not isinstance(answer, Unknown):
+            return answer
+        renamed = request.client_order_id[:-1] + ("a" if request.client_order_id[-1] != "a" else "b")
+        return await place(self, replace(request, client_order_id=renamed))
+
+    return [(BinanceExchange, "place", forgetful)]
+
+
 def _resend_after_restart() -> Sequence[Change]:
     step = placing.step
 
@@ -72,6 +87,15 @@ def _one_look_is_enough() -> Sequence[Change]:
         return missing(replace(placement, looks=placing.LOOKS), replace(event, server_time=_FAR))
 
     return [(placing, "_missing", credulous)]
+
+
+def _no_fence() -> Sequence[Change]:
+    missing = placing._missing
+
+    def hasty(placement: Placement, event: Any) -> Any:
+        return missing(placement, replace(event, server_time=_FAR))
+
+    return [(placing, "_missing", hasty)]
 
 
 def _no_grace() -> Sequence[Change]:
@@ -237,6 +261,71 @@ def _placed_after_a_stop() -> Sequence[Change]:
     ]
 
 
+def _stop_answers_at_once() -> Sequence[Change]:
+    async def at_once(self: verbs.Verbs, symbol: Symbol, deadline: float) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def known(symbol: Symbol) -> list[Any]:
+        return [order for order in open_orders(symbol) if order["order_id"] is not None]
+
+    open_orders = documents.open_orders
+    return [(verbs.Verbs, "_stopped", at_once), (documents, "open_orders", known)]
+
+
+def _trades_count_as_fills() -> Sequence[Change]:
+    trade = Account.trade
+
+    def presuming(self: Account, name: str, trade_id: int, price: Any, quantity: str, time: int) -> None:
+        trade(self, name, trade_id, price, quantity, time)
+        symbol = self.symbols.get(name)
+        for placement in [] if symbol is None else list(symbol.book.numbered):
+            if placement.intent.side is Side.BUY and price < placement.intent.price:
+                self.report(_filled(placement, trade_id, time))
+
+    return [(Account, "trade", presuming)]
+
+
+def _filled(placement: Placement, trade_id: int, now: int) -> Report:
+    intent, report = placement.intent, _cancelled(placement, now).report
+    quote = value_up(intent.price, intent.quantity)
+    fill = Fill(
+        intent.symbol, report.order_id, trade_id, intent.price, intent.quantity, quote, Amount(0), "USDT", True, now
+    )
+    return replace(report, status=OrderStatus.FILLED, executed=intent.quantity, fills=(fill,))
+
+
+def _more_traders_than_chunks() -> Sequence[Change]:
+    def roomy(leader_: leader.Leader) -> bool:
+        return leader_.committed + leader_.settings.allocation <= (leader_.settings.budget or 0)
+
+    def nothing(leader_: leader.Leader) -> None:
+        return None
+
+    return [(leader, "has_room", roomy), (leading, "has_room", roomy), (leading, "surplus", nothing)]
+
+
+def _orders_of_others_are_cancelled() -> Sequence[Change]:
+    reconcile = Account.reconcile
+
+    async def sweeping(self: Account, symbols: Any) -> None:
+        await reconcile(self, symbols)
+        for symbol in symbols:
+            for report in await self.exchange.open_orders(symbol.name):
+                if report.client_order_id not in symbol.book.placements:
+                    await self.exchange.cancel(symbol.name, report.order_id, f"{self._prefix}sweep")
+
+    return [(Account, "reconcile", sweeping)]
+
+
+def _filters_ignored() -> Sequence[Change]:
+    quantity = trader.buy_quantity
+    return [(trader, "buy_quantity", lambda *args: quantity(*args) + 1)]
+
+
+def _ban_unheeded() -> Sequence[Change]:
+    return [(Limits, "halt", lambda self, until: None)]
+
+
 def _stale_trades() -> Sequence[Change]:
     return [(module, "STALE", 600_000) for module in (trader, leading, placing)]
 
@@ -272,9 +361,11 @@ def _unknown_means_refused() -> Sequence[Change]:
 MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "place-then-record": _place_then_record,
     "resend-on-timeout": _resend_on_timeout,
+    "resend-under-a-new-id": _resend_under_a_new_id,
     "resend-after-restart": _resend_after_restart,
     "unknown-means-refused": _unknown_means_refused,
     "one-look-is-enough": _one_look_is_enough,
+    "no-fence": _no_fence,
     "no-grace": _no_grace,
     "fence-by-the-local-clock": _fence_by_the_local_clock,
     "fresh-signature": _fresh_signature,
@@ -289,6 +380,12 @@ MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "failed-commit-counts": _failed_commit_counts,
     "unknown-costs-nothing": _unknown_costs_nothing,
     "placed-after-a-stop": _placed_after_a_stop,
+    "stop-answers-at-once": _stop_answers_at_once,
+    "trades-count-as-fills": _trades_count_as_fills,
+    "more-traders-than-chunks": _more_traders_than_chunks,
+    "orders-of-others-are-cancelled": _orders_of_others_are_cancelled,
+    "filters-ignored": _filters_ignored,
+    "ban-unheeded": _ban_unheeded,
     "stale-trades": _stale_trades,
     "answered-before-durable": _answered_before_durable,
     "no-reconciliation": _no_reconciliation,

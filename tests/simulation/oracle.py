@@ -22,6 +22,8 @@ _LIVE_BUYS = (
     "SELECT client_order_id, price, quantity FROM orders WHERE symbol = ? AND side = 'buy'"
     " AND state IN ('intended', 'unknown', 'open', 'partially_filled')"
 )
+# An abandoned one that turned up is watched, and being cancelled.
+_NEVER_OPEN = ("filled", "cancelled", "expired", "rejected", "not_placed")
 _RECENT = 15_000  # ms: what was in force so long ago may still be in an order that was under way
 
 
@@ -177,6 +179,15 @@ class Oracle:
         ours = cancel_id.startswith(self.prefix)
         if ours and not self.is_ours(order):
             self.blame(3, f"order {order.id} of somebody else was cancelled")
+
+    def check_orphans(self, exchange: Exchange) -> None:
+        """Once naived knows the fate of all its orders: each that is open is kept by a living row."""
+        for market in exchange.markets.values():
+            for order in filter(self.is_ours, market.open.values()):
+                rows = self.rows("SELECT state FROM orders WHERE client_order_id = ?", order.client_order_id)
+                states = [row["state"] for row in rows]
+                if not states or states[0] in _NEVER_OPEN:
+                    self.blame(3, f"{order.client_order_id} is open and its row is {states or 'missing'}")
 
     # What the person was told
 

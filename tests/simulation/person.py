@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from random import Random
+from uuid import UUID
 
 from naived.core.amount import parse_money
 from tests.simulation.house import Document
@@ -29,9 +30,9 @@ class Person:
     async def follow_a_whim(self, symbol: str) -> None:
         match self._random.choice(("start", "start", "start", "stop", "shutdown", "settings")):
             case "start":
-                await self.start(symbol, **self._settings())
+                await self.start(symbol, wait=self._patient(), **self._settings())
             case "stop":
-                await self.stop(symbol, self._random.choice(("none", "buys", "all")))
+                await self.stop(symbol, self._random.choice(("none", "buys", "all")), wait=self._patient())
             case "shutdown":
                 await self.shutdown(symbol, keep_buys=self._random.random() < 0.3)
             case _:
@@ -45,8 +46,8 @@ class Person:
         self._limit(symbol, settings)
         await self._wish("start", symbol, {"on"}, **settings)
 
-    async def stop(self, symbol: str, cancel: str = "none") -> None:
-        result = await self._wish("stop", symbol, {"off"}, cancel=cancel)
+    async def stop(self, symbol: str, cancel: str = "none", *, wait: bool = True) -> None:
+        result = await self._wish("stop", symbol, {"off"}, cancel=cancel, wait=wait)
         if result is not None and _stands(result):
             unknown = (o["client_order_id"] for o in result["open_orders"] if o["state"] in ("intended", "unknown"))
             self._oracle.stopped(symbol, frozenset(unknown))
@@ -63,6 +64,9 @@ class Person:
         """Take back whatever is quarantined or held."""
         self._oracle.resumed(symbol)
         await self._one("resolve", symbol, all=True, action="adopt")
+
+    def _patient(self) -> bool:
+        return self._random.random() < 0.7
 
     def _settings(self) -> Document:
         random = self._random
@@ -96,13 +100,25 @@ class Person:
         chunks = params.get("chunks")
         if isinstance(chunks, int):
             self.chunks.setdefault(symbol, {_CHUNKS}).add(chunks)
-        document = await self._ask(verb, {"symbols": [symbol], **params})
-        if document is None:
-            return None
-        (result,) = document["results"]
-        if isinstance(chunks, int) and _stands(result):
+        result = await self._insistently(verb, symbol, params)
+        if isinstance(chunks, int) and result is not None and _stands(result):
             self.chunks[symbol] = {chunks}
-        return dict(result)
+        return result
+
+    async def _insistently(self, verb: str, symbol: str, params: Document) -> Document | None:
+        """Ask again, as the same request, when no answer came; and now and then when one did."""
+        request_id = str(UUID(int=self._random.getrandbits(128), version=4))
+        results = []
+        for _ in range(2):
+            document = await self._ask(verb, {"symbols": [symbol], "request_id": request_id, **params})
+            if document is not None:
+                (result,) = document["results"]
+                results.append(dict(result))
+                if self._random.random() < 0.8:
+                    break
+        if len({result["changed"] for result in results if result["error"] is None}) > 1:
+            self._oracle.blame(16, f"{verb} {symbol}: one request, two answers: {results}")
+        return results[-1] if results else None
 
 
 def _stands(result: Document) -> bool:

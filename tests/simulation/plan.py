@@ -1,7 +1,7 @@
 """What one seed means: symbols, the faults of its swarm, how often a process dies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulation.network import Weather
@@ -21,7 +21,8 @@ class Plan:
 
     ``deaths`` and ``suspends`` are mean seconds between two of them, ``requests`` between two of a person's;
     ``crashes`` are visits of a seam at which a process dies, ``settings`` what a person starts each symbol with,
-    and ``stops_after`` the seconds after which it is stopped and its orders are taken back.
+    and ``stops_after`` the seconds after which it is stopped and its orders are taken back. ``script`` arms faults,
+    and ``suspends_at`` suspends, so many seconds after the start.
     """
 
     seed: int
@@ -38,11 +39,28 @@ class Plan:
     crashes: tuple[int, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     stops_after: float | None = None
+    script: tuple[tuple[float, Arm], ...] = ()
+    suspends_at: tuple[float, ...] = ()
 
 
 def cycle(*crashes: int) -> Plan:
     """One trader: a buy, its sell, a second buy, a stop that takes it back; nothing fails but by these crashes."""
     return Plan(1, SYMBOLS[:1], minutes=0.5, crashes=crashes, settings={"chunks": 1}, stops_after=23)
+
+
+def trouble(*crashes: int) -> Plan:
+    """One trader whose answers are late and whose sell is lost, so that it is sent again; and a suspend."""
+    return replace(
+        cycle(*crashes),
+        seed=2,
+        minutes=2.5,
+        stops_after=140,
+        script=(
+            (1.0, {"kind": "late", "method": "order.place", "seconds": 1.0}),
+            (1.1, {"kind": "request_lost", "method": "order.place"}),
+        ),
+        suspends_at=(120.0,),
+    )
 
 
 def swarm(seed: int) -> Plan:
@@ -57,6 +75,13 @@ def swarm(seed: int) -> Plan:
         if random.random() < 0.25:
             setattr(disk, name, random.uniform(0, 0.03))
     kinds = _arms(random)
+    # What matters most is not left to chance: orders of which nobody hears, and which questions do not find.
+    script: tuple[tuple[float, Arm], ...] = ()
+    if random.random() < 0.25:
+        weather.hushed = random.uniform(0.1, 0.6)
+        script += ((0.0, _often(random, "not_found_lag", seconds=random.uniform(5, _LONGEST))),)
+    if random.random() < 0.25:
+        script += ((0.0, _often(random, "request_lost")),)
     return Plan(
         seed=seed,
         symbols=SYMBOLS[: random.randint(1, len(SYMBOLS))],
@@ -67,9 +92,21 @@ def swarm(seed: int) -> Plan:
         disk=disk,
         deaths=random.uniform(20, 120) if random.random() < 0.7 else None,
         suspends=random.uniform(40, 200) if random.random() < 0.3 else None,
-        requests=random.uniform(3, 120),
+        requests=random.uniform(3, random.choice((10, 120))),
         skew=random.choice((0.0, 0.0, -3600.0, 3600.0, -2.0, 2.0)),
+        script=script,
     )
+
+
+def _often(random: Random, kind: str, **more: float) -> Arm:
+    """A fault that befalls placements again and again."""
+    return {
+        "kind": kind,
+        "method": "order.place",
+        "count": 10_000,
+        "probability": random.uniform(0.05, 0.4),
+        **more,
+    }
 
 
 def _arms(random: Random) -> list[Arm]:

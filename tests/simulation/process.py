@@ -4,7 +4,7 @@ A process that is dead runs on until its tasks have unwound, and touches nothing
 kill -9, while the exchange and the network go on.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,11 @@ from naived.core.placement import State
 from naived.ports import Unit
 from tests.simulation.network import End, Network
 
+STARTING, RUNNING, LEAVING = "starting", "running", "leaving"
+
+
+Blame = Callable[[int, str], None]
+
 
 class Crash(BaseException):
     """The process is dead."""
@@ -28,7 +33,8 @@ class Doom:
     """When processes die: at these visits of a seam, counted over all processes, or at the ``next`` one
     that has such a word in its name.
 
-    ``visited`` are the names of all seams that were reached, ``deaths`` of those at which one died, in order.
+    ``visited`` are the names of all seams that were reached, ``deaths`` of those at which one died, in order; the
+    stage of the process's life is part of a name.
     """
 
     at: set[int] = field(default_factory=set)
@@ -62,11 +68,17 @@ class Disk:
 
 
 class Process:
-    """``scope`` is around all its tasks."""
+    """``scope`` is around all its tasks, ``stage`` how far its life is, ``now`` the exchange's clock in ms."""
 
-    def __init__(self, network: Network, doom: Doom, disk: Disk, random: Any) -> None:
+    def __init__(
+        self, network: Network, doom: Doom, disk: Disk, random: Any, now: Callable[[], int], blame: Blame
+    ) -> None:
         self.scope = trio.CancelScope()
+        self.stage = STARTING
         self.dead = False
+        self.banned_until = 0  # ms, by what the exchange told it
+        self.blame = blame
+        self.now = now
         self._network = network
         self._doom = doom
         self._disk = disk
@@ -78,16 +90,19 @@ class Process:
         """Go through a seam, or die there; raises Crash."""
         if self.dead:
             raise Crash
-        if self._doom.strikes(seam):
+        if self._doom.strikes(self._named(seam)):
             self.die(seam)
             raise Crash
+
+    def _named(self, seam: str) -> str:
+        return f"{seam} ({self.stage})"
 
     def die(self, where: str) -> None:
         """Between two steps of trio's; what it sent is on its way all the same."""
         if self.dead:
             return
         self.dead = True
-        self._doom.deaths.append(where)
+        self._doom.deaths.append(self._named(where))
         for end in self._ends:
             end.leave()
         self.scope.cancel()
@@ -100,7 +115,7 @@ class Process:
         async with self._network.connect(url) as end:
             self._ends.append(end)
             try:
-                yield Guarded(self, end)
+                yield Guarded(self, end, metered="/ws-api/" in url)
             finally:
                 self._ends.remove(end)
 
@@ -122,13 +137,18 @@ class Process:
             if connection.engine.url.database == path:
                 self._commit(connection)
 
-        sa.event.listen(sa.Engine, "begin", begin)
-        sa.event.listen(sa.Engine, "commit", commit)
+        def executed(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+            if statement.startswith("INSERT INTO fills") and connection.engine.url.database == path:
+                self.pass_by(f"commit {self._committing}: within")
+
+        listeners = (("begin", begin), ("commit", commit), ("after_cursor_execute", executed))
+        for name, listener in listeners:
+            sa.event.listen(sa.Engine, name, listener)
         try:
             yield
         finally:
-            sa.event.remove(sa.Engine, "begin", begin)
-            sa.event.remove(sa.Engine, "commit", commit)
+            for name, listener in listeners:
+                sa.event.remove(sa.Engine, name, listener)
 
     def _reach(self, statement: str) -> None:
         if self.dead:
@@ -152,7 +172,7 @@ class Process:
             if self._random.random() < 0.5:
                 connection.exec_driver_sql("COMMIT")
             raise _failed("COMMIT")
-        if self._doom.strikes(f"commit {what}: after"):
+        if self._doom.strikes(self._named(f"commit {what}: after")):
             connection.exec_driver_sql("COMMIT")
             self.die(f"commit {what}: after")
             raise Crash
@@ -167,12 +187,14 @@ class Process:
 
 
 class Guarded:
-    """A connection of a process; has the methods of ``websocket.Connection``."""
+    """A connection of a process; has the methods of ``websocket.Connection``. ``metered``: a ban holds for it."""
 
-    def __init__(self, process: Process, end: End) -> None:
+    def __init__(self, process: Process, end: End, *, metered: bool) -> None:
         self._process = process
         self._end = end
+        self._metered = metered
         self._asked: dict[Any, str] = {}
+        self._placing: dict[Any, str] = {}  # the client order ids of placements that are not answered yet
 
     @property
     def closed(self) -> bool:
@@ -181,7 +203,11 @@ class Guarded:
     async def send(self, text: str) -> None:
         frame = msgspec.json.decode(text)
         method = self._asked[frame["id"]] = frame["method"]
+        if method == "order.place":
+            self._placing[frame["id"]] = frame["params"]["newClientOrderId"]
         self._process.pass_by(f"send {method}: before")
+        if self._metered and self._process.now() < self._process.banned_until:
+            self._process.blame(17, f"{method} was sent while the exchange had told us to wait")
         await self._end.send(text)
         self._process.pass_by(f"send {method}: after")
 
@@ -189,12 +215,21 @@ class Guarded:
         text = await self._end.receive()
         frame = msgspec.json.decode(text)
         if "id" in frame and "status" in frame:
+            self._heed(frame)
+            self._placing.pop(frame["id"], None)
             self._process.pass_by(f"answer {self._asked.get(frame['id'])}")
         elif "event" in frame and frame["event"]["e"] == "executionReport":
-            self._process.pass_by(f"report {frame['event']['x']}")
+            report = frame["event"]
+            early = " before its answer" if report["c"] in self._placing.values() else ""
+            self._process.pass_by(f"report {report['x']}{early}")
         elif self._process.dead:
             raise Crash
         return text
+
+    def _heed(self, frame: dict[str, Any]) -> None:
+        until = frame.get("error", {}).get("data", {}).get("retryAfter")
+        if until is not None:
+            self._process.banned_until = max(self._process.banned_until, until)
 
     async def ping(self) -> None:
         await self._end.ping()
@@ -207,7 +242,7 @@ def _kind(unit: Unit) -> str:
         words.append("fill")
     for placement in unit.placements:
         if placement.state in (State.INTENDED, State.NOT_PLACED):
-            again = " again" if placement.attempt > 1 else ""
+            again = " again" if placement.attempt > (placement.state is State.INTENDED) else ""
             words.append(f"{'buy' if placement.intent.side is Side.BUY else 'sell'} intent{again}")
         elif not unit.fills:
             words.append(str(placement.state))

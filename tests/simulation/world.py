@@ -30,6 +30,7 @@ from trio.testing import MockClock
 from naived.control.protocol import ControlError
 from naived.core.amount import parse_amount
 from naived.core.phase import Hold
+from naived.core.settings import Status
 from naived.database.journal import open_journal
 from naived.ports import JournalError
 from naived.runtime.condition import condition
@@ -37,13 +38,14 @@ from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
 from naived.simulator.symbols import built_in_prices
 from tests.simulation.audit import audit
+from tests.simulation.durable import Durable
 from tests.simulation.house import KEY, SECRET, URL, Document, House, exchange_time, running
 from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
 from tests.simulation.oracle import Oracle, WatchedExchange
 from tests.simulation.person import Person
 from tests.simulation.plan import Arm, Plan
-from tests.simulation.process import Crash, Doom, Process
+from tests.simulation.process import LEAVING, RUNNING, Crash, Doom, Process
 
 TAG = "sims"
 _JOURNAL = "journal.db"
@@ -62,7 +64,11 @@ _AT_STAKE = (
     "send order.cancel: after",
     "again: after",
     "wish off: before",
+    "wish on: before",
     "wish shutdown: before",
+    "wish shutdown: before",
+    "fill: within",
+    "before its answer",
 )
 _LOOK = 1.0  # seconds between two looks at whether it has
 
@@ -113,6 +119,7 @@ class _World:
         self._doom = Doom(set(plan.crashes))
         self._disk = replace(plan.disk, befell={})
         self._oracle = Oracle(TAG, exchange_time)
+        self._durable = Durable(self._oracle.rows, self._oracle.blame)
         self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask)
         self._process: Process | None = None
         self._house: House | None = None
@@ -120,6 +127,8 @@ class _World:
         self._suspend = trio.Event()
 
     def trace(self, kind: str, text: str) -> None:
+        if SECRET in text:
+            self._oracle.blame(19, f"a secret is in a {kind}")
         line = f"{trio.current_time():.6f} {kind} {text.replace(str(self._home), 'HOME')}"
         self._hash.update(line.encode())
         if self._tell is not None:
@@ -131,6 +140,8 @@ class _World:
             frame = msgspec.json.decode(text)
             if frame["method"] == "order.place":  # and not the arming of a fault for it
                 self._oracle.asked(frame["params"])
+        elif "Filter failure" in text and not any(fault["kind"] == "filters" for fault in self._plan.faults):
+            self._oracle.blame(22, f"the exchange refuses by filters that never changed: {text}")
 
     async def live(self) -> None:
         ledger = self._home / "ledger.db"
@@ -147,6 +158,7 @@ class _World:
             start = partial(simulate, config, clock=exchange_time, listen=self._network.serve, engine=engine)
             simulation = await nursery.start(start)
             (exchange,) = engines
+            self._exchange = exchange
             markets = [self._market(symbol, exchange) for symbol in self._plan.symbols]
             for market in markets:
                 nursery.start_soon(market.run, simulation, exchange)
@@ -158,6 +170,8 @@ class _World:
             await self._converge(markets)
             await self._come_back()
             audit(self._oracle, exchange, _BALANCES)
+            if any(SECRET.encode() in file.read_bytes() for file in self._home.glob(f"{_JOURNAL}*")):
+                self._oracle.blame(19, "a secret is in the journal")
             self._conclude(exchange)
             nursery.cancel_scope.cancel()
         self._oracle.close()
@@ -186,7 +200,14 @@ class _World:
         number = 0
         while True:
             number += 1
-            process = Process(self._network, self._doom, self._disk, Random(f"process {self._plan.seed} {number}"))
+            process = Process(
+                self._network,
+                self._doom,
+                self._disk,
+                Random(f"process {self._plan.seed} {number}"),
+                exchange_time,
+                self._oracle.blame,
+            )
             self._process, self._suspend = process, trio.Event()
             self.trace("start", str(number))
             try:
@@ -201,18 +222,26 @@ class _World:
 
     async def _run_once(self, process: Process, random: Random) -> None:
         began = trio.current_time()
-        async with running(process, self._database, random, self._plan.skew) as house:
+        async with running(process, self._database, random, self._wall, self._durable) as house:
             async with trio.open_nursery() as door:
                 self._house, self._door = house, door
-                door.start_soon(self._time_recovery, house, began)
+                door.start_soon(self._time_recovery, process, house, began)
                 await self._suspend.wait()
+                process.stage = LEAVING
                 door.cancel_scope.cancel()
             self._house = self._door = None
 
-    async def _time_recovery(self, house: House, began: float) -> None:
+    def _wall(self) -> float:
+        """The machine's clock: wrong by so much, and after a while by as much the other way."""
+        skew = self._plan.skew if trio.current_time() < self._plan.minutes * 30 else -self._plan.skew
+        return exchange_time() / 1000 + skew
+
+    async def _time_recovery(self, process: Process, house: House, began: float) -> None:
         while not house.settled:  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(_LOOK / 10)
+        process.stage = RUNNING
         self.outcome.recoveries.append(trio.current_time() - began)
+        self._oracle.check_orphans(self._exchange)
 
     @property
     def _leaving(self) -> bool:
@@ -249,6 +278,7 @@ class _World:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._ask_around)
                 nursery.start_soon(self._arm)
+                nursery.start_soon(self._follow_script)
                 if plan.deaths is not None:
                     nursery.start_soon(self._kill, plan.deaths)
                 if plan.suspends is not None:
@@ -273,6 +303,14 @@ class _World:
         while self._plan.faults:
             await trio.sleep(random.expovariate(1 / self._plan.every))
             await self._switch(random.choice(self._plan.faults))
+
+    async def _follow_script(self) -> None:
+        for at, fault in self._plan.script:
+            await trio.sleep_until(at)
+            await self._switch(fault)
+        for at in self._plan.suspends_at:
+            await trio.sleep_until(at)
+            self._suspend.set()
 
     async def _switch(self, fault: Arm) -> None:
         """Ask the exchange's switchboard for a fault."""
@@ -320,6 +358,9 @@ class _World:
         """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
         await self._until(lambda: self._house is not None, "naived runs")
         for symbol in self._person.wishes:
+            if self._fact(symbol)[1] == "quarantined":
+                # Nothing that a plan does lasts longer than the grace, so nothing may contradict itself.
+                self._oracle.blame(21, f"{symbol} is quarantined: {self._reason(symbol)}")
             if self._fact(symbol)[1] == "quarantined" or self._held(symbol):
                 await self._person.resolve(symbol)
             if self._fact(symbol)[1] == "faulted":
@@ -346,6 +387,9 @@ class _World:
             )
         if not self._as_wished():
             self._oracle.blame(14, f"after a start: {self._described()}")
+        for name, symbol in self._house.supervisor.symbols.items():
+            if symbol.wish.status is Status.OFF and (symbol.tended or symbol.active):
+                self._oracle.blame(11, f"{name} is off, and has a task")
 
     def _as_wished(self) -> bool:
         """Is every symbol what it may be by its wishes, and settled in it? A drain is only done when it is off."""
@@ -361,6 +405,9 @@ class _World:
         known = {} if self._house is None else self._house.supervisor.symbols
         status = rows[0]["status"] if rows else "off"
         return status, str(condition(known[symbol])[0]) if symbol in known else "off"
+
+    def _reason(self, symbol: str) -> str | None:
+        return None if self._house is None else condition(self._house.supervisor.symbols[symbol])[1]
 
     def _kept(self, symbol: str) -> bool:
         """Are the chunks those that were acknowledged?"""
