@@ -109,7 +109,7 @@ class Supervisor:
         if not symbol.book.leader.info.trading:
             raise FaultError(f"the exchange does not trade {symbol.name} now: {symbol.book.leader.info.status}")
         await self._desk.exchange.watch(symbol.name)
-        await self._account.reconcile([symbol])
+        await self._account.compare(symbol)
         symbol.bar(Bar.COINS, await self._account.missing_coins(symbol))
         symbol.activate()
         log.info("active", symbol=symbol.name, status=str(symbol.wish.status))
