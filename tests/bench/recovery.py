@@ -21,9 +21,9 @@ from typing import Any
 import msgspec
 import trio
 
+from naivectl.client import Failure, call
 from naived.simulator.symbols import RATE_LIMITS, built_in
 from naived.websocket import Connection, connect
-from naivectl.client import Failure, call
 from tests.acceptance.harness import Daemon, Exchange, Program
 from tests.bench.tap import Tap
 
@@ -204,6 +204,8 @@ def _processor(program: Program) -> float:
     if sys.platform == "linux":
         fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    listed = subprocess.run(["ps", "-o", "time=", "-p", str(program.pid)], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-o", "time=", "-p", str(program.pid)], capture_output=True, text=True, check=True
+    )
     minutes, _, seconds = listed.stdout.strip().rpartition(":")
     return float(minutes or 0) * _MINUTE + float(seconds)
