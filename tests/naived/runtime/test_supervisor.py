@@ -280,6 +280,23 @@ async def test_a_halt_while_it_trades_needs_no_person(world: World, clock: MockC
         assert [order["state"] for order in await house.orders()] == ["rejected", "rejected", "open"]
 
 
+async def test_a_restart_during_a_halt_needs_no_person_where_something_is_to_be_sold(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        await house.trade("2000", "1990")
+    for name in ("ETHUSDT", "BTCUSDT"):
+        exchange.relist(name, trading=False)
+    async with world.house() as house:
+        await house.until(lambda: house.state("BTCUSDT") == "faulted")  # it has no trader
+        await house.until(lambda: house.state() == "trading")
+        exchange.relist("ETHUSDT", trading=True)
+        await house.trade("2100")
+        assert house.symbol().book.leader.cycles == 1
+
+
 async def boot(house: House, state: str) -> None:
     await house.until(lambda: house.state() == state)
 
