@@ -138,8 +138,10 @@ def _gateway_refusal(message: str) -> Refusal:
 def _engine_refusal(message: str) -> Refusal:
     if "insufficient balance" in message:
         return Refusal.BALANCE
-    if "market is closed" in message or "not permitted" in message or "disabled on this account" in message:
+    if "market is closed" in message:
         return Refusal.MARKET_CLOSED
+    if "not permitted" in message or "disabled on this account" in message:
+        return Refusal.FORBIDDEN
     if "max_num" in message:
         return Refusal.TOO_MANY
     if "filter failure" in message:

@@ -24,6 +24,7 @@ _INVALID_SYMBOL = -1121
 _NO_SUCH_ORDER = -2013
 
 _PAGE = 1000  # rows, the most that a method gives at once
+_NAMES = 500  # symbols in one exchangeInfo: its answer is then about 1 MB
 
 
 class _Refused(ExchangeError):
@@ -103,8 +104,12 @@ class Queries:
 
     async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
         """See ``Exchange``."""
-        if not names:
-            return {}
+        found: dict[str, SymbolInfo] = {}
+        for start in range(0, len(names), _NAMES):
+            found |= await self._symbols(names[start : start + _NAMES])
+        return found
+
+    async def _symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
         params = {"symbols": list(names), "showPermissionSets": False}
         answer = await self._link.ask("exchangeInfo", params, 20)
         if answer.status != OK:
@@ -113,11 +118,9 @@ class Queries:
                 raise error
             if len(names) == 1:
                 return {}
-            # One unknown name spoils the answer for all: ask for each alone.
-            found: dict[str, SymbolInfo] = {}
-            for name in names:
-                found |= await self.symbols([name])
-            return found
+            # One unknown name spoils the answer for all, and which one is not said: halve until it is alone.
+            middle = len(names) // 2
+            return {**await self._symbols(names[:middle]), **await self._symbols(names[middle:])}
         info = _checked(answer, ExchangeInfo)
         self._link.limits.learn(info.rate_limits, self._link.clock.now())
         return {row.symbol: _converted(row, symbol_of) for row in info.symbols}

@@ -86,6 +86,7 @@ class Refusal(StrEnum):
     BALANCE = "balance"
     FILTER = "filter"
     MARKET_CLOSED = "market closed"
+    FORBIDDEN = "not permitted"
     TOO_MANY = "too many orders or requests"
     CLOCK = "clock"
     CREDENTIALS = "credentials"

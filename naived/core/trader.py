@@ -62,6 +62,7 @@ _BUY_BACKOFF = {
     Refusal.FILTER: 10_000,  # the rules are being read again
     Refusal.TOO_MANY: 10_000,  # one interval of the order limit
     Refusal.CLOCK: 1_000,
+    Refusal.MARKET_CLOSED: 10_000,  # a halt passes; while nothing trades nothing is tried again
 }
 _EXPIRED_BACKOFF = 1_000  # ms; a buy that ended in self-trade prevention must not spin
 _SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row

@@ -4,7 +4,7 @@ It sends what is durable, sees to what a placement needs, and reconciles: when a
 starts, and every minute. All of it is idempotent; a pass that learns nothing writes nothing.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import assert_never
 
@@ -12,14 +12,17 @@ import structlog
 import trio
 
 from naived.core.amount import Price, Quantity, format_amount
+from naived.core.market import SymbolInfo
 from naived.core.order import Report
 from naived.core.phase import position
 from naived.core.placement import Missing, Placement, Reported
 from naived.core.scene import Counted
 from naived.core.settings import Status
-from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError
+from naived.ports import AccountInfo, DeploymentError, Exchange, ExchangeError, Journal, JournalError
 from naived.runtime import attendant
 from naived.runtime.feed import Feed
+from naived.runtime.fees import FeeReader
+from naived.runtime.joint import Joint
 from naived.runtime.symbol import Bar, Symbol, blank
 from naived.runtime.work import FaultError, Question
 
@@ -53,6 +56,10 @@ class Account:
         self._over = trio.Event()
         self._inbox, self._errands = trio.open_memory_channel[Callable[[], Awaitable[None]]](_ERRANDS)
         self._attended: set[tuple[str, str]] = set()
+        self._rules = Joint(exchange.symbols)
+        self._balances = Joint(self._ask_balances)
+        self._comparison = Joint(self.reconcile)
+        self._fees = FeeReader(exchange)
         self._sending = 0
         self._answered = trio.Event()
 
@@ -62,6 +69,7 @@ class Account:
             nursery.start_soon(self.exchange.run, self)
             nursery.start_soon(self._reconcile_always)
             nursery.start_soon(self._reread_daily)
+            nursery.start_soon(self._fees.run)
             async for errand in self._errands:
                 nursery.start_soon(errand)
 
@@ -154,15 +162,15 @@ class Account:
                     case Question.RULES:
                         await self.inform(symbol)
                     case Question.COINS:
-                        symbol.offer(Counted(await self._free(symbol.book.leader.info.base)))
+                        symbol.offer(Counted(await self._free(symbol)))
                     case _:
                         assert_never(question)
             except ExchangeError as error:
                 log.warning("not answered", symbol=symbol.name, question=question.name, error=str(error))
 
-    async def _free(self, asset: str) -> Quantity:
-        """Coins on the account that no order holds; raises ExchangeError."""
-        balance = (await self.exchange.account()).balances.get(asset)
+    async def _free(self, symbol: Symbol) -> Quantity:
+        """Base coins on the account that no order holds; raises ExchangeError."""
+        balance = (await self._balances.ask(symbol)).balances.get(symbol.book.leader.info.base)
         return Quantity(0 if balance is None else balance.free)
 
     # What a symbol waits for
@@ -174,10 +182,13 @@ class Account:
 
     async def inform(self, symbol: Symbol) -> None:
         """Read a symbol's rules and fees; raises FaultError if it is not listed, ExchangeError."""
-        info = (await self.exchange.symbols([symbol.name])).get(symbol.name)
+        await self._inform(symbol, await self._rules.ask(symbol.name))
+
+    async def _inform(self, symbol: Symbol, rules: Mapping[str, SymbolInfo]) -> None:
+        info = rules.get(symbol.name)
         if info is None:
             raise FaultError(f"the exchange does not list {symbol.name} (any more)")
-        symbol.inform(info, await self.exchange.fees(symbol.name))
+        symbol.inform(info, await self._fees.of(symbol))
 
     async def recover(self, symbol: Symbol) -> None:
         """Begin a failed symbol again from the journal, as soon as it can be read, unless somebody else did."""
@@ -192,6 +203,10 @@ class Account:
                 symbol.restore(records[0] if records else blank(symbol.name))
                 symbol.attend()
             return
+
+    async def compare(self, symbol: Symbol) -> None:
+        """Reconcile this symbol, together with those that want it at the same time; raises ExchangeError."""
+        await self._comparison.ask(symbol)
 
     async def reconcile(self, symbols: Sequence[Symbol]) -> None:
         """Ask for every order of ours that these symbols have; raises ExchangeError."""
@@ -225,8 +240,8 @@ class Account:
         for look in range(_COVER_LOOKS):
             if look:
                 await trio.sleep(1)
-                await self.reconcile([symbol])
-            balance = (await self.exchange.account()).balances.get(base)
+                await self.compare(symbol)
+            balance = (await self._balances.ask(symbol)).balances.get(base)
             there = balance.free + balance.locked if balance is not None else 0
             held = sum(
                 position(trader).quantity
@@ -237,6 +252,9 @@ class Account:
             if there >= held:
                 return None
         return f"the traders hold {format_amount(held)} {base}, the account has {format_amount(there)}"
+
+    async def _ask_balances(self, symbols: Sequence[Symbol]) -> AccountInfo:
+        return await self.exchange.account()
 
     # Reconciliation
 
@@ -270,12 +288,13 @@ class Account:
             for symbol in self.symbols.values()
             if symbol.wish.status is not Status.OFF or symbol.book.watched
         ]
-        for symbol in kept:
-            if not symbol.informed:
-                try:
-                    await self.inform(symbol)
-                except FaultError as error:
-                    symbol.fault = str(error)
+        uninformed = [symbol for symbol in kept if not symbol.informed]
+        rules = await self.exchange.symbols([symbol.name for symbol in uninformed])
+        for symbol in uninformed:
+            try:
+                await self._inform(symbol, rules)
+            except FaultError as error:
+                symbol.fault = str(error)
         await self.reconcile([symbol for symbol in kept if symbol.informed])
 
     async def _flowing(self) -> None:
@@ -321,6 +340,6 @@ class Account:
     async def _reread_daily(self) -> None:
         while True:
             await trio.sleep(_DAILY)
-            for symbol in list(self.symbols.values()):
+            for symbol in self.symbols.values():
                 if symbol.active:
-                    await self._inquire(symbol, Question.RULES)
+                    self.inquire(symbol, Question.RULES)

@@ -106,10 +106,11 @@ class Supervisor:
         """Rules, trades, orders, coins; then it trades. Raises ExchangeError, FaultError."""
         await self._account.session()
         await self._account.inform(symbol)
-        if not symbol.book.leader.info.trading:
-            raise FaultError(f"the exchange does not trade {symbol.name} now: {symbol.book.leader.info.status}")
+        leader = symbol.book.leader
+        if not (leader.info.trading or leader.traders):  # what is bought is to be sold when a halt is over
+            raise FaultError(f"the exchange does not trade {symbol.name} now: {leader.info.status}")
         await self._desk.exchange.watch(symbol.name)
-        await self._account.reconcile([symbol])
+        await self._account.compare(symbol)
         symbol.bar(Bar.COINS, await self._account.missing_coins(symbol))
         symbol.activate()
         log.info("active", symbol=symbol.name, status=str(symbol.wish.status))

@@ -1,8 +1,8 @@
 """One connection of the WebSocket API: requests in, answers out, and every fault that a request can meet.
 
     frame -> understood -> [disconnect, silence, request_lost, error] -> key, signature, time, weight
-          -> [late] -> time again -> method (the engine commits, events are told) -> [reply_lost, error_after]
-          -> answer
+          -> [late] -> time again -> method (the engine commits, events are told) -> [reply_lost, error_after,
+             disconnect with seconds] -> answer
 
 The clock is looked at twice, as the exchange does: on arrival and right before the engine.
 """
@@ -16,7 +16,8 @@ import msgspec
 import trio
 
 from naived.simulator.errors import ApiError
-from naived.simulator.faults import REQUEST, Fault
+from naived.simulator.failures import failure
+from naived.simulator.faults import PLACE, REQUEST, Fault
 from naived.simulator.methods import METHODS, Method
 from naived.simulator.outbox import Outbox
 from naived.simulator.params import Params, flat, legal_id
@@ -29,35 +30,7 @@ from naived.websocket import Connection
 _LATE = 2.0  # seconds a late request takes when the fault does not say
 _SILENCE = 60.0  # seconds a connection is silent when the fault does not say
 _REVOKED = 401
-_STATUS = {
-    -1000: 500,
-    -1001: 500,
-    -1003: 429,
-    -1006: 500,
-    -1007: 504,
-    -1008: 503,
-    -1015: 429,
-    -1016: 503,
-    -2015: _REVOKED,
-}
-_TEXT = {
-    -1000: "An unknown error occurred while processing the request.",
-    -1001: "Internal error; unable to process your request. Please try again.",
-    -1003: "Too much request weight used; please use WebSocket Streams for live updates.",
-    -1006: "An unexpected response was received from the message bus. Execution status unknown.",
-    -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
-    -1008: "Server is currently overloaded with other requests. Please try again in a few minutes.",
-    -1015: "Too many new orders; current limit is 50 orders per 10 SECOND.",
-    -1016: "This service is no longer available.",
-    -1021: "Timestamp for this request is outside of the recvWindow.",
-    -1022: "Signature for this request is not valid.",
-    -2010: "Account has insufficient balance for requested action.",
-    -2011: "Unknown order sent.",
-    -2013: "Order does not exist.",
-    -2015: "Invalid API-key, IP, or permissions for action.",
-}
 _CONNECTING = 2  # weight of a connection
-_RETRY = 1_000  # milliseconds until a request refused by a fault with 429 may be asked again
 
 # Numbers with a point stay the text they were: what is signed is text, and money is never a float.
 _decoder = msgspec.json.Decoder(float_hook=str)
@@ -97,7 +70,7 @@ async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None
                         return
                 fault = _armed(venue, request)
                 match fault.kind if fault else None:
-                    case "disconnect":
+                    case "disconnect" if fault is not None and fault.seconds is None:
                         nursery.cancel_scope.cancel()
                         return
                     case "request_lost":
@@ -111,8 +84,15 @@ async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None
                     nursery.start_soon(exchange.finish_later, _seconds(fault, _LATE))
                 else:
                     exchange.finish()
+                if fault is not None and fault.kind == "disconnect":
+                    nursery.start_soon(_cut, nursery.cancel_scope, _seconds(fault, 0))
     finally:
         venue.users.remove(outbox)
+
+
+async def _cut(scope: trio.CancelScope, seconds: float) -> None:
+    await trio.sleep(seconds)
+    scope.cancel()
 
 
 async def mute(
@@ -160,7 +140,7 @@ class _Answering:
                 if self._session.api_key is None or "apiKey" in params or "signature" in params:
                     venue.key.check(params)
             if self._fault is not None and self._fault.kind in ("error", "balance"):
-                raise _failure(self._fault, venue.clock())
+                raise failure(self._fault, venue.limits, venue.clock())
         except ApiError as error:
             self._refuse(error)
             return False
@@ -178,8 +158,10 @@ class _Answering:
                 venue.limits.count_weight(-self._method.weight(params), venue.clock())
             if fault is not None and fault.kind == "not_found_lag":
                 venue.hide(result["symbol"], result["orderId"], fault.seconds)
+                if self._request.name != PLACE:
+                    result = self._method.run(venue, self._session, params)  # what lags is not found by this one
             if fault is not None and fault.kind == "error_after":
-                raise _failure(fault, venue.clock())
+                raise failure(fault, venue.limits, venue.clock())
             body: dict[str, Any] = {"status": 200, "result": result}
         except ApiError as error:
             self._refuse(error)
@@ -195,14 +177,23 @@ class _Answering:
         self._send({"status": error.status, "error": _described(error)})
 
     def _send(self, body: Mapping[str, Any]) -> None:
-        if self._fault is not None and self._fault.kind == "reply_lost":
-            return
         # A revoked key is told without an id, so that it names no request.
         answer = {"id": None if body["status"] == _REVOKED else self._request.id, **body}
         if self._wants_limits():
             orders = self._method is not None and self._method.orders
             answer["rateLimits"] = self._venue.limits.rows(self._venue.clock(), orders=orders)
-        self._session.outbox.send(msgspec.json.encode(answer).decode())
+        self._deliver(msgspec.json.encode(answer).decode())
+
+    def _deliver(self, frame: str) -> None:
+        fault, outbox = self._fault, self._session.outbox
+        match fault.kind if fault else None:
+            case "disconnect":
+                return
+            case "reply_lost" if fault is not None:
+                if fault.seconds is not None:
+                    self._venue.later(fault.seconds, lambda: outbox.send(frame))
+            case _:
+                outbox.send(frame)
 
     def _wants_limits(self) -> bool:
         wanted = self._request.params.get("returnRateLimits")
@@ -221,13 +212,6 @@ def _steer(venue: Venue, outbox: Outbox, request: Request) -> None:
 def _described(error: ApiError) -> dict[str, Any]:
     described: dict[str, Any] = {"code": error.code, "msg": error.message}
     return described if error.data is None else {**described, "data": error.data}
-
-
-def _failure(fault: Fault, now: int) -> ApiError:
-    code = -2010 if fault.kind == "balance" else fault.code
-    status = _STATUS.get(code, 400)
-    data = {"serverTime": now, "retryAfter": now + _RETRY} if status == 429 else None
-    return ApiError(code, _TEXT.get(code, "An unknown error occurred while processing the request."), status, data)
 
 
 def _understand(text: str, outbox: Outbox) -> Request | None:

@@ -1,6 +1,7 @@
 """The fault switchboard: what shall go wrong next, and what already did.
 
-Faults are armed one by one and consumed oldest first. Who consumes which:
+Faults are armed one by one and consumed oldest first; the dice of a ``probability`` fall as the exchange's seed has
+it. Who consumes which:
 
     a request      request_lost late error error_after reply_lost disconnect silence balance not_found_lag
     its like on a  request_lost reply_lost disconnect silence, if armed with that very method: SUBSCRIBE
@@ -9,6 +10,19 @@ Faults are armed one by one and consumed oldest first. Who consumes which:
     a fill         partial_fills: only half of what could be filled is, once per count
     the exchange   manual_cancel manual_order halt filters server_shutdown: done at once, or, armed with a
                    ``method``, right before the next such request; a cancel needs something to cancel and waits
+
+What ``seconds`` says, where it says something:
+
+    late           how long a request takes to the engine, which looks at its time again
+    reply_lost     the reply is not lost, but so late (without: lost)
+    disconnect     the request is done, its reply lost, and the connection cut so much later (without: before it)
+    error          until when nothing may be asked (``retryAfter``), for the codes -1003, -1015, 429 and 418
+    silence halt filters server_shutdown report_late    how long it lasts, or is put off
+    not_found_lag  how long neither order.status nor openOrders.status nor allOrders knows the order that was
+                   placed, or, armed with the method order.status, the order that was asked for
+
+The lists lag as the query does: both read memory before the database, and nothing is documented of the one being
+ahead of the other. Fills are told (myTrades, reports) all the same.
 """
 
 from collections.abc import Callable, Collection
@@ -24,8 +38,9 @@ REPORT = frozenset(("report_duplicate", "report_missing", "report_late", "report
 STREAM = frozenset(("request_lost", "reply_lost", "disconnect", "silence"))
 FILL = frozenset(("partial_fills",))
 ACT = frozenset(("manual_cancel", "manual_order", "halt", "filters", "server_shutdown"))
-# What makes sense for placing alone, whatever else is asked meanwhile.
-_PLACING = frozenset(("balance", "not_found_lag"))
+PLACE = "order.place"
+# What makes sense for these methods alone, and for placing unless it says so, whatever else is asked meanwhile.
+_ONLY = {"balance": (PLACE,), "not_found_lag": (PLACE, "order.status")}
 
 _MOST_ARMED = 10_000  # a bound, far above what a test arms
 
@@ -47,8 +62,8 @@ class Fault:
             return False
         if self.kind in REPORT or self.kind in FILL:
             return True
-        if self.kind in _PLACING and method != "order.place":
-            return False
+        if self.kind in _ONLY:
+            return method in _ONLY[self.kind] and method == (self.method or PLACE)
         return self.method in (None, method)
 
 

@@ -65,13 +65,17 @@ class Limits:
             if not self._enforced or window.count <= window.limit:
                 continue
             if window.count > _BAN_FACTOR * window.limit:
-                self._banned_until = now + _BAN
-                raise self._banned(now)
+                raise self.ban(now, now + _BAN)
             text = (
                 f"Too much request weight used; current limit is {window.limit} request weight per "
                 f"{window.name}. Please use WebSocket Streams for live updates to avoid polling the API."
             )
             raise ApiError(-1003, text, 429, _retry(now, window.began + window.length))
+
+    def ban(self, now: int, until: int) -> ApiError:
+        """Refuse everything until then; returns the refusal."""
+        self._banned_until = until
+        return self._banned(now)
 
     def count_weight(self, change: int, now: int) -> None:
         """Weight that is counted but never refused: of a connection, and back when a request turns out free."""

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import feed, memory, order, startup, stream
+from tests.bench import feed, memory, order, recovery, startup, stream
 
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "feed": feed.measure,
@@ -11,6 +11,7 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "startup": startup.measure,
     "memory": memory.measure,
     "order": order.measure,
+    "recovery": recovery.measure,
 }
 
 

@@ -158,6 +158,21 @@ async def test_one_unknown_name_does_not_hide_the_others(autojump_clock, running
         await running.symbols(["ETHUSDT"])
 
 
+async def test_an_unknown_name_among_hundreds_is_found_by_halving(autojump_clock, running, peer):
+    def info(request):
+        names = request["params"]["symbols"]
+        if "S077USDT" in names:
+            return {"status": 400, "error": {"code": -1121, "msg": "Invalid symbol."}}
+        return {"status": 200, "result": {"symbols": [SYMBOL | {"symbol": name} for name in names]}}
+
+    peer.script["exchangeInfo"] = info
+    names = [f"S{number:03}USDT" for number in range(600)]
+    assert set(await running.symbols(names)) == set(names) - {"S077USDT"}
+    asked = [len(each["symbols"]) for each in sent(peer, "exchangeInfo")]
+    assert (asked[0], asked[-1]) == (500, 100)
+    assert len(asked) <= 2 + 2 * 9  # a halving of 500 ends after nine steps
+
+
 async def test_fees_and_account_are_read(autojump_clock, running, peer):
     peer.answer(
         "account.commission", {"symbol": "ETHUSDT", "standardCommission": {"maker": "0.001", "taker": "0.002"}}

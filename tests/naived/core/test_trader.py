@@ -246,6 +246,7 @@ def test_a_buy_that_ends_empty_after_the_symbol_ends_its_trader(scene: Scene) ->
         (Refusal.FILTER, 10_000),
         (Refusal.TOO_MANY, 10_000),
         (Refusal.CLOCK, 1_000),
+        (Refusal.MARKET_CLOSED, 10_000),
     ],
 )
 def test_a_refused_buy_backs_off_by_its_reason(kind: Refusal, pause: int) -> None:
@@ -255,7 +256,7 @@ def test_a_refused_buy_backs_off_by_its_reason(kind: Refusal, pause: int) -> Non
     assert (Reread() in commands) is (kind is Refusal.FILTER)
 
 
-@pytest.mark.parametrize("kind", [Refusal.CREDENTIALS, Refusal.MALFORMED, Refusal.MARKET_CLOSED, Refusal.OTHER])
+@pytest.mark.parametrize("kind", [Refusal.CREDENTIALS, Refusal.MALFORMED, Refusal.FORBIDDEN, Refusal.OTHER])
 def test_a_permanent_refusal_faults_the_symbol(kind: Refusal) -> None:
     waiting, commands = step(BUYING, buy(refused(kind)), SCENE)
     assert isinstance(waiting.phase, Waiting)

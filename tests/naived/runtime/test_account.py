@@ -599,6 +599,20 @@ async def test_rules_are_read_again_every_day(world: World, clock: MockClock) ->
         assert house.symbol().book.leader.info.status == "CHANGED"
 
 
+async def test_symbols_that_begin_together_are_asked_for_as_one(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        await house.trade("2000")
+        await house.trade("60000", symbol="BTCUSDT")
+    exchange.asked.clear()
+    async with world.house() as house:
+        await house.until(lambda: {house.state("ETHUSDT"), house.state("BTCUSDT")} == {"trading"})
+        # Once for the account, which is known first, and once for both symbols.
+        assert exchange.asked.count("symbols") == 2
+        assert exchange.asked.count("account") == 2
+
+
 async def test_pages_of_orders_are_read_from_the_journal(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()

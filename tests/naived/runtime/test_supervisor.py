@@ -3,10 +3,13 @@
 import trio
 from trio.testing import MockClock
 
+from naived.core.order import Refusal, Refused
 from naived.core.settings import Status
 from naived.ports import Wish
 from naived.runtime.symbol import Symbol
 from tests.runtime_house import NO_BALANCE, SOON, House, World
+
+CLOSED = Refused(Refusal.MARKET_CLOSED, -2010, "Market is closed.")
 
 
 def crash(symbol: Symbol) -> None:
@@ -256,6 +259,41 @@ async def test_a_halted_symbol_is_faulted_until_somebody_starts_it(world: World,
         assert "BREAK" in error["message"]
         exchange.relist("ETHUSDT", trading=True)
         await house.start()
+
+
+async def test_a_halt_while_it_trades_needs_no_person(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        exchange.faults.refusals = [CLOSED, CLOSED]
+        await house.trade("2000")
+        assert (house.state(), house.phases()) == ("trading", ["waiting"])
+        document = await house.call("status")
+        assert document["symbols"][0]["traders"][0]["reason"] == "Market is closed."
+        await house.trade("2000")
+        assert len(exchange.wire) == 1
+        for _ in range(2):
+            await trio.sleep(10)
+            await house.trade("2000")
+        assert (len(exchange.wire), house.phases()) == (3, ["buying"])
+        assert [order["state"] for order in await house.orders()] == ["rejected", "rejected", "open"]
+
+
+async def test_a_restart_during_a_halt_needs_no_person_where_something_is_to_be_sold(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        await house.trade("2000", "1990")
+    for name in ("ETHUSDT", "BTCUSDT"):
+        exchange.relist(name, trading=False)
+    async with world.house() as house:
+        await house.until(lambda: house.state("BTCUSDT") == "faulted")  # it has no trader
+        await house.until(lambda: house.state() == "trading")
+        exchange.relist("ETHUSDT", trading=True)
+        await house.trade("2100")
+        assert house.symbol().book.leader.cycles == 1
 
 
 async def boot(house: House, state: str) -> None:

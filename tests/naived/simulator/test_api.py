@@ -164,6 +164,14 @@ async def test_an_error_comes_instead_of_the_deed_or_after_it(
         assert await placed(client) == expected
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("error", []), ("error_after", ["NEW"])])
+async def test_a_gateway_can_fail_before_the_deed_or_after_it(kind: str, expected: list[str]) -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind=kind, code=502)
+        assert (await client.fail("order.place", **limit("BUY", "2600", "0.1")))[:2] == (502, -1000)
+        assert await placed(client) == expected
+
+
 async def test_a_revoked_key_is_told_without_an_id() -> None:
     async with running() as simulation, api(simulation) as client:
         await client.get("sim.fault", kind="error", code=-2015)
@@ -230,3 +238,93 @@ async def test_a_lost_connection_takes_its_late_requests_along() -> None:
             await client.get("time")
         async with api(simulation) as client:
             assert await placed(client) == []
+
+
+async def test_a_reply_can_be_late_instead_of_lost() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind="reply_lost", method="order.place", seconds=0.3)
+        late = await client.send("order.place", **limit("BUY", "2600", "0.1"))
+        assert (await client.next_answer("time"))["id"] != late
+        assert await placed(client) == ["NEW"]
+        assert (await client.answer(late))["result"]["orderId"] == 1
+
+
+async def test_a_disconnect_with_seconds_comes_after_the_deed_and_takes_the_reply_along() -> None:
+    async with running() as simulation:
+        async with api(simulation) as client:
+            await client.get("sim.fault", kind="disconnect", method="order.place", seconds=0.1)
+            await client.send("order.place", **limit("BUY", "2600", "0.1"))
+            with trio.fail_after(PATIENCE), pytest.raises(Closed):
+                await client.connection.receive()
+        async with api(simulation) as client:
+            assert await placed(client) == ["NEW"]
+
+
+async def test_a_ban_refuses_everything_until_it_ends() -> None:
+    async with running(no_limits=True) as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind="error", method="order.place", code=418, seconds=0.3)
+        assert (await client.fail("order.place", **limit("BUY", "2600", "0.1")))[:2] == (418, -1003)
+        answer = await client.ask("time")
+        assert answer["status"] == 418
+        assert 0 < answer["error"]["data"]["retryAfter"] - answer["error"]["data"]["serverTime"] <= 300
+        while (await client.ask("time"))["status"] == 418:
+            pass
+        await client.get("order.place", **limit("BUY", "2600", "0.1"))
+
+
+async def test_a_report_comes_before_the_reply_and_can_come_after_it() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("userDataStream.subscribe.signature", **signed())
+        await client.send("order.place", **limit("BUY", "2600", "0.1"))
+        frames = [await client.receive() for _ in range(3)]
+        assert [frame["event"]["e"] if "event" in frame else "reply" for frame in frames] == [
+            "executionReport",
+            "outboundAccountPosition",
+            "reply",
+        ]
+        await client.get("sim.fault", kind="report_late", seconds=0.1)
+        await client.send("order.place", **limit("BUY", "2601", "0.1"))
+        frames = [await client.receive() for _ in range(3)]
+        assert [frame["event"]["e"] if "event" in frame else "reply" for frame in frames] == [
+            "outboundAccountPosition",
+            "reply",
+            "executionReport",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "cancelled", "status", "executed"),
+    [
+        (0, (400, -2011), "FILLED", "0.10000000"),
+        (1, (200, None), "CANCELED", "0.05000000"),
+    ],
+)
+async def test_a_fill_can_come_between_a_cancel_and_its_arrival(
+    pieces: int, cancelled: tuple[int, int | None], status: str, executed: str
+) -> None:
+    async with running() as simulation, api(simulation) as client, api(simulation) as hand:
+        await client.get("order.place", **limit("BUY", "2600", "0.1"))
+        await hand.get("sim.fault", kind="late", method="order.cancel", seconds=0.3)
+        if pieces:
+            await hand.get("sim.fault", kind="partial_fills", count=pieces)
+        number = await client.send("order.cancel", **signed(**ETH, orderId=1))
+        while (await hand.get("sim.ledger"))["faults"] != {"late": 1}:
+            pass
+        await hand.get("sim.trade", **ETH, price="2599", quantity="1")
+        answer = await client.answer(number)
+        assert (answer["status"], answer.get("error", {}).get("code")) == cancelled
+        [order] = (await hand.get("sim.ledger"))["orders"]
+        assert (order["status"], order["executedQty"]) == (status, executed)
+
+
+async def test_an_order_by_hand_that_meets_ours_ends_it_in_match() -> None:
+    async with running(balances={"USDT": 10**13, "ETH": 10**8}) as simulation, api(simulation) as client:
+        await client.get("sim.trade", **ETH, price="2600", quantity="1")
+        await client.get("userDataStream.subscribe.signature", **signed())
+        await client.get("order.place", **limit("SELL", "2610", "0.1", newClientOrderId="ours"))
+        client.events.clear()
+        by_hand = limit("BUY", "2610", "0.1", selfTradePreventionMode="EXPIRE_BOTH")
+        assert (await client.get("order.place", **by_hand))["status"] == "EXPIRED_IN_MATCH"
+        reports = [each for each in client.events if each["e"] == "executionReport"]
+        [ours] = [report for report in reports if report["c"] == "ours"]
+        assert (ours["x"], ours["X"], ours["z"]) == ("TRADE_PREVENTION", "EXPIRED_IN_MATCH", "0.00000000")

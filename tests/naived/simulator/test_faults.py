@@ -64,6 +64,17 @@ def test_only_placing_consumes_what_makes_sense_for_placing() -> None:
     assert armed.take(REQUEST, method="order.place") is not None
 
 
+def test_a_lag_can_be_met_by_a_query_that_it_was_armed_for_and_by_nothing_senseless() -> None:
+    armed = board(fault("not_found_lag", method="order.status"), fault("not_found_lag", method="time"))
+    armed.arm(fault("balance", method="order.status"))
+    assert armed.take(REQUEST, method="order.place") is None
+    assert armed.take(REQUEST, method="time") is None
+    taken = armed.take(REQUEST, method="order.status")
+    assert taken is not None
+    assert taken.kind == "not_found_lag"
+    assert armed.take(REQUEST, method="order.status") is None
+
+
 def test_a_stream_consumes_only_what_was_meant_for_it() -> None:
     armed = board(fault("silence"), fault("silence", method="SUBSCRIBE"))
     taken = armed.take(STREAM, method="SUBSCRIBE", named=True)
@@ -78,6 +89,17 @@ def test_dice_decide_where_a_probability_is_given() -> None:
     assert 200 < hits < 300
     assert armed.counted == {"error": hits}
     assert board(fault("error", probability=0.0)).take(REQUEST, method="time") is None
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_dice_fall_as_the_seed_has_it(seed: int) -> None:
+    def falls(seed: int) -> list[bool]:
+        armed = Switchboard(Random(seed), lambda kind: None)
+        armed.arm(fault("reply_lost", left=200, probability=0.5))
+        return [armed.take(REQUEST, method="order.place") is not None for _ in range(200)]
+
+    assert falls(seed) == falls(seed)
+    assert falls(seed) != falls(seed + 10)
 
 
 def test_an_act_waits_until_it_can_be_done_and_for_its_method() -> None:

@@ -49,7 +49,7 @@ async def test_an_order_by_hand_rests_below_the_market_under_a_foreign_id() -> N
 
 
 async def test_a_halt_closes_the_market_and_passes() -> None:
-    async with running() as simulation, api(simulation) as client:
+    async with running(no_limits=True) as simulation, api(simulation) as client:
         await client.get("sim.fault", kind="halt", **ETH, seconds=0.2)
         assert await client.fail("order.place", **limit("BUY", "2600", "0.1")) == (400, -2010, "Market is closed.")
         while (await client.get("exchangeInfo", **ETH))["symbols"][0]["status"] == "HALT":
@@ -82,6 +82,20 @@ async def test_an_order_is_not_found_for_a_while_and_then_is() -> None:
         while answer["status"] != 200:
             answer = await client.ask("order.status", **signed(**ETH, origClientOrderId="mine"))
         assert answer["result"]["status"] == "NEW"
+
+
+async def test_an_order_that_was_asked_for_can_begin_to_lag() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.fault", kind="not_found_lag", method="order.status", seconds=3600)
+        await client.get("order.place", **limit("BUY", "2600", "0.1", newClientOrderId="mine"))
+        assert (await client.fail("order.status", **signed(**ETH, origClientOrderId="mine")))[:2] == (400, -2013)
+        assert (await client.fail("order.status", **signed(**ETH, orderId=1)))[:2] == (400, -2013)
+        for each in ("openOrders.status", "allOrders"):
+            assert await client.get(each, **signed(**ETH)) == []
+        await trade(client, "2599")
+        assert [fill["orderId"] for fill in await client.get("myTrades", **signed(**ETH))] == [1]
+        [order] = (await client.get("sim.ledger"))["orders"]
+        assert order["status"] == "FILLED"
 
 
 async def test_a_first_fill_gives_unfilled_orders_back() -> None:

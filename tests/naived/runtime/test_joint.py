@@ -1,0 +1,97 @@
+"""Many questions at once are one; none is answered by what was asked before it."""
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from naived.ports import ExchangeError
+from naived.runtime.joint import Joint
+
+
+class Oracle:
+    """Takes a second to answer; ``asked`` are the questions as they went out."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.failing = False
+        self.joint = Joint(self._put)
+
+    async def _put(self, keys: Sequence[str]) -> int:
+        self.asked.append(list(keys))
+        number = len(self.asked)
+        await trio.sleep(1)
+        if self.failing:
+            raise ExchangeError("no answer")
+        return number
+
+
+async def test_who_asks_at_the_same_time_is_answered_by_one_question(clock: MockClock) -> None:
+    oracle, answers = Oracle(), list[int]()
+
+    async def ask(key: str) -> None:
+        answers.append(await oracle.joint.ask(key))
+
+    async with trio.open_nursery() as nursery:
+        for key in "abc":
+            nursery.start_soon(ask, key)
+    assert [sorted(keys) for keys in oracle.asked] == [["a", "b", "c"]]
+    assert answers == [1, 1, 1]
+
+
+async def test_an_answer_is_never_older_than_its_question(clock: MockClock) -> None:
+    oracle, answers = Oracle(), dict[str, int]()
+
+    async def ask(key: str, at: float) -> None:
+        await trio.sleep(at)
+        answers[key] = await oracle.joint.ask(key)
+
+    async with trio.open_nursery() as nursery:
+        for key, at in (("first", 0), ("during", 0.3), ("also", 0.6), ("afterwards", 5)):
+            nursery.start_soon(ask, key, at)
+    assert answers == {"first": 1, "during": 2, "also": 2, "afterwards": 3}
+    assert oracle.asked == [["first"], ["during", "also"], ["afterwards"]]
+
+
+async def test_a_failure_is_everybodys_and_the_next_question_is_asked_anew(clock: MockClock) -> None:
+    oracle, failures = Oracle(), 0
+    oracle.failing = True
+
+    async def ask(key: str) -> None:
+        nonlocal failures
+        with pytest.raises(ExchangeError, match="no answer"):
+            await oracle.joint.ask(key)
+        failures += 1
+
+    async with trio.open_nursery() as nursery:
+        for key in "abc":
+            nursery.start_soon(ask, key)
+    assert (failures, len(oracle.asked)) == (3, 1)
+    oracle.failing = False
+    assert await oracle.joint.ask("d") == 2
+
+
+async def test_who_gives_up_while_it_asks_for_all_leaves_nobody_behind(clock: MockClock) -> None:
+    scopes: dict[trio.lowlevel.Task, trio.CancelScope] = {}
+    asked, answers = list[list[str]](), list[str]()
+
+    async def put(keys: Sequence[str]) -> str:
+        asked.append(list(keys))
+        if len(asked) == 1:
+            scopes[trio.lowlevel.current_task()].cancel()
+        await trio.sleep(1)
+        return "answer"
+
+    joint = Joint(put)
+
+    async def ask(key: str) -> None:
+        with trio.CancelScope() as scope:
+            scopes[trio.lowlevel.current_task()] = scope
+            answers.append(await joint.ask(key))
+
+    async with trio.open_nursery() as nursery:
+        for key in "abc":
+            nursery.start_soon(ask, key)
+    assert answers == ["answer"] * 2
+    assert [sorted(keys) for keys in asked] == [["a", "b", "c"]] * 2
