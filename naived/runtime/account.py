@@ -244,7 +244,7 @@ class Account:
             balance = (await self._balances.ask(symbol)).balances.get(base)
             there = balance.free + balance.locked if balance is not None else 0
             held = sum(
-                position(trader).quantity
+                position(trader).quantity - other.book.unbooked(trader)
                 for other in self.symbols.values()
                 if other.book.leader.info.base == base
                 for trader in other.book.leader.traders

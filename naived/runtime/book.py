@@ -6,8 +6,10 @@ Everything here is synchronous; what a step changes is noted in a `Draft`, which
 from collections.abc import Callable, Iterable
 
 from naived.core import leading, placing
+from naived.core.amount import Quantity
 from naived.core.leader import Adopted, Drained, Leader, LeaderEvent, OrderNews, awaits
 from naived.core.order import Side
+from naived.core.phase import Trader
 from naived.core.placement import (
     LIVE,
     TERMINAL,
@@ -64,6 +66,17 @@ class Book:
             for placement in self.resting
             if placement.state in (State.UNKNOWN, State.INTENDED) or placement.cancelling
         ]
+
+    def unbooked(self, trader: Trader) -> Quantity:
+        """What the trader's live sell may have executed without our knowing the fills."""
+        sell = self.placement(trader.number, Side.SELL, trader.sells)
+        match sell:
+            case Placement(state=State.UNKNOWN | State.INTENDED):
+                return sell.intent.quantity
+            case Placement(state=State.OPEN | State.PARTIALLY_FILLED):
+                return Quantity(sell.reported - sell.executed)
+            case _:
+                return Quantity(0)
 
     @property
     def watched(self) -> bool:

@@ -400,6 +400,42 @@ async def test_coins_that_are_missing_quarantine_the_symbol(world: World, clock:
         assert exchange.open() == []
 
 
+async def test_coins_of_a_sell_whose_fate_is_open_are_not_missed(world: World, clock: MockClock) -> None:
+    # The sell was filled while nobody listened; its coins are gone, and nobody can say yet where to.
+    exchange = world.exchange
+    async with world.house(farewell=False) as house:
+        await house.start()
+        await house.trade("2000")
+        exchange.faults.lost_replies = 1
+        exchange.faults.held = True
+        exchange.trade("1990")
+        exchange.release()
+        await trio.sleep(1)
+        exchange.trade("2010")
+        exchange.forget_reports()
+        exchange.faults.held = False
+        assert house.phases() == ["selling"]
+    exchange.faults.hidden = EVERYWHERE
+    async with world.house() as house:
+        await house.until(lambda: house.state() == "trading")
+        exchange.faults.hidden = frozenset()
+        await house.until(lambda: house.symbol().book.leader.cycles == 1, 20)
+
+
+async def test_coins_of_fills_that_are_not_told_yet_are_not_missed(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        assert house.phases() == ["selling"]
+    exchange.trade("2010")
+    exchange.faults.failing = {"fills"}
+    async with world.house() as house:
+        await house.until(lambda: house.state() == "trading")
+        exchange.faults.failing = set()
+        await house.until(lambda: house.symbol().book.leader.cycles == 1, 20)
+
+
 async def test_an_order_with_our_tag_and_no_row_stops_all_placing(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.house() as house:
