@@ -36,7 +36,7 @@ from naived.runtime.condition import condition
 from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
 from naived.simulator.symbols import built_in_prices
-from tests.simulation.audit import audit
+from tests.simulation.audit import audit, read
 from tests.simulation.house import KEY, SECRET, URL, Document, House, exchange_time, running
 from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
@@ -157,7 +157,7 @@ class _World:
             await self._heal()
             await self._converge(markets)
             await self._come_back()
-            audit(self._oracle, exchange, _BALANCES)
+            audit(exchange.ledger, read(f"sqlite:///{self._database}"), _BALANCES, self._oracle.blame)
             self._conclude(exchange)
             nursery.cancel_scope.cancel()
         self._oracle.close()
