@@ -207,6 +207,10 @@ class Daemon:
         self._program = Program(log, "run", "--home", str(self.home), *self._options)
         return self._program
 
+    def adopt(self, program: Program) -> None:
+        """Of two that were launched, this is the one that runs."""
+        self._program = program
+
     def start(self) -> None:
         """Begin, and wait until it answers and has seen its exchange."""
         program = self.launch()
