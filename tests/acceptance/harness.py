@@ -193,6 +193,11 @@ class Daemon:
         self._program: Program | None = None
 
     @property
+    def program(self) -> Program | None:
+        """The one that was begun last, None when it is over."""
+        return self._program
+
+    @property
     def pid(self) -> int:
         assert self._program is not None
         return self._program.pid

@@ -161,7 +161,10 @@ def _one_sell_per_buy(journal: Journal, blame: Blame) -> None:
     by_order = {(row["symbol"], row["order_id"]): row for row in journal.orders if row["order_id"] is not None}
     base_fees: Counter[tuple[str, int]] = Counter()
     for fill in journal.fills:
-        order = by_order[fill["symbol"], fill["order_id"]]
+        order = by_order.get((fill["symbol"], fill["order_id"]))
+        if order is None:
+            blame(9, f"fill {fill['trade_id']} of {fill['symbol']} is of an order that is not in the journal")
+            continue
         key = (order["symbol"], order["trader"])
         if order["side"] == "buy":
             bought[key] += fill["quantity"]
