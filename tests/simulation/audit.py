@@ -1,139 +1,193 @@
-"""What must hold when everything is quiet: the exchange's ledger against the journal, row by row, exactly."""
+"""What must hold when everything is quiet: the exchange's ledger against the journal, row by row, exactly.
+
+One judgement for the simulated world and for real processes; the numbers are those of the order protocol's
+invariants.
+"""
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from naived.core.amount import Amount, parse_amount
-from naived.core.order import Side
-from naived.simulator.exchange import Exchange
+import sqlalchemy as sa
+
+from naived.core.amount import Amount
+from naived.core.order import Fill, Side
+from naived.database import schema
+from naived.database.engine import Role, open_engine, parse_url
+from naived.simulator.ledger import Ledger
 from naived.simulator.order import Order
-from tests.simulation.oracle import Oracle
+from naived.simulator.symbols import load
 
 _ALL = -1  # SQLite's LIMIT for no limit
 _PLACED = ("open", "partially_filled", "filled", "cancelled", "expired")
 _NEVER = ("rejected", "not_placed", "abandoned")
+_STATES = {"NEW": "open", "PARTIALLY_FILLED": "partially_filled", "FILLED": "filled", "CANCELED": "cancelled"}
+
+Blame = Callable[[int, str], None]
+Row = Mapping[str, Any]
 
 
-def audit(oracle: Oracle, exchange: Exchange, initial: dict[str, Amount]) -> None:
-    """Tell the oracle of everything that is wrong."""
-    ledger = exchange.ledger.history
-    ours = [order for order in ledger.orders(None, limit=_ALL) if oracle.is_ours(order)]
-    rows = {row["client_order_id"]: row for row in oracle.rows("SELECT * FROM orders")}
-    _placed_once(oracle, ours, rows)
-    _fills(oracle, exchange, ours)
-    _conserved(oracle, exchange, initial)
-    _traders(oracle, rows)
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The rows of the tables that a database of either kind has: amounts are integers of 10^-8, times are ms."""
+
+    prefix: str
+    settings: Sequence[Row]
+    traders: Sequence[Row]
+    orders: Sequence[Row]
+    fills: Sequence[Row]
+    events: Sequence[Row]
 
 
-def _placed_once(oracle: Oracle, ours: list[Order], rows: dict[str, dict[str, Any]]) -> None:
+def read(database: str) -> Journal:
+    """All that is committed in the database of this URL; raises SQLAlchemyError."""
+    engine = open_engine(parse_url(database), Role.READ)
+    try:
+        with engine.connect() as connection:
+
+            def rows(table: sa.Table) -> Sequence[Row]:
+                return [dict(row._mapping) for row in connection.execute(sa.select(table))]
+
+            (deployment,) = rows(schema.deployment)
+            tables = (schema.settings, schema.traders, schema.orders, schema.fills, schema.events)
+            return Journal(f"n1{deployment['tag']}-", *(rows(table) for table in tables))
+    finally:
+        engine.dispose()
+
+
+def audit(ledger: Ledger, journal: Journal, initial: Mapping[str, Amount], blame: Blame) -> None:
+    """Tell of everything that is wrong; ``initial`` is what the account began with."""
+    every = ledger.history.orders(None, limit=_ALL)
+    fills = ledger.history.fills(None, limit=_ALL)
+    ours = [order for order in every if order.client_order_id.startswith(journal.prefix)]
+    _placed_once(ours, journal, blame)
+    _left_alone(every, journal, blame)
+    _applied(ours, fills, journal, blame)
+    _conserved(ledger, every, fills, initial, blame)
+    _one_sell_per_buy(journal, blame)
+
+
+def _placed_once(ours: Sequence[Order], journal: Journal, blame: Blame) -> None:
+    rows = {row["client_order_id"]: row for row in journal.orders}
     for cid, number in Counter(order.client_order_id for order in ours).items():
         if number > 1:
-            oracle.blame(2, f"{cid} is {number} orders")
+            blame(2, f"{cid} is {number} orders")
     placed = {order.client_order_id: order for order in ours}
     for cid, row in rows.items():
         order = placed.get(cid)
         if row["state"] in ("intended", "unknown", "quarantined"):
-            oracle.blame(21, f"{cid} is still {row['state']}: {row['reason']}")
+            blame(21, f"{cid} is still {row['state']}: {row['reason']}")
         if row["state"] in _PLACED and order is None:
-            oracle.blame(2, f"{cid} is {row['state']} and was never placed")
+            blame(2, f"{cid} is {row['state']} and was never placed")
         if row["state"] in _NEVER and order is not None:
-            oracle.blame(2, f"{cid} is {row['state']} and was placed as {order.id}")
+            blame(2, f"{cid} is {row['state']} and was placed as {order.id}")
     for order in ours:
-        row = rows.get(order.client_order_id)
-        if row is None:
-            oracle.blame(3, f"order {order.id} ({order.client_order_id}) is not in the journal")
-        elif row["state"] in _PLACED and _view(row) != _truth(order):
-            oracle.blame(13, f"{order.client_order_id}: the journal has {_view(row)}, the exchange {_truth(order)}")
+        found = rows.get(order.client_order_id)
+        if found is None:
+            blame(3, f"order {order.id} ({order.client_order_id}) is not in the journal")
+        elif found["state"] in _PLACED and _view(found) != _truth(order):
+            blame(13, f"{order.client_order_id}: the journal has {_view(found)}, the exchange {_truth(order)}")
 
 
-def _view(row: dict[str, Any]) -> tuple[object, ...]:
-    return row["order_id"], row["state"], int(parse_amount(row["executed"]))
+def _view(row: Row) -> tuple[object, ...]:
+    return row["order_id"], row["state"], row["executed"]
 
 
 def _truth(order: Order) -> tuple[object, ...]:
-    state = {
-        "NEW": "open",
-        "PARTIALLY_FILLED": "partially_filled",
-        "FILLED": "filled",
-        "CANCELED": "cancelled",
-    }.get(order.status, "expired")
-    return order.id, state, int(order.executed)
+    return order.id, _STATES.get(order.status.value, "expired"), int(order.executed)
 
 
-def _fills(oracle: Oracle, exchange: Exchange, ours: list[Order]) -> None:
+def _left_alone(every: Sequence[Order], journal: Journal, blame: Blame) -> None:
+    """Nobody else's order was cancelled by us."""
+    for order in every:
+        foreign = not order.client_order_id.startswith(journal.prefix)
+        if foreign and (order.cancel_id or "").startswith(journal.prefix):
+            blame(3, f"order {order.id} of somebody else was cancelled")
+
+
+def _applied(ours: Sequence[Order], fills: Sequence[Fill], journal: Journal, blame: Blame) -> None:
+    """Each fill once, as it was, and the sums are what the exchange says was executed."""
     ids = {(order.symbol, order.id) for order in ours}
     there = {
         (fill.symbol, fill.order_id, fill.trade_id): (int(fill.price), int(fill.quantity), int(fill.fee))
-        for fill in exchange.ledger.history.fills(None, limit=_ALL)
+        for fill in fills
         if (fill.symbol, fill.order_id) in ids
     }
     here = {
-        (row["symbol"], row["order_id"], row["trade_id"]): (
-            int(parse_amount(row["price"])),
-            int(parse_amount(row["quantity"])),
-            int(parse_amount(row["fee"])),
-        )
-        for row in oracle.rows("SELECT * FROM fills")
+        (row["symbol"], row["order_id"], row["trade_id"]): (row["price"], row["quantity"], row["fee"])
+        for row in journal.fills
     }
+    if len(here) != len(journal.fills):
+        blame(9, f"{len(journal.fills) - len(here)} fills were applied twice")
     for key in there.keys() - here.keys():
-        oracle.blame(9, f"fill {key} is not in the journal")
+        blame(9, f"fill {key} is not in the journal")
     for key in here.keys() - there.keys():
-        oracle.blame(9, f"fill {key} is not at the exchange")
+        blame(9, f"fill {key} is not at the exchange")
     for key in here.keys() & there.keys():
         if here[key] != there[key]:
-            oracle.blame(9, f"fill {key} is {here[key]} in the journal, {there[key]} at the exchange")
+            blame(9, f"fill {key} is {here[key]} in the journal, {there[key]} at the exchange")
+    sums: Counter[tuple[str, int]] = Counter()
+    for row in journal.fills:
+        sums[row["symbol"], row["order_id"]] += row["quantity"]
+    for row in journal.orders:
+        filled = sums[row["symbol"], row["order_id"]]
+        if filled != row["executed"]:
+            blame(9, f"{row['client_order_id']} executed {row['executed']}, its fills are {filled}")
 
 
-def _conserved(oracle: Oracle, exchange: Exchange, initial: dict[str, Amount]) -> None:
+def _conserved(
+    ledger: Ledger, every: Sequence[Order], fills: Sequence[Fill], initial: Mapping[str, Amount], blame: Blame
+) -> None:
     """What there was, moved by every fill less its fee, is what there is; all orders count, ours or not."""
-    history = exchange.ledger.history
-    sides = {(order.symbol, order.id): order.side for order in history.orders(None, limit=_ALL)}
+    listings, _ = load(None)
+    sides = {(order.symbol, order.id): order.side for order in every}
     moved = Counter({asset: int(amount) for asset, amount in initial.items()})
-    for fill in history.fills(None, limit=_ALL):
-        info = exchange.markets[fill.symbol].listing.info
+    for fill in fills:
+        info = listings[fill.symbol].info
         sign = 1 if sides[fill.symbol, fill.order_id] is Side.BUY else -1
         moved[info.base] += sign * fill.quantity
         moved[info.quote] -= sign * fill.quote
         moved[fill.fee_asset] -= fill.fee
-    for asset, balance in exchange.account.balances().items():
+    for asset, balance in ledger.balances().items():
         if balance.free + balance.locked != moved[asset]:
-            oracle.blame(8, f"{balance.free + balance.locked} {asset} are there, the fills make {moved[asset]}")
+            blame(8, f"{balance.free + balance.locked} {asset} are there, the fills make {moved[asset]}")
 
 
-def _traders(oracle: Oracle, rows: dict[str, dict[str, Any]]) -> None:
-    """One sell per filled buy: what a trader bought is sold, offered, held, or left over, to the last unit."""
+def _one_sell_per_buy(journal: Journal, blame: Blame) -> None:
+    """What a trader bought is sold, offered, held, or left over, to the last unit."""
     bought: Counter[tuple[str, int]] = Counter()
     sold: Counter[tuple[str, int]] = Counter()
-    by_order = {(row["symbol"], row["order_id"]): row for row in rows.values() if row["order_id"] is not None}
+    by_order = {(row["symbol"], row["order_id"]): row for row in journal.orders if row["order_id"] is not None}
     base_fees: Counter[tuple[str, int]] = Counter()
-    for fill in oracle.rows("SELECT * FROM fills"):
-        order = by_order[fill["symbol"], fill["order_id"]]
+    for fill in journal.fills:
+        order = by_order.get((fill["symbol"], fill["order_id"]))
+        if order is None:
+            blame(9, f"fill {fill['trade_id']} of {fill['symbol']} is of an order that is not in the journal")
+            continue
         key = (order["symbol"], order["trader"])
-        quantity, fee = parse_amount(fill["quantity"]), parse_amount(fill["fee"])
         if order["side"] == "buy":
-            bought[key] += quantity
-            base_fees[key] += fee
+            bought[key] += fill["quantity"]
+            base_fees[key] += fill["fee"]
         else:
-            sold[key] += quantity
+            sold[key] += fill["quantity"]
     left: Counter[str] = Counter()
-    for trader in oracle.rows("SELECT * FROM traders"):
+    for trader in journal.traders:
         key = (trader["symbol"], trader["number"])
-        carried, dust = (parse_amount(trader[name] or "0") for name in ("carried_quantity", "dust_quantity"))
+        carried, dust = trader["carried_quantity"] or 0, trader["dust_quantity"] or 0
         left[trader["symbol"]] -= carried
         if trader["phase"] == "finished":
             left[trader["symbol"]] += dust
             if bought[key] - base_fees[key] + carried - sold[key] != dust:
-                oracle.blame(
+                blame(
                     4, f"{key}: bought {bought[key]} - {base_fees[key]} + {carried}, sold {sold[key]}, {dust} left"
                 )
         elif sold[key] > bought[key] - base_fees[key] + carried:
-            oracle.blame(4, f"{key} sold {sold[key]} of {bought[key] - base_fees[key] + carried}")
-    forgiven = {row["symbol"] for row in oracle.rows("SELECT symbol FROM events WHERE kind = 'written off'")}
-    for row in oracle.rows("SELECT symbol, leftover_quantity FROM settings"):
-        if row["symbol"] in forgiven:
-            continue
-        if parse_amount(row["leftover_quantity"]) != left[row["symbol"]]:
-            oracle.blame(
+            blame(4, f"{key} sold {sold[key]} of {bought[key] - base_fees[key] + carried}")
+    forgiven = {row["symbol"] for row in journal.events if row["kind"] == "written off"}
+    for row in journal.settings:
+        if row["symbol"] not in forgiven and row["leftover_quantity"] != left[row["symbol"]]:
+            blame(
                 4,
                 f"{row['symbol']} has {row['leftover_quantity']} left over, its traders left {left[row['symbol']]}",
             )

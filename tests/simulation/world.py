@@ -37,7 +37,7 @@ from naived.runtime.condition import condition
 from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
 from naived.simulator.symbols import built_in_prices
-from tests.simulation.audit import audit
+from tests.simulation.audit import audit, read
 from tests.simulation.durable import Durable
 from tests.simulation.house import KEY, SECRET, URL, Document, House, exchange_time, running
 from tests.simulation.market import Market
@@ -169,7 +169,7 @@ class _World:
             await self._heal()
             await self._converge(markets)
             await self._come_back()
-            audit(self._oracle, exchange, _BALANCES)
+            audit(exchange.ledger, read(f"sqlite:///{self._database}"), _BALANCES, self._oracle.blame)
             if any(SECRET.encode() in file.read_bytes() for file in self._home.glob(f"{_JOURNAL}*")):
                 self._oracle.blame(19, "a secret is in the journal")
             self._conclude(exchange)

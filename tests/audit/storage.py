@@ -1,0 +1,125 @@
+"""The database under audit, of either kind: what it holds, whether it is sound, how it dies and grows old."""
+
+import json
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy.exc import SQLAlchemyError
+
+from naived.database.engine import Role, open_engine, parse_url
+from naived.database.schema import metadata
+from tests.postgres import Server, running_server
+from tests.simulation.audit import Blame
+
+_OLDER = "0001"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A database at ``url``; ``server`` is its own, None for a file."""
+
+    url: str
+    server: Server | None = None
+
+    @property
+    def kind(self) -> str:
+        return "sqlite" if self.server is None else "postgresql"
+
+    def stored(self) -> dict[str, tuple[str, int]] | None:
+        """Status and chunks of each configured symbol; None while there is no such table, or no server."""
+        try:
+            with self._connected(Role.READ) as connection:
+                rows = connection.execute(sa.text("SELECT symbol, status, chunks FROM settings")).all()
+        except SQLAlchemyError:
+            return None
+        return {symbol: (status, chunks) for symbol, status, chunks in rows}
+
+    def version(self) -> str | None:
+        """Alembic's revision, None of an empty database."""
+        try:
+            with self._connected(Role.READ) as connection:
+                version: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+                return version
+        except SQLAlchemyError:
+            return None
+
+    def written(self) -> int:
+        """How many groups of units have been committed since it was made."""
+        with self._connected(Role.READ) as connection:
+            return int(connection.execute(sa.text("SELECT written FROM deployment")).scalar_one())
+
+    def sound(self, blame: Blame) -> None:
+        """Does the file's own check find anything wrong? A server has no such check."""
+        if self.server is not None:
+            return
+        with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as connection:
+            for pragma, good in (("integrity_check", [("ok",)]), ("foreign_key_check", [])):
+                found = connection.execute(f"PRAGMA {pragma}").fetchall()
+                if found != good:
+                    blame(0, f"{pragma}: {found[:5]}")
+
+    def wind_back(self) -> bool:
+        """Make it as it was one revision ago; False where it holds what that revision has no word for."""
+        stored = self.stored()
+        if stored is None or any(status == "shutdown" for status, _ in stored.values()):
+            return False
+        with self._connected(Role.MIGRATE) as connection:
+            older = Operations(MigrationContext.configure(connection))
+            if self.server is None:
+                with older.batch_alter_table("settings") as settings:
+                    settings.drop_constraint("ck_settings_status", type_="check")
+                    settings.create_check_constraint("ck_settings_status", "status IN ('on', 'off')")
+                    settings.drop_column("keep_buys")
+            else:
+                older.execute("ALTER TYPE trading_status RENAME TO newer")
+                older.execute("CREATE TYPE trading_status AS ENUM ('on', 'off')")
+                older.execute(
+                    "ALTER TABLE settings ALTER status TYPE trading_status USING status::text::trading_status"
+                )
+                older.execute("DROP TYPE newer")
+                older.drop_column("settings", "keep_buys")
+            older.execute(f"UPDATE alembic_version SET version_num = '{_OLDER}'")
+            connection.commit()
+        return True
+
+    def crash(self, number: signal.Signals) -> None:
+        """Kill its server, which has to be started again with ``revive``."""
+        assert self.server is not None
+        self.server.kill(number)
+
+    def revive(self) -> None:
+        assert self.server is not None
+        self.server.revive()
+
+    def dump(self, file: Path) -> None:
+        """Every row of every table, a line each: what is left of a server that ends with the job."""
+        with self._connected(Role.READ) as connection, file.open("w") as lines:
+            for table in metadata.sorted_tables:
+                for row in connection.execute(sa.select(table)).mappings():
+                    print(table.name, json.dumps(dict(row), default=str), file=lines)
+
+    @contextmanager
+    def _connected(self, role: Role) -> Iterator[sa.Connection]:
+        engine = open_engine(parse_url(self.url), role)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def storage(kind: str, home: Path) -> Iterator[Storage]:
+    """An empty database; raises NoPostgresError."""
+    if kind == "sqlite":
+        yield Storage(f"sqlite:///{home / 'journal.db'}")
+        return
+    with running_server() as server, server.database() as url:
+        yield Storage(url, server)
