@@ -1,8 +1,8 @@
 """One connection of the WebSocket API: requests in, answers out, and every fault that a request can meet.
 
     frame -> understood -> [disconnect, silence, request_lost, error] -> key, signature, time, weight
-          -> [late] -> time again -> method (the engine commits, events are told) -> [reply_lost, error_after,
-             disconnect with seconds] -> answer
+          -> [late] -> time again -> tail -> method (the engine commits, events are told)
+          -> [reply_lost, error_after, disconnect with seconds] -> answer
 
 The clock is looked at twice, as the exchange does: on arrival and right before the engine.
 """
@@ -147,12 +147,25 @@ class _Answering:
         return True
 
     def finish(self) -> None:
-        """Do it and answer."""
-        venue, params, fault = self._venue, self._request.params, self._fault
+        """Look at the clock again, then do it and answer; what waits for the engine ends with no connection."""
+        venue, params = self._venue, self._request.params
         assert self._method is not None
         try:
             if self._method.signed:
                 check_time(params, venue.clock())
+        except ApiError as error:
+            self._refuse(error)
+            return
+        tail = venue.tail(self._request.name)
+        if tail:
+            venue.later(tail, self._run)
+        else:
+            self._run()
+
+    def _run(self) -> None:
+        venue, params, fault = self._venue, self._request.params, self._fault
+        assert self._method is not None
+        try:
             result = self._method.run(venue, self._session, params)
             if self._method.free:
                 venue.limits.count_weight(-self._method.weight(params), venue.clock())

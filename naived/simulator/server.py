@@ -98,11 +98,13 @@ async def simulate(
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     listen: Callable[..., Awaitable[None]] = serve,
     engine: Callable[..., Exchange] = Exchange,
+    tail: Callable[[str], float] = lambda method: 0.0,
     task_status: trio.TaskStatus[Simulation] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a simulator until cancelled; ``started`` gives the Simulation. Raises SimulatorError.
 
     ``clock`` is the exchange's own time in ms; ``listen`` brings it connections, ``engine`` is what it trades with.
+    ``tail``: see ``Venue``.
     """
     random = Random(config.seed)
     listings, limit_rows = load(config.exchange_info)
@@ -133,6 +135,7 @@ async def simulate(
                 random=random,
                 clock=clock,
                 later=later,
+                tail=tail,
             )
             connected = partial(_connected, venue, not config.no_limits)
             bound = await nursery.start(listen, connected, host, port)

@@ -31,7 +31,10 @@ _BY_HAND = 10 * SCALE  # quote money of an order by hand, or the least notional 
 
 @dataclass(slots=True)
 class Venue:
-    """``clock`` is server time in ms; ``farewells`` are the open connections, each with its shutdown frame."""
+    """``clock`` is server time in ms; ``farewells`` are the open connections, each with its shutdown frame.
+
+    ``tail`` says how long (s) a request of a method waits for the engine once nothing can refuse it any more.
+    """
 
     exchange: Exchange
     limit_rows: Sequence[Mapping[str, Any]]
@@ -44,6 +47,7 @@ class Venue:
     random: Random
     clock: Callable[[], int]
     later: Later
+    tail: Callable[[str], float]
     farewells: dict[Outbox, Callable[[], str]] = field(default_factory=dict)
     outages: dict[str, Listing] = field(default_factory=dict)
     unseen: dict[tuple[str, int], int] = field(default_factory=dict)

@@ -5,13 +5,14 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
 from tests.simulation.mutants import MUTANTS, mutated
-from tests.simulation.plan import Plan, cycle, swarm
+from tests.simulation.plan import SCENARIOS, Plan, swarm
+from tests.simulation.points import reached
 from tests.simulation.shrink import shrunk
 from tests.simulation.world import Outcome, run
 
@@ -24,13 +25,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="SEED", help="the first one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write every line of the first seed's trace")
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="cycle", help="of --crashes and --pairs")
     parser.add_argument(
-        "--crashes", type=int, nargs="+", default=[], metavar="SEAM", help="one cycle, these crashes"
+        "--crashes", type=int, nargs="+", default=[], metavar="SEAM", help="one scenario, these crashes"
     )
     parser.add_argument(
-        "--points", action="store_true", help="a crash at each seam of one cycle, in place of seeds"
+        "--points", action="store_true", help="a crash at each seam of every scenario, in place of seeds"
     )
-    parser.add_argument("--pairs", action="store_true", help="a crash at each two seams of one cycle")
+    parser.add_argument("--pairs", action="store_true", help="a crash at each two seams of a scenario")
     parser.add_argument("--mutants", action="store_true", help="which seed catches which bug put into naived")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with this bug in naived")
     return parser.parse_args()
@@ -44,7 +46,8 @@ def main() -> int:
     if arguments.mutants:
         return _hunt_all(arguments.first, arguments.seeds, arguments.jobs)
     if arguments.trace is not None:
-        plan = cycle(*arguments.crashes) if arguments.crashes else swarm(arguments.first)
+        scenario = SCENARIOS[arguments.scenario]
+        plan = scenario(*arguments.crashes) if arguments.crashes else swarm(arguments.first)
         with arguments.trace.open("w") as file, mutated(arguments.mutant):
             outcome = run(plan, lambda line: print(line, file=file))
         return _report([outcome], [plan], 0.0)
@@ -55,13 +58,19 @@ def main() -> int:
 
 
 def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
+    scenario = SCENARIOS[arguments.scenario]
     if arguments.crashes:
-        yield cycle(*arguments.crashes)
-    elif arguments.points or arguments.pairs:
-        seams = range(1, run(cycle()).exposed + 1)
-        yield from (cycle(*each) for each in combinations(seams, 2 if arguments.pairs else 1))
+        yield scenario(*arguments.crashes)
+    elif arguments.pairs:
+        yield from (scenario(*each) for each in combinations(_seams(scenario), 2))
+    elif arguments.points:
+        yield from (each(seam) for each in SCENARIOS.values() for seam in _seams(each))
     else:
         yield from (swarm(seed) for seed in range(arguments.first, arguments.first + arguments.seeds))
+
+
+def _seams(scenario: Callable[..., Plan]) -> range:
+    return range(1, run(scenario()).exposed + 1)
 
 
 def _lived(plans: list[Plan], jobs: int, mutant: str | None) -> Iterable[Outcome]:
@@ -106,6 +115,7 @@ def _report(outcomes: list[Outcome], plans: list[Plan], seconds: float) -> int:
     for outcome in outcomes:
         faults.update(outcome.faults)
         points.update(outcome.deaths)
+    named = reached(points.elements())
     recoveries = sorted(each for outcome in outcomes for each in outcome.recoveries)
     failed = [(plan, outcome) for plan, outcome in zip(plans, outcomes, strict=True) if outcome.violations]
     rows = [
@@ -116,8 +126,9 @@ def _report(outcomes: list[Outcome], plans: list[Plan], seconds: float) -> int:
         ("faults", str(sum(faults.values()))),
         *((f"  {kind}", str(number)) for kind, number in sorted(faults.items())),
         ("deaths", str(sum(points.values()))),
-        ("crash points reached", str(len(points))),
-        *((f"  {seam}", str(number)) for seam, number in sorted(points.items())),
+        ("seams died at", str(len(points))),
+        ("crash points reached", f"{sum(map(bool, named.values()))} of {len(named)}"),
+        *((f"  {name}", str(number)) for name, number in named.items()),
         ("recovery p50", f"{_quantile(recoveries, 0.5):.1f} s"),
         ("recovery p99", f"{_quantile(recoveries, 0.99):.1f} s"),
         ("violations", str(sum(len(outcome.violations) for _, outcome in failed))),
@@ -138,7 +149,9 @@ def _report(outcomes: list[Outcome], plans: list[Plan], seconds: float) -> int:
 
 
 def _command(plan: Plan) -> str:
-    which = f"--crashes {' '.join(map(str, plan.crashes))}" if plan.crashes else f"--from {plan.seed} --seeds 1"
+    which = f"--from {plan.seed} --seeds 1"
+    if plan.scenario is not None:
+        which = f"--scenario {plan.scenario} --crashes {' '.join(map(str, plan.crashes))}"
     return f"python -m tests.simulation {which} --trace trace.txt"
 
 

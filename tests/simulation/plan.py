@@ -1,6 +1,6 @@
 """What one seed means: symbols, the faults of its swarm, how often a process dies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -10,7 +10,7 @@ from tests.simulation.process import Disk
 SYMBOLS = ("ETHUSDT", "BTCUSDT", "SOLUSDT")
 _ANSWERED_NO = (-1003, -1008, -1015, -1016, -1021)  # codes of a request that never reached the engine
 _ANYTHING = (-1000, -1001, -1006, -1007)  # codes that say nothing about what was done
-_LONGEST = 40.0  # seconds a simulated fault lasts: below the grace, which is a bet on exactly that
+LONGEST = 40.0  # seconds a simulated fault lasts: below the grace, which is a bet on exactly that
 
 Arm = dict[str, str | int | float]
 
@@ -22,7 +22,9 @@ class Plan:
     ``deaths`` and ``suspends`` are mean seconds between two of them, ``requests`` between two of a person's;
     ``crashes`` are visits of a seam at which a process dies, ``settings`` what a person starts each symbol with,
     and ``stops_after`` the seconds after which it is stopped and its orders are taken back. ``script`` arms faults,
-    and ``suspends_at`` suspends, so many seconds after the start.
+    and ``suspends_at`` suspends, so many seconds after the start. ``tail`` is the probability
+    that a placement waits inside the exchange, accepted in its time and executed later. A ``scenario`` is no swarm
+    but one of SCENARIOS.
     """
 
     seed: int
@@ -40,27 +42,35 @@ class Plan:
     settings: Mapping[str, object] = field(default_factory=dict)
     stops_after: float | None = None
     script: tuple[tuple[float, Arm], ...] = ()
+    tail: float = 0.0
     suspends_at: tuple[float, ...] = ()
+    scenario: str | None = None
 
 
 def cycle(*crashes: int) -> Plan:
     """One trader: a buy, its sell, a second buy, a stop that takes it back; nothing fails but by these crashes."""
-    return Plan(1, SYMBOLS[:1], minutes=0.5, crashes=crashes, settings={"chunks": 1}, stops_after=23)
+    settings = {"chunks": 1}
+    return Plan(1, SYMBOLS[:1], minutes=0.5, crashes=crashes, settings=settings, stops_after=23, scenario="cycle")
 
 
 def trouble(*crashes: int) -> Plan:
-    """One trader whose answers are late and whose sell is lost, so that it is sent again; and a suspend."""
+    """One trader: a suspend while its buy is late, a sell that is lost, and sent again behind its fence."""
     return replace(
         cycle(*crashes),
-        seed=2,
+        seed=24,
         minutes=2.5,
+        settings={"chunks": 1, "buy_down": "0", "reprice": "0"},
         stops_after=140,
         script=(
             (1.0, {"kind": "late", "method": "order.place", "seconds": 1.0}),
             (1.1, {"kind": "request_lost", "method": "order.place"}),
         ),
-        suspends_at=(120.0,),
+        suspends_at=(4.2,),
+        scenario="trouble",
     )
+
+
+SCENARIOS: Mapping[str, Callable[..., Plan]] = {"cycle": cycle, "trouble": trouble}
 
 
 def swarm(seed: int) -> Plan:
@@ -79,7 +89,7 @@ def swarm(seed: int) -> Plan:
     script: tuple[tuple[float, Arm], ...] = ()
     if random.random() < 0.25:
         weather.hushed = random.uniform(0.1, 0.6)
-        script += ((0.0, _often(random, "not_found_lag", seconds=random.uniform(5, _LONGEST))),)
+        script += ((0.0, _often(random, "not_found_lag", seconds=random.uniform(5, LONGEST))),)
     if random.random() < 0.25:
         script += ((0.0, _often(random, "request_lost")),)
     return Plan(
@@ -95,6 +105,7 @@ def swarm(seed: int) -> Plan:
         requests=random.uniform(3, random.choice((10, 120))),
         skew=random.choice((0.0, 0.0, -3600.0, 3600.0, -2.0, 2.0)),
         script=script,
+        tail=random.uniform(0.05, 0.3) if random.random() < 0.25 else 0.0,
     )
 
 
@@ -113,19 +124,19 @@ def _arms(random: Random) -> list[Arm]:
     arms: list[Arm] = []
     for method in ("order.place", "order.cancel", "order.status", "myTrades", "openOrders.status", "time"):
         arms += [{"kind": kind, "method": method} for kind in ("reply_lost", "request_lost", "disconnect")]
-        arms += [{"kind": "late", "method": method, "seconds": random.uniform(0.1, _LONGEST)}]
+        arms += [{"kind": "late", "method": method, "seconds": random.uniform(0.1, LONGEST)}]
         arms += [{"kind": "error", "method": method, "code": random.choice(_ANSWERED_NO + _ANYTHING)}]
         arms += [{"kind": "error_after", "method": method, "code": random.choice(_ANYTHING)}]
     arms += [{"kind": "reply_lost", "method": "userDataStream.subscribe.signature"}]
     arms += [{"kind": "error", "method": "order.status", "code": -2013, "count": random.randint(1, 3)}]
     arms += [{"kind": "error", "method": "order.place", "code": -2015}]
     arms += [{"kind": kind, "method": "SUBSCRIBE"} for kind in ("request_lost", "reply_lost", "disconnect")]
-    arms += [{"kind": "silence", "seconds": random.uniform(5, _LONGEST)}]
-    arms += [{"kind": "not_found_lag", "seconds": random.uniform(1, _LONGEST), "count": random.randint(1, 20)}]
+    arms += [{"kind": "silence", "seconds": random.uniform(5, LONGEST)}]
+    arms += [{"kind": "not_found_lag", "seconds": random.uniform(1, LONGEST), "count": random.randint(1, 20)}]
     arms += [{"kind": "balance", "method": "order.place"}]
-    arms += [{"kind": "report_late", "seconds": random.uniform(0.1, _LONGEST)}]
+    arms += [{"kind": "report_late", "seconds": random.uniform(0.1, LONGEST)}]
     arms += [{"kind": kind} for kind in ("report_duplicate", "report_missing", "report_reorder")]
     arms += [{"kind": "partial_fills", "count": random.randint(1, 10)}]
     arms += [{"kind": kind} for kind in ("manual_cancel", "manual_order", "server_shutdown")]
-    arms += [{"kind": kind, "seconds": random.uniform(1, _LONGEST)} for kind in ("halt", "filters")]
+    arms += [{"kind": kind, "seconds": random.uniform(1, LONGEST)} for kind in ("halt", "filters")]
     return arms

@@ -37,6 +37,8 @@ def _simpler(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, faults=plan.faults[half:])
     for index in range(len(plan.faults)):
         yield replace(plan, faults=plan.faults[:index] + plan.faults[index + 1 :])
+    if plan.tail:
+        yield replace(plan, tail=0.0)
     for index in range(len(plan.script)):
         yield replace(plan, script=plan.script[:index] + plan.script[index + 1 :])
     if len(plan.symbols) > 1:

@@ -44,7 +44,7 @@ from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
 from tests.simulation.oracle import Oracle, WatchedExchange
 from tests.simulation.person import Person
-from tests.simulation.plan import Arm, Plan
+from tests.simulation.plan import LONGEST, Arm, Plan
 from tests.simulation.process import LEAVING, RUNNING, Crash, Doom, Process
 
 TAG = "sims"
@@ -125,6 +125,8 @@ class _World:
         self._house: House | None = None
         self._door: trio.Nursery | None = None
         self._suspend = trio.Event()
+        self._healed = False
+        self._dice = Random(f"tail {plan.seed}")
 
     def trace(self, kind: str, text: str) -> None:
         if SECRET in text:
@@ -155,8 +157,8 @@ class _World:
 
         config = SimulatorConfig(fed=True, seed=self._plan.seed, ledger=ledger, api_key=KEY, api_secret=SECRET)
         async with trio.open_nursery() as nursery:
-            start = partial(simulate, config, clock=exchange_time, listen=self._network.serve, engine=engine)
-            simulation = await nursery.start(start)
+            start = partial(simulate, config, clock=exchange_time, listen=self._network.serve)
+            simulation = await nursery.start(partial(start, engine=engine, tail=self._tail))
             (exchange,) = engines
             self._exchange = exchange
             markets = [self._market(symbol, exchange) for symbol in self._plan.symbols]
@@ -176,6 +178,13 @@ class _World:
             nursery.cancel_scope.cancel()
         self._oracle.close()
 
+    def _tail(self, method: str) -> float:
+        """Seconds in which an accepted placement is nowhere to be found."""
+        if method != "order.place" or self._healed or self._dice.random() >= self._plan.tail:
+            return 0.0
+        self.outcome.faults["tail"] = self.outcome.faults.get("tail", 0) + 1
+        return self._dice.uniform(0, LONGEST)
+
     def _market(self, symbol: str, exchange: WatchedExchange) -> Market:
         tick = exchange.markets[symbol].listing.info.filters.tick_size
         return Market(symbol, built_in_prices()[symbol], tick, Random(f"market {self._plan.seed} {symbol}"))
@@ -187,7 +196,7 @@ class _World:
         outcome.orders = len(self._oracle.accepted)
         (row,) = self._oracle.rows("SELECT count(cycle) AS cycles FROM traders")
         outcome.cycles = row["cycles"]
-        outcome.faults = exchange.ledger.faults() | self._network.befell | self._disk.befell
+        outcome.faults |= exchange.ledger.faults() | self._network.befell | self._disk.befell
         outcome.deaths = self._doom.deaths
         outcome.visited = self._doom.visited
         outcome.violations = self._oracle.violations
@@ -346,6 +355,7 @@ class _World:
     # The healed phase
 
     async def _heal(self) -> None:
+        self._healed = True
         self._network.weather = Weather()
         self._disk.refused = self._disk.lied = self._disk.gone = self._disk.away_until = 0.0
         self._doom.spare()
