@@ -5,9 +5,10 @@ A wait that ends early undoes nothing. What is already so is a success that chan
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -56,6 +57,7 @@ class Verbs:
         self._exchange = exchange
         self._journal = journal
         self._budget = budget
+        self._turns: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
 
     @property
     def defaults(self) -> Settings:
@@ -210,8 +212,16 @@ class Verbs:
             return Outcome(False, "nothing to resolve")
         if symbol.failed is not None:
             raise away(name)
-        if (stored := await self._stored(symbol, params)) is not None:
-            return Outcome(stored, "resolved")
+        async with self._turn(symbol, params):
+            if (stored := await self._stored(symbol, params)) is not None:
+                return Outcome(stored, "resolved")
+            ended = await self._resolved(symbol, params, adopt, wanted)
+        if adopt:
+            await self._look(symbol, _deadline(params))
+        return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
+
+    async def _resolved(self, symbol: Symbol, params: Params, adopt: bool, wanted: str | None) -> int:
+        """End what waits for a person's word, all of it or one order; how much it was."""
         works = [
             symbol.tell(placement.client_order_id, Resolved(adopt))
             for placement in symbol.book.quarantined
@@ -223,7 +233,7 @@ class Verbs:
             if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
                 works.append(symbol.offer(Freed(trader.number, adopt)))
         if not works:
-            await self._check_known(name, wanted)
+            await self._check_known(symbol.name, wanted)
         lifted = wanted is None and Bar.COINS in symbol.bars
         if not symbol.book.quarantined:
             symbol.bar(Bar.QUARANTINE, None)
@@ -236,9 +246,7 @@ class Verbs:
         for work in works:
             if work is not None:
                 await _durable(symbol, work)
-        if adopt:
-            await self._look(symbol, _deadline(params))
-        return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
+        return ended
 
     async def _check_known(self, name: str, client_order_id: str | None) -> None:
         """What is resolved already is fine; raises ControlError for an order that never was."""
@@ -269,9 +277,15 @@ class Verbs:
         cancel: frozenset[Side] = frozenset(),
     ) -> bool:
         """Make a wish durable; says whether it changed anything, and says the same to a repeated request."""
-        stored = await self._stored(symbol, params)
-        if stored is not None:
-            return stored
+        async with self._turn(symbol, params):
+            stored = await self._stored(symbol, params)
+            if stored is not None:
+                return stored
+            return await self._wished(symbol, change, params, cancel)
+
+    async def _wished(
+        self, symbol: Symbol, change: Callable[[Wish], Wish], params: Params, cancel: frozenset[Side]
+    ) -> bool:
         # No wait between looking at the last wish and making the next: two requests at once both count.
         known = replace(symbol.wish, expected=None)
         wish = change(known)
@@ -288,6 +302,11 @@ class Verbs:
             raise away(symbol.name)
         await _durable(symbol, work)
         return changed
+
+    def _turn(self, symbol: Symbol, params: Params) -> AbstractAsyncContextManager[object]:
+        """Whoever repeats a request while it is under way waits for its answer: it is stored once."""
+        request = _request(symbol, params, changed=False)
+        return nullcontext() if request is None else self._turns.setdefault(request[0], trio.Lock())
 
     async def _stored(self, symbol: Symbol, params: Params) -> bool | None:
         """What a request with this id was answered for this symbol: did it change anything?"""

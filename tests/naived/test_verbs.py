@@ -229,6 +229,22 @@ async def test_a_repeated_request_is_answered_the_same_and_done_once(world: Worl
         assert (repeated["changed"], repeated["status"]) == (True, "off")
 
 
+async def test_a_request_that_is_repeated_while_it_is_under_way_is_done_once_and_hurts_nobody(
+    world: World, clock: MockClock
+) -> None:
+    answers = []
+    async with world.house() as house:
+        await house.start()
+
+        async def ask() -> None:
+            answers.append(await house.ask("settings", budget="900", request_id="one"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(ask)
+        assert [(each["changed"], each["state"], each["error"]) for each in answers] == [(True, "trading", None)] * 3
+
+
 async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(
     world: World, clock: MockClock
 ) -> None:
