@@ -34,13 +34,14 @@ from naived.replies import (
 )
 from naived.runtime.account import Account
 from naived.runtime.condition import Condition, condition
+from naived.runtime.listing import Listing, UnknownNamesError
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol import Bar, Symbol, blank
 from naived.runtime.work import Work
 
 Params = dict[str, Any]
 
-_PATIENCE = 15.0  # seconds a verb without a timeout of its own waits for the exchange
+_PATIENCE = 15.0  # seconds a verb without a timeout of its own waits for the exchange, and any for the name
 
 _TRUE, _FALSE = "true", "false"  # JSON: did a request change anything?
 _CANCEL = {"none": frozenset[Side](), "buys": frozenset({Side.BUY}), "all": frozenset(Side)}
@@ -54,7 +55,7 @@ class Verbs:
     ) -> None:
         self._supervisor = supervisor
         self._account = account
-        self._exchange = exchange
+        self._listing = Listing(exchange)
         self._journal = journal
         self._budget = budget
         self._turns: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
@@ -73,7 +74,19 @@ class Verbs:
             with trio.move_on_at(_deadline(params)):
                 await self._account.session()
         try:
-            listed = await self._exchange.symbols([name])
+            with trio.fail_after(_PATIENCE):  # the request weight may be used up
+                listed = await self._listing.info(name)
+        except UnknownNamesError as error:
+            raise ControlError(
+                Code.BUSY, f"not looked for: {error}", symbol=name, hint="correct the names, or wait a minute"
+            ) from error
+        except trio.TooSlowError as error:
+            raise ControlError(
+                Code.EXCHANGE_UNAVAILABLE,
+                "the exchange did not say in time whether it lists this symbol",
+                symbol=name,
+                hint="try again in a minute",
+            ) from error
         except ExchangeError as error:
             raise ControlError(
                 Code.EXCHANGE_UNAVAILABLE,
@@ -81,7 +94,7 @@ class Verbs:
                 symbol=name,
                 hint="try again when `naivectl status` shows the exchange as reached",
             ) from error
-        if name not in listed:
+        if listed is None:
             raise ControlError(
                 Code.UNKNOWN_SYMBOL,
                 "the exchange does not list this symbol",
@@ -103,7 +116,7 @@ class Verbs:
                 hint=f"give it once: naivectl start {name} --budget AMOUNT",
             )
         if settings != before.settings or before.status is Status.OFF:
-            await check_size(name, settings, self._exchange, self._last(name))
+            await check_size(name, settings, self._listing, self._last(name))
         symbol = self._supervisor.configure(name)
         changed = await self._wish(
             symbol, lambda wish: Wish(change(wish.settings), Status.ON, keep_buys=False), params
@@ -175,7 +188,7 @@ class Verbs:
             return Outcome(False, "off" if symbol is None else str(symbol.wish.status))
         change = proposed(name, params, self._budget)
         settings = change((symbol or blank(name)).wish.settings)
-        await check_size(name, settings, self._exchange, self._last(name))
+        await check_size(name, settings, self._listing, self._last(name))
         symbol = self._supervisor.configure(name)
         changed = await self._wish(
             symbol, lambda wish: replace(wish, settings=change(wish.settings), expected=None), params

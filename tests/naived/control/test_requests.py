@@ -126,7 +126,19 @@ def test_right_combinations_are_taken(method, params):
 
 @pytest.mark.parametrize(
     "symbol",
-    ["", "A B", "A" * 33, "\x1b[2J", "ETH\u202eUSDT", "A\x9b", "A\n", "A\u00a0", "\u200b", "ETHU\u017fDT", "\uff21"],
+    [
+        "",
+        "A B",
+        "A" * 33,
+        "\x1b[2J",
+        "ETH\u202eUSDT",
+        "A\x9b",
+        "A\n",
+        "A\u00a0",
+        "\u200b",
+        "ETHU\u017fDT",
+        "\uff21",
+    ],
 )
 def test_what_cannot_be_a_symbol_is_an_unknown_symbol(symbol):
     error = decoded("start", symbols=[symbol])
