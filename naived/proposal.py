@@ -12,7 +12,7 @@ from naived.core.market import describe
 from naived.core.settings import Settings, SettingsError
 from naived.core.strategy import least_budget, untradable
 from naived.ports import ExchangeError
-from naived.runtime.listing import Listing
+from naived.runtime.listing import Listing, UnknownNamesError
 
 _PATIENCE = 5.0  # seconds for a question that is only a courtesy: the request weight may be used up
 
@@ -50,7 +50,7 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
             info = await listing.info(name)
             price = last or await listing.last_price(name)
             fees = await listing.fees(name)
-    except (ExchangeError, trio.TooSlowError):
+    except (ExchangeError, UnknownNamesError, trio.TooSlowError):
         return
     if info is None or price is None:
         return

@@ -51,20 +51,24 @@ class Listing:
         self._exchange = exchange
         self._infos: _Memory[SymbolInfo | None] = _Memory()
         self._fees: _Memory[Fees] = _Memory()
+        self._listed: set[str] = set()
         self._unknown: deque[float] = deque(maxlen=_MOST_UNKNOWN)
         self._turns = trio.CapacityLimiter(_AT_ONCE)
 
     async def info(self, name: str) -> SymbolInfo | None:
-        """The rules of a symbol, None if it is not listed; raises UnknownNamesError too."""
+        """The rules of a symbol, None if it is not listed; raises UnknownNamesError unless it ever was."""
         return await self._infos.recall(name, lambda: self._ask(name))
 
     async def _ask(self, name: str) -> SymbolInfo | None:
         async with self._turns:
-            if len(self._unknown) == _MOST_UNKNOWN and self._unknown[0] + _FRESH > trio.current_time():
+            many = len(self._unknown) == _MOST_UNKNOWN and self._unknown[0] + _FRESH > trio.current_time()
+            if many and name not in self._listed:
                 raise UnknownNamesError(f"{_MOST_UNKNOWN} names in a minute were not listed")
             found = (await self._exchange.symbols([name])).get(name)
             if found is None:
                 self._unknown.append(trio.current_time())
+            else:
+                self._listed.add(name)
             return found
 
     async def fees(self, name: str) -> Fees:

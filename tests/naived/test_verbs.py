@@ -39,6 +39,10 @@ async def test_a_name_too_many_that_nobody_lists_is_told_to_wait(world: World, c
         assert kinds.count("unknown_symbol") >= 60
         assert set(kinds) == {"unknown_symbol", "busy"}
         await house.start("ETHUSDT", budget="500")  # and those that are known are not held up
+        await trio.sleep(61)
+        await house.call("start", *(f"P{number}" for number in range(100)))
+        assert (await house.ask("settings", budget="600"))["error"] is None
+        assert (await house.ask("settings", budget="10"))["error"] is None  # no price, no opinion
 
 
 async def test_without_a_budget_where_money_is_real_nothing_is_configured(world: World, clock: MockClock) -> None:
