@@ -49,16 +49,9 @@ def connected(path: str) -> socket.socket:
             time.sleep(0.01)
 
 
-def talk(
-    path: str,
-    pieces: Iterator[bytes],
-    enough: Callable[[int], bool],
-    *,
-    half_close: bool,
-    patience: float = PATIENCE,
-) -> Talk:
+def talk(path: str, pieces: Iterator[bytes], enough: Callable[[int], bool], *, half_close: bool) -> Talk:
     """Say the pieces while listening, until ``enough`` answers or the close."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     heard = bytearray()
     count = 0
     with connected(path) as connection:
