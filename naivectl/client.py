@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from naivectl.shapes import SHAPES, fits
 from naived.control.protocol import MAX_ANSWER, MAX_PATH, PROTO, Code, encode_request
 
 SILENCE = 10.0  # seconds: a daemon that lives answers `hello` in milliseconds
@@ -51,6 +52,32 @@ class LostError(Failure):
         )
 
 
+def garbled(why: str) -> Failure:
+    """What answers is not a naived, or none that we understand."""
+    return Failure("protocol", f"naivectl cannot read the answer: {why}", "is it naived that listens there?", 76)
+
+
+def _decoded(line: bytes) -> Document:
+    try:
+        frame = json.loads(line, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise garbled("it is not JSON") from None
+    if not isinstance(frame, dict):
+        raise garbled("it is not an object")
+    return frame
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{text} is too large")
+    return number
+
+
 def exit_code(code: object) -> int:
     """The exit code of an error code of the protocol; of any other one 1."""
     return next((known.exit for known in Code if known == code), 1)
@@ -77,7 +104,7 @@ def call(
 def _call(sockets: Sequence[str], method: str, params: Mapping[str, object], patience: float | None) -> Document:
     with _Connection(sockets) as connection:
         connection.request(method, params)
-        return connection.answer(_CALL, patience)
+        return fitting(method, connection.answer(_CALL, patience))
 
 
 def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) -> Iterator[Document]:
@@ -87,7 +114,14 @@ def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) ->
         while True:
             item = connection.answer(_CALL, _STREAM_SILENCE)
             if "heartbeat" not in item:
-                yield item
+                yield fitting("status" if method == "watch" else "event", item)
+
+
+def fitting(shape: str, document: Document) -> Document:
+    """The document, if it has what is read from it without asking; raises Failure."""
+    if not fits(document, SHAPES.get(shape, {})):
+        raise garbled("naived does not answer so")
+    return document
 
 
 class _Connection:
@@ -119,30 +153,35 @@ class _Connection:
 
     def answer(self, request_id: int, patience: float | None) -> Document:
         """The result of a request; raises Failure."""
-        frame = json.loads(self._line(patience))
-        if "error" in frame:
-            error = frame["error"]
-            data = error.get("data") or {}
-            code = error.get("code")
-            raise Failure(data.get("kind", "error"), error.get("message", "?"), data.get("hint"), exit_code(code))
-        if frame.get("id") != request_id:
+        frame = _decoded(self._line(patience))
+        error = frame.get("error")
+        if isinstance(error, dict) and frame.get("id") in (request_id, None):
+            data = error.get("data")
+            known = data if isinstance(data, dict) else {}
+            kind, message, hint = known.get("kind", "error"), error.get("message", "?"), known.get("hint")
+            raise Failure(
+                str(kind), str(message), None if hint is None else str(hint), exit_code(error.get("code"))
+            )
+        if frame.get("id") != request_id or type(frame["id"]) is not int:
             raise Failure("protocol", "naived answered something that was not asked", None, 76)
-        result: Document = frame["result"]
+        result = frame.get("result")
+        if not isinstance(result, dict):
+            raise garbled("it has no result")
         return result
 
     def _line(self, patience: float | None) -> bytes:
         scanned = 0
+        deadline = float("inf") if patience is None else time.monotonic() + patience
         while (end := self._buffer.find(b"\n", scanned)) < 0:
             scanned = len(self._buffer)
             if scanned > 2 * MAX_ANSWER:
                 raise Failure("protocol", "naived's answer does not end", None, 76)
-            self._buffer += self._receive(patience)
+            self._buffer += self._receive(deadline)
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
 
-    def _receive(self, patience: float | None) -> bytes:
-        deadline = float("inf") if patience is None else time.monotonic() + patience
+    def _receive(self, deadline: float) -> bytes:
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(min(_GLANCE, left))
             try:

@@ -4,11 +4,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
 from naivectl import queries
-from naivectl.client import Failure
+from naivectl.client import Failure, garbled
 from naivectl.invocation import Invocation, hoist, read
 from naivectl.render import complain, fail
 
@@ -17,6 +18,9 @@ def main() -> None:
     """Run `naivectl` and exit with its code."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a symbol may have letters that this terminal has not
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = run(sys.argv[1:])
         print(end="", flush=True)
@@ -44,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
             code = perform([*front, *rest], machine=invocation is not None and invocation.machine)
     except Failure as failure:
         return fail(invocation or Invocation(), failure)
+    except RecursionError:  # read, but too deep to be written
+        return fail(invocation or Invocation(), garbled("it is nested too deep"))
     except KeyboardInterrupt:
         return 130
     return code

@@ -238,7 +238,8 @@ def finish(invocation: Invocation, document: Document) -> int:
         print(to_json({**document, **_summary(failures, alike=alike)} if failures else document))
     for result in () if invocation.machine else failures:
         error = result["error"]
-        complain(f"{result['symbol']}: {error['message']}", error.get("hint"))
+        hint = error.get("hint")
+        complain(f"{result['symbol']}: {error['message']}", None if hint is None else str(hint))
     return code
 
 

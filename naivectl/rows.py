@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from naivectl.client import Document, call, stream
+from naivectl.client import Document, call, garbled, stream
 from naivectl.invocation import Invocation
 from naivectl.render import complain, event_line, rows_table, show, to_json
 from naived.control.protocol import format_time, parse_duration, parse_time
@@ -32,6 +32,8 @@ def pages(invocation: Invocation, method: str, params: Document) -> Document:
         rows += page[method]
         if page.get("next") is None:
             return {"v": 1, method: rows}
+        if not page[method] or page["next"] <= params.get("after", -1):
+            raise garbled("its pages do not end")
         params["after"] = page["next"]
         if "limit" in params:
             params["limit"] -= len(page[method])

@@ -20,7 +20,12 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _SHORTEST_SECRET = 6
 
 # `signature=...`, `"apiKey": "..."`, and both inside JSON inside JSON; the value ends at a quote or a separator.
-_SIGNED = re.compile(r"""(?i)\b(signature|api_?key|x-mbx-apikey)([\\"']*\s*[=:]\s*[\\"']*)[^\s\\"'&,}\]]+""")
+# An escape is taken whole or not at all: half of one would leave a line that is not JSON.
+_SIGNED = re.compile(
+    r"""(?i)\b(signature|api_?key|x-mbx-apikey)"""
+    r"""([\\"']*(?:\s|\\+[nrt])*[=:](?:\s|\\+[nrt])*(?:\\*["'])?)"""
+    r"""(?:\\+u[0-9a-f]{4}|[^\s\\"'&,}\]])+"""
+)
 
 _QUIET = ("alembic", "sqlalchemy", "trio-websocket")  # at INFO they tell of themselves, not of trading
 

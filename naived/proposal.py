@@ -4,12 +4,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import trio
+
 from naived.control.protocol import Code, ControlError
 from naived.core.amount import AmountError, Money, Price, format_amount, parse_money, parse_rate
 from naived.core.market import describe
 from naived.core.settings import Settings, SettingsError
 from naived.core.strategy import least_budget, untradable
-from naived.ports import Exchange, ExchangeError
+from naived.ports import ExchangeError
+from naived.runtime.listing import Listing, UnknownNamesError
+
+_PATIENCE = 5.0  # seconds for a question that is only a courtesy: the request weight may be used up
 
 _PARSERS: dict[str, Callable[[Any], int]] = {
     "chunks": int,
@@ -36,15 +41,16 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
     return change
 
 
-async def check_size(name: str, settings: Settings, exchange: Exchange, last: Price | None) -> None:
-    """Raise ControlError if a chunk is too small to trade; what the exchange does not tell now shows later."""
+async def check_size(name: str, settings: Settings, listing: Listing, last: Price | None) -> None:
+    """Raise ControlError if a chunk is too small to trade; what the exchange does not tell soon shows later."""
     if settings.budget is None:
         return
     try:
-        info = (await exchange.symbols([name])).get(name)
-        price = last or await exchange.last_price(name)
-        fees = await exchange.fees(name)
-    except ExchangeError:
+        with trio.fail_after(_PATIENCE):
+            info = await listing.info(name)
+            price = last or await listing.last_price(name)
+            fees = await listing.fees(name)
+    except (ExchangeError, UnknownNamesError, trio.TooSlowError):
         return
     if info is None or price is None:
         return

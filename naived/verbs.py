@@ -5,9 +5,10 @@ A wait that ends early undoes nothing. What is already so is a success that chan
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -33,13 +34,14 @@ from naived.replies import (
 )
 from naived.runtime.account import Account
 from naived.runtime.condition import Condition, condition
+from naived.runtime.listing import Listing, UnknownNamesError
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol import Bar, Symbol, blank
 from naived.runtime.work import Work
 
 Params = dict[str, Any]
 
-_PATIENCE = 15.0  # seconds a verb without a timeout of its own waits for the exchange
+_PATIENCE = 15.0  # seconds a verb without a timeout of its own waits for the exchange, and any for the name
 
 _TRUE, _FALSE = "true", "false"  # JSON: did a request change anything?
 _CANCEL = {"none": frozenset[Side](), "buys": frozenset({Side.BUY}), "all": frozenset(Side)}
@@ -53,9 +55,10 @@ class Verbs:
     ) -> None:
         self._supervisor = supervisor
         self._account = account
-        self._exchange = exchange
+        self._listing = Listing(exchange)
         self._journal = journal
         self._budget = budget
+        self._turns: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
 
     @property
     def defaults(self) -> Settings:
@@ -71,7 +74,19 @@ class Verbs:
             with trio.move_on_at(_deadline(params)):
                 await self._account.session()
         try:
-            listed = await self._exchange.symbols([name])
+            with trio.fail_after(_PATIENCE):  # the request weight may be used up
+                listed = await self._listing.info(name)
+        except UnknownNamesError as error:
+            raise ControlError(
+                Code.BUSY, f"not looked for: {error}", symbol=name, hint="correct the names, or wait a minute"
+            ) from error
+        except trio.TooSlowError as error:
+            raise ControlError(
+                Code.EXCHANGE_UNAVAILABLE,
+                "the exchange did not say in time whether it lists this symbol",
+                symbol=name,
+                hint="try again in a minute",
+            ) from error
         except ExchangeError as error:
             raise ControlError(
                 Code.EXCHANGE_UNAVAILABLE,
@@ -79,7 +94,7 @@ class Verbs:
                 symbol=name,
                 hint="try again when `naivectl status` shows the exchange as reached",
             ) from error
-        if name not in listed:
+        if listed is None:
             raise ControlError(
                 Code.UNKNOWN_SYMBOL,
                 "the exchange does not list this symbol",
@@ -101,7 +116,7 @@ class Verbs:
                 hint=f"give it once: naivectl start {name} --budget AMOUNT",
             )
         if settings != before.settings or before.status is Status.OFF:
-            await check_size(name, settings, self._exchange, self._last(name))
+            await check_size(name, settings, self._listing, self._last(name))
         symbol = self._supervisor.configure(name)
         changed = await self._wish(
             symbol, lambda wish: Wish(change(wish.settings), Status.ON, keep_buys=False), params
@@ -176,7 +191,7 @@ class Verbs:
             return Outcome(False, "off" if symbol is None else str(symbol.wish.status))
         change = proposed(name, params, self._budget)
         settings = change((symbol or blank(name)).wish.settings)
-        await check_size(name, settings, self._exchange, self._last(name))
+        await check_size(name, settings, self._listing, self._last(name))
         symbol = self._supervisor.configure(name)
         changed = await self._wish(
             symbol, lambda wish: replace(wish, settings=change(wish.settings), expected=None), params
@@ -213,8 +228,16 @@ class Verbs:
             return Outcome(False, "nothing to resolve")
         if symbol.failed is not None:
             raise away(name)
-        if (stored := await self._stored(symbol, params)) is not None:
-            return Outcome(stored, "resolved")
+        async with self._turn(symbol, params):
+            if (stored := await self._stored(symbol, params)) is not None:
+                return Outcome(stored, "resolved")
+            ended = await self._resolved(symbol, params, adopt, wanted)
+        if adopt:
+            await self._look(symbol, _deadline(params))
+        return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
+
+    async def _resolved(self, symbol: Symbol, params: Params, adopt: bool, wanted: str | None) -> int:
+        """End what waits for a person's word, all of it or one order; how much it was."""
         works = [
             symbol.tell(placement.client_order_id, Resolved(adopt))
             for placement in symbol.book.quarantined
@@ -226,7 +249,7 @@ class Verbs:
             if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
                 works.append(symbol.offer(Freed(trader.number, adopt)))
         if not works:
-            await self._check_known(name, wanted)
+            await self._check_known(symbol.name, wanted)
         lifted = wanted is None and Bar.COINS in symbol.bars
         if not symbol.book.quarantined:
             symbol.bar(Bar.QUARANTINE, None)
@@ -239,9 +262,7 @@ class Verbs:
         for work in works:
             if work is not None:
                 await _durable(symbol, work)
-        if adopt:
-            await self._look(symbol, _deadline(params))
-        return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
+        return ended
 
     async def _check_known(self, name: str, client_order_id: str | None) -> None:
         """What is resolved already is fine; raises ControlError for an order that never was."""
@@ -272,9 +293,15 @@ class Verbs:
         cancel: frozenset[Side] = frozenset(),
     ) -> bool:
         """Make a wish durable; says whether it changed anything, and says the same to a repeated request."""
-        stored = await self._stored(symbol, params)
-        if stored is not None:
-            return stored
+        async with self._turn(symbol, params):
+            stored = await self._stored(symbol, params)
+            if stored is not None:
+                return stored
+            return await self._wished(symbol, change, params, cancel)
+
+    async def _wished(
+        self, symbol: Symbol, change: Callable[[Wish], Wish], params: Params, cancel: frozenset[Side]
+    ) -> bool:
         # No wait between looking at the last wish and making the next: two requests at once both count.
         known = replace(symbol.wish, expected=None)
         wish = change(known)
@@ -291,6 +318,11 @@ class Verbs:
             raise away(symbol.name)
         await _durable(symbol, work)
         return changed
+
+    def _turn(self, symbol: Symbol, params: Params) -> AbstractAsyncContextManager[object]:
+        """Whoever repeats a request while it is under way waits for its answer: it is stored once."""
+        request = _request(symbol, params, changed=False)
+        return nullcontext() if request is None else self._turns.setdefault(request[0], trio.Lock())
 
     async def _stored(self, symbol: Symbol, params: Params) -> bool | None:
         """What a request with this id was answered for this symbol: did it change anything?"""

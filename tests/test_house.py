@@ -16,6 +16,7 @@ ELSEWHERE = (
     "audit",
     "bench",
     "conformance",
+    "fuzz",
     "properties",
     "simulation",
 )  # tests of the whole, not of one module

@@ -16,6 +16,7 @@ PROTO = 1
 MIN_PROTO = 1
 
 MAX_REQUEST = 64 * 1024  # bytes of one line without its newline: 2,000 symbols fit
+MAX_SYMBOLS = 2_000  # names in one request: more than trade, and what a snapshot of all of them may cost
 MAX_ANSWER = 16 * 1024 * 1024  # bytes: 10,000 orders are 4 MiB, 500 symbols with traders 1 MiB
 MAX_ROWS = 10_000  # rows of `orders`, `trades` or `events` in one answer
 MAX_PATH = 107  # bytes: sockaddr_un holds 108 with the terminating zero

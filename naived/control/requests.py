@@ -4,10 +4,13 @@ A duplicate key, a NaN, a lone surrogate or an unknown parameter is refused: a t
 """
 
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
+from string import ascii_lowercase
 from typing import Any, NamedTuple, TypeGuard
 
 from naived.control.protocol import (
+    MAX_SYMBOLS,
     MAX_TEXT,
     PROTO,
     SETTINGS,
@@ -19,6 +22,7 @@ from naived.control.protocol import (
 )
 
 _MAX_SYMBOL = 32  # characters; the longest symbol on Binance has 22
+_UPPER = {ord(letter): letter.upper() for letter in ascii_lowercase}  # str.upper makes an I of a dotless one
 _MAX_INTEGER = 2**53  # exclusive: above it JSON readers elsewhere lose digits
 
 
@@ -50,7 +54,9 @@ class Method(NamedTuple):
 def _symbols(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(symbol, str) for symbol in value):
         raise ValueError("must be a list of symbols")
-    return tuple(dict.fromkeys(symbol.upper() for symbol in value))
+    if len(value) > MAX_SYMBOLS:
+        raise ValueError(f"must be at most {MAX_SYMBOLS} symbols")
+    return tuple(dict.fromkeys(symbol.translate(_UPPER) for symbol in value))
 
 
 def _boolean(value: Any) -> bool:
@@ -60,8 +66,9 @@ def _boolean(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-        raise ValueError(f"must be a text of 1 to {MAX_TEXT} characters")
+    # Printable: PostgreSQL stores no NUL.
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
+        raise ValueError(f"must be a printable text of 1 to {MAX_TEXT} characters")
     return value
 
 
@@ -152,11 +159,17 @@ def _invalid(message: str) -> ControlError:
     return ControlError(Code.INVALID_PARAMS, message)
 
 
+def _is_symbol(text: str) -> bool:
+    # isprintable is False for control, format, bidi and surrogate characters and for every space but " ".
+    if not (0 < len(text) <= _MAX_SYMBOL and text.isprintable() and " " not in text):
+        return False
+    return text.isascii() or unicodedata.is_normalized("NFKC", text)  # a full-width ETHUSDT only looks like one
+
+
 def _check_symbols(method: str, params: Mapping[str, Any]) -> None:
     symbols = params.get("symbols", ())
     for symbol in symbols:
-        # isprintable is False for control, format, bidi and surrogate characters and for every space but " ".
-        if not (0 < len(symbol) <= _MAX_SYMBOL and symbol.isprintable() and " " not in symbol):
+        if not _is_symbol(symbol):
             raise ControlError(Code.UNKNOWN_SYMBOL, f"{symbol[:_MAX_SYMBOL]!a} is not a symbol")
     every = params.get("all", False)
     if method == "resolve":

@@ -4,11 +4,13 @@ The server knows nothing of the runtime: all it calls is a `Service`.
 """
 
 import os
+import resource
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import structlog
 import trio
@@ -34,6 +36,8 @@ _CONNECTIONS_PER_UID = 512  # root can still get in when the owner's scripts run
 _STREAMS = 256  # each may cost a snapshot's bandwidth twice a second
 
 Document = dict[str, Any]  # JSON-able; decimals are texts
+
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -107,7 +111,8 @@ class _Server:
     def _admit(self, peer: Peer) -> None:
         if peer.uid not in (os.geteuid(), 0):
             raise ControlError(Code.PERMISSION, f"this naived belongs to uid {os.geteuid()}, not to uid {peer.uid}")
-        if self._connections.total() > _CONNECTIONS or self._connections[peer.uid] > _CONNECTIONS_PER_UID:
+        most, most_per_uid = _room()
+        if self._connections.total() > most or self._connections[peer.uid] > most_per_uid:
             raise ControlError(Code.BUSY, "naived has too many connections", hint="try again in a moment")
 
     async def _converse(self, channel: Channel, peer: Peer) -> None:
@@ -149,7 +154,7 @@ class _Server:
             case "status":
                 document = self._service.status(request.params["symbols"])
             case "wait":
-                document = await self._wait(channel, request)
+                document = await _unless_gone(channel, partial(self._service.call, "wait", request.params))
             case method:
                 document = await self._service.call(method, request.params)
         body = encode_body(document)
@@ -172,28 +177,11 @@ class _Server:
         known = await self._service.call("hello", request.params)
         return {"v": 1, "proto": PROTO, "min_proto": MIN_PROTO, **known, "caps": sorted(METHODS)}
 
-    async def _wait(self, channel: Channel, request: Request) -> Document:
-        """A wait may last for days: it ends with its client, so that the connection is free again."""
-        outcome: Document | ControlError | None = None
-        async with trio.open_nursery() as nursery:
-
-            async def give_up() -> None:
-                await channel.hung_up()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(give_up)
-            try:
-                outcome = await self._service.call("wait", request.params)
-            except ControlError as error:
-                outcome = error
-            nursery.cancel_scope.cancel()
-        if outcome is None:
-            raise GoneError("the client hung up")
-        if isinstance(outcome, ControlError):
-            raise outcome
-        return outcome
-
     async def _stream(self, channel: Channel, request: Request) -> NoReturn:
+        await _unless_gone(channel, partial(self._flow, channel, request))
+        raise AssertionError("a stream does not end")
+
+    async def _flow(self, channel: Channel, request: Request) -> NoReturn:
         if self._streams >= _STREAMS:
             raise ControlError(Code.BUSY, "naived has too many watchers", hint="close some live views")
         self._streams += 1
@@ -204,6 +192,35 @@ class _Server:
             await follow(channel, request.id, self._service.events, request.params)
         finally:
             self._streams -= 1
+
+
+def _room() -> tuple[int, int]:
+    """Connections in all and of one user: at most half of our descriptors, however few we may have."""
+    descriptors, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return _CONNECTIONS, _CONNECTIONS_PER_UID
+    return min(_CONNECTIONS, descriptors // 2), min(_CONNECTIONS_PER_UID, descriptors // 4)
+
+
+async def _unless_gone(channel: Channel, work: Callable[[], Awaitable[T]]) -> T:
+    """What may last for days ends with its client, so that its place is free again; raises GoneError."""
+    results: list[T] = []
+    failure: ControlError | GoneError = GoneError("the client hung up")
+    async with trio.open_nursery() as nursery:
+
+        async def give_up() -> None:
+            await channel.hung_up()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(give_up)
+        try:
+            results.append(await work())
+        except (ControlError, GoneError) as error:
+            failure = error
+        nursery.cancel_scope.cancel()
+    if not results:
+        raise failure
+    return results[0]
 
 
 def _is_stream(request: Request) -> bool:

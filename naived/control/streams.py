@@ -126,7 +126,8 @@ async def follow(channel: Channel, request_id: int | str, log: EventLog, params:
             frame = encode_result(request_id, _heartbeat())
             continue
         events = log.after(position, QUEUE)
-        first, last = events[0]["seq"], events[-1]["seq"]
+        # None is kept when a follower comes back with an old number right after a restart.
+        first, last = (events[0]["seq"], events[-1]["seq"]) if events else (log.last + 1, log.last)
         if first > position + 1:
             gap = {"v": 1, "gap": {"from": position + 1, "to": first - 1}}
             frame = encode_result(request_id, encode_body(gap))

@@ -124,6 +124,14 @@ def test_signatures_and_api_keys_are_hidden_even_when_nobody_named_them(form: st
     assert "***" in text
 
 
+@pytest.mark.parametrize(
+    "text", ["signature=\u00e9\u00e9", "api_key='\u00e9", r"signature: \u0041", "apikey=\x1b[2J", "signature=\nx"]
+)
+def test_what_is_hidden_leaves_a_line_that_is_still_json(text: str) -> None:
+    line = written("json", lambda: structlog.get_logger("naived").info("sent", params={"request_id": text}))
+    assert json.loads(line)["event"] == "sent"
+
+
 def test_what_merely_looks_like_a_secret_word_is_left_alone() -> None:
     line = written("json", lambda: structlog.get_logger("naived").info("kept", path="a", api_key_file="/run/key"))
     assert json.loads(line)["api_key_file"] == "/run/key"

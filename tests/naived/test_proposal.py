@@ -1,12 +1,16 @@
 """Settings as proposed: percent or fraction, over the present ones, refused where they cannot work."""
 
+from typing import Never
+
 import pytest
+import trio
 from trio.testing import MockClock
 
 from naived.control.protocol import ControlError
 from naived.core.amount import parse_money, parse_price, parse_rate
 from naived.core.settings import Settings
 from naived.proposal import check_size, proposed
+from naived.runtime.listing import Listing
 from tests.exchange_double import ExchangeDouble
 
 THOUSAND = parse_money("1000")
@@ -52,18 +56,18 @@ async def exchange_with(last: str | None) -> ExchangeDouble:
 async def test_the_least_budget_that_is_named_is_enough_and_the_next_smaller_is_not(clock: MockClock) -> None:
     exchange = await exchange_with("2000")
     with pytest.raises(ControlError) as caught:
-        await check_size("ETHUSDT", Settings(budget=parse_money("10")), exchange, None)
+        await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(exchange), None)
     hint = caught.value.hint or ""
     least = parse_money(hint.removeprefix("the least budget for 5 chunks is ").removesuffix(" USDT"))
-    await check_size("ETHUSDT", Settings(budget=least), exchange, None)
+    await check_size("ETHUSDT", Settings(budget=least), Listing(exchange), None)
     with pytest.raises(ControlError):
-        await check_size("ETHUSDT", Settings(budget=parse_money("24")), exchange, None)
+        await check_size("ETHUSDT", Settings(budget=parse_money("24")), Listing(exchange), None)
 
 
 async def test_the_price_that_was_seen_last_goes_before_a_question(clock: MockClock) -> None:
     exchange = await exchange_with(None)
     with pytest.raises(ControlError):
-        await check_size("ETHUSDT", Settings(budget=parse_money("10")), exchange, parse_price("2000"))
+        await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(exchange), parse_price("2000"))
     assert "last_price" not in exchange.asked
 
 
@@ -71,9 +75,20 @@ async def test_the_price_that_was_seen_last_goes_before_a_question(clock: MockCl
 async def test_what_the_exchange_does_not_say_refuses_nothing(clock: MockClock, missing: str) -> None:
     exchange = await exchange_with("2000")
     exchange.faults.failing = {missing}
-    await check_size("ETHUSDT", Settings(budget=parse_money("10")), exchange, None)
+    await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(exchange), None)
 
 
 async def test_without_a_price_or_a_budget_there_is_nothing_to_check(clock: MockClock) -> None:
-    await check_size("ETHUSDT", Settings(budget=parse_money("10")), await exchange_with(None), None)
-    await check_size("ETHUSDT", Settings(), await exchange_with("2000"), None)
+    await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(await exchange_with(None)), None)
+    await check_size("ETHUSDT", Settings(), Listing(await exchange_with("2000")), None)
+
+
+async def test_an_exchange_that_is_too_busy_to_say_refuses_nothing_and_is_not_waited_for(clock: MockClock) -> None:
+    exchange = await exchange_with("2000")
+
+    async def never(names: object) -> Never:
+        await trio.sleep_forever()
+
+    exchange.symbols = never  # type: ignore[assignment,method-assign]
+    await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(exchange), None)
+    assert trio.current_time() < 10

@@ -31,6 +31,20 @@ async def test_a_start_of_what_the_exchange_does_not_list_names_the_symbol(world
         assert (result["status"], result["state"]) == (None, None)
 
 
+async def test_a_name_too_many_that_nobody_lists_is_told_to_wait(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start("ETHUSDT")
+        results = (await house.call("start", *(f"Q{number}" for number in range(100))))["results"]
+        kinds = [entry["error"]["kind"] for entry in results]
+        assert kinds.count("unknown_symbol") >= 60
+        assert set(kinds) == {"unknown_symbol", "busy"}
+        await house.start("ETHUSDT", budget="500")  # and those that are known are not held up
+        await trio.sleep(61)
+        await house.call("start", *(f"P{number}" for number in range(100)))
+        assert (await house.ask("settings", budget="600"))["error"] is None
+        assert (await house.ask("settings", budget="10"))["error"] is None  # no price, no opinion
+
+
 async def test_without_a_budget_where_money_is_real_nothing_is_configured(world: World, clock: MockClock) -> None:
     async with world.house(budget=None) as house:
         error = (await house.ask("start"))["error"]
@@ -239,6 +253,24 @@ async def test_a_shutdown_that_drained_at_once_is_answered_the_same_when_it_is_r
         assert house.state() == "off"
         assert (await house.ask("shutdown", request_id="one"))["changed"] is True
         assert (await house.ask("shutdown", request_id="two"))["changed"] is False
+
+
+async def test_a_request_that_is_repeated_while_it_is_under_way_is_done_once_and_hurts_nobody(
+    world: World, clock: MockClock
+) -> None:
+    answers = []
+    async with world.house() as house:
+        await house.start()
+
+        async def ask() -> None:
+            answers.append(await house.ask("settings", budget="900", request_id="one"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(ask)
+        assert [(each["changed"], each["state"], each["error"]) for each in answers] == [
+            (True, "trading", None)
+        ] * 3
 
 
 async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(

@@ -71,6 +71,9 @@ def test_timeouts_are_durations_or_none(timeout, seconds):
         ("start", {"symbols": ["A"], "budget": 5.5}),
         ("start", {"symbols": ["A"], "budget": ""}),
         ("start", {"symbols": ["A"], "budget": "9" * 65}),
+        ("start", {"symbols": ["A"], "request_id": "a\x00b"}),
+        ("resolve", {"symbols": ["A"], "client_order_id": "\x1b[2J", "action": "adopt"}),
+        ("status", {"symbols": ["A"] * 2_001}),
         ("start", {"symbols": ["A"], "chunks": "5"}),
         ("start", {"symbols": ["A"], "chunks": True}),
         ("start", {"symbols": ["A"], "chunks": 0}),
@@ -122,7 +125,20 @@ def test_right_combinations_are_taken(method, params):
 
 
 @pytest.mark.parametrize(
-    "symbol", ["", "A B", "A" * 33, "\x1b[2J", "ETH\u202eUSDT", "A\x9b", "A\n", "A\u00a0", "\u200b"]
+    "symbol",
+    [
+        "",
+        "A B",
+        "A" * 33,
+        "\x1b[2J",
+        "ETH\u202eUSDT",
+        "A\x9b",
+        "A\n",
+        "A\u00a0",
+        "\u200b",
+        "ETHU\u017fDT",
+        "\uff21",
+    ],
 )
 def test_what_cannot_be_a_symbol_is_an_unknown_symbol(symbol):
     error = decoded("start", symbols=[symbol])
@@ -130,6 +146,12 @@ def test_what_cannot_be_a_symbol_is_an_unknown_symbol(symbol):
     assert error.code is Code.UNKNOWN_SYMBOL
     assert error.message.isprintable()
     assert error.message.isascii()
+
+
+def test_only_a_to_z_have_an_upper_case():
+    assert decoded("status", symbols=["ethusdt", "b\u0131fi", "\u5e01usdt"]).params == {
+        "symbols": ("ETHUSDT", "B\u0131FI", "\u5e01USDT")
+    }
 
 
 def test_a_message_about_an_outside_text_cannot_move_a_cursor():

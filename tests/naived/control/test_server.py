@@ -1,4 +1,5 @@
 import os
+import resource
 import socket
 import stat
 
@@ -131,6 +132,25 @@ async def test_a_connection_beyond_the_limit_is_told_so(connect, monkeypatch):
     assert await late.line() == b""
     await first[0].stream.aclose()
     await _until_served(connect)
+
+
+async def test_a_watcher_that_vanished_leaves_its_place_before_it_would_be_written_to(
+    connect, monkeypatch, autojump_clock
+):
+    monkeypatch.setattr(server_module, "_STREAMS", 1)
+    for stream in ({"method": "watch"}, {"method": "events", "follow": True, "after_seq": 0}):
+        watcher = await connect()
+        await watcher.say(**stream)
+        await trio.sleep(1)
+        assert (await (await connect()).ask(**stream))["error"]["code"] == Code.BUSY
+        await watcher.stream.aclose()
+        await trio.sleep(3)
+
+
+def test_connections_leave_half_of_the_descriptors_to_the_exchange_and_the_database(monkeypatch):
+    for limit, room in ((128, (64, 32)), (100_000, (1024, 512)), (resource.RLIM_INFINITY, (1024, 512))):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
+        assert server_module._room() == room
 
 
 async def test_a_stranger_is_refused_by_the_kernels_word(connect, monkeypatch, service):

@@ -101,6 +101,14 @@ async def test_a_follower_that_comes_back_too_late_is_told_what_is_gone(connect,
     assert (await client.answer())["result"]["seq"] == 1_005
 
 
+async def test_a_follower_that_comes_back_before_anything_happened_is_told_what_is_gone(connect, service):
+    client = await connect()
+    await client.say("events", follow=True, after_seq=7)
+    assert (await client.answer())["result"]["gap"] == {"from": 8, "to": 999}
+    service.events.publish(0, None, "kind", "")
+    assert (await client.answer())["result"]["seq"] == 1_000
+
+
 async def test_a_quiet_follower_hears_the_heart(connect, autojump_clock):
     client = await connect()
     await client.say("events", follow=True)

@@ -1,0 +1,50 @@
+"""The parts of the daemon's documents that are read without asking whether they are there.
+
+Whoever listens on the socket need not be a naived, or not one of our version.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Maybe(NamedTuple):
+    """Absent, null, or of this shape."""
+
+    shape: Any
+
+
+_ERROR = {"message": str, "kind": str}
+_RESULTS = {
+    "results": [
+        {"symbol": str, "error": Maybe(_ERROR), "open_orders": Maybe([{"side": str}]), "settings": Maybe({})}
+    ]
+}
+_LEG = Maybe({"price": object, "executed": object, "quantity": object})
+_TRADER = {"id": object, "phase": object, "buy": _LEG, "sell": _LEG}
+_ROW = {"symbol": str, "status": object, "state": object, "traders": Maybe([_TRADER])}
+_PAGE = {"next": Maybe(int)}
+
+SHAPES: Mapping[str, Any] = {
+    **dict.fromkeys(("start", "stop", "shutdown", "settings", "resolve", "wait"), _RESULTS),
+    "status": {"symbols": [_ROW], "daemon": Maybe({})},
+    "orders": {"orders": [{}], **_PAGE},
+    "trades": {"trades": [{}], **_PAGE},
+    "events": {"events": [{}], **_PAGE},
+    "event": {"gap": Maybe({"from": int, "to": int})},
+}
+
+
+def fits(value: object, shape: Any) -> bool:
+    """Is it a value of this type, a list of what the shape's only element is, an object with these keys?"""
+    match shape:
+        case Maybe():
+            return value is None or fits(value, shape.shape)
+        case dict():
+            return isinstance(value, dict) and all(
+                (name in value or isinstance(part, Maybe)) and fits(value.get(name), part)
+                for name, part in shape.items()
+            )
+        case [part]:
+            return isinstance(value, list) and all(fits(each, part) for each in value)
+        case _:
+            return isinstance(value, shape)
