@@ -4,8 +4,8 @@ A wait that ends early undoes nothing. What is already so is a success that chan
 """
 
 import math
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -35,11 +35,12 @@ from naived.runtime.account import Account
 from naived.runtime.condition import Condition, condition
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol import Bar, Symbol, blank
-from naived.runtime.work import Work
 
 Params = dict[str, Any]
 
-_PATIENCE = 15.0  # seconds a verb without a timeout of its own waits for the exchange
+_PATIENCE = 15.0  # seconds a verb without a timeout of its own waits for the exchange, and any for the database
+_MOMENT = 1.0  # seconds the database gets in any case: what is durable must not look as if it were not
+_GLANCE = 1.0  # seconds between two looks at what is waited for: a database that hangs makes no news
 
 _TRUE, _FALSE = "true", "false"  # JSON: did a request change anything?
 _CANCEL = {"none": frozenset[Side](), "buys": frozenset({Side.BUY}), "all": frozenset(Side)}
@@ -149,10 +150,9 @@ class Verbs:
 
         What was heard is durable afterwards: whoever reads the journal next finds what we answer.
         """
-        with trio.move_on_at(deadline):
-            with suppress(ExchangeError):
-                await self._account.look(symbol, symbol.book.numbered)
-            await symbol.settle()
+        with trio.move_on_at(deadline), suppress(ExchangeError):
+            await self._account.look(symbol, symbol.book.numbered)
+        await _until(symbol, lambda: not symbol.behind, deadline)
 
     async def shutdown(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
@@ -205,49 +205,47 @@ class Verbs:
         symbol = await self.find(name, params)
         adopt = params["action"] == "adopt"
         wanted = params["client_order_id"]
-        if symbol is None:
-            await self._check_known(name, wanted)
-            return Outcome(False, "nothing to resolve")
-        if symbol.failed is not None:
-            raise away(name)
-        if (stored := await self._stored(symbol, params)) is not None:
-            return Outcome(stored, "resolved")
-        works = [
-            symbol.tell(placement.client_order_id, Resolved(adopt))
-            for placement in symbol.book.quarantined
-            if wanted in (None, placement.client_order_id)
-        ]
-        for trader in symbol.book.leader.traders:
-            sell = symbol.book.placement(trader.number, Side.SELL, trader.sells)
-            held = isinstance(trader.phase, Holding) and trader.phase.hold is Hold.BY_HAND
-            if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
-                works.append(symbol.offer(Freed(trader.number, adopt)))
-        if not works:
-            await self._check_known(name, wanted)
-        lifted = wanted is None and Bar.COINS in symbol.bars
-        if not symbol.book.quarantined:
-            symbol.bar(Bar.QUARANTINE, None)
-        if lifted:
-            symbol.bar(Bar.COINS, None)
-        ended = len(works) + lifted
-        request = _request(symbol, params, changed=ended > 0)
-        if request is not None:
-            works.append(symbol.direct(replace(symbol.wish, expected=None), request=request))
-        for work in works:
-            if work is not None:
-                await _durable(symbol, work)
+        with _answered(name, params):
+            if symbol is None:
+                await self._check_known(name, wanted)
+                return Outcome(False, "nothing to resolve")
+            if symbol.failed is not None:
+                raise away(name)
+            if (stored := await self._stored(symbol, params)) is not None:
+                return Outcome(stored, "resolved")
+            works = [
+                symbol.tell(placement.client_order_id, Resolved(adopt))
+                for placement in symbol.book.quarantined
+                if wanted in (None, placement.client_order_id)
+            ]
+            for trader in symbol.book.leader.traders:
+                sell = symbol.book.placement(trader.number, Side.SELL, trader.sells)
+                held = isinstance(trader.phase, Holding) and trader.phase.hold is Hold.BY_HAND
+                if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
+                    works.append(symbol.offer(Freed(trader.number, adopt)))
+            if not works:
+                await self._check_known(name, wanted)
+            lifted = wanted is None and Bar.COINS in symbol.bars
+            if not symbol.book.quarantined:
+                symbol.bar(Bar.QUARANTINE, None)
+            if lifted:
+                symbol.bar(Bar.COINS, None)
+            ended = len(works) + lifted
+            request = _request(symbol, params, changed=ended > 0)
+            if request is not None:
+                works.append(symbol.direct(replace(symbol.wish, expected=None), request=request))
+            for work in works:
+                if work is not None:
+                    await work.durable()
         if adopt:
             await self._look(symbol, _deadline(params))
         return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
 
     async def _check_known(self, name: str, client_order_id: str | None) -> None:
-        """What is resolved already is fine; raises ControlError for an order that never was."""
+        """What is resolved already is fine; raises ControlError for an order that never was, JournalError."""
         if client_order_id is None:
             return
-        try:
-            rows = await self._journal.orders(Page((name,), limit=MAX_ROWS))
-        except JournalError as error:
-            raise away(name) from error
+        rows = await self._journal.orders(Page((name,), limit=MAX_ROWS))
         if not any(row.placement.client_order_id == client_order_id for row in rows):
             raise ControlError(
                 Code.INVALID_TRANSITION,
@@ -269,6 +267,12 @@ class Verbs:
         cancel: frozenset[Side] = frozenset(),
     ) -> bool:
         """Make a wish durable; says whether it changed anything, and says the same to a repeated request."""
+        with _answered(symbol.name, params):
+            return await self._wished(symbol, change, params, cancel)
+
+    async def _wished(
+        self, symbol: Symbol, change: Callable[[Wish], Wish], params: Params, cancel: frozenset[Side]
+    ) -> bool:
         stored = await self._stored(symbol, params)
         if stored is not None:
             return stored
@@ -286,18 +290,15 @@ class Verbs:
         self._supervisor.follow(symbol)
         if work is None:
             raise away(symbol.name)
-        await _durable(symbol, work)
+        await work.durable()
         return changed
 
     async def _stored(self, symbol: Symbol, params: Params) -> bool | None:
-        """What a request with this id was answered for this symbol: did it change anything?"""
+        """What a request with this id was answered for this symbol: did it change anything? Raises JournalError."""
         request = _request(symbol, params, changed=False)
         if request is None:
             return None
-        try:
-            stored = await self._journal.answered(request[0])
-        except JournalError as error:
-            raise away(symbol.name) from error
+        stored = await self._journal.answered(request[0])
         return None if stored is None else stored == _TRUE
 
 
@@ -307,11 +308,15 @@ def _request(symbol: Symbol, params: Params, *, changed: bool) -> tuple[str, str
     return None if request_id is None else (f"{request_id}/{symbol.name}", _TRUE if changed else _FALSE)
 
 
-async def _durable(symbol: Symbol, work: Work) -> None:
+@contextmanager
+def _answered(name: str, params: Params) -> Iterator[None]:
+    """What the database does not answer in time in here stands, and it is away: raises ControlError."""
+    now = trio.current_time()
     try:
-        await work.durable()
-    except JournalError as error:
-        raise away(symbol.name) from error
+        with trio.fail_at(min(max(_deadline(params), now + _MOMENT), now + _PATIENCE)):
+            yield
+    except (JournalError, trio.TooSlowError) as error:
+        raise away(name) from error
 
 
 def _deadline(params: Params) -> float:
@@ -324,5 +329,6 @@ async def _until(symbol: Symbol, done: Callable[[], bool], deadline: float) -> b
     """Wait until ``done``; False if the deadline (trio time) came first."""
     with trio.move_on_at(deadline):
         while not done():
-            await symbol.news()
+            with trio.move_on_after(_GLANCE):
+                await symbol.news()
     return done()

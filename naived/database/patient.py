@@ -17,7 +17,7 @@ PATIENCE = 12.0  # seconds: a server that lives has ended any statement of ours 
 
 
 class PatientConnection(psycopg.Connection[Any]):
-    """Ends itself when one exchange with the server takes longer than ``PATIENCE``; then raises OperationalError."""
+    """Ends itself, and raises OperationalError, when its server takes longer than ``PATIENCE`` to answer."""
 
     def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **options: Any) -> T:
         return super().wait(self._bounded(gen), *arguments, **options)

@@ -25,8 +25,8 @@ class SqliteFile:
         """Raises JournalError if another file is there, or none."""
         if self._opened is not None and self._found() != self._opened:
             raise JournalError(
-                f"the database {self._path} was replaced, moved or deleted while naived had it open: nothing more is "
-                "written. Put it back, or start naived again to go on with what is there"
+                f"the database {self._path} was replaced, moved or deleted while naived had it open: "
+                "nothing more is written. Put it back, or start naived again to go on with what is there"
             )
 
     def _found(self) -> tuple[int, int] | None:

@@ -120,8 +120,8 @@ class Store:
         turn = {"ours": self._epoch, "last": self._written, "group": group}
         if connection.execute(TAKE_TURN, turn).rowcount != 1:
             raise JournalError(
-                f"another naived has opened this database since (we are epoch {self._epoch}), or an older copy of it "
-                "was put in its place: nothing more is written here. Stop one of the two, or start naived again"
+                f"another naived has opened this database since (we are epoch {self._epoch}), or an older copy of "
+                "it was put in its place: nothing more is written here. Stop one of the two, or start naived again"
             )
 
     def _is_written(self, group: int) -> bool:

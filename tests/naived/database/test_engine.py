@@ -184,13 +184,10 @@ def test_a_server_ends_a_statement_that_takes_too_long(
     monkeypatch.setattr(engine_module, setting, 100)
     execute(postgres_url, "CREATE TABLE kept ()")
     engine = open_engine(parse_url(postgres_url), Role.WRITE)
-    with (
-        closing(psycopg.connect(postgres_url)) as other,
-        engine.connect() as connection,
-        pytest.raises(sa.exc.OperationalError, match=told),
-    ):
+    with closing(psycopg.connect(postgres_url)) as other, engine.connect() as connection:
         other.execute("LOCK TABLE kept")
-        connection.exec_driver_sql(statement)
+        with pytest.raises(sa.exc.OperationalError, match=told):
+            connection.exec_driver_sql(statement)
     engine.dispose()
 
 
