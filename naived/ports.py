@@ -249,6 +249,11 @@ class EventRow:
 
 
 class Journal(Protocol):
+    @property
+    def hanging(self) -> str | None:
+        """Why nothing can become durable now: a commit has been under way for too long; None if none has."""
+        ...
+
     async def commit(self, unit: Unit) -> None:
         """Make one unit durable, in the order of the calls; raises ConflictError or JournalError."""
 

@@ -96,7 +96,7 @@ class Service:
         if self.suspending:
             return "suspending"
         failed = any(isinstance(symbol.failed, JournalError) for symbol in self._supervisor.symbols.values())
-        if self._account.away is not None or failed:
+        if self._account.away is not None or failed or self._journal.hanging is not None:
             return "degraded"
         return "ready" if self._account.ready else "starting"
 

@@ -4,8 +4,8 @@ A wait that ends early undoes nothing. What is already so is a success that chan
 """
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -37,11 +37,13 @@ from naived.runtime.condition import Condition, condition
 from naived.runtime.listing import Listing, UnknownNamesError
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol import Bar, Symbol, blank
-from naived.runtime.work import Work
 
 Params = dict[str, Any]
 
-_PATIENCE = 15.0  # seconds a verb without a timeout of its own waits for the exchange, and any for the name
+# Seconds a verb without a timeout of its own waits for the exchange, and any for a name or the database.
+_PATIENCE = 15.0
+_MOMENT = 1.0  # seconds the database gets in any case: what is durable must not look as if it were not
+_GLANCE = 1.0  # seconds between two looks at what is waited for: a database that hangs makes no news
 
 _TRUE, _FALSE = "true", "false"  # JSON: did a request change anything?
 _CANCEL = {"none": frozenset[Side](), "buys": frozenset({Side.BUY}), "all": frozenset(Side)}
@@ -164,10 +166,9 @@ class Verbs:
 
         What was heard is durable afterwards: whoever reads the journal next finds what we answer.
         """
-        with trio.move_on_at(deadline):
-            with suppress(ExchangeError):
-                await self._account.look(symbol, symbol.book.numbered)
-            await symbol.settle()
+        with trio.move_on_at(deadline), suppress(ExchangeError):
+            await self._account.look(symbol, symbol.book.numbered)
+        await _until(symbol, lambda: not symbol.behind, deadline)
 
     async def shutdown(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
@@ -175,7 +176,8 @@ class Verbs:
             return Outcome(False, "off")
         if symbol.wish.status is Status.OFF and not symbol.book.leader.traders:
             # Perhaps this very request had it drained, and its answer was lost.
-            return Outcome(bool(await self._stored(symbol, params)), "off")
+            with _answered(name, params):
+                return Outcome(bool(await self._stored(symbol, params)), "off")
         changed = await self._wish(
             symbol, lambda wish: Wish(wish.settings, Status.SHUTDOWN, params["keep_buys"]), params
         )
@@ -223,15 +225,16 @@ class Verbs:
         symbol = await self.find(name, params)
         adopt = params["action"] == "adopt"
         wanted = params["client_order_id"]
-        if symbol is None:
-            await self._check_known(name, wanted)
-            return Outcome(False, "nothing to resolve")
-        if symbol.failed is not None:
-            raise away(name)
-        async with self._turn(symbol, params):
-            if (stored := await self._stored(symbol, params)) is not None:
-                return Outcome(stored, "resolved")
-            ended = await self._resolved(symbol, params, adopt, wanted)
+        with _answered(name, params):
+            if symbol is None:
+                await self._check_known(name, wanted)
+                return Outcome(False, "nothing to resolve")
+            if symbol.failed is not None:
+                raise away(name)
+            async with self._turn(symbol, params):
+                if (stored := await self._stored(symbol, params)) is not None:
+                    return Outcome(stored, "resolved")
+                ended = await self._resolved(symbol, params, adopt, wanted)
         if adopt:
             await self._look(symbol, _deadline(params))
         return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
@@ -261,17 +264,14 @@ class Verbs:
             works.append(symbol.direct(replace(symbol.wish, expected=None), request=request))
         for work in works:
             if work is not None:
-                await _durable(symbol, work)
+                await work.durable()
         return ended
 
     async def _check_known(self, name: str, client_order_id: str | None) -> None:
-        """What is resolved already is fine; raises ControlError for an order that never was."""
+        """What is resolved already is fine; raises ControlError for an order that never was, JournalError."""
         if client_order_id is None:
             return
-        try:
-            rows = await self._journal.orders(Page((name,), limit=MAX_ROWS))
-        except JournalError as error:
-            raise away(name) from error
+        rows = await self._journal.orders(Page((name,), limit=MAX_ROWS))
         if not any(row.placement.client_order_id == client_order_id for row in rows):
             raise ControlError(
                 Code.INVALID_TRANSITION,
@@ -293,11 +293,12 @@ class Verbs:
         cancel: frozenset[Side] = frozenset(),
     ) -> bool:
         """Make a wish durable; says whether it changed anything, and says the same to a repeated request."""
-        async with self._turn(symbol, params):
-            stored = await self._stored(symbol, params)
-            if stored is not None:
-                return stored
-            return await self._wished(symbol, change, params, cancel)
+        with _answered(symbol.name, params):
+            async with self._turn(symbol, params):
+                stored = await self._stored(symbol, params)
+                if stored is not None:
+                    return stored
+                return await self._wished(symbol, change, params, cancel)
 
     async def _wished(
         self, symbol: Symbol, change: Callable[[Wish], Wish], params: Params, cancel: frozenset[Side]
@@ -316,7 +317,7 @@ class Verbs:
         self._supervisor.follow(symbol)
         if work is None:
             raise away(symbol.name)
-        await _durable(symbol, work)
+        await work.durable()
         return changed
 
     def _turn(self, symbol: Symbol, params: Params) -> AbstractAsyncContextManager[object]:
@@ -325,14 +326,11 @@ class Verbs:
         return nullcontext() if request is None else self._turns.setdefault(request[0], trio.Lock())
 
     async def _stored(self, symbol: Symbol, params: Params) -> bool | None:
-        """What a request with this id was answered for this symbol: did it change anything?"""
+        """What a request with this id was answered for this symbol: did it change anything? Raises JournalError."""
         request = _request(symbol, params, changed=False)
         if request is None:
             return None
-        try:
-            stored = await self._journal.answered(request[0])
-        except JournalError as error:
-            raise away(symbol.name) from error
+        stored = await self._journal.answered(request[0])
         return None if stored is None else stored == _TRUE
 
 
@@ -342,11 +340,15 @@ def _request(symbol: Symbol, params: Params, *, changed: bool) -> tuple[str, str
     return None if request_id is None else (f"{request_id}/{symbol.name}", _TRUE if changed else _FALSE)
 
 
-async def _durable(symbol: Symbol, work: Work) -> None:
+@contextmanager
+def _answered(name: str, params: Params) -> Iterator[None]:
+    """What the database does not answer in time in here stands, and it is away: raises ControlError."""
+    now = trio.current_time()
     try:
-        await work.durable()
-    except JournalError as error:
-        raise away(symbol.name) from error
+        with trio.fail_at(min(max(_deadline(params), now + _MOMENT), now + _PATIENCE)):
+            yield
+    except (JournalError, trio.TooSlowError) as error:
+        raise away(name) from error
 
 
 def _deadline(params: Params) -> float:
@@ -359,5 +361,6 @@ async def _until(symbol: Symbol, done: Callable[[], bool], deadline: float) -> b
     """Wait until ``done``; False if the deadline (trio time) came first."""
     with trio.move_on_at(deadline):
         while not done():
-            await symbol.news()
+            with trio.move_on_after(_GLANCE):
+                await symbol.news()
     return done()

@@ -53,6 +53,7 @@ class FlakyJournal:
     lies: int = 0  # commits that are written and raise all the same
     delay: float = 0.0  # seconds
     dead: bool = False  # the process is: nothing of it reaches the disk any more
+    hanging: str | None = None  # what the journal says of itself
     _turn: trio.Lock = field(default_factory=trio.Lock)  # first come, first served, as at the real one
 
     async def _reach(self) -> None:

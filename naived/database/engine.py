@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from naived.database.sqlite_file import SqliteFile
 from naived.ports import JournalError
 
 READERS = 2  # connections: a long listing must not keep a symbol from being loaded
@@ -89,20 +90,29 @@ def _sqlite(url: URL, role: Role) -> sa.Engine:
         f"query_only = {'ON' if role is Role.READ else 'OFF'}",
     ]
     begin = "BEGIN" if role is Role.READ else "BEGIN IMMEDIATE"
+    file = SqliteFile(url.database or "")
+
+    @event.listens_for(engine, "do_connect")
+    def connect(*_: Any) -> None:
+        file.check()
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
+        file.opened()
 
     @event.listens_for(engine, "begin")
     def start(connection: sa.Connection) -> None:
+        file.check()
         connection.exec_driver_sql(begin)
 
     return engine
 
 
 def _postgresql(url: URL, role: Role) -> sa.Engine:
+    from naived.database.patient import PatientConnection  # deferred: SQLite needs no psycopg
+
     connect_args = {
         "connect_timeout": _CONNECT_TIMEOUT,
         "tcp_user_timeout": _DEAD_PEER,
@@ -122,6 +132,12 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
             f"statement_timeout = {_STATEMENT_TIMEOUT}",
             f"idle_in_transaction_session_timeout = {_STATEMENT_TIMEOUT}",
         ]
+
+    if role is not Role.MIGRATE:  # a migration takes the time it needs
+
+        @event.listens_for(engine, "do_connect")
+        def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+            return PatientConnection.connect(*arguments, **options)
 
     # SET, not the options of the start-up packet, which connection poolers refuse.
     @event.listens_for(engine, "connect")

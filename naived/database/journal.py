@@ -20,6 +20,8 @@ from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, Symbo
 
 T = TypeVar("T")
 
+_PATIENCE = 8.0  # seconds for a page: less than a client waits for an answer, so that it hears why there is none
+
 
 def wall_clock() -> int:
     """Milliseconds since 1970."""
@@ -34,6 +36,7 @@ class SqlJournal:
         deployment: Deployment,
         kind: str,
         submit: Submit,
+        hanging: Callable[[], str | None],
         readers: sa.Engine,
         now: Callable[[], int],
         threads: bool,
@@ -41,6 +44,7 @@ class SqlJournal:
         self._deployment = deployment
         self._kind = kind
         self._submit = submit
+        self._hanging = hanging
         self._readers = readers
         self._now = now
         self._limiter = trio.CapacityLimiter(READERS) if threads else None
@@ -60,6 +64,10 @@ class SqlJournal:
         """``sqlite`` or ``postgresql``."""
         return self._kind
 
+    @property
+    def hanging(self) -> str | None:
+        return self._hanging()
+
     async def commit(self, unit: Unit) -> None:
         await self._submit(unit)
 
@@ -73,22 +81,28 @@ class SqlJournal:
         return await self._read(partial(queries.load, symbol=symbol, now=self._now()))
 
     async def answered(self, request_id: str) -> str | None:
-        return await self._read(partial(queries.answered, request_id=request_id))
+        return await self._page(partial(queries.answered, request_id=request_id))
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
-        return await self._read(partial(queries.orders_page, page=page))
+        return await self._page(partial(queries.orders_page, page=page))
 
     async def cycles(self, page: Page) -> Sequence[CycleRow]:
-        return await self._read(partial(queries.cycles_page, page=page))
+        return await self._page(partial(queries.cycles_page, page=page))
 
     async def events(self, page: Page) -> Sequence[EventRow]:
-        return await self._read(partial(queries.events_page, page=page))
+        return await self._page(partial(queries.events_page, page=page))
+
+    async def _page(self, query: Callable[[sa.Connection], T]) -> T:
+        """Read what somebody waits for: a database that hangs, or readers before us in one, end the wait."""
+        with trio.move_on_after(_PATIENCE):
+            return await self._read(query)
+        raise JournalError(f"the database cannot be read now: no answer for {_PATIENCE:.0f} s. Try again")
 
     async def _read(self, query: Callable[[sa.Connection], T]) -> T:
         if self._limiter is None:
             await trio.lowlevel.checkpoint()
             return self._query(query)
-        return await trio.to_thread.run_sync(self._query, query, limiter=self._limiter)
+        return await trio.to_thread.run_sync(self._query, query, limiter=self._limiter, abandon_on_cancel=True)
 
     def _query(self, query: Callable[[sa.Connection], T]) -> T:
         try:
@@ -121,10 +135,10 @@ async def open_journal(
     make = partial(SqlJournal, deployment, address.get_backend_name(), readers=readers, now=now, threads=threads)
     try:
         if threads:
-            async with writer_thread(store) as submit:
-                yield make(submit=submit)
+            async with writer_thread(store) as writer:
+                yield make(submit=writer.submit, hanging=writer.hanging)
         else:
-            yield make(submit=inline(store))
+            yield make(submit=inline(store), hanging=lambda: None)
     finally:
         readers.dispose()
         store.close()

@@ -17,7 +17,9 @@ INSERT_EVENT = sa.insert(events).inline()
 INSERT_REQUEST = sa.insert(control_request).inline()
 
 TAKE_TURN = (
-    sa.update(deployment).where(deployment.c.epoch == sa.bindparam("ours")).values(written=sa.bindparam("group"))
+    sa.update(deployment)
+    .where(deployment.c.epoch == sa.bindparam("ours"), deployment.c.written >= sa.bindparam("last"))
+    .values(written=sa.bindparam("group"))
 )
 
 

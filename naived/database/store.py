@@ -3,12 +3,13 @@
 A group of units is one transaction, and each unit in it a savepoint:
 
     BEGIN
-    UPDATE deployment SET written = <group> WHERE epoch = <ours>      the turn
+    UPDATE deployment SET written = <group> WHERE epoch = <ours> AND written >= <last>      the turn
     SAVEPOINT  unit 1  RELEASE
     SAVEPOINT  unit 2  ROLLBACK TO      a constraint refused it: it fails alone
     COMMIT
 
-- The turn is a fence: another process that opened the database since raised the epoch, and we match no row.
+- The turn is a fence: another process that opened the database since raised the epoch, and we match no row; nor
+  do we in an older copy that was put in its place, in which our last group is not written.
 - The turn is a marker: only a COMMIT has an unknown outcome, and ``written`` says on a new connection which it
   was. Everything that fails before COMMIT was sent is certainly not there.
 - The turn is a lock: a connection that was lost in its COMMIT keeps the row until PostgreSQL has ended that
@@ -89,6 +90,7 @@ class Store:
         self._engine = engine
         self._epoch = epoch
         self._groups = itertools.count(1)
+        self._written = 0  # the last group that is known to be there
         self._since_pruned = _PRUNE_EVERY
 
     def apply(self, works: Sequence[Work]) -> list[Outcome]:
@@ -104,21 +106,22 @@ class Store:
         except SQLAlchemyError as error:
             self._engine.dispose()  # whatever state the connection is in, it is not used again
             committing = len(outcomes) == len(works)
-            if committing and self._is_written(group):
-                return outcomes
-            return [_failure(error) for _ in works]
+            if not (committing and self._is_written(group)):
+                return [_failure(error) for _ in works]
         except JournalError as error:
             return [JournalError(*error.args) for _ in works]
+        self._written = group
         return outcomes
 
     def close(self) -> None:
         self._engine.dispose()
 
     def _take_turn(self, connection: sa.Connection, group: int) -> None:
-        if connection.execute(TAKE_TURN, {"ours": self._epoch, "group": group}).rowcount != 1:
+        turn = {"ours": self._epoch, "last": self._written, "group": group}
+        if connection.execute(TAKE_TURN, turn).rowcount != 1:
             raise JournalError(
-                f"another naived has opened this database since (we are epoch {self._epoch}): "
-                "nothing more is written here. Stop one of the two"
+                f"another naived has opened this database since (we are epoch {self._epoch}), or an older copy of "
+                "it was put in its place: nothing more is written here. Stop one of the two, or start naived again"
             )
 
     def _is_written(self, group: int) -> bool:
@@ -126,7 +129,7 @@ class Store:
         try:
             with self._engine.begin() as connection:
                 row = connection.execute(sa.select(deployment).with_for_update()).mappings().one()
-        except SQLAlchemyError:
+        except (SQLAlchemyError, JournalError):
             self._engine.dispose()
             return False
         return bool(row["epoch"] == self._epoch and row["written"] == group)

@@ -7,6 +7,7 @@ than the commit.
 
 import queue
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,15 +20,17 @@ from naived.ports import JournalError
 
 GROUP = 500  # units: bounds one transaction to some 100 ms
 WAITING = 10_000  # units: a symbol waits for its unit before the next, so this many symbols would have to wait
+HANGING = 5.0  # seconds a work may take until the database counts as hung; it takes milliseconds
 
 Submit: TypeAlias = Callable[[Work], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """A work and its waiting task; ``outcome`` holds once ``done`` is set."""
+    """A work and its waiting task since when (trio time); ``outcome`` holds once ``done`` is set."""
 
     work: Work
+    since: float
     done: trio.Event = field(default_factory=trio.Event)
     outcome: Outcome = None
 
@@ -39,7 +42,7 @@ class Writer:
         self._store = store
         self._token = trio.lowlevel.current_trio_token()
         self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
-        self._waiting = 0
+        self._waiting: deque[_Ticket] = deque()  # in the order of the calls, which is that of the outcomes
         self._closed = False
 
     async def submit(self, work: Work) -> None:
@@ -49,15 +52,21 @@ class Writer:
         """
         if self._closed:
             raise JournalError("the journal is closed")
-        if self._waiting >= WAITING:
-            raise JournalError(f"the database does not keep up: {self._waiting} changes wait for it")
-        ticket = _Ticket(work)
-        self._waiting += 1
+        if len(self._waiting) >= WAITING:
+            raise JournalError(f"the database does not keep up: {len(self._waiting)} changes wait for it")
+        ticket = _Ticket(work, trio.current_time())
+        self._waiting.append(ticket)
         self._tickets.put(ticket)
         with trio.CancelScope(shield=True):
             await ticket.done.wait()
         if ticket.outcome is not None:
             raise ticket.outcome
+
+    def hanging(self) -> str | None:
+        """Why nothing becomes durable now: the oldest work has been waiting for too long; None if none has."""
+        if not self._waiting or trio.current_time() - self._waiting[0].since < HANGING:
+            return None
+        return f"the database does not answer: a change has been waiting for it for more than {HANGING:.0f} s"
 
     def close(self) -> None:
         """Take nothing more; what was handed in is still written."""
@@ -93,8 +102,8 @@ class Writer:
             return [_broken(error) for _ in works]
 
     def _acknowledge(self, group: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
-        self._waiting -= len(group)
         for ticket, outcome in zip(group, outcomes, strict=True):
+            self._waiting.popleft()
             ticket.outcome = outcome
             ticket.done.set()
 
@@ -106,14 +115,14 @@ def _broken(error: Exception) -> JournalError:
 
 
 @asynccontextmanager
-async def writer_thread(store: Store) -> AsyncIterator[Submit]:
+async def writer_thread(store: Store) -> AsyncIterator[Writer]:
     """Run the thread for as long as the block; leaving waits until what was handed in is written."""
     writer = Writer(store)
     # A daemon thread: at a second signal the process leaves at once, which nothing acknowledged can suffer from.
     thread = threading.Thread(target=writer.run, name="naived-journal", daemon=True)
     thread.start()
     try:
-        yield writer.submit
+        yield writer
     finally:
         writer.close()
         with trio.CancelScope(shield=True):

@@ -32,6 +32,8 @@ def condition(symbol: Symbol) -> tuple[Condition, str | None]:
         return Condition.FAULTED, symbol.fault
     if symbol.failed is not None:
         return Condition.DEGRADED, str(symbol.failed)
+    if symbol.hanging is not None:
+        return Condition.DEGRADED, symbol.hanging
     for bar in (Bar.CRASH, Bar.EXCHANGE):
         if bar in symbol.bars:
             return Condition.DEGRADED, symbol.bars[bar]
@@ -47,4 +49,4 @@ def _ending(symbol: Symbol) -> tuple[Condition, str | None]:
     unsettled = len(symbol.book.unsettled)
     if unsettled:
         return Condition.STOPPING, f"the fate of {unsettled} {'order' if unsettled == 1 else 'orders'} is open"
-    return (Condition.STOPPING if symbol.tended else Condition.OFF), None
+    return (Condition.STOPPING, symbol.hanging) if symbol.tended else (Condition.OFF, None)

@@ -106,6 +106,11 @@ class Symbol:
         """Is the journal behind what is known here?"""
         return bool(self._pending) or self._settling.locked()
 
+    @property
+    def hanging(self) -> str | None:
+        """Why nothing can become durable now; None if it can, as far as is known."""
+        return self._desk.journal.hanging
+
     async def news(self) -> None:
         """Wait until something about the symbol may have changed."""
         if self._news is None:
@@ -270,6 +275,7 @@ class Symbol:
                 # It fails in here, before another task can commit what was to follow.
                 with trio.CancelScope(shield=True), self.contained():
                     await self._perform(self._pending.popleft())
+        self.pulse()  # it is not behind any more, and whatever hung does not
 
     async def _perform(self, work: Work) -> None:
         try:

@@ -125,6 +125,20 @@ async def test_the_daemons_state_follows_the_exchange(world: World, clock: MockC
         assert (await state())[0] == "suspending"
 
 
+async def test_the_daemons_state_follows_the_database(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.hanging = "the database does not answer"
+        document = await house.call("status")
+        assert document["daemon"]["state"] == "degraded"
+        assert (document["symbols"][0]["state"], document["symbols"][0]["reason"]) == (
+            "degraded",
+            "the database does not answer",
+        )
+        house.journal.hanging = None
+        assert (await house.call("status"))["daemon"]["state"] == "ready"
+
+
 async def test_hello_says_who_answers(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         assert await house.call("hello") == {

@@ -184,6 +184,55 @@ async def test_a_verb_whose_commit_fails_while_it_is_awaited_is_answered(world: 
         assert results == ["database_unavailable"] * 2
 
 
+@pytest.mark.parametrize(
+    ("verb", "params", "within"),
+    [
+        ("stop", {"timeout": "2s"}, 2),
+        ("stop", {"timeout": "0s"}, 1),
+        ("start", {"timeout": "none", "chunks": 7}, 15),
+        ("shutdown", {}, 15),
+        ("settings", {"chunks": 7}, 15),
+    ],
+)
+async def test_a_verb_is_not_held_up_by_a_database_that_hangs_and_stands_all_the_same(
+    world: World, clock: MockClock, verb: str, params: dict[str, object], within: float
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 100
+        begun = trio.current_time()
+        result = await house.ask(verb, **params)
+        assert trio.current_time() - begun == pytest.approx(within, abs=0.1)
+        assert result["error"]["kind"] == "database_unavailable"
+        await trio.sleep(300)
+        assert len([unit for unit in house.journal.commits if unit.wish is not None]) > 1
+
+
+async def test_a_resolve_is_not_held_up_by_a_database_that_hangs(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 100
+        begun = trio.current_time()
+        result = await house.ask("resolve", all=True, action="ignore", request_id="c0ffee")
+        assert trio.current_time() - begun == pytest.approx(15)
+        assert result["error"]["kind"] == "database_unavailable"
+
+
+async def test_a_stop_does_not_wait_for_what_it_heard_to_be_durable_longer_than_it_was_told(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        await house.ask("stop")
+        world.exchange.faults.held = True
+        world.exchange.trade("1990")  # nobody was told
+        house.journal.delay = 100
+        begun = trio.current_time()
+        assert (await house.ask("stop", timeout="3s"))["error"] is None
+        assert trio.current_time() - begun == pytest.approx(3)
+
+
 async def test_two_changes_of_settings_at_once_both_count(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
@@ -313,7 +362,9 @@ async def test_what_a_stop_answers_the_journal_says_too(world: World, clock: Moc
         await house.start()
         await house.trade("2000")
         house.journal.delay = 0.2
+        begun = trio.current_time()
         assert (await house.ask("stop", cancel="all"))["open_orders"] == []
+        assert trio.current_time() - begun < 1
         assert [order["state"] for order in await house.orders()] == ["cancelled"]
 
 

@@ -331,10 +331,10 @@ def _stale_trades() -> Sequence[Change]:
 
 
 def _answered_before_durable() -> Sequence[Change]:
-    async def at_once(symbol: Symbol, work: Work) -> None:
+    async def at_once(self: Work) -> None:
         await trio.lowlevel.checkpoint()
 
-    return [(verbs, "_durable", at_once)]
+    return [(Work, "durable", at_once)]
 
 
 def _no_reconciliation() -> Sequence[Change]:

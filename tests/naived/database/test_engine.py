@@ -1,11 +1,14 @@
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
+from naived.database import engine as engine_module
 from naived.database.engine import (
     ConfigurationError,
     Role,
@@ -16,6 +19,7 @@ from naived.database.engine import (
     parse_url,
 )
 from naived.ports import JournalError
+from tests.postgres import execute
 
 
 @pytest.mark.parametrize(
@@ -154,6 +158,37 @@ def test_a_user_that_does_not_exist_is_for_a_person(postgres_url: str) -> None:
     error = connecting(url.render_as_string(hide_password=False))
     assert type(error) is ConfigurationError
     assert "hunter2" not in str(error)
+
+
+def test_a_server_without_a_free_connection_may_have_one_later(postgres_url: str) -> None:
+    execute(postgres_url, "CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    try:
+        url = parse_url(postgres_url).set(username="crowded").render_as_string(hide_password=False)
+        error = connecting(url)
+    finally:
+        execute(postgres_url, "DROP ROLE crowded")
+    assert type(error) is JournalError
+    assert "too many connections" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("setting", "statement", "told"),
+    [
+        ("_STATEMENT_TIMEOUT", "SELECT pg_sleep(10)", "statement timeout"),
+        ("_LOCK_TIMEOUT", "LOCK TABLE kept", "lock timeout"),
+    ],
+)
+def test_a_server_ends_a_statement_that_takes_too_long(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, setting: str, statement: str, told: str
+) -> None:
+    monkeypatch.setattr(engine_module, setting, 100)
+    execute(postgres_url, "CREATE TABLE kept ()")
+    engine = open_engine(parse_url(postgres_url), Role.WRITE)
+    with closing(psycopg.connect(postgres_url)) as other, engine.connect() as connection:
+        other.execute("LOCK TABLE kept")
+        with pytest.raises(sa.exc.OperationalError, match=told):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
 
 
 def test_a_file_that_is_no_database_is_for_a_person(tmp_path: Path) -> None:

@@ -3,14 +3,20 @@ import signal
 import stat
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 import trio
+import trio.testing
 
 from naived.core.settings import Status
-from naived.database.engine import ConfigurationError, Role, open_engine, parse_url
+from naived.database import journal as journal_module
+from naived.database import writer as writer_module
+from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
 from naived.database.journal import open_journal
 from naived.database.queries import WATCHED
 from naived.ports import ConflictError, DeploymentError, EventRow, JournalError, Page, Unit
@@ -119,6 +125,45 @@ async def test_a_lost_server_is_an_error_and_its_return_is_enough(postgres_url: 
         engine.dispose()
         await journal.commit(Unit(SYMBOL, events=(event("after"),)))
         assert [row.event.message for row in await journal.events(Page())] == ["before", "after"]
+
+
+async def test_readers_whom_a_database_keeps_waiting_are_all_told_in_time(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than connections: nobody waits for the patience of those before."""
+    async with open_journal(postgres_url) as journal:
+        told: list[str] = []
+
+        async def read() -> None:
+            with pytest.raises(JournalError) as caught:
+                await journal.orders(Page())
+            told.append(str(caught.value))
+
+        with closing(psycopg.connect(postgres_url)) as other, monkeypatch.context() as patched:
+            patched.setattr(journal_module, "_PATIENCE", 0.3)
+            other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+            begun = time.monotonic()
+            async with trio.open_nursery() as nursery:
+                for _ in range(3 * READERS):
+                    nursery.start_soon(read)
+            assert time.monotonic() - begun < 3
+        assert len(told) == 3 * READERS
+        assert all("cannot be read now: no answer" in each for each in told)
+        assert await journal.orders(Page()) == []
+
+
+async def test_a_commit_that_is_kept_waiting_shows(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "HANGING", 0.0)
+    async with open_journal(postgres_url) as journal:
+        assert journal.hanging is None
+        with closing(psycopg.connect(postgres_url)) as other:
+            other.execute("LOCK TABLE deployment IN ACCESS EXCLUSIVE MODE")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(journal.commit, Unit(SYMBOL, wish()))
+                await trio.testing.wait_all_tasks_blocked()
+                assert "the database does not answer" in (journal.hanging or "")
+                other.rollback()
+        assert journal.hanging is None
 
 
 async def test_a_table_that_is_gone_makes_reading_an_error(database_url: str) -> None:

@@ -1,8 +1,11 @@
 import contextlib
+import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +17,8 @@ from naived.core.amount import parse_price
 from naived.core.order import Side
 from naived.core.placement import State
 from naived.core.settings import Status
+from naived.database import engine as engine_module
+from naived.database import patient
 from naived.database import store as store_module
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import events_page, load
@@ -21,6 +26,8 @@ from naived.database.schema import control_request, deployment, events, metadata
 from naived.database.store import Claim, Store, enter
 from naived.ports import ConflictError, DeploymentError, JournalError, Page, SymbolRecord, Unit
 from tests.database_values import NOW, SYMBOL, buying, event, fill, first_buy, intent, placement, trader, wish
+from tests.postgres import Server, execute
+from tests.postgres_proxy import Cut, proxied
 
 
 @pytest.fixture
@@ -232,6 +239,11 @@ def raises(*_: Any) -> None:
     raise lost()
 
 
+def refuses(connection: Any, _record: Any) -> None:
+    connection.close()
+    raise lost("connect")
+
+
 def test_a_commit_that_raised_but_happened_is_acknowledged(engine: sa.Engine, store: Store) -> None:
     store.apply([first_buy()])
     once(engine, "commit", committed_but_raises)
@@ -256,7 +268,7 @@ def test_a_commit_that_raised_and_did_not_happen_is_not_acknowledged(engine: sa.
 def test_a_commit_that_nobody_can_read_back_is_not_acknowledged(engine: sa.Engine, store: Store) -> None:
     store.apply([said("earlier")])
     once(engine, "commit", committed_but_raises)
-    once(engine, "do_connect", raises)
+    once(engine, "connect", refuses)
     (outcome,) = store.apply([said("in doubt")])
     assert type(outcome) is JournalError
     assert store.apply([said("later")]) == [None]
@@ -267,7 +279,7 @@ def test_a_database_that_is_away_fails_the_group_and_is_used_again_when_it_is_ba
     engine: sa.Engine, store: Store
 ) -> None:
     engine.dispose()
-    once(engine, "do_connect", raises)
+    once(engine, "connect", refuses)
     (outcome,) = store.apply([said("away")])
     assert type(outcome) is JournalError
     assert store.apply([said("back")]) == [None]
@@ -362,6 +374,189 @@ def test_reading_back_waits_for_a_lost_transaction_to_end(postgres_url: str) -> 
         ghost.close()
         assert outcomes == [None]
         assert messages(engine) == ["earlier", "late"]
+
+
+def failure(store: Store, message: str) -> str:
+    """Why this change was not taken: the database is away, which is no contradiction."""
+    (outcome,) = store.apply([said(message)])
+    assert type(outcome) is JournalError
+    return str(outcome)
+
+
+@pytest.mark.parametrize(("where", "written"), [(Cut.AFTER, True), (Cut.BEFORE, False)])
+def test_a_connection_that_is_cut_at_its_commit_is_read_back(
+    postgres_url: str, postgres_server: Server, where: Cut, written: bool
+) -> None:
+    with proxied(postgres_server.admin) as proxy, opened(proxy.url(postgres_url)) as engine:
+        store = Store(engine, enter(engine).epoch)
+        store.apply([said("earlier")])
+        proxy.cut(where)
+        (outcome,) = store.apply([said("cut")])
+        assert proxy.commits_cut == 1
+        assert (outcome is None) is written
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", *(["cut"] if written else []), "later"]
+
+
+def test_a_commit_that_is_lost_on_its_way_ends_and_cannot_come_late(
+    postgres_url: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had written keeps the turn until the server ends it: nothing overtakes it meanwhile."""
+    monkeypatch.setattr(patient, "PATIENCE", 0.3)
+    monkeypatch.setattr(engine_module, "_LOCK_TIMEOUT", 100)
+    with proxied(postgres_server.admin) as proxy, opened(proxy.url(postgres_url)) as engine:
+        store = Store(engine, enter(engine).epoch)
+        store.apply([said("earlier")])
+
+        def vanish(_connection: sa.Connection) -> None:
+            proxy.swallow()
+            threading.Timer(0.1, proxy.heal).start()  # for those who come anew
+
+        once(engine, "commit", vanish)
+        assert "has not answered" in failure(store, "lost")
+        assert "lock timeout" in failure(store, "behind it")
+        with contextlib.closing(psycopg.connect(postgres_url, autocommit=True)) as admin:
+            left = "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction'"
+            (pid,) = admin.execute(left).fetchone() or (0,)
+        terminate(postgres_url, pid)
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+def test_a_transaction_that_nobody_goes_on_with_is_ended_by_the_server(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its locks would keep our own next connection out for ever."""
+    monkeypatch.setattr(engine_module, "_STATEMENT_TIMEOUT", 200)
+    with opened(postgres_url) as engine, engine.connect() as silent:
+        pid: int = silent.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        with contextlib.closing(psycopg.connect(postgres_url, autocommit=True)) as admin:
+            deadline = time.monotonic() + 5
+            there = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+            while admin.execute(there, [pid]).fetchone() == (1,):
+                assert time.monotonic() < deadline
+        silent.invalidate()
+
+
+def test_a_backend_that_dies_at_its_commit_takes_the_group_along(postgres_url: str) -> None:
+    with opened(postgres_url) as engine:
+        store = Store(engine, enter(engine).epoch)
+        store.apply([said("earlier")])
+        pid = backend(engine)
+        once(engine, "commit", lambda _connection: terminate(postgres_url, pid))
+        assert "terminating connection" in failure(store, "lost")
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+def test_a_server_that_turned_into_a_standby_takes_nothing(postgres_url: str) -> None:
+    with opened(postgres_url) as engine:
+        store = Store(engine, enter(engine).epoch)
+        store.apply([said("earlier")])
+        name = parse_url(postgres_url).database
+        execute(postgres_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        try:
+            engine.dispose()
+            assert "read-only transaction" in failure(store, "lost")
+        finally:
+            execute(
+                postgres_url,
+                "SET default_transaction_read_only = off",
+                f"ALTER DATABASE {name} RESET default_transaction_read_only",
+            )
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+@contextlib.contextmanager
+def journal_file(url: str) -> Iterator[tuple[Store, sa.Engine, Path]]:
+    """A store on SQLite with something in it, and its file."""
+    with opened(url) as engine:
+        store = Store(engine, enter(engine).epoch)
+        assert store.apply([said("earlier")]) == [None]
+        yield store, engine, Path(parse_url(url).database or "")
+
+
+def test_a_file_that_another_program_has_locked_takes_nothing_until_it_is_free(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_BUSY_TIMEOUT", 50)
+    with journal_file(sqlite_url) as (store, engine, path):
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as shell:
+            shell.execute("BEGIN IMMEDIATE")
+            assert "database is locked" in failure(store, "lost")
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+def test_a_file_that_may_only_be_read_takes_nothing(sqlite_url: str) -> None:
+    with journal_file(sqlite_url) as (store, engine, _):
+        engine.dispose()
+        once(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = ON"))
+        assert "attempt to write a readonly database" in failure(store, "lost")
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows the files of a process")
+def test_a_disk_that_fails_takes_nothing(sqlite_url: str) -> None:
+    """The log is open for reading only, all of a sudden: each write to it is an I/O error."""
+    with journal_file(sqlite_url) as (store, engine, path):
+
+        def fail(_connection: sa.Connection) -> None:
+            log = f"{path}-wal"
+            reading = os.open(log, os.O_RDONLY)
+            for each in os.listdir("/proc/self/fd"):
+                if int(each) != reading and os.path.realpath(f"/proc/self/fd/{each}") == log:
+                    os.dup2(reading, int(each))
+            os.close(reading)
+
+        once(engine, "commit", fail)
+        assert "disk I/O error" in failure(store, "lost")
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+def test_a_file_that_was_moved_takes_nothing_until_it_is_back(sqlite_url: str) -> None:
+    with journal_file(sqlite_url) as (store, engine, path):
+        path.rename(path.with_suffix(".away"))
+        for _ in range(2):
+            assert "journal.db was replaced, moved or deleted" in failure(store, "lost")
+        assert not path.exists()  # an empty one would have cost the log of the true one
+        path.with_suffix(".away").rename(path)
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+def test_a_commit_that_failed_while_its_file_was_moved_is_not_acknowledged(sqlite_url: str) -> None:
+    with journal_file(sqlite_url) as (store, engine, path):
+
+        def move(_connection: sa.Connection) -> None:
+            path.rename(path.with_suffix(".away"))
+            raise lost()
+
+        once(engine, "commit", move)
+        failure(store, "lost")
+        assert not path.exists()
+        path.with_suffix(".away").rename(path)
+        assert store.apply([said("later")]) == [None]
+        assert messages(engine) == ["earlier", "later"]
+
+
+def test_an_older_copy_in_the_place_of_the_database_takes_nothing(sqlite_url: str) -> None:
+    """Put back into the same file, as sqlite3's .restore does, within the life of one process."""
+    with journal_file(sqlite_url) as (store, engine, path):
+        with (
+            contextlib.closing(sqlite3.connect(path)) as live,
+            contextlib.closing(sqlite3.connect(path.with_suffix(".copy"))) as copy,
+        ):
+            live.backup(copy)
+            assert store.apply([said("forgotten")]) == [None]
+            copy.backup(live)
+        assert "an older copy of it was put in its place" in failure(store, "on top of it")
+        assert messages(engine) == ["earlier"]
+        successor = Store(engine, enter(engine).epoch)
+        assert successor.apply([said("read anew")]) == [None]
 
 
 # Epochs

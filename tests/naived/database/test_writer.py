@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from naived.database import writer as writer_module
 from naived.database.store import Outcome, Work
-from naived.database.writer import GROUP, Submit, inline, writer_thread
+from naived.database.writer import GROUP, HANGING, Submit, Writer, inline, writer_thread
 from naived.ports import ConflictError, JournalError, Unit
 
 
@@ -40,10 +41,15 @@ def store() -> GatedStore:
 
 
 @pytest.fixture
-async def submit(store: GatedStore) -> AsyncIterator[Submit]:
-    async with writer_thread(store) as submit:  # type: ignore[arg-type]
-        yield submit
+async def writer(store: GatedStore) -> AsyncIterator[Writer]:
+    async with writer_thread(store) as writer:  # type: ignore[arg-type]
+        yield writer
         store.gate.set()
+
+
+@pytest.fixture
+def submit(writer: Writer) -> Submit:
+    return writer.submit
 
 
 async def busy(store: GatedStore, submit: Submit, nursery: trio.Nursery) -> None:
@@ -136,6 +142,32 @@ async def test_more_than_the_bound_is_refused_at_once(
     assert store.groups == [["first"], ["second"], ["fourth"]]
 
 
+async def test_the_oldest_work_says_that_the_database_hangs_until_it_has_its_outcome(
+    store: GatedStore, writer: Writer, mock_clock: MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        await busy(store, writer.submit, nursery)
+        assert writer.hanging() is None
+        mock_clock.jump(HANGING - 1)
+        nursery.start_soon(writer.submit, Unit("second"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert writer.hanging() is None
+        mock_clock.jump(1)
+        assert writer.hanging() == (
+            "the database does not answer: a change has been waiting for it for more than 5 s"
+        )
+        store.gate.set()
+    assert writer.hanging() is None
+
+
+async def test_many_young_works_are_no_hang(store: GatedStore, writer: Writer, mock_clock: MockClock) -> None:
+    store.gate.set()
+    for number in range(3):
+        await writer.submit(Unit(str(number)))
+        mock_clock.jump(HANGING)
+        assert writer.hanging() is None
+
+
 async def test_a_bug_reaches_those_who_wait_and_the_thread_goes_on(store: GatedStore, submit: Submit) -> None:
     store.gate.set()
     with pytest.raises(JournalError, match="bug in naived") as caught:
@@ -148,10 +180,10 @@ async def test_a_bug_reaches_those_who_wait_and_the_thread_goes_on(store: GatedS
 async def test_closing_waits_for_what_was_handed_in(store: GatedStore) -> None:
     written: list[str] = []
     async with trio.open_nursery() as nursery:
-        async with writer_thread(store) as submit:  # type: ignore[arg-type]
+        async with writer_thread(store) as writer:  # type: ignore[arg-type]
 
             async def call(name: str) -> None:
-                await submit(Unit(name))
+                await writer.submit(Unit(name))
                 written.append(name)
 
             nursery.start_soon(call, "first")
@@ -162,7 +194,7 @@ async def test_closing_waits_for_what_was_handed_in(store: GatedStore) -> None:
         assert store.groups == [["first"], ["second"]]
     assert sorted(written) == ["first", "second"]
     with pytest.raises(JournalError, match="closed"):
-        await submit(Unit("too late"))
+        await writer.submit(Unit("too late"))
 
 
 async def test_inline_the_same_happens_without_a_thread(store: GatedStore) -> None:

@@ -31,6 +31,10 @@ def _fail(symbol: Symbol) -> None:
     symbol.failed = OSError("failed")
 
 
+def _hang(symbol: Symbol) -> None:
+    symbol._desk.journal.hanging = "hangs"  # type: ignore[misc]
+
+
 def _inactive(symbol: Symbol) -> None:
     symbol.active = False
 
@@ -40,9 +44,10 @@ RISING = [
     (_inactive, "starting", None),
     (_bar(Bar.EXCHANGE), "degraded", "exchange"),
     (_bar(Bar.CRASH), "degraded", "crash"),
+    (_hang, "degraded", "hangs"),
     (_fail, "degraded", "failed"),
     (_fault, "faulted", "fault"),
-    (_wish(Status.OFF), "stopping", None),
+    (_wish(Status.OFF), "stopping", "hangs"),
     (_bar(Bar.COINS), "quarantined", "coins"),
     (_bar(Bar.LINEAGE), "quarantined", "lineage"),
     (_bar(Bar.QUARANTINE), "quarantined", "quarantine"),

@@ -1,5 +1,7 @@
 """The fact follows the wish: boot, start and stop in any order, crashes, a journal that is away."""
 
+from functools import partial
+
 import trio
 from trio.testing import MockClock
 
@@ -225,6 +227,38 @@ async def test_a_journal_that_is_away_for_long_is_no_crash(world: World, clock: 
             house.journal.away = False
             await house.until(lambda: house.state() == "trading")
         assert house.state() == "trading"
+
+
+async def test_a_journal_that_hangs_for_minutes_holds_up_what_is_new_and_loses_nothing(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        house.journal.delay, house.journal.hanging = 600, "the database does not answer"
+        await house.trade("1990", "1960")
+        await trio.sleep(590)
+        assert (house.state(), house.reason()) == ("degraded", "the database does not answer")
+        assert len(exchange.orders()) == 1
+        house.journal.delay, house.journal.hanging = 0, None  # what is under way takes its ten minutes
+        await house.until(lambda: house.phases() == ["selling", "waiting"], 20)  # too late for the second buy
+        await house.until(lambda: len(exchange.orders()) == 2)
+        rows = sorted((order["side"], order["state"]) for order in await house.orders())
+        assert rows == [("buy", "abandoned"), ("buy", "filled"), ("sell", "open")]
+
+
+async def test_a_wait_sees_that_a_journal_has_ceased_to_hang(world: World, clock: MockClock) -> None:
+    """It makes no news for a symbol that had nothing to commit."""
+    async with world.house() as house:
+        await house.start()
+        house.journal.hanging = "the database does not answer"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(house.ask, "wait", **{"for": "trading"}))
+            await trio.sleep(10)
+            house.journal.hanging = None
+            nursery.cancel_scope.deadline = trio.current_time() + 5
+        assert not nursery.cancel_scope.cancelled_caught
 
 
 async def test_a_commit_that_is_in_doubt_is_read_back(world: World, clock: MockClock) -> None:
