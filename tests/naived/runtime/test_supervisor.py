@@ -9,7 +9,6 @@ from naived.ports import Wish
 from naived.runtime.symbol import Symbol
 from tests.runtime_house import NO_BALANCE, SOON, House, World
 
-
 CLOSED = Refused(Refusal.MARKET_CLOSED, -2010, "Market is closed.")
 
 
