@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import trio
 
+_FRESH = 60.0  # seconds a reading may be preferred to a worse one: drift stays within a few milliseconds
+
 
 class ServerClock:
     """Follows the server times received; never ahead of the server.
@@ -12,6 +14,9 @@ class ServerClock:
     When a server time arrives, the server has moved on since it wrote it: that time plus what passed here
     since its receipt is a lower bound (``now``), and ``now`` plus the whole round trip an upper one
     (``latest``). A suspend of this machine makes both lag, which the fence makes safe.
+
+    A reading that was long on its way says little: while a better one is fresh and nothing speaks against it, that
+    one counts. Else a single slow answer would make every order look too late to send until the next reading.
     """
 
     def __init__(
@@ -23,12 +28,18 @@ class ServerClock:
         self._wall = wall
         self._offset: int | None = None  # ms: server time minus monotonic time, at the last receipt
         self._round_trip = 0  # ms, of the request that brought it
+        self._received_at = 0.0  # monotonic s
 
     def received(self, server_time: int, asked_at: float) -> None:
         """An answer with the server's time (ms) came just now; it was asked for at ``asked_at`` (monotonic s)."""
         now = self._monotonic()
-        self._offset = server_time - int(now * 1000)
-        self._round_trip = int((now - asked_at) * 1000) + 1
+        offset, round_trip = server_time - int(now * 1000), int((now - asked_at) * 1000) + 1
+        if self._offset is not None and round_trip > self._round_trip and now - self._received_at < _FRESH:
+            behind = offset > self._offset + self._round_trip
+            ahead = offset + round_trip < self._offset
+            if not (behind or ahead):
+                return
+        self._offset, self._round_trip, self._received_at = offset, round_trip, now
 
     def now(self) -> int:
         """Milliseconds; the local clock before the first contact."""

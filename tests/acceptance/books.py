@@ -9,6 +9,7 @@ from naived.control.protocol import format_time
 from tests.acceptance.harness import Daemon, Document, Exchange, until
 
 _DIGITS = 50  # more than any sum here has: nothing is rounded
+_OURS = "n1"  # how every client order id of naived begins
 _STATES = {
     "NEW": "open",
     "PARTIALLY_FILLED": "partially_filled",
@@ -38,8 +39,11 @@ def _quiet(exchange: Exchange, daemon: Daemon, symbol: str) -> None:
 
 
 def differing(exchange: Exchange, daemon: Daemon, symbol: str) -> list[str]:
-    """The client order ids of which the ledger and ``orders`` do not say the same; twice in the ledger counts."""
-    ledger = exchange.orders(symbol=symbol)
+    """The client order ids of which the ledger and ``orders`` do not say the same; twice in the ledger counts.
+
+    Orders by hand are none of ours.
+    """
+    ledger = [order for order in exchange.orders(symbol=symbol) if order["clientOrderId"].startswith(_OURS)]
     listed = {order["client_order_id"]: order for order in daemon.orders(symbol)}
     twice = [number for number, count in Counter(order["clientOrderId"] for order in ledger).items() if count > 1]
     theirs = {order["clientOrderId"]: order for order in ledger}

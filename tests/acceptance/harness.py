@@ -263,12 +263,16 @@ class Daemon:
 
     def reaches(self, *phases: str, name: str = SYMBOL) -> None:
         """Wait until the symbol's traders do this, and each order of theirs is known to rest."""
-        until(lambda: self.phases(name) == list(phases) and not self.unsettled(name))
+        until(lambda: self.does(*phases, name=name))
+
+    def does(self, *phases: str, name: str = SYMBOL) -> bool:
+        """Is it so at one moment? Between two looks a sell may have been refused."""
+        traders = self.symbol(name)["traders"]
+        return [trader["phase"] for trader in traders] == list(phases) and not _unsettled(traders)
 
     def unsettled(self, name: str = SYMBOL) -> list[Document]:
         """Orders of living traders that were decided and are not known to the exchange yet."""
-        legs = [trader[side] for trader in self.symbol(name)["traders"] for side in ("buy", "sell")]
-        return [leg for leg in legs if leg and leg["state"] in ("not_placed", "intended", "unknown")]
+        return _unsettled(self.symbol(name)["traders"])
 
     def orders(self, name: str = SYMBOL) -> list[Document]:
         found: list[Document] = self.ask("orders", symbols=[name])["orders"]
@@ -287,3 +291,8 @@ class Daemon:
         done = self.ctl(*words)
         assert done.code == 0, (words, done.code, done.out, done.err)
         return done
+
+
+def _unsettled(traders: list[Document]) -> list[Document]:
+    legs = [trader[side] for trader in traders for side in ("buy", "sell")]
+    return [leg for leg in legs if leg and leg["state"] in ("not_placed", "intended", "unknown")]

@@ -41,3 +41,30 @@ def test_a_new_server_time_replaces_the_old_one_also_backwards():
     time.seconds += 10
     clock.received(5_009_000, time.seconds)
     assert clock.now() == 5_009_000
+
+
+def read(clock, time, server_time, round_trip):
+    """A reading that took so many seconds from the question to the answer."""
+    asked_at = time.seconds
+    time.seconds += round_trip
+    clock.received(server_time, asked_at)
+
+
+def test_an_answer_that_was_long_on_its_way_does_not_spoil_a_fresh_reading():
+    time = Time()
+    clock = ServerClock(monotonic=time, wall=lambda: 0.0)
+    read(clock, time, 5_000_000, 0.01)
+    read(clock, time, 5_000_005, 4.0)  # written at once, 4 s on its way back
+    assert (clock.now(), clock.latest()) == (5_004_000, 5_004_011)
+    time.seconds += 60
+    read(clock, time, 5_064_005, 4.0)  # there is no better one any more
+    assert clock.latest() - clock.now() == 4_001
+
+
+def test_a_slow_answer_that_contradicts_what_was_known_counts():
+    for server_time in (5_010_000, 4_990_000):  # this machine slept; the exchange set its clock back
+        time = Time()
+        clock = ServerClock(monotonic=time, wall=lambda: 0.0)
+        read(clock, time, 5_000_000, 0.01)
+        read(clock, time, server_time, 1.0)
+        assert (clock.now(), clock.latest()) == (server_time, server_time + 1_001)
