@@ -5,6 +5,7 @@ invariants in the order protocol.
 """
 
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,6 @@ _LIVE_BUYS = (
 )
 # An abandoned one that turned up is watched, and being cancelled.
 _NEVER_OPEN = ("filled", "cancelled", "expired", "rejected", "not_placed")
-_RECENT = 15_000  # ms: what was in force so long ago may still be in an order that was under way
 
 
 @dataclass
@@ -143,7 +143,9 @@ class Oracle:
         spent = sum(self._spent.get((symbol, number), 0) for number in living)
         live = sum(self._reserved(row) for row in self.rows(_LIVE_BUYS, symbol))
         self._sample(symbol)
-        recent = [limit for at, *limit in standing.limits if at >= self._now() - _RECENT]
+        # In force when it was decided, or since; of the last two before nobody knows which was.
+        decided = bisect_left(standing.limits, (_milliseconds(row["created_at"]), 0, 0))
+        recent = [limit for _, *limit in standing.limits[max(0, decided - 2) :]]
         budget, chunks = max(b for b, _ in recent), max(c for _, c in recent)
         if spent + live > budget:
             self.blame(6, f"{cid} commits {spent + live} of a budget of {budget}")

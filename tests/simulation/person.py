@@ -1,6 +1,6 @@
 """Someone at the terminal: asks, remembers what was acknowledged, and what may have been done without an answer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from uuid import UUID
 
@@ -27,8 +27,8 @@ class Person:
         self._random = random
         self._ask = ask
 
-    async def follow_a_whim(self, symbol: str) -> None:
-        match self._random.choice(("start", "start", "start", "stop", "shutdown", "settings")):
+    async def follow_a_whim(self, symbol: str, whims: Sequence[str]) -> None:
+        match self._random.choice(whims):
             case "start":
                 await self.start(symbol, wait=self._patient(), **self._settings())
             case "stop":

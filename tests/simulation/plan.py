@@ -19,6 +19,7 @@ Arm = dict[str, str | int | float]
 class Plan:
     """``faults`` are what ``sim.fault`` may be armed with, on average every ``every`` seconds, until ``minutes``.
 
+    ``whims`` are what a person may ask for.
     ``deaths`` and ``suspends`` are mean seconds between two of them, ``requests`` between two of a person's;
     ``crashes`` are visits of a seam at which a process dies, ``settings`` what a person starts each symbol with,
     and ``stops_after`` the seconds after which it is stopped and its orders are taken back. ``script`` arms faults,
@@ -43,6 +44,7 @@ class Plan:
     stops_after: float | None = None
     script: tuple[tuple[float, Arm], ...] = ()
     tail: float = 0.0
+    whims: tuple[str, ...] = ("start", "start", "start", "stop", "shutdown", "settings")
     suspends_at: tuple[float, ...] = ()
     scenario: str | None = None
 
@@ -106,6 +108,7 @@ def swarm(seed: int) -> Plan:
         skew=random.choice((0.0, 0.0, -3600.0, 3600.0, -2.0, 2.0)),
         script=script,
         tail=random.uniform(0.05, 0.3) if random.random() < 0.25 else 0.0,
+        whims=("settings",) if random.random() < 0.15 else Plan.whims,
     )
 
 

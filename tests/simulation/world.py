@@ -305,7 +305,7 @@ class _World:
                 await self._person.stop(symbol, "all")
         while self._plan.requests is not None:
             await trio.sleep(self._random.expovariate(1 / self._plan.requests))
-            await self._person.follow_a_whim(self._random.choice(self._plan.symbols))
+            await self._person.follow_a_whim(self._random.choice(self._plan.symbols), self._plan.whims)
 
     async def _arm(self) -> None:
         random = Random(f"faults {self._plan.seed}")
