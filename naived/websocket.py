@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import trio
 import trio_websocket
+from wsproto.events import Event, Pong
 
 # The library's reader task stops answering pings while its queue is full: give a burst room (default: 1).
 _QUEUE = 1024
@@ -33,6 +34,12 @@ class Connection:
 
     def __init__(self, inner: trio_websocket.WebSocketConnection) -> None:
         self._inner = inner
+        self._send, inner._send = inner._send, self._send_unless_late  # type: ignore[method-assign]
+
+    async def _send_unless_late(self, event: Event) -> None:
+        """Leave a ping that crossed our close unanswered: the library would raise, and its whole server end."""
+        if not (self.closed and isinstance(event, Pong)):
+            await self._send(event)
 
     @property
     def closed(self) -> bool:

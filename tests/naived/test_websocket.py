@@ -2,6 +2,8 @@ from functools import partial
 
 import pytest
 import trio
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, Request
 
 from naived import websocket
 from naived.websocket import Closed, ConnectError, connect, serve
@@ -170,6 +172,48 @@ async def test_a_client_that_talks_nonsense_hurts_nobody_else(port, sent):
             assert await witness.receive() == "still here"
 
 
+async def test_a_ping_that_crosses_a_close_ends_neither_the_connection_in_disorder_nor_the_server(nursery):
+    over = trio.Event()
+
+    async def leave(connection):
+        await connection.aclose()
+        over.set()
+
+    port = await nursery.start(serve, leave, "127.0.0.1", 0)
+    with trio.fail_after(10):
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        await stream.send_all(HANDSHAKE)
+        received = b""
+        while b"\x88\x02\x03\xe8" not in received:
+            received += await stream.receive_some(1000)
+        await stream.send_all(b"\x89\x80\x00\x00\x00\x00")  # a ping
+        await stream.send_all(b"\x88\x82\x00\x00\x00\x00\x03\xe8")  # and the close
+        await over.wait()
+        async with connect(f"ws://127.0.0.1:{port}"):
+            pass
+        await stream.aclose()
+
+
+async def test_a_ping_of_a_server_that_crosses_our_close_is_no_failure(nursery):
+    port = await raw_server(nursery, ping_late)
+    with trio.fail_after(10):
+        async with connect(f"ws://127.0.0.1:{port}"):
+            pass
+
+
+async def ping_late(stream):
+    """Shake hands, wait for the close, and ping before it is answered."""
+    peer = WSConnection(ConnectionType.SERVER)
+    while True:
+        peer.receive_data(await stream.receive_some(1000))
+        for event in peer.events():
+            if isinstance(event, Request):
+                await stream.send_all(peer.send(AcceptConnection()))
+            if isinstance(event, CloseConnection):
+                await stream.send_all(b"\x89\x00" + peer.send(event.response()))
+                return
+
+
 class Inner:
     """A library connection whose peer takes nothing until ``gate`` is set."""
 
@@ -178,6 +222,9 @@ class Inner:
         self.sent = []
         self.closed = None
         self.cut = False
+
+    async def _send(self, event):
+        raise AssertionError("nothing is answered here")
 
     async def send_message(self, text):
         await self.gate.wait()
