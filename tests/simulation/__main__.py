@@ -17,6 +17,7 @@ from tests.simulation.shrink import shrunk
 from tests.simulation.world import Outcome, run
 
 _DAY = 86_400  # seconds
+_OFTEN = 500  # runs between two lines that say how far it is
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,7 +54,7 @@ def main() -> int:
         return _report([outcome], [plan], 0.0)
     plans = list(_plans(arguments))
     began = time.monotonic()
-    outcomes = list(_lived(plans, arguments.jobs, arguments.mutant))
+    outcomes = list(_told(plans, _lived(plans, arguments.jobs, arguments.mutant)))
     return _report(outcomes, plans, time.monotonic() - began)
 
 
@@ -71,6 +72,16 @@ def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
 
 def _seams(scenario: Callable[..., Plan]) -> range:
     return range(1, run(scenario()).exposed + 1)
+
+
+def _told(plans: list[Plan], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Say at once what fails, and how far it is: many seeds take an hour."""
+    for number, (plan, outcome) in enumerate(zip(plans, outcomes, strict=True), 1):
+        if outcome.violations:
+            print(f"{_command(plan)}: {outcome.violations[0]}", file=sys.stderr, flush=True)
+        if number % _OFTEN == 0:
+            print(f"{number} of {len(plans)}", file=sys.stderr, flush=True)
+        yield outcome
 
 
 def _lived(plans: list[Plan], jobs: int, mutant: str | None) -> Iterable[Outcome]:
