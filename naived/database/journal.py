@@ -37,7 +37,7 @@ class SqlJournal:
         kind: str,
         submit: Submit,
         hanging: Callable[[], str | None],
-        readers: sa.Engine,
+        reader: "Reader",
         now: Callable[[], int],
         threads: bool,
     ) -> None:
@@ -45,7 +45,7 @@ class SqlJournal:
         self._kind = kind
         self._submit = submit
         self._hanging = hanging
-        self._readers = readers
+        self._reader = reader
         self._now = now
         self._limiter = trio.CapacityLimiter(READERS) if threads else None
 
@@ -101,12 +101,22 @@ class SqlJournal:
     async def _read(self, query: Callable[[sa.Connection], T]) -> T:
         if self._limiter is None:
             await trio.lowlevel.checkpoint()
-            return self._query(query)
-        return await trio.to_thread.run_sync(self._query, query, limiter=self._limiter, abandon_on_cancel=True)
+            return self._reader.run(query)
+        return await trio.to_thread.run_sync(self._reader.run, query, limiter=self._limiter, abandon_on_cancel=True)
 
-    def _query(self, query: Callable[[sa.Connection], T]) -> T:
+
+class Reader:
+    """Runs queries in whatever thread calls; none of its connections outlives both it and its last query."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._pool = engine.pool
+        self._closed = False
+
+    def run(self, query: Callable[[sa.Connection], T]) -> T:
+        """Raises JournalError."""
         try:
-            with self._readers.begin() as connection:
+            with self._engine.begin() as connection:
                 return query(connection)
         except SQLAlchemyError as error:
             raise JournalError(f"the database cannot be read now: {cause(error)}. Try again") from error
@@ -114,6 +124,14 @@ class SqlJournal:
             raise JournalError(
                 f"the database holds what this version cannot read: {error}. Was it changed by hand?"
             ) from error
+        finally:
+            if self._closed:  # its thread was abandoned, and the connection has just gone back into the pool
+                self._pool.dispose()
+
+    def close(self) -> None:
+        """Does not wait for queries under way: their threads close behind themselves."""
+        self._closed = True
+        self._pool.dispose()
 
 
 @asynccontextmanager
@@ -131,8 +149,8 @@ async def open_journal(
     else:
         deployment = _prepare(address)
     store = Store(open_engine(address, Role.WRITE), deployment.epoch)
-    readers = open_engine(address, Role.READ)
-    make = partial(SqlJournal, deployment, address.get_backend_name(), readers=readers, now=now, threads=threads)
+    reader = Reader(open_engine(address, Role.READ))
+    make = partial(SqlJournal, deployment, address.get_backend_name(), reader=reader, now=now, threads=threads)
     try:
         if threads:
             async with writer_thread(store) as writer:
@@ -140,7 +158,7 @@ async def open_journal(
         else:
             yield make(submit=inline(store), hanging=lambda: None)
     finally:
-        readers.dispose()
+        reader.close()
         store.close()
 
 

@@ -3,6 +3,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from naived.core.settings import Status
 from naived.database import journal as journal_module
 from naived.database import writer as writer_module
 from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
-from naived.database.journal import open_journal
+from naived.database.journal import Reader, open_journal
 from naived.database.queries import WATCHED
 from naived.ports import ConflictError, DeploymentError, EventRow, JournalError, Page, Unit
 from tests.database_values import NOW, SYMBOL, buying, event, finished, first_buy, intent, placement, wish
@@ -166,6 +167,27 @@ async def test_a_commit_that_is_kept_waiting_shows(postgres_url: str, monkeypatc
         assert journal.hanging is None
 
 
+def test_a_reader_left_behind_closes_its_connection_itself(database_url: str) -> None:
+    engine = open_engine(parse_url(database_url), Role.READ)
+    closed: list[object] = []
+    sa.event.listen(engine, "close", lambda connection, _: closed.append(connection))
+    reading, over = threading.Event(), threading.Event()
+
+    def read(connection: sa.Connection) -> None:
+        reading.set()
+        over.wait(timeout=10)
+
+    reader = Reader(engine)
+    thread = threading.Thread(target=reader.run, args=(read,))
+    thread.start()
+    reading.wait(timeout=10)
+    reader.close()
+    assert closed == []
+    over.set()
+    thread.join()
+    assert len(closed) == 1
+
+
 async def test_a_table_that_is_gone_makes_reading_an_error(database_url: str) -> None:
     async with open_journal(database_url) as journal:
         engine = open_engine(parse_url(database_url), Role.WRITE)
@@ -201,7 +223,7 @@ async def test_the_file_is_private(tmp_path: Path) -> None:
 
 COMMITS = """
 import sys, trio
-from naived.database.journal import open_journal
+from naived.database.journal import Reader, open_journal
 from naived.ports import Event, Unit
 
 async def main():
