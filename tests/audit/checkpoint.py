@@ -155,7 +155,8 @@ class Checkpoint:
             judge(ledger, self._storage, self._person.quiets, figures)
             figures.faults.clear()
             figures.faults.update(ledger.faults())
-        _read_log(self._home / "naived.log", figures)
+        for name in ("naived", "exchange"):
+            _read_log(self._home / f"{name}.log", figures)
         for complaint in self._person.complaints:
             figures.blame(0, complaint)
 
@@ -192,7 +193,7 @@ def _kept_quiet(ours: list[Order], journal: Journal, quiets: list[Quiet], figure
 
 
 def _read_log(log: Path, figures: Figures) -> None:
-    """No exception is expected of naived, and none of our orders may be unknown to its journal."""
+    """No exception is expected of either side, and none of our orders may be unknown to naived's journal."""
     for line in log.read_text(errors="replace").splitlines():
         if "Traceback (most recent call last)" in line or "foreign lineage" in line:
-            figures.blame(0, f"naived logged: {line[-1500:]}")
+            figures.blame(0, f"{log.stem} logged: {line[-1500:]}")
