@@ -141,7 +141,7 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
                         trader.get("since"),
                         *_leg(trader.get("buy")),
                         *_leg(trader.get("sell")),
-                        trader.get("reason"),
+                        trader.get("reason") or _doubt(trader),
                     )
                     for trader in living
                 ),
@@ -150,8 +150,21 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
     return tables
 
 
+_UNCERTAIN = ("intended", "unknown")  # states of an order that may be at the exchange or not
+
+
 def _leg(order: Any) -> tuple[object, object]:
     return (order["price"], f"{order['executed']}/{order['quantity']}") if order else (None, None)
+
+
+def _doubt(trader: Document) -> str | None:
+    """Of which of its orders is it not known whether it is at the exchange?"""
+    uncertain = [
+        f"{side} {trader[side]['state']}"
+        for side in ("buy", "sell")
+        if (trader.get(side) or {}).get("state") in _UNCERTAIN
+    ]
+    return ", ".join(uncertain) or None
 
 
 _ORDERS = [
@@ -178,7 +191,19 @@ _NUMBERS = {
 def rows_table(method: str, rows: Sequence[Document]) -> Table:
     """The table of `orders`, `trades` or `events`."""
     names = {"orders": _ORDERS, "trades": _TRADES, "events": _EVENTS}[method]
+    certain = [row.get("state") not in _UNCERTAIN for row in rows]
+    if not all(certain):  # of all others the fence is of no interest any more
+        names = [*names, "fence"]
+        fences = [
+            None if sure else _time_of_day(row.get("fence_at")) for row, sure in zip(rows, certain, strict=True)
+        ]
+        rows = [{**row, "fence": fence} for row, fence in zip(rows, fences, strict=True)]
     return _table(_columns(names), ([_cell(row.get(name)) for name in names] for row in rows))
+
+
+def _time_of_day(time: object) -> str | None:
+    """To the second, without the date: a fence is never far, and the line is long."""
+    return None if time is None else f"{str(time)[11:19]}Z"
 
 
 def settings_table(results: Sequence[Document]) -> Table:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naivectl.render import Column, Table, clean, plain, status_tables, to_json
+from naivectl.render import Column, Table, clean, plain, rows_table, status_tables, to_json
 
 HOSTILE = [
     "\x1b[2J",
@@ -63,3 +63,25 @@ def test_an_older_daemons_status_without_newer_fields_is_drawn(row):
     bare = {"symbol": "A", "status": "on", "state": "trading"}
     table, *_ = status_tables({"v": 1, "symbols": [bare]}, traders=True)
     assert table.rows[0][:3] == ["A", "on", "trading"]
+
+
+def test_an_order_that_may_be_at_the_exchange_or_not_is_shown_with_its_fence():
+    unknown = {"symbol": "A", "state": "unknown", "fence_at": "2026-11-26T11:46:55.503Z"}
+    filled = {"symbol": "B", "state": "filled", "fence_at": "2026-11-26T11:46:50.000Z"}
+    both = rows_table("orders", [unknown, filled])
+    assert both.columns[-1].title == "FENCE"
+    assert [row[-1] for row in both.rows] == ["11:46:55Z", "-"]
+    assert "FENCE" not in [column.title for column in rows_table("orders", [filled]).columns]
+
+
+def test_a_trader_whose_order_is_uncertain_says_so():
+    leg = {"price": "1", "quantity": "2", "executed": "0"}
+    trader = {
+        "id": "A-1",
+        "phase": "selling",
+        "buy": {**leg, "state": "filled"},
+        "sell": {**leg, "state": "unknown"},
+    }
+    symbol = {"symbol": "A", "status": "on", "state": "trading", "traders": [trader, {**trader, "sell": None}]}
+    _, traders = status_tables({"v": 1, "symbols": [symbol]}, traders=True)
+    assert [row[-1] for row in traders.rows] == ["sell unknown", "-"]
