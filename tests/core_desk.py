@@ -160,7 +160,11 @@ class Desk:
                 self.tell(client_order_id, Admitted(self.now, WINDOW, 1))
             case Need.ASK:
                 order = self.exchange.named(client_order_id)
-                news = Missing(self.now, GRACE) if order is None else Reported(self.exchange.state(order, self.now))
+                news = (
+                    Missing(self.now, GRACE, everywhere=True)
+                    if order is None
+                    else Reported(self.exchange.state(order, self.now))
+                )
                 self.tell(client_order_id, news)
             case Need.FILLS:
                 order = self.exchange.named(client_order_id)

@@ -111,11 +111,13 @@ class FillsFound:
 class Missing:
     """We asked, and the exchange says it does not exist; ``server_time`` was received before the question.
 
-    Of an order whose number is known the time only spaces the looks: the clock as we keep it will do.
+    Of an order whose number is known the time only spaces the looks: the clock as we keep it will do. Such an order
+    counts as vanished only after a look ``everywhere``: by its number, in every list, and for what it executed.
     """
 
     server_time: int
     grace: int
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,7 +301,7 @@ def _vanishing(placement: Placement, event: Missing) -> Step:
     if placement.missed_at is None:
         return replace(placement, looks=1, missed_at=event.server_time), ()
     looks = placement.looks + 1
-    if looks < LOOKS or event.server_time - placement.missed_at <= event.grace:
+    if looks < LOOKS or event.server_time - placement.missed_at <= event.grace or not event.everywhere:
         return replace(placement, looks=looks), ()
     return _quarantine(placement, f"the exchange does not know order {placement.order_id} any more")
 

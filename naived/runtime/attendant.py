@@ -128,16 +128,18 @@ def _word(report: Report | None, exchange: Exchange, grace: int) -> PlacementEve
 async def _search_numbered(
     symbol: Symbol, placement: Placement, order_id: int, exchange: Exchange, grace: int
 ) -> PlacementEvent:
-    """Look everywhere for an order that was there: by its number, among the open ones, and for what it executed."""
+    """Look everywhere for an order that was there: by its number, in every list, and for what it executed."""
     report = await exchange.order(symbol.name, order_id=order_id)
     if report is None:
-        open_orders = await exchange.open_orders(symbol.name)
-        report = next((each for each in open_orders if each.order_id == order_id), None)
-    if report is None:
-        fills = tuple(await exchange.fills(symbol.name, order_id=order_id))
-        if sum(fill.quantity for fill in fills) > placement.executed:
-            return FillsFound(fills)
-    return _word(report, exchange, grace)
+        since = placement.created_at - SKEW
+        listed = [*await exchange.open_orders(symbol.name), *await exchange.orders_since(symbol.name, since)]
+        report = next((each for each in listed if each.order_id == order_id), None)
+    if report is not None:
+        return Reported(report)
+    fills = tuple(await exchange.fills(symbol.name, order_id=order_id))
+    if sum(fill.quantity for fill in fills) > placement.executed:
+        return FillsFound(fills)
+    return Missing(exchange.now(), grace, everywhere=True)
 
 
 async def _search(symbol: Symbol, placement: Placement, exchange: Exchange) -> Report | None:

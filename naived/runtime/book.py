@@ -73,6 +73,8 @@ class Book:
         match sell:
             case Placement(state=State.UNKNOWN | State.INTENDED):
                 return sell.intent.quantity
+            case Placement(state=State.OPEN | State.PARTIALLY_FILLED, missed_at=int()):
+                return Quantity(sell.intent.quantity - sell.executed)
             case Placement(state=State.OPEN | State.PARTIALLY_FILLED):
                 return Quantity(sell.reported - sell.executed)
             case _:

@@ -70,7 +70,7 @@ LOST = Answered(Unknown("no answer"))
 
 
 def absent(at: int = FENCE + 1) -> Missing:
-    return Missing(at, GRACE)
+    return Missing(at, GRACE, everywhere=True)
 
 
 def sent(side: Side = Side.BUY) -> Placement:
@@ -247,6 +247,13 @@ def test_an_order_that_was_there_and_is_not_found_any_more_is_looked_for_over_th
 
 def test_two_looks_however_far_apart_are_too_few_to_miss_an_order() -> None:
     assert after(resting(), absent(START), absent(START + 10 * GRACE)).state is State.OPEN
+
+
+def test_an_order_counts_as_vanished_only_where_it_was_looked_for_everywhere() -> None:
+    # Found by a simulated seed: two questions that lied, minutes apart, and a reconciliation that asked once more.
+    missed = after(resting(), absent(START), *[Missing(START + 10 * GRACE, GRACE)] * LOOKS)
+    assert (missed.state, need(missed)) == (State.OPEN, Need.ASK)
+    assert after(missed, absent(START + 10 * GRACE)).state is State.QUARANTINED
 
 
 def test_an_order_that_is_found_again_was_never_missed() -> None:

@@ -422,6 +422,21 @@ async def test_coins_of_a_sell_whose_fate_is_open_are_not_missed(world: World, c
         await house.until(lambda: house.symbol().book.leader.cycles == 1, 20)
 
 
+async def test_coins_of_a_sell_that_queries_lag_behind_are_not_missed(world: World, clock: MockClock) -> None:
+    # Found by a simulated seed: filled while naived was down, the sell was gone from the open orders, and not found yet.
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        assert house.phases() == ["selling"]
+    exchange.trade("2010")
+    exchange.faults.hidden = EVERYWHERE
+    async with world.house() as house:
+        await house.until(lambda: house.state() == "trading")
+        exchange.faults.hidden = frozenset()
+        await house.until(lambda: house.symbol().book.leader.cycles == 1, 20)
+
+
 async def test_coins_of_fills_that_are_not_told_yet_are_not_missed(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.house() as house:

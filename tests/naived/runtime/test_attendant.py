@@ -250,7 +250,7 @@ async def test_an_order_that_the_exchange_forgets_is_quarantined_after_looks_ove
         await house.until(lambda: house.phases() == ["selling"])
 
 
-@pytest.mark.parametrize("place", ["open_orders", "fills"])
+@pytest.mark.parametrize("place", ["open_orders", "orders_since", "fills"])
 async def test_an_order_that_only_one_place_still_has_is_not_quarantined(
     world: World, clock: MockClock, place: str
 ) -> None:
