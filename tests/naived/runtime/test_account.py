@@ -423,7 +423,7 @@ async def test_coins_of_a_sell_whose_fate_is_open_are_not_missed(world: World, c
 
 
 async def test_coins_of_a_sell_that_queries_lag_behind_are_not_missed(world: World, clock: MockClock) -> None:
-    # Found by a simulated seed: filled while naived was down, the sell was gone from the open orders, and not found yet.
+    # Found by a simulated seed: filled while naived was down, it was in no list of open orders, and not found yet.
     exchange = world.exchange
     async with world.house() as house:
         await house.start()
