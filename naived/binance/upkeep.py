@@ -134,6 +134,7 @@ class Upkeep:
                 assert_never(event)
 
     def _take_late(self, method: str, answer: ApiAnswer) -> None:
+        self.link.learn(answer)
         if method != PLACE:
             return
         outcome = placed(answer)

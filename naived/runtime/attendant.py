@@ -3,11 +3,13 @@
 Everything here is driven by the placement's own state and may be begun again at any time.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 import trio
 
-from naived.core.order import Report, Unsent
+from naived.core.order import OrderStatus, Report, Unsent
 from naived.core.placement import (
     Answered,
     FillsFound,
@@ -25,6 +27,7 @@ from naived.runtime.symbol import Symbol
 
 _FIRST_PAUSE = 1.0  # seconds between two looks, doubled each time
 _LONGEST_PAUSE = 5.0  # seconds; also what looks after the fence are spaced by, where the grace is long
+_NAIVED = "n1"  # how each order of a naived, and each cancel by one, is named
 _SAFETY = 1_000  # ms before the deadline after which nothing is sent; a fifth of a shorter window
 
 
@@ -149,10 +152,32 @@ async def _search(symbol: Symbol, placement: Placement, exchange: Exchange) -> R
     """
     name, since = symbol.name, placement.created_at - SKEW
     seen = [*await exchange.open_orders(name), *await exchange.orders_since(name, since)]
-    owned = {report.order_id for report in seen} | {kept.order_id for kept in symbol.book.placements.values()}
+    kept = {each.order_id for each in symbol.book.placements.values()}
+    owned = {report.order_id for report in seen} | kept
     for order_id in sorted({fill.order_id for fill in await exchange.fills(name, since=since)} - owned):
         owner = await exchange.order(name, order_id=order_id)
         if owner is None:
             raise ExchangeError(f"{name}: nobody knows order {order_id}, and yet it was executed")
         seen.append(owner)
-    return next((report for report in seen if report.client_order_id == placement.client_order_id), None)
+    named = next((report for report in seen if report.client_order_id == placement.client_order_id), None)
+    return named or _renamed(placement, [report for report in seen if report.order_id not in kept])
+
+
+def _renamed(placement: Placement, seen: Sequence[Report]) -> Report | None:
+    """The order if a person cancelled it: the exchange then knows it by the id of that cancel.
+
+    In all else it equals the intent, down to the seconds in which it can have been accepted. Raises ExchangeError
+    where it cannot be told from another one.
+    """
+    intent, deadline = placement.intent, placement.deadline or 0
+    twins = [
+        report
+        for report in seen
+        if report.status is OrderStatus.CANCELED
+        and not report.client_order_id.startswith(_NAIVED)
+        and (report.side, report.price, report.quantity) == (intent.side, intent.price, intent.quantity)
+        and placement.created_at - SKEW <= report.created <= deadline + SKEW
+    ]
+    if len(twins) > 1:
+        raise ExchangeError(f"{intent.symbol}: {len(twins)} cancelled orders equal {placement.client_order_id}")
+    return replace(twins[0], client_order_id=placement.client_order_id) if twins else None

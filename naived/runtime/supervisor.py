@@ -29,6 +29,7 @@ class Supervisor:
     def __init__(self, account: Account, feed: Feed, desk: Desk) -> None:
         self.symbols = account.symbols
         self._account = account
+        account.follow = self.follow
         self._feed = feed
         self._desk = desk
         self._configured = trio.Event()

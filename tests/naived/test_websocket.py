@@ -135,10 +135,12 @@ async def test_a_peer_that_vanishes_does_not_hold_up_the_end(nursery, monkeypatc
             await stuck.wait()
 
     port = await nursery.start(serve, partial(_mute_then, never_close), "127.0.0.1", 0)
-    with trio.fail_after(10):
-        async with connect(f"ws://127.0.0.1:{port}"):
-            pass
-    stuck.set()
+    try:
+        with trio.fail_after(10):
+            async with connect(f"ws://127.0.0.1:{port}"):
+                pass
+    finally:
+        stuck.set()
 
 
 async def _mute_then(handler, connection):

@@ -183,6 +183,20 @@ async def test_during_a_ban_no_connection_is_attempted(autojump_clock, running, 
     await sink.until(lambda: sink.said[-1] == "opened" and len(sink.said) > 1)
 
 
+async def test_a_ban_counts_also_when_nobody_waits_for_its_answer_any_more(autojump_clock, running, peer):
+    # Found by a simulated seed: the answer came after its request was given up, and more requests followed.
+    peer.ignore("account.status")
+    with pytest.raises(ExchangeError):
+        await running.account()
+    late = {"code": -1003, "msg": "banned", "data": {"retryAfter": peer.now() + 60_000}}
+    peer.api.push({"id": peer.asked("account.status")[0]["id"], "status": 418, "error": late})
+    await trio.sleep(1)
+    peer.answer("account.status", {"uid": 42, "balances": []})
+    began = trio.current_time()
+    assert (await running.account()).uid == "42"
+    assert trio.current_time() - began > 58
+
+
 async def test_the_clock_is_read_again_and_again(autojump_clock, running, peer):
     before = len(peer.asked("time"))
     await trio.sleep(3600)

@@ -266,3 +266,31 @@ async def test_an_order_that_only_one_place_still_has_is_not_quarantined(
         await trio.sleep(100 if place == "fills" else 300)
         assert house.state() == "trading"
         assert house.symbol().book.resting[0].executed == (10**6 if place == "fills" else 0)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+async def test_a_buy_of_which_nothing_was_heard_until_a_person_cancelled_it_is_adopted_with_its_fills(
+    world: World, clock: MockClock, by_hand: bool
+) -> None:
+    # Found by a simulated seed: half of it was bought, and its id had gone with the cancel.
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        exchange.faults.lost_replies = 1
+        exchange.faults.held = True
+        exchange.trade("2000")
+        await trio.sleep(1)
+        (order,) = exchange.orders()
+        exchange.fill(order, 5 * 10**6)
+        exchange.cancel_by_hand(order)
+        order.client_order_id = "web_1" if by_hand else "n1abcd-another-x"
+        exchange.forget_reports()
+        exchange.faults.held = False
+        await house.until(lambda: house.symbol().book.placements == {} or house.phases() != ["buying"], 300)
+        await trio.sleep(1)
+        (buy, *sells) = await house.orders()
+        if by_hand:
+            assert (buy["state"], buy["executed"]) == ("cancelled", "0.05")
+            assert [sell["state"] for sell in sells] == ["open"]
+        else:
+            assert (buy["state"], sells) == ("abandoned", [])

@@ -216,6 +216,21 @@ async def test_while_the_journal_is_away_nothing_is_placed_and_afterwards_nothin
         assert (await house.call("status"))["daemon"]["state"] == "ready"
 
 
+async def test_a_stop_that_did_not_become_durable_leaves_the_symbol_trading(world: World, clock: MockClock) -> None:
+    # Found by a simulated seed: its task had ended before the commit failed, and nobody gave it another one.
+    async with world.house() as house:
+        await house.start()
+        house.journal.delay = 1.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(house.ask, "stop", cancel="none"))
+            await trio.sleep(0.5)
+            house.journal.away = True
+            await trio.sleep(5)
+            house.journal.away, house.journal.delay = False, 0.0
+        await house.until(lambda: house.state() == "trading")
+        assert house.symbol().wish.status is Status.ON
+
+
 async def test_a_journal_that_is_away_for_long_is_no_crash(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.house() as house:
