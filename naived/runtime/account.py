@@ -45,9 +45,8 @@ class Account:
         self.symbols: dict[str, Symbol] = {}
         self.away: str | None = None
         self.ready = False  # has a first reconciliation gone through?
-        self.follow: Callable[[Symbol], None] = lambda symbol: (
-            None
-        )  # gives a symbol the task that its wish asks for
+        # Gives a symbol the task that its wish asks for.
+        self.follow: Callable[[Symbol], None] = lambda symbol: None
         self.exchange = exchange
         self._journal = journal
         self._feed = feed
@@ -157,9 +156,8 @@ class Account:
             log.warning("symbol failed while off", symbol=symbol.name, error=str(symbol.failed))
             await trio.sleep(_RETRY)
             await self.recover(symbol)
-            self.follow(
-                symbol
-            )  # what stopped it may not have become durable: then it is as if it had never been asked
+            # The stop may not have become durable: then it is as if nobody had asked for it.
+            self.follow(symbol)
 
     async def _inquire(self, symbol: Symbol, question: Question) -> None:
         with symbol.contained():
