@@ -47,18 +47,21 @@ class _Waiting:
 class Session:
     """``on_event`` gets what the exchange pushes, ``on_late`` answers that nobody waits for any more.
 
-    ``on_unnamed`` gets answers that name no request. Feed frames to ``take``.
+    ``on_unnamed`` gets answers that name no request, ``on_answer`` every answer, before whoever waits for it wakes.
+    Feed frames to ``take``.
     """
 
     def __init__(
         self,
         connection: Connection,
         *,
+        on_answer: Callable[[ApiAnswer], None],
         on_event: Callable[[UserEvent], None],
         on_late: Callable[[str, ApiAnswer], None],
         on_unnamed: Callable[[ApiAnswer], None],
     ) -> None:
         self._connection = connection
+        self._on_answer = on_answer
         self._on_event = on_event
         self._on_late = on_late
         self._on_unnamed = on_unnamed
@@ -123,6 +126,7 @@ class Session:
                 await self._idle.wait()
 
     def _answer(self, answer: ApiAnswer) -> None:
+        self._on_answer(answer)
         if answer.id is None:
             self._on_unnamed(answer)
             return

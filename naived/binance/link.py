@@ -108,6 +108,12 @@ class Link:
         self.learn(answer)
         return answer
 
+    def heed(self, answer: ApiAnswer) -> None:
+        """Stop at once when we are told to: others may ask before the one that was told so wakes."""
+        data = None if answer.error is None else answer.error.data
+        if data is not None and data.retry_after is not None:
+            self.limits.halt(data.retry_after)
+
     def learn(self, answer: ApiAnswer) -> None:
         """Take over what an answer says of the rate limits."""
         now = self.clock.now()

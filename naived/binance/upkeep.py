@@ -55,6 +55,7 @@ class Upkeep:
             async with self.connect(self.url) as connection, trio.open_nursery() as nursery:
                 session = Session(
                     connection,
+                    on_answer=self.link.heed,
                     on_event=partial(self._take, leg),
                     on_late=self._take_late,
                     on_unnamed=self._take_unnamed,

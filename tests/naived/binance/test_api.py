@@ -22,11 +22,12 @@ class Line:
 
 class Told:
     def __init__(self):
-        self.events, self.late, self.unnamed = [], [], []
+        self.answers, self.events, self.late, self.unnamed = [], [], [], []
 
     def session(self, line):
         return Session(
             line,
+            on_answer=lambda answer: self.answers.append(answer.id),
             on_event=self.events.append,
             on_late=lambda method, answer: self.late.append((method, answer.id)),
             on_unnamed=self.unnamed.append,
@@ -75,6 +76,20 @@ async def test_a_late_answer_is_handed_on_once(autojump_clock, session, told, li
     session.take(answer(number, None))
     session.take(answer(number, None))
     assert told.late == [("order.place", number)]
+
+
+async def test_every_answer_is_told_before_its_caller_wakes(session, told, line):
+    async def ask():
+        await session.request("time", {}, 10)
+        told.answers.append("awake")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        number = line.sent[0]["id"]
+        session.take(answer(number, None))
+        assert told.answers == [number]
+    assert told.answers == [number, "awake"]
 
 
 async def test_the_answer_to_a_cancelled_caller_is_handed_on(session, told, line):

@@ -105,3 +105,13 @@ async def test_who_is_refused_before_the_first_contact_waits_as_told_though_the_
 
     with trio.fail_after(2):
         await link.slot(Use.CANCEL, 1)
+
+
+async def test_who_asks_next_waits_though_whoever_was_told_to_wait_has_not_woken_yet(autojump_clock, link):
+    # Found by a simulated seed: both woke at the same moment, and the other one asked first.
+    there = 1_700_000_000_000
+    link.clock.received(there, trio.current_time())
+    link.heed(ApiAnswer(429, 1, error=ApiError(-1015, "Too many new orders.", ErrorData(there, there + 60_000))))
+    with trio.move_on_after(59) as scope:
+        await link.slot(Use.QUERY, 1)
+    assert scope.cancelled_caught
