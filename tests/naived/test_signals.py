@@ -23,11 +23,17 @@ def _leaving(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "_exit", leave)
 
 
-@pytest.fixture
-def hangup_ignored() -> Iterator[None]:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.fixture(autouse=True)
+def _hangup_by_default() -> Iterator[None]:
+    """Whoever runs the tests may have them ignore it, with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
+def hangup_ignored(_hangup_by_default: None) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def send(number: int) -> None:
