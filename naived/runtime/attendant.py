@@ -22,7 +22,7 @@ from naived.core.placement import (
     need,
 )
 from naived.core.placing import LOOKS, SKEW
-from naived.ports import Exchange, ExchangeError, OrderRequest
+from naived.ports import Exchange, ExchangeError, JournalError, OrderRequest
 from naived.runtime.symbol import Symbol
 
 _FIRST_PAUSE = 1.0  # seconds between two looks, doubled each time
@@ -76,7 +76,7 @@ async def attend(symbol: Symbol, client_order_id: str, exchange: Exchange, grace
             await trio.sleep(pause)  # the user stream brings them at once, nearly always
         try:
             learned = await _ask(symbol, placement, needed, exchange, grace)
-        except ExchangeError:
+        except (ExchangeError, JournalError):
             learned = None
         if learned is not None:
             symbol.tell(client_order_id, learned)
@@ -160,14 +160,14 @@ async def _search(symbol: Symbol, placement: Placement, exchange: Exchange) -> R
             raise ExchangeError(f"{name}: nobody knows order {order_id}, and yet it was executed")
         seen.append(owner)
     named = next((report for report in seen if report.client_order_id == placement.client_order_id), None)
-    return named or _renamed(placement, [report for report in seen if report.order_id not in kept])
+    return named or await _renamed(symbol, placement, [report for report in seen if report.order_id not in kept])
 
 
-def _renamed(placement: Placement, seen: Sequence[Report]) -> Report | None:
+async def _renamed(symbol: Symbol, placement: Placement, seen: Sequence[Report]) -> Report | None:
     """The order if a person cancelled it: the exchange then knows it by the id of that cancel.
 
-    In all else it equals the intent, down to the seconds in which it can have been accepted. Raises ExchangeError
-    where it cannot be told from another one.
+    In all else it equals the intent, down to the seconds in which it can have been accepted, and it is no other
+    order of ours. Raises ExchangeError where that cannot be told, JournalError.
     """
     intent, deadline = placement.intent, placement.deadline or 0
     twins = [
@@ -178,6 +178,9 @@ def _renamed(placement: Placement, seen: Sequence[Report]) -> Report | None:
         and (report.side, report.price, report.quantity) == (intent.side, intent.price, intent.quantity)
         and placement.created_at - SKEW <= report.created <= deadline + SKEW
     ]
+    if twins:
+        owned = await symbol.numbers()
+        twins = [report for report in twins if report.order_id not in owned]
     if len(twins) > 1:
         raise ExchangeError(f"{intent.symbol}: {len(twins)} cancelled orders equal {placement.client_order_id}")
     return replace(twins[0], client_order_id=placement.client_order_id) if twins else None

@@ -25,11 +25,12 @@ from naived.core.order import Side
 from naived.core.placement import Admitted, PlacementEvent, need
 from naived.core.settings import Settings, Status
 from naived.core.strategy import NO_LEFTOVER, Fees
-from naived.ports import SymbolRecord, Wish
+from naived.ports import Page, SymbolRecord, Wish
 from naived.runtime.book import Book
 from naived.runtime.feed import Lane
 from naived.runtime.work import Desk, Draft, FaultError, Work
 
+_NEWEST = 1_000  # orders: those of days, or of an hour in which everything went wrong
 _MOST_PENDING = 10_000  # units; the journal is far behind then, and starting anew from it is cheaper
 
 # Until the exchange has told its rules a symbol is ``off`` for its leader, so these are never reckoned with.
@@ -276,6 +277,12 @@ class Symbol:
                 with trio.CancelScope(shield=True), self.contained():
                     await self._perform(self._pending.popleft())
         self.pulse()  # it is not behind any more, and whatever hung does not
+
+    async def numbers(self) -> set[int | None]:
+        """The order ids of the newest orders of this symbol, living or ended; raises JournalError."""
+        await self.settle()  # what is not written yet is not read
+        rows = await self._desk.journal.orders(Page((self.name,), limit=_NEWEST))
+        return {row.placement.order_id for row in rows}
 
     async def _perform(self, work: Work) -> None:
         try:

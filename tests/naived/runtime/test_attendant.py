@@ -294,3 +294,23 @@ async def test_a_buy_of_which_nothing_was_heard_until_a_person_cancelled_it_is_a
             assert [sell["state"] for sell in sells] == ["open"]
         else:
             assert (buy["state"], sells) == ("abandoned", [])
+
+
+async def test_an_order_that_was_cancelled_by_hand_and_is_known_is_not_taken_for_one_that_is_unknown(
+    world: World, clock: MockClock
+) -> None:
+    # Found by a simulated seed: two buys alike within a second, and the second one never arrived.
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        (order,) = exchange.orders()
+        exchange.cancel_by_hand(order)
+        order.client_order_id = "web_1"
+        exchange.faults.lost_requests = 1
+        while len(exchange.wire) < 2:  # its successor waits for a moment
+            await house.trade("2000")
+        order.created = exchange.now()
+        await trio.sleep(100)
+        states = [(row["state"], row["order_id"]) for row in await house.orders()]
+        assert states[:2] == [("cancelled", 1), ("abandoned", None)]
