@@ -108,6 +108,7 @@ class Checkpoint:
         """A start finds everything as it was, and a session that is opened anew has nothing to write."""
         self._start_again()
         self._within(_PATIENCE, self._as_wished, 14, "every symbol is as it was wished, after a start")
+        self._within(_PATIENCE, self._agrees, 13, "naived knows what rests at the exchange")
         before = self._storage.written()
         self._exchange.end()
         self._within(_PATIENCE, lambda: self._daemon.state == "degraded", 0, "naived misses its exchange")
@@ -116,6 +117,19 @@ class Checkpoint:
         written = self._storage.written() - before
         if written:
             self._figures.blame(13, f"{written} groups were written while nothing happened")
+
+    def _agrees(self) -> bool:
+        """Does each order that naived takes for open rest in the ledger? Queries may lag behind for a while."""
+        known = {
+            (entry["symbol"], leg["order_id"])
+            for entry in self._daemon.ask("status")["symbols"]
+            for trader in entry["traders"]
+            for leg in (trader["buy"], trader["sell"])
+            if leg and leg["state"] in ("open", "partially_filled")
+        }
+        with self._ledger() as ledger:
+            resting = {(order.symbol, order.id) for order in ledger.history.open_orders()}
+        return known <= resting
 
     def _start_again(self) -> None:
         code = self._daemon.suspend()

@@ -105,6 +105,9 @@ class Job:
             *("--recv-window", f"{_WINDOW:g}s", "--grace", f"{_GRACE:g}s", "--log-format", "json"),
         )
         self._person = Person(self._daemon, SYMBOLS, Random(f"person {plan.seed}"), self._note)
+        self._market = Market(
+            self._exchange.url, SYMBOLS, Random(f"market {plan.seed}"), plan.troubles, _LONGEST_FAULT
+        )
         self._program: Program | None = None
         self._done: set[str] = set()
 
@@ -118,7 +121,7 @@ class Job:
 
     def live(self) -> None:
         plan, figures = self._plan, self._figures
-        market = Market(self._exchange.url, SYMBOLS, Random(f"market {plan.seed}"), plan.troubles, _LONGEST_FAULT)
+        market = self._market
         self._killed_in_migration()  # of a database that is empty
         with market:
             self._daemon.start()
@@ -274,7 +277,8 @@ class Job:
         self._figures.restarts += 1
         until(self._answers, _PATIENCE)
         if self._random.random() < 0.25:
-            self._recover(began)
+            with self._market.calm():  # else something new would be unknown at any moment
+                self._recover(began)
 
     def _start(self) -> None:
         self._program = self._daemon.launch()

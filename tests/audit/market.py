@@ -5,6 +5,8 @@ Both go over one connection to the simulator, from a thread of their own, for as
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -72,6 +74,7 @@ class Market:
         self._closed = threading.Event()
         self._over = threading.Event()
         self._failure: Exception | None = None
+        self._calm = False
         self._thread = threading.Thread(target=self._live, name="market")
 
     def __enter__(self) -> "Market":
@@ -86,6 +89,15 @@ class Market:
         if self._failure is None:
             self._closed.clear()
         self._open.set()
+
+    @contextmanager
+    def calm(self) -> Iterator[None]:
+        """It trades on, and no further fault is armed."""
+        self._calm = True
+        try:
+            yield
+        finally:
+            self._calm = False
 
     def close(self) -> None:
         """Returns when nothing more comes from here; raises what went wrong meanwhile."""
@@ -121,7 +133,7 @@ class Market:
             symbol = random.choice(list(self._prices))
             price = format_amount(self._move(symbol))
             await _ask(connection, "sim.trade", {"symbol": symbol, "price": price, "quantity": "1"})
-            if random.random() < self._troubles * _PAUSE / 2:
+            if not self._calm and random.random() < self._troubles * _PAUSE / 2:
                 await _ask(connection, "sim.fault", draw(random, self._longest))
             await trio.sleep(random.uniform(0, _PAUSE))
 
