@@ -119,16 +119,18 @@ class Checkpoint:
             self._figures.blame(13, f"{written} groups were written while nothing happened")
 
     def _agrees(self) -> bool:
-        """Does each order that naived takes for open rest in the ledger? Queries may lag behind for a while."""
+        """Is each order that naived takes for open as it is in the ledger? Queries may lag behind for a while."""
         known = {
-            (entry["symbol"], leg["order_id"])
+            (entry["symbol"], leg["order_id"], leg["executed"])
             for entry in self._daemon.ask("status")["symbols"]
             for trader in entry["traders"]
             for leg in (trader["buy"], trader["sell"])
             if leg and leg["state"] in ("open", "partially_filled")
         }
         with self._ledger() as ledger:
-            resting = {(order.symbol, order.id) for order in ledger.history.open_orders()}
+            resting = {
+                (order.symbol, order.id, format_amount(order.executed)) for order in ledger.history.open_orders()
+            }
         return known <= resting
 
     def _start_again(self) -> None:
