@@ -94,7 +94,10 @@ def _raise_file_limit() -> None:
 async def _opened(config: Config, connect: Connect, suspend: trio.Event) -> None:
     started_at = time.time_ns() // 1_000_000
     who = _credentials(config)
-    async with open_journal(config.database) as journal, _exchange(config, who, connect) as (exchange, url):
+    async with (
+        open_journal(config.database, str(config.exchange)) as journal,
+        _exchange(config, who, connect) as (exchange, url),
+    ):
         identity = Identity(
             version("naived"),
             uuid.uuid4().hex,

@@ -136,18 +136,19 @@ class Reader:
 
 @asynccontextmanager
 async def open_journal(
-    url: str, *, threads: bool = True, now: Callable[[], int] = wall_clock
+    url: str, exchange: str | None = None, *, threads: bool = True, now: Callable[[], int] = wall_clock
 ) -> AsyncIterator[SqlJournal]:
     """Open a database, upgrade it, begin a new epoch; closes behind what was handed in.
 
+    Raises DeploymentError where it belongs to another ``exchange``; then whoever runs on it goes on undisturbed.
     Without ``threads`` everything runs in the caller's thread and blocks its loop: a deterministic simulation.
     Raises ConfigurationError where a person must change something, else JournalError: unreachable, try later.
     """
     address = parse_url(url)
     if threads:
-        deployment = await trio.to_thread.run_sync(_prepare, address)
+        deployment = await trio.to_thread.run_sync(_prepare, address, exchange)
     else:
-        deployment = _prepare(address)
+        deployment = _prepare(address, exchange)
     store = Store(open_engine(address, Role.WRITE), deployment.epoch)
     reader = Reader(open_engine(address, Role.READ))
     make = partial(SqlJournal, deployment, address.get_backend_name(), reader=reader, now=now, threads=threads)
@@ -162,7 +163,7 @@ async def open_journal(
         store.close()
 
 
-def _prepare(address: URL) -> Deployment:
+def _prepare(address: URL, exchange: str | None) -> Deployment:
     """Runs in a worker thread: everything here may wait for a disk or a network."""
     if address.get_backend_name() == "sqlite":
         make_private(address)
@@ -170,7 +171,7 @@ def _prepare(address: URL) -> Deployment:
         migrate(address)
         engine = open_engine(address, Role.WRITE)
         try:
-            return enter(engine)
+            return enter(engine, exchange)
         finally:
             engine.dispose()
     except SQLAlchemyError as error:

@@ -46,6 +46,8 @@ KEPT_EVENTS = 100_000  # about 20 MB: months of a quiet daemon, a day of a very 
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
 _PRUNE_EVERY = 1_000  # rows: how far a table may outgrow its bound
 
+_OTHER = "Name another one with --database"
+
 _TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # lower-case base32
 _TAG_LENGTH = 4
 
@@ -70,14 +72,23 @@ class Deployment:
     epoch: int
 
 
-def enter(engine: sa.Engine) -> Deployment:
-    """Begin a new epoch, which shuts out every earlier process; raises SQLAlchemyError."""
+def enter(engine: sa.Engine, exchange: str | None = None) -> Deployment:
+    """Begin a new epoch, which shuts out every earlier process.
+
+    Raises DeploymentError, and shuts nobody out, if the database belongs to another exchange (None: any will do);
+    SQLAlchemyError.
+    """
     with engine.begin() as connection:
         row = connection.execute(sa.select(deployment).with_for_update()).mappings().one_or_none()
         if row is None:
             tag = "".join(secrets.choice(_TAG_ALPHABET) for _ in range(_TAG_LENGTH))
             connection.execute(sa.insert(deployment).values(id=1, tag=tag, epoch=1, written=0))
             return Deployment(tag, 1)
+        if exchange is not None and row["exchange"] not in (None, exchange):
+            raise DeploymentError(
+                f"this database belongs to account {row['account_uid']} on {row['exchange']}, "
+                f"not to {exchange}. {_OTHER}"
+            )
         entered = Deployment(row["tag"], row["epoch"] + 1)
         connection.execute(sa.update(deployment).values(epoch=entered.epoch, written=0))
         return entered
@@ -247,5 +258,5 @@ def _claim(connection: sa.Connection, claim: Claim) -> None:
     elif (row["exchange"], row["account_uid"]) != (claim.exchange, claim.account_uid):
         raise DeploymentError(
             f"this database belongs to account {row['account_uid']} on {row['exchange']}, "
-            f"not to {claim.account_uid} on {claim.exchange}. Name another one with --database"
+            f"not to {claim.account_uid} on {claim.exchange}. {_OTHER}"
         )

@@ -222,9 +222,9 @@ async def test_a_signal_while_everything_is_being_opened_suspends_in_order(
     opened = daemon.open_journal
 
     @asynccontextmanager
-    async def interrupted(url: str) -> AsyncIterator[object]:
+    async def interrupted(url: str, exchange: str) -> AsyncIterator[object]:
         os.kill(os.getpid(), number)
-        async with opened(url) as journal:
+        async with opened(url, exchange) as journal:
             yield journal
 
     monkeypatch.setattr(daemon, "open_journal", interrupted)

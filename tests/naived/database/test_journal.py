@@ -66,6 +66,19 @@ async def test_a_journal_belongs_to_one_account(database_url: str) -> None:
             await journal.claim("binance", "u1")
 
 
+async def test_who_comes_for_another_exchange_is_refused_and_shuts_nobody_out(
+    database_url: str, threads: bool
+) -> None:
+    async with open_journal(database_url, "paper", threads=threads) as journal:
+        await journal.claim("paper", "uid-1")
+        with pytest.raises(DeploymentError, match=r"belongs to account uid-1 on paper, not to binance\."):
+            async with open_journal(database_url, "binance", threads=threads):
+                pass
+        await journal.commit(first_buy())
+    async with open_journal(database_url, "paper", threads=threads) as journal:
+        assert len(await journal.load()) == 1
+
+
 async def test_units_of_one_symbol_are_committed_in_the_order_of_the_calls(database_url: str) -> None:
     async with open_journal(database_url) as journal:
         called: list[str] = []
