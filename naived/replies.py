@@ -27,7 +27,7 @@ def started(symbol: Symbol) -> ControlError | None:
         case Condition.TRADING:
             return None
         case Condition.QUARANTINED:
-            hint = f"look at it with `naivectl orders {symbol.name}`, then `naivectl resolve {symbol.name}`"
+            hint = f"look at it with `naivectl orders {symbol.name}`, then {_resolve(symbol.name)}"
             return ControlError(Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=hint)
         case Condition.FAULTED:
             hint = f"when it is mended: naivectl start {symbol.name}"
@@ -58,7 +58,7 @@ def draining(symbol: Symbol) -> str:
     traders = symbol.book.leader.traders
     held = sum(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
     text = f"draining: {_count(len(traders), 'cycle')} left"
-    return f"{text}, {held} held until `naivectl resolve {symbol.name}`" if held else text
+    return f"{text}, {held} held until {_resolve(symbol.name)}" if held else text
 
 
 def away(name: str) -> ControlError:
@@ -92,6 +92,10 @@ def never_started(name: str) -> ControlError:
 def overruled(symbol: Symbol, what: str) -> ControlError:
     """Another request came in between."""
     return ControlError(Code.INVALID_TRANSITION, f"somebody else {what} it meanwhile", symbol=symbol.name)
+
+
+def _resolve(name: str) -> str:
+    return f"`naivectl resolve {name} --all --adopt` (ours again) or `--ignore` (written off)"
 
 
 def _fence(placement: Placement) -> str:

@@ -263,7 +263,10 @@ def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, 
             return _sell(trader, _hold(selling, Hold.STOPPED, "stopped", None), scene)
         case Ended(Fate.BY_HAND):
             holding = _hold(selling, Hold.BY_HAND, "cancelled by hand", None)
-            message = f"{trader.id}: its sell was cancelled by hand; to sell again: naivectl resolve --adopt"
+            message = (
+                f"{trader.id}: its sell was cancelled by hand; "
+                f"to sell again: naivectl resolve {trader.symbol} --all --adopt"
+            )
             return _enter(trader, holding, scene), (Note("held", message),)
         case Ended(Fate.EXPIRED | Fate.ABANDONED):
             return _retry_later(trader, selling, Hold.EXPIRED, "the sell expired", None, scene), ()

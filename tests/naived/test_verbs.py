@@ -605,7 +605,8 @@ async def test_a_shutdown_that_waits_for_a_person_says_so(world: World, clock: M
         world.exchange.cancel_by_hand(world.exchange.open()[0])
         result = await house.ask("shutdown", wait=True, timeout="5s")
         assert result["error"]["kind"] == "timed_out"
-        assert result["message"] == "draining: 1 cycle left, 1 held until `naivectl resolve ETHUSDT`"
+        held = "1 held until `naivectl resolve ETHUSDT --all --adopt` (ours again) or `--ignore` (written off)"
+        assert result["message"] == f"draining: 1 cycle left, {held}"
 
 
 # settings and wait

@@ -366,7 +366,7 @@ def test_a_sell_cancelled_by_a_person_is_held_until_a_person_says_so() -> None:
     holding, commands = finished(HALF, fate=Fate.BY_HAND)
     assert isinstance(holding.phase, Holding)
     assert (holding.phase.hold, holding.phase.retry_at) == (Hold.BY_HAND, None)
-    assert "naivectl resolve --adopt" in notes(commands)[0]
+    assert "naivectl resolve ETHUSDT --all --adopt" in notes(commands)[0]
     for event in (Wished(), Woke(), LAST):
         assert step(holding, event, replace(SCENE, now=START + 10**9)) == (holding, ())
     assert placed(step(holding, Released(adopt=True), SCENE)[1]) == ("2689.45", "0.0344")
