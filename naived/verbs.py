@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import trio
 
 from naived.control.protocol import MAX_ROWS, SETTINGS, Code, ControlError
-from naived.core.amount import Money, Price
+from naived.core.amount import Money, Price, Quantity
 from naived.core.leader import Freed
 from naived.core.order import Side
 from naived.core.phase import Hold, Holding
@@ -225,6 +225,9 @@ class Verbs:
         symbol = await self.find(name, params)
         adopt = params["action"] == "adopt"
         wanted = params["client_order_id"]
+        lost = Quantity(0)
+        if symbol is not None and wanted is None and not adopt:
+            lost = await self._missing(symbol, params)
         with _answered(name, params):
             if symbol is None:
                 await self._check_known(name, wanted)
@@ -234,13 +237,35 @@ class Verbs:
             async with self._turn(symbol, params):
                 if (stored := await self._stored(symbol, params)) is not None:
                     return Outcome(stored, "resolved")
-                ended = await self._resolved(symbol, params, adopt, wanted)
+                ended = await self._resolved(symbol, params, adopt, wanted, lost)
         if adopt:
             await self._look(symbol, _deadline(params))
         return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
 
-    async def _resolved(self, symbol: Symbol, params: Params, adopt: bool, wanted: str | None) -> int:
-        """End what waits for a person's word, all of it or one order; how much it was."""
+    async def _missing(self, symbol: Symbol, params: Params) -> Quantity:
+        """Coins that are missing now of those that a symbol is quarantined for; raises ControlError."""
+        if Bar.COINS not in symbol.bars:
+            return Quantity(0)
+        try:
+            with trio.fail_at(min(_deadline(params), trio.current_time() + _PATIENCE)):
+                held, there = await self._account.cover(symbol)
+        except (ExchangeError, trio.TooSlowError) as error:
+            raise ControlError(
+                Code.EXCHANGE_UNAVAILABLE,
+                "the exchange did not say in time which coins are missing",
+                symbol=symbol.name,
+                hint="nothing was changed; try again when `naivectl status` shows the exchange as reached",
+            ) from error
+        return Quantity(max(0, held - there))
+
+    async def _resolved(
+        self, symbol: Symbol, params: Params, adopt: bool, wanted: str | None, lost: Quantity
+    ) -> int:
+        """End what waits for a person's word, all of it or one order; how much it was.
+
+        ``lost`` are the coins that were missing before.
+        """
+        before = self._account.held(symbol)
         works = [
             symbol.tell(placement.client_order_id, Resolved(adopt))
             for placement in symbol.book.quarantined
@@ -257,11 +282,15 @@ class Verbs:
         if not symbol.book.quarantined:
             symbol.bar(Bar.QUARANTINE, None)
         if lifted:
-            symbol.bar(Bar.COINS, None)
-        ended = len(works) + lifted
+            # What a hold gave up just now is not missed any more.
+            rest = Quantity(lost - (before - self._account.held(symbol)))
+            works.append(symbol.excuse(rest, "adopted" if adopt else "written off"))
+        ended = len(works)
         request = _request(symbol, params, changed=ended > 0)
         if request is not None:
             works.append(symbol.direct(replace(symbol.wish, expected=None), request=request))
+        if symbol.failed is not None:
+            raise away(symbol.name)
         for work in works:
             if work is not None:
                 await work.durable()

@@ -206,6 +206,14 @@ class Freed:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A person writes off ``quantity`` of one trader's coins: they are not on the account."""
+
+    number: int
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True)
 class Adopted:
     """A person took back an order that no trader waits for any more (see ``awaits``): what it executed."""
 
@@ -213,7 +221,9 @@ class Adopted:
     fills: tuple[Fill, ...]
 
 
-LeaderEvent: TypeAlias = Traded | OrderNews | Awoke | Directed | Barred | Informed | Freed | Adopted | Counted
+LeaderEvent: TypeAlias = (
+    Traded | OrderNews | Awoke | Directed | Barred | Informed | Freed | Lost | Adopted | Counted
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from naived.core import trader as trading
-from naived.core.amount import Money, Quantity
+from naived.core.amount import Money, Quantity, format_amount
 from naived.core.leader import (
     Adopted,
     Awoke,
@@ -28,6 +28,7 @@ from naived.core.leader import (
     Informed,
     Leader,
     LeaderEvent,
+    Lost,
     OrderNews,
     Traded,
     commitment,
@@ -49,6 +50,7 @@ from naived.core.phase import (
     Sold,
     Trader,
     Waiting,
+    position,
 )
 from naived.core.placement import STALE, Ended
 from naived.core.scene import (
@@ -66,7 +68,7 @@ from naived.core.scene import (
     Woke,
 )
 from naived.core.settings import Status
-from naived.core.strategy import Leftover, rebuy_below
+from naived.core.strategy import NO_LEFTOVER, Leftover, rebuy_below
 
 _HAND_PAUSE = 60_000  # ms before the successor of a buy that a person cancelled
 
@@ -137,14 +139,23 @@ class _Draft:
 
     def _ended(self, finished: Finished, event: TraderEvent) -> None:
         """Count it; its successor acts on a trade later than what ended it."""
-        leader = self.leader
-        if finished.profit is not None:
-            self.leader = replace(leader, cycles=leader.cycles + 1, profit=Money(leader.profit + finished.profit))
+        self._count(finished)
         match event:
             case Happened(news=Ended(at=int(at))):
                 self.start(after=at)
             case _:
                 self.start(after=self.now + (_HAND_PAUSE if finished.bought is None else 0))
+
+    def _count(self, finished: Finished) -> None:
+        leader = self.leader
+        if finished.profit is not None:
+            self.leader = replace(leader, cycles=leader.cycles + 1, profit=Money(leader.profit + finished.profit))
+
+    def lose(self, trader: Trader, part: Bought) -> None:
+        """What is written off of a trader that keeps the rest ends as a cycle of its own, with no successor."""
+        loss = Finished(part, Sold(), NO_LEFTOVER, NO_LEFTOVER, Money(-part.cost), "written off by hand")
+        self.put(replace(self.add(Waiting()), terms=trader.terms, phase=loss, started_at=trader.started_at))
+        self._count(loss)
 
     def start(self, after: int) -> Trader | None:
         """One more trader, if chunks and budget hold."""
@@ -195,6 +206,10 @@ def step(leader: Leader, event: LeaderEvent, now: int) -> Step:
         case Freed(number, adopt):
             freed = [trader for trader in leader.traders if trader.number == number]
             _tell_all(draft, freed, Released(adopt))
+        case Lost(number, quantity):
+            for trader in leader.traders:
+                if trader.number == number:
+                    _lost(draft, trader, quantity)
         case Adopted(intent, fills):
             _adopted(draft, intent, fills)
         case Counted(free):
@@ -245,6 +260,21 @@ def _counted(draft: _Draft, free: Quantity) -> None:
         match draft.touched.get(trader.number):
             case Trader(phase=Selling(intent=intent)):
                 free = Quantity(free - intent.quantity)
+
+
+def _lost(draft: _Draft, trader: Trader, quantity: Quantity) -> None:
+    """A trader that loses everything ends; one that loses a part sells the rest at its own price."""
+    match trader.phase:
+        case Holding() if quantity >= position(trader).quantity:
+            draft.tell(trader, Released(adopt=False))
+        case Buying(bought=bought) | Holding(bought=bought) | Selling(bought=bought) as phase if bought.net > 0:
+            part = bought.part(quantity)
+            draft.put(replace(trader, phase=replace(phase, bought=bought.without(part))))
+            draft.lose(trader, part)
+            lost = f"{format_amount(part.net)} {draft.leader.info.base}"
+            draft.commands.append(Note("written off", f"{trader.id}: {lost} written off by hand"))
+        case _:
+            pass
 
 
 def _adopted(draft: _Draft, intent: Intent, fills: tuple[Fill, ...]) -> None:

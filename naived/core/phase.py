@@ -38,6 +38,20 @@ class Bought:
     def net(self) -> Quantity:
         return Quantity(self.quantity - self.base_fees)
 
+    def part(self, quantity: Quantity) -> "Bought":
+        """The share of ``quantity`` (> 0), fees and all where that is everything."""
+        return (
+            self if quantity >= self.net else Bought(self.limit, quantity, dust_cost(self.cost, quantity, self.net))
+        )
+
+    def without(self, part: "Bought") -> "Bought":
+        return Bought(
+            self.limit,
+            Quantity(self.quantity - part.quantity),
+            Money(self.cost - part.cost),
+            Quantity(self.base_fees - part.base_fees),
+        )
+
     def book(self, fill: Fill, base: str, quote: str) -> "Bought":
         """With one more fill of the buy; a fee in a third asset changes neither side."""
         return replace(

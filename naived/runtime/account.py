@@ -240,22 +240,36 @@ class Account:
 
     async def missing_coins(self, symbol: Symbol) -> str | None:
         """None if the account has the coins that the traders hold, else what is missing; raises ExchangeError."""
+        held, there = await self.cover(symbol)
+        if there >= held:
+            return None
+        base = symbol.book.leader.info.base
+        return f"the traders hold {format_amount(held)} {base}, the account has {format_amount(there)}"
+
+    async def cover(self, symbol: Symbol) -> tuple[Quantity, Quantity]:
+        """Base coins that the traders hold, and that the account has, at one moment; raises ExchangeError."""
         base = symbol.book.leader.info.base
         for look in range(_COVER_LOOKS):
             if look:
                 await trio.sleep(1)
                 await self.compare(symbol)
             balance = (await self._balances.ask(symbol)).balances.get(base)
-            there = balance.free + balance.locked if balance is not None else 0
-            held = sum(
+            there = Quantity(balance.free + balance.locked if balance is not None else 0)
+            held = self.held(symbol)
+            if there >= held:
+                break
+        return held, there
+
+    def held(self, symbol: Symbol) -> Quantity:
+        """What the traders of all symbols with the same base asset own of it, as far as is known for certain."""
+        return Quantity(
+            sum(
                 position(trader).quantity - other.book.unbooked(trader)
                 for other in self.symbols.values()
-                if other.book.leader.info.base == base
+                if other.book.leader.info.base == symbol.book.leader.info.base
                 for trader in other.book.leader.traders
             )
-            if there >= held:
-                return None
-        return f"the traders hold {format_amount(held)} {base}, the account has {format_amount(there)}"
+        )
 
     async def _ask_balances(self, symbols: Sequence[Symbol]) -> AccountInfo:
         return await self.exchange.account()

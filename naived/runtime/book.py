@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 
 from naived.core import leading, placing
 from naived.core.amount import Quantity
-from naived.core.leader import Adopted, Drained, Leader, LeaderEvent, OrderNews, awaits
+from naived.core.leader import Adopted, Drained, Leader, LeaderEvent, Lost, OrderNews, awaits
 from naived.core.order import Side
-from naived.core.phase import Trader
+from naived.core.phase import Trader, position
 from naived.core.placement import (
     LIVE,
     TERMINAL,
@@ -135,6 +135,28 @@ class Book:
             draft.placements[client_order_id] = after
         for action in actions:
             self._act(draft, after, action)
+
+    def write_off(self, draft: Draft, missing: Quantity) -> None:
+        """Have coins that are not on the account forgotten, those of the oldest traders first.
+
+        They were bought at the highest prices: whoever is left sells soonest. What rests at the exchange is there.
+        """
+        for trader in self.leader.traders:
+            if missing <= 0:
+                return
+            sell = self.placement(trader.number, Side.SELL, trader.sells)
+            if sell is not None and sell.state is State.NOT_PLACED:
+                self.move(draft, sell.client_order_id, CancelWanted())
+            lost = min(missing, self._loose(trader))
+            if lost > 0:
+                self.lead(draft, Lost(trader.number, lost))
+                missing = Quantity(missing - lost)
+
+    def _loose(self, trader: Trader) -> Quantity:
+        """What a trader owns and no order of its own may have at the exchange."""
+        sell = self.placement(trader.number, Side.SELL, trader.sells)
+        offered = 0 if sell is None or sell.state not in LIVE else sell.intent.quantity - sell.executed
+        return Quantity(position(trader).quantity - offered)
 
     def prune(self, now: int) -> None:
         """Forget orders that have ended and that no living trader refers to."""

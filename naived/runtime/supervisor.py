@@ -62,6 +62,7 @@ class Supervisor:
         symbol.fault = None
         if not symbol.tended and symbol.wish.status is not Status.OFF:
             symbol.tended = True
+            symbol.bar(Bar.COINS, None)
             self._inbox.send_nowait(symbol)
 
     async def run(self) -> None:
@@ -105,6 +106,8 @@ class Supervisor:
 
     async def _activate(self, symbol: Symbol) -> None:
         """Rules, trades, orders, coins; then it trades. Raises ExchangeError, FaultError."""
+        # Now, not when they are counted: a person may resolve what is shown, and that is not to be overwritten.
+        symbol.bar(Bar.COINS, None)
         await self._account.session()
         await self._account.inform(symbol)
         leader = symbol.book.leader

@@ -195,9 +195,29 @@ class Symbol:
             self.bars.pop(who, None)
         else:
             self.bars[who] = reason
-        self.offer(Barred(next(iter(self.bars.values()), None)))
+        with self.contained():
+            draft = self._draft()
+            if who is Bar.COINS and reason is not None:
+                draft.note("quarantined", reason)
+            self._rebar(draft)
         if not self.bars:
             self.attend()
+
+    def excuse(self, missing: Quantity, how: str) -> Work | None:
+        """A person ends the quarantine for missing coins: as many as are ``missing`` are written off."""
+        with self.contained():
+            draft = self._draft()
+            self.book.write_off(draft, missing)
+            draft.note("resolved", f"{how} by hand: {self.bars.pop(Bar.COINS)}")
+            work = self._rebar(draft)
+            if not self.bars:
+                self.attend()
+            return work
+        return None
+
+    def _rebar(self, draft: Draft) -> Work | None:
+        self.book.lead(draft, Barred(next(iter(self.bars.values()), None)))
+        return self._enqueue(draft)
 
     def attend(self) -> None:
         """Whatever any placement needs is seen to (again)."""

@@ -4,7 +4,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.core.amount import Quantity, parse_quantity
 from naived.core.order import OrderStatus, Side
+from naived.core.phase import position
 from naived.core.settings import Status
 from tests.exchange_double import EVERYWHERE
 from tests.runtime_house import FENCE, NO_BALANCE, World
@@ -732,6 +734,110 @@ async def test_missing_coins_are_a_quarantine_until_a_person_resolves_it(world: 
         error = (await house.ask("start"))["error"]
         assert error["kind"] == "quarantined"
         assert (await house.ask("resolve", all=True, action="ignore"))["state"] == "trading"
+
+
+@pytest.mark.parametrize("taken", ["0.09", "0.0999", "0.0000001"])
+async def test_missing_coins_that_are_ignored_are_forgotten_for_good(
+    world: World, clock: MockClock, taken: str
+) -> None:
+    exchange = world.exchange
+    async with world.house(farewell=False) as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= parse_quantity(taken)
+        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        result = await house.ask("resolve", all=True, action="ignore")
+        assert (result["message"], result["error"]) == ("1 resolved", None)
+        kinds = [event["kind"] for event in (await house.call("events", "ETHUSDT"))["events"]]
+        assert [kind for kind in kinds if kind in ("quarantined", "written off", "resolved")] == [
+            *("quarantined", "written off", "resolved"),
+        ]
+        assert house.symbol().book.leader.profit < 0
+    async with world.house() as house:
+        await house.until(lambda: house.state() == "trading")
+        await house.ask("stop", cancel="all")
+        await house.start()
+        await trio.sleep(2)
+        coins = parse_quantity("0.0999") - parse_quantity(taken)
+        assert house.account.held(house.symbol()) <= exchange.markets["ETHUSDT"].base
+        assert sum(order.rest for order in exchange.open(side=Side.SELL)) <= coins
+        await house.trade("2500")
+        assert house.account.held(house.symbol()) == 0
+
+
+async def test_the_oldest_trader_forgets_first_and_what_rests_is_there(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990", "1970", "1950", "1930")
+        first, second, third = exchange.open(side=Side.SELL)
+        await house.ask("stop")
+        for sell in (first, second):
+            exchange.cancel_by_hand(sell)
+        await trio.sleep(1)
+        exchange.markets["ETHUSDT"].base -= first.intent.quantity + second.intent.quantity // 2
+        held = house.account.held(house.symbol())
+        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        symbol = house.symbol()
+        missing = held - exchange.markets["ETHUSDT"].base
+        symbol.excuse(Quantity(missing), "written off")
+        assert house.account.held(symbol) == exchange.markets["ETHUSDT"].base
+        assert [trader.number for trader in symbol.book.leader.traders if position(trader)] == [2, 3]
+        assert exchange.open(side=Side.SELL) == [third]
+
+
+async def test_missing_coins_that_are_adopted_are_offered_as_far_as_they_are_free(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
+        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        profit = house.symbol().book.leader.profit
+        result = await house.ask("resolve", all=True, action="adopt")
+        assert (result["message"], result["error"]) == ("1 resolved", None)
+        assert (house.state(), house.symbol().book.leader.profit) == ("trading", profit)
+        events = (await house.call("events", "ETHUSDT"))["events"]
+        (resolved,) = [event["message"] for event in events if event["kind"] == "resolved"]
+        assert resolved == "adopted by hand: the traders hold 0.0999 ETH, the account has 0.0099"
+
+
+async def test_a_start_counts_missing_coins_anew(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
+        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        await house.ask("stop")
+        assert (await house.ask("resolve", all=True, action="adopt"))["message"] == "1 resolved"
+        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        await house.ask("stop")
+        exchange.markets["ETHUSDT"].base += parse_quantity("0.09")
+        await house.start()
+
+
+async def test_missing_coins_are_not_written_off_uncounted(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
+        await house.ask("start")
+        exchange.faults.failing = {"account"}
+        error = (await house.ask("resolve", all=True, action="ignore"))["error"]
+        assert (error["kind"], house.state()) == ("exchange_unavailable", "quarantined")
+        exchange.faults.failing = set()
+        exchange.markets["ETHUSDT"].base += parse_quantity("0.09")
+        profit = house.symbol().book.leader.profit
+        assert (await house.ask("resolve", all=True, action="ignore"))["message"] == "1 resolved"
+        assert house.symbol().book.leader.profit == profit
 
 
 async def test_a_stop_of_a_quarantined_symbol_ends_its_task(world: World, clock: MockClock) -> None:

@@ -8,10 +8,10 @@ from hypothesis import settings as bounds
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from naived.core.amount import SCALE, Rate
-from naived.core.leader import Awoke, Barred, Freed, Informed
+from naived.core.amount import SCALE, Quantity, Rate
+from naived.core.leader import Awoke, Barred, Freed, Informed, Lost
 from naived.core.order import Answer, OrderStatus, Refusal, Refused, Report, Side, Unknown, Unsent
-from naived.core.phase import Holding, Selling
+from naived.core.phase import Holding, Selling, position
 from naived.core.placement import Answered, Missing, Reported, State
 from naived.core.settings import Status
 from tests.core_desk import GRACE, WINDOW, Desk, desk
@@ -181,6 +181,18 @@ class AnySequence(RuleBasedStateMachine):
     def free(self, pick: int, adopt: bool) -> None:
         held = [t.number for t in self.desk.leader.traders if isinstance(t.phase, Holding)]
         self.desk.lead(Freed(held[pick % len(held)], adopt))
+
+    @precondition(lambda self: self.desk.leader.traders)
+    @rule(pick=picks, share=st.integers(1, 10))
+    def write_off(self, pick: int, share: int) -> None:
+        """A part of what a trader has, or all of it, but for what its sell offers: that is at the exchange."""
+        trader = self.desk.leader.traders[pick % len(self.desk.leader.traders)]
+        loose = position(trader).quantity
+        if isinstance(trader.phase, Selling):
+            sell = self.desk.placements[self.desk.id_of(trader.phase.intent)]
+            loose = Quantity(loose - sell.intent.quantity + sell.executed)
+        if loose * share >= 10:
+            self.desk.lead(Lost(trader.number, Quantity(loose * share // 10)))
 
     @rule()
     def reconcile(self) -> None:

@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from naived.core.amount import format_amount, parse_money, parse_price, parse_quantity, parse_rate
-from naived.core.leader import Adopted, Barred, Directed, Drained, Freed, Informed, Leader, OrderNews, Traded
+from naived.core.leader import Adopted, Barred, Directed, Drained, Freed, Informed, Leader, Lost, OrderNews, Traded
 from naived.core.leading import step
 from naived.core.market import Filters
 from naived.core.order import Fill, Intent, OrderStatus, Refusal, Refused, Side
-from naived.core.phase import Buying, Finished, Hold, Holding, Selling, Trader, Waiting
+from naived.core.phase import Buying, Finished, Hold, Holding, Selling, Trader, Waiting, position
 from naived.core.placement import STALE, Admitted, Answered, Ended, Fate, Placed, Reported, State
 from naived.core.scene import Fault, Note, UnexpectedError
 from naived.core.settings import Settings, Status
@@ -499,6 +499,66 @@ def test_a_drain_ends_when_a_person_writes_the_last_position_off() -> None:
     cycle.lead(Freed(1, adopt=False))
     assert cycle.leader.status is Status.OFF
     assert cycle.leader.profit == -parse_money("199.922985")
+
+
+# Written off
+
+
+def held_by_hand() -> Desk:
+    cycle = bought(desk(ONE))
+    cycle.exchange.end(cycle.exchange.open()[0], OrderStatus.CANCELED, cycle.now)
+    cycle.settle()
+    assert phases(cycle) == ["holding"]
+    return cycle
+
+
+def test_a_trader_that_loses_a_part_keeps_the_rest_and_sells_it_at_its_own_price() -> None:
+    cycle = held_by_hand()
+    before = position(cycle.leader.traders[0])
+    asked = next(p.intent.price for p in cycle.placements.values() if p.intent.side is Side.SELL)
+    cycle.lead(Lost(1, parse_quantity("0.05")))
+    (trader,) = cycle.leader.traders
+    rest = position(trader)
+    loss = cycle.finished[-1]
+    assert isinstance(loss.phase, Finished)
+    assert (trader.number, before.quantity - rest.quantity) == (1, parse_quantity("0.05"))
+    assert loss.phase.profit == cycle.leader.profit == rest.cost - before.cost < 0
+    assert (loss.phase.reason, loss.number, cycle.leader.cycles) == ("written off by hand", 2, 1)
+    assert "ETHUSDT-1: 0.05 ETH written off by hand" in [t.message for t in cycle.told if isinstance(t, Note)]
+    cycle.check()
+    cycle.lead(Freed(1, adopt=True))
+    (sell,) = [p.intent for p in cycle.placements.values() if p.state is State.INTENDED]
+    assert sell.quantity <= rest.quantity
+    assert 0 <= sell.price - asked <= ETH.tick_size
+
+
+def test_a_trader_that_loses_everything_ends_and_is_succeeded() -> None:
+    cycle = held_by_hand()
+    cost = position(cycle.leader.traders[0]).cost
+    cycle.lead(Lost(1, parse_quantity("7")))
+    assert (phases(cycle), cycle.leader.profit) == (["waiting"], -cost)
+    cycle.check()
+
+
+def test_a_buy_in_part_that_loses_what_it_bought_goes_on() -> None:
+    cycle = desk(ONE)
+    cycle.trade("2683.80")
+    cycle.settle()
+    (order,) = cycle.exchange.open()
+    cycle.exchange.fill(order, parse_quantity("0.01"), order.intent.price, cycle.now)
+    cycle.settle()
+    cycle.lead(Lost(1, position(cycle.leader.traders[0]).quantity))
+    assert (phases(cycle), position(cycle.leader.traders[0])) == (["buying"], NO_LEFTOVER)
+    cycle.check()
+
+
+def test_what_has_no_coins_loses_none() -> None:
+    cycle = desk(ONE)
+    cycle.trade("2683.80")
+    before = cycle.leader
+    cycle.lead(Lost(1, parse_quantity("1")))
+    cycle.lead(Lost(7, parse_quantity("1")))
+    assert cycle.leader == before
 
 
 # Barred, refused, unexpected
