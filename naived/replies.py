@@ -61,14 +61,14 @@ def draining(symbol: Symbol) -> str:
     return f"{text}, {held} held until {_resolve(symbol.name)}" if held else text
 
 
-def away(name: str) -> ControlError:
-    """The journal did not answer."""
-    return ControlError(
-        Code.DATABASE_UNAVAILABLE,
-        "the database is away: it is not certain that anything was changed",
-        symbol=name,
-        hint="try again; repeating it is safe",
-    )
+def away(name: str, cause: Exception | None = None) -> ControlError:
+    """The journal did not answer, or refused; ``cause`` is why, where it is known, and names its own next step."""
+    doubt = "it is not certain that anything was changed"
+    if cause is None:
+        message, hint = f"the database is away: {doubt}", "try again; repeating it is safe"
+    else:
+        message, hint = str(cause), f"{doubt}; repeating it is safe"
+    return ControlError(Code.DATABASE_UNAVAILABLE, message, symbol=name, hint=hint)
 
 
 def timed_out(symbol: Symbol, what: str) -> ControlError:

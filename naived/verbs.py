@@ -176,7 +176,7 @@ class Verbs:
             return Outcome(False, "off")
         if symbol.wish.status is Status.OFF and not symbol.book.leader.traders:
             # Perhaps this very request had it drained, and its answer was lost.
-            with _answered(name, params):
+            with _answered(name, symbol, params):
                 return Outcome(bool(await self._stored(symbol, params)), "off")
         changed = await self._wish(
             symbol, lambda wish: Wish(wish.settings, Status.SHUTDOWN, params["keep_buys"]), params
@@ -228,12 +228,12 @@ class Verbs:
         lost = Quantity(0)
         if symbol is not None and wanted is None and not adopt:
             lost = await self._missing(symbol, params)
-        with _answered(name, params):
+        with _answered(name, symbol, params):
             if symbol is None:
                 await self._check_known(name, wanted)
                 return Outcome(False, "nothing to resolve")
             if symbol.failed is not None:
-                raise away(name)
+                raise away(name, symbol.failed)
             async with self._turn(symbol, params):
                 if (stored := await self._stored(symbol, params)) is not None:
                     return Outcome(stored, "resolved")
@@ -290,7 +290,7 @@ class Verbs:
         if request is not None:
             works.append(symbol.direct(replace(symbol.wish, expected=None), request=request))
         if symbol.failed is not None:
-            raise away(symbol.name)
+            raise away(symbol.name, symbol.failed)
         for work in works:
             if work is not None:
                 await work.durable()
@@ -322,7 +322,7 @@ class Verbs:
         cancel: frozenset[Side] = frozenset(),
     ) -> bool:
         """Make a wish durable; says whether it changed anything, and says the same to a repeated request."""
-        with _answered(symbol.name, params):
+        with _answered(symbol.name, symbol, params):
             async with self._turn(symbol, params):
                 stored = await self._stored(symbol, params)
                 if stored is not None:
@@ -345,7 +345,7 @@ class Verbs:
         # Before the wait: whoever asked may be gone by then, and the wish stands all the same.
         self._supervisor.follow(symbol)
         if work is None:
-            raise away(symbol.name)
+            raise away(symbol.name, symbol.failed)
         await work.durable()
         return changed
 
@@ -370,13 +370,16 @@ def _request(symbol: Symbol, params: Params, *, changed: bool) -> tuple[str, str
 
 
 @contextmanager
-def _answered(name: str, params: Params) -> Iterator[None]:
+def _answered(name: str, symbol: Symbol | None, params: Params) -> Iterator[None]:
     """What the database does not answer in time in here stands, and it is away: raises ControlError."""
     now = trio.current_time()
     try:
         with trio.fail_at(min(max(_deadline(params), now + _MOMENT), now + _PATIENCE)):
             yield
-    except (JournalError, trio.TooSlowError) as error:
+    except JournalError as error:
+        failed = None if symbol is None else symbol.failed  # it knows more than whoever waited for it
+        raise away(name, failed or error) from error
+    except trio.TooSlowError as error:
         raise away(name) from error
 
 

@@ -6,6 +6,7 @@ from trio.testing import MockClock
 from naived import replies
 from naived.core.order import Side
 from naived.core.placement import State
+from naived.ports import JournalError
 from naived.runtime.symbol import Bar
 from tests.database_values import intent, placement
 from tests.runtime_house import House, World
@@ -71,3 +72,11 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
 async def test_a_journal_that_is_away_can_be_asked_again() -> None:
     error = replies.away("ETHUSDT")
     assert (error.code.exit, error.code.retryable, error.symbol) == (75, True, "ETHUSDT")
+    assert error.message == "the database is away: it is not certain that anything was changed"
+    assert error.hint == "try again; repeating it is safe"
+
+
+async def test_why_a_journal_does_not_take_anything_is_said_where_it_is_known() -> None:
+    error = replies.away("ETHUSDT", JournalError("the disk is full. Make room"))
+    assert (error.code.exit, error.symbol, error.message) == (75, "ETHUSDT", "the disk is full. Make room")
+    assert error.hint == "it is not certain that anything was changed; repeating it is safe"

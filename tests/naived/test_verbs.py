@@ -8,6 +8,7 @@ from naived.core.amount import Quantity, parse_quantity
 from naived.core.order import OrderStatus, Side
 from naived.core.phase import position
 from naived.core.settings import Status
+from naived.database.journal import open_journal
 from tests.exchange_double import EVERYWHERE
 from tests.runtime_house import FENCE, NO_BALANCE, World
 
@@ -158,14 +159,29 @@ async def test_a_verb_whose_commit_fails_says_that_the_database_is_away(world: W
     async with world.house() as house:
         await house.start()
         house.journal.away = True
-        result = await house.ask("stop")
-        assert (result["error"]["kind"], result["error"]["hint"]) == (
-            "database_unavailable",
-            "try again; repeating it is safe",
-        )
+        error = (await house.ask("stop"))["error"]
+        assert (error["kind"], error["message"]) == ("database_unavailable", "the database is away")
+        assert error["hint"] == "it is not certain that anything was changed; repeating it is safe"
         house.journal.away = False
         await house.until(lambda: house.state() == "trading")  # the wish was not written
         assert (await house.ask("stop"))["state"] == "off"
+
+
+async def test_a_naived_that_was_shut_out_by_a_newer_one_says_so(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        async with open_journal(world.url, threads=False):
+            for verb, params in (
+                ("stop", {}),  # finds out
+                ("stop", {"request_id": "one"}),
+                ("start", {"chunks": 7}),
+                ("settings", {"chunks": 7}),
+                ("resolve", {"all": True, "action": "adopt"}),
+            ):
+                error = (await house.ask(verb, **params))["error"]
+                assert error["kind"] == "database_unavailable"
+                assert error["message"].startswith("another naived has opened this database since")
+                assert error["message"] == str(house.symbol().failed)
 
 
 async def test_a_verb_whose_commit_fails_while_it_is_awaited_is_answered(world: World, clock: MockClock) -> None:
