@@ -177,6 +177,8 @@ class Verbs:
         if symbol.wish.status is Status.OFF and not symbol.book.leader.traders:
             # Perhaps this very request had it drained, and its answer was lost.
             with _answered(name, symbol, params):
+                if symbol.failed is not None:  # the wish may be one that was not written
+                    raise away(name, symbol.failed)
                 return Outcome(bool(await self._stored(symbol, params)), "off")
         changed = await self._wish(
             symbol, lambda wish: Wish(wish.settings, Status.SHUTDOWN, params["keep_buys"]), params
@@ -338,7 +340,8 @@ class Verbs:
         resting = any(order.intent.side in cancel and not order.cancelling for order in symbol.book.resting)
         changed = wish != known or resting
         request = _request(symbol, params, changed=changed)
-        if not (changed or request or symbol.behind):  # what is so may not be durable yet
+        # What is so may not be durable yet, or never become so.
+        if not (changed or request or symbol.behind or symbol.failed):
             return False
         note = "settings changed" if wish == replace(known, settings=wish.settings) != known else str(wish.status)
         work = symbol.direct(wish, cancel=cancel, request=request, note=note if changed else None)

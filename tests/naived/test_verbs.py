@@ -173,6 +173,8 @@ async def test_a_naived_that_was_shut_out_by_a_newer_one_says_so(world: World, c
         async with open_journal(world.url, threads=False):
             for verb, params in (
                 ("stop", {}),  # finds out
+                ("stop", {}),  # its wish is so in memory only
+                ("shutdown", {}),
                 ("stop", {"request_id": "one"}),
                 ("start", {"chunks": 7}),
                 ("settings", {"chunks": 7}),
