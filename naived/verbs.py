@@ -263,10 +263,7 @@ class Verbs:
     async def _resolved(
         self, symbol: Symbol, params: Params, adopt: bool, wanted: str | None, lost: Quantity
     ) -> int:
-        """End what waits for a person's word, all of it or one order; how much it was.
-
-        ``lost`` are the coins that were missing before.
-        """
+        """End what waits for a person's word, or one order, where ``lost`` coins were missing; how much it was."""
         before = self._account.held(symbol)
         works = [
             symbol.tell(placement.client_order_id, Resolved(adopt))
