@@ -281,8 +281,8 @@ class Verbs:
         if not symbol.book.quarantined:
             symbol.bar(Bar.QUARANTINE, None)
         if lifted:
-            # What a hold gave up just now is not missed any more.
-            rest = Quantity(lost - (before - self._account.held(symbol)))
+            # What a hold gave up just now is not missed any more; what was adopted just now was not counted.
+            rest = Quantity(min(lost, lost - before + self._account.held(symbol)))
             works.append(symbol.excuse(rest, "adopted" if adopt else "written off"))
         ended = len(works)
         request = _request(symbol, params, changed=ended > 0)

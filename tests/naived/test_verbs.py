@@ -858,6 +858,60 @@ async def test_missing_coins_are_not_written_off_uncounted(world: World, clock: 
         assert house.symbol().book.leader.profit == profit
 
 
+async def test_a_sell_that_rests_stays_when_the_rest_of_its_coins_is_missing(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start(budget="1003")
+        await house.trade("2000", "1990")
+        await house.ask("stop")
+        (sell,) = exchange.open()
+        exchange.markets["ETHUSDT"].base -= parse_quantity("0.00005")
+        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        assert (await house.ask("resolve", all=True, action="ignore"))["state"] == "trading"
+        assert exchange.open() == [sell]
+        assert house.account.held(house.symbol()) == exchange.markets["ETHUSDT"].base
+        await house.ask("stop")
+        await house.start()
+
+
+async def test_missing_coins_are_written_off_once(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= parse_quantity("0.04")
+        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        messages = []
+
+        async def ignore() -> None:
+            messages.append((await house.ask("resolve", all=True, action="ignore"))["message"])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ignore)
+            nursery.start_soon(ignore)
+        assert sorted(messages) == ["1 resolved", "nothing to resolve"]
+        assert house.account.held(house.symbol()) == exchange.markets["ETHUSDT"].base
+
+
+async def test_what_is_resolved_while_it_starts_again_is_not_overwritten(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        await house.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= parse_quantity("0.04")
+        await house.ask("start")
+        await house.ask("stop")
+        await house.ask("start", wait=False)
+        await trio.sleep(0.5)
+        assert house.state() == "starting"
+        assert (await house.ask("resolve", all=True, action="adopt"))["message"] == "nothing to resolve"
+        await house.until(lambda: house.state() == "quarantined")
+
+
 async def test_a_stop_of_a_quarantined_symbol_ends_its_task(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.house() as house:
