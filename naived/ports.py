@@ -235,7 +235,7 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True)
 class CycleRow:
-    """A finished trader that sold something, with the fees of all its fills by asset."""
+    """A finished trader that sold or wrote off something, with the fees of all its fills by asset."""
 
     row: int
     trader: Trader

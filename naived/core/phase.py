@@ -133,7 +133,7 @@ class Selling:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """``profit`` is None for a cycle that sold nothing."""
+    """``profit`` is None for a trader that neither sold nor wrote off anything."""
 
     bought: Bought | None
     sold: Sold

@@ -58,7 +58,7 @@ def orders_page(connection: sa.Connection, page: Page) -> list[OrderRow]:
 
 
 def cycles_page(connection: sa.Connection, page: Page) -> list[CycleRow]:
-    """Traders that finished and sold something, in the order in which they finished."""
+    """Traders that finished with a profit or a loss, in the order in which they finished."""
     finished = sa.select(traders).where(traders.c.cycle.is_not(None))
     statement = _paged(finished, page, traders.c.cycle, traders.c.symbol, traders.c.since)
     rows = sorted(connection.execute(statement).mappings(), key=lambda row: row["cycle"])

@@ -237,7 +237,7 @@ def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
 
 def _write_trader(connection: sa.Connection, trader: Trader) -> None:
     row = trader_row(trader)
-    cycle = isinstance(trader.phase, Finished) and trader.phase.sold.quantity > 0
+    cycle = isinstance(trader.phase, Finished) and trader.phase.profit is not None
     connection.execute(upsert_trader(connection.dialect.name, tuple(row), cycle=cycle), row)
 
 

@@ -10,8 +10,8 @@ from tests.simulation.plan import SCENARIOS, swarm
 from tests.simulation.points import POINTS, reached
 from tests.simulation.world import Outcome, run
 
-SEEDS = int(os.environ.get("NAIVED_SIMULATION_SEEDS", "240"))
-"""About three minutes of one processor."""
+SEEDS = int(os.environ.get("NAIVED_SIMULATION_SEEDS", "120"))
+"""About a minute and a half of one processor; the enumerations and the mutants take as long again."""
 GROUP = 10  # seeds of one test: enough of them to share among processors, few enough to read
 PARTS = 4  # into which the seams of one scenario are dealt, to share them too
 HUNT = 60  # seeds in which every mutant has to be caught; nearly all are in the first three

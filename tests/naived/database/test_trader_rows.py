@@ -56,7 +56,7 @@ def test_a_finished_trader_is_read_as_it_was_written_once_it_sold_something(
         rows = cycles_page(connection, Page())
         (record,) = load(connection, None, NOW)
     assert record.traders == ()
-    assert [row.trader for row in rows] == ([trader] if trader.phase.sold.quantity else [])
+    assert [row.trader for row in rows] == ([] if trader.phase.profit is None else [trader])
 
 
 def test_an_order_that_is_missing_is_named(engine: sa.Engine) -> None:
