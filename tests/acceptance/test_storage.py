@@ -38,11 +38,16 @@ def buying(daemon: Daemon, exchange: Exchange) -> None:
     daemon.reaches("buying")
 
 
+def states(daemon: Daemon) -> tuple[str, str]:
+    """The daemon's and the symbol's, at one moment."""
+    status = daemon.ask("status", symbols=[SYMBOL])
+    return status["daemon"]["state"], status["symbols"][0]["state"]
+
+
 def told(daemon: Daemon, reason: str) -> None:
     """Symbol and daemon say that they are degraded, and why; wait for it."""
-    until(lambda: daemon.symbol()["state"] == "degraded", TOLD)
+    until(lambda: states(daemon) == ("degraded", "degraded"), TOLD)
     begun = time.monotonic()
-    assert daemon.state == "degraded"
     assert reason in (daemon.symbol()["reason"] or "")
     assert time.monotonic() - begun < 2 * AT_ONCE
 
