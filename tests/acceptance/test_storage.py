@@ -77,8 +77,12 @@ def test_a_connection_that_is_cut_at_its_commit_or_loses_its_bytes_costs_nothing
     assert proxy.commits_cut == 2
 
     daemon.do("wait", SYMBOL, "--for", "trading")
-    exchange.trade("2000")
-    daemon.reaches("buying")
+
+    def buys() -> bool:
+        exchange.trade("2000")  # once more where the first buy was not written in time to be sent
+        return daemon.does("buying")
+
+    until(buys)
     placed = len(exchange.orders())
     proxy.swallow()
     exchange.trade("1995")
