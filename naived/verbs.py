@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import trio
 
 from naived.control.protocol import MAX_ROWS, SETTINGS, Code, ControlError
+from naived.control.requests import MAX_SYMBOL, is_symbol
 from naived.core.amount import Money, Price
 from naived.core.leader import Freed
 from naived.core.order import Side
@@ -72,6 +73,8 @@ class Verbs:
         symbol = self._supervisor.symbols.get(name)
         if symbol is not None:
             return symbol
+        if not is_symbol(name):
+            raise _unknown(name, f"{name[:MAX_SYMBOL]!a} is not a symbol")
         if self._account.away is None:
             with trio.move_on_at(_deadline(params)):
                 await self._account.session()
@@ -97,12 +100,7 @@ class Verbs:
                 hint="try again when `naivectl status` shows the exchange as reached",
             ) from error
         if listed is None:
-            raise ControlError(
-                Code.UNKNOWN_SYMBOL,
-                "the exchange does not list this symbol",
-                symbol=name,
-                hint="a symbol is base and quote asset in one word, such as ETHUSDT",
-            )
+            raise _unknown(name, "the exchange does not list this symbol")
         return self._supervisor.symbols.get(name)
 
     async def start(self, name: str, params: Params) -> Outcome:
@@ -332,6 +330,11 @@ class Verbs:
             return None
         stored = await self._journal.answered(request[0])
         return None if stored is None else stored == _TRUE
+
+
+def _unknown(name: str, message: str) -> ControlError:
+    hint = "a symbol is base and quote asset in one word, such as ETHUSDT"
+    return ControlError(Code.UNKNOWN_SYMBOL, message, symbol=name, hint=hint)
 
 
 def _request(symbol: Symbol, params: Params, *, changed: bool) -> tuple[str, str] | None:
