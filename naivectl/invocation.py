@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from naivectl.client import Failure
+
 _FLAGS = {"--json": "json", "--jsonl": "jsonl", "-q": "quiet", "--quiet": "quiet"}
 _VALUES = ("--socket", "--home")
 
@@ -23,7 +25,16 @@ class Invocation(NamedTuple):
         return self.json or self.jsonl
 
     def sockets(self) -> tuple[str, ...]:
-        """Where to look for the daemon. A place that was named is the only one: never steer another daemon."""
+        """Where to look for the daemon. A place that was named is the only one: never steer another daemon.
+
+        Raises Failure for a name that is empty, such as that of a variable that is not set.
+        """
+        for flag, value, wanted in (
+            ("--socket", self.socket, "the path of a control socket"),
+            ("--home", self.home, "the home of a naived"),
+        ):
+            if value == "":
+                raise Failure("usage", f"{flag} is empty", f"give {wanted}, or leave {flag} out", 2)
         if self.socket:
             return (self.socket,)
         if home := self.home:

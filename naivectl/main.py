@@ -16,6 +16,7 @@ from naivectl.render import complain, fail
 
 def main() -> None:
     """Run `naivectl` and exit with its code."""
+    _fill_closed_streams()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
@@ -30,6 +31,13 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
+
+
+def _fill_closed_streams() -> None:
+    """Python has None for a stream that we were started without, and its number would go to the next file."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open
 
 
 def _terminate(signum: int, _: FrameType | None) -> NoReturn:

@@ -90,10 +90,14 @@ class Options:
 
 
 def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping[str, str]) -> Options:
-    """Find each of ``names``; a flag that is None, False or empty was not given. Raises ConfigError.
+    """Find each of ``names``; a flag that is None, False or an empty list was not given. Raises ConfigError.
 
     The file is ``flags["config"]``, else ``NAIVED_CONFIG``, else none.
     """
+    for name, value in flags.items():
+        if value == "":  # of a variable that is not set, perhaps: never run another daemon than was meant
+            flag = _flag(name)
+            raise UsageError(f"{flag}: the value is empty; give one, as in {flag}=VALUE, or leave {flag} out")
     given: dict[str, _Given] = {}
     path = flags.get("config") or environ.get("NAIVED_CONFIG")
     if path:
@@ -104,8 +108,12 @@ def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping
         if environ.get(variable):
             given[name] = _Given(environ[variable], variable, ConfigError)
         if flags.get(name):
-            given[name] = _Given(flags[name], f"--{name.replace('_', '-')}", UsageError)
+            given[name] = _Given(flags[name], _flag(name), UsageError)
     return Options(given)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _read(path: Path, names: Collection[str]) -> Mapping[str, object]:

@@ -71,6 +71,12 @@ def away(name: str, cause: Exception | None = None) -> ControlError:
     return ControlError(Code.DATABASE_UNAVAILABLE, message, symbol=name, hint=hint)
 
 
+def unknown(name: str, message: str) -> ControlError:
+    """No exchange lists it."""
+    hint = "a symbol is base and quote asset in one word, such as ETHUSDT"
+    return ControlError(Code.UNKNOWN_SYMBOL, message, symbol=name, hint=hint)
+
+
 def timed_out(symbol: Symbol, what: str) -> ControlError:
     """Whoever asked waits no longer."""
     state, reason = condition(symbol)

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import trio
 
 from naived.control.protocol import MAX_ROWS, SETTINGS, Code, ControlError
+from naived.control.requests import MAX_SYMBOL, is_symbol
 from naived.core.amount import Money, Price, Quantity
 from naived.core.leader import Freed
 from naived.core.order import Side
@@ -31,6 +32,7 @@ from naived.replies import (
     still_stopping,
     stopped,
     timed_out,
+    unknown,
 )
 from naived.runtime.account import Account
 from naived.runtime.condition import Condition, condition
@@ -72,6 +74,8 @@ class Verbs:
         symbol = self._supervisor.symbols.get(name)
         if symbol is not None:
             return symbol
+        if not is_symbol(name):
+            raise unknown(name, f"{name[:MAX_SYMBOL]!a} is not a symbol")
         if self._account.away is None:
             with trio.move_on_at(_deadline(params)):
                 await self._account.session()
@@ -97,12 +101,7 @@ class Verbs:
                 hint="try again when `naivectl status` shows the exchange as reached",
             ) from error
         if listed is None:
-            raise ControlError(
-                Code.UNKNOWN_SYMBOL,
-                "the exchange does not list this symbol",
-                symbol=name,
-                hint="a symbol is base and quote asset in one word, such as ETHUSDT",
-            )
+            raise unknown(name, "the exchange does not list this symbol")
         return self._supervisor.symbols.get(name)
 
     async def start(self, name: str, params: Params) -> Outcome:

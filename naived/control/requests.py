@@ -1,6 +1,8 @@
 """The methods of the control socket, and the strict decoding of requests.
 
 A duplicate key, a NaN, a lone surrogate or an unknown parameter is refused: a typo here costs money.
+A name that cannot be a symbol is not: like any unknown one it fails alone, so whoever asks the exchange for a
+name, or logs it, asks `is_symbol` first.
 """
 
 import json
@@ -21,7 +23,7 @@ from naived.control.protocol import (
     parse_time,
 )
 
-_MAX_SYMBOL = 32  # characters; the longest symbol on Binance has 22
+MAX_SYMBOL = 32  # characters; the longest symbol on Binance has 22
 _UPPER = {ord(letter): letter.upper() for letter in ascii_lowercase}  # str.upper makes an I of a dotless one
 _MAX_INTEGER = 2**53  # exclusive: above it JSON readers elsewhere lose digits
 
@@ -159,18 +161,16 @@ def _invalid(message: str) -> ControlError:
     return ControlError(Code.INVALID_PARAMS, message)
 
 
-def _is_symbol(text: str) -> bool:
+def is_symbol(text: str) -> bool:
+    """May an exchange list it? No control character, no space, no look-alike, no more than MAX_SYMBOL."""
     # isprintable is False for control, format, bidi and surrogate characters and for every space but " ".
-    if not (0 < len(text) <= _MAX_SYMBOL and text.isprintable() and " " not in text):
+    if not (0 < len(text) <= MAX_SYMBOL and text.isprintable() and " " not in text):
         return False
     return text.isascii() or unicodedata.is_normalized("NFKC", text)  # a full-width ETHUSDT only looks like one
 
 
 def _check_symbols(method: str, params: Mapping[str, Any]) -> None:
     symbols = params.get("symbols", ())
-    for symbol in symbols:
-        if not _is_symbol(symbol):
-            raise ControlError(Code.UNKNOWN_SYMBOL, f"{symbol[:_MAX_SYMBOL]!a} is not a symbol")
     every = params.get("all", False)
     if method == "resolve":
         if len(symbols) != 1 or every == (params["client_order_id"] is not None):

@@ -28,7 +28,7 @@ from naived.control.protocol import (
     encode_error,
     encode_result,
 )
-from naived.control.requests import METHODS, Request, decode_request
+from naived.control.requests import MAX_SYMBOL, METHODS, Request, decode_request, is_symbol
 from naived.control.streams import Snapshots, follow, watch
 
 _CONNECTIONS = 1024  # in all: descriptors must be left for the exchange and the database
@@ -45,11 +45,12 @@ _log = structlog.get_logger(__name__)
 class Service(Protocol):
     """What the socket is a window to. Documents are those of CONTRACT.md, ``"v": 1`` included.
 
-    Parameters come parsed and complete (`requests.METHODS`): ``symbols`` is a tuple of upper-case names, ``all``,
-    ``wait`` and ``keep_buys`` are bool, ``timeout`` is seconds or None (without end), ``request_id``,
-    ``client_order_id`` a text or None, ``limit``, ``after`` a whole number or None, ``since`` milliseconds or None;
-    ``cancel``, ``for`` and ``action`` are one of their words. Of `protocol.SETTINGS` only those sent are there:
-    ``chunks`` as an int, decimals and rates as the texts a person wrote.
+    Parameters come parsed and complete (`requests.METHODS`): ``symbols`` is a tuple of upper-case names, of which
+    any may be no `requests.is_symbol`, ``all``, ``wait`` and ``keep_buys`` are bool, ``timeout`` is seconds or None
+    (without end), ``request_id``, ``client_order_id`` a text or None, ``limit``, ``after`` a whole number or None,
+    ``since`` milliseconds or None; ``cancel``, ``for`` and ``action`` are one of their words. Of
+    `protocol.SETTINGS` only those sent are there: ``chunks`` as an int, decimals and rates as the texts a person
+    wrote.
     """
 
     @property
@@ -123,7 +124,9 @@ class _Server:
                 await channel.send(encode_error(request_id, request))
                 continue
             if request.changes:
-                _log.info("control", method=request.method, params=request.params, uid=peer.uid, pid=peer.pid)
+                _log.info(
+                    "control", method=request.method, params=_loggable(request.params), uid=peer.uid, pid=peer.pid
+                )
             failure = await self._perform(channel, request)
             if failure is not None:
                 await channel.send(encode_error(request.id, failure))
@@ -221,6 +224,12 @@ async def _unless_gone(channel: Channel, work: Callable[[], Awaitable[T]]) -> T:
     if not results:
         raise failure
     return results[0]
+
+
+def _loggable(params: Document) -> Document:
+    """The parameters of a change, with what only looks like a symbol escaped and cut."""
+    symbols = [name if is_symbol(name) else ascii(name[:MAX_SYMBOL]) for name in params["symbols"]]
+    return {**params, "symbols": symbols}
 
 
 def _is_stream(request: Request) -> bool:

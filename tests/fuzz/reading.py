@@ -62,7 +62,8 @@ class Reading(NamedTuple):
         """(symbol or None for every one, column of `settings`, value) that it may bring about."""
         if not self.changes:
             return
-        symbols: Iterable[str | None] = [name.upper() for name in self.params.get("symbols", ())] or [None]
+        named: list[str] = self.params.get("symbols", [])
+        symbols: Iterable[str | None] = _distinct(filter(_is_symbol, named)) if named else [None]
         status = {"start": ("on",), "stop": ("off",), "shutdown": ("shutdown", "off")}.get(self.method, ())
         for symbol in symbols:
             yield from ((symbol, "status", word) for word in status)
@@ -141,8 +142,8 @@ def _fits(method: str, params: dict[str, Any]) -> bool:
             return "after_seq" not in params
 
 
-def _distinct(symbols: list[str]) -> set[str]:
-    return {name.upper() for name in symbols}
+def _distinct(symbols: Iterable[str]) -> set[str]:
+    return {re.sub("[a-z]+", lambda letters: letters[0].upper(), name) for name in symbols}
 
 
 def _doubtful(params: dict[str, Any]) -> bool:
@@ -190,13 +191,11 @@ def _is_time(value: object) -> bool:
 
 
 def _are_symbols(value: object) -> bool:
-    """Plain names, or such as another exchange lists; what they are spelled with must survive a terminal."""
-    return isinstance(value, list) and len(value) <= MOST_SYMBOLS and all(map(_is_symbol, value))
+    return isinstance(value, list) and len(value) <= MOST_SYMBOLS and all(isinstance(name, str) for name in value)
 
 
-def _is_symbol(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
+def _is_symbol(value: str) -> bool:
+    """A plain name, or such as another exchange lists; what it is spelled with must survive a terminal."""
     plain = " " not in value and not any(map(_is_control, value))
     return 1 <= len(value) <= 32 and plain and unicodedata.normalize("NFKC", value) == value
 

@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from naivectl.client import Failure
 from naivectl.invocation import Invocation, hoist, read
 
 
@@ -39,3 +40,24 @@ def test_what_was_hoisted_is_read():
 def test_the_socket_is_looked_for_in_order(monkeypatch, invocation, environment, sockets):
     monkeypatch.setattr(os, "environ", environment)
     assert invocation.sockets() == sockets
+
+
+@pytest.mark.parametrize(
+    ("invocation", "flag"),
+    [(Invocation(socket=""), "--socket"), (Invocation(home=""), "--home"), (Invocation("s", ""), "--home")],
+)
+def test_an_empty_place_is_a_mistake_and_not_the_default_one(invocation, flag):
+    with pytest.raises(Failure, match=f"{flag} is empty") as failure:
+        invocation.sockets()
+    assert failure.value.exit == 2
+    assert flag in failure.value.hint
+
+
+@pytest.mark.parametrize("verb", [["status"], ["stop", "ETHUSDT"], ["events", "-f"], ["ping"]])
+@pytest.mark.parametrize("place", [["--home", ""], ["--home="], ["--socket", ""]])
+def test_no_verb_reaches_the_daemon_at_an_empty_place(daemon, naivectl, verb, place):
+    done = naivectl(*place, *verb)
+    flag = place[0].rstrip("=")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"naivectl: {flag} is empty. Give ")
+    assert daemon.calls == []

@@ -1,5 +1,6 @@
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -62,6 +63,17 @@ def test_an_answer_that_cannot_be_written_is_a_failure(daemon, program, spawn):
         process = spawn("status", stdout=full)
         assert process.wait(10) == 1
     assert process.stderr.read() == "naivectl: cannot write the answer: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["status"], 0), (["status", "--json"], 0), (["orders", "--nosuch"], 2), (["stop"], 2)]
+)
+def test_without_a_stream_everything_else_is_as_ever(daemon, arguments, code, closed):
+    command = [sys.executable, "-c", "from naivectl.main import main; main()", *arguments]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, text=True)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

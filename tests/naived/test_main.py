@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 INTERRUPTED = """
 import os, signal, sys
 
@@ -30,3 +32,14 @@ def test_an_error_that_cannot_be_written_keeps_its_exit_code() -> None:
     program = "import sys; sys.argv = ['naived', '--exchange', 'nosuch']; from naived.main import main; main()"
     with open("/dev/full", "w") as full:
         assert subprocess.run([sys.executable, "-c", program], stderr=full).returncode == 2
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("argument", "code"), [("--exchange=nosuch", 2), ("--version", 0), ("--home=/dev/null/x", 78)]
+)
+def test_without_a_stream_everything_else_is_as_ever(argument: str, code: int, closed: str) -> None:
+    command = [sys.executable, "-c", "from naived.main import main; main()", argument]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, text=True)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr

@@ -32,6 +32,13 @@ def test_an_empty_variable_was_not_given() -> None:
     assert "grace" not in gather(NAMES, {}, {"NAIVED_GRACE": ""})
 
 
+@pytest.mark.parametrize("name", ["grace", "recv_window", "config"])
+def test_an_empty_flag_is_a_mistake_and_not_the_default(name: str) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(UsageError, match=rf"^{flag}: the value is empty; give one, as in {flag}=VALUE"):
+        gather((*NAMES, "recv_window"), {name: ""}, {"NAIVED_GRACE": "5s"})
+
+
 def test_a_value_that_cannot_be_understood_names_its_origin(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^--grace: '5' is not a duration"):
         gather(NAMES, {"grace": "5"}, {}).get("grace", duration, 0)

@@ -160,6 +160,30 @@ async def test_what_fails_for_one_symbol_does_not_fail_for_others(world: World, 
         assert (eth["symbol"], eth["state"], eth["error"]) == ("ETHUSDT", "trading", None)
 
 
+@pytest.mark.parametrize("name", ["", "A B", "\x1b[2J", "\uff25\uff34\uff28USDT", "A" * 33])
+@pytest.mark.parametrize("method", ["start", "stop", "shutdown", "settings", "wait"])
+async def test_what_is_no_name_fails_alone_and_never_reaches_the_exchange(
+    world: World, clock: MockClock, method: str, name: str
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        asked = world.exchange.asked.count("symbols")
+        params = {"for": "trading"} if method == "wait" else {}
+        none, eth = (await house.call(method, name, "ETHUSDT", **params))["results"]
+        assert (none["symbol"], none["status"], none["error"]["kind"]) == (name, None, "unknown_symbol")
+        assert none["error"]["message"] == f"{name[:32]!a} is not a symbol"
+        assert none["error"]["hint"] == "a symbol is base and quote asset in one word, such as ETHUSDT"
+        assert eth["error"] is None
+        assert world.exchange.asked.count("symbols") == asked
+
+
+async def test_a_status_of_what_is_no_name_is_answered(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        for name in ("", "ETH USDT"):
+            (row,) = (await house.call("status", name))["symbols"]
+            assert (row["symbol"], row["status"], row["state"]) == (name, "off", "off")
+
+
 async def test_all_means_every_configured_symbol(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start("ETHUSDT", "BTCUSDT")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naived.control.protocol import Code, ControlError, encode_request
-from naived.control.requests import METHODS, Request, decode_request
+from naived.control.requests import METHODS, Request, decode_request, is_symbol
 
 
 def decoded(method, **params):
@@ -140,12 +140,15 @@ def test_right_combinations_are_taken(method, params):
         "\uff21",
     ],
 )
-def test_what_cannot_be_a_symbol_is_an_unknown_symbol(symbol):
-    error = decoded("start", symbols=[symbol])
-    assert isinstance(error, ControlError)
-    assert error.code is Code.UNKNOWN_SYMBOL
-    assert error.message.isprintable()
-    assert error.message.isascii()
+def test_what_cannot_be_a_symbol_is_told_from_one_and_spoils_no_request(symbol):
+    assert not is_symbol(symbol)
+    assert decoded("status", symbols=["ETHUSDT", symbol]).params == {"symbols": ("ETHUSDT", symbol)}
+    assert decoded("start", symbols=["ETHUSDT", symbol], all=True).code is Code.INVALID_PARAMS
+
+
+@pytest.mark.parametrize("symbol", ["ETHUSDT", "1000SATSUSDT", "\u5e01\u5b89\u4eba\u751fUSDT", "A" * 32])
+def test_what_may_be_a_symbol(symbol):
+    assert is_symbol(symbol)
 
 
 def test_only_a_to_z_have_an_upper_case():

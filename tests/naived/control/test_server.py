@@ -70,6 +70,13 @@ async def test_who_changed_something_is_logged(connect):
     ]
 
 
+async def test_a_log_has_what_only_looks_like_a_symbol_escaped_and_cut(connect):
+    client = await connect()
+    with structlog.testing.capture_logs() as log:
+        await client.ask("shutdown", symbols=["ethusdt", "\x1b[2J", "\uff21", "B" * 40_000])
+    assert log[0]["params"]["symbols"] == ["ETHUSDT", r"'\x1b[2J'", r"'\uff21'", f"'{'B' * 32}'"]
+
+
 async def test_a_refused_request_leaves_the_connection_usable(connect, service):
     client = await connect()
     assert (await client.ask("stop"))["error"]["code"] == Code.INVALID_PARAMS
