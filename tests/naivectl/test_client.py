@@ -116,6 +116,21 @@ def test_a_daemon_of_another_version_is_76(home, naivectl):
         assert naivectl("status") == (76, "", "naivectl: other version. Upgrade\n")
 
 
+@pytest.mark.parametrize("verb", ["orders", "trades", "events"])
+def test_a_refusal_names_its_symbol(daemon, naivectl, verb):
+    daemon.answers[verb] = ControlError(Code.UNKNOWN_SYMBOL, "not listed", symbol="NOPE\x1b", hint="look")
+    assert naivectl(verb, "ETHUSDT", "nope") == (4, "", "naivectl: NOPE\\x1b: not listed. Look\n")
+    error = json.loads(naivectl("--json", verb, "nope").out)["error"]
+    assert error == {"kind": "unknown_symbol", "message": "NOPE\x1b: not listed", "hint": "look"}
+
+
+def test_a_refusal_of_the_empty_name_has_no_empty_prefix(daemon, naivectl, done):
+    refusal = ControlError(Code.UNKNOWN_SYMBOL, "'' is not a symbol", symbol="")
+    daemon.answers["orders"] = refusal
+    daemon.answers["stop"] = {"v": 1, "results": [done("", error=refusal.document())]}
+    assert naivectl("orders", "").err == naivectl("stop", "").err == "naivectl: '' is not a symbol\n"
+
+
 def test_a_daemon_that_is_full_is_75(home, naivectl):
     with Scripted(home / "control.sock", encode_error(None, ControlError(Code.BUSY, "too many"))):
         assert naivectl("status").code == 75
