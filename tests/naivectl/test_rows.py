@@ -105,6 +105,14 @@ def test_following_as_json_lines_keeps_the_numbers(home, fake_daemon, serving, s
         }
 
 
+def test_one_document_cannot_be_followed(daemon, naivectl):
+    done = naivectl("--json", "events", "-f")
+    assert (done.code, done.err) == (2, "")
+    error = json.loads(done.out)["error"]
+    assert error["kind"] == "usage"
+    assert "--jsonl" in error["message"]
+
+
 def test_a_follower_whose_daemon_goes_says_so(home, fake_daemon, serving, spawn):
     with serving(fake_daemon(), home / "control.sock") as publish:
         publish(0, None, "kind", "text")
