@@ -218,12 +218,7 @@ def _connect(sockets: Sequence[str]) -> socket.socket:
         except (FileNotFoundError, NotADirectoryError):
             pass
         except ConnectionRefusedError:
-            failure = failure or Failure(
-                "not_running",
-                f"naived is not running (it left a dead socket at {path})",
-                "Start it with: naived",
-                7,
-            )
+            failure = failure or _refused(path)
         except OSError as error:
             connection.close()
             raise _unreachable(path, error) from error
@@ -231,6 +226,16 @@ def _connect(sockets: Sequence[str]) -> socket.socket:
     raise failure or Failure(
         "not_running", f"naived is not running (no socket at {sockets[0]})", "Start it with: naived", 7
     )
+
+
+def _refused(path: str) -> Failure:
+    """Whatever nobody listens at refuses, a directory and a file no less than a socket."""
+    with suppress(OSError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            hint = "give naived's control socket with --socket, or its home with --home"
+            return Failure("unreachable", f"{path} is not a socket", hint, 7)
+    message = f"naived is not running (it left a dead socket at {path})"
+    return Failure("not_running", message, "Start it with: naived", 7)
 
 
 def _unreachable(path: str, error: OSError) -> Failure:

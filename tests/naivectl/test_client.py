@@ -75,6 +75,14 @@ def test_a_dead_socket_is_told_from_a_missing_one(home, naivectl):
     assert "dead socket" in done.err
 
 
+def test_what_is_no_socket_is_not_called_a_dead_one(home, naivectl):
+    (home / "file").touch()
+    for path in (home, home / "file"):
+        done = naivectl("--socket", str(path), "ping")
+        assert (done.code, done.out) == (7, "")
+        assert done.err.startswith(f"naivectl: {path} is not a socket. Give ")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root passes every door")
 def test_a_closed_door_names_its_owner_and_mode(home, naivectl):
     home.chmod(0)
