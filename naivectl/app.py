@@ -212,7 +212,10 @@ def events(
         return rows.query(context.obj, "events", _page(symbols, limit, since))
     if since:
         raise typer.BadParameter("--follow takes --limit, not --since")
-    return rows.follow(context.obj, symbols or (), limit)
+    invocation: Invocation = context.obj
+    if invocation.json and not invocation.jsonl:
+        raise typer.BadParameter("--follow has no end, and --json is one document; take --jsonl, one a line")
+    return rows.follow(invocation, symbols or (), limit)
 
 
 @app.command()

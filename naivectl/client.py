@@ -52,6 +52,11 @@ class LostError(Failure):
         )
 
 
+def about(symbol: object, message: object) -> str:
+    """A message that names its symbol, if it has one."""
+    return f"{symbol}: {message}" if symbol else str(message)
+
+
 def garbled(why: str) -> Failure:
     """What answers is not a naived, or none that we understand."""
     return Failure("protocol", f"naivectl cannot read the answer: {why}", "is it naived that listens there?", 76)
@@ -158,10 +163,9 @@ class _Connection:
         if isinstance(error, dict) and frame.get("id") in (request_id, None):
             data = error.get("data")
             known = data if isinstance(data, dict) else {}
-            kind, message, hint = known.get("kind", "error"), error.get("message", "?"), known.get("hint")
-            raise Failure(
-                str(kind), str(message), None if hint is None else str(hint), exit_code(error.get("code"))
-            )
+            kind, hint = known.get("kind", "error"), known.get("hint")
+            message = about(known.get("symbol"), error.get("message", "?"))
+            raise Failure(str(kind), message, None if hint is None else str(hint), exit_code(error.get("code")))
         if frame.get("id") != request_id or type(frame["id"]) is not int:
             raise Failure("protocol", "naived answered something that was not asked", None, 76)
         result = frame.get("result")
@@ -214,12 +218,7 @@ def _connect(sockets: Sequence[str]) -> socket.socket:
         except (FileNotFoundError, NotADirectoryError):
             pass
         except ConnectionRefusedError:
-            failure = failure or Failure(
-                "not_running",
-                f"naived is not running (it left a dead socket at {path})",
-                "Start it with: naived",
-                7,
-            )
+            failure = failure or _refused(path)
         except OSError as error:
             connection.close()
             raise _unreachable(path, error) from error
@@ -227,6 +226,16 @@ def _connect(sockets: Sequence[str]) -> socket.socket:
     raise failure or Failure(
         "not_running", f"naived is not running (no socket at {sockets[0]})", "Start it with: naived", 7
     )
+
+
+def _refused(path: str) -> Failure:
+    """Whatever nobody listens at refuses, a directory and a file no less than a socket."""
+    with suppress(OSError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            hint = "give naived's control socket with --socket, or its home with --home"
+            return Failure("unreachable", f"{path} is not a socket", hint, 7)
+    message = f"naived is not running (it left a dead socket at {path})"
+    return Failure("not_running", message, "Start it with: naived", 7)
 
 
 def _unreachable(path: str, error: OSError) -> Failure:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from naivectl.client import Document, Failure, exit_code
+from naivectl.client import Document, Failure, about, exit_code
 from naivectl.invocation import Invocation
 from naived.control.protocol import Code
 
@@ -264,14 +264,14 @@ def finish(invocation: Invocation, document: Document) -> int:
     for result in () if invocation.machine else failures:
         error = result["error"]
         hint = error.get("hint")
-        complain(f"{result['symbol']}: {error['message']}", None if hint is None else str(hint))
+        complain(about(result["symbol"], error["message"]), None if hint is None else str(hint))
     return code
 
 
 def _summary(failures: Sequence[Document], *, alike: bool) -> Document:
     """The ``error`` of a document: that of the first symbol if all failed alike."""
     first = failures[0]["error"]
-    message = "; ".join(f"{result['symbol']}: {result['error']['message']}" for result in failures)
+    message = "; ".join(about(result["symbol"], result["error"]["message"]) for result in failures)
     if not alike:
         first = {"kind": Code.SOME_FAILED.kind, "hint": None}
     return {"error": {"kind": first["kind"], "message": message, "hint": first.get("hint")}}

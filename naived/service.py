@@ -77,6 +77,10 @@ class Service:
             ],
         }
 
+    async def check(self, symbols: Sequence[str]) -> None:
+        for symbol in symbols:
+            await self._verbs.find(symbol, {})
+
     async def call(self, method: str, params: Document) -> Document:
         """Any other method; raises ControlError."""
         match method:
@@ -130,8 +134,7 @@ class Service:
         document: Callable[[Row], Document],
         params: Document,
     ) -> Document:
-        for symbol in params["symbols"]:
-            await self._verbs.find(symbol, params)
+        await self.check(params["symbols"])
         after, limit = params["after"], params["limit"]
         if after is None and limit is None:
             after = 0

@@ -62,6 +62,10 @@ class Service(Protocol):
         """The `status` document, of every symbol if none is named, from memory; raises ControlError."""
         ...
 
+    async def check(self, symbols: Sequence[str]) -> None:
+        """Raises ControlError for a symbol that the exchange does not list."""
+        ...
+
     async def call(self, method: str, params: Document) -> Document:
         """Answer any other method; raises ControlError when nothing was done for any symbol.
 
@@ -192,6 +196,8 @@ class _Server:
             if request.method == "watch":
                 with self._snapshots.watching(request.params["symbols"]) as snapshot:
                     await watch(channel, request.id, snapshot)
+            # Of a typo nothing ever happens: whoever follows it would wait for good.
+            await self._service.check(request.params["symbols"])
             await follow(channel, request.id, self._service.events, request.params)
         finally:
             self._streams -= 1

@@ -30,13 +30,10 @@ class AmountError(ValueError):
 def _parse(text: str) -> int:
     whole, point, part = text.partition(".")
     digits = whole + part
-    if (
-        not (digits.isascii() and digits.isdigit())
-        or not whole
-        or len(whole) > _WHOLE_DIGITS
-        or (point and not part)
-    ):
+    if not (digits.isascii() and digits.isdigit()) or not whole or (point and not part):
         raise AmountError(f"{text[:40]!r} is not a plain decimal")
+    if len(whole) > _WHOLE_DIGITS:
+        raise AmountError(f"{text[:40]!r} is too large: more than {_WHOLE_DIGITS} digits before the point")
     if len(part) > PLACES:
         if part[PLACES:].strip("0"):
             raise AmountError(f"{text[:40]!r} has more than {PLACES} decimals")

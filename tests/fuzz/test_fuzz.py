@@ -99,6 +99,9 @@ class Quiet:
     def status(self, symbols: Sequence[str]) -> dict[str, Any]:
         return {"v": 1, "symbols": []}
 
+    async def check(self, symbols: Sequence[str]) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         await trio.lowlevel.checkpoint()
         return {"v": 1, "results": []}

@@ -107,7 +107,7 @@ def ask(verb: Sequence[str], capsys: pytest.CaptureFixture[str], *options: str) 
     assert (out + err).replace("\n", "").isprintable(), (verb, out, err)
     assert "Traceback" not in err
     assert code in EXITS
-    if "--json" in options and verb != ["__symbols"] and verb != ["is-trading", "ETHUSDT"]:
+    if options and verb != ["__symbols"] and verb != ["is-trading", "ETHUSDT"]:
         for line in out.splitlines():
             json.loads(line, parse_constant=pytest.fail)
     elif code:
@@ -138,7 +138,7 @@ def test_whatever_answers_is_answered_with_an_exit_code(
         odds = dice.choice((0.02, 0.05, 0.2))
         text = write(spoiled(dice, frame, odds)).encode("utf-8", "surrogatepass")
         server.script = dice.choice((HELLO, HELLO, HELLO, b"")) + text + dice.choice((b"\n", b"\n", b"\n", b""))
-        ask(verb, capsys, *dice.choice(([], ["--json"])))
+        ask(verb, capsys, *dice.choice(([], ["--jsonl" if "-f" in verb else "--json"])))
 
 
 GARBAGE = {

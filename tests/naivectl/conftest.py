@@ -97,6 +97,10 @@ class FakeDaemon:
             "symbols": [row for row in self.rows if not symbols or row["symbol"] in symbols],
         }
 
+    async def check(self, symbols: Sequence[str]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.status(symbols)
+
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         await trio.lowlevel.checkpoint()
         if method == "hello":

@@ -75,6 +75,14 @@ def test_a_dead_socket_is_told_from_a_missing_one(home, naivectl):
     assert "dead socket" in done.err
 
 
+def test_what_is_no_socket_is_not_called_a_dead_one(home, naivectl):
+    (home / "file").touch()
+    for path in (home, home / "file"):
+        done = naivectl("--socket", str(path), "ping")
+        assert (done.code, done.out) == (7, "")
+        assert done.err.startswith(f"naivectl: {path} is not a socket. Give ")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root passes every door")
 def test_a_closed_door_names_its_owner_and_mode(home, naivectl):
     home.chmod(0)
@@ -114,6 +122,21 @@ def test_a_daemon_of_another_version_is_76(home, naivectl):
     refusal = encode_error(0, ControlError(Code.VERSION_MISMATCH, "other version", hint="upgrade"))
     with Scripted(home / "control.sock", refusal):
         assert naivectl("status") == (76, "", "naivectl: other version. Upgrade\n")
+
+
+@pytest.mark.parametrize("verb", ["orders", "trades", "events"])
+def test_a_refusal_names_its_symbol(daemon, naivectl, verb):
+    daemon.answers[verb] = ControlError(Code.UNKNOWN_SYMBOL, "not listed", symbol="NOPE\x1b", hint="look")
+    assert naivectl(verb, "ETHUSDT", "nope") == (4, "", "naivectl: NOPE\\x1b: not listed. Look\n")
+    error = json.loads(naivectl("--json", verb, "nope").out)["error"]
+    assert error == {"kind": "unknown_symbol", "message": "NOPE\x1b: not listed", "hint": "look"}
+
+
+def test_a_refusal_of_the_empty_name_has_no_empty_prefix(daemon, naivectl, done):
+    refusal = ControlError(Code.UNKNOWN_SYMBOL, "'' is not a symbol", symbol="")
+    daemon.answers["orders"] = refusal
+    daemon.answers["stop"] = {"v": 1, "results": [done("", error=refusal.document())]}
+    assert naivectl("orders", "").err == naivectl("stop", "").err == "naivectl: '' is not a symbol\n"
 
 
 def test_a_daemon_that_is_full_is_75(home, naivectl):

@@ -84,6 +84,12 @@ def test_following_ends_well_with_an_interrupt(home, fake_daemon, serving, spawn
         assert process.wait(10) == 0
 
 
+def test_following_what_nobody_lists_is_a_failure(daemon, naivectl):
+    done = naivectl("events", "-f", "NOPE")
+    assert (done.code, done.out) == (4, "")
+    assert "NOPE" in done.err
+
+
 def test_following_as_json_lines_keeps_the_numbers(home, fake_daemon, serving, spawn):
     fake = fake_daemon()
     with serving(fake, home / "control.sock") as publish:
@@ -97,6 +103,14 @@ def test_following_as_json_lines_keeps_the_numbers(home, fake_daemon, serving, s
             "kind": "kind",
             "message": "text",
         }
+
+
+def test_one_document_cannot_be_followed(daemon, naivectl):
+    done = naivectl("--json", "events", "-f")
+    assert (done.code, done.err) == (2, "")
+    error = json.loads(done.out)["error"]
+    assert error["kind"] == "usage"
+    assert "--jsonl" in error["message"]
 
 
 def test_a_follower_whose_daemon_goes_says_so(home, fake_daemon, serving, spawn):

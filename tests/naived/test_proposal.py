@@ -33,6 +33,7 @@ def test_the_default_budget_is_for_those_who_never_had_one() -> None:
     ("given", "why"),
     [
         ({"budget": "1e3"}, "not a plain decimal"),
+        ({"budget": "9" * 30}, "is too large"),
         ({"budget": "0"}, "budget must be above 0"),
         ({"chunks": 1001}, "chunks must be 1 to 1000, not 1001"),
         ({"profit": "100%"}, "profit must be above 0 and below 1"),

@@ -286,6 +286,16 @@ async def all_orders(house: House) -> list[dict[str, str]]:
     return orders
 
 
+async def test_who_follows_names_what_is_listed_and_needs_no_database(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        house.journal.away = True
+        await house.service.check(["ETHUSDT", "BTCUSDT"])
+        for name in ("NOPEUSDT", "A B"):
+            with pytest.raises(ControlError) as stranger:
+                await house.service.check(["ETHUSDT", name])
+            assert (stranger.value.code.kind, stranger.value.symbol) == ("unknown_symbol", name)
+
+
 @pytest.mark.parametrize("method", ["orders", "trades", "events"])
 async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: MockClock, method: str) -> None:
     async with world.house() as house:

@@ -33,6 +33,10 @@ class FakeService:
                 raise ControlError(Code.UNKNOWN_SYMBOL, f"there is no {symbol}", symbol=symbol)
         return {"v": 1, "symbols": [{"symbol": "ETHUSDT", "last_price": self.price}], "padding": self.padding}
 
+    async def check(self, symbols: Sequence[str]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.status(symbols)
+
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self.calls.append((method, params))
         await trio.lowlevel.checkpoint()

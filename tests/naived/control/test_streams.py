@@ -74,6 +74,14 @@ async def test_a_follower_gets_what_happens_from_now_on_of_its_symbols(connect, 
     }
 
 
+async def test_a_follower_of_an_unknown_symbol_is_told_so(connect):
+    client = await connect()
+    answer = await client.ask("events", follow=True, symbols=["ETHUSDT", "NOPE"])
+    assert answer["error"]["code"] == Code.UNKNOWN_SYMBOL
+    assert answer["error"]["data"]["symbol"] == "NOPE"
+    assert await client.line() == b""
+
+
 async def test_a_follower_may_ask_for_the_newest_first(connect, service):
     for number in range(10):
         service.events.publish(number, "ETHUSDT", "kind", str(number))
