@@ -45,7 +45,6 @@ from naived.ports import ConflictError, DeploymentError, JournalError, Unit, Wis
 KEPT_EVENTS = 100_000  # about 20 MB: months of a quiet daemon, a day of a very talkative one
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
 _PRUNE_EVERY = 1_000  # rows: how far a table may outgrow its bound
-
 _OTHER = "Name another one with --database"
 
 _TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # lower-case base32
