@@ -1,5 +1,6 @@
 """The daemon: opens everything, nests the nurseries, and on a signal closes them from the inside out.
 
+    lock, control socket        whoever connects while the rest is opened waits
     journal                     opened first, closed last
     └ embedded simulator        for `simulator` and `paper`
       └ account                 the exchange session
@@ -16,7 +17,7 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
 from importlib.metadata import version
 
@@ -31,7 +32,7 @@ from naived.binance.relay import Connect
 from naived.binance.signing import Credentials, KeyFormatError, credentials
 from naived.config import Config, Venue
 from naived.control import server as control
-from naived.control.endpoint import EndpointError
+from naived.control.endpoint import Endpoint, EndpointError
 from naived.control.events import EventLog
 from naived.core.settings import DEFAULT_BUDGET
 from naived.database.engine import ConfigurationError
@@ -65,8 +66,8 @@ async def run(config: Config, connect: Connect = connect_websocket) -> int:
     refusal: BaseException | None = None
     try:
         async with suspendable() as suspend:
-            with locked(config.home):
-                await _opened(config, connect, suspend)
+            with locked(config.home), closing(Endpoint(config.socket)) as endpoint:
+                await _opened(config, connect, suspend, endpoint)
     except* LockedError as group:
         code, refusal = _LOCKED, group
     except* _UNUSABLE as group:
@@ -91,7 +92,7 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _opened(config: Config, connect: Connect, suspend: trio.Event) -> None:
+async def _opened(config: Config, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> None:
     started_at = time.time_ns() // 1_000_000
     who = _credentials(config)
     async with (
@@ -107,7 +108,7 @@ async def _opened(config: Config, connect: Connect, suspend: trio.Event) -> None
             url,
             journal.kind,
         )
-        await _traded(config, journal, exchange, identity, suspend)
+        await _traded(config, journal, exchange, identity, suspend, endpoint)
     log.info("suspended")
 
 
@@ -150,7 +151,12 @@ async def _simulator(config: SimulatorConfig) -> AsyncIterator[Simulation]:
 
 
 async def _traded(
-    config: Config, journal: SqlJournal, exchange: Exchange, identity: Identity, suspend: trio.Event
+    config: Config,
+    journal: SqlJournal,
+    exchange: Exchange,
+    identity: Identity,
+    suspend: trio.Event,
+    endpoint: Endpoint,
 ) -> None:
     events = EventLog(identity.started_at)
 
@@ -173,7 +179,7 @@ async def _traded(
         async with trio.open_nursery() as symbols:
             symbols.start_soon(supervisor.run)
             async with trio.open_nursery() as door:
-                await door.start(control.serve, config.socket, service)
+                door.start_soon(control.serve, endpoint, service)
                 log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
                 systemd.notify("READY=1")
                 await suspend.wait()

@@ -5,8 +5,7 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,39 +34,44 @@ def peer_of(connection: trio.socket.SocketType) -> Peer:
     return Peer(0, os.geteuid())
 
 
-@contextmanager
-def listening(path: Path) -> Iterator[trio.SocketListener]:
-    """Listen at ``path`` and take the socket away at the end; raises EndpointError.
+class Endpoint:
+    """The socket at ``path``, which listens from now on until `close`; raises EndpointError.
 
     A stale socket is replaced: whoever calls this holds the lock of the home, so nobody listens on it. The
-    socket appears under its name by a rename, after it listens, so no client meets it half made.
+    socket appears under its name by a rename, after it listens, so no client meets it half made. Whoever connects
+    before anybody accepts is kept waiting, not turned away.
     """
-    _check(path)
-    temporary = _temporary(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        mask = os.umask(_UMASK)
+
+    def __init__(self, path: Path) -> None:
+        _check(path)
+        temporary = _temporary(path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-            listener.bind(os.fspath(temporary))
-        finally:
-            os.umask(mask)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-        ours = _identity(temporary)
-        temporary.rename(path)
-    except OSError as error:
-        listener.close()
-        raise EndpointError(f"cannot make the control socket {path}: {error.strerror}") from error
-    try:
-        yield trio.SocketListener(trio.socket.from_stdlib_socket(listener))
-    finally:
-        listener.close()
+            mask = os.umask(_UMASK)
+            try:
+                with suppress(FileNotFoundError):
+                    temporary.unlink()
+                listener.bind(os.fspath(temporary))
+            finally:
+                os.umask(mask)
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+            self._ours = _identity(temporary)
+            temporary.rename(path)
+        except OSError as error:
+            listener.close()
+            raise EndpointError(f"cannot make the control socket {path}: {error.strerror}") from error
+        self._path = path
+        self._socket = listener
+        self.listener = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+
+    def close(self) -> None:
+        """Take the socket away; again does nothing."""
+        self._socket.close()
         with suppress(FileNotFoundError):
             # Another daemon may have taken the name over meanwhile: then it is not ours to remove.
-            if _identity(path) == ours:
-                path.unlink()
+            if _identity(self._path) == self._ours:
+                self._path.unlink()
 
 
 def _temporary(path: Path) -> Path:

@@ -7,16 +7,15 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import structlog
 import trio
 
 from naived.control.channel import Channel, GoneError
-from naived.control.endpoint import Peer, listening, peer_of
+from naived.control.endpoint import Endpoint, Peer, peer_of
 from naived.control.events import EventLog
 from naived.control.protocol import (
     MAX_ANSWER,
@@ -80,14 +79,10 @@ class Service(Protocol):
         ...
 
 
-async def serve(
-    path: Path, service: Service, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Serve at ``path`` until cancelled; started once clients can connect. Raises EndpointError."""
-    server = _Server(service)
-    with listening(path) as listener:
-        task_status.started()
-        await trio.serve_listeners(server.handle, [listener])
+async def serve(endpoint: Endpoint, service: Service) -> None:
+    """Serve whoever connects until cancelled, which closes the endpoint."""
+    with closing(endpoint):
+        await trio.serve_listeners(_Server(service).handle, [endpoint.listener])
 
 
 class _Server:

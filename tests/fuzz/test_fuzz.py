@@ -16,6 +16,7 @@ import trio
 from trio.testing import MockClock
 
 from naived.control import server as server_module
+from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
@@ -77,7 +78,7 @@ async def slowly(client: trio.SocketStream) -> None:
 
 async def test_a_line_of_one_byte_a_second_is_not_waited_for(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
-        await nursery.start(serve, tmp_path / "s", Quiet())
+        nursery.start_soon(serve, Endpoint(tmp_path / "s"), Quiet())
         client = await trio.open_unix_socket(tmp_path / "s")
         began = trio.current_time()
         async with client:
@@ -115,7 +116,7 @@ def served(path: Path) -> Iterator[str]:
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve, path, Quiet())
+            nursery.start_soon(serve, Endpoint(path), Quiet())
             tokens.put((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
 
     thread = threading.Thread(target=trio.run, args=[main])

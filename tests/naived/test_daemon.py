@@ -258,6 +258,21 @@ async def test_a_suspend_ends_control_first_then_awaits_the_answer_in_flight(hom
         assert len((await client.get("sim.ledger"))["orders"]) == 1
 
 
+async def test_whoever_asks_while_it_opens_its_journal_is_answered_once_it_has(home: Path) -> None:
+    config = configured(home)
+    async with naived(config) as first:
+        await first.ready()
+    with closing(sqlite3.connect(home / "simulator.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # the new epoch has to wait
+        async with naived(config) as second:
+            await until(config.socket.exists)
+            with trio.move_on_after(0.3) as early:
+                await second.state()
+            assert early.cancelled_caught
+            other.rollback()
+            assert (await second.state())["state"] in ("starting", "ready")
+
+
 async def mute(_stream: trio.SocketStream) -> None:
     await trio.sleep_forever()
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import Code, ControlError
 from naived.control.server import serve
@@ -112,7 +113,7 @@ def socket_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def server(service: FakeService, socket_path: Path, nursery: trio.Nursery) -> AsyncIterator[FakeService]:
-    await nursery.start(serve, socket_path, service)
+    nursery.start_soon(serve, Endpoint(socket_path), service)
     yield service
     nursery.cancel_scope.cancel()
 

@@ -1,11 +1,12 @@
 import os
 import socket
 import stat
+from contextlib import closing
 
 import pytest
 import trio
 
-from naived.control.endpoint import EndpointError, listening, peer_of
+from naived.control.endpoint import Endpoint, EndpointError, peer_of
 
 
 @pytest.fixture
@@ -17,13 +18,13 @@ def home(tmp_path):
 async def test_a_stale_socket_is_replaced(home):
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(os.fspath(home / "control.sock"))
-    with listening(home / "control.sock"):
+    with closing(Endpoint(home / "control.sock")):
         await (await trio.open_unix_socket(home / "control.sock")).aclose()
 
 
 async def test_a_socket_that_another_daemon_took_over_is_left_alone(home):
     path = home / "control.sock"
-    with listening(path):
+    with closing(Endpoint(path)):
         path.unlink()
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(os.fspath(path))
@@ -31,9 +32,9 @@ async def test_a_socket_that_another_daemon_took_over_is_left_alone(home):
 
 
 async def test_the_peer_is_named_by_the_kernel(home):
-    with listening(home / "control.sock") as listener:
+    with closing(Endpoint(home / "control.sock")) as endpoint:
         client = await trio.open_unix_socket(home / "control.sock")
-        accepted = await listener.accept()
+        accepted = await endpoint.listener.accept()
         assert peer_of(accepted.socket) == (os.getpid(), os.geteuid())
         await client.aclose()
         await accepted.aclose()
@@ -42,43 +43,39 @@ async def test_the_peer_is_named_by_the_kernel(home):
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
 async def test_a_directory_others_may_write_to_is_refused(home, mode):
     home.chmod(mode)
-    with pytest.raises(EndpointError, match="chmod go-w"), listening(home / "control.sock"):
-        pass
+    with pytest.raises(EndpointError, match="chmod go-w"):
+        Endpoint(home / "control.sock")
     assert list(home.iterdir()) == []
 
 
 async def test_a_directory_that_is_a_link_is_refused(home):
     (home / "real").mkdir(0o700)
     (home / "link").symlink_to(home / "real")
-    with pytest.raises(EndpointError, match="not a link"), listening(home / "link" / "control.sock"):
-        pass
+    with pytest.raises(EndpointError, match="not a link"):
+        Endpoint(home / "link" / "control.sock")
 
 
 async def test_a_missing_directory_is_named(home):
-    with pytest.raises(EndpointError, match="nowhere: No such file"), listening(home / "nowhere" / "control.sock"):
-        pass
+    with pytest.raises(EndpointError, match="nowhere: No such file"):
+        Endpoint(home / "nowhere" / "control.sock")
 
 
 async def test_a_directory_of_another_user_is_refused(home, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(EndpointError, match="belongs to another user"), listening(home / "control.sock"):
-        pass
+    with pytest.raises(EndpointError, match="belongs to another user"):
+        Endpoint(home / "control.sock")
 
 
 async def test_a_file_that_is_no_socket_is_never_replaced(home):
     path = home / "precious.txt"
     path.write_text("data")
-    with pytest.raises(EndpointError, match="not a socket"), listening(path):
-        pass
+    with pytest.raises(EndpointError, match="not a socket"):
+        Endpoint(path)
     assert path.read_text() == "data"
 
 
 async def test_the_longest_path_works_and_one_byte_more_is_explained(home):
     room = 107 - len(os.fsencode(home)) - 1
-    with listening(home / ("x" * room)):
-        pass
-    with (
-        pytest.raises(EndpointError, match="108 bytes long, the system allows 107"),
-        listening(home / ("x" * (room + 1))),
-    ):
-        pass
+    Endpoint(home / ("x" * room)).close()
+    with pytest.raises(EndpointError, match="108 bytes long, the system allows 107"):
+        Endpoint(home / ("x" * (room + 1)))

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from naived.control import server as server_module
+from naived.control.endpoint import Endpoint
 from naived.control.protocol import MAX_ANSWER, TIMEOUTS, Code
 
 
@@ -173,7 +174,8 @@ async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_server(servic
     mask = os.umask(0)
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(server_module.serve, socket_path, service)
+            nursery.start_soon(server_module.serve, Endpoint(socket_path), service)
+            await trio.testing.wait_all_tasks_blocked()
             assert stat.S_IMODE(socket_path.stat().st_mode) == 0o600
             assert os.umask(0) == 0
             nursery.cancel_scope.cancel()
