@@ -12,6 +12,7 @@ import structlog
 import trio
 
 _SUSPENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_CRASHED = 1  # exit code
 _PATIENCE = 9  # seconds; `docker stop` kills after 10, and nothing else here takes longer but a hung database
 
 log = structlog.get_logger()
@@ -40,6 +41,6 @@ async def _obey(signals: AsyncIterator[int], wanted: trio.Event) -> None:
         async for number in signals:
             # A terminal that closes may hang up twice, as a shell's job and as its session.
             if number != signal.SIGHUP:
-                os._exit(128 + number)
+                os._exit(_CRASHED)
     log.warning("something hangs: left without it; what it never acknowledged is looked at again at the next start")
-    os._exit(0)
+    os._exit(_CRASHED)
