@@ -74,7 +74,7 @@ def configure(
 def complain(why: object) -> None:
     """Tell whoever started us why we end; a full disk takes the words, not the exit code."""
     with suppress(OSError):
-        print(f"naived: {why}", file=sys.stderr)
+        print(f"naived: {_printable_lines(str(why))}", file=sys.stderr)
 
 
 def _rendered(form: Literal["console", "json"], stream: TextIO) -> list[Processor]:
@@ -90,10 +90,14 @@ def _escape(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDic
     """No text from outside may move the cursor or begin a line; a traceback keeps its line ends."""
     for key, value in record.items():
         if key == "exception":
-            record[key] = "\n".join(_printable(line) for line in str(value).split("\n"))
+            record[key] = _printable_lines(str(value))
         elif not isinstance(value, int | float | None):
             record[key] = _printable(str(value))
     return record
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(_printable(line) for line in text.split("\n"))
 
 
 def _printable(text: str) -> str:

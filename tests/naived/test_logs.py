@@ -147,6 +147,14 @@ def test_text_from_outside_cannot_move_the_cursor_of_a_console(text: str) -> Non
     assert output.replace("\n", "").isprintable()
 
 
+@pytest.mark.parametrize("text", ["\x1b[2Jwiped", "\x9b2J", "bidi \u202e", "\r over", "two\nlines\x07"])
+def test_nor_can_it_in_the_last_words(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.complain(f"no file {text}")
+    said = capsys.readouterr().err
+    assert said.startswith("naived: no file ")
+    assert said.replace("\n", "").isprintable()
+
+
 def test_a_crash_shows_no_local_variables_on_a_console() -> None:
     output = written("console", lambda: crash("plain"))
     assert "ValueError: refused: plain" in output
