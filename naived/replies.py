@@ -8,7 +8,7 @@ from naived.core.phase import Hold, Holding
 from naived.core.placement import Placement
 from naived.core.settings import Status
 from naived.runtime.condition import Condition, condition
-from naived.runtime.symbol import Symbol
+from naived.runtime.symbol import Bar, Symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,9 @@ def started(symbol: Symbol) -> ControlError | None:
         case Condition.TRADING:
             return None
         case Condition.QUARANTINED:
-            hint = f"look at it with `naivectl orders {symbol.name}`, then {_resolve(symbol.name)}"
-            return ControlError(Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=hint)
+            return ControlError(
+                Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=_way_out(symbol)
+            )
         case Condition.FAULTED:
             hint = f"when it is mended: naivectl start {symbol.name}"
             return ControlError(Code.INVALID_TRANSITION, f"faulted: {reason}", symbol=symbol.name, hint=hint)
@@ -49,6 +50,12 @@ def still_stopping(symbol: Symbol) -> ControlError:
     unknown = [f"{placement.client_order_id} (fence {_fence(placement)})" for placement in symbol.book.unsettled]
     what = f"off, but not known is the fate of {', '.join(unknown)}" if unknown else "still stopping"
     return timed_out(symbol, what)
+
+
+def unheard(symbol: Symbol) -> ControlError:
+    """It is off, and what its orders have come to could not be found out in time."""
+    last = _remains(symbol.book.resting)
+    return timed_out(symbol, f"off, but not known is what its orders have come to; as last heard, {last}")
 
 
 def draining(symbol: Symbol) -> str:
@@ -77,6 +84,13 @@ def unknown(name: str, message: str) -> ControlError:
     return ControlError(Code.UNKNOWN_SYMBOL, message, symbol=name, hint=hint)
 
 
+def unreached(
+    name: str, why: str, hint: str = "try again when `naivectl status` shows the exchange as reached"
+) -> ControlError:
+    """The exchange has to be asked first, and does not answer."""
+    return ControlError(Code.EXCHANGE_UNAVAILABLE, why, symbol=name, hint=hint)
+
+
 def timed_out(symbol: Symbol, what: str) -> ControlError:
     """Whoever asked waits no longer."""
     state, reason = condition(symbol)
@@ -98,6 +112,16 @@ def never_started(name: str) -> ControlError:
 def overruled(symbol: Symbol, what: str) -> ControlError:
     """Another request came in between."""
     return ControlError(Code.INVALID_TRANSITION, f"somebody else {what} it meanwhile", symbol=symbol.name)
+
+
+def _way_out(symbol: Symbol) -> str:
+    """How a person ends a quarantine; the reason comes in the same order (`condition`)."""
+    name = symbol.name
+    if Bar.QUARANTINE in symbol.bars:
+        return f"look at it with `naivectl orders {name}`, then {_resolve(name)}"
+    if Bar.LINEAGE in symbol.bars:
+        return "end the other naived and its orders, then start this one again"
+    return f"put the coins back, then `naivectl start {name}`; or {_resolve(name)}"
 
 
 def _resolve(name: str) -> str:

@@ -5,7 +5,7 @@ A wait that ends early undoes nothing. What is already so is a success that chan
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -32,7 +32,9 @@ from naived.replies import (
     still_stopping,
     stopped,
     timed_out,
+    unheard,
     unknown,
+    unreached,
 )
 from naived.runtime.account import Account
 from naived.runtime.condition import Condition, condition
@@ -87,19 +89,10 @@ class Verbs:
                 Code.BUSY, f"not looked for: {error}", symbol=name, hint="correct the names, or wait a minute"
             ) from error
         except trio.TooSlowError as error:
-            raise ControlError(
-                Code.EXCHANGE_UNAVAILABLE,
-                "the exchange did not say in time whether it lists this symbol",
-                symbol=name,
-                hint="try again in a minute",
-            ) from error
+            why = "the exchange did not say in time whether it lists this symbol"
+            raise unreached(name, why, "try again in a minute") from error
         except ExchangeError as error:
-            raise ControlError(
-                Code.EXCHANGE_UNAVAILABLE,
-                f"the exchange did not say whether it lists this symbol: {error}",
-                symbol=name,
-                hint="try again when `naivectl status` shows the exchange as reached",
-            ) from error
+            raise unreached(name, f"the exchange did not say whether it lists this symbol: {error}") from error
         if listed is None:
             raise unknown(name, "the exchange does not list this symbol")
         return self._supervisor.symbols.get(name)
@@ -157,17 +150,24 @@ class Verbs:
             return still_stopping(symbol)
         if symbol.wish.status is not Status.OFF:
             return overruled(symbol, "started")
-        await self._look(symbol, deadline)
-        return None
+        return None if await self._look(symbol, deadline) else unheard(symbol)
 
-    async def _look(self, symbol: Symbol, deadline: float) -> None:
-        """Ask for every order that rests; without an answer what was last heard of them has to do.
+    async def _look(self, symbol: Symbol, deadline: float) -> bool:
+        """Ask for every order that rests, until the exchange answers; False if the deadline (trio time) came first.
 
-        What was heard is durable afterwards: whoever reads the journal next finds what we answer.
+        What was heard is durable afterwards, fills included: whoever reads the journal next finds what we answer.
         """
-        with trio.move_on_at(deadline), suppress(ExchangeError):
-            await self._account.look(symbol, symbol.book.numbered)
-        await _until(symbol, lambda: not symbol.behind, deadline)
+        heard = not symbol.book.numbered
+        with trio.move_on_at(deadline):
+            while not heard:
+                await self._account.session()
+                try:
+                    await self._account.look(symbol, symbol.book.numbered)
+                    heard = True
+                except ExchangeError:
+                    await trio.sleep(_GLANCE)
+        await _until(symbol, lambda: not (symbol.behind or symbol.book.unread), deadline)
+        return heard and not symbol.book.unread
 
     async def shutdown(self, name: str, params: Params) -> Outcome:
         symbol = await self.find(name, params)
@@ -251,12 +251,8 @@ class Verbs:
             with trio.fail_at(min(_deadline(params), trio.current_time() + _PATIENCE)):
                 held, there = await self._account.cover(symbol)
         except (ExchangeError, trio.TooSlowError) as error:
-            raise ControlError(
-                Code.EXCHANGE_UNAVAILABLE,
-                "the exchange did not say in time which coins are missing",
-                symbol=symbol.name,
-                hint="nothing was changed; try again when `naivectl status` shows the exchange as reached",
-            ) from error
+            why = "the exchange did not say in time which coins are missing; nothing was changed"
+            raise unreached(symbol.name, why) from error
         return Quantity(max(0, held - there))
 
     async def _resolved(

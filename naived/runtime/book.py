@@ -19,12 +19,14 @@ from naived.core.placement import (
     Contradicted,
     Ended,
     Executed,
+    Need,
     Placed,
     Placement,
     PlacementEvent,
     Restarted,
     Send,
     State,
+    need,
 )
 from naived.core.scene import Cancel, Count, Fault, Note, Place, Reread
 from naived.runtime.work import Desk, Draft, Question
@@ -66,6 +68,11 @@ class Book:
             for placement in self.resting
             if placement.state in (State.UNKNOWN, State.INTENDED) or placement.cancelling
         ]
+
+    @property
+    def unread(self) -> list[Placement]:
+        """Orders that executed more than we know fills of."""
+        return [placement for placement in self.resting if need(placement) is Need.FILLS]
 
     def unbooked(self, trader: Trader) -> Quantity:
         """What the trader's live sell may have executed without our knowing the fills."""

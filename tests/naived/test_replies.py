@@ -69,6 +69,33 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
         symbol.fault = None
 
 
+@pytest.mark.parametrize(
+    ("bar", "hint"),
+    [
+        (
+            Bar.QUARANTINE,
+            "look at it with `naivectl orders ETHUSDT`, then `naivectl resolve ETHUSDT --all --adopt` "
+            "(ours again) or `--ignore` (written off)",
+        ),
+        (Bar.LINEAGE, "end the other naived and its orders, then start this one again"),
+        (
+            Bar.COINS,
+            "put the coins back, then `naivectl start ETHUSDT`; or `naivectl resolve ETHUSDT --all --adopt` "
+            "(ours again) or `--ignore` (written off)",
+        ),
+    ],
+)
+async def test_a_quarantine_names_the_way_out_of_its_own_kind(
+    world: World, clock: MockClock, bar: Bar, hint: str
+) -> None:
+    async with world.house() as house:
+        symbol = house.supervisor.configure("ETHUSDT")
+        symbol.bar(bar, "why")
+        error = replies.started(symbol)
+        assert error is not None
+        assert (error.code.exit, error.message, error.hint) == (8, "quarantined: why", hint)
+
+
 async def test_a_journal_that_is_away_can_be_asked_again() -> None:
     error = replies.away("ETHUSDT")
     assert (error.code.exit, error.code.retryable, error.symbol) == (75, True, "ETHUSDT")

@@ -249,7 +249,7 @@ async def test_a_stop_does_not_wait_for_what_it_heard_to_be_durable_longer_than_
         world.exchange.trade("1990")  # nobody was told
         house.journal.delay = 100
         begun = trio.current_time()
-        assert (await house.ask("stop", timeout="3s"))["error"] is None
+        assert (await house.ask("stop", timeout="3s"))["error"]["kind"] == "timed_out"
         assert trio.current_time() - begun == pytest.approx(3)
 
 
@@ -459,10 +459,11 @@ async def test_a_stop_asks_once_for_every_order_that_stays(world: World, clock: 
         exchange.faults.held = True
         exchange.trade("1990")  # nobody was told
         exchange.asked.clear()
-        await house.ask("stop")
+        result = await house.ask("stop")
         assert exchange.asked.count("order") == 1
+        assert (result["error"], result["open_orders"]) == (None, [])
+        assert house.phases() == ["holding"]
         exchange.forget_reports()
-        await house.until(lambda: house.phases() == ["holding"])
 
 
 async def test_a_stop_without_the_exchange_says_what_was_known_last(world: World, clock: MockClock) -> None:
@@ -471,7 +472,38 @@ async def test_a_stop_without_the_exchange_says_what_was_known_last(world: World
         await house.trade("2000")
         world.exchange.go_away()
         result = await house.ask("stop")
-        assert (result["error"], result["state"], len(result["open_orders"])) == (None, "off", 1)
+        assert (result["state"], len(result["open_orders"])) == ("off", 1)
+        assert result["error"]["kind"] == "timed_out"
+        assert result["message"] == (
+            "off, but not known is what its orders have come to; as last heard, 1 buy remains open at the exchange"
+        )
+
+
+async def test_a_stop_without_the_exchange_needs_no_answer_where_nothing_rests(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        world.exchange.go_away()
+        result = await house.ask("stop")
+        assert (result["error"], result["state"], result["open_orders"]) == (None, "off", [])
+
+
+async def test_a_stop_waits_for_an_exchange_that_comes_back(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000")
+        world.exchange.go_away()
+        world.exchange.trade("1990")  # fills the buy
+        async with trio.open_nursery() as nursery:
+
+            async def stop() -> None:
+                result = await house.ask("stop")
+                assert (result["error"], result["open_orders"]) == (None, [])
+
+            nursery.start_soon(stop)
+            await trio.sleep(5)
+            world.exchange.come_back()
 
 
 async def test_a_stop_of_what_was_never_configured_is_already_so(world: World, clock: MockClock) -> None:
