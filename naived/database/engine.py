@@ -172,9 +172,9 @@ def make_private(url: URL) -> None:
 
 
 def cause(error: SQLAlchemyError) -> str:
-    """What the database itself said, on one line, without statement and parameters."""
+    """What the database itself said, as part of a sentence: on one line, without statement and parameters."""
     text = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error)
-    return " ".join(text.split())
+    return " ".join(text.split()).rstrip(".?")
 
 
 def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:

@@ -209,3 +209,16 @@ def test_a_locked_file_may_be_free_later(tmp_path: Path) -> None:
     url = parse_url(f"sqlite:///{tmp_path}/journal.db")
     error = sa.exc.OperationalError("BEGIN", {}, sqlite3.OperationalError("database is locked"))
     assert type(opening_error(url, error)) is JournalError
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        ("database is locked", "database is locked"),
+        ("Connection refused\n\tIs the server running?", "Connection refused Is the server running"),
+        ("the disk is full.\n", "the disk is full"),
+    ],
+)
+def test_what_a_database_says_fits_into_a_sentence(said: str, quoted: str) -> None:
+    error = sa.exc.OperationalError("SELECT secret", {"a": 1}, psycopg.OperationalError(said))
+    assert engine_module.cause(error) == quoted
