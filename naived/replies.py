@@ -55,7 +55,7 @@ def still_stopping(symbol: Symbol) -> ControlError:
 def unheard(symbol: Symbol) -> ControlError:
     """It is off, and what its orders have come to could not be found out in time."""
     last = _remains(symbol.book.resting)
-    return timed_out(symbol, f"off, but not known is what its orders have come to; as last heard, {last}")
+    return timed_out(symbol, f"off, but what became of its orders is not known; as last heard, {last}")
 
 
 def draining(symbol: Symbol) -> str:

@@ -475,7 +475,7 @@ async def test_a_stop_without_the_exchange_says_what_was_known_last(world: World
         assert (result["state"], len(result["open_orders"])) == ("off", 1)
         assert result["error"]["kind"] == "timed_out"
         assert result["message"] == (
-            "off, but not known is what its orders have come to; as last heard, 1 buy remains open at the exchange"
+            "off, but what became of its orders is not known; as last heard, 1 buy remains open at the exchange"
         )
 
 
