@@ -37,9 +37,9 @@ def peer_of(connection: trio.socket.SocketType) -> Peer:
 class Endpoint:
     """The socket at ``path``, which listens from now on until `close`; raises EndpointError.
 
-    A stale socket is replaced: whoever calls this holds the lock of the home, so nobody listens on it. The
-    socket appears under its name by a rename, after it listens, so no client meets it half made. Whoever connects
-    before anybody accepts is kept waiting, not turned away.
+    A stale socket is replaced, never that of a naived which has another home and the same ``--socket``. The socket
+    appears under its name by a rename, after it listens, so no client meets it half made. Whoever connects before
+    anybody accepts is kept waiting, not turned away.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,3 +107,18 @@ def _check(path: Path) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise EndpointError(f"{path} is there already and is not a socket")
+        if _answers(path):
+            raise EndpointError(f"another naived listens at {path}; stop it, or choose another --socket")
+
+
+def _answers(path: Path) -> bool:
+    """Does anybody listen there?"""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except BlockingIOError:  # as busy as can be
+            return True
+        except OSError:
+            return False
+        return True

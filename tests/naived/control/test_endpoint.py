@@ -22,6 +22,18 @@ async def test_a_stale_socket_is_replaced(home):
         await (await trio.open_unix_socket(home / "control.sock")).aclose()
 
 
+@pytest.mark.parametrize("backlog", [1, 0])
+async def test_a_socket_that_somebody_listens_at_is_not_replaced(home, backlog):
+    path = home / "control.sock"
+    with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as client:
+        other.bind(os.fspath(path))
+        other.listen(backlog)
+        client.connect(os.fspath(path))
+        with pytest.raises(EndpointError, match="another naived listens at"):
+            Endpoint(path)
+        assert [each.name for each in home.iterdir()] == ["control.sock"]
+
+
 async def test_a_socket_that_another_daemon_took_over_is_left_alone(home):
     path = home / "control.sock"
     with closing(Endpoint(path)):
