@@ -98,7 +98,8 @@ class Queries:
             if len(page) < _PAGE:
                 return [found[key] for key in sorted(found)]
             if order_id is not None:
-                params["fromId"] = max(fill.trade_id for fill in page) + 1
+                # Without a beginning it is the newest that are given: a full page may not be the first.
+                params["fromId"] = max(fill.trade_id for fill in page) + 1 if "fromId" in params else 0
             else:
                 params["startTime"] = since = _next_start(since or 0, max(fill.time for fill in page))
 

@@ -33,7 +33,13 @@ class History:
         return found[0] if found else None
 
     def orders(
-        self, symbol: str | None, *, first: int = 0, start: int | None = None, end: int | None = None, limit: int
+        self,
+        symbol: str | None,
+        *,
+        first: int | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int,
     ) -> list[Order]:
         """Orders oldest first, by id from ``first`` or by time of last update; else the newest ``limit``."""
         window = _Window("updated", symbol, first, start, end)
@@ -45,7 +51,7 @@ class History:
         symbol: str | None,
         *,
         order_id: int | None = None,
-        first: int = 0,
+        first: int | None = None,
         start: int | None = None,
         end: int | None = None,
         limit: int,
@@ -68,7 +74,7 @@ class _Window:
 
     time_column: str
     symbol: str | None
-    first: int
+    first: int | None
     start: int | None
     end: int | None
     order_id: int | None = None
@@ -77,7 +83,7 @@ class _Window:
     def _conditions(self) -> list[tuple[str, Any]]:
         every: list[tuple[str, Any]] = [
             ("symbol = ?", self.symbol),
-            ("id >= ?", self.first or None),
+            ("id >= ?", self.first),
             (f"{self.time_column} >= ?", self.start),
             (f"{self.time_column} <= ?", self.end),
             ("order_id = ?", self.order_id),
@@ -86,7 +92,7 @@ class _Window:
 
     @property
     def _from_the_oldest(self) -> bool:
-        return bool(self.first) or self.start is not None
+        return self.first is not None or self.start is not None
 
     @property
     def clause(self) -> str:

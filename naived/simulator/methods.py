@@ -133,7 +133,7 @@ def _all_orders(venue: Venue, session: Session, params: Params) -> Any:
     symbol = required(params, "symbol")
     venue.exchange.market(symbol)
     start, end = _span(params)
-    first = 0 if start is not None or end is not None else integer(params, "orderId") or 0
+    first = None if start is not None or end is not None else integer(params, "orderId")
     limit = integer(params, "limit", most=_MOST_ROWS) or _ROWS
     return _rows(
         venue, venue.exchange.ledger.history.orders(symbol, first=first, start=start, end=end, limit=limit)
@@ -150,7 +150,7 @@ def _my_trades(venue: Venue, session: Session, params: Params) -> Any:
     fills = venue.exchange.ledger.history.fills(
         symbol,
         order_id=order_id,
-        first=first or 0,
+        first=first,
         start=start,
         end=end,
         limit=integer(params, "limit", most=_MOST_ROWS) or _ROWS,

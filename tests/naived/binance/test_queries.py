@@ -102,7 +102,7 @@ async def test_a_page_of_one_millisecond_is_an_error_not_a_loop(autojump_clock, 
 
 async def test_fills_of_an_order_are_read_page_by_page(autojump_clock, running, peer):
     def page(request):
-        start = request["params"].get("fromId", 0)
+        start = request["params"].get("fromId", 300)  # without a beginning: the newest
         rows = [TRADE | {"id": number} for number in range(start, min(start + 1000, 1300))]
         return {"status": 200, "result": rows}
 
@@ -111,6 +111,7 @@ async def test_fills_of_an_order_are_read_page_by_page(autojump_clock, running, 
     assert [fill.trade_id for fill in fills] == list(range(1300))
     assert sent(peer, "myTrades") == [
         {"symbol": "ETHUSDT", "limit": 1000, "orderId": 7},
+        {"symbol": "ETHUSDT", "limit": 1000, "orderId": 7, "fromId": 0},
         {"symbol": "ETHUSDT", "limit": 1000, "orderId": 7, "fromId": 1000},
     ]
 

@@ -9,6 +9,7 @@ def test_history_is_oldest_first_and_the_newest_without_a_beginning() -> None:
     orders = engine.ledger.history.orders
     assert [o.id for o in orders("ETHUSDT", limit=2)] == [4, 5]
     assert [o.id for o in orders("ETHUSDT", first=2, limit=2)] == [2, 3]
+    assert [o.id for o in orders("ETHUSDT", first=0, limit=2)] == [1, 2]
     third = orders("ETHUSDT", limit=9)[2].updated
     assert [o.id for o in orders("ETHUSDT", start=third, limit=2)] == [3, 4]
     assert [o.id for o in orders("ETHUSDT", end=third, limit=2)] == [2, 3]
