@@ -78,6 +78,13 @@ def sell_quantity(have: Quantity, filters: Filters) -> Quantity:
     return min(quantity, most) if most else quantity
 
 
+def offered(have: Quantity, price: Price, filters: Filters) -> Quantity:
+    """What of ``have`` one order can offer at this price: no more than an order may be worth."""
+    quantity = sell_quantity(have, filters)
+    most = quantity_down(filters.max_notional * SCALE, price, filters.step_size)
+    return min(quantity, most) if filters.max_notional else quantity
+
+
 def dust_cost(cost: Money, dust: Quantity, have: Quantity) -> Money:
     """The share of ``cost`` (of ``have``) that stays with ``dust``; all of it if nothing was sold."""
     return cost if dust == have else money_down(cost * dust, have)

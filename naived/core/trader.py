@@ -50,9 +50,9 @@ from naived.core.strategy import (
     buy_quantity,
     dust_cost,
     least_budget,
+    offered,
     reprice_above,
     sell_price,
-    sell_quantity,
     untradable,
 )
 
@@ -209,15 +209,14 @@ def _sell(trader: Trader, holding: Holding, scene: Scene, most: Quantity | None 
         carried = scene.leftover
         commands = (Carry(carried),)
     held = _held(bought, carried, sold)
-    quantity = sell_quantity(held if most is None else min(held, most), scene.filters)
-    price = _offer(trader.terms, bought, quantity, scene.filters)
-    if price is None:
+    offer = _offer(trader.terms, bought, held if most is None else min(held, most), scene.filters)
+    if offer is None:
         finished, more = _finish(trader, bought, carried, sold, scene)
         return finished, commands + more
     if scene.status is Status.OFF:
         stopped = replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None)
         return (trader if stopped == trader.phase else _enter(trader, stopped, scene)), ()
-    intent = Intent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, price, quantity)
+    intent = Intent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, *offer)
     selling = Selling(bought, intent, carried, sold, holding.failures)
     return replace(_enter(trader, selling, scene), sells=intent.seq), (*commands, Place(intent, scene.now))
 
@@ -226,13 +225,15 @@ def _held(bought: Bought, carried: Leftover, sold: Sold) -> Quantity:
     return Quantity(bought.net + carried.quantity - sold.quantity - sold.base_fees)
 
 
-def _offer(terms: Terms, bought: Bought, quantity: Quantity, filters: Filters) -> Price | None:
-    """The price to ask for ``quantity``; None where that is too little to sell."""
-    if quantity <= 0 or bought.net <= 0:
+def _offer(terms: Terms, bought: Bought, have: Quantity, filters: Filters) -> tuple[Price, Quantity] | None:
+    """The price, and how much of ``have`` to ask it for; None where that is too little to sell."""
+    if bought.net <= 0:
         return None
     price = sell_price(bought.limit, bought.cost, bought.net, terms.profit, terms.fees, filters)
-    too_little = refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL")
-    return None if too_little else price
+    quantity = offered(have, price, filters)
+    if quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL"):
+        return None
+    return price, quantity
 
 
 def _finish(trader: Trader, bought: Bought, carried: Leftover, sold: Sold, scene: Scene) -> Step:
@@ -299,8 +300,7 @@ def _counted(trader: Trader, free: Quantity, scene: Scene) -> Step:
     match trader.phase:
         case Holding(bought, Hold.BALANCE, carried=carried, sold=sold) as holding:
             held = _held(bought, carried, sold)
-            there = sell_quantity(min(free, held), scene.filters)
-            if _offer(trader.terms, bought, there, scene.filters) is not None:
+            if _offer(trader.terms, bought, min(free, held), scene.filters) is not None:
                 return _sell(trader, holding, scene, most=free)
             reason = f"of {format_amount(held)} {scene.base} only {format_amount(free)} are free"
             return _enter(trader, replace(holding, reason=reason), scene), ()

@@ -29,6 +29,7 @@ from naived.core.strategy import (
     buy_quantity,
     dust_cost,
     least_budget,
+    offered,
     rebuy_below,
     reprice_above,
     sell_price,
@@ -293,6 +294,14 @@ def test_one_order_offers_no_more_than_the_largest_lot() -> None:
     assert sell_quantity(parse_quantity("7"), rules) == parse_quantity("2")
     assert sell_quantity(parse_quantity("1.99999"), rules) == parse_quantity("1.9999")
     assert sell_quantity(parse_quantity("7"), filters(max_quantity=0)) == parse_quantity("7")
+
+
+@pytest.mark.parametrize(
+    ("most", "quantity"), [("100", "0.0499"), ("0", "7"), ("10000000", "7"), ("2000.99", "1.0004")]
+)
+def test_one_order_offers_no_more_than_it_may_be_worth(most: str, quantity: str) -> None:
+    rules = filters(max_notional=parse_money(most))
+    assert offered(parse_quantity("7"), parse_price("2000.01"), rules) == parse_quantity(quantity)
 
 
 def test_leftovers_add_up_and_are_nothing_only_without_coins_and_cost() -> None:

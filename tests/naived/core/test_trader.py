@@ -189,6 +189,13 @@ def test_a_buy_that_is_filled_is_sold() -> None:
     assert placed(commands) == ("2689.45", "0.0744")
 
 
+def test_what_is_worth_more_than_one_order_may_be_is_sold_in_several() -> None:
+    scene = replace(SCENE, filters=filters(max_notional=parse_money("110")))
+    bought = after(BUYING, scene, buy(Executed(WHOLE)))
+    _, commands = step(bought, buy(FILLED), scene)
+    assert placed(commands) == ("2689.45", "0.0409")
+
+
 @pytest.mark.parametrize("fate", [Fate.CANCELLED, Fate.BY_HAND, Fate.EXPIRED, Fate.ABANDONED])
 def test_whatever_ends_a_partly_filled_buy_what_was_bought_is_sold(fate: Fate) -> None:
     part = after(BUYING, SCENE, buy(Executed(PART)))
