@@ -17,6 +17,10 @@ class ExchangeError(Exception):
     """The exchange did not answer a question: ask again later. Never raised for an order or a cancel."""
 
 
+class RefusedError(ExchangeError):
+    """The exchange answered one question with an error, or with what cannot be read; others it may answer."""
+
+
 class CredentialsError(ExchangeError):
     """The exchange refuses our key or signature: nothing but a person can mend it."""
 
@@ -266,6 +270,10 @@ class Journal(Protocol):
 
     async def answered(self, request_id: str) -> str | None:
         """The stored result of a control request; raises JournalError."""
+        ...
+
+    async def knows(self, symbol: str, client_order_id: str) -> bool:
+        """Is there such an order of ours, living or ended? Raises JournalError."""
         ...
 
     async def orders(self, page: Page) -> Sequence[OrderRow]: ...

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import trio
 
-from naived.control.protocol import MAX_ROWS, SETTINGS, Code, ControlError
+from naived.control.protocol import SETTINGS, Code, ControlError
 from naived.control.requests import MAX_SYMBOL, is_symbol
 from naived.core.amount import Money, Price, Quantity
 from naived.core.leader import Freed
@@ -20,7 +20,7 @@ from naived.core.order import Side
 from naived.core.phase import Hold, Holding
 from naived.core.placement import Resolved
 from naived.core.settings import Settings, Status
-from naived.ports import Exchange, ExchangeError, Journal, JournalError, Page, Wish
+from naived.ports import Exchange, ExchangeError, Journal, JournalError, Wish
 from naived.proposal import check_size, proposed
 from naived.replies import (
     Outcome,
@@ -292,10 +292,7 @@ class Verbs:
 
     async def _check_known(self, name: str, client_order_id: str | None) -> None:
         """What is resolved already is fine; raises ControlError for an order that never was, JournalError."""
-        if client_order_id is None:
-            return
-        rows = await self._journal.orders(Page((name,), limit=MAX_ROWS))
-        if not any(row.placement.client_order_id == client_order_id for row in rows):
+        if client_order_id is not None and not await self._journal.knows(name, client_order_id):
             raise ControlError(
                 Code.INVALID_TRANSITION,
                 f"there is no order {client_order_id}",

@@ -29,7 +29,7 @@ from naived.core.order import (
     Unsent,
 )
 from naived.core.strategy import Fees
-from naived.ports import AccountInfo, Balance, ExchangeError, OrderRequest, Sink
+from naived.ports import AccountInfo, Balance, ExchangeError, OrderRequest, RefusedError, Sink
 from tests.core_market import ETH, START, TENTH, Exchange, Order
 
 T = TypeVar("T")
@@ -58,6 +58,9 @@ class Faults:
     hidden: frozenset[str] = frozenset()  # questions whose answers do not have what is there
     held: bool = False  # reports wait for `ExchangeDouble.release`
     failing: set[str] = field(default_factory=set)  # questions that are not answered
+    refused: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # questions and symbols that it is an error to ask for
 
 
 class ExchangeDouble:
@@ -242,7 +245,7 @@ class ExchangeDouble:
     async def order(
         self, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> Report | None:
-        await self._ask("order")
+        await self._ask("order", symbol)
         market = self.markets[symbol]
         if "order" in self.faults.hidden:
             return None
@@ -250,7 +253,7 @@ class ExchangeDouble:
         return None if found is None else await self._arrived(market.state(found, self.now()))
 
     async def open_orders(self, symbol: str | None = None) -> Sequence[Report]:
-        await self._ask("open_orders")
+        await self._ask("open_orders", symbol)
         if "open_orders" in self.faults.hidden:
             return []
         markets = self.markets.values() if symbol is None else [self.markets[symbol]]
@@ -278,7 +281,7 @@ class ExchangeDouble:
         return await self._arrived({name: self.markets[name].rules for name in names if name in self.markets})
 
     async def fees(self, symbol: str) -> Fees:
-        await self._ask("fees")
+        await self._ask("fees", symbol)
         return Fees(TENTH, TENTH)
 
     async def last_price(self, symbol: str) -> Price | None:
@@ -301,7 +304,7 @@ class ExchangeDouble:
         await trio.lowlevel.checkpoint()
         self.watched.discard(symbol)
 
-    async def _ask(self, question: str) -> None:
+    async def _ask(self, question: str, symbol: str | None = None) -> None:
         """The way there; raises ExchangeError without a session."""
         self.asked.append(question)
         session = self._session
@@ -310,6 +313,8 @@ class ExchangeDouble:
             raise ExchangeError(self.gone or "not connected")
         if question in self.faults.failing:
             raise ExchangeError(f"{question}: not answered")
+        if symbol is not None and (question, symbol) in self.faults.refused:
+            raise RefusedError(f"{question}: -1121 Invalid symbol.")
 
     async def _arrived(self, answer: T) -> T:
         """The way back of what was read at the exchange before it."""

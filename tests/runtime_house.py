@@ -84,6 +84,10 @@ class FlakyJournal:
         await self._reach()
         return await self.real.answered(request_id)
 
+    async def knows(self, symbol: str, client_order_id: str) -> bool:
+        await self._reach()
+        return await self.real.knows(symbol, client_order_id)
+
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         await self._reach()
         return await self.real.orders(page)

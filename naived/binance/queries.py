@@ -1,7 +1,9 @@
 """What only asks: every question of the port, as Binance's methods answer it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
+
+import structlog
 
 from naived.binance.answers import OK, described
 from naived.binance.codec import ApiAnswer, Garbled, read_result
@@ -14,25 +16,37 @@ from naived.core.amount import Price, parse_price
 from naived.core.market import SymbolInfo
 from naived.core.order import Fill, Report
 from naived.core.strategy import Fees
-from naived.ports import AccountInfo, ExchangeError
+from naived.ports import AccountInfo, ExchangeError, RefusedError
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
 
+_log = structlog.get_logger(__name__)
+
 _ILLEGAL_CHARACTERS = -1100
 _INVALID_SYMBOL = -1121
 _NO_SUCH_ORDER = -2013
+_ARCHIVED = -2026  # ended without a fill and old; was said of new orders by mistake: no evidence but of absence
+_BAD_REQUEST = 400
+_REQUEST_ISSUES = -1100  # this code and those below are about the request; above are server, network, weight, clock
+_KEYS = frozenset({-2014, -2015})
 
 _PAGE = 1000  # rows, the most that a method gives at once
 _NAMES = 500  # symbols in one exchangeInfo: its answer is then about 1 MB
 
 
-class _Refused(ExchangeError):
-    """The exchange answered with an error."""
+class _Refused(RefusedError):
+    def __init__(self, why: str, code: int) -> None:
+        super().__init__(why)
+        self.code = code
 
-    def __init__(self, method: str, answer: ApiAnswer) -> None:
-        super().__init__(f"{method}: {described(answer)}")
-        self.code = answer.error.code if answer.error else None
+
+def _failed(method: str, answer: ApiAnswer) -> ExchangeError:
+    code = answer.error.code if answer.error else None
+    why = f"{method}: {described(answer)}"
+    if answer.status != _BAD_REQUEST or code is None or code > _REQUEST_ISSUES or code in _KEYS:
+        return ExchangeError(why)
+    return _Refused(why, code)
 
 
 class Queries:
@@ -58,7 +72,7 @@ class Queries:
         try:
             answer = await self._signed("order.status", params, 4)
         except _Refused as error:
-            if error.code == _NO_SUCH_ORDER:
+            if error.code in (_NO_SUCH_ORDER, _ARCHIVED):
                 return None
             raise
         return _read(answer, OrderRow, report_of)
@@ -69,7 +83,7 @@ class Queries:
             answer = await self._signed("openOrders.status", {}, 80)
         else:
             answer = await self._signed("openOrders.status", {"symbol": symbol}, 6)
-        return _read_all(answer, tuple[OrderRow, ...], report_of)
+        return list(_readable(_checked(answer, tuple[OrderRow, ...]), report_of))
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
         """See ``Exchange``."""
@@ -114,8 +128,8 @@ class Queries:
         params = {"symbols": list(names), "showPermissionSets": False}
         answer = await self._link.ask("exchangeInfo", params, 20)
         if answer.status != OK:
-            error = _Refused("exchangeInfo", answer)
-            if error.code not in (_INVALID_SYMBOL, _ILLEGAL_CHARACTERS):
+            error = _failed("exchangeInfo", answer)
+            if not (isinstance(error, _Refused) and error.code in (_INVALID_SYMBOL, _ILLEGAL_CHARACTERS)):
                 raise error
             if len(names) == 1:
                 return {}
@@ -124,7 +138,7 @@ class Queries:
             return {**await self._symbols(names[:middle]), **await self._symbols(names[middle:])}
         info = _checked(answer, ExchangeInfo)
         self._link.limits.learn(info.rate_limits, self._link.clock.now())
-        return {row.symbol: _converted(row, symbol_of) for row in info.symbols}
+        return {each.symbol: each for each in _readable(info.symbols, symbol_of)}
 
     async def fees(self, symbol: str) -> Fees:
         """See ``Exchange``."""
@@ -135,7 +149,7 @@ class Queries:
         """See ``Exchange``."""
         answer = await self._link.ask("ticker.price", {"symbol": symbol}, 2)
         if answer.status != OK:
-            raise _Refused("ticker.price", answer)
+            raise _failed("ticker.price", answer)
         return _read(answer, TickerPrice, lambda row: parse_price(row.price)) or None
 
     async def account(self) -> AccountInfo:
@@ -146,14 +160,14 @@ class Queries:
     async def _signed(self, method: str, params: Mapping[str, Param], weight: int) -> ApiAnswer:
         answer = await self._link.ask_signed(method, params, weight)
         if answer.status != OK:
-            raise _Refused(method, answer)
+            raise _failed(method, answer)
         return answer
 
 
 def _checked(answer: ApiAnswer, shape: type[Row]) -> Row:
     result = read_result(answer, shape)
     if isinstance(result, Garbled):
-        raise ExchangeError(f"unreadable answer: {result.why}")
+        raise RefusedError(f"unreadable answer: {result.why}")
     return result
 
 
@@ -161,7 +175,7 @@ def _converted(row: Row, convert: Callable[[Row], Value]) -> Value:
     try:
         return convert(row)
     except ValueError as error:
-        raise ExchangeError(f"unreadable answer: {error}") from error
+        raise RefusedError(f"unreadable answer: {error}") from error
 
 
 def _read(answer: ApiAnswer, shape: type[Row], convert: Callable[[Row], Value]) -> Value:
@@ -170,6 +184,15 @@ def _read(answer: ApiAnswer, shape: type[Row], convert: Callable[[Row], Value]) 
 
 def _read_all(answer: ApiAnswer, shape: type[tuple[Row, ...]], convert: Callable[[Row], Value]) -> list[Value]:
     return [_converted(row, convert) for row in _checked(answer, shape)]
+
+
+def _readable(rows: Iterable[Row], convert: Callable[[Row], Value]) -> Iterator[Value]:
+    """What is said of many at once: a row that cannot be read costs the others nothing."""
+    for row in rows:
+        try:
+            yield convert(row)
+        except ValueError as error:
+            _log.error("unreadable row", row=str(row), why=str(error))
 
 
 def _next_start(start: int, last: int) -> int:

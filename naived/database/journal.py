@@ -83,6 +83,9 @@ class SqlJournal:
     async def answered(self, request_id: str) -> str | None:
         return await self._page(partial(queries.answered, request_id=request_id))
 
+    async def knows(self, symbol: str, client_order_id: str) -> bool:
+        return await self._page(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
+
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         return await self._page(partial(queries.orders_page, page=page))
 

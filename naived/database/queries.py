@@ -51,6 +51,12 @@ def answered(connection: sa.Connection, request_id: str) -> str | None:
     return result
 
 
+def knows(connection: sa.Connection, symbol: str, client_order_id: str) -> bool:
+    """Is there such an order, in whatever state?"""
+    named = (orders.c.symbol == symbol) & (orders.c.client_order_id == client_order_id)
+    return connection.scalar(sa.select(orders.c.id).where(named)) is not None
+
+
 def orders_page(connection: sa.Connection, page: Page) -> list[OrderRow]:
     """Orders of any state by the time of their decision's commit."""
     statement = _paged(sa.select(orders), page, orders.c.id, orders.c.symbol, orders.c.created_at)

@@ -18,7 +18,7 @@ from naived.core.phase import position
 from naived.core.placement import Missing, Placement, Reported
 from naived.core.scene import Counted
 from naived.core.settings import Status
-from naived.ports import AccountInfo, DeploymentError, Exchange, ExchangeError, Journal, JournalError
+from naived.ports import AccountInfo, DeploymentError, Exchange, ExchangeError, Journal, JournalError, RefusedError
 from naived.runtime import attendant
 from naived.runtime.feed import Feed
 from naived.runtime.fees import FeeReader
@@ -62,6 +62,7 @@ class Account:
         self._balances = Joint(self._ask_balances)
         self._comparison = Joint(self.reconcile)
         self._fees = FeeReader(exchange)
+        self._strangers: Mapping[str, str] = {}
         self._sending = 0
         self._answered = trio.Event()
 
@@ -210,26 +211,50 @@ class Account:
 
     async def compare(self, symbol: Symbol) -> None:
         """Reconcile this symbol, together with those that want it at the same time; raises ExchangeError."""
-        await self._comparison.ask(symbol)
+        refusals = await self._comparison.ask(symbol)
+        if symbol.name in refusals:
+            raise RefusedError(refusals[symbol.name])
 
-    async def reconcile(self, symbols: Sequence[Symbol]) -> None:
-        """Ask for every order of ours that these symbols have; raises ExchangeError."""
+    async def reconcile(self, symbols: Sequence[Symbol]) -> Mapping[str, str]:
+        """Ask for every order of ours that these symbols have; of which nothing is told, and why, by symbol.
+
+        Raises ExchangeError when nothing is told of any.
+        """
         before = {
             symbol.name: {p.order_id: p for p in symbol.book.resting if p.order_id is not None}
             for symbol in symbols
         }
-        if len(symbols) > _MANY:
-            reports = await self.exchange.open_orders()
-        else:
-            reports = [report for symbol in symbols for report in await self.exchange.open_orders(symbol.name)]
-        for report in reports:
-            if not self._known(report) and await self._still_open(report):
-                self._bar_lineage(report)
+        refusals: dict[str, str] = {}
+        asked = set(self.symbols) if len(symbols) > _MANY else set(before)
+        strangers: dict[str, str] = {}
+        for report in await self._open_orders(symbols, refusals):
+            try:
+                if await self._is_strange(report):
+                    strangers[report.symbol] = f"{report.symbol} order {report.order_id}"
+            except RefusedError as error:
+                refusals[report.symbol] = str(error)
             self.report(report)
             before.get(report.symbol, {}).pop(report.order_id, None)
+        self._bar_lineage({name: why for name, why in self._strangers.items() if name not in asked} | strangers)
         for symbol in symbols:
-            await self.look(symbol, list(before[symbol.name].values()))
+            if symbol.name not in refusals:
+                try:
+                    await self.look(symbol, list(before[symbol.name].values()))
+                except RefusedError as error:
+                    refusals[symbol.name] = str(error)
             symbol.attend()
+        return refusals
+
+    async def _open_orders(self, symbols: Sequence[Symbol], refusals: dict[str, str]) -> Sequence[Report]:
+        if len(symbols) > _MANY:
+            return await self.exchange.open_orders()
+        reports: list[Report] = []
+        for symbol in symbols:
+            try:
+                reports += await self.exchange.open_orders(symbol.name)
+            except RefusedError as error:
+                refusals[symbol.name] = str(error)
+        return reports
 
     async def look(self, symbol: Symbol, placements: Sequence[Placement]) -> None:
         """Ask for the state of these orders, by their order ids; raises ExchangeError."""
@@ -281,7 +306,7 @@ class Account:
             await self._session.wait()
             over = self._over
             try:
-                await self._reconcile_all()
+                refusals = await self._reconcile_all()
             except DeploymentError:
                 raise
             except (ExchangeError, JournalError) as error:
@@ -293,11 +318,11 @@ class Account:
             with trio.move_on_after(_FLOWING):
                 await self._flowing()
             if over is self._over:
-                self._lift()
+                self._lift(refusals)
             with trio.move_on_after(_EVERY):
                 await over.wait()
 
-    async def _reconcile_all(self) -> None:
+    async def _reconcile_all(self) -> Mapping[str, str]:
         if not self._claimed.is_set():
             await self._journal.claim(self._venue, (await self.exchange.account()).uid)
             self._claimed.set()
@@ -308,12 +333,15 @@ class Account:
         ]
         uninformed = [symbol for symbol in kept if not symbol.informed]
         rules = await self.exchange.symbols([symbol.name for symbol in uninformed])
+        refusals: dict[str, str] = {}
         for symbol in uninformed:
             try:
                 await self._inform(symbol, rules)
             except FaultError as error:
                 symbol.fault = str(error)
-        await self.reconcile([symbol for symbol in kept if symbol.informed])
+            except RefusedError as error:
+                refusals[symbol.name] = str(error)
+        return {**refusals, **await self.reconcile([symbol for symbol in kept if symbol.informed])}
 
     async def _flowing(self) -> None:
         """Wait until the trades of every active symbol flow (again)."""
@@ -328,30 +356,35 @@ class Account:
             if not symbol.active:
                 symbol.bar(Bar.EXCHANGE, f"the exchange is away: {reason}")
 
-    def _lift(self) -> None:
+    def _lift(self, refusals: Mapping[str, str]) -> None:
+        """The exchange is there; of which symbol it refuses to say anything, that one alone is barred."""
         self.away = None
         self.ready = True
         for symbol in self.symbols.values():
-            symbol.bar(Bar.EXCHANGE, None)
+            why = refusals.get(symbol.name)
+            symbol.bar(Bar.EXCHANGE, None if why is None else f"the exchange says nothing of its orders: {why}")
 
-    def _known(self, report: Report) -> bool:
-        """Is it somebody else's order, or one of ours that is kept?"""
+    async def _is_strange(self, report: Report) -> bool:
+        """Is it an open order with our tag that the journal has never heard of? Raises ExchangeError."""
         symbol = self.symbols.get(report.symbol)
-        return not report.client_order_id.startswith(self._prefix) or (
-            symbol is not None and report.client_order_id in symbol.book.placements
-        )
-
-    async def _still_open(self, report: Report) -> bool:
-        """A list of open orders may be older than the end of one that is forgotten since; raises ExchangeError."""
+        kept = symbol is not None and report.client_order_id in symbol.book.placements
+        if kept or not report.client_order_id.startswith(self._prefix):
+            return False
+        try:
+            if await self._journal.knows(report.symbol, report.client_order_id):
+                return False  # it has ended, or was given up, and the list is older, or the exchange found it again
+        except JournalError as error:
+            raise ExchangeError(f"an order was not looked up: {error}") from error
         now = await self.exchange.order(report.symbol, order_id=report.order_id)
         return now is not None and not now.status.ended
 
-    def _bar_lineage(self, report: Report) -> None:
+    def _bar_lineage(self, strangers: Mapping[str, str]) -> None:
         """An order with our tag and no row: another naived trades from a copy of our journal. Place nothing."""
-        reason = (
-            f"{report.symbol} order {report.order_id} has our tag and is not in the journal: a copy of it trades"
-        )
-        log.error("foreign lineage", order_id=report.order_id, symbol=report.symbol)
+        for name in strangers.keys() - self._strangers.keys():
+            log.error("foreign lineage", symbol=name, order=strangers[name])
+        self._strangers = strangers
+        first = next(iter(strangers.values()), None)
+        reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
         for each in self.symbols.values():
             each.bar(Bar.LINEAGE, reason)
 

@@ -307,12 +307,13 @@ def _more_traders_than_chunks() -> Sequence[Change]:
 def _orders_of_others_are_cancelled() -> Sequence[Change]:
     reconcile = Account.reconcile
 
-    async def sweeping(self: Account, symbols: Any) -> None:
-        await reconcile(self, symbols)
+    async def sweeping(self: Account, symbols: Any) -> Any:
+        refusals = await reconcile(self, symbols)
         for symbol in symbols:
             for report in await self.exchange.open_orders(symbol.name):
                 if report.client_order_id not in symbol.book.placements:
                     await self.exchange.cancel(symbol.name, report.order_id, f"{self._prefix}sweep")
+        return refusals
 
     return [(Account, "reconcile", sweeping)]
 
@@ -338,10 +339,11 @@ def _answered_before_durable() -> Sequence[Change]:
 
 
 def _no_reconciliation() -> Sequence[Change]:
-    async def nothing(self: Account, symbols: Any) -> None:
+    async def nothing(self: Account, symbols: Any) -> dict[str, str]:
         await trio.lowlevel.checkpoint()
         for symbol in symbols:
             symbol.attend()
+        return {}
 
     return [(Account, "reconcile", nothing)]
 

@@ -3,7 +3,7 @@ import pytest
 from naived.core.amount import parse_rate
 from naived.core.order import Side
 from naived.core.strategy import Fees
-from naived.ports import ExchangeError
+from naived.ports import ExchangeError, RefusedError
 
 ORDER = {
     "symbol": "ETHUSDT",
@@ -56,10 +56,14 @@ async def test_an_order_is_asked_for_by_either_id(autojump_clock, running, peer)
 async def test_only_the_exchanges_word_makes_an_order_absent(autojump_clock, running, peer):
     peer.fail("order.status", -2013, "Order does not exist.")
     assert await running.order("ETHUSDT", order_id=7) is None
-    for code in (-2026, -1003, -1000, -1021):
+    peer.fail("order.status", -2026, "Order was canceled or expired with no executed qty over 90 days ago.")
+    assert await running.order("ETHUSDT", order_id=7) is None
+    for code in (-1003, -1000, -1021, -1121):
         peer.fail("order.status", code, "anything else")
-        with pytest.raises(ExchangeError):
+        with pytest.raises(ExchangeError) as caught:
             await running.order("ETHUSDT", order_id=7)
+        # Only what is about this symbol may count against this symbol.
+        assert isinstance(caught.value, RefusedError) == (code == -1121)
     peer.answer("order.status", ORDER | {"status": "TRANSMOGRIFIED"})
     with pytest.raises(ExchangeError, match="unreadable"):
         await running.order("ETHUSDT", order_id=7)

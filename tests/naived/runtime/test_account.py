@@ -467,6 +467,57 @@ async def test_an_order_with_our_tag_and_no_row_stops_all_placing(world: World, 
         assert len(exchange.open()) == 1
 
 
+async def test_placing_goes_on_when_such_an_order_is_gone(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        twin = Intent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
+        exchange.plant(f"n1{house.journal.real.tag}-otherlineage", twin)
+        await house.until(lambda: house.state("BTCUSDT") == "quarantined", 70)
+        await exchange.cancel("ETHUSDT", exchange.open()[0].id, "web_cancel")
+        await house.until(lambda: house.state() == house.state("BTCUSDT") == "trading", 70)
+        await house.trade("60000", symbol="BTCUSDT")
+        assert len(exchange.wire) == 1
+
+
+@pytest.mark.parametrize("question", ["order", "open_orders"])
+async def test_what_the_exchange_refuses_to_say_of_one_symbol_bars_that_one_alone(
+    world: World, clock: MockClock, question: str
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        await house.trade("2000")
+        exchange.faults.held = True
+        exchange.trade("1990")  # nobody was told, and it is not among the open orders any more
+        exchange.forget_reports()
+        exchange.faults.held = False
+        exchange.faults.refused = {(question, "ETHUSDT")}
+        exchange.go_away()
+        exchange.come_back()
+        await house.until(lambda: house.state("BTCUSDT") == "trading", 20)
+        await trio.sleep(130)
+        assert house.state() == "degraded"
+        assert house.reason() == f"the exchange says nothing of its orders: {question}: -1121 Invalid symbol."
+        await house.trade("60000", symbol="BTCUSDT")
+        assert [request.symbol for request in exchange.wire] == ["ETHUSDT", "BTCUSDT"]
+        exchange.faults.refused = set()
+        await house.until(lambda: house.phases() == ["selling"], 70)
+
+
+async def test_nor_does_a_symbol_whose_fees_are_not_told_keep_the_others_from_starting(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+    world.exchange.faults.refused = {("fees", "BTCUSDT")}
+    async with world.house() as house:
+        await house.until(lambda: house.state() == "trading", 20)
+        await house.until(lambda: house.state("BTCUSDT") == "degraded", 20)
+        world.exchange.faults.refused = set()
+        await house.until(lambda: house.state("BTCUSDT") == "trading", 70)
+
+
 async def test_orders_of_others_are_left_alone(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.house() as house:
@@ -496,7 +547,11 @@ async def test_an_old_snapshot_of_an_order_that_has_ended_since_is_no_foreign_li
             await open_orders(symbol)
             return snapshot
 
+        async def stale_too(symbol: str, *, order_id: int | None = None, **_: object) -> object:
+            return next((each for each in snapshot if each.order_id == order_id), None)
+
         exchange.open_orders = stale  # type: ignore[method-assign, assignment]
+        exchange.order = stale_too  # type: ignore[method-assign, assignment]
         await trio.sleep(130)
         assert house.state() == "trading"
 
