@@ -10,7 +10,7 @@ from naived.control.protocol import format_time
 from naived.core.amount import SCALE, Money, Price, format_amount, money_down, price_down
 from naived.core.order import Side
 from naived.core.phase import Buying, Finished, Holding, Selling, Trader, Waiting, position
-from naived.core.placement import LIVE, Placement
+from naived.core.placement import Placement
 from naived.core.settings import Settings
 from naived.core.strategy import Leftover
 from naived.ports import CycleRow, EventRow, OrderRow
@@ -136,8 +136,8 @@ def order_row(row: OrderRow) -> Document:
 
 
 def open_orders(value: Symbol) -> list[Document]:
-    """Every order that rests on the exchange, or may."""
-    return [order(placement) for placement in value.book.placements.values() if placement.state in LIVE]
+    """Every order that rests on the exchange, or may: of one in quarantine nobody knows."""
+    return [order(placement) for placement in (*value.book.resting, *value.book.quarantined)]
 
 
 def cycle(row: CycleRow) -> Document:

@@ -42,7 +42,7 @@ def started(symbol: Symbol) -> ControlError | None:
 def stopped(symbol: Symbol) -> str:
     """How far a stop has come, and what it leaves behind."""
     word = "stopping" if condition(symbol)[0] is Condition.STOPPING else "stopped"
-    return f"{word}; {_remains(symbol.book.resting)}"
+    return f"{word}; {_remains(symbol)}"
 
 
 def still_stopping(symbol: Symbol) -> ControlError:
@@ -54,7 +54,7 @@ def still_stopping(symbol: Symbol) -> ControlError:
 
 def unheard(symbol: Symbol) -> ControlError:
     """It is off, and what its orders have come to could not be found out in time."""
-    last = _remains(symbol.book.resting)
+    last = _remains(symbol)
     return timed_out(symbol, f"off, but what became of its orders is not known; as last heard, {last}")
 
 
@@ -136,7 +136,15 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def _remains(resting: list[Placement]) -> str:
+def _remains(symbol: Symbol) -> str:
+    text = _resting(symbol.book.resting)
+    doubtful = len(symbol.book.quarantined)
+    if not doubtful:
+        return text
+    return f"{text}; {_count(doubtful, 'order')} in quarantine {'is' if doubtful == 1 else 'are'} not touched"
+
+
+def _resting(resting: list[Placement]) -> str:
     sells = sum(placement.intent.side is Side.SELL for placement in resting)
     buys = len(resting) - sells
     parts = [_count(number, word) for number, word in ((sells, "sell"), (buys, "buy")) if number]

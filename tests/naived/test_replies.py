@@ -3,7 +3,7 @@
 import pytest
 from trio.testing import MockClock
 
-from naived import replies
+from naived import documents, replies
 from naived.core.order import Side
 from naived.core.placement import State
 from naived.ports import JournalError
@@ -35,6 +35,17 @@ async def test_a_stop_counts_what_remains(world: World, clock: MockClock, orders
         keep(house, *((side, State.OPEN) for side in orders))
         assert replies.stopped(house.symbol()) == f"stopped; {words}"
         house.symbol().book.placements.clear()
+
+
+async def test_a_stop_says_that_it_leaves_a_quarantine_alone(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        house.supervisor.configure("ETHUSDT")
+        keep(house, (Side.SELL, State.OPEN), (Side.SELL, State.QUARANTINED))
+        words = replies.stopped(house.symbol())
+        orders = documents.open_orders(house.symbol())
+        house.symbol().book.placements.clear()
+        assert words == "stopped; 1 sell remains open at the exchange; 1 order in quarantine is not touched"
+        assert [order["state"] for order in orders] == ["open", "quarantined"]
 
 
 async def test_what_is_still_stopping_names_unknown_orders_and_their_fence(world: World, clock: MockClock) -> None:
