@@ -74,7 +74,11 @@ def run(
         _Text, typer.Option(metavar="NAME", help="simulator, paper, testnet, demo or binance [simulator]")
     ] = None,
     exchange_url: Annotated[
-        _Text, typer.Option(metavar="URL", help="a simulator in another process: ws://127.0.0.1:PORT")
+        _Text,
+        typer.Option(
+            metavar="URL",
+            help="simulator: one in another process, ws://127.0.0.1:PORT; paper: where prices come from",
+        ),
     ] = None,
     api_key_file: Annotated[_Text, typer.Option(metavar="FILE", help="the API key; mode 0600")] = None,
     api_secret_file: Annotated[

@@ -1,4 +1,4 @@
-"""What control answers look like: values of the runtime and the journal as the documents of CONTRACT.md.
+"""What control answers look like: values of the runtime and the journal as the documents that scripts rely on.
 
 Decimals are texts without exponent or trailing zeros, times RFC 3339 in UTC with milliseconds.
 """

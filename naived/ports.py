@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from naived.core.amount import Amount, Money, Price
+from naived.core.amount import Amount, Money, Price, Quantity
 from naived.core.market import SymbolInfo
 from naived.core.order import Answer, CancelAnswer, Fill, Report, Side
 from naived.core.phase import Trader
@@ -46,8 +46,8 @@ class OrderRequest:
 
     symbol: str
     side: Side
-    price: int
-    quantity: int
+    price: Price
+    quantity: Quantity
     client_order_id: str
     stp_mode: str | None
     timestamp: int

@@ -43,4 +43,4 @@ async def _obey(signals: AsyncIterator[int], wanted: trio.Event) -> None:
             if number != signal.SIGHUP:
                 os._exit(_CRASHED)
     log.warning("something hangs: left without it; what it never acknowledged is looked at again at the next start")
-    os._exit(_CRASHED)
+    os._exit(0)

@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Service(Protocol):
-    """What the socket is a window to. Documents are those of CONTRACT.md, ``"v": 1`` included.
+    """What the socket is a window to. Documents are those that scripts rely on, ``"v": 1`` included.
 
     Parameters come parsed and complete (`requests.METHODS`): ``symbols`` is a tuple of upper-case names, of which
     any may be no `requests.is_symbol`, ``all``, ``wait`` and ``keep_buys`` are bool, ``timeout`` is seconds or None

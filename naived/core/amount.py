@@ -16,10 +16,6 @@ Money = NewType("Money", int)  # quote asset
 Rate = NewType("Rate", int)  # a fraction: 0.001 is 100_000
 Amount = NewType("Amount", int)  # any asset: a balance, a fee that may be paid in a third one
 
-ZERO_QUANTITY = Quantity(0)
-ZERO_MONEY = Money(0)
-ZERO_RATE = Rate(0)
-
 _WHOLE_DIGITS = 20  # what Binance accepts before the point
 
 

@@ -14,6 +14,7 @@ from naived.core.order import (
     Report,
 )
 
+WATCHED = 24 * 60 * 60 * 1000  # ms: how long an abandoned buy may still turn up at the exchange
 STALE = 5_000  # ms; a buy decided on an older trade is not placed any more
 
 

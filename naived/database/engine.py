@@ -58,7 +58,7 @@ def parse_url(text: str) -> URL:
     return url
 
 
-_URL_HINT = "Use sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
+_URL_HINT = "Use sqlite:///PATH or postgresql://USER@HOST/NAME"
 
 
 def describe(url: URL) -> str:

@@ -9,15 +9,13 @@ import sqlalchemy as sa
 from naived.core.amount import Amount, Money
 from naived.core.order import Fill, Side
 from naived.core.phase import Trader
-from naived.core.placement import Placement, State
+from naived.core.placement import WATCHED, Placement, State
 from naived.database.rows import event_of, fill_of, leftover_of, placement_of, wish_of
 from naived.database.schema import LIVE, control_request, events, fills, orders, settings, traders
 from naived.database.trader_rows import trader_of
 from naived.ports import CycleRow, EventRow, OrderRow, Page, SymbolRecord
 
 T = TypeVar("T")
-
-WATCHED = 24 * 60 * 60 * 1000  # ms: how long an abandoned buy may still turn up on the exchange
 
 _WITH_TRADER = (orders.c.symbol == traders.c.symbol) & (orders.c.trader == traders.c.number)
 _WITH_ORDER = (fills.c.symbol == orders.c.symbol) & (fills.c.order_id == orders.c.order_id)

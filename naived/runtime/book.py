@@ -13,6 +13,7 @@ from naived.core.phase import Trader, position
 from naived.core.placement import (
     LIVE,
     TERMINAL,
+    WATCHED,
     Action,
     Admitted,
     CancelWanted,
@@ -31,7 +32,6 @@ from naived.core.placement import (
 from naived.core.scene import Cancel, Count, Fault, Note, Place, Reread
 from naived.runtime.work import Desk, Draft, Question
 
-_WATCHED = 86_400_000  # ms an abandoned buy is watched for a late twin
 _STP = {Side.BUY: "EXPIRE_TAKER", Side.SELL: "EXPIRE_MAKER"}  # a sell survives whichever came first
 
 
@@ -171,7 +171,7 @@ class Book:
         latest |= {(trader.number, Side.SELL, trader.sells) for trader in self.leader.traders}
         for key, client_order_id in list(self._keys.items()):
             placement = self.placements[client_order_id]
-            watched = placement.state is State.ABANDONED and now - placement.updated_at < _WATCHED
+            watched = placement.state is State.ABANDONED and now - placement.updated_at < WATCHED
             if placement.state in TERMINAL and key not in latest and not watched:
                 del self._keys[key]
                 del self.placements[client_order_id]

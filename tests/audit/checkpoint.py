@@ -1,7 +1,7 @@
 """An audit: everything is healed, must come true as it was wished, is drained, and then judged from outside.
 
-Nothing trades and nobody asks meanwhile but what is asked here. The numbers are those of the order protocol's
-invariants.
+Nothing trades and nobody asks meanwhile but what is asked here. The numbers are those of
+docs/RELIABILITY.md.
 """
 
 import time

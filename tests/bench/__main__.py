@@ -1,6 +1,6 @@
 """``python -m tests.bench [NAME...]``: measured figures, one line each; medians of runs on this very machine."""
 
-import sys
+import argparse
 from collections.abc import Callable, Iterator
 
 from tests.bench import feed, memory, order, recovery, startup, stream
@@ -16,13 +16,15 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(BENCHES)
-    unknown = [name for name in names if name not in BENCHES]
-    if unknown:
-        sys.exit(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
-    for name in names:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; all if none is named")
+    names = parser.parse_args().names
+    for unknown in set(names) - BENCHES.keys():
+        parser.error(f"no such bench: {unknown}; there are {', '.join(BENCHES)}")
+    for name in names or BENCHES:
         for line in BENCHES[name]():
             print(f"{name:8} {line}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,7 @@ import structlog
 import trio
 
 from naivectl.main import run
+from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import Code, ControlError
 from naived.control.server import serve
@@ -147,7 +148,7 @@ def running(fake: FakeDaemon, path: Path) -> Iterator[Callable[..., None]]:
     async def main() -> None:
         with scope:
             async with trio.open_nursery() as nursery:
-                await nursery.start(serve, path, fake)
+                nursery.start_soon(serve, Endpoint(path), fake)
                 tokens.put(trio.lowlevel.current_trio_token())
 
     thread = threading.Thread(target=trio.run, args=[main])

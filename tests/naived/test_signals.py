@@ -82,7 +82,7 @@ async def test_a_terminal_may_hang_up_twice() -> None:
 async def test_whatever_hangs_is_left_before_docker_would_kill_us(autojump_clock: trio.testing.MockClock) -> None:
     with (
         structlog.testing.capture_logs() as records,
-        pytest.RaisesGroup(pytest.RaisesExc(LeftError, match="^1$")),
+        pytest.RaisesGroup(pytest.RaisesExc(LeftError, match="^0$")),
     ):
         async with suspendable() as suspend:
             send(signal.SIGTERM)

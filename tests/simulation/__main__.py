@@ -47,8 +47,7 @@ def main() -> int:
     if arguments.mutants:
         return _hunt_all(arguments.first, arguments.seeds, arguments.jobs)
     if arguments.trace is not None:
-        scenario = SCENARIOS[arguments.scenario]
-        plan = scenario(*arguments.crashes) if arguments.crashes else swarm(arguments.first)
+        plan = next(_plans(arguments))
         with arguments.trace.open("w") as file, mutated(arguments.mutant):
             outcome = run(plan, lambda line: print(line, file=file))
         return _report([outcome], [plan], 0.0)

@@ -1,7 +1,7 @@
 """What must hold when everything is quiet: the exchange's ledger against the journal, row by row, exactly.
 
-One judgement for the simulated world and for real processes; the numbers are those of the order protocol's
-invariants.
+One judgement for the simulated world and for real processes; the numbers are those of
+docs/RELIABILITY.md.
 """
 
 from collections import Counter

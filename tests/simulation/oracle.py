@@ -1,7 +1,7 @@
 """What must hold at the moment in which the exchange accepts an order, judged with the exchange's own eyes.
 
-The journal is read over a connection of our own, so only what is committed counts. The numbers are those of the
-invariants in the order protocol.
+The journal is read over a connection of our own, so only what is committed counts. The numbers are those of
+docs/RELIABILITY.md.
 """
 
 import sqlite3

@@ -66,7 +66,7 @@ _AT_STAKE = (
     "wish off: before",
     "wish on: before",
     "wish shutdown: before",
-    "wish shutdown: before",
+    "wish shutdown: after",
     "fill: within",
     "before its answer",
 )

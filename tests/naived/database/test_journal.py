@@ -14,12 +14,12 @@ import sqlalchemy as sa
 import trio
 import trio.testing
 
+from naived.core.placement import WATCHED
 from naived.core.settings import Status
 from naived.database import journal as journal_module
 from naived.database import writer as writer_module
 from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
 from naived.database.journal import Reader, open_journal
-from naived.database.queries import WATCHED
 from naived.ports import ConflictError, DeploymentError, EventRow, JournalError, Page, Unit
 from tests.database_values import NOW, SYMBOL, buying, event, finished, first_buy, intent, placement, wish
 

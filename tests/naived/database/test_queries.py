@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from naived.core.amount import parse_amount, parse_money
 from naived.core.order import Side
 from naived.core.phase import Bought, Selling
-from naived.core.placement import Placement, State
+from naived.core.placement import WATCHED, Placement, State
 from naived.core.settings import Status
 from naived.database.engine import Role, open_engine, parse_url
-from naived.database.queries import WATCHED, answered, cycles_page, events_page, load, orders_page
+from naived.database.queries import answered, cycles_page, events_page, load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store, enter
 from naived.ports import Page, SymbolRecord, Unit
