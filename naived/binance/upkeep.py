@@ -32,6 +32,7 @@ _OPEN_TIMEOUT = 10  # seconds for the subscription
 _OPEN_WEIGHT = 5  # of a connection (2), the time (1) and the subscription (2)
 _DRAIN = 15  # seconds; the exchange gives up a request after 10
 _TIME_EVERY = 20  # seconds between readings of the server's clock: drift stays far below a millisecond
+_DEAF = 3  # readings in a row that failed: what answers our pings may have lost what is behind it
 _REFUSED_PAUSE = 60  # seconds between attempts with a key that was refused: only a person can mend it
 
 
@@ -62,7 +63,7 @@ class Upkeep:
                 )
                 nursery.start_soon(self._attend, connection, session, leg, nursery.cancel_scope)
                 if await self._opened(session, leg):
-                    nursery.start_soon(self._keep_time, session)
+                    nursery.start_soon(self._keep_time, session, leg)
                     await leg.serve()
                     await session.drained(_DRAIN)
                 nursery.cancel_scope.cancel()
@@ -102,14 +103,19 @@ class Upkeep:
         self._end(session, leg, str(end), refused=isinstance(end, _KeyRevoked))
         scope.cancel()
 
-    async def _keep_time(self, session: Session) -> None:
+    async def _keep_time(self, session: Session, leg: Leg) -> None:
+        failures = 0
         while True:
             await trio.sleep(_TIME_EVERY)
             try:
                 await self.link.slot(Use.QUERY, 1)
                 await self.link.read_time(session)
+                failures = 0
             except ExchangeError as error:
                 _log.warning("the exchange's clock was not read", reason=str(error))
+                failures += 1
+                if failures == _DEAF:
+                    leg.end("pings are answered, requests are not")
 
     def _end(self, session: Session | None, leg: Leg, reason: str, *, refused: bool = False) -> None:
         leg.end(reason, _REFUSED_PAUSE if refused else 0)

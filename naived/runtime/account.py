@@ -235,6 +235,7 @@ class Account:
                 refusals[report.symbol] = str(error)
             self.report(report)
             before.get(report.symbol, {}).pop(report.order_id, None)
+        asked -= refusals.keys()
         self._bar_lineage({name: why for name, why in self._strangers.items() if name not in asked} | strangers)
         for symbol in symbols:
             if symbol.name not in refusals:

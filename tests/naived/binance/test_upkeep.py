@@ -204,3 +204,13 @@ async def test_the_clock_is_read_again_and_again(autojump_clock, running, peer):
     peer.ignore("time")
     await trio.sleep(100)
     assert running.connected
+
+
+async def test_a_connection_that_answers_pings_alone_is_replaced_without_a_gap(autojump_clock, running, peer, sink):
+    old, answer = peer.api, peer.script["time"]
+    peer.script["time"] = lambda request: None if peer.api is old else answer(request)
+    await sink.until(lambda: sink.said.count("opened") == 2)
+    await trio.sleep(20)
+    assert not old.open
+    assert sink.said == ["opened", "opened"]
+    assert running.connected
