@@ -118,6 +118,8 @@ def desk(programs: tuple[Exchange, Daemon]) -> Iterator[Desk]:
     exchange, daemon = programs
     symbol = next(_names)
     consumed = Counter(exchange.call("sim.ledger")["faults"])
+    # What the last test cut may still be away: who is cut again and again waits longer each time.
+    until(lambda: daemon.state == "ready")
     (result,) = daemon.ask("start", symbols=[symbol])["results"]
     assert result["error"] is None
     yield Desk(exchange, daemon, symbol, exchange.balance("USDT"), consumed)
