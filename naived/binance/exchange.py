@@ -93,6 +93,8 @@ class BinanceExchange(Queries):
         margin = min(_LATE_AT_MOST, request.recv_window // _LATE_SHARE)
         if self.latest() >= request.timestamp + request.recv_window - margin:
             return Unsent("too late to send")
+        if self._link.limits.halted(self.now()):  # since it was admitted
+            return Unsent("the exchange told us to wait")
         within = min(_ANSWER_WITHIN, _ANSWER_WINDOWS * request.recv_window / 1000)
         try:
             return placed(await self._link.send(PLACE, _place_params(request), within))

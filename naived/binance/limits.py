@@ -91,6 +91,10 @@ class Limits:
         """Nothing goes before ``until``: the exchange said so, and going on would bring a ban."""
         self._halted_until = max(self._halted_until, until)
 
+    def halted(self, now: int) -> bool:
+        """Does ``halt`` last?"""
+        return now < self._halted_until
+
     def delay(self, use: Use, weight: int, now: int) -> int:
         """Milliseconds until a request of this weight may go; 0 is now."""
         share = _QUERIES_SHARE if use is Use.QUERY else Fraction(1)

@@ -121,6 +121,22 @@ async def test_a_5xx_is_unknown(autojump_clock, running, peer):
     assert isinstance(await running.place(buy(running.now())), Unknown)
 
 
+async def test_an_order_admitted_before_we_were_told_to_wait_is_not_sent(autojump_clock, running, peer):
+    """Seed 61567: the ban came while the intent was being committed."""
+    peer.answer("order.place", PLACED)
+    admitted = running.admit(Side.SELL)
+    now = running.now()
+    peer.fail(
+        "account.status", -1003, "Way too many.", status=429, data={"serverTime": now, "retryAfter": now + 900}
+    )
+    with pytest.raises(ExchangeError):
+        await running.account()
+    assert await running.place(buy(admitted)) == Unsent("the exchange told us to wait")
+    assert peer.asked("order.place") == []
+    await running.admission(Side.SELL)
+    assert isinstance(await running.place(buy(running.admit(Side.SELL))), Accepted)
+
+
 async def test_an_order_with_its_deadline_too_near_is_not_sent(autojump_clock, running, peer):
     peer.answer("order.place", PLACED)
     now = running.now()
