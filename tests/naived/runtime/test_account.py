@@ -474,6 +474,10 @@ async def test_placing_goes_on_when_such_an_order_is_gone(world: World, clock: M
         twin = Intent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
         exchange.plant(f"n1{house.journal.real.tag}-otherlineage", twin)
         await house.until(lambda: house.state("BTCUSDT") == "quarantined", 70)
+        exchange.faults.refused = {("open_orders", "ETHUSDT")}
+        await trio.sleep(130)
+        assert house.state("BTCUSDT") == "quarantined"  # nobody said that it is gone
+        exchange.faults.refused = set()
         await exchange.cancel("ETHUSDT", exchange.open()[0].id, "web_cancel")
         await house.until(lambda: house.state() == house.state("BTCUSDT") == "trading", 70)
         await house.trade("60000", symbol="BTCUSDT")
