@@ -10,7 +10,6 @@
 A suspend changes no status and cancels no order: the next start goes on where this one ended.
 """
 
-import base64
 import os
 import resource
 import secrets
@@ -25,6 +24,7 @@ import structlog
 import trio
 
 from naived import systemd
+from naived.app import Terms, assemble, running
 from naived.binance import endpoint as endpoints
 from naived.binance.endpoint import ENDPOINTS
 from naived.binance.exchange import BinanceExchange
@@ -33,7 +33,6 @@ from naived.binance.signing import Credentials, KeyFormatError, credentials
 from naived.config import Config, Venue
 from naived.control import server as control
 from naived.control.endpoint import Endpoint, EndpointError
-from naived.control.events import EventLog
 from naived.core.settings import DEFAULT_BUDGET
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
@@ -41,16 +40,11 @@ from naived.lock import LockedError, locked
 from naived.logs import complain
 from naived.options import ConfigError
 from naived.paper import PaperExchange
-from naived.ports import DeploymentError, Event, Exchange, JournalError
-from naived.runtime.account import Account
-from naived.runtime.feed import Feed
-from naived.runtime.supervisor import Supervisor
-from naived.runtime.work import Desk
-from naived.service import Identity, Service
+from naived.ports import DeploymentError, Exchange, JournalError
+from naived.service import Identity
 from naived.signals import suspendable
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
-from naived.verbs import Verbs
 from naived.websocket import connect as connect_websocket
 
 _LOCKED, _UNREACHABLE, _MISCONFIGURED = 69, 75, 78  # exit codes: EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG
@@ -158,39 +152,17 @@ async def _traded(
     suspend: trio.Event,
     endpoint: Endpoint,
 ) -> None:
-    events = EventLog(identity.started_at)
-
-    def publish(event: Event) -> None:
-        log.info(event.kind, symbol=event.symbol, message=event.message)
-        events.publish(event.at, event.symbol, event.kind, event.message)
-
-    feed = Feed()
-    account = Account(exchange, journal, feed, str(config.exchange), journal.tag, config.grace)
-    new_id = partial(_new_id, journal.tag)
-    desk = Desk(exchange, journal, account, publish, new_id, journal.epoch, config.recv_window)
-    supervisor = Supervisor(account, feed, desk)
-    supervisor.load(await journal.load())
-    budget = DEFAULT_BUDGET if config.exchange.simulated else None
-    verbs = Verbs(supervisor, account, exchange, journal, budget)
-    service = Service(identity, supervisor, account, journal, verbs, events)
-
-    async with trio.open_nursery() as session:
-        session.start_soon(account.run)
-        async with trio.open_nursery() as symbols:
-            symbols.start_soon(supervisor.run)
-            async with trio.open_nursery() as door:
-                door.start_soon(control.serve, endpoint, service)
-                log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
-                systemd.notify("READY=1")
-                await suspend.wait()
-                systemd.notify("STOPPING=1")
-                service.suspending = True
-                door.cancel_scope.cancel()
-            symbols.cancel_scope.cancel()
-        await account.farewell()
-        session.cancel_scope.cancel()
-
-
-def _new_id(tag: str) -> str:
-    """A client order id: our tag, then 128 random bits; nothing is derived from it."""
-    return f"n1{tag}-{base64.b32encode(os.urandom(16)).decode().rstrip('=').lower()}"
+    terms = Terms(
+        journal.tag,
+        journal.epoch,
+        config.recv_window,
+        config.grace,
+        DEFAULT_BUDGET if config.exchange.simulated else None,
+        os.urandom,
+    )
+    app = await assemble(exchange, journal, identity, terms)
+    async with running(app, partial(control.serve, endpoint)):
+        log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
+        systemd.notify("READY=1")
+        await suspend.wait()
+        systemd.notify("STOPPING=1")

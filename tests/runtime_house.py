@@ -8,11 +8,11 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import trio
 
+from naived.app import Terms, assemble, running
 from naived.control.events import EventLog
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
@@ -21,15 +21,12 @@ from naived.core.order import Refusal, Refused
 from naived.core.phase import Trader
 from naived.core.settings import DEFAULT_BUDGET
 from naived.database.journal import SqlJournal, open_journal
-from naived.ports import CycleRow, Event, EventRow, JournalError, OrderRow, Page, SymbolRecord, Unit
+from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, SymbolRecord, Unit
 from naived.runtime.account import Account
 from naived.runtime.condition import condition
-from naived.runtime.feed import Feed
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol import Symbol
-from naived.runtime.work import Desk
 from naived.service import Identity, Service
-from naived.verbs import Verbs
 from tests.core_market import START
 from tests.exchange_double import ExchangeDouble
 
@@ -189,30 +186,16 @@ class World:
         exchange = self.exchange
         async with open_journal(self.url, threads=False, now=exchange.now) as real:
             journal = FlakyJournal(real)
-            events = EventLog(START)
-
-            def publish(event: Event) -> None:
-                events.publish(event.at, event.symbol, event.kind, event.message)
-
-            ids = (f"n1{real.tag}-{real.epoch}x{number}" for number in itertools.count(1))
-            feed = Feed()
-            account = Account(exchange, journal, feed, "simulator", real.tag, grace)
-            desk = Desk(exchange, journal, account, publish, partial(next, ids), real.epoch, WINDOW)
-            supervisor = Supervisor(account, feed, desk)
-            supervisor.load(await journal.load())
-            verbs = Verbs(supervisor, account, exchange, journal, budget)
             identity = Identity("0.1.0", "instance", 4711, START, "simulator", "ws://127.0.0.1:1", real.kind)
-            service = Service(identity, supervisor, account, journal, verbs, events)
-            async with trio.open_nursery() as session:
-                session.start_soon(account.run)
-                async with trio.open_nursery() as symbols:
-                    symbols.start_soon(supervisor.run)
-                    yield House(exchange, journal, account, supervisor, service, events)
-                    service.suspending = True
+            counter = itertools.count(real.epoch << 64)
+            terms = Terms(
+                real.tag, real.epoch, WINDOW, grace, budget, lambda size: next(counter).to_bytes(size, "big")
+            )
+            app = await assemble(exchange, journal, identity, terms)
+            dying = trio.CancelScope()
+            with dying:
+                async with running(app):
+                    yield House(exchange, journal, app.account, app.supervisor, app.service, app.events)
                     if not farewell:
                         journal.dead = True
-                        session.cancel_scope.cancel()
-                    symbols.cancel_scope.cancel()
-                if farewell:
-                    await account.farewell()
-                session.cancel_scope.cancel()
+                        dying.cancel()

@@ -9,15 +9,13 @@ from pathlib import Path
 _SYMBOLS = 500
 
 _CHILD = """
-import sys, trio
+import os, sys, trio
 from pathlib import Path
 from naived.database.journal import open_journal
 from naived.ports import Unit, Wish
 from naived.core.settings import Status
-from naived.runtime.account import Account
-from naived.runtime.feed import Feed
-from naived.runtime.supervisor import Supervisor
-from naived.runtime.work import Desk
+from naived.app import Terms, assemble
+from naived.service import Identity
 from naived.binance.exchange import BinanceExchange
 from naived.binance.endpoint import simulator
 from naived.binance.signing import credentials
@@ -34,16 +32,13 @@ async def main(url, count):
             leader = sellers(name)
             await journal.commit(Unit(name, Wish(settings(), Status.OFF, False), next_trader=6,
                 traders=leader.traders, placements=placements(leader, journal.tag)))
-        records = await journal.load()
         before = resident()
         exchange = BinanceExchange(simulator("ws://127.0.0.1:1"), credentials("key", "secret"))
-        feed = Feed()
-        account = Account(exchange, journal, feed, "simulator", journal.tag, 60000)
-        desk = Desk(exchange, journal, account, print, lambda: "", journal.epoch, 5000)
-        supervisor = Supervisor(account, feed, desk)
-        supervisor.load(records)
+        identity = Identity("0.1.0", "bench", 1, 0, "simulator", "ws://127.0.0.1:1", journal.kind)
+        terms = Terms(journal.tag, journal.epoch, 5000, 60000, None, os.urandom)
+        app = await assemble(exchange, journal, identity, terms)
         async with trio.open_nursery() as nursery:
-            for symbol in supervisor.symbols.values():
+            for symbol in app.supervisor.symbols.values():
                 symbol.wish = Wish(settings(), Status.ON, False)
                 symbol.tended = True
                 nursery.start_soon(symbol.run)

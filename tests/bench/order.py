@@ -4,7 +4,6 @@ import logging
 import os
 import tempfile
 import time
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,17 +14,16 @@ import msgspec
 import structlog
 import trio
 
+from naived.app import Terms, assemble, running
 from naived.binance.endpoint import simulator as endpoint
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
 from naived.core.amount import parse_rate
+from naived.core.order import Side
 from naived.core.settings import Status
 from naived.database.journal import open_journal
 from naived.ports import Unit, Wish
-from naived.runtime.account import Account
-from naived.runtime.feed import Feed
-from naived.runtime.supervisor import Supervisor
-from naived.runtime.work import Desk
+from naived.service import Identity
 from naived.websocket import Connection, connect
 from tests.bench.programs import simulator
 from tests.bench.worlds import placements, sellers, settings
@@ -92,8 +90,9 @@ def _on_the_wire() -> Iterator[str]:
 
 
 async def _traded(url: str, database: str) -> list[float]:
-    decided: dict[str, float] = {}
-    sent: dict[str, float] = {}
+    """Seconds from each decision, when it takes its slot of the order limit, to its frame in the socket."""
+    decided: list[float] = []
+    sent: list[float] = []
 
     @asynccontextmanager
     async def timed(address: str) -> AsyncIterator[Connection]:
@@ -101,41 +100,37 @@ async def _traded(url: str, database: str) -> list[float]:
             send = connection.send
 
             async def noted(text: str) -> None:
-                for client_order_id in decided.keys() - sent.keys() if "order.place" in text else ():
-                    if client_order_id in text:
-                        sent[client_order_id] = time.perf_counter()
+                if "order.place" in text:
+                    sent.append(time.perf_counter())
                 await send(text)
 
             connection.send = noted  # type: ignore[method-assign]
             yield connection
 
+    class Timed(BinanceExchange):
+        def admit(self, side: Side) -> int | None:
+            timestamp = super().admit(side)
+            if timestamp is not None:
+                decided.append(time.perf_counter())
+            return timestamp
+
     async with open_journal(database) as journal:
-
-        def new_id() -> str:
-            client_order_id = f"n1{journal.tag}-{uuid.uuid4().hex[:26]}"
-            decided[client_order_id] = time.perf_counter()
-            return client_order_id
-
-        exchange = BinanceExchange(endpoint(url), credentials("key", "secret"), connect=timed)
-        feed = Feed()
-        account = Account(exchange, journal, feed, "simulator", journal.tag, 60_000)
-        desk = Desk(exchange, journal, account, lambda event: None, new_id, journal.epoch, 5_000)
-        supervisor = Supervisor(account, feed, desk)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(account.run)
-            nursery.start_soon(supervisor.run)
+        exchange = Timed(endpoint(url), credentials("key", "secret"), connect=timed)
+        identity = Identity("0.1.0", "bench", 1, 0, "simulator", url, journal.kind)
+        terms = Terms(journal.tag, journal.epoch, 5_000, 60_000, None, os.urandom)
+        app = await assemble(exchange, journal, identity, terms)
+        async with running(app):
             wish = replace(settings(), profit=parse_rate("0.0001"), rebuy=parse_rate("0.0002"))
-            symbol = supervisor.configure(_NAME)
+            symbol = app.supervisor.configure(_NAME)
             symbol.direct(Wish(wish, Status.ON, keep_buys=False))
-            supervisor.follow(symbol)
+            app.supervisor.follow(symbol)
             while not symbol.active:
                 await symbol.news()
             async with connect(endpoint(url).api_url) as steering:
                 for number in range(_CYCLES * len(_PRICES)):
                     await _print(steering, number, _PRICES[number % len(_PRICES)])
                     await trio.sleep(_PAUSE)
-            nursery.cancel_scope.cancel()
-    return [sent[each] - decided[each] for each in sent]
+    return [at - since for since, at in zip(decided, sent, strict=False)]
 
 
 async def _print(steering: Connection, number: int, price: str) -> None:

@@ -327,13 +327,13 @@ async def test_an_answer_that_never_comes_is_awaited_for_seconds_only(home: Path
 
 CRASHING = """
 import sys
-from naived import daemon
+from naived.runtime.supervisor import Supervisor
 from naived.main import main
 
 async def crash(supervisor):
     raise RuntimeError("a bug that quotes canary-secret-0123456789")
 
-daemon.Supervisor.run = crash
+Supervisor.run = crash
 sys.argv = ["naived", *sys.argv[1:]]
 main()
 """

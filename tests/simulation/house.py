@@ -1,6 +1,5 @@
-"""One running naived, put together as the daemon does it, on the seams of one `Process`."""
+"""One running naived, on the seams of one `Process`."""
 
-import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,22 +10,19 @@ from typing import Any
 
 import trio
 
+from naived import app as wiring
 from naived.binance import endpoint
 from naived.binance.clock import ServerClock
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
-from naived.control.events import EventLog
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
 from naived.core.settings import DEFAULT_BUDGET
 from naived.database.journal import SqlJournal, open_journal
-from naived.ports import Event, Unit
+from naived.ports import Unit
 from naived.runtime.account import Account
-from naived.runtime.feed import Feed
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.work import Desk
 from naived.service import Identity, Service
-from naived.verbs import Verbs
 from tests.simulation.durable import Durable
 from tests.simulation.process import Process
 
@@ -107,28 +103,8 @@ async def running(
                 jitter=random.random,
                 clock=ServerClock(wall=wall),
             )
-            events = EventLog(exchange_time())
-
-            def publish(event: Event) -> None:
-                events.publish(event.at, event.symbol, event.kind, event.message)
-
-            def new_id() -> str:
-                return f"n1{real.tag}-{base64.b32encode(random.randbytes(16)).decode().rstrip('=').lower()}"
-
-            feed = Feed()
-            account = Account(exchange, journal, feed, "simulator", real.tag, GRACE)
-            desk = Desk(exchange, journal, account, publish, new_id, real.epoch, WINDOW)
-            supervisor = Supervisor(account, feed, desk)
-            supervisor.load(await journal.load())
-            verbs = Verbs(supervisor, account, exchange, journal, DEFAULT_BUDGET)
             identity = Identity("0.1.0", "simulated", 1, exchange_time(), "simulator", URL, real.kind)
-            service = Service(identity, supervisor, account, journal, verbs, events)
-            async with trio.open_nursery() as session:
-                session.start_soon(account.run)
-                async with trio.open_nursery() as symbols:
-                    symbols.start_soon(supervisor.run)
-                    yield House(journal, account, supervisor, service)
-                    service.suspending = True
-                    symbols.cancel_scope.cancel()
-                await account.farewell()
-                session.cancel_scope.cancel()
+            terms = wiring.Terms(real.tag, real.epoch, WINDOW, GRACE, DEFAULT_BUDGET, random.randbytes)
+            app = await wiring.assemble(exchange, journal, identity, terms)
+            async with wiring.running(app):
+                yield House(journal, app.account, app.supervisor, app.service)
