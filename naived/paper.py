@@ -1,8 +1,8 @@
-"""Paper trading: public prices of a real exchange, orders filled by our own simulator.
+"""Paper trading: the public trades of a real exchange, and orders that our simulator fills.
 
-The simulator lists a symbol by the real exchange's rules when it is asked for, and from then on prints the real
-exchange's trades, whether or not anybody watches: what rests of a stopped symbol fills as it would there.
-Everything else is the one adapter, pointed at the simulator.
+When a symbol's rules are asked for, the simulator lists it by the real exchange's rules. From then on it publishes
+the real exchange's trades, whether or not the symbol is watched: the resting orders of a stopped symbol fill as
+they would there. Everything else is the Binance adapter, connected to the simulator.
 """
 
 import math
@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 import structlog
 import trio
 
+from naived.binance.connection import Connect
 from naived.binance.endpoint import Endpoint, simulator
 from naived.binance.exchange import BinanceExchange
 from naived.binance.public import symbol_row
-from naived.binance.relay import Connect
 from naived.binance.signing import Credentials
 from naived.binance.streams import Streams
 from naived.core.amount import AmountError, Price, parse_quantity
 from naived.core.market import SymbolInfo
-from naived.core.order import Report
+from naived.core.orders.report import Report
 from naived.ports import Sink
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation
@@ -31,21 +31,26 @@ log = structlog.get_logger()
 
 
 class PaperExchange(BinanceExchange):
-    """Implements ``Exchange`` over a running simulation, with ``source`` as where prices and rules come from."""
+    """Implements ``Exchange`` over a running simulation; prices and rules come from ``source``."""
 
     def __init__(
-        self, simulation: Simulation, source: Endpoint, who: Credentials, *, connect: Connect = connect_websocket
+        self,
+        simulation: Simulation,
+        source: Endpoint,
+        credentials: Credentials,
+        *,
+        connect: Connect = connect_websocket,
     ) -> None:
-        super().__init__(simulator(simulation.url), who, connect=connect)
+        super().__init__(simulator(simulation.url), credentials, connect=connect)
         self._simulation = simulation
         self._source = source
-        self._prices = Streams(source.stream_url, connect)
-        self._listed: dict[str, float] = {}  # when, in trio's time
+        self._source_trades = Streams(source.stream_url, connect)
+        self._listed_at: dict[str, float] = {}  # trio's time, by symbol
 
     async def run(self, sink: Sink) -> None:
         """See ``Exchange``."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._prices.run, _Prints(self._simulation))
+            nursery.start_soon(self._source_trades.run, _TradeSink(self._simulation))
             nursery.start_soon(super().run, sink)
 
     async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
@@ -53,8 +58,8 @@ class PaperExchange(BinanceExchange):
         return await super().symbols([name for name in names if await self._list(name)])
 
     async def _list(self, name: str) -> bool:
-        """Let the simulator trade a symbol by its present rules, if the source has it; raises ExchangeError."""
-        if trio.current_time() - self._listed.get(name, -math.inf) < _FRESH:
+        """List a symbol in the simulator by its present rules; False if it cannot be; raises ExchangeError."""
+        if trio.current_time() - self._listed_at.get(name, -math.inf) < _FRESH:
             return True
         row = await symbol_row(self._source.api_url, name, self._connect)
         if row is None:
@@ -64,13 +69,13 @@ class PaperExchange(BinanceExchange):
         except SimulatorError as error:
             log.error("the simulator cannot trade a symbol", symbol=name, why=str(error))
             return False
-        self._listed[name] = trio.current_time()
-        self._prices.want(name)
+        self._listed_at[name] = trio.current_time()
+        self._source_trades.want(name)
         return True
 
 
-class _Prints:
-    """The simulator as a sink of public trades; the source has no orders of ours."""
+class _TradeSink:
+    """Publishes the source's trades in the simulator; the source has no orders of ours."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation

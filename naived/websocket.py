@@ -1,4 +1,4 @@
-"""The one module that knows trio-websocket: a client and a server of text frames, nothing of what they say."""
+"""A client and a server of WebSocket text frames. Only this module imports trio-websocket."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -10,12 +10,12 @@ import trio
 import trio_websocket
 from wsproto.events import Event, Pong
 
-# The library's reader task stops answering pings while its queue is full: give a burst room (default: 1).
+# The library's reader task stops answering pings while its queue is full: large enough for a burst (default: 1).
 _QUEUE = 1024
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes; an exchangeInfo of every symbol is the largest frame we may meet
 _OPEN_TIMEOUT = 10  # seconds for TCP and TLS, and again for the WebSocket handshake
 _CLOSE_TIMEOUT = 5  # seconds for the closing handshake
-_SEND_TIMEOUT = 10  # seconds in which a peer that lives takes a frame off our hands
+_SEND_TIMEOUT = 10  # seconds within which a live peer accepts a frame
 
 # At DEBUG it logs every frame, signatures included.
 logging.getLogger("trio-websocket").setLevel(logging.INFO)
@@ -37,7 +37,7 @@ class Connection:
         self._send, inner._send = inner._send, self._send_unless_late  # type: ignore[method-assign]
 
     async def _send_unless_late(self, event: Event) -> None:
-        """Leave a ping that crossed our close unanswered: the library would raise, and its whole server end."""
+        """Do not answer a ping that crossed our close: the library would raise, and that would end its server."""
         if not (self.closed and isinstance(event, Pong)):
             await self._send(event)
 
@@ -47,14 +47,14 @@ class Connection:
 
     @property
     def target(self) -> str:
-        """What the client asked for: path and query, ``/stream?streams=ethusdt@trade``."""
+        """Path and query that the client requested: ``/stream?streams=ethusdt@trade``."""
         return str(self._inner.path)
 
     async def send(self, text: str) -> None:
-        """Send one text frame whole; raises Closed, and then some bytes may have left.
+        """Send one whole text frame; raises Closed, and then some bytes may have been sent.
 
-        A caller cancelled before the send began sends nothing; afterwards it waits for the end of the frame,
-        because half a frame would garble all that follow. Within bounds: then the connection is cut.
+        A caller cancelled before the send began sends nothing. One cancelled later waits for the end of the frame,
+        because half a frame would make all later ones unreadable; after 10 s it cuts the connection instead.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.move_on_after(_SEND_TIMEOUT, shield=True) as scope:
@@ -82,13 +82,13 @@ class Connection:
             raise Closed(_why(error)) from error
 
     async def mute(self, seconds: float, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Let nothing leave for a while, not even a pong: how a simulated exchange stalls."""
+        """Send nothing for a while, not even a pong: so a simulated exchange stalls."""
         async with self._inner._stream_lock:
             task_status.started()
             await trio.sleep(seconds)
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
-        """Close with a handshake that is bounded in time; closing twice is fine."""
+        """Close with a handshake of at most 5 s; closing twice is allowed."""
         with trio.move_on_after(_CLOSE_TIMEOUT, shield=True):
             await self._inner.aclose(code=code, reason=reason)
 
@@ -103,28 +103,28 @@ def _why(error: BaseException) -> str:
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncGenerator[Connection, None]:
-    """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError, also when the protocol is broken.
+    """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError, also at a breach of the protocol.
 
-    The library's own way to connect waits for ever on a server that says nothing, and leaves the socket to the
-    garbage collector after a close by the peer; so the stream and the reader's nursery are ours.
+    The library's own function to connect waits forever for a silent server, and does not close the socket after a
+    close by the peer; so we open the stream and the reader's nursery ourselves.
     """
-    # Left by hand, not as a context: an exception of the body must not come out wrapped in a group.
+    # Not an ``async with``: it would wrap an exception of the body in a group.
     stream = await _open_stream(url)
-    ours = AsyncExitStack()
-    ours.push_async_callback(trio.aclose_forcefully, stream)
-    nursery = await ours.enter_async_context(trio.open_nursery())
+    cleanup = AsyncExitStack()
+    cleanup.push_async_callback(trio.aclose_forcefully, stream)
+    nursery = await cleanup.enter_async_context(trio.open_nursery())
     try:
-        inner = await _shake_hands(nursery, stream, url)
+        inner = await _handshake(nursery, stream, url)
         try:
             yield Connection(inner)
         finally:
-            # The peer may be gone without a word.
+            # The peer may be gone without a close frame.
             with trio.move_on_after(_CLOSE_TIMEOUT):
                 await inner.aclose()
     finally:
         nursery.cancel_scope.cancel()
         try:
-            await ours.aclose()
+            await cleanup.aclose()
         except ExceptionGroup as group:
             raise _failure(url, group.exceptions[0]) from group
 
@@ -140,7 +140,7 @@ async def _open_stream(url: str) -> trio.SocketStream | trio.SSLStream[trio.Sock
                     secure = await trio.open_ssl_over_tcp_stream(
                         parts.hostname or "", parts.port or 443, https_compatible=True
                     )
-                    await _secure(secure)
+                    await _handshake_tls(secure)
                     return secure
                 case scheme:
                     raise ConnectError(f"cannot connect to {url}: {scheme!r} is neither ws nor wss")
@@ -148,7 +148,7 @@ async def _open_stream(url: str) -> trio.SocketStream | trio.SSLStream[trio.Sock
         raise _failure(url, error) from error
 
 
-async def _secure(stream: trio.SSLStream[trio.SocketStream]) -> None:
+async def _handshake_tls(stream: trio.SSLStream[trio.SocketStream]) -> None:
     try:
         await stream.do_handshake()
     except BaseException:
@@ -156,7 +156,7 @@ async def _secure(stream: trio.SSLStream[trio.SocketStream]) -> None:
         raise
 
 
-async def _shake_hands(
+async def _handshake(
     nursery: trio.Nursery, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], url: str
 ) -> trio_websocket.WebSocketConnection:
     parts = urlsplit(url)

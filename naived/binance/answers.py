@@ -1,14 +1,13 @@
-"""What an answer to a placement or a cancel means: done, a definite no, or unknown.
+"""What an answer to a order or a cancel means: done, certainly not done, or unknown.
 
-A definite no says that this frame created nothing. Only listed codes say so; a 5xx, an unlisted code and
-anything unreadable leave the outcome unknown. Messages vary, so codes decide; ``-2010``, the engine's no to a
-new order, is the one code whose message is read, because one of them means that the order exists.
+Only a listed code says that this request created nothing; a 5xx, any other code and what cannot be read leave the
+outcome unknown. Messages vary, so codes decide. The message of ``-2010``, the matching engine's refusal of a new
+order, is read all the same: one of its messages ("duplicate") means that the order exists.
 """
 
-from naived.binance.codec import ApiAnswer, ApiError, Garbled, read_result
-from naived.binance.results import report_of
-from naived.binance.rows import OrderRow
-from naived.core.order import (
+from naived.binance.codec import ApiAnswer, ApiError, read_result
+from naived.binance.mapping import OrderRow, report_of
+from naived.core.orders.report import (
     Accepted,
     Answer,
     CancelAccepted,
@@ -21,15 +20,44 @@ from naived.core.order import (
 )
 
 OK = 200
-_UNAUTHORIZED = 401
 _BANNED = 418
 _TOO_MANY = 429
 _SERVER_FAILED = 500  # this and above: the request may have succeeded all the same
 
 _ENGINE_REFUSED = -2010
 _CANCEL_REJECTED = -2011
-_CREDENTIALS = frozenset({-1022, -2014, -2015})
-_RATES = frozenset({-1003, -1015})
+
+_BY_CODE = {
+    -1003: Refusal.TOO_MANY,
+    -1015: Refusal.TOO_MANY,
+    -1021: Refusal.CLOCK,
+    -1022: Refusal.CREDENTIALS,
+    -2014: Refusal.CREDENTIALS,
+    -2015: Refusal.CREDENTIALS,
+    **dict.fromkeys(range(-1199, -1099), Refusal.MALFORMED),
+}
+_BY_STATUS = {
+    401: Refusal.CREDENTIALS,
+    403: Refusal.OTHER,  # the web application firewall
+    _BANNED: Refusal.TOO_MANY,
+    _TOO_MANY: Refusal.TOO_MANY,
+}
+_BY_MESSAGE = {  # the first part that occurs in the message, in lower case
+    -1013: {
+        "market is closed": Refusal.MARKET_CLOSED,
+        "self-trade prevention": Refusal.MALFORMED,
+        "": Refusal.FILTER,
+    },
+    _ENGINE_REFUSED: {
+        "insufficient balance": Refusal.BALANCE,
+        "market is closed": Refusal.MARKET_CLOSED,
+        "not permitted": Refusal.FORBIDDEN,
+        "disabled on this account": Refusal.FORBIDDEN,
+        "max_num": Refusal.TOO_MANY,
+        "filter failure": Refusal.FILTER,
+        "": Refusal.OTHER,
+    },
+}
 
 _SHORTEST_BAN = 120_000  # ms, as documented
 _SHORTEST_WINDOW = 10_000  # ms: the shortest rate limit interval
@@ -65,34 +93,33 @@ def cancelled(answer: ApiAnswer) -> CancelAnswer:
 
 
 def refuses_credentials(answer: ApiAnswer) -> bool:
-    """Is it our key or signature that is refused, so that only a person can mend it?"""
-    if answer.status == OK:
-        return False
-    return answer.status == _UNAUTHORIZED or (answer.error is not None and answer.error.code in _CREDENTIALS)
+    """Does the exchange refuse our key or signature, which only a person can correct?"""
+    by_code = None if answer.error is None else _BY_CODE.get(answer.error.code)
+    return answer.status != OK and Refusal.CREDENTIALS in (by_code, _BY_STATUS.get(answer.status))
 
 
 def halt_until(answer: ApiAnswer, now: int) -> int | None:
-    """If we asked too much: the time (ms) before which nothing may be asked."""
+    """The time (ms) before which nothing may be asked, if the exchange tells us to wait; else None."""
     error = answer.error
-    if answer.status not in (_TOO_MANY, _BANNED) and (error is None or error.code not in _RATES):
-        return None
     if error is not None and error.data is not None and error.data.retry_after is not None:
         return error.data.retry_after
-    return now + (_SHORTEST_BAN if answer.status == _BANNED else _SHORTEST_WINDOW)
+    if answer.status == _BANNED:
+        return now + _SHORTEST_BAN
+    if answer.status == _TOO_MANY or (error is not None and _BY_CODE.get(error.code) is Refusal.TOO_MANY):
+        return now + _SHORTEST_WINDOW
+    return None
 
 
 def described(answer: ApiAnswer) -> str:
+    """Code and message of an error, for a log line or a person."""
     if answer.error is None:
         return f"status {answer.status}"
     return f"{answer.error.code} {answer.error.msg}".rstrip()
 
 
 def _report(answer: ApiAnswer) -> Report | Unknown:
-    row = read_result(answer, OrderRow)
-    if isinstance(row, Garbled):
-        return Unknown(f"unreadable answer: {row.why}")
     try:
-        return report_of(row)
+        return report_of(read_result(answer, OrderRow))
     except ValueError as error:
         return Unknown(f"unreadable answer: {error}")
 
@@ -102,48 +129,8 @@ def _unknown(answer: ApiAnswer) -> Unknown:
 
 
 def _refusal(status: int, error: ApiError) -> Refusal | None:
-    """The kind of a definite no; None where the outcome is open."""
-    match error.code:
-        case -1003 | -1015:
-            return Refusal.TOO_MANY
-        case -1013:
-            return _gateway_refusal(error.msg.lower())
-        case -1021:
-            return Refusal.CLOCK
-        case -1022 | -2014 | -2015:
-            return Refusal.CREDENTIALS
-        case -2010:
-            return _engine_refusal(error.msg.lower())
-        case code if -1199 <= code <= -1100:
-            return Refusal.MALFORMED
-    match status:
-        case 429 | 418:
-            return Refusal.TOO_MANY
-        case 401:
-            return Refusal.CREDENTIALS
-        case 403:
-            return Refusal.OTHER  # the web application firewall
-        case _:
-            return None
-
-
-def _gateway_refusal(message: str) -> Refusal:
-    if "market is closed" in message:
-        return Refusal.MARKET_CLOSED
-    if "self-trade prevention" in message:
-        return Refusal.MALFORMED
-    return Refusal.FILTER
-
-
-def _engine_refusal(message: str) -> Refusal:
-    if "insufficient balance" in message:
-        return Refusal.BALANCE
-    if "market is closed" in message:
-        return Refusal.MARKET_CLOSED
-    if "not permitted" in message or "disabled on this account" in message:
-        return Refusal.FORBIDDEN
-    if "max_num" in message:
-        return Refusal.TOO_MANY
-    if "filter failure" in message:
-        return Refusal.FILTER
-    return Refusal.OTHER
+    """Why nothing was created; None if the outcome is open."""
+    if error.code in _BY_MESSAGE:
+        message = error.msg.lower()
+        return next(kind for part, kind in _BY_MESSAGE[error.code].items() if part in message)
+    return _BY_CODE.get(error.code, _BY_STATUS.get(status))

@@ -1,4 +1,4 @@
-"""One connection to the WebSocket API: requests out, each matched with its answer by id, and events in."""
+"""One connection to the WebSocket API: requests go out, answers find their request by id, events come in."""
 
 import itertools
 from collections import OrderedDict
@@ -20,11 +20,12 @@ from naived.binance.codec import (
     read_api,
     request,
 )
-from naived.websocket import Closed, Connection
+from naived.websocket import Closed
+from naived.websocket import Connection as WebSocket
 
 _log = structlog.get_logger(__name__)
 
-_LATE_REQUESTS = 1000  # given up but perhaps still answered; beyond, the oldest is forgotten
+_LATE_REQUESTS = 1000  # given up, but an answer may still come; beyond this many the oldest is forgotten
 
 
 class NoAnswer(Exception):
@@ -33,9 +34,10 @@ class NoAnswer(Exception):
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request in flight, and what came of it."""
+    """A request in flight, and its answer, or the reason why there will be none."""
 
     method: str
+    asked_at: float = field(default_factory=trio.current_time)
     done: trio.Event = field(default_factory=trio.Event)
     outcome: ApiAnswer | str = ""
 
@@ -44,65 +46,64 @@ class _Waiting:
         self.done.set()
 
 
-class Session:
-    """``on_event`` gets what the exchange pushes, ``on_late`` answers that nobody waits for any more.
+class ApiConnection:
+    """Sends requests. The reader of the socket calls ``take`` with each frame, and ``lose`` at the end.
 
-    ``on_unnamed`` gets answers that name no request, ``on_answer`` every answer, before whoever waits for it wakes.
-    Feed frames to ``take``.
+    ``on_answer`` gets every answer before its caller wakes, with the time (trio's) of the request, or None if no
+    caller waits for it. ``on_unclaimed`` gets the answers that no caller takes: with the method if the caller gave
+    up, with None if the answer names no request. ``on_event`` gets the events.
     """
 
     def __init__(
         self,
-        connection: Connection,
+        socket: WebSocket,
         *,
-        on_answer: Callable[[ApiAnswer], None],
+        on_answer: Callable[[ApiAnswer, float | None], None],
         on_event: Callable[[UserEvent], None],
-        on_late: Callable[[str, ApiAnswer], None],
-        on_unnamed: Callable[[ApiAnswer], None],
+        on_unclaimed: Callable[[str | None, ApiAnswer], None],
     ) -> None:
-        self._connection = connection
+        self._socket = socket
         self._on_answer = on_answer
         self._on_event = on_event
-        self._on_late = on_late
-        self._on_unnamed = on_unnamed
+        self._on_unclaimed = on_unclaimed
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
-        self._late: OrderedDict[int, str] = OrderedDict()
+        self._late: OrderedDict[int, str] = OrderedDict()  # methods, by request id
         self._idle = trio.Event()
-        self._lost: str | None = None
+        self._lost = False
         self._garbled = 0
 
     @property
     def closed(self) -> bool:
-        return self._lost is not None or self._connection.closed
+        return self._lost or self._socket.closed
 
     async def request(self, method: str, params: Mapping[str, object], within: float) -> ApiAnswer:
         """Send once and wait for the answer, at most ``within`` seconds; raises NoAnswer."""
         number = next(self._numbers)
         waiting = _Waiting(method)
         self._waiting[number] = waiting
-        handed_over = False
+        returned = False
         try:
             with trio.fail_after(within):
-                await self._connection.send(request(number, method, params))
+                await self._socket.send(request(number, method, params))
                 await waiting.done.wait()
-            handed_over = True
+            returned = True
         except Closed as error:
             raise NoAnswer(str(error)) from error
         except trio.TooSlowError as error:
             raise NoAnswer(f"no answer within {within:g} s") from error
         finally:
-            self._retire(number, waiting, handed_over)
+            self._retire(number, waiting, returned)
         if isinstance(waiting.outcome, str):
             raise NoAnswer(waiting.outcome)
         return waiting.outcome
 
     def take(self, text: str) -> None:
-        """Digest one frame."""
+        """Handle one frame."""
         frame = read_api(text)
         match frame:
             case ApiAnswer():
-                self._answer(frame)
+                self._take_answer(frame)
             case Garbled(why):
                 self._garbled += 1
                 if self._garbled == 1:
@@ -114,7 +115,7 @@ class Session:
 
     def lose(self, reason: str) -> None:
         """The connection is over: nothing in flight will be answered."""
-        self._lost = reason
+        self._lost = True
         for waiting in self._waiting.values():
             waiting.settle(reason)
 
@@ -125,30 +126,27 @@ class Session:
             with trio.move_on_after(within):
                 await self._idle.wait()
 
-    def _answer(self, answer: ApiAnswer) -> None:
-        self._on_answer(answer)
-        if answer.id is None:
-            self._on_unnamed(answer)
-            return
-        waiting = self._waiting.get(answer.id)
+    def _take_answer(self, answer: ApiAnswer) -> None:
+        waiting = None if answer.id is None else self._waiting.get(answer.id)
+        self._on_answer(answer, None if waiting is None else waiting.asked_at)
         if waiting is not None:
             waiting.settle(answer)
-            return
-        method = self._late.pop(answer.id, None)
-        if method is None:
+        elif answer.id is None:
+            self._on_unclaimed(None, answer)
+        elif (method := self._late.pop(answer.id, None)) is not None:
+            _log.warning("late answer", method=method, status=answer.status)
+            self._on_unclaimed(method, answer)
+        else:
             _log.warning("answer to no request of ours", id=answer.id, status=answer.status)
-            return
-        _log.warning("late answer", method=method, status=answer.status)
-        self._on_late(method, answer)
 
-    def _retire(self, number: int, waiting: _Waiting, handed_over: bool) -> None:
+    def _retire(self, number: int, waiting: _Waiting, returned: bool) -> None:
         del self._waiting[number]
         if not waiting.done.is_set():
             self._late[number] = waiting.method
             if len(self._late) > _LATE_REQUESTS:
                 self._late.popitem(last=False)
-        elif not handed_over and isinstance(waiting.outcome, ApiAnswer):
-            # It came in the moment in which its caller was cancelled.
-            self._on_late(waiting.method, waiting.outcome)
+        elif not returned and isinstance(waiting.outcome, ApiAnswer):
+            # The answer came after its caller was cancelled and before the caller ran.
+            self._on_unclaimed(waiting.method, waiting.outcome)
         if not self._waiting:
             self._idle.set()

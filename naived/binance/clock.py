@@ -1,22 +1,22 @@
-"""The exchange's clock, as far as we can know it from here."""
+"""The exchange's clock, estimated from the server times in its answers."""
 
 import time
 from collections.abc import Callable
 
 import trio
 
-_FRESH = 60.0  # seconds a reading may be preferred to a worse one: drift stays within a few milliseconds
+_FRESH = 60.0  # seconds for which a reading is preferred to a less exact one: the drift is a few milliseconds
 
 
 class ServerClock:
-    """Follows the server times received; never ahead of the server.
+    """Estimates the server's clock from below and from above.
 
-    When a server time arrives, the server has moved on since it wrote it: that time plus what passed here
-    since its receipt is a lower bound (``now``), and ``now`` plus the whole round trip an upper one
-    (``latest``). A suspend of this machine makes both lag, which the fence makes safe.
+    The server wrote its time before we received it. So that time plus what passed here since its receipt is a
+    lower bound (``now``), and ``now`` plus the whole round trip is an upper one (``latest``). After a suspend of
+    this machine both are late, which is safe: the exchange refuses an order whose timestamp is too old.
 
-    A reading that was long on its way says little: while a better one is fresh and nothing speaks against it, that
-    one counts. Else a single slow answer would make every order look too late to send until the next reading.
+    A reading with a long round trip is inexact. It is ignored while a better one is fresh and agrees with it;
+    otherwise one slow answer would make every order seem too late to send until the next reading.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ServerClock:
         self._received_at = 0.0  # monotonic s
 
     def received(self, server_time: int, asked_at: float) -> None:
-        """An answer with the server's time (ms) came just now; it was asked for at ``asked_at`` (monotonic s)."""
+        """An answer with the server's time (ms) came now; its request was sent at ``asked_at`` (monotonic s)."""
         now = self._monotonic()
         offset, round_trip = server_time - int(now * 1000), int((now - asked_at) * 1000) + 1
         if self._offset is not None and round_trip > self._round_trip and now - self._received_at < _FRESH:
@@ -42,11 +42,11 @@ class ServerClock:
         self._offset, self._round_trip, self._received_at = offset, round_trip, now
 
     def now(self) -> int:
-        """Milliseconds; the local clock before the first contact."""
+        """Milliseconds; the machine's own clock before the first reading."""
         if self._offset is None:
             return int(self._wall() * 1000)
         return self._offset + int(self._monotonic() * 1000)
 
     def latest(self) -> int:
-        """Milliseconds: the exchange's clock is not beyond this, drift apart."""
+        """Milliseconds: the exchange's clock is not ahead of this, except for drift."""
         return self.now() + self._round_trip

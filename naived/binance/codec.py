@@ -1,7 +1,7 @@
-"""Frames: what Binance's two sockets say, decoded once at the border, and the requests we write.
+"""The frames of Binance's two sockets, decoded, and the text of our requests.
 
-Decoding never raises: a frame that is not understood is a ``Garbled`` value. Unknown fields and repeated keys
-are ignored, because the exchange adds the first at will and its own samples contain the second.
+A frame that cannot be decoded is a ``Garbled`` value, not an exception. Unknown fields and repeated keys are
+ignored: the exchange adds fields at any time, and its own samples repeat keys.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Garbled:
-    """A frame, or a part of one, that cannot be what the protocol says."""
+    """A frame that is not what the protocol says."""
 
     why: str
 
@@ -35,7 +35,7 @@ class Shutdown(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag="server
 
 
 class RequestError(msgspec.Struct, gc=False, frozen=True):
-    """The error of a stream request; the documented form is bare, a wrapped one is met too."""
+    """The error in ``error``; the documented form has ``code`` and ``msg`` in the frame itself, both occur."""
 
     code: int
     msg: str = ""
@@ -53,11 +53,12 @@ class MarketFrame(msgspec.Struct, gc=False, frozen=True):
 
     @property
     def shutdown(self) -> bool:
-        """Wrapped or, as a raw stream has it, bare."""
+        """Does the server announce its shutdown, in ``data`` or, as a raw stream does, in the frame itself?"""
         return type(self.data) is Shutdown or self.kind == "serverShutdown"
 
     @property
     def refusal(self) -> str | None:
+        """Code and message of an error."""
         if self.error is not None:
             return f"{self.error.code} {self.error.msg}"
         return None if self.code is None else f"{self.code} {self.msg}"
@@ -92,7 +93,7 @@ class StreamTerminated(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag
 
 
 class OtherEvent(msgspec.Struct, gc=False, frozen=True):
-    """A user event that changes nothing for us: balances come with queries."""
+    """A user event that we do not use: balances are read by queries."""
 
     kind: str = msgspec.field(name="e")
 
@@ -124,7 +125,7 @@ class ApiError(msgspec.Struct, gc=False, frozen=True):
 
 
 class ApiAnswer(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """The answer to request ``id``; ``id`` None names none (a key that was revoked, 401)."""
+    """The answer to request ``id``; None if it answers no request (401: our key was revoked)."""
 
     status: int
     id: int | None = None
@@ -154,7 +155,7 @@ _other_event = msgspec.json.Decoder(OtherEvent)
 _KNOWN_EVENTS = frozenset({"executionReport", "eventStreamTerminated", "serverShutdown"})
 _encoder = msgspec.json.Encoder()
 
-# JSON nested a thousand deep ends in a RecursionError, also inside a field that nobody reads.
+# JSON nested a thousand deep ends in a RecursionError, also inside a field that we do not read.
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 
@@ -182,12 +183,12 @@ def read_api(text: str) -> ApiAnswer | UserEvent | Garbled:
     return ApiAnswer(frame.status, frame.id, frame.result, frame.error, frame.rate_limits)
 
 
-def read_result(answer: ApiAnswer, shape: type[T]) -> T | Garbled:
-    """The ``result`` of an answer in the shape its method promises."""
+def read_result(answer: ApiAnswer, shape: type[T]) -> T:
+    """The ``result`` of an answer in the shape its method promises; raises ValueError."""
     try:
         return msgspec.json.decode(answer.result, type=shape)
-    except _UNREADABLE as error:
-        return Garbled(str(error))
+    except RecursionError as error:
+        raise ValueError(str(error)) from error  # msgspec's own errors are ValueErrors
 
 
 def request(number: int, method: str, params: Mapping[str, object] | Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Where Binance listens, and where a local simulator does."""
+"""The addresses of Binance's environments and of a local simulator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

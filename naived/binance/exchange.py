@@ -11,80 +11,81 @@ import trio
 from naived.binance.answers import cancelled, placed
 from naived.binance.api import NoAnswer
 from naived.binance.clock import ServerClock
+from naived.binance.connection import Connect, keep_connected
 from naived.binance.endpoint import Endpoint
-from naived.binance.limits import Use
-from naived.binance.link import Link
+from naived.binance.limits import Limits, Use
 from naived.binance.queries import Queries
-from naived.binance.relay import Connect, relay
+from naived.binance.session import PLACE, ApiClient, UserSession
 from naived.binance.signing import Credentials, Param
 from naived.binance.streams import Streams
-from naived.binance.upkeep import PLACE, Upkeep
 from naived.core.amount import format_wire
-from naived.core.order import Answer, CancelAnswer, Side, Unknown, Unsent
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Answer, CancelAnswer, Unknown, Unsent
 from naived.ports import ExchangeError, OrderRequest, Sink
 from naived.websocket import connect as connect_websocket
 
 _ANSWER_WITHIN = 15  # seconds; the exchange itself gives up on its engine after 10, and says so
-_ANSWER_WINDOWS = 3  # of the order's own: once it can be accepted no more, asking for it tells as much
-_ORDER_WEIGHT = 1  # of a placement or a cancel; given back when it succeeds
+_ANSWER_WINDOWS = (
+    3  # recvWindows of the order: behind them it cannot be accepted any more, and a query tells as much
+)
+_ORDER_WEIGHT = 1  # of a order or a cancel; given back when it succeeds
 
 _LATE_AT_MOST = 1000  # ms: drift and sending take at most this much of a request's window
 _LATE_SHARE = 5  # or a fifth of the window, if that is less
 
 
 class BinanceExchange(Queries):
-    """Implements ``Exchange``; what only asks is inherited.
+    """Implements ``Exchange``; the questions are inherited.
 
-    ``jitter`` gives numbers in [0, 1), ``clock`` starts on the machine's own time.
+    ``jitter`` gives numbers in [0, 1), ``clock`` is the machine's own until the server's time was read.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        who: Credentials,
+        credentials: Credentials,
         *,
         connect: Connect = connect_websocket,
         jitter: Callable[[], float] = random.random,
         clock: ServerClock | None = None,
     ) -> None:
-        super().__init__(Link(who, clock))
-        self._endpoint = endpoint
-        self._who = who
+        self._clock = clock or ServerClock()
+        self._limits = Limits(self._clock.now)
+        super().__init__(ApiClient(credentials, self._clock, self._limits))
+        self._api_url = endpoint.api_url
         self._connect = connect
         self._jitter = jitter
         self._streams = Streams(endpoint.stream_url, connect, jitter)
 
     async def run(self, sink: Sink) -> None:
         """See ``Exchange``."""
-        upkeep = Upkeep(self._link, self._who, self._endpoint.api_url, self._connect, sink)
+        session = UserSession(self._client, self._api_url, self._connect, sink)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(relay, "api", upkeep.run_leg, self._jitter)
+            nursery.start_soon(keep_connected, "api", session.run_connection, self._jitter)
             nursery.start_soon(self._streams.run, sink)
 
     @property
     def connected(self) -> bool:
         """See ``Exchange``."""
-        return self._link.session is not None
+        return self._client.connected
 
     def now(self) -> int:
         """See ``Exchange``."""
-        return self._link.clock.now()
+        return self._clock.now()
 
     def latest(self) -> int:
         """See ``Exchange``."""
-        return self._link.clock.latest()
+        return self._clock.latest()
 
     def admit(self, side: Side) -> int | None:
         """See ``Exchange``."""
         now = self.now()
-        if not self.connected or not self._link.limits.take(_use(side), _ORDER_WEIGHT, now):
-            return None
-        return now
+        return now if self.connected and self._limits.take(_use(side), _ORDER_WEIGHT) else None
 
     async def admission(self, side: Side) -> None:
         """See ``Exchange``."""
-        await self._link.up()
-        await trio.sleep(self._link.limits.delay(_use(side), _ORDER_WEIGHT, self.now()) / 1000)
+        await self._client.wait_connected()
+        await trio.sleep(self._limits.delay(_use(side), _ORDER_WEIGHT) / 1000)
 
     async def place(self, request: OrderRequest) -> Answer:
         """See ``Exchange``. Takes no slot: ``admit`` did."""
@@ -93,11 +94,11 @@ class BinanceExchange(Queries):
         margin = min(_LATE_AT_MOST, request.recv_window // _LATE_SHARE)
         if self.latest() >= request.timestamp + request.recv_window - margin:
             return Unsent("too late to send")
-        if self._link.limits.halted(self.now()):  # since it was admitted
+        if self._limits.halted:  # since it was admitted
             return Unsent("the exchange told us to wait")
         within = min(_ANSWER_WITHIN, _ANSWER_WINDOWS * request.recv_window / 1000)
         try:
-            return placed(await self._link.send(PLACE, _place_params(request), within))
+            return placed(await self._client.send(PLACE, _place_params(request), within))
         except NoAnswer as error:
             return Unknown(str(error))
 
@@ -105,8 +106,8 @@ class BinanceExchange(Queries):
         """See ``Exchange``."""
         params: dict[str, Param] = {"symbol": symbol, "orderId": order_id, "newClientOrderId": cancel_id}
         try:
-            await self._link.slot(Use.CANCEL, _ORDER_WEIGHT)
-            return cancelled(await self._link.send("order.cancel", params | self._link.stamp(), _ANSWER_WITHIN))
+            await self._limits.wait(Use.CANCEL, _ORDER_WEIGHT)
+            return cancelled(await self._client.send("order.cancel", params, _ANSWER_WITHIN))
         except NoAnswer as error:
             return Unknown(str(error))
         except ExchangeError as error:

@@ -1,27 +1,31 @@
 """Binance's rate limits, as it states them, kept before a request is made.
 
 Windows are aligned to the exchange's clock (10 s at :00, :10, ...; a day at 00:00 UTC). Each is counted here
-and corrected upwards by the counts that answers carry: those know of other programs on our account, but not
-of our own requests in flight. What fills give back is not taken: it only makes us slower than need be.
+and corrected upwards by the counts that answers carry: those include other programs on our account, but not
+our own requests in flight. The exchange lowers a count when an order fills; we do not, so we are at most too slow.
 
-Who goes first is decided by what each may use up: queries leave a part of the weight to orders and cancels,
-buys leave a part of the orders to sells, and buys look later when a window opens.
+What each kind of request may use up decides who goes first: queries leave a part of the weight to orders and
+cancels, buys leave a part of the orders to sells, and buys wait a little longer when a window opens.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
+import trio
+
 from naived.binance.codec import RateLimit
+from naived.ports import ExchangeError
 
 _UNITS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}  # ms
 
 _QUERIES_SHARE = Fraction(4, 5)  # of the weight
 _BUYS_SHARE = Fraction(4, 5)  # of the orders
 _BUYS_LAG = 100  # ms after a window opened: the sells that waited for it have their slots by then
+_LONGEST_WAIT = 60_000  # ms, the longest window of the request weight
 
-# In force until the exchange has stated its own: the lowest that were ever documented.
+# In force until the exchange has stated its own: the lowest that it ever documented.
 _ASSUMED = (
     RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000),
     RateLimit("ORDERS", "SECOND", 10, 50),
@@ -52,13 +56,13 @@ class _Window:
 
     def roll(self, now: int) -> None:
         start = now - now % self.interval
-        # One interval back is a correction of the clock, more means that it was all wrong before.
+        # One interval back: the clock was corrected a little. More: it was wrong, and so is what was counted by it.
         if not self.start - self.interval <= start <= self.start:
             self.start = start
             self.count = 0
 
     def free(self, amount: int, share: Fraction, now: int) -> int:
-        """Milliseconds until ``amount`` fits into our share; more than the share goes alone."""
+        """Milliseconds until ``amount`` fits into our share, or until nothing is counted if it exceeds that."""
         self.roll(now)
         if self.count == 0 or self.count + amount <= self.limit * share:
             return 0
@@ -66,37 +70,42 @@ class _Window:
 
 
 class Limits:
-    """All limits of one account and address; times are ms on the exchange's clock."""
+    """All limits of one account and address; ``now`` is the exchange's clock, in ms as every time here."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
         self._weight: dict[int, _Window] = {}
         self._orders: dict[int, _Window] = {}
+        # Without the limits of connections and raw requests: they are far above what we make.
+        self._windows = {"REQUEST_WEIGHT": self._weight, "ORDERS": self._orders}
         self._halted_until = 0
-        self.learn(_ASSUMED, 0)
+        self.learn(_ASSUMED)
 
-    def learn(self, rows: Iterable[RateLimit], now: int) -> None:
+    def learn(self, rows: Iterable[RateLimit]) -> None:
         """Take limits, and counts if they have them, from ``exchangeInfo`` or from an answer."""
         for row in rows:
-            windows = self._windows(row.rate_limit_type)
+            windows = self._windows.get(row.rate_limit_type)
             unit = _UNITS.get(row.interval)
             if windows is None or unit is None or row.interval_num < 1:
                 continue
             interval = unit * row.interval_num
             window = windows.setdefault(interval, _Window(interval, row.limit))
             window.limit = row.limit
-            window.roll(now)
-            window.count = max(window.count, row.count or 0)
+            if row.count is not None:
+                window.roll(self._now())
+                window.count = max(window.count, row.count)
 
     def halt(self, until: int) -> None:
-        """Nothing goes before ``until``: the exchange said so, and going on would bring a ban."""
+        """Let no request go before ``until``: the exchange said so, and going on would bring a ban."""
         self._halted_until = max(self._halted_until, until)
 
-    def halted(self, now: int) -> bool:
-        """Does ``halt`` last?"""
-        return now < self._halted_until
+    @property
+    def halted(self) -> bool:
+        return self._now() < self._halted_until
 
-    def delay(self, use: Use, weight: int, now: int) -> int:
+    def delay(self, use: Use, weight: int) -> int:
         """Milliseconds until a request of this weight may go; 0 is now."""
+        now = self._now()
         share = _QUERIES_SHARE if use is Use.QUERY else Fraction(1)
         waits = [self._halted_until - now, 0]
         waits += [window.free(weight, share, now) for window in self._weight.values()]
@@ -106,9 +115,9 @@ class Limits:
         longest = max(waits)
         return longest + _BUYS_LAG if longest and use is Use.BUY else longest
 
-    def take(self, use: Use, weight: int, now: int) -> bool:
+    def take(self, use: Use, weight: int) -> bool:
         """Count a request that is about to go; False if it may not go now."""
-        if self.delay(use, weight, now):
+        if self.delay(use, weight):
             return False
         for window in self._weight.values():
             window.count += weight
@@ -117,11 +126,10 @@ class Limits:
                 window.count += 1
         return True
 
-    def _windows(self, kind: str) -> dict[int, _Window] | None:
-        match kind:
-            case "REQUEST_WEIGHT":
-                return self._weight
-            case "ORDERS":
-                return self._orders
-            case _:
-                return None  # connections and raw requests: far above what we make
+    async def wait(self, use: Use, weight: int) -> None:
+        """Wait until a request may go, and count it; raises ExchangeError if that takes longer than a minute."""
+        while not self.take(use, weight):
+            delay = self.delay(use, weight)
+            if delay > _LONGEST_WAIT:
+                raise ExchangeError(f"rate limit exceeded: nothing may be asked for {delay // 1000} s")
+            await trio.sleep(delay / 1000)

@@ -1,4 +1,4 @@
-"""What Binance tells anyone: its list of symbols, asked without a key over a connection of its own."""
+"""A symbol's row of ``exchangeInfo``, read without a key over a connection of its own; paper trading uses it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ import msgspec
 import trio
 
 from naived.binance.answers import OK, described
-from naived.binance.codec import ApiAnswer, ApiError, Garbled, read_api, read_result, request
-from naived.binance.relay import Connect
+from naived.binance.codec import ApiAnswer, ApiError, read_api, read_result, request
+from naived.binance.connection import Connect
 from naived.ports import ExchangeError
 from naived.websocket import Closed, ConnectError
 
@@ -27,19 +27,20 @@ async def symbol_row(api_url: str, symbol: str, connect: Connect) -> Mapping[str
     params = {"symbol": symbol, "showPermissionSets": False}
     try:
         with trio.fail_after(_WITHIN):
-            async with connect(api_url) as connection:
-                await connection.send(request(1, "exchangeInfo", params))
-                answer = read_api(await connection.receive())
+            async with connect(api_url) as socket:
+                await socket.send(request(1, "exchangeInfo", params))
+                answer = read_api(await socket.receive())
     except trio.TooSlowError as error:
         raise ExchangeError(f"the source of prices did not answer within {_WITHIN} s") from error
     except (ConnectError, Closed) as error:
         raise ExchangeError(f"the source of prices did not answer: {error}") from error
     match answer:
         case ApiAnswer(status=status) if status == OK:
-            info = read_result(answer, _ExchangeInfo)
-            if isinstance(info, Garbled):
-                raise ExchangeError(f"the source of prices gave no list of symbols: {info.why}")
-            return next((row for row in info.symbols if row.get("symbol") == symbol), None)
+            try:
+                rows = read_result(answer, _ExchangeInfo).symbols
+            except ValueError as error:
+                raise ExchangeError(f"the source of prices gave no list of symbols: {error}") from error
+            return next((row for row in rows if row.get("symbol") == symbol), None)
         case ApiAnswer(error=ApiError(code=code)) if code in _NO_SUCH_SYMBOL:
             return None
         case ApiAnswer():

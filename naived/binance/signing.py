@@ -1,4 +1,4 @@
-"""Who we are to Binance: an API key, and the secret that signs each request.
+"""Credentials: an API key, and the secret that signs each request.
 
 The signed text is all parameters but the signature, sorted by name, joined as ``name=value`` with ``&``, in
 UTF-8 and without percent-encoding (WebSocket API, "Request security").
@@ -20,12 +20,12 @@ Params: TypeAlias = Mapping[str, Param]
 
 
 class KeyFormatError(ValueError):
-    """The secret is not one we can sign with; the message never quotes it."""
+    """The secret is not one that we can sign with; the message does not quote it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """``sign`` makes a signature of a payload; neither field is ever shown."""
+    """``sign`` returns the signature of a payload; ``repr`` shows neither field."""
 
     api_key: str = field(repr=False)
     sign: Callable[[bytes], str] = field(repr=False)
@@ -66,10 +66,10 @@ def payload(params: Params) -> bytes:
     return "&".join(f"{name}={_text(params[name])}" for name in sorted(params)).encode()
 
 
-def signed(params: Params, who: Credentials) -> dict[str, Param]:
+def signed(params: Params, key: Credentials) -> dict[str, Param]:
     """The parameters with ``apiKey`` and ``signature``."""
-    whole = {**params, "apiKey": who.api_key}
-    return {**whole, "signature": who.sign(payload(whole))}
+    whole = {**params, "apiKey": key.api_key}
+    return {**whole, "signature": key.sign(payload(whole))}
 
 
 def _text(value: Param) -> str:

@@ -2,8 +2,8 @@
 
     watch, unwatch ──> wanted ──difference──> SUBSCRIBE, UNSUBSCRIBE ──acknowledged──> active
 
-Each connection compares what is wanted with what is active on it and asks for the difference, one request at
-a time: thus a new connection, a reconnect and a change of mind are one case.
+Each connection compares the symbols that are wanted with those that are active on it, and requests the difference,
+one request at a time. So a new connection, a reconnect and a changed wish are one case.
 """
 
 import itertools
@@ -17,10 +17,11 @@ import structlog
 import trio
 
 from naived.binance.codec import Garbled, MarketFrame, MarketTrade, read_market, request
-from naived.binance.relay import Connect, Leg, attend, relay
+from naived.binance.connection import Connect, Connection, keep_connected, read_frames
 from naived.core.amount import AmountError, parse_price
 from naived.ports import Sink
-from naived.websocket import Closed, Connection
+from naived.websocket import Closed
+from naived.websocket import Connection as WebSocket
 
 _log = structlog.get_logger(__name__)
 
@@ -37,53 +38,53 @@ class Streams:
         self._url = url
         self._connect = connect
         self._jitter = jitter
-        self._shards: list[_Shard] = []
-        self._grown = trio.Event()
+        self._sets: list[SubscriptionSet] = []
+        self._set_added = trio.Event()
 
     async def run(self, sink: Sink) -> None:
-        """Keep a relay of connections for every shard, until cancelled."""
+        """Keep a connection up for every set of subscriptions, until cancelled."""
         started = 0
         async with trio.open_nursery() as nursery:
             while True:
-                for shard in self._shards[started:]:
-                    nursery.start_soon(relay, "streams", partial(shard.run_leg, sink), self._jitter)
-                started = len(self._shards)
-                await self._grown.wait()
+                for each in self._sets[started:]:
+                    nursery.start_soon(keep_connected, "streams", partial(each.run_connection, sink), self._jitter)
+                started = len(self._sets)
+                await self._set_added.wait()
 
-    def want(self, symbol: str) -> "_Shard":
-        """Let the symbol's trades flow as soon as they can, also after every reconnect."""
-        shard = next((each for each in self._shards if each.wants(symbol)), None) or self._free_shard()
-        shard.want(symbol)
-        return shard
+    def want(self, symbol: str) -> "SubscriptionSet":
+        """Subscribe to the symbol's trades as soon as possible, also after every reconnect; does not wait."""
+        found = next((each for each in self._sets if symbol in each.wanted), None) or self._free_set()
+        found.want(symbol)
+        return found
 
     async def watch(self, symbol: str) -> None:
-        """Want a symbol's trades, and return when they flow."""
-        await self.want(symbol).flows(symbol)
+        """Subscribe to a symbol's trades, and return when that is acknowledged."""
+        await self.want(symbol).wait_active(symbol)
 
     def unwatch(self, symbol: str) -> None:
-        for shard in self._shards:
-            shard.unwatch(symbol)
+        for each in self._sets:
+            each.unwatch(symbol)
 
-    def _free_shard(self) -> "_Shard":
-        for shard in self._shards:
-            if shard.size < _STREAMS:
-                return shard
-        shard = _Shard(self._url, self._connect)
-        self._shards.append(shard)
-        self._grown.set()
-        self._grown = trio.Event()
-        return shard
+    def _free_set(self) -> "SubscriptionSet":
+        for each in self._sets:
+            if len(each.wanted) < _STREAMS:
+                return each
+        added = SubscriptionSet(self._url, self._connect)
+        self._sets.append(added)
+        self._set_added.set()
+        self._set_added = trio.Event()
+        return added
 
 
-class _Line:
-    """One connection, and the symbols that are active on it."""
+class _StreamSocket:
+    """One socket, and the symbols that are active on it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, socket: WebSocket) -> None:
+        self.socket = socket
         self.active: set[str] = set()
         self.refused: set[str] = set()
         self._numbers = itertools.count(1)
-        self._asked = 0
+        self._request = 0  # the id of the latest request
         self._answered = trio.Event()
         self._refusal: str | None = None
         self._next_at = trio.current_time()  # when the next request may go
@@ -91,107 +92,106 @@ class _Line:
     def missing(self, wanted: Iterable[str]) -> list[str]:
         """What to subscribe next; after a refusal of many, one at a time."""
         most = 1 if self._refusal else _BATCH
-        return list(islice((each for each in wanted if each not in self.active | self.refused), most))
+        new = (each for each in wanted if each not in self.active and each not in self.refused)
+        return list(islice(new, most))
 
     def surplus(self, wanted: Container[str]) -> list[str]:
         """What to unsubscribe next."""
         return [each for each in self.active if each not in wanted][:_BATCH]
 
     async def ask(self, method: str, symbols: Sequence[str]) -> str | None:
-        """In its time; the exchange's refusal or None. Raises Closed, and TooSlowError without an answer."""
+        """Send a request when the rate allows; returns the exchange's refusal or None.
+
+        Raises Closed, and TooSlowError if no answer comes.
+        """
         await trio.sleep_until(self._next_at)
         self._next_at = trio.current_time() + _SPACING
-        self._asked = next(self._numbers)
+        self._request = next(self._numbers)
         self._answered = trio.Event()
         with trio.fail_after(_ACKNOWLEDGED):
-            await self.connection.send(request(self._asked, method, [f"{each.lower()}@trade" for each in symbols]))
+            await self.socket.send(request(self._request, method, [f"{each.lower()}@trade" for each in symbols]))
             await self._answered.wait()
         return self._refusal
 
     def take_answer(self, frame: MarketFrame) -> None:
-        if frame.id == self._asked:
+        if frame.id == self._request:
             self._refusal = frame.refusal
             self._answered.set()
 
 
-class _Shard:
-    """The symbols of one connection, and of its successor while both are up."""
+class SubscriptionSet:
+    """The symbols of one connection, and of the next one while both are up."""
 
     def __init__(self, url: str, connect: Connect) -> None:
+        self.wanted: dict[str, trio.Event] = {}  # the event: the symbol is active on some socket
         self._url = url
         self._connect = connect
-        self._wanted: dict[str, trio.Event] = {}  # the event: its trades flow
         self._changed = trio.Event()
-        self._lines: list[_Line] = []
-        self._last: dict[str, int] = {}  # trade id by symbol: two connections tell each trade twice
+        self._sockets: list[_StreamSocket] = []
+        self._last: dict[str, int] = {}  # trade id by symbol: while two sockets are up, each trade comes twice
         self._garbled = 0
 
-    @property
-    def size(self) -> int:
-        return len(self._wanted)
-
-    def wants(self, symbol: str) -> bool:
-        return symbol in self._wanted
-
     def want(self, symbol: str) -> None:
-        if symbol not in self._wanted:
-            self._wanted[symbol] = trio.Event()
+        if symbol not in self.wanted:
+            self.wanted[symbol] = trio.Event()
             self._change()
 
-    async def flows(self, symbol: str) -> None:
-        await self._wanted[symbol].wait()
+    async def wait_active(self, symbol: str) -> None:
+        await self.wanted[symbol].wait()
 
     def unwatch(self, symbol: str) -> None:
-        if self._wanted.pop(symbol, None) is not None:
+        if self.wanted.pop(symbol, None) is not None:
             self._change()
 
-    async def run_leg(self, sink: Sink, leg: Leg) -> None:
-        """One connection's life, for a relay."""
-        async with self._connect(self._url) as connection, trio.open_nursery() as nursery:
-            line = _Line(connection)
-            nursery.start_soon(self._attend, line, sink, leg, nursery.cancel_scope)
-            nursery.start_soon(_leave_when_relieved, leg, nursery.cancel_scope)
+    async def run_connection(self, sink: Sink, connection: Connection) -> None:
+        """The life of one connection, for ``keep_connected``."""
+        async with self._connect(self._url) as socket, trio.open_nursery() as nursery:
+            stream = _StreamSocket(socket)
+            nursery.start_soon(self._read, stream, sink, connection, nursery.cancel_scope)
+            nursery.start_soon(_cancel_when_replaced, connection, nursery.cancel_scope)
             try:
-                await self._follow(line, leg)
+                await self._subscribe(stream, connection)
             except Closed as error:
-                leg.end(str(error))
+                connection.end(str(error))
             except trio.TooSlowError:
-                leg.end("a subscription was not answered")
+                connection.end("a subscription was not answered")
             nursery.cancel_scope.cancel()
 
-    async def _follow(self, line: _Line, leg: Leg) -> NoReturn:
-        """Bring what is active to what is wanted, again after every change."""
+    async def _subscribe(self, stream: _StreamSocket, connection: Connection) -> NoReturn:
+        """Make active what is wanted, again after every change."""
         while True:
-            self._tell_watchers()
-            missing = line.missing(self._wanted)
-            if leg.up_at is None and not missing:
-                leg.take_over()
+            self._update_events()
+            missing = stream.missing(self.wanted)
+            if connection.up_at is None and not missing:
+                connection.mark_up()
             if missing:
-                refusal = await line.ask("SUBSCRIBE", missing)
+                refusal = await stream.ask("SUBSCRIBE", missing)
                 if refusal is None:
-                    line.active.update(missing)
+                    stream.active.update(missing)
                 elif len(missing) == 1:
                     _log.error("the exchange refuses a stream", symbol=missing[0], why=refusal)
-                    line.refused.update(missing)
-            elif surplus := line.surplus(self._wanted):
-                await line.ask("UNSUBSCRIBE", surplus)
-                line.active.difference_update(surplus)
+                    stream.refused.update(missing)
+            elif surplus := stream.surplus(self.wanted):
+                await stream.ask("UNSUBSCRIBE", surplus)
+                stream.active.difference_update(surplus)
             else:
                 await self._changed.wait()
 
-    async def _attend(self, line: _Line, sink: Sink, leg: Leg, scope: trio.CancelScope) -> None:
-        if not self._lines:
-            self._last.clear()  # trade ids start anew when a test exchange was reset
-        self._lines.append(line)
+    async def _read(
+        self, stream: _StreamSocket, sink: Sink, connection: Connection, scope: trio.CancelScope
+    ) -> None:
+        if not self._sockets:
+            self._last.clear()  # trade ids start again at 1 after a test exchange was reset
+        self._sockets.append(stream)
         try:
-            end = await attend(line.connection, partial(self._take, sink, line, leg))
+            end = await read_frames(stream.socket, partial(self._take, sink, stream, connection))
         finally:
-            self._lines.remove(line)
-            self._tell_watchers()
-        leg.end(str(end))
+            self._sockets.remove(stream)
+            self._update_events()
+        connection.end(str(end))
         scope.cancel()
 
-    def _take(self, sink: Sink, line: _Line, leg: Leg, text: str) -> None:
+    def _take(self, sink: Sink, stream: _StreamSocket, connection: Connection, text: str) -> None:
         frame = read_market(text)
         if isinstance(frame, Garbled):
             self._complain(frame.why)
@@ -208,9 +208,9 @@ class _Shard:
                 return
             sink.trade(trade.symbol, trade.id, price, trade.quantity, trade.time)
         elif frame.shutdown:
-            leg.end("the server shuts down")
+            connection.end("the server shuts down")
         elif frame.id is not None:
-            line.take_answer(frame)
+            stream.take_answer(frame)
 
     def _complain(self, why: str) -> None:
         self._garbled += 1
@@ -221,15 +221,15 @@ class _Shard:
         self._changed.set()
         self._changed = trio.Event()
 
-    def _tell_watchers(self) -> None:
-        """A symbol flows while it is active on some line."""
-        for symbol, flows in self._wanted.items():
-            if any(symbol in line.active for line in self._lines):
-                flows.set()
-            elif flows.is_set():
-                self._wanted[symbol] = trio.Event()
+    def _update_events(self) -> None:
+        """Bring the events of ``wanted`` up to date."""
+        for symbol, active in self.wanted.items():
+            if any(symbol in stream.active for stream in self._sockets):
+                active.set()
+            elif active.is_set():
+                self.wanted[symbol] = trio.Event()
 
 
-async def _leave_when_relieved(leg: Leg, scope: trio.CancelScope) -> None:
-    await leg.serve()
+async def _cancel_when_replaced(connection: Connection, scope: trio.CancelScope) -> None:
+    await connection.wait_replaced()
     scope.cancel()

@@ -1,4 +1,4 @@
-"""Paper trading end to end: a simulator plays the real exchange, another one inside fills the orders."""
+"""Paper trading end to end: one simulator stands for the real exchange, another one fills the orders."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 import trio
+from msgspec.structs import replace
 
 from naived import paper
 from naived.binance.endpoint import simulator
@@ -28,7 +29,7 @@ BOUGHT_AT = "1999.8"  # a ten-thousandth below
 
 
 class Source:
-    """The exchange that prices and rules come from; it may go and come back at its address."""
+    """The exchange that prices and rules come from; it may close and open again at its address."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
@@ -56,7 +57,7 @@ class Source:
         self._scope.cancel()
         await self._over.wait()
 
-    def print(self, price: str, symbol: str = "ETHUSDT") -> None:
+    def publish(self, price: str, symbol: str = "ETHUSDT") -> None:
         self.simulation.publish(symbol, parse_price(price), parse_quantity("1"))
 
 
@@ -76,10 +77,10 @@ async def trading(home: Path, source: Source) -> AsyncIterator[Naived]:
 
 
 async def told(running_: Naived, source: Source, price: str, symbol: str = "ETHUSDT") -> None:
-    """Print a trade at the source until it has come through."""
+    """Publish a trade at the source until ``status`` has its price."""
 
     async def heard() -> bool:
-        source.print(price, symbol)
+        source.publish(price, symbol)
         (entry,) = (await running_.ask("status", symbol))["symbols"]
         return entry["last_price"] == price
 
@@ -107,7 +108,7 @@ async def bought(running_: Naived, source: Source) -> Document:
     return buy
 
 
-async def test_the_sources_prices_fill_orders_that_the_source_never_sees(home: Path, source: Source) -> None:
+async def test_the_sources_prices_fill_orders_that_are_never_sent_to_it(home: Path, source: Source) -> None:
     async with trading(home, source) as running_, api(source.simulation) as client:
         await bought(running_, source)
         await told(running_, source, "1999")
@@ -135,13 +136,13 @@ async def test_a_symbol_trades_by_the_rules_of_the_source(home: Path, source: So
         assert buy["price"] == "1995"
 
 
-async def test_what_the_source_does_not_list_is_unknown(home: Path, source: Source) -> None:
+async def test_a_symbol_that_the_source_does_not_list_is_unknown(home: Path, source: Source) -> None:
     async with trading(home, source) as running_:
         assert (await running_.do("start", "BTCUSDT"))["error"]["kind"] == "unknown_symbol"
         assert (await running_.ask("status"))["symbols"] == []
 
 
-async def test_a_symbol_whose_rules_cannot_be_simulated_hurts_no_other(home: Path, source: Source) -> None:
+async def test_a_symbol_whose_rules_cannot_be_simulated_does_not_affect_others(home: Path, source: Source) -> None:
     odd = [{**item, "minQty": "1e-9"} if "minQty" in item else item for item in NEW["filters"]]
     async with trading(home, source) as running_:
         await running_.do("start")
@@ -150,8 +151,8 @@ async def test_a_symbol_whose_rules_cannot_be_simulated_hurts_no_other(home: Pat
     row = {**NEW, "filters": odd}
     real = paper.symbol_row
 
-    async def read(url: str, name: str, dial: Any) -> Any:
-        return row if name == "NEWUSDT" else await real(url, name, dial)
+    async def read(url: str, name: str, connect_noted: Any) -> Any:
+        return row if name == "NEWUSDT" else await real(url, name, connect_noted)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paper, "symbol_row", read)
@@ -165,7 +166,7 @@ async def test_a_symbol_whose_rules_cannot_be_simulated_hurts_no_other(home: Pat
             await until(faulted)
 
 
-async def test_without_the_source_nothing_starts_and_it_says_so(home: Path, source: Source) -> None:
+async def test_without_the_source_start_answers_that_it_is_unavailable(home: Path, source: Source) -> None:
     async with trading(home, source) as running_:
         await source.close()
         error = (await running_.do("start"))["error"]
@@ -173,7 +174,7 @@ async def test_without_the_source_nothing_starts_and_it_says_so(home: Path, sour
         assert "the source of prices did not answer" in error["message"]
 
 
-async def test_a_source_that_comes_back_goes_on_filling_what_rests(home: Path, source: Source) -> None:
+async def test_after_the_source_came_back_resting_orders_fill(home: Path, source: Source) -> None:
     async with trading(home, source) as running_:
         await bought(running_, source)
         await source.close()
@@ -182,14 +183,14 @@ async def test_a_source_that_comes_back_goes_on_filling_what_rests(home: Path, s
         await reaches(running_, ("buy", "filled"), ("sell", "open"))
 
 
-async def test_what_rests_of_a_stopped_symbol_fills_as_it_would_there(home: Path, source: Source) -> None:
+async def test_the_resting_order_of_a_stopped_symbol_fills(home: Path, source: Source) -> None:
     async with trading(home, source) as running_:
         await bought(running_, source)
         (resting,) = (await running_.do("stop"))["open_orders"]
         assert resting["side"] == "buy"
 
         async def filled() -> bool:
-            source.print("1999")
+            source.publish("1999")
             return await states(running_) == [("buy", "filled")]
 
         await until(filled)
@@ -198,7 +199,7 @@ async def test_what_rests_of_a_stopped_symbol_fills_as_it_would_there(home: Path
 
 
 @pytest.mark.parametrize("verb", ["stop", None], ids=["stopped", "trading"])
-async def test_what_rested_before_a_restart_rests_and_fills_after_it(
+async def test_an_order_that_rested_before_a_restart_rests_and_fills_after_it(
     home: Path, source: Source, verb: str | None
 ) -> None:
     async with trading(home, source) as running_:
@@ -210,13 +211,15 @@ async def test_what_rested_before_a_restart_rests_and_fills_after_it(
         assert (after["order_id"], after["state"]) == (before["order_id"], "open")
 
         async def filled() -> bool:
-            source.print("1999")
+            source.publish("1999")
             return (await states(running_))[0] == ("buy", "filled")
 
         await until(filled)
 
 
-async def test_a_restart_without_the_source_is_degraded_until_it_is_there(home: Path, source: Source) -> None:
+async def test_after_a_restart_without_the_source_naived_is_degraded_until_it_is_there(
+    home: Path, source: Source
+) -> None:
     async with trading(home, source) as running_:
         before = await bought(running_, source)
     await source.close()
@@ -240,12 +243,12 @@ async def test_a_restart_without_the_source_is_degraded_until_it_is_there(home: 
 
 
 @asynccontextmanager
-async def exchange(dialled: list[str]) -> AsyncIterator[tuple[PaperExchange, Simulation]]:
-    """The adapter by itself, its session up, and the source it asks; every address it dials is noted."""
+async def exchange(connected: list[str]) -> AsyncIterator[tuple[PaperExchange, Simulation]]:
+    """The adapter alone with its session up, and its source; every address to which it connects is noted."""
 
     @asynccontextmanager
-    async def dial(url: str) -> AsyncIterator[Connection]:
-        dialled.append(url)
+    async def connect_noted(url: str) -> AsyncIterator[Connection]:
+        connected.append(url)
         async with connect(url) as connection:
             yield connection
 
@@ -259,7 +262,7 @@ async def exchange(dialled: list[str]) -> AsyncIterator[tuple[PaperExchange, Sim
 
     up = trio.Event()
     async with running(exchange_info=RULES) as there, running(exchange_info={"symbols": []}) as inside:
-        adapter = PaperExchange(inside, simulator(there.url), credentials("key", "secret"), connect=dial)
+        adapter = PaperExchange(inside, simulator(there.url), credentials("key", "secret"), connect=connect_noted)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(adapter.run, Quiet())
             await up.wait()
@@ -267,11 +270,12 @@ async def exchange(dialled: list[str]) -> AsyncIterator[tuple[PaperExchange, Sim
             nursery.cancel_scope.cancel()
 
 
-async def test_rules_are_asked_for_again_when_they_are_not_fresh_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    dialled: list[str] = []
-    async with exchange(dialled) as (adapter, there):
-        asked = partial(dialled.count, simulator(there.url).api_url)
-        assert await adapter.symbols(["ETHUSDT", "NOSUCH"]) == {"ETHUSDT": ETH.info}
+async def test_rules_are_read_again_when_they_are_a_minute_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected: list[str] = []
+    async with exchange(connected) as (adapter, there):
+        asked = partial(connected.count, simulator(there.url).api_url)
+        listed = replace(ETH.info, buy_stp="EXPIRE_TAKER", sell_stp="EXPIRE_MAKER")
+        assert await adapter.symbols(["ETHUSDT", "NOSUCH"]) == {"ETHUSDT": listed}
         await adapter.symbols(["ETHUSDT"])
         assert asked() == 2
         there.list({**ETH.row, "status": "HALT"})
@@ -283,9 +287,9 @@ async def test_rules_are_asked_for_again_when_they_are_not_fresh_any_more(monkey
 
 async def test_an_unreadable_trade_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as simulation, api(simulation) as client:
-        prints = paper._Prints(simulation)
+        trades = paper._TradeSink(simulation)
         with structlog.testing.capture_logs() as records:
-            prints.trade("ETHUSDT", 1, parse_price("2000"), "a lot", 0)
-        prints.trade("ETHUSDT", 2, parse_price("2001"), "1.5", 0)
+            trades.trade("ETHUSDT", 1, parse_price("2000"), "a lot", 0)
+        trades.trade("ETHUSDT", 2, parse_price("2001"), "1.5", 0)
         assert [record["log_level"] for record in records] == ["warning"]
         assert (await client.get("ticker.price", symbol="ETHUSDT"))["price"] == "2001.00000000"

@@ -40,7 +40,7 @@ async def test_frames_go_both_ways_whatever_their_size(port):
                 assert await connection.receive() == text
 
 
-async def test_the_server_sees_what_was_asked_for(nursery):
+async def test_the_server_sees_the_path_and_query(nursery):
     targets = []
 
     async def note(connection):
@@ -53,7 +53,7 @@ async def test_the_server_sees_what_was_asked_for(nursery):
     assert targets == ["/stream?streams=a@trade/b@trade"]
 
 
-async def test_a_close_of_the_peer_ends_both_directions(nursery):
+async def test_a_close_by_the_peer_ends_both_directions(nursery):
     async def leave(connection):
         await connection.aclose(1001, "going away")
 
@@ -69,7 +69,7 @@ async def test_a_close_of_the_peer_ends_both_directions(nursery):
                 await connection.ping()
 
 
-async def test_a_burst_that_nobody_reads_yet_does_not_hold_up_pongs(port):
+async def test_a_burst_that_is_not_read_yet_does_not_delay_pongs(port):
     with trio.fail_after(10):
         async with connect(f"ws://127.0.0.1:{port}") as connection:
             for number in range(500):
@@ -78,19 +78,19 @@ async def test_a_burst_that_nobody_reads_yet_does_not_hold_up_pongs(port):
             assert [await connection.receive() for _ in range(500)] == [f"{number}" for number in range(500)]
 
 
-async def test_an_exception_of_the_body_comes_out_as_it_is(port):
+async def test_an_exception_of_the_body_is_not_wrapped(port):
     with pytest.raises(KeyError, match="body"):
         async with connect(f"ws://127.0.0.1:{port}"):
             raise KeyError("body")
 
 
-async def test_a_port_that_nobody_listens_on_is_said_so():
+async def test_a_port_without_a_listener_is_a_connect_error():
     with trio.fail_after(10), pytest.raises(ConnectError, match=r"cannot connect to 127\.0\.0\.1:1: "):
         async with connect("ws://127.0.0.1:1/x"):
             pass
 
 
-async def test_a_url_of_another_kind_is_no_connection():
+async def test_a_url_of_another_scheme_is_a_connect_error():
     with pytest.raises(ConnectError, match="neither ws nor wss"):
         async with connect("http://127.0.0.1:1/x"):
             pass
@@ -103,7 +103,7 @@ async def test_a_url_of_another_kind_is_no_connection():
         (b"\x00\x01nonsense\r\n\r\n" * 5, "cannot connect"),
     ],
 )
-async def test_a_server_that_speaks_something_else_is_no_connection(nursery, reply, why):
+async def test_a_server_that_does_not_speak_websocket_is_a_connect_error(nursery, reply, why):
     async def answer(stream):
         await stream.receive_some(4000)
         await stream.send_all(reply)
@@ -114,7 +114,7 @@ async def test_a_server_that_speaks_something_else_is_no_connection(nursery, rep
             pass
 
 
-async def test_a_server_that_never_answers_is_given_up(nursery, monkeypatch):
+async def test_a_server_that_never_answers_is_a_connect_error(nursery, monkeypatch):
     monkeypatch.setattr(websocket, "_OPEN_TIMEOUT", 0.05)
 
     async def silence(stream):
@@ -126,7 +126,7 @@ async def test_a_server_that_never_answers_is_given_up(nursery, monkeypatch):
             pass
 
 
-async def test_a_peer_that_vanishes_does_not_hold_up_the_end(nursery, monkeypatch):
+async def test_a_peer_that_never_closes_does_not_delay_our_close(nursery, monkeypatch):
     monkeypatch.setattr(websocket, "_CLOSE_TIMEOUT", 0.05)
     stuck = trio.Event()
 
@@ -162,7 +162,7 @@ async def _mute_then(handler, connection):
         HANDSHAKE + b"\x81\x82\x00\x00\x00\x00\xff\xfe",
     ],
 )
-async def test_a_client_that_talks_nonsense_hurts_nobody_else(port, sent):
+async def test_a_client_that_sends_garbage_does_not_affect_others(port, sent):
     with trio.fail_after(10):
         async with connect(f"ws://127.0.0.1:{port}") as witness:
             stream = await trio.open_tcp_stream("127.0.0.1", port)
@@ -174,7 +174,7 @@ async def test_a_client_that_talks_nonsense_hurts_nobody_else(port, sent):
             assert await witness.receive() == "still here"
 
 
-async def test_a_ping_that_crosses_a_close_ends_neither_the_connection_in_disorder_nor_the_server(nursery):
+async def test_a_ping_that_crosses_a_close_does_not_end_the_server(nursery):
     over = trio.Event()
 
     async def leave(connection):
@@ -196,7 +196,7 @@ async def test_a_ping_that_crosses_a_close_ends_neither_the_connection_in_disord
         await stream.aclose()
 
 
-async def test_a_ping_of_a_server_that_crosses_our_close_is_no_failure(nursery):
+async def test_a_ping_from_a_server_that_crosses_our_close_is_no_error(nursery):
     port = await raw_server(nursery, ping_late)
     with trio.fail_after(10):
         async with connect(f"ws://127.0.0.1:{port}"):
@@ -237,7 +237,7 @@ class Inner:
         await trio.lowlevel.checkpoint()
 
 
-async def test_a_caller_cancelled_in_mid_frame_waits_for_its_end(autojump_clock):
+async def test_a_caller_cancelled_during_a_frame_waits_for_its_end(autojump_clock):
     inner = Inner()
     connection = websocket.Connection(inner)
     async with trio.open_nursery() as nursery:
@@ -248,7 +248,7 @@ async def test_a_caller_cancelled_in_mid_frame_waits_for_its_end(autojump_clock)
     assert inner.sent == ["whole"]
 
 
-async def test_a_caller_cancelled_before_sends_nothing():
+async def test_a_caller_cancelled_before_the_send_sends_nothing():
     inner = Inner()
     inner.gate.set()
     with trio.CancelScope() as scope:
@@ -257,7 +257,7 @@ async def test_a_caller_cancelled_before_sends_nothing():
     assert inner.sent == []
 
 
-async def test_a_peer_that_takes_nothing_is_cut_off(autojump_clock):
+async def test_the_connection_to_a_peer_that_takes_no_frame_is_cut(autojump_clock):
     inner = Inner()
     began = trio.current_time()
     with pytest.raises(Closed, match="took no frame for 10 s"):

@@ -1,4 +1,4 @@
-"""A scripted exchange without a network, and a sink that remembers."""
+"""A scripted exchange without a network, and a sink that records."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -151,7 +151,7 @@ class Peer:
 
 
 class Recorder:
-    """A ``Sink`` that remembers."""
+    """A ``Sink`` that records its calls."""
 
     def __init__(self) -> None:
         self.trades: list[tuple[str, int, int, str, int]] = []
@@ -180,7 +180,7 @@ class Recorder:
         self._news = trio.Event()
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait until something that was told makes the condition true."""
+        """Wait until a call makes the condition true."""
         with trio.fail_after(ALL_WITHIN):
             while not condition():
                 await self._news.wait()

@@ -3,7 +3,7 @@ from msgspec import Raw
 
 from naived.binance.answers import cancelled, halt_until, placed, refuses_credentials
 from naived.binance.codec import ApiAnswer, ApiError, ErrorData
-from naived.core.order import Accepted, CancelAccepted, CancelRefused, Refusal, Refused, Unknown
+from naived.core.orders.report import Accepted, CancelAccepted, CancelRefused, Refusal, Refused, Unknown
 
 ORDER = (
     b'{"symbol":"ETHUSDT","orderId":7,"clientOrderId":"n1-a","transactTime":5,"price":"1.0","origQty":"1.0",'
@@ -27,7 +27,7 @@ def test_an_order_id_means_accepted():
 
 
 @pytest.mark.parametrize("result", [b"{}", b"null", ORDER.replace(b'"1.0"', b'"1.0e5"')])
-def test_an_unreadable_yes_is_unknown(result):
+def test_an_unreadable_success_is_unknown(result):
     assert isinstance(placed(ok(result)), Unknown)
     assert isinstance(cancelled(ok(result)), Unknown)
 
@@ -55,7 +55,7 @@ def test_an_unreadable_yes_is_unknown(result):
         (-2010, "A text never seen before.", Refusal.OTHER),
     ],
 )
-def test_a_listed_code_is_a_definite_no(code, message, kind):
+def test_a_listed_code_is_a_refusal(code, message, kind):
     assert placed(error(code, message)) == Refused(kind, code, message)
 
 
@@ -69,21 +69,21 @@ def test_a_listed_code_is_a_definite_no(code, message, kind):
         (403, -9999, Refusal.OTHER),
     ],
 )
-def test_the_gateway_says_no_by_its_status(status, code, kind):
+def test_a_status_of_the_gateway_is_a_refusal(status, code, kind):
     answer = placed(error(code, status=status, retry_after=99))
     assert isinstance(answer, Refused)
     assert (answer.kind, answer.retry_at) == (kind, 99)
 
 
 @pytest.mark.parametrize("code", [-1000, -1001, -1006, -1007, -1008, -1016, -1200, -1099, -2011, -7777, 0])
-def test_every_other_code_leaves_the_fate_unknown(code):
+def test_any_other_code_leaves_the_outcome_unknown(code):
     assert placed(error(code)) == Unknown(f"{code}", code)
     if code != -2011:
         assert cancelled(error(code)) == Unknown(f"{code}", code)
 
 
 @pytest.mark.parametrize("code", [-1013, -1021, -2010, -2015, -7777])
-def test_a_5xx_leaves_the_fate_unknown_whatever_its_code(code):
+def test_a_5xx_leaves_the_outcome_unknown_whatever_its_code(code):
     assert isinstance(placed(error(code, status=503)), Unknown)
     assert isinstance(cancelled(error(code, status=500)), Unknown)
 
@@ -92,21 +92,22 @@ def test_an_error_without_a_code_is_unknown():
     assert placed(ApiAnswer(400, 1)) == Unknown("status 400", None)
 
 
-def test_a_duplicate_means_that_an_order_exists_and_must_be_looked_up():
+def test_a_duplicate_is_unknown_because_the_order_exists():
     assert placed(error(-2010, "Duplicate order sent.")) == Unknown("duplicate", -2010)
 
 
-def test_a_cancel_is_taken_refused_or_unknown():
+def test_a_cancel_is_accepted_refused_or_unknown():
     assert isinstance(cancelled(ok()), CancelAccepted)
     assert cancelled(error(-2011, "Unknown order sent.")) == CancelRefused(-2011, "Unknown order sent.")
     assert cancelled(error(-1021, "late")) == CancelRefused(-1021, "late")
 
 
-def test_only_too_many_requests_halt_us_and_the_exchange_says_how_long():
+def test_the_exchange_says_how_long_we_must_wait_and_too_many_requests_always_make_us_wait():
     assert halt_until(error(-1003, status=429, retry_after=123), now=50) == 123
     assert halt_until(error(-1015, status=400, retry_after=123), now=50) == 123
     assert halt_until(error(-1015, status=429), now=50) == 50 + 10_000
     assert halt_until(error(-1003, status=418), now=50) == 50 + 120_000
+    assert halt_until(error(-1008, retry_after=123), now=50) == 123
     assert halt_until(error(-2010), now=50) is None
     assert halt_until(ok(), now=50) is None
 

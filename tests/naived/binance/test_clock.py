@@ -50,7 +50,7 @@ def read(clock, time, server_time, round_trip):
     clock.received(server_time, asked_at)
 
 
-def test_an_answer_that_was_long_on_its_way_does_not_spoil_a_fresh_reading():
+def test_a_slow_answer_does_not_replace_a_fresh_reading():
     time = Time()
     clock = ServerClock(monotonic=time, wall=lambda: 0.0)
     read(clock, time, 5_000_000, 0.01)

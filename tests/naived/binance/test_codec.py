@@ -1,10 +1,12 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from naived.binance.codec import (
     ApiAnswer,
@@ -59,7 +61,7 @@ def test_a_recorded_answer_is_read():
 
 
 @recorded
-def test_a_recorded_balance_event_is_an_event_of_no_consequence():
+def test_a_recorded_balance_event_is_an_event_that_we_do_not_use():
     text = (DATA / "fixtures" / "demo_outbound_account_position_2026-09-30.json").read_text()
     assert read_api(text) == OtherEvent("outboundAccountPosition")
 
@@ -83,7 +85,7 @@ def test_the_api_announces_its_shutdown_without_a_subscription():
     assert read_api('{"event":{"e":"serverShutdown","E":1770123456789}}') == Shutdown()
 
 
-def test_the_end_of_the_user_data_stream_is_told_apart():
+def test_the_end_of_the_user_data_stream_is_an_event():
     text = '{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}'
     assert read_api(text) == StreamTerminated()
 
@@ -133,7 +135,7 @@ def test_an_answer_that_names_no_request_is_still_an_answer():
     assert read_api(text).id is None
 
 
-def test_a_repeated_key_and_an_unknown_one_do_no_harm():
+def test_a_repeated_key_and_an_unknown_one_are_ignored():
     answer = read_api('{"id":1,"status":200,"status":200,"novelty":[1,{"deep":null}],"result":{"serverTime":7}}')
     assert isinstance(answer, ApiAnswer)
     assert read_result(answer, dict[str, int]) == {"serverTime": 7}
@@ -181,8 +183,10 @@ def test_no_text_at_all_makes_a_decoder_raise(text):
     read_market(text)
 
 
-def test_a_result_of_another_shape_is_a_value():
-    assert isinstance(read_result(ApiAnswer(200, 1), dict[str, int]), Garbled)
+@pytest.mark.parametrize("result", [b"null", b"[" * 100_000])
+def test_a_result_of_another_shape_is_an_error(result):
+    with pytest.raises(ValueError, match=r"Expected|recursion"):
+        read_result(ApiAnswer(200, 1, Raw(result)), dict[str, list[Any]])
 
 
 def test_requests_are_written_for_both_sockets():

@@ -6,16 +6,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from naived.binance.codec import RateLimit
 from naived.core.amount import parse_price, parse_quantity
-from naived.core.order import (
-    Accepted,
-    CancelAccepted,
-    CancelRefused,
-    OrderStatus,
-    Refused,
-    Side,
-    Unknown,
-    Unsent,
-)
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Accepted, CancelAccepted, CancelRefused, OrderStatus, Refused, Unknown, Unsent
 from naived.ports import ExchangeError, OrderRequest
 
 CID = "n1abcd-aaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -80,7 +72,7 @@ async def test_without_a_mode_self_trade_prevention_is_left_to_the_exchange(auto
     assert "selfTradePreventionMode" not in peer.asked("order.place")[0]["params"]
 
 
-async def test_without_an_answer_the_fate_is_unknown_and_nothing_is_sent_again(autojump_clock, running, peer):
+async def test_without_an_answer_the_outcome_is_unknown_and_nothing_is_sent_again(autojump_clock, running, peer):
     peer.ignore("order.place")
     began = trio.current_time()
     answer = await running.place(buy(running.now()))
@@ -89,7 +81,7 @@ async def test_without_an_answer_the_fate_is_unknown_and_nothing_is_sent_again(a
     assert len(peer.asked("order.place")) == 1
 
 
-async def test_the_shorter_an_orders_window_the_sooner_its_fate_is_asked_for(autojump_clock, running, peer):
+async def test_an_order_with_a_shorter_window_waits_a_shorter_time_for_its_answer(autojump_clock, running, peer):
     peer.ignore("order.place")
     began = trio.current_time()
     assert isinstance(await running.place(buy(running.now(), window=1000)), Unknown)
@@ -137,7 +129,7 @@ async def test_an_order_admitted_before_we_were_told_to_wait_is_not_sent(autojum
     assert isinstance(await running.place(buy(running.admit(Side.SELL))), Accepted)
 
 
-async def test_an_order_with_its_deadline_too_near_is_not_sent(autojump_clock, running, peer):
+async def test_an_order_whose_window_is_nearly_over_is_not_sent(autojump_clock, running, peer):
     peer.answer("order.place", PLACED)
     now = running.now()
     assert await running.place(buy(now - 4001)) == Unsent("too late to send")
@@ -155,7 +147,7 @@ async def test_without_a_session_nothing_is_sent_or_asked(autojump_clock, exchan
         await exchange.account()
 
 
-async def test_a_cancelled_caller_learns_nothing_and_a_late_yes_is_reported(autojump_clock, running, peer, sink):
+async def test_an_order_accepted_after_its_caller_was_cancelled_is_reported(autojump_clock, running, peer, sink):
     peer.ignore("order.place")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(running.place, buy(running.now()))
@@ -165,7 +157,7 @@ async def test_a_cancelled_caller_learns_nothing_and_a_late_yes_is_reported(auto
     await sink.until(lambda: sink.reports)
 
 
-async def test_a_cancel_names_the_order_by_its_number_and_itself_by_our_id(autojump_clock, running, peer):
+async def test_a_cancel_has_the_order_id_and_a_client_id_of_its_own(autojump_clock, running, peer):
     cancelled = PLACED | {"status": "CANCELED", "origClientOrderId": CID, "clientOrderId": f"{CID}-x"}
     peer.answer("order.cancel", cancelled)
     answer = await running.cancel("ETHUSDT", 7, f"{CID}-x")
@@ -247,7 +239,7 @@ async def test_too_many_requests_stop_everything_until_the_exchange_allows(autoj
     assert len(peer.requests) > before
 
 
-async def test_a_ban_of_days_is_told_and_not_slept_through(autojump_clock, running, peer):
+async def test_during_a_ban_of_days_requests_fail_at_once(autojump_clock, running, peer):
     peer.fail("order.place", -1003, "IP banned", status=418, data={"retryAfter": peer.now() + 3 * 86_400_000})
     await running.place(buy(running.now()))
     with pytest.raises(ExchangeError, match="rate limit exceeded"):

@@ -1,7 +1,9 @@
 import pytest
+import trio
 
 from naived.binance.codec import RateLimit
 from naived.binance.limits import Limits, Use
+from naived.ports import ExchangeError
 
 MINUTE = 60_000
 START = 1_700_000_040_000  # ms; a whole minute
@@ -16,98 +18,137 @@ def rows(weight=100, orders=10, used=None, placed=None):
     ]
 
 
+class Clock:
+    """The exchange's clock as the test sets it."""
+
+    ms = START
+
+    def __call__(self):
+        return self.ms
+
+
 @pytest.fixture
-def limits():
-    made = Limits()
-    made.learn(rows(), START)
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def limits(clock):
+    made = Limits(clock)
+    made.learn(rows())
     return made
 
 
-def taken(limits, use, now, weight=1):
+def taken(limits, use, weight=1):
     """How many requests of this kind go at once."""
     count = 0
-    while limits.take(use, weight, now):
+    while limits.take(use, weight):
         count += 1
         assert count < 1000
     return count
 
 
 def test_sells_may_use_all_orders_and_buys_leave_them_a_part(limits):
-    assert taken(limits, Use.BUY, START) == 8
-    assert taken(limits, Use.SELL, START) == 2
+    assert taken(limits, Use.BUY) == 8
+    assert taken(limits, Use.SELL) == 2
 
 
 def test_queries_leave_weight_to_orders_and_cancels(limits):
-    assert taken(limits, Use.QUERY, START, weight=20) == 4
-    assert limits.take(Use.CANCEL, 20, START)
-    assert not limits.take(Use.CANCEL, 1, START)
+    assert taken(limits, Use.QUERY, weight=20) == 4
+    assert limits.take(Use.CANCEL, 20)
+    assert not limits.take(Use.CANCEL, 1)
 
 
 def test_a_cancel_needs_no_slot_of_the_orders(limits):
-    assert taken(limits, Use.SELL, START) == 10
-    assert limits.take(Use.CANCEL, 1, START)
+    assert taken(limits, Use.SELL) == 10
+    assert limits.take(Use.CANCEL, 1)
 
 
-def test_windows_open_by_the_exchanges_clock(limits):
-    assert taken(limits, Use.SELL, START + 9_000) == 10
-    assert limits.delay(Use.SELL, 1, START + 9_000) == 1_000
-    assert not limits.take(Use.SELL, 1, START + 9_999)
-    assert limits.take(Use.SELL, 1, START + TEN_SECONDS)
+def test_windows_open_by_the_exchanges_clock(limits, clock):
+    clock.ms = START + 9_000
+    assert taken(limits, Use.SELL) == 10
+    assert limits.delay(Use.SELL, 1) == 1_000
+    clock.ms = START + 9_999
+    assert not limits.take(Use.SELL, 1)
+    clock.ms = START + TEN_SECONDS
+    assert limits.take(Use.SELL, 1)
 
 
 def test_when_a_window_opens_sells_go_first(limits):
-    taken(limits, Use.SELL, START)
-    assert limits.delay(Use.BUY, 1, START) > limits.delay(Use.SELL, 1, START) == TEN_SECONDS
+    taken(limits, Use.SELL)
+    assert limits.delay(Use.BUY, 1) > limits.delay(Use.SELL, 1) == TEN_SECONDS
 
 
-def test_the_exchange_knows_of_orders_that_we_did_not_count(limits):
-    limits.learn(rows(placed=9), START)
-    assert taken(limits, Use.SELL, START) == 1
+def test_a_count_of_the_exchange_above_ours_is_taken(limits):
+    limits.learn(rows(placed=9))
+    assert taken(limits, Use.SELL) == 1
 
 
-def test_an_answer_never_forgets_what_is_in_flight(limits):
-    taken(limits, Use.SELL, START)
-    limits.learn(rows(placed=3), START)
-    assert not limits.take(Use.SELL, 1, START)
+def test_a_count_of_the_exchange_below_ours_is_not_taken(limits):
+    taken(limits, Use.SELL)
+    limits.learn(rows(placed=3))
+    assert not limits.take(Use.SELL, 1)
 
 
 def test_limits_are_the_exchanges_own_and_may_change(limits):
-    limits.learn([RateLimit("ORDERS", "SECOND", 10, 3), RateLimit("ORDERS", "DAY", 1, 2)], START)
-    assert taken(limits, Use.SELL, START) == 2
-    assert limits.delay(Use.SELL, 1, START) == 86_400_000 - START % 86_400_000
+    limits.learn([RateLimit("ORDERS", "SECOND", 10, 3), RateLimit("ORDERS", "DAY", 1, 2)])
+    assert taken(limits, Use.SELL) == 2
+    assert limits.delay(Use.SELL, 1) == 86_400_000 - START % 86_400_000
 
 
-def test_before_the_exchange_stated_its_limits_cautious_ones_hold():
-    assert taken(Limits(), Use.SELL, START) == 50
+def test_before_the_exchange_stated_its_limits_cautious_ones_hold(clock):
+    assert taken(Limits(clock), Use.SELL) == 50
 
 
-def test_a_ban_stops_everything_until_its_end(limits):
+def test_a_ban_stops_everything_until_its_end(limits, clock):
     limits.halt(START + 90_000)
     for use in Use:
-        assert limits.delay(use, 1, START) >= 90_000
-        assert not limits.take(use, 1, START + 89_999)
-        assert limits.take(use, 1, START + 90_200)
+        clock.ms = START
+        assert limits.halted
+        assert limits.delay(use, 1) >= 90_000
+        clock.ms = START + 89_999
+        assert not limits.take(use, 1)
+        clock.ms = START + 90_200
+        assert limits.take(use, 1)
+        assert not limits.halted
 
 
-def test_a_later_answer_does_not_shorten_a_ban(limits):
+def test_a_later_answer_does_not_shorten_a_ban(limits, clock):
     limits.halt(START + 90_000)
     limits.halt(START + 10)
-    assert not limits.take(Use.CANCEL, 1, START + 89_999)
+    clock.ms = START + 89_999
+    assert not limits.take(Use.CANCEL, 1)
 
 
-def test_a_request_heavier_than_its_share_goes_alone(limits):
-    limits.learn(rows(weight=50), START)
-    assert limits.take(Use.QUERY, 80, START)
-    assert not limits.take(Use.QUERY, 1, START)
-    assert limits.take(Use.QUERY, 80, START + MINUTE)
+def test_a_request_heavier_than_its_share_goes_alone(limits, clock):
+    limits.learn(rows(weight=50))
+    assert limits.take(Use.QUERY, 80)
+    assert not limits.take(Use.QUERY, 1)
+    clock.ms = START + MINUTE
+    assert limits.take(Use.QUERY, 80)
 
 
-def test_a_clock_that_was_days_ahead_does_not_stop_us_for_days(limits):
-    taken(limits, Use.SELL, START + 3 * 86_400_000)
-    assert limits.take(Use.SELL, 1, START)
+def test_a_clock_that_was_days_ahead_does_not_stop_us_for_days(limits, clock):
+    clock.ms = START + 3 * 86_400_000
+    taken(limits, Use.SELL)
+    clock.ms = START
+    assert limits.take(Use.SELL, 1)
 
 
-def test_a_clock_corrected_by_a_moment_forgets_nothing(limits):
-    taken(limits, Use.SELL, START)
-    assert not limits.take(Use.SELL, 1, START - 5)
-    assert not limits.take(Use.SELL, 1, START)
+def test_a_clock_that_is_set_back_a_little_forgets_no_count(limits, clock):
+    taken(limits, Use.SELL)
+    clock.ms = START - 5
+    assert not limits.take(Use.SELL, 1)
+    clock.ms = START
+    assert not limits.take(Use.SELL, 1)
+
+
+async def test_a_request_waits_until_it_may_go_but_not_through_a_ban(autojump_clock):
+    limits = Limits(lambda: START + int(trio.current_time() * 1000))
+    limits.halt(START + 50_000)
+    await limits.wait(Use.QUERY, 1)
+    assert trio.current_time() == pytest.approx(50)
+    limits.halt(START + 3_650_000)
+    with pytest.raises(ExchangeError, match="for 3600 s"):
+        await limits.wait(Use.QUERY, 1)
+    assert trio.current_time() == pytest.approx(50)

@@ -6,7 +6,7 @@ from naived.ports import ExchangeError
 ROW = {"symbol": "ETHUSDT", "status": "TRADING", "filters": [{"filterType": "NEW_KIND"}], "field": [1, None]}
 
 
-async def test_a_row_is_handed_on_as_it_was_sent(autojump_clock, peer):
+async def test_a_row_is_returned_as_it_was_sent(autojump_clock, peer):
     peer.answer("exchangeInfo", {"timezone": "UTC", "symbols": [ROW]})
     assert await symbol_row("memory://api", "ETHUSDT", peer.connect) == ROW
     (request,) = peer.asked("exchangeInfo")
@@ -16,7 +16,7 @@ async def test_a_row_is_handed_on_as_it_was_sent(autojump_clock, peer):
 
 
 @pytest.mark.parametrize("code", [-1121, -1100])
-async def test_only_the_exchanges_word_makes_a_symbol_unknown(autojump_clock, peer, code):
+async def test_a_symbol_is_unknown_only_if_the_exchange_says_so(autojump_clock, peer, code):
     peer.fail("exchangeInfo", code, "Invalid symbol.")
     assert await symbol_row("memory://api", "NOSUCH", peer.connect) is None
 
@@ -36,7 +36,7 @@ async def test_any_other_refusal_says_nothing_about_the_symbol(autojump_clock, p
 
 
 @pytest.mark.parametrize("result", [None, [], {}, {"symbols": None}, {"symbols": {"ETHUSDT": 1}}, {"symbols": [7]}])
-async def test_an_answer_of_another_shape_is_asked_for_again(autojump_clock, peer, result):
+async def test_an_answer_of_another_shape_is_an_error(autojump_clock, peer, result):
     peer.answer("exchangeInfo", result)
     with pytest.raises(ExchangeError, match="no list of symbols"):
         await symbol_row("memory://api", "ETHUSDT", peer.connect)
@@ -45,7 +45,7 @@ async def test_an_answer_of_another_shape_is_asked_for_again(autojump_clock, pee
 @pytest.mark.parametrize(
     "frame", ["", "nonsense", "[]", {"event": {"e": "serverShutdown", "E": 1}}, {"id": "x", "status": 200}]
 )
-async def test_a_frame_that_is_no_answer_is_not_taken_for_one(autojump_clock, peer, frame):
+async def test_a_frame_that_is_not_an_answer_is_an_error(autojump_clock, peer, frame):
     def interrupt(_request):
         peer.sockets[-1].push(frame)
 
@@ -54,13 +54,13 @@ async def test_a_frame_that_is_no_answer_is_not_taken_for_one(autojump_clock, pe
         await symbol_row("memory://api", "ETHUSDT", peer.connect)
 
 
-async def test_silence_is_bounded(autojump_clock, peer):
+async def test_an_answer_is_awaited_for_10_s(autojump_clock, peer):
     peer.ignore("exchangeInfo")
     with pytest.raises(ExchangeError, match="did not answer within 10 s"):
         await symbol_row("memory://api", "ETHUSDT", peer.connect)
 
 
-async def test_a_lost_or_refused_connection_is_the_exchanges_absence(autojump_clock, peer):
+async def test_a_lost_or_refused_connection_is_an_error(autojump_clock, peer):
     peer.script["exchangeInfo"] = lambda _: peer.sockets[-1].drop()
     with pytest.raises(ExchangeError, match="did not answer: closed by the peer"):
         await symbol_row("memory://api", "ETHUSDT", peer.connect)

@@ -1,8 +1,8 @@
 import pytest
 
 from naived.core.amount import parse_rate
-from naived.core.order import Side
-from naived.core.strategy import Fees
+from naived.core.orders.intent import Side
+from naived.core.strategy.formulas import Fees
 from naived.ports import ExchangeError, RefusedError
 
 ORDER = {
@@ -53,7 +53,7 @@ async def test_an_order_is_asked_for_by_either_id(autojump_clock, running, peer)
     ]
 
 
-async def test_only_the_exchanges_word_makes_an_order_absent(autojump_clock, running, peer):
+async def test_an_order_is_absent_only_if_the_exchange_says_so(autojump_clock, running, peer):
     peer.fail("order.status", -2013, "Order does not exist.")
     assert await running.order("ETHUSDT", order_id=7) is None
     peer.fail("order.status", -2026, "Order was canceled or expired with no executed qty over 90 days ago.")
@@ -85,7 +85,11 @@ async def test_open_orders_of_one_symbol_or_of_all(autojump_clock, running, peer
     assert sent(peer, "openOrders.status") == [{}, {"symbol": "ETHUSDT"}]
 
 
-async def test_a_long_list_of_orders_is_read_to_its_end_and_each_is_told_once(autojump_clock, running, peer):
+async def test_one_question_for_all_open_orders_is_used_where_it_weighs_less_than_one_for_each(running):
+    assert running.bulk_open_orders_from * 6 > 80 > (running.bulk_open_orders_from - 1) * 6
+
+
+async def test_a_long_list_of_orders_is_read_to_its_end_without_repetitions(autojump_clock, running, peer):
     everything = [ORDER | {"orderId": number, "updateTime": 2000 + number // 2} for number in range(2500)]
 
     def page(request):
@@ -98,7 +102,7 @@ async def test_a_long_list_of_orders_is_read_to_its_end_and_each_is_told_once(au
     assert len(peer.asked("allOrders")) == 3
 
 
-async def test_a_page_of_one_millisecond_is_an_error_not_a_loop(autojump_clock, running, peer):
+async def test_a_full_page_of_one_millisecond_is_an_error(autojump_clock, running, peer):
     peer.answer("allOrders", [ORDER | {"orderId": number} for number in range(1000)])
     with pytest.raises(ExchangeError, match="one millisecond"):
         await running.orders_since("ETHUSDT", 2000)
@@ -190,7 +194,7 @@ async def test_fees_and_account_are_read(autojump_clock, running, peer):
     assert (account.balances["ETH"].free, account.balances["ETH"].locked) == (100_000_000, 50_000_000)
 
 
-async def test_the_servers_time_is_asked_for_not_reckoned(autojump_clock, running, peer):
+async def test_the_servers_time_is_read_from_the_server(autojump_clock, running, peer):
     peer.answer("time", {"serverTime": 1_800_000_000_000})
     assert await running.server_time() == 1_800_000_000_000
     assert running.now() == 1_800_000_000_000

@@ -64,7 +64,7 @@ def test_an_ed25519_key_signs_in_base64_what_its_public_key_verifies():
     key.public_key().verify(base64.b64decode(signature, validate=True), b"timestamp=1")
 
 
-def test_other_keys_are_refused_without_being_quoted():
+def test_other_keys_are_refused_and_not_quoted():
     other = ec.generate_private_key(ec.SECP256R1())
     pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     with pytest.raises(KeyFormatError, match="not an Ed25519 key"):

@@ -5,6 +5,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from naived.binance import streams as streams_module
 from naived.binance.streams import Streams
 from naived.core.amount import parse_price
 
@@ -23,7 +24,7 @@ async def streams(peer, sink, nursery):
     return made
 
 
-def lines(peer):
+def open_sockets(peer):
     return [each for each in peer.sockets if each.open]
 
 
@@ -36,7 +37,7 @@ async def test_nothing_is_connected_before_something_is_watched(autojump_clock, 
     assert peer.attempts == []
 
 
-async def test_a_watched_symbol_flows(autojump_clock, streams, peer, sink):
+async def test_the_trades_of_a_watched_symbol_are_reported(autojump_clock, streams, peer, sink):
     await streams.watch("ETHUSDT")
     assert subscribed(peer) == ["ethusdt@trade"]
     peer.streams.push(trade("ETHUSDT", 5))
@@ -57,9 +58,40 @@ async def test_many_symbols_share_a_connection_and_few_requests(autojump_clock, 
     async with trio.open_nursery() as nursery:
         for name in names:
             nursery.start_soon(streams.watch, name)
-    assert len(lines(peer)) == 1
+    assert len(open_sockets(peer)) == 1
     assert sorted(subscribed(peer)) == sorted(f"{name.lower()}@trade" for name in names)
     assert all(len(each["params"]) <= 200 for each in peer.asked("SUBSCRIBE"))
+
+
+class CountedSet(set):
+    """A set that counts the elements that are looked at, compared or copied."""
+
+    work = 0
+
+    def __contains__(self, element):
+        CountedSet.work += 1
+        return super().__contains__(element)
+
+    def __iter__(self):
+        CountedSet.work += len(self)
+        return super().__iter__()
+
+    def __or__(self, other):
+        CountedSet.work += len(self) + len(other)
+        return super().__or__(other)
+
+
+@pytest.mark.parametrize("count", [500, 1000])
+async def test_each_request_costs_work_in_proportion_to_the_symbols(
+    autojump_clock, streams, peer, monkeypatch, count
+):
+    monkeypatch.setattr(streams_module, "set", CountedSet, raising=False)
+    monkeypatch.setattr(CountedSet, "work", 0)
+    async with trio.open_nursery() as nursery:
+        for number in range(count):
+            nursery.start_soon(streams.watch, f"S{number}")
+    assert len(set(subscribed(peer))) == count
+    assert 0 < CountedSet.work <= 5 * count * len(peer.requests)
 
 
 async def test_at_most_a_few_requests_a_second_are_made(autojump_clock, streams, peer):
@@ -79,10 +111,10 @@ async def test_more_symbols_than_a_connection_carries_take_another_one(autojump_
     async with trio.open_nursery() as nursery:
         for number in range(1030):
             nursery.start_soon(streams.watch, f"S{number}")
-    assert len(lines(peer)) == 2
+    assert len(open_sockets(peer)) == 2
     assert len(set(subscribed(peer))) == 1030
     await streams.watch("S1029")
-    assert len(lines(peer)) == 2
+    assert len(open_sockets(peer)) == 2
 
 
 async def test_after_a_loss_everything_is_subscribed_again_and_watching_waits_for_it(
@@ -103,14 +135,14 @@ async def test_after_a_loss_everything_is_subscribed_again_and_watching_waits_fo
     await sink.until(lambda: sink.trades)
 
 
-async def test_silence_is_a_loss(autojump_clock, streams, peer):
+async def test_a_connection_without_pongs_is_replaced(autojump_clock, streams, peer):
     await streams.watch("ETHUSDT")
     peer.streams.client.silent = True
     await trio.sleep(40)
     assert len(peer.asked("SUBSCRIBE")) == 2
 
 
-async def test_a_shutdown_is_left_for_a_new_connection_that_already_carries_everything(
+async def test_at_a_shutdown_the_old_connection_stays_until_everything_is_subscribed_on_the_new_one(
     autojump_clock, streams, peer, sink
 ):
     await streams.watch("ETHUSDT")
@@ -129,7 +161,7 @@ async def test_a_shutdown_is_left_for_a_new_connection_that_already_carries_ever
     assert new.open
 
 
-async def test_while_two_connections_are_up_each_trade_is_told_once(autojump_clock, streams, peer, sink):
+async def test_while_two_connections_are_up_each_trade_is_reported_once(autojump_clock, streams, peer, sink):
     await streams.watch("ETHUSDT")
     old = peer.streams
     peer.ignore("SUBSCRIBE")
@@ -149,7 +181,7 @@ async def test_while_two_connections_are_up_each_trade_is_told_once(autojump_clo
     ]
 
 
-async def test_after_a_reset_of_the_exchange_small_trade_ids_count_again(autojump_clock, streams, peer, sink):
+async def test_after_a_reset_of_the_exchange_small_trade_ids_are_new(autojump_clock, streams, peer, sink):
     await streams.watch("ETHUSDT")
     peer.streams.push(trade("ETHUSDT", 1_000_000))
     await sink.until(lambda: sink.trades)
@@ -159,7 +191,7 @@ async def test_after_a_reset_of_the_exchange_small_trade_ids_count_again(autojum
     await sink.until(lambda: len(sink.trades) == 2)
 
 
-async def test_garbage_does_not_stop_the_flow(autojump_clock, streams, peer, sink):
+async def test_unreadable_frames_do_not_stop_the_trades(autojump_clock, streams, peer, sink):
     await streams.watch("ETHUSDT")
     peer.streams.push("garbage")
     peer.streams.push({"stream": "x@depth", "data": {"e": "depthUpdate"}})
@@ -170,7 +202,7 @@ async def test_garbage_does_not_stop_the_flow(autojump_clock, streams, peer, sin
     assert len(peer.sockets) == 1
 
 
-async def test_unwatching_and_watching_again_in_one_breath_keeps_the_flow(autojump_clock, streams, peer):
+async def test_unwatching_and_watching_again_at_once_keeps_the_subscription(autojump_clock, streams, peer):
     await streams.watch("ETHUSDT")
     streams.unwatch("ETHUSDT")
     with trio.fail_after(1):
@@ -190,7 +222,7 @@ async def test_an_unwatched_symbol_is_unsubscribed_and_not_subscribed_again(auto
     assert peer.asked("SUBSCRIBE")[-1]["params"] == ["btcusdt@trade"]
 
 
-async def test_one_refused_symbol_does_not_keep_the_others_from_flowing(autojump_clock, streams, peer):
+async def test_one_refused_symbol_does_not_keep_the_others_from_being_subscribed(autojump_clock, streams, peer):
     def answer(request):
         if "bad@trade" in request["params"]:
             return {"error": {"code": 2, "msg": "Invalid request: invalid stream"}}
@@ -208,7 +240,7 @@ async def test_one_refused_symbol_does_not_keep_the_others_from_flowing(autojump
     assert len(peer.sockets) == 1
 
 
-async def test_an_unanswered_subscription_is_a_loss(autojump_clock, streams, peer, nursery):
+async def test_a_connection_that_does_not_answer_a_subscription_is_replaced(autojump_clock, streams, peer, nursery):
     peer.ignore("SUBSCRIBE")
     nursery.start_soon(streams.watch, "ETHUSDT")
     await trio.sleep(15)

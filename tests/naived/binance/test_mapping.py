@@ -4,7 +4,13 @@ import msgspec
 import pytest
 
 from naived.binance.codec import ExecutionReport, read_api
-from naived.binance.results import (
+from naived.binance.mapping import (
+    AccountRow,
+    CommissionRow,
+    ExchangeInfo,
+    OrderRow,
+    SymbolRow,
+    TradeRow,
     account_of,
     fees_of,
     fill_of,
@@ -13,7 +19,6 @@ from naived.binance.results import (
     report_of_event,
     symbol_of,
 )
-from naived.binance.rows import AccountRow, CommissionRow, ExchangeInfo, OrderRow, SymbolRow, TradeRow
 from naived.core.amount import (
     AmountError,
     parse_amount,
@@ -22,7 +27,8 @@ from naived.core.amount import (
     parse_quantity,
     parse_rate,
 )
-from naived.core.order import OrderStatus, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import OrderStatus
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 recorded = pytest.mark.skipif(not DATA.is_dir(), reason="the recordings are not beside this checkout")
@@ -145,7 +151,7 @@ def symbol(*filters, **changes):
     return symbol_of(msgspec.convert(row | changes, SymbolRow))
 
 
-def test_a_full_answer_brings_its_fills_with_the_exchanges_own_sum():
+def test_a_full_answer_has_its_fills_whose_sum_is_the_exchanges():
     report = order(PLACED)
     assert (report.status, report.side) == (OrderStatus.FILLED, Side.SELL)
     assert report.executed == report.quantity == parse_quantity("0.00847")
@@ -163,16 +169,16 @@ def test_a_full_answer_brings_its_fills_with_the_exchanges_own_sum():
         {"executedQty": "0.00848000"},
     ],
 )
-def test_fills_that_do_not_sum_to_what_the_exchange_says_are_left_to_be_asked_for(changes):
+def test_fills_whose_sum_is_not_the_exchanges_are_left_out(changes):
     assert order(PLACED, **changes).fills == ()
 
 
-def test_a_resting_order_of_unavailable_quote_is_read():
+def test_an_order_whose_quote_amount_is_unavailable_is_read():
     report = order(FOUND, cummulativeQuoteQty="-1.00000000")
     assert (report.created, report.time, report.fills) == (1660801715639, 1660801717945, ())
 
 
-def test_a_cancels_answer_names_the_order_by_its_own_id():
+def test_the_answer_to_a_cancel_has_the_id_of_the_order():
     report = order(CANCELLED)
     assert report.client_order_id == "4d96324ff9d44481926157"
     assert (report.status, report.executed) == (OrderStatus.CANCELED, parse_quantity("0.00001"))
@@ -182,7 +188,7 @@ def test_a_cancels_answer_names_the_order_by_its_own_id():
     ("said", "placed"),
     [("n1abcd-xyz-x", "n1abcd-xyz"), ("n1abcd-xyz", "n1abcd-xyz"), ("web-x", "web-x")],
 )
-def test_only_a_cancel_of_ours_is_traced_back_to_the_order(said, placed):
+def test_only_the_suffix_of_our_own_cancels_is_removed_from_an_id(said, placed):
     assert placed_id(said) == placed
     assert order(FOUND, clientOrderId=said).client_order_id == placed
 
@@ -197,7 +203,7 @@ def test_a_fill_in_a_report_has_the_exchanges_own_amounts():
     assert (fill.trade_id, fill.time, report.created) == (1520538925, 1723161255611, 1723161250000)
 
 
-def test_a_report_of_a_cancel_carries_the_id_of_the_order_and_no_fill():
+def test_a_report_of_a_cancel_has_the_id_of_the_order_and_no_fill():
     report = event(x="CANCELED", X="CANCELED", c="n1-abc-x", C="n1-abc", l="0.00000000", n="0", N=None, t=-1)
     assert (report.client_order_id, report.status, report.fills) == ("n1-abc", OrderStatus.CANCELED, ())
 
@@ -214,12 +220,12 @@ def test_a_prevented_self_trade_is_no_fill():
         ("EXPIRED_IN_MATCH", "0.00000000", OrderStatus.EXPIRED_IN_MATCH),
     ],
 )
-def test_a_status_between_two_others_has_not_ended(said, executed, status):
+def test_a_pending_status_is_not_the_end_of_an_order(said, executed, status):
     assert event(X=said, z=executed).status is status
 
 
 @pytest.mark.parametrize("changes", [{"X": "TRANSMOGRIFIED"}, {"S": "SHORT"}, {"p": "1e5"}, {"z": "0.123456789"}])
-def test_what_is_not_understood_is_never_guessed(changes):
+def test_an_unknown_word_or_number_is_an_error(changes):
     with pytest.raises(ValueError, match=r"not a|decimals|plain decimal"):
         event(**changes)
 
@@ -232,18 +238,18 @@ def test_a_row_of_the_history_is_a_fill():
 
 @recorded
 @pytest.mark.parametrize(
-    ("file", "name", "stp"),
+    ("file", "name", "allowed"),
     [
-        ("fixtures/exchange_info_BTCUSDT_testnet_2026-09-13.json", "BTCUSDT", "NONE"),
-        ("fixtures/exchange_info_TSLABUSDT_prod_2026-09-26.json", "TSLABUSDT", "EXPIRE_TAKER"),
+        ("fixtures/exchange_info_BTCUSDT_testnet_2026-09-13.json", "BTCUSDT", True),
+        ("fixtures/exchange_info_TSLABUSDT_prod_2026-09-26.json", "TSLABUSDT", True),
     ],
 )
-def test_recorded_rules_are_read(file, name, stp):
+def test_recorded_rules_are_read(file, name, allowed):
     info = msgspec.json.decode((DATA / file).read_bytes(), type=ExchangeInfo)
     [row] = info.symbols
     rules = symbol_of(row)
     assert (rules.symbol, rules.quote, rules.trading) == (name, "USDT", True)
-    assert stp in rules.stp_modes
+    assert (rules.buy_stp, rules.sell_stp) == (("EXPIRE_TAKER", "EXPIRE_MAKER") if allowed else (None, None))
     assert rules.filters.min_notional == parse_money("5")
     assert rules.filters.max_orders == 200
     assert rules.filters.tick_size > 0
@@ -264,7 +270,7 @@ def test_an_absent_filter_is_off():
     assert filters.bid_down is filters.ask_up is None
 
 
-def test_the_old_names_of_filters_count_where_the_new_ones_are_missing():
+def test_an_old_filter_counts_if_the_new_one_is_missing():
     old = symbol(
         {"filterType": "MIN_NOTIONAL", "minNotional": "10"},
         {"filterType": "PERCENT_PRICE", "multiplierUp": "5", "multiplierDown": "0.2"},

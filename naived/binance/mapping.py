@@ -1,13 +1,13 @@
-"""The results of Binance's methods, and its execution reports, as values of the core.
+"""The rows of Binance's answers, and what they and its execution reports are as our values.
 
-Each ``..._of`` function turns a decoded row into a core value; it raises ValueError (AmountError among them)
-when a number does not fit ours or a word is unknown, so that nothing is ever guessed.
+Rows have Binance's words and its numbers as text, and only the fields that we read. Each ``..._of`` function turns
+one into a value of ours; it raises ValueError (AmountError is one) when a number does not fit or a word is unknown.
 """
 
+import msgspec
 import structlog
 
-from naived.binance.codec import ExecutionReport
-from naived.binance.rows import AccountRow, CommissionRow, FilterRow, OrderRow, SymbolRow, TradeRow
+from naived.binance.codec import ExecutionReport, RateLimit
 from naived.core.amount import (
     Quantity,
     Rate,
@@ -19,8 +19,9 @@ from naived.core.amount import (
     value_down,
 )
 from naived.core.market import Filters, SymbolInfo
-from naived.core.order import Fill, OrderStatus, Report, Side
-from naived.core.strategy import Fees
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill, OrderStatus, Report
+from naived.core.strategy.formulas import Fees
 from naived.ports import AccountInfo, Balance
 
 _log = structlog.get_logger(__name__)
@@ -28,7 +29,7 @@ _log = structlog.get_logger(__name__)
 _OUR_IDS = "n1"
 _CANCEL_SUFFIX = "-x"
 
-# Filters that cannot touch a plain LIMIT order, or that only the exchange can judge.
+# Filters that do not apply to a plain LIMIT order, or that only the exchange can check.
 _IGNORED_FILTERS = frozenset(
     {
         "EXCHANGE_MAX_NUM_ALGO_ORDERS",
@@ -47,16 +48,139 @@ _IGNORED_FILTERS = frozenset(
     }
 )
 
+_BUY_STP, _SELL_STP = "EXPIRE_TAKER", "EXPIRE_MAKER"
+
+
+class ServerTime(msgspec.Struct, gc=False, frozen=True, rename="camel"):
+    """``time``; milliseconds."""
+
+    server_time: int
+
+
+class TickerPrice(msgspec.Struct, gc=False, frozen=True):
+    """``ticker.price`` of one symbol."""
+
+    symbol: str
+    price: str
+
+
+class FillPart(msgspec.Struct, gc=False, frozen=True, rename="camel"):
+    """One of ``fills`` in a FULL answer; it has neither a time nor a quote amount."""
+
+    price: str
+    qty: str
+    commission: str
+    commission_asset: str
+    trade_id: int
+
+
+class OrderRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
+    """An order in the answers of ``order.place`` (FULL), ``order.cancel`` and the queries."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    price: str
+    orig_qty: str
+    executed_qty: str
+    status: str
+    side: str
+    cummulative_quote_qty: str = ""
+    orig_client_order_id: str = ""
+    transact_time: int = 0
+    time: int = 0
+    update_time: int = 0
+    fills: tuple[FillPart, ...] = ()
+
+
+class TradeRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
+    """A row of ``myTrades``."""
+
+    symbol: str
+    id: int
+    order_id: int
+    price: str
+    qty: str
+    quote_qty: str
+    commission: str
+    commission_asset: str
+    time: int
+    is_maker: bool
+
+
+class FilterRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
+    """Any filter: the fields of all filters that we know."""
+
+    filter_type: str
+    min_price: str = "0"
+    max_price: str = "0"
+    tick_size: str = "0"
+    min_qty: str = "0"
+    max_qty: str = "0"
+    step_size: str = "0"
+    min_notional: str = "0"
+    max_notional: str = "0"
+    bid_multiplier_up: str = ""
+    bid_multiplier_down: str = ""
+    ask_multiplier_up: str = ""
+    ask_multiplier_down: str = ""
+    multiplier_up: str = ""
+    multiplier_down: str = ""
+    max_num_orders: int = 0
+
+
+class SymbolRow(msgspec.Struct, frozen=True, rename="camel"):
+    symbol: str
+    status: str
+    base_asset: str
+    quote_asset: str
+    filters: tuple[FilterRow, ...]
+    is_spot_trading_allowed: bool = True
+    allowed_self_trade_prevention_modes: tuple[str, ...] = ()
+
+
+class ExchangeInfo(msgspec.Struct, frozen=True, rename="camel"):
+    symbols: tuple[SymbolRow, ...]
+    rate_limits: tuple[RateLimit, ...] = ()
+
+
+class Commission(msgspec.Struct, gc=False, frozen=True):
+    """Rates of one part of the commission."""
+
+    maker: str = "0"
+    taker: str = "0"
+    buyer: str = "0"
+    seller: str = "0"
+
+
+class CommissionRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
+    """``account.commission``, without the discount for paying in BNB: its documented formula contradicts itself."""
+
+    standard_commission: Commission
+    tax_commission: Commission = Commission()
+    special_commission: Commission = Commission()
+
+
+class BalanceRow(msgspec.Struct, gc=False, frozen=True):
+    asset: str
+    free: str
+    locked: str
+
+
+class AccountRow(msgspec.Struct, frozen=True):
+    uid: int
+    balances: tuple[BalanceRow, ...]
+
 
 def placed_id(client_order_id: str) -> str:
-    """The id an order had at placement: after a cancel of ours the exchange may call it ``<id>-x``."""
+    """The id with which an order was placed; after a cancel of ours the exchange may call it ``<id>-x``."""
     if client_order_id.startswith(_OUR_IDS):
         return client_order_id.removesuffix(_CANCEL_SUFFIX)
     return client_order_id
 
 
 def report_of(row: OrderRow) -> Report:
-    """``created`` of a cancel's answer, which has no such field, is the time of the cancel."""
+    """``created`` is the time of the cancel in the answer to a cancel, which has no time of creation."""
     executed = parse_quantity(row.executed_qty)
     return Report(
         symbol=row.symbol,
@@ -118,7 +242,8 @@ def fill_of(row: TradeRow) -> Fill:
 
 
 def symbol_of(row: SymbolRow) -> SymbolInfo:
-    """``trading`` is true only where a plain order may be placed now."""
+    """``trading`` is true if a plain order may be placed now."""
+    modes = row.allowed_self_trade_prevention_modes
     return SymbolInfo(
         symbol=row.symbol,
         base=row.base_asset,
@@ -126,7 +251,9 @@ def symbol_of(row: SymbolRow) -> SymbolInfo:
         trading=row.status == "TRADING" and row.is_spot_trading_allowed,
         status=row.status,
         filters=_filters_of(row),
-        stp_modes=frozenset(row.allowed_self_trade_prevention_modes),
+        # The mode of whichever order came last decides: either way the sell survives.
+        buy_stp=_BUY_STP if _BUY_STP in modes else None,
+        sell_stp=_SELL_STP if _SELL_STP in modes else None,
     )
 
 
@@ -148,10 +275,10 @@ def account_of(row: AccountRow) -> AccountInfo:
 
 
 def _fills_of(row: OrderRow, executed: Quantity) -> tuple[Fill, ...]:
-    """The fills of a FULL answer, where their sums are the exchange's own; else none, and they are asked for.
+    """The fills of a FULL answer; none if their sums are not the exchange's, and then the caller asks for them.
 
-    The answer has no quote amount per fill: price * quantity stands for it only if it is exact in sum.
-    An order that fills in the answer to its placement is the taker.
+    The answer has no quote amount for each fill: price * quantity is taken only if the sum of all is exact.
+    An order that fills in the answer to its order is the taker.
     """
     fills = tuple(
         Fill(
@@ -186,7 +313,7 @@ def _filters_of(row: SymbolRow) -> Filters:
     by_side = by_type.pop("PERCENT_PRICE_BY_SIDE", FilterRow(""))
     orders = by_type.pop("MAX_NUM_ORDERS", FilterRow(""))
     for unknown in by_type.keys() - _IGNORED_FILTERS:
-        _log.warning("unknown filter, the exchange alone judges it", symbol=row.symbol, filter=unknown)
+        _log.warning("unknown filter, only the exchange checks it", symbol=row.symbol, filter=unknown)
     return Filters(
         tick_size=parse_price(price.tick_size),
         min_price=parse_price(price.min_price),

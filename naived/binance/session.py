@@ -1,0 +1,288 @@
+"""The session: a connection to the WebSocket API with a user data stream, and the requests that go over it.
+
+`UserSession` keeps the connection up: it is up once the server's clock was read and the user data stream is
+subscribed. The next connection is up before this one closes, and this one closes when no request is in flight on
+it. `ApiClient` sends requests over the newest connection. Each request is signed by itself, so that any kind of key
+works and no logon has to be repeated.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+
+import structlog
+import trio
+
+from naived.binance.answers import OK, described, halt_until, placed, refuses_credentials
+from naived.binance.api import ApiConnection, NoAnswer
+from naived.binance.clock import ServerClock
+from naived.binance.codec import (
+    ApiAnswer,
+    ExecutionReport,
+    OtherEvent,
+    Shutdown,
+    StreamTerminated,
+    UserEvent,
+    read_result,
+)
+from naived.binance.connection import Connect, Connection, read_frames
+from naived.binance.limits import Limits, Use
+from naived.binance.mapping import ServerTime, report_of_event
+from naived.binance.signing import Credentials, Params, signed
+from naived.core.orders.report import Accepted
+from naived.ports import CredentialsError, ExchangeError, RefusedError, Sink
+from naived.websocket import Closed, ConnectError
+from naived.websocket import Connection as WebSocket
+
+_log = structlog.get_logger(__name__)
+
+PLACE = "order.place"
+_SUBSCRIBE = "userDataStream.subscribe.signature"
+
+_QUERY_TIMEOUT = 10  # seconds, the time after which the exchange itself gives up
+_OPEN_TIMEOUT = 10  # seconds for the subscription
+_OPEN_WEIGHT = 5  # of a connection (2), the time (1) and the subscription (2)
+_DRAIN = 15  # seconds; the exchange gives up a request after 10
+_WINDOW = 5000  # ms, the recvWindow of requests that bring no timestamp of their own
+_CLOSE_NOTICED = 0.1  # seconds, within which the reader of a closed connection has nearly always reported it
+_TIME_EVERY = 20  # seconds between readings of the server's clock: drift stays far below a millisecond
+_TIME_FAILURES = 3  # readings in a row: a server that answers our pings may have lost the exchange behind it
+_REFUSED_PAUSE = 60  # seconds between attempts with a refused key: only a person can correct it
+
+_BAD_REQUEST = 400
+_REQUEST_CODES = -1100  # this code and those below are about the request; above are server, network, weight, clock
+_KEY_CODES = frozenset({-2014, -2015})
+
+
+class RequestRefused(RefusedError):
+    """The exchange refused one question because of what it asked; ``code`` is Binance's."""
+
+    def __init__(self, why: str, code: int) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class ApiClient:
+    """Requests over the newest connection. `UserSession` calls ``adopt``, ``drop`` and ``learn``."""
+
+    def __init__(self, credentials: Credentials, clock: ServerClock, limits: Limits) -> None:
+        self.clock = clock
+        self.limits = limits
+        self._credentials = credentials
+        self._connection: ApiConnection | None = None
+        self._up = trio.Event()
+        self._absence = ExchangeError, "not connected yet"
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and not self._connection.closed
+
+    async def wait_connected(self) -> None:
+        """Wait for a connection that is up."""
+        await self._up.wait()
+        while not self.connected:  # closed, but ``drop`` was not called yet
+            await trio.sleep(_CLOSE_NOTICED)
+            await self._up.wait()
+
+    def adopt(self, connection: ApiConnection) -> None:
+        """Send requests over this connection from now on."""
+        self._connection = connection
+        self._up.set()
+
+    def drop(self, connection: ApiConnection | None, reason: str, *, refused: bool) -> bool:
+        """This connection, or the attempt to make one (None), is over; True if none is left and that is news."""
+        if self._connection is not connection and self.connected:
+            return False
+        absence = (CredentialsError if refused else ExchangeError), reason
+        if self._connection is None and self._absence == absence:
+            return False
+        self._connection, self._absence = None, absence
+        if self._up.is_set():
+            self._up = trio.Event()
+        return True
+
+    async def send(
+        self, method: str, params: Params, within: float, connection: ApiConnection | None = None
+    ) -> ApiAnswer:
+        """Sign and send once, with the present time unless a ``timestamp`` is given.
+
+        Raises NoAnswer, or ExchangeError without a connection.
+        """
+        params = signed(_stamped(params, self.clock.now()), self._credentials)
+        return await (connection or self._present()).request(method, params, within)
+
+    async def ask(self, method: str, params: Mapping[str, object], weight: int) -> ApiAnswer:
+        """The answer to an unsigned question, within the rate limits; raises ExchangeError, or RequestRefused."""
+        await self.limits.wait(Use.QUERY, weight)
+        return _checked(method, await self._answer(method, params))
+
+    async def ask_signed(self, method: str, params: Params, weight: int) -> ApiAnswer:
+        """The answer to a question on our account, otherwise as ``ask``."""
+        await self.limits.wait(Use.QUERY, weight)
+        params = signed(_stamped(params, self.clock.now()), self._credentials)
+        return _checked(method, await self._answer(method, params))
+
+    async def read_time(self, connection: ApiConnection | None = None) -> int:
+        """The server's clock (ms), just received, over this connection or the newest; raises ExchangeError."""
+        asked_at = trio.current_time()
+        answer = await self._answer("time", {}, connection)
+        try:
+            server_time = read_result(answer, ServerTime).server_time
+        except ValueError as error:
+            raise ExchangeError(f"time: {described(answer)}") from error
+        self.clock.received(server_time, asked_at)
+        return server_time
+
+    def learn(self, answer: ApiAnswer, asked_at: float | None) -> None:
+        """Take what an answer says about clock and rate limits, before anybody can send another request."""
+        data = None if answer.error is None else answer.error.data
+        if asked_at is not None and data is not None and data.server_time is not None:
+            # If the server's clock was not read yet, ``retryAfter`` would be compared with this machine's clock.
+            self.clock.received(data.server_time, asked_at)
+        self.limits.learn(answer.rate_limits)
+        until = halt_until(answer, self.clock.now())
+        if until is not None:
+            _log.warning("rate limit exceeded, everything waits", until=until, answer=described(answer))
+            self.limits.halt(until)
+
+    def _present(self) -> ApiConnection:
+        if self._connection is None or self._connection.closed:
+            kind, reason = self._absence
+            raise kind(reason)
+        return self._connection
+
+    async def _answer(
+        self, method: str, params: Mapping[str, object], connection: ApiConnection | None = None
+    ) -> ApiAnswer:
+        try:
+            return await (connection or self._present()).request(method, params, _QUERY_TIMEOUT)
+        except NoAnswer as error:
+            raise ExchangeError(f"{method}: {error}") from error
+
+
+def _stamped(params: Params, now: int) -> Params:
+    return params if "timestamp" in params else {**params, "timestamp": now, "recvWindow": _WINDOW}
+
+
+def _checked(method: str, answer: ApiAnswer) -> ApiAnswer:
+    if answer.status == OK:
+        return answer
+    code = answer.error.code if answer.error else None
+    why = f"{method}: {described(answer)}"
+    if answer.status != _BAD_REQUEST or code is None or code > _REQUEST_CODES or code in _KEY_CODES:
+        raise ExchangeError(why)
+    raise RequestRefused(why, code)
+
+
+class _KeyRevoked(Closed):
+    """An answer to no request says that our key is refused: what became of the requests in flight is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserSession:
+    """``run_connection`` is the life of one connection, for ``keep_connected``."""
+
+    client: ApiClient
+    url: str
+    connect: Connect
+    sink: Sink
+
+    async def run_connection(self, connection: Connection) -> None:
+        try:
+            await self.client.limits.wait(Use.CANCEL, _OPEN_WEIGHT)
+            async with self.connect(self.url) as socket, trio.open_nursery() as nursery:
+                api = ApiConnection(
+                    socket,
+                    on_answer=self.client.learn,
+                    on_event=partial(self._take_event, connection),
+                    on_unclaimed=self._take_unclaimed,
+                )
+                nursery.start_soon(self._read, socket, api, connection, nursery.cancel_scope)
+                if await self._open(api, connection):
+                    nursery.start_soon(self._keep_time, api, connection)
+                    await connection.wait_replaced()
+                    await api.drained(_DRAIN)
+                nursery.cancel_scope.cancel()
+        except (ConnectError, ExchangeError) as error:
+            self._end(None, connection, str(error))
+
+    async def _open(self, api: ApiConnection, connection: Connection) -> bool:
+        """Read the clock and subscribe to the user data stream; False if that failed."""
+        try:
+            await self.client.read_time(api)
+            answer = await self.client.send(_SUBSCRIBE, {}, _OPEN_TIMEOUT, api)
+            if answer.status != OK:
+                kind = CredentialsError if refuses_credentials(answer) else ExchangeError
+                raise kind(f"the exchange refuses a session: {described(answer)}")
+        except (NoAnswer, ExchangeError) as error:
+            refused = isinstance(error, CredentialsError)
+            if refused or not api.closed:  # if it is closed, the reader reports why
+                self._end(None, connection, str(error), refused=refused)
+            return False
+        self.client.adopt(api)
+        connection.mark_up()
+        _log.info("session is up", url=self.url)
+        self.sink.opened()
+        return True
+
+    async def _read(
+        self, socket: WebSocket, api: ApiConnection, connection: Connection, scope: trio.CancelScope
+    ) -> None:
+        end = Closed("naived ends")
+        try:
+            end = await read_frames(socket, api.take)
+        finally:
+            api.lose(str(end))
+        self._end(api, connection, str(end), refused=isinstance(end, _KeyRevoked))
+        scope.cancel()
+
+    async def _keep_time(self, api: ApiConnection, connection: Connection) -> None:
+        failures = 0
+        while True:
+            await trio.sleep(_TIME_EVERY)
+            try:
+                await self.client.limits.wait(Use.QUERY, 1)
+                await self.client.read_time(api)
+                failures = 0
+            except ExchangeError as error:
+                _log.warning("the exchange's clock was not read", reason=str(error))
+                failures += 1
+                if failures == _TIME_FAILURES:
+                    connection.end("pings are answered, requests are not")
+
+    def _end(
+        self, api: ApiConnection | None, connection: Connection, reason: str, *, refused: bool = False
+    ) -> None:
+        connection.end(reason, _REFUSED_PAUSE if refused else 0)
+        if self.client.drop(api, reason, refused=refused):
+            self.sink.closed(reason)
+
+    def _take_event(self, connection: Connection, event: UserEvent) -> None:
+        match event:
+            case ExecutionReport():
+                try:
+                    report = report_of_event(event)
+                except ValueError as error:
+                    _log.error("unreadable execution report", symbol=event.symbol, why=str(error))
+                    return
+                self.sink.report(report)
+            case Shutdown():
+                connection.end("the server shuts down")
+            case StreamTerminated():
+                raise Closed("the user data stream was terminated")
+            case OtherEvent(kind):
+                _log.debug("user event", kind=kind)
+            case _:
+                assert_never(event)
+
+    def _take_unclaimed(self, method: str | None, answer: ApiAnswer) -> None:
+        """Report an order that was accepted after its caller gave up; end the connection if our key was revoked."""
+        if method == PLACE:
+            outcome = placed(answer)
+            if isinstance(outcome, Accepted):
+                self.sink.report(outcome.report)
+        elif method is None:
+            if refuses_credentials(answer):
+                raise _KeyRevoked(f"the exchange refuses our key from now on: {described(answer)}")
+            _log.warning("answer to no request", answer=described(answer))
