@@ -1,4 +1,4 @@
-"""The account: free and locked balances, moved by orders and fills so that nothing appears or vanishes.
+"""The account: free and locked balances, changed by orders and fills and by nothing else.
 
 An open order locks what it may still spend: a sell its remaining quantity, a buy the remaining quantity at its
 own price, rounded up. A fill is paid from the lock; what a better price saved returns to ``free``. The fee is
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from naived.core.amount import SCALE, Amount, Money, Price, Quantity, Rate, amount_up, value_up
 from naived.core.market import SymbolInfo
-from naived.core.order import Fill, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill
 from naived.simulator.errors import rejected
 from naived.simulator.order import Balance, Order, OrderType
 

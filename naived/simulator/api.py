@@ -16,14 +16,12 @@ import msgspec
 import trio
 
 from naived.simulator.errors import ApiError
-from naived.simulator.failures import failure
-from naived.simulator.faults import PLACE, REQUEST, Fault
-from naived.simulator.methods import METHODS, Method
-from naived.simulator.outbox import Outbox
+from naived.simulator.faults import PLACE, REQUEST, Fault, failure
+from naived.simulator.methods import METHODS, STEERING, Method
 from naived.simulator.params import Params, flat, legal_id
-from naived.simulator.session import Session
 from naived.simulator.signing import check_time
-from naived.simulator.steering import steer
+from naived.simulator.streams import Outbox
+from naived.simulator.users import Session
 from naived.simulator.venue import Venue
 from naived.websocket import Connection
 
@@ -48,7 +46,7 @@ class Request:
 async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None:
     """Answer one connection until it closes, a fault closes it, or it is one too many; raises Closed, in a group.
 
-    It counts from its first request to the exchange: whoever only steers costs nothing.
+    It counts as a connection from the first request that is not a ``sim.*`` one.
     """
     limits = _returns_limits(connection.target)
     session = Session(outbox, venue.users.add(outbox), venue.clock(), return_rate_limits=limits)
@@ -60,7 +58,7 @@ async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None
                 if request is None:
                     continue
                 if request.name.startswith("sim."):
-                    _steer(venue, outbox, request)
+                    outbox.send(_steer(venue, request))
                     continue
                 if not counted:
                     counted = True
@@ -133,7 +131,7 @@ class _Answering:
         venue, params = self._venue, self._request.params
         try:
             if self._method is None:
-                raise ApiError(-1020, "This operation is not supported.")
+                raise _unsupported()
             venue.limits.take_weight(self._method.weight(params), venue.clock())
             if self._method.signed:
                 check_time(params, venue.clock())
@@ -147,7 +145,7 @@ class _Answering:
         return True
 
     def finish(self) -> None:
-        """Look at the clock again, then do it and answer; what waits for the engine ends with no connection."""
+        """Look at the clock again, then do it and answer. What waits for the engine outlives its connection."""
         venue, params = self._venue, self._request.params
         assert self._method is not None
         try:
@@ -187,15 +185,15 @@ class _Answering:
         self.finish()
 
     def _refuse(self, error: ApiError) -> None:
-        self._send({"status": error.status, "error": _described(error)})
+        self._send(_refusal(error))
 
     def _send(self, body: Mapping[str, Any]) -> None:
         # A revoked key is told without an id, so that it names no request.
-        answer = {"id": None if body["status"] == _REVOKED else self._request.id, **body}
+        number = None if body["status"] == _REVOKED else self._request.id
         if self._wants_limits():
             orders = self._method is not None and self._method.orders
-            answer["rateLimits"] = self._venue.limits.rows(self._venue.clock(), orders=orders)
-        self._deliver(msgspec.json.encode(answer).decode())
+            body = {**body, "rateLimits": self._venue.limits.rows(self._venue.clock(), orders=orders)}
+        self._deliver(_frame(number, body))
 
     def _deliver(self, frame: str) -> None:
         fault, outbox = self._fault, self._session.outbox
@@ -213,18 +211,30 @@ class _Answering:
         return self._session.return_rate_limits if wanted is None else wanted != "false"
 
 
-def _steer(venue: Venue, outbox: Outbox, request: Request) -> None:
-    body: dict[str, Any]
+def _steer(venue: Venue, request: Request) -> str:
+    """Do what a ``sim.*`` request asks; returns the answer's frame."""
+    run = STEERING.get(request.name)
     try:
-        body = {"status": 200, "result": steer(venue, request.name, request.params)}
+        if run is None:
+            raise _unsupported()
+        return _frame(request.id, {"status": 200, "result": run(venue, request.params)})
     except ApiError as error:
-        body = {"status": error.status, "error": _described(error)}
-    outbox.send(msgspec.json.encode({"id": request.id, **body}).decode())
+        return _frame(request.id, _refusal(error))
 
 
-def _described(error: ApiError) -> dict[str, Any]:
+def _unsupported() -> ApiError:
+    return ApiError(-1020, "This operation is not supported.")
+
+
+def _refusal(error: ApiError) -> dict[str, Any]:
     described: dict[str, Any] = {"code": error.code, "msg": error.message}
-    return described if error.data is None else {**described, "data": error.data}
+    if error.data is not None:
+        described["data"] = error.data
+    return {"status": error.status, "error": described}
+
+
+def _frame(number: Any, body: Mapping[str, Any]) -> str:
+    return msgspec.json.encode({"id": number, **body}).decode()
 
 
 def _understand(text: str, outbox: Outbox) -> Request | None:
@@ -249,8 +259,7 @@ def _understand(text: str, outbox: Outbox) -> Request | None:
         error = ApiError(-1135, "Invalid JSON Request")
     except ApiError as refused:
         error = refused
-    answer = {"id": number, "status": error.status, "error": _described(error)}
-    outbox.send(msgspec.json.encode(answer).decode())
+    outbox.send(_frame(number, _refusal(error)))
     return None
 
 

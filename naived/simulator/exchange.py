@@ -1,4 +1,4 @@
-"""The engine: orders, balances and fills of one account, driven by calls, with no socket and no clock of its own.
+"""The engine: orders, balances and fills of one account. It has no socket, and its clock is given.
 
 Every call that changes something is one step: it is checked, done in memory, committed to the ledger and only
 then returned with its events. A refusal (ApiError) is raised before anything has changed.
@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from naived.core.amount import Price, Quantity, Rate
-from naived.core.order import OrderStatus, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import OrderStatus
 from naived.simulator.account import Account, cost
 from naived.simulator.errors import ApiError, rejected
 from naived.simulator.ledger import Counters, Ledger
@@ -23,9 +24,8 @@ from naived.simulator.order import (
     PublicTrade,
     TimeInForce,
 )
-from naived.simulator.rules import affordable, check, check_open
 from naived.simulator.step import Done, Market, Step
-from naived.simulator.symbols import Listing
+from naived.simulator.symbols import Listing, affordable, check, check_open
 
 # Ids of public trades are reserved in the ledger so many at a time: one write for hours of tape.
 _TRADE_BLOCK = 1_000_000
@@ -133,7 +133,7 @@ class Exchange:
     def trade(
         self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False
     ) -> tuple[PublicTrade, tuple[Event, ...]]:
-        """Feed one public trade: it becomes the last price and fills what it prints through."""
+        """Take one public trade: it becomes the last price and fills the orders that it trades through."""
         market = self.market(symbol)
         now = self._clock()
         number = market.next_trade

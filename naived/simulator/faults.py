@@ -1,7 +1,7 @@
-"""The fault switchboard: what shall go wrong next, and what already did.
+"""The fault switchboard: which faults are armed, who consumes them, and the errors that they answer with.
 
-Faults are armed one by one and consumed oldest first; the dice of a ``probability`` fall as the exchange's seed has
-it. Who consumes which:
+Faults are armed one by one and consumed oldest first. Whether one with a ``probability`` happens is drawn from the
+exchange's seed. Who consumes which:
 
     a request      request_lost late error error_after reply_lost disconnect silence balance not_found_lag
     its like on a  request_lost reply_lost disconnect silence, if armed with that very method: SUBSCRIBE
@@ -21,8 +21,8 @@ What ``seconds`` says, where it says something:
     not_found_lag  how long neither order.status nor openOrders.status nor allOrders knows the order that was
                    placed, or, armed with the method order.status, the order that was asked for
 
-The lists lag as the query does: both read memory before the database, and nothing is documented of the one being
-ahead of the other. Fills are told (myTrades, reports) all the same.
+The lists lag as the query does: both read memory before the database, and no document says that one is ahead of
+the other. Fills are told (myTrades, reports) all the same.
 """
 
 from collections.abc import Callable, Collection
@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from random import Random
 
 from naived.simulator.errors import ApiError
+from naived.simulator.limits import Limits
+from naived.simulator.params import Params, integer, required
 
 REQUEST = frozenset(
     ("request_lost", "late", "error", "error_after", "reply_lost", "disconnect", "silence", "balance")
@@ -39,10 +41,52 @@ STREAM = frozenset(("request_lost", "reply_lost", "disconnect", "silence"))
 FILL = frozenset(("partial_fills",))
 ACT = frozenset(("manual_cancel", "manual_order", "halt", "filters", "server_shutdown"))
 PLACE = "order.place"
-# What makes sense for these methods alone, and for placing unless it says so, whatever else is asked meanwhile.
+# Kinds that make sense for these methods only; armed without a method they wait for an order.place.
 _ONLY = {"balance": (PLACE,), "not_found_lag": (PLACE, "order.status")}
 
 _MOST_ARMED = 10_000  # a bound, far above what a test arms
+_MOST_COUNT = 1_000_000  # of one armed fault
+
+# The errors that an armed fault answers with: a ``code`` below 0 is the exchange's own, with the status that goes
+# with it; one above 0 is the status alone, as of a gateway that had no code to give.
+_REFUSED = 400
+_TOO_MANY = 429
+_BANNED = 418
+_UNKNOWN = -1000
+_NO_BALANCE = -2010
+
+_STATUS = {
+    -1000: 500,
+    -1001: 500,
+    -1003: _TOO_MANY,
+    -1006: 500,
+    -1007: 504,
+    -1008: 503,
+    -1015: _TOO_MANY,
+    -1016: 503,
+    -2015: 401,
+}
+_CODE = {401: -2015, _BANNED: -1003, _TOO_MANY: -1003}
+_TEXT = {
+    -1000: "An unknown error occurred while processing the request.",
+    -1001: "Internal error; unable to process your request. Please try again.",
+    -1003: "Too much request weight used; current limit is 6000 request weight per 1 MINUTE. "
+    "Please use WebSocket Streams for live updates to avoid polling the API.",
+    -1006: "An unexpected response was received from the message bus. Execution status unknown.",
+    -1007: "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    -1008: "Server is currently overloaded with other requests. Please try again in a few minutes.",
+    -1013: "The request is rejected by the API.",
+    -1015: "Too many new orders; current limit is 50 orders per 10 SECOND.",
+    -1016: "This service is no longer available.",
+    -1021: "Timestamp for this request is outside of the recvWindow.",
+    -1022: "Signature for this request is not valid.",
+    -2010: "Account has insufficient balance for requested action.",
+    -2011: "Unknown order sent.",
+    -2013: "Order does not exist.",
+    -2015: "Invalid API-key, IP, or permissions for action.",
+}
+_RETRY = 1.0  # seconds until a request refused with 429 may be asked again, when the fault does not say
+_BAN = 120.0  # seconds; the shortest ban that is documented
 
 
 @dataclass(slots=True)
@@ -65,6 +109,21 @@ class Fault:
         if self.kind in _ONLY:
             return method in _ONLY[self.kind] and method == (self.method or PLACE)
         return self.method in (None, method)
+
+
+def read_fault(params: Params) -> Fault:
+    """The fault that the parameters of sim.fault describe; raises ApiError -1102 or -1130."""
+    kind = required(params, "kind")
+    try:
+        seconds = float(params["seconds"]) if "seconds" in params else None
+        probability = float(params.get("probability", "1"))
+        code = int(params.get("code", "-1007"))
+    except ValueError as error:
+        raise ApiError(-1130, f"Data sent for a parameter of sim.fault is not valid: {error}") from error
+    if not 0 <= probability <= 1 or not (seconds is None or 0 <= seconds < float("inf")):
+        raise ApiError(-1130, "Data sent for a parameter of sim.fault is not valid.")
+    count = integer(params, "count", most=_MOST_COUNT) or 1
+    return Fault(kind, params.get("method"), params.get("symbol"), count, seconds, code, probability)
 
 
 class Switchboard:
@@ -93,7 +152,7 @@ class Switchboard:
         symbol: str | None = None,
         named: bool = False,
     ) -> Fault | None:
-        """Consume the oldest armed fault of ``kinds`` that fits, if its dice fall so.
+        """Consume the oldest armed fault of ``kinds`` that fits and that its probability lets happen.
 
         ``named``: only one that was armed for this very method.
         """
@@ -117,3 +176,19 @@ class Switchboard:
         fault.left -= 1
         if not fault.left:
             self._armed.remove(fault)
+
+
+def failure(fault: Fault, limits: Limits, now: int) -> ApiError:
+    """The error that the request is answered with. A ban (418) begins now, and refuses everything until it ends."""
+    code = _NO_BALANCE if fault.kind == "balance" else fault.code
+    if code == _BANNED:
+        return limits.ban(now, _until(fault, _BAN, now))
+    status = code if code > 0 else _STATUS.get(code, _REFUSED)
+    if code > 0:
+        code = _CODE.get(status, _UNKNOWN)
+    data = {"serverTime": now, "retryAfter": _until(fault, _RETRY, now)} if status == _TOO_MANY else None
+    return ApiError(code, _TEXT.get(code, _TEXT[_UNKNOWN]), status, data)
+
+
+def _until(fault: Fault, usual: float, now: int) -> int:
+    return now + int(1000 * (usual if fault.seconds is None else fault.seconds))

@@ -1,23 +1,22 @@
-"""The exchange's durable memory: one SQLite file with orders, fills, balances and counters.
+"""The exchange's durable record: one SQLite file with orders, fills, balances and counters.
 
-Every change of the engine is one transaction, committed before anything of it is told to anyone. The file is
-in WAL mode with ``synchronous=NORMAL``: a commit survives the death of the process, which is what simulators
-die of; a power cut may lose the last ones, and then the daemon under test has lost its world anyway.
-Amounts are canonical decimal text, so that the file can be read with any tool.
+Every change of the engine is one transaction, committed before anybody is told of it. The file is in WAL mode with
+``synchronous=NORMAL``: a commit survives a kill of the process. A power cut may lose the last commits; no test cuts
+the power. Amounts are canonical decimal text, so that any tool can read the file.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from naived.core.amount import Amount, format_amount, parse_amount
-from naived.core.order import Fill
+from naived.core.amount import Amount, format_amount, parse_amount, parse_money, parse_price, parse_quantity
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill, OrderStatus
 from naived.simulator.errors import SimulatorError
-from naived.simulator.history import History
-from naived.simulator.order import Balance, Order
-from naived.simulator.rows import WRITE_ORDER, fill_row, order_row
+from naived.simulator.order import Balance, Order, OrderType, StpMode, TimeInForce
 
 _VERSION = 1  # of the tables, in SQLite's user_version
 
@@ -47,6 +46,63 @@ CREATE INDEX fills_by_time ON fills (symbol, time);
 """
 
 
+_ORDER_COLUMNS = tuple(f.name for f in fields(Order))
+_ORDER_AMOUNTS = frozenset(("price", "quantity", "quote_quantity", "executed", "quote", "prevented"))
+_SELECT_ORDERS = f"SELECT {', '.join(_ORDER_COLUMNS)} FROM orders"
+_WRITE_ORDER = (
+    f"INSERT OR REPLACE INTO orders ({', '.join(_ORDER_COLUMNS)}) VALUES ({', '.join('?' * len(_ORDER_COLUMNS))})"
+)
+_SELECT_FILLS = "SELECT symbol, id, order_id, price, quantity, quote, fee, fee_asset, maker, time FROM fills"
+
+
+def order_row(order: Order) -> tuple[Any, ...]:
+    """The values of a row of ``orders``."""
+    return tuple(
+        format_amount(value) if name in _ORDER_AMOUNTS else value
+        for name, value in ((name, getattr(order, name)) for name in _ORDER_COLUMNS)
+    )
+
+
+def read_order(row: Sequence[Any]) -> Order:
+    """What ``order_row`` wrote."""
+    named = dict(zip(_ORDER_COLUMNS, row, strict=True))
+    named.update({name: parse_amount(named[name]) for name in _ORDER_AMOUNTS})
+    return Order(
+        **named
+        | {
+            "side": Side(named["side"]),
+            "type": OrderType(named["type"]),
+            "time_in_force": TimeInForce(named["time_in_force"]),
+            "stp_mode": StpMode(named["stp_mode"]),
+            "status": OrderStatus(named["status"]),
+        }
+    )
+
+
+def fill_row(fill: Fill) -> tuple[Any, ...]:
+    """The values of a row of ``fills``."""
+    amounts = (fill.price, fill.quantity, fill.quote, fill.fee)
+    texts = tuple(format_amount(amount) for amount in amounts)
+    return (fill.symbol, fill.trade_id, fill.order_id, *texts, fill.fee_asset, fill.maker, fill.time)
+
+
+def read_fill(row: Sequence[Any]) -> Fill:
+    """What ``fill_row`` wrote."""
+    symbol, trade_id, order_id, price, quantity, quote, fee, fee_asset, maker, time = row
+    return Fill(
+        symbol=symbol,
+        order_id=order_id,
+        trade_id=trade_id,
+        price=parse_price(price),
+        quantity=parse_quantity(quantity),
+        quote=parse_money(quote),
+        fee=parse_amount(fee),
+        fee_asset=fee_asset,
+        maker=bool(maker),
+        time=time,
+    )
+
+
 @dataclass(slots=True)
 class Counters:
     """The last number given out, per symbol. ``trades`` is reserved ahead in blocks, never written per trade."""
@@ -66,6 +122,71 @@ class Change:
     orders: dict[int, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     balances: dict[str, Balance] = field(default_factory=dict)
+
+
+class History:
+    """Reads orders and fills as the exchange's history methods ask for them."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def open_orders(self) -> list[Order]:
+        """Every open order, oldest first: what rests again after a restart."""
+        return self._orders("WHERE status IN ('NEW', 'PARTIALLY_FILLED') ORDER BY created, id")
+
+    def order(self, symbol: str, order_id: int) -> Order | None:
+        found = self._orders("WHERE symbol = ? AND id = ?", symbol, order_id)
+        return found[0] if found else None
+
+    def order_by_client_id(self, symbol: str, client_order_id: str) -> Order | None:
+        """The newest order that was placed under this id or whose cancel carried it."""
+        found = self._orders(
+            "WHERE symbol = ? AND (client_order_id = ? OR cancel_id = ?) ORDER BY id DESC LIMIT 1",
+            symbol,
+            client_order_id,
+            client_order_id,
+        )
+        return found[0] if found else None
+
+    def orders(
+        self,
+        symbol: str | None,
+        *,
+        first: int | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int,
+    ) -> list[Order]:
+        """Orders oldest first, from the id ``first`` or by time of last update; else the newest ``limit``."""
+        bounds = {"symbol =": symbol, "id >=": first, "updated >=": start, "updated <=": end}
+        return [read_order(row) for row in self._window(_SELECT_ORDERS, bounds, limit)]
+
+    def fills(
+        self,
+        symbol: str | None,
+        *,
+        order_id: int | None = None,
+        first: int | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int,
+    ) -> list[Fill]:
+        """Fills of one order or of all, with the same bounds as ``orders``."""
+        bounds = {"symbol =": symbol, "order_id =": order_id, "id >=": first, "time >=": start, "time <=": end}
+        return [read_fill(row) for row in self._window(_SELECT_FILLS, bounds, limit)]
+
+    def _orders(self, tail: str, *values: Any) -> list[Order]:
+        return [read_order(row) for row in self._db.execute(f"{_SELECT_ORDERS} {tail}", values)]
+
+    def _window(self, select: str, bounds: Mapping[str, Any], limit: int) -> list[Any]:
+        """Rows within the bounds that are not None, oldest first; without a lower bound the newest."""
+        given = {sql: value for sql, value in bounds.items() if value is not None}
+        where = " AND ".join(f"{sql} ?" for sql in given) or "TRUE"
+        forward = any(sql.endswith(">=") for sql in given)
+        order = "symbol, id" if forward else "symbol DESC, id DESC"
+        found = self._db.execute(f"{select} WHERE {where} ORDER BY {order} LIMIT ?", [*given.values(), limit])
+        rows = found.fetchall()
+        return rows if forward else rows[::-1]
 
 
 class Ledger:
@@ -104,7 +225,7 @@ class Ledger:
     def write(self, change: Change, counters: Counters) -> None:
         """Commit one step of the engine; raises sqlite3.Error, and then nothing of it is there."""
         with _transaction(self._db):
-            self._db.executemany(WRITE_ORDER, [order_row(order) for order in change.orders.values()])
+            self._db.executemany(_WRITE_ORDER, [order_row(order) for order in change.orders.values()])
             self._db.executemany(
                 "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [fill_row(f) for f in change.fills]
             )

@@ -1,6 +1,6 @@
 """Rate limits: clock-aligned windows of request weight, unfilled orders and connections.
 
-One exchange in miniature has one client address and one account, so every count is global.
+This exchange has one client address and one account, so every count is global.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from naived.simulator.errors import ApiError
 
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _BAN = 120_000  # milliseconds: the shortest ban that is documented
-_BAN_FACTOR = 2  # who goes on asking to so many times the limit is banned
+_BAN_FACTOR = 2  # a client that reaches so many times the limit is banned
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
-"""Who meets whom: the resting orders of one symbol, the matching rule, self-trade prevention.
+"""Matching: the resting orders of one symbol, the matching rule, self-trade prevention.
 
 The public market is the counterparty of every fill. A resting order fills at its own price when a public trade
-prints strictly through it; an order that comes in at or through the last price fills at the last price. Resting
+goes strictly through it; an order that comes in at or through the last price fills at the last price. Resting
 orders of our own that the newcomer's limit reaches are never traded with: the newcomer's mode says which goes.
 """
 
@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from naived.core.amount import Price, Quantity
-from naived.core.order import OrderStatus, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import OrderStatus
 from naived.simulator.order import Order, StpMode
 
 _MINUTE = 60_000  # milliseconds
 
 
 class Book:
-    """Resting orders of one symbol by price, then age. Only their ids: the orders are someone else's."""
+    """The ids of the resting orders of one symbol, by price, then age. ``Market`` has the orders."""
 
     def __init__(self) -> None:
         # Best last, older before younger at one price: the end of a list is looked at and taken off in O(1).
@@ -34,7 +35,7 @@ class Book:
         del keys[place]
 
     def through(self, price: Price) -> list[int]:
-        """Ids of the orders a public trade at ``price`` prints strictly through, best first."""
+        """Ids of the orders a public trade at ``price`` goes strictly through, best first."""
         found = []
         for rank, order_id in reversed(self._sides[Side.BUY]):
             if rank <= price:

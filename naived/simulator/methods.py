@@ -1,21 +1,23 @@
 """The methods of the WebSocket API: what each needs, what it weighs, what it does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from naived.core.amount import Price, format_wire, price_down
-from naived.core.order import Fill
+from naived.core.amount import Price, format_wire, parse_price, parse_quantity, price_down
+from naived.core.orders.report import Fill
 from naived.simulator import wire
 from naived.simulator.errors import ApiError
+from naived.simulator.faults import read_fault
 from naived.simulator.order import Order
-from naived.simulator.params import Params, client_id, flag, integer, new_order, required, strings
-from naived.simulator.session import Session
+from naived.simulator.params import Params, client_id, decimal, flag, integer, new_order, required, strings
+from naived.simulator.users import Session
 from naived.simulator.venue import Venue
 
 _LONGEST_SPAN = 86_400_000  # milliseconds: history by time is asked for a day at most at once
 _MOST_ROWS = 1000
 _ROWS = 500  # when no limit is given
+_EVERYTHING = -1  # SQLite's LIMIT for no limit: an audit sees all
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def _my_trades(venue: Venue, session: Session, params: Params) -> Any:
         end=end,
         limit=integer(params, "limit", most=_MOST_ROWS) or _ROWS,
     )
-    return trades(venue, fills)
+    return _trades(venue, fills)
 
 
 def _account(venue: Venue, session: Session, params: Params) -> Any:
@@ -216,7 +218,57 @@ def _subscriptions(venue: Venue, session: Session, params: Params) -> Any:
     return [{"subscriptionId": number} for number in session.subscriptions]
 
 
-def trades(venue: Venue, fills: list[Fill]) -> list[wire.Json]:
+def _ledger(venue: Venue, params: Params) -> Any:
+    symbol = params.get("symbol")
+    exchange = venue.exchange
+    if symbol is not None:
+        exchange.market(symbol)
+    return {
+        "orders": [_audited(order) for order in exchange.ledger.history.orders(symbol, limit=_EVERYTHING)],
+        "fills": _trades(venue, exchange.ledger.history.fills(symbol, limit=_EVERYTHING)),
+        "balances": wire.balance_rows(exchange.account.balances(), omit_zero=False),
+        "faults": exchange.ledger.faults(),
+    }
+
+
+def _audited(order: Order) -> wire.Json:
+    return {
+        **wire.status(order),
+        "clientOrderId": order.client_order_id,
+        "cancelClientOrderId": order.cancel_id,
+    }
+
+
+def _trade(venue: Venue, params: Params) -> Any:
+    symbol = required(params, "symbol")
+    price, quantity = parse_price(decimal(params, "price")), parse_quantity(decimal(params, "quantity"))
+    return {"id": venue.trade(symbol, price, quantity)}
+
+
+def _play(venue: Venue, params: Params) -> Any:
+    venue.pace.play()
+    return {}
+
+
+def _hold(venue: Venue, params: Params) -> Any:
+    venue.pace.hold()
+    return {}
+
+
+def _fault(venue: Venue, params: Params) -> Any:
+    if params.get("kind") == "clear":
+        venue.faults.clear()
+        venue.restore(list(venue.outages))
+        return {}
+    fault = read_fault(params)
+    if fault.symbol is not None:
+        venue.exchange.market(fault.symbol)
+    venue.faults.arm(fault)
+    venue.faults.act(None, None, venue.act)
+    return {}
+
+
+def _trades(venue: Venue, fills: list[Fill]) -> list[wire.Json]:
     """Rows of myTrades."""
     sides: dict[tuple[str, int], Order | None] = {}
     rows = []
@@ -275,4 +327,13 @@ METHODS = {
     "userDataStream.subscribe.signature": Method(_subscribe_signed, _costs(2), signed=True),
     "userDataStream.unsubscribe": Method(_unsubscribe, _costs(2)),
     "session.subscriptions": Method(_subscriptions, _costs(2)),
+}
+
+# What a test asks of the simulator, not of an exchange: unsigned, without weight, never met by a fault.
+STEERING: Mapping[str, Callable[[Venue, Params], Any]] = {
+    "sim.ledger": _ledger,
+    "sim.trade": _trade,
+    "sim.play": _play,
+    "sim.hold": _hold,
+    "sim.fault": _fault,
 }

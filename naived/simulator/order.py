@@ -1,4 +1,4 @@
-"""The simulator's own words for orders and for what happens to them.
+"""The simulator's types for orders and for what happens to them.
 
 Times are milliseconds since 1970 in UTC. ``NewOrder`` is a request that was understood, ``Order`` a row of the
 ledger, ``Executed`` and ``Position`` what the account's owner is told.
@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from naived.core.amount import Amount, Money, Price, Quantity
-from naived.core.order import Fill, OrderStatus, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill, OrderStatus
 
 
 class OrderType(StrEnum):

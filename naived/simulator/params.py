@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from naived.core.amount import AmountError, Money, Price, Quantity, parse_money, parse_price, parse_quantity
-from naived.core.order import Side
+from naived.core.orders.intent import Side
 from naived.simulator.errors import ApiError, missing
 from naived.simulator.order import NewOrder, OrderType, StpMode, TimeInForce
 
@@ -167,7 +167,7 @@ def _word(params: Params, name: str, words: Mapping[str, Any], code: int, messag
 
 
 def legal_id(number: Any) -> bool:
-    """May a request be called so? Null, a 64-bit integer or at most 36 characters."""
+    """Is it a legal id of a request: null, a 64-bit integer or at most 36 characters?"""
     match number:
         case bool():
             return False

@@ -27,15 +27,12 @@ from naived.simulator.exchange import Exchange
 from naived.simulator.faults import STREAM, Switchboard
 from naived.simulator.ledger import Ledger
 from naived.simulator.limits import Limits
-from naived.simulator.outbox import Outbox
-from naived.simulator.pace import Pace
 from naived.simulator.signing import read_key
-from naived.simulator.streams import Streams, Subscriber, answer, method_of, named_in
+from naived.simulator.streams import Outbox, Streams, Subscriber, answer, method_of, named_in
 from naived.simulator.symbols import Listing, built_in_prices, listing, load
-from naived.simulator.tape import Print, read
+from naived.simulator.tape import Pace, TapeTrade, read, walk
 from naived.simulator.users import Users
 from naived.simulator.venue import Venue
-from naived.simulator.walk import walk
 from naived.websocket import Closed, Connection, serve
 
 _PER_SECOND = 5  # messages a stream connection may send
@@ -144,7 +141,7 @@ async def simulate(
             task_status.started(Simulation(venue, f"ws://{host}:{bound}"))
 
 
-def _tapes(config: SimulatorConfig, listings: Mapping[str, Listing]) -> dict[str, Iterator[Print]]:
+def _tapes(config: SimulatorConfig, listings: Mapping[str, Listing]) -> dict[str, Iterator[TapeTrade]]:
     walks = config.walks
     if not (config.tapes or walks or config.fed):
         walks = {symbol: price for symbol, price in built_in_prices().items() if symbol in listings}
@@ -161,7 +158,7 @@ def _tapes(config: SimulatorConfig, listings: Mapping[str, Listing]) -> dict[str
     return tapes | {symbol: walk(symbol, price, filters[symbol], config.seed) for symbol, price in walks.items()}
 
 
-def _publish(venue: Venue, symbol: str, trade: Print) -> None:
+def _publish(venue: Venue, symbol: str, trade: TapeTrade) -> None:
     venue.trade(symbol, trade.price, trade.quantity, buyer_is_maker=trade.buyer_is_maker)
 
 
@@ -203,17 +200,17 @@ async def _end_when_dropped(outbox: Outbox, scope: trio.CancelScope) -> None:
 
 
 async def _as_api(venue: Venue, connection: Connection, outbox: Outbox) -> None:
-    venue.farewells[outbox] = lambda: _shutdown(venue, '{{"event":{}}}')
+    venue.shutdown_frames[outbox] = lambda: _shutdown(venue, '{{"event":{}}}')
     try:
         await converse(venue, connection, outbox)
     finally:
-        del venue.farewells[outbox]
+        del venue.shutdown_frames[outbox]
 
 
 async def _as_stream(venue: Venue, connection: Connection, outbox: Outbox, *, limited: bool) -> None:
     subscriber = Subscriber(outbox, combined=connection.target.startswith("/stream"))
     wrap = '{{"stream":"!serverShutdown","data":{}}}'
-    venue.farewells[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}")
+    venue.shutdown_frames[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}")
     second, heard = 0, 0
     try:
         if not venue.limits.connect(venue.clock()):
@@ -239,7 +236,7 @@ async def _as_stream(venue: Venue, connection: Connection, outbox: Outbox, *, li
                     outbox.send(reply)
     finally:
         venue.streams.unsubscribe(subscriber, list(subscriber.streams))
-        del venue.farewells[outbox]
+        del venue.shutdown_frames[outbox]
 
 
 def _shutdown(venue: Venue, wrap: str) -> str:

@@ -1,4 +1,4 @@
-"""Who may ask: API keys, signatures, and the moment until which a signed request is good.
+"""API keys, signatures, and the time window in which a signed request is accepted.
 
 The signed text is every parameter but the signature, sorted by name, as ``name=value`` joined by ``&``, UTF-8,
 not percent-encoded. A request is taken only while server time <= timestamp + recvWindow.
@@ -26,7 +26,7 @@ _MICROSECONDS_FROM = 10**14  # a timestamp from here on is in microseconds: in m
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The one API key that is good, with a secret (HMAC) or a public key (Ed25519); without a key any is."""
+    """The one API key that is accepted, with a secret (HMAC) or a public key (Ed25519); without one, any key is."""
 
     api_key: str | None = None
     secret: str | None = None

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from naived.core.amount import Money, Price, Quantity, Rate, value_down
-from naived.core.order import Fill, OrderStatus, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill, OrderStatus
 from naived.simulator.account import Account, fee
 from naived.simulator.ledger import Change, Counters, Ledger
 from naived.simulator.matching import Average, Book
@@ -32,7 +33,7 @@ class Market:
         return None if self.last is None else (self.last, 1)
 
     def keep(self, order: Order) -> None:
-        """Let the book follow an order: an open one rests, an ended one is gone."""
+        """Keep an open order in the book, take an ended one out of it."""
         known = order.id in self.open
         if order.status.ended:
             if known:
@@ -136,7 +137,7 @@ class Step:
         )
 
     def commit(self) -> tuple[Event, ...]:
-        """Make the step durable, let the book follow, and return what is to be told."""
+        """Make the step durable, update the book, and return what is to be told."""
         self._ledger.write(self._change, self._market.counters)
         for order in self._change.orders.values():
             self._market.keep(order)

@@ -1,6 +1,10 @@
-"""Market streams: who listens to which stream, and the requests of a stream connection."""
+"""What leaves on a connection, and market streams: their subscribers, and the requests of a stream connection.
+
+What waits to be sent is bounded: a slow reader loses its connection, and costs no memory.
+"""
 
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,12 +13,57 @@ import trio
 
 from naived.simulator import wire
 from naived.simulator.order import PublicTrade
-from naived.simulator.outbox import Outbox
 from naived.simulator.params import legal_id
+from naived.websocket import Closed, Connection
 
+# Frames; a trade is about 200 bytes. Far more than any burst of a tape, far less than would hurt.
+CAPACITY = 10_000
 _MOST_STREAMS = 1024  # per connection
 _PATIENCE = 5.0  # seconds a reader may hold up a tape that is played as fast as it drains
 _LOOK_AGAIN = 0.001  # seconds between two looks at a crowded reader
+
+
+class Outbox:
+    """Frames for one connection, put in synchronously by anyone and sent in order by ``run``."""
+
+    def __init__(self) -> None:
+        self._put, self._get = trio.open_memory_channel[str](CAPACITY)
+        self._dropped = trio.Event()
+        self._paused_until = -inf  # on trio's clock
+
+    @property
+    def crowded(self) -> bool:
+        """Is it time to let the reader catch up?"""
+        return not self._dropped.is_set() and self._put.statistics().current_buffer_used > CAPACITY // 2
+
+    def send(self, frame: str) -> None:
+        """Queue one frame; a reader that left no room is dropped."""
+        try:
+            self._put.send_nowait(frame)
+        except trio.WouldBlock:
+            self.drop()
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for a while; what comes meanwhile is queued."""
+        self._paused_until = trio.current_time() + seconds
+
+    def drop(self) -> None:
+        """Give the connection up; what is queued is lost."""
+        self._dropped.set()
+
+    async def dropped(self) -> None:
+        """Wait until the connection is given up."""
+        await self._dropped.wait()
+
+    async def run(self, connection: Connection) -> None:
+        """Send until cancelled or the connection is gone."""
+        try:
+            async for frame in self._get:
+                if trio.current_time() < self._paused_until:
+                    await trio.sleep_until(self._paused_until)
+                await connection.send(frame)
+        except Closed:
+            self.drop()
 
 
 class Subscriber:
@@ -53,7 +102,7 @@ class Streams:
                     del self._by_stream[name]
 
     def publish(self, trade: PublicTrade) -> None:
-        """Send one trade to everyone who listens: encoded once a stream, whoever many listen."""
+        """Send one trade to its subscribers; it is encoded once a stream, however many they are."""
         symbol = trade.symbol.lower()
         for name, shape in ((f"{symbol}@trade", wire.public_trade), (f"{symbol}@aggTrade", wire.aggregate_trade)):
             listeners = self._by_stream.get(name)

@@ -1,4 +1,7 @@
-"""Which symbols are traded and by which rules: rows of an exchangeInfo answer, read or built in."""
+"""Which symbols are traded and by which rules: rows of an exchangeInfo answer, read or built in.
+
+``check`` and what follows it refuse an order that breaks the rules of its symbol, before the engine sees it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +11,22 @@ from typing import Any
 import msgspec
 
 from naived.core.amount import (
+    SCALE,
     AmountError,
+    Money,
     Price,
+    Quantity,
     format_wire,
     parse_money,
     parse_price,
     parse_quantity,
     parse_rate,
+    price_down,
+    quantity_down,
 )
-from naived.core.market import Filters, SymbolInfo
-from naived.simulator.errors import SimulatorError
+from naived.core.market import Filters, SymbolInfo, refusal
+from naived.simulator.errors import ApiError, SimulatorError, filter_failure, rejected
+from naived.simulator.order import NewOrder, OrderType
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,7 @@ class Listing:
 
     row: Mapping[str, Any]
     info: SymbolInfo
+    stp_modes: frozenset[str]
     stp_default: str
     average_minutes: int
     market_step: int
@@ -206,8 +216,8 @@ def listing(row: Mapping[str, Any]) -> Listing:
             trading=row["status"] == "TRADING",
             status=row["status"],
             filters=filters,
-            stp_modes=frozenset(row.get("allowedSelfTradePreventionModes", ["NONE"])),
         ),
+        stp_modes=frozenset(row.get("allowedSelfTradePreventionModes", ["NONE"])),
         stp_default=row.get("defaultSelfTradePreventionMode", "NONE"),
         average_minutes=percent.get("avgPriceMins", notional.get("avgPriceMins", 0)),
         market_step=parse_quantity(market.get("stepSize", "0")),
@@ -229,3 +239,55 @@ def coarser(old: Listing) -> Listing:
         return {**item, **{n: format_wire(10 * parse_price(item[n])) for n in names.get(item["filterType"], ())}}
 
     return listing({**old.row, "filters": [tenfold(item) for item in old.row["filters"]]})
+
+
+def check(listing: Listing, new: NewOrder, reference: tuple[int, int] | None) -> None:
+    """Raises ApiError -1013 for what the API refuses; ``reference`` is the average price as a quotient."""
+    filters = listing.info.filters
+    if new.stp_mode.value not in listing.stp_modes:
+        raise ApiError(-1013, "This symbol does not allow the specified self-trade prevention mode.")
+    if new.type is OrderType.MARKET:
+        _check_market(listing, new, reference)
+        return
+    average = price_down(*reference, Price(1)) if reference else None
+    failed = refusal(filters, new.side, new.price, new.quantity, average)
+    if failed is not None:
+        raise filter_failure(failed)
+
+
+def _check_market(listing: Listing, new: NewOrder, reference: tuple[int, int] | None) -> None:
+    filters = listing.info.filters
+    if new.quote_quantity:
+        if new.quote_quantity < filters.min_notional:
+            raise filter_failure("NOTIONAL")
+        return
+    if not _fits(new.quantity, filters.min_quantity, filters.max_quantity, filters.step_size):
+        raise filter_failure("LOT_SIZE")
+    if not _fits(new.quantity, listing.market_least, listing.market_most, listing.market_step):
+        raise filter_failure("MARKET_LOT_SIZE")
+    if reference is not None:
+        value, quantity = reference
+        if value * new.quantity < filters.min_notional * SCALE * quantity:
+            raise filter_failure("NOTIONAL")
+
+
+def _fits(quantity: int, least: int, most: int, step: int) -> bool:
+    return (not least or quantity >= least) and (not most or quantity <= most) and not (step and quantity % step)
+
+
+def check_open(listing: Listing, open_orders: int) -> None:
+    """Raises ApiError -2010 for what the matching engine refuses."""
+    if not listing.info.trading:
+        raise rejected("Market is closed.")
+    most = listing.info.filters.max_orders
+    if most and open_orders >= most:
+        raise rejected("Filter failure: MAX_NUM_ORDERS")
+
+
+def affordable(listing: Listing, quote_quantity: Money, price: Price) -> Quantity:
+    """The quantity a MARKET order buys or sells for so much quote money, down to the step; raises ApiError."""
+    step = Quantity(max(listing.info.filters.step_size, listing.market_step, 1))
+    quantity = quantity_down(quote_quantity * SCALE, price, step)
+    if not quantity:
+        raise filter_failure("LOT_SIZE")
+    return quantity

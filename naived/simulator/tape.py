@@ -1,6 +1,7 @@
-"""Tapes: files of public trades as data.binance.vision publishes them, read one trade at a time.
+"""Tapes: public trades from files or from a random walk, and the pace at which they are played.
 
-Two layouts, told apart by the sixth column (a flag, or an id), with or without a header:
+Files are those of data.binance.vision, read one trade at a time. Two layouts, told apart by the sixth column (a
+flag, or an id), with or without a header:
 
     trades      id, price, quantity, quote quantity, time, buyer is maker, best match
     aggTrades   id, price, quantity, first id, last id, time, buyer is maker, best match
@@ -13,21 +14,44 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from random import Random
 from typing import TextIO
 
-from naived.core.amount import AmountError, Price, Quantity, parse_price, parse_quantity
+import trio
+
+from naived.core.amount import (
+    SCALE,
+    AmountError,
+    Price,
+    Quantity,
+    parse_money,
+    parse_price,
+    parse_quantity,
+    quantity_up,
+)
+from naived.core.market import Filters
 from naived.simulator.errors import TapeError
 
 _MICROSECONDS_FROM = 10**14  # a time from here on is in microseconds: in milliseconds it is the year 5138
 _TRADES, _AGGREGATES = 7, 8  # columns
+_MICROSECONDS = 1_000_000  # in a second
+
+# Of the random walk:
+_PARTS = 1024  # of a tick
+_STEP = (35, 100_000)  # 0.035 % at most, evenly drawn: a standard deviation of 0.02 %
+_PULL = 5_000  # trades to come back: about 17 minutes at speed 1
+_GAP = 400_000  # microseconds at most between two trades, evenly drawn: five a second
+_WORTH = (2, 400)  # times the least notional: 10 to 2000 USDT a trade
+_LEAST_NOTIONAL = parse_money("5")  # where the symbol has none
 
 
 @dataclass(frozen=True, slots=True)
-class Print:
+class TapeTrade:
     """One recorded trade; ``time`` is microseconds since 1970, or since the walk began."""
 
     price: Price
@@ -36,7 +60,7 @@ class Print:
     buyer_is_maker: bool
 
 
-def read(path: Path, *, loop: bool = False) -> Generator[Print, None, None]:
+def read(path: Path, *, loop: bool = False) -> Generator[TapeTrade, None, None]:
     """The trades of a ``.csv``, ``.csv.gz`` or ``.zip``, oldest first; raises TapeError as it goes.
 
     ``loop`` begins again at the end, its times going on from there.
@@ -47,7 +71,7 @@ def read(path: Path, *, loop: bool = False) -> Generator[Print, None, None]:
         for trade in _read_once(path):
             first = trade.time if first is None else first
             last = trade.time
-            yield Print(trade.price, trade.quantity, trade.time + shift, trade.buyer_is_maker)
+            yield TapeTrade(trade.price, trade.quantity, trade.time + shift, trade.buyer_is_maker)
         if first is None or last is None:
             raise TapeError(f"tape {path} has no trades")
         if not loop:
@@ -56,7 +80,7 @@ def read(path: Path, *, loop: bool = False) -> Generator[Print, None, None]:
         shift += max(last - first, 1000)
 
 
-def _read_once(path: Path) -> Iterator[Print]:
+def _read_once(path: Path) -> Iterator[TapeTrade]:
     with _opened(path) as file:
         rows = csv.reader(file)
         line = 0
@@ -78,7 +102,7 @@ def _read_once(path: Path) -> Iterator[Print]:
             raise TapeError(f"tape {path}, after line {line}: {error}") from error
 
 
-def _parse(row: list[str]) -> Print:
+def _parse(row: list[str]) -> TapeTrade:
     match len(row):
         case 7:
             time, flag = row[4], row[5]
@@ -91,7 +115,7 @@ def _parse(row: list[str]) -> Print:
     if flag.lower() not in ("true", "false"):
         raise ValueError(f"{flag[:40]!r} is neither True nor False")
     stamp = int(time)
-    return Print(
+    return TapeTrade(
         price=parse_price(row[1]),
         quantity=parse_quantity(row[2]),
         time=stamp if stamp >= _MICROSECONDS_FROM else stamp * 1000,
@@ -119,3 +143,67 @@ def _opened(path: Path) -> Iterator[TextIO]:
             raise TapeError(f"tape {path} is neither .csv nor .csv.gz nor .zip")
     except (OSError, zipfile.BadZipFile) as error:
         raise TapeError(f"cannot read tape {path}: {error}") from error
+
+
+def walk(symbol: str, anchor: Price, filters: Filters, seed: int) -> Iterator[TapeTrade]:
+    """A market without a recording: trades without end around ``anchor``, in integers only. Times begin at 0.
+
+    The same arguments give the same walk. The price is held in 1024ths of a tick, so that a symbol with few ticks
+    in its price moves like any other. Each trade moves it by up to ``_STEP`` of the anchor, and back by a part of
+    its distance from it (``_PULL``): a standard deviation of 0.02 % a trade, so about 0.3 % (a default cycle with
+    both fees) in a minute at speed 1. The price stays within some per cent of the anchor.
+    """
+    random = Random(f"{seed}:{symbol}")
+    tick = filters.tick_size or 1
+    home = level = max(anchor // tick, 1) * _PARTS
+    most = max(home * _STEP[0] // _STEP[1], 1)
+    least = filters.min_notional or _LEAST_NOTIONAL
+    time = 0
+    while True:
+        drift = -((level - home) // _PULL)
+        moved = max(level + random.randint(-most, most) + drift, _PARTS)
+        price = Price(moved // _PARTS * tick)
+        worth = random.randint(_WORTH[0] * least, _WORTH[1] * least)
+        quantity = quantity_up(worth * SCALE, price, Quantity(filters.step_size or 1))
+        yield TapeTrade(price, quantity, time, buyer_is_maker=moved < level)
+        level = moved
+        time += random.randint(1, _GAP)
+
+
+class Pace:
+    """How fast recorded time passes: ``speed`` times real time, or as fast as readers drain when it is None."""
+
+    def __init__(self, speed: Fraction | None, *, held: bool) -> None:
+        self._speed = speed
+        self._go = trio.Event()
+        if not held:
+            self._go.set()
+
+    def play(self) -> None:
+        self._go.set()
+
+    def hold(self) -> None:
+        if self._go.is_set():
+            self._go = trio.Event()
+
+    async def run(
+        self,
+        trades: Iterator[TapeTrade],
+        publish: Callable[[TapeTrade], None],
+        drain: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Publish every trade when its time comes; a hold shifts all that follow. Returns when the tape ends."""
+        began: float | None = None
+        first = 0
+        for trade in trades:
+            if began is None:
+                began, first = trio.current_time(), trade.time
+            if self._speed is None:
+                await trio.lowlevel.checkpoint()
+                await drain()
+            else:
+                await trio.sleep_until(began + float((trade.time - first) / (_MICROSECONDS * self._speed)))
+            if not self._go.is_set():
+                await self._go.wait()
+                began, first = trio.current_time(), trade.time
+            publish(trade)

@@ -1,6 +1,7 @@
 """The user data stream: execution reports and balances to every subscription, and the faults of reports."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
@@ -9,7 +10,7 @@ from naived.simulator import wire
 from naived.simulator.errors import ApiError
 from naived.simulator.faults import REPORT, Switchboard
 from naived.simulator.order import Event, Executed
-from naived.simulator.outbox import Outbox
+from naived.simulator.streams import Outbox
 
 Later: TypeAlias = Callable[[float, Callable[[], None]], None]
 """Call something after so many seconds, in a task of the server's nursery."""
@@ -51,8 +52,20 @@ class Subscriptions:
         return iter(list(self._active))
 
 
+@dataclass(slots=True)
+class Session:
+    """One WebSocket API connection. ``api_key`` is set from session.logon to session.logout; times are ms."""
+
+    outbox: Outbox
+    subscriptions: Subscriptions
+    connected_since: int
+    return_rate_limits: bool = True
+    api_key: str | None = None
+    authorized_since: int | None = None
+
+
 class Users:
-    """Everyone who listens to the account."""
+    """All connections that may subscribe to the account."""
 
     def __init__(self, faults: Switchboard, later: Later) -> None:
         self._faults = faults
@@ -69,7 +82,7 @@ class Users:
         del self._listeners[outbox]
 
     def publish(self, events: Iterable[Event]) -> None:
-        """Tell every subscription what happened, in order, as far as no fault is armed."""
+        """Send events to every subscription, in order, unless a fault is armed for them."""
         for event in events:
             frame = msgspec.json.encode(wire.event(event)).decode()
             fault = self._faults.take(REPORT, symbol=event.order.symbol) if isinstance(event, Executed) else None

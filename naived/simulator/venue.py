@@ -6,18 +6,17 @@ from random import Random
 from typing import Any
 
 from naived.core.amount import SCALE, Money, Price, Quantity, price_up, quantity_up
-from naived.core.order import Side
+from naived.core.orders.intent import Side
 from naived.simulator.errors import ApiError
 from naived.simulator.exchange import Exchange
 from naived.simulator.faults import Fault, Switchboard
 from naived.simulator.limits import Limits
 from naived.simulator.order import Event, Executed, NewOrder, OrderType, StpMode, TimeInForce
-from naived.simulator.outbox import Outbox
-from naived.simulator.pace import Pace
 from naived.simulator.signing import Key
 from naived.simulator.step import Market
-from naived.simulator.streams import Streams
+from naived.simulator.streams import Outbox, Streams
 from naived.simulator.symbols import Listing, coarser, halted
+from naived.simulator.tape import Pace
 from naived.simulator.users import Later, Users
 
 _ID_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -31,7 +30,7 @@ _BY_HAND = 10 * SCALE  # quote money of an order by hand, or the least notional 
 
 @dataclass(slots=True)
 class Venue:
-    """``clock`` is server time in ms; ``farewells`` are the open connections, each with its shutdown frame.
+    """``clock`` is server time in ms; ``shutdown_frames`` are the open connections, each with its shutdown frame.
 
     ``tail`` says how long (s) a request of a method waits for the engine once nothing can refuse it any more.
     """
@@ -48,12 +47,12 @@ class Venue:
     clock: Callable[[], int]
     later: Later
     tail: Callable[[str], float]
-    farewells: dict[Outbox, Callable[[], str]] = field(default_factory=dict)
+    shutdown_frames: dict[Outbox, Callable[[], str]] = field(default_factory=dict)
     outages: dict[str, Listing] = field(default_factory=dict)
     unseen: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def new_id(self) -> str:
-        """A client order id for who sent none."""
+        """A client order id for an order that came without one."""
         return "".join(self.random.choices(_ID_LETTERS, k=_ID_LENGTH))
 
     def tell(self, events: Sequence[Event]) -> None:
@@ -84,7 +83,7 @@ class Venue:
         return False
 
     def act(self, fault: Fault) -> bool:
-        """Do what the exchange, or the account's owner, does unasked; False while there is nothing to do it to."""
+        """Do what the exchange, or the account's owner, does unasked; False while it cannot be done yet."""
         markets = [m for s, m in self.exchange.markets.items() if fault.symbol in (None, s)]
         match fault.kind:
             case "manual_cancel":
@@ -153,9 +152,9 @@ class Venue:
                 self.exchange.list(self.outages.pop(symbol))
 
     def _shut_down(self, seconds: float) -> None:
-        going = list(self.farewells)
+        going = list(self.shutdown_frames)
         for outbox in going:
-            outbox.send(self.farewells[outbox]())
+            outbox.send(self.shutdown_frames[outbox]())
 
         def close() -> None:
             for outbox in going:

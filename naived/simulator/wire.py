@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
 
 from naived.core.amount import SCALE, Rate, format_wire, value_down
-from naived.core.order import Fill, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill
 from naived.simulator.order import Balance, Event, Executed, Execution, Order, OrderType, Position, PublicTrade
 from naived.simulator.symbols import Listing
 

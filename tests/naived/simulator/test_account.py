@@ -13,7 +13,8 @@ from naived.core.amount import (
     parse_quantity,
     parse_rate,
 )
-from naived.core.order import OrderStatus, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import OrderStatus
 from naived.simulator.account import Account, cost, fee, held
 from naived.simulator.errors import ApiError
 from naived.simulator.exchange import Exchange

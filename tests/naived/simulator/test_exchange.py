@@ -3,9 +3,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from naived.core.amount import Money, format_amount, parse_money, parse_price, parse_quantity
-from naived.core.order import OrderStatus, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import OrderStatus
 from naived.simulator.errors import ApiError
 from naived.simulator.exchange import Exchange
 from naived.simulator.order import Event, Executed, Execution, OrderType, Position, StpMode, TimeInForce
@@ -323,8 +325,8 @@ def test_ids_are_counted_per_symbol_and_reports_within_it(engine: Exchange) -> N
 def test_new_rules_hold_for_new_orders_and_leave_the_old_ones_alone(engine: Exchange) -> None:
     engine.place(new("buy", "2600.01", "0.1"))
     listing = engine.market("ETHUSDT").listing
-    coarse = replace(listing.info.filters, tick_size=parse_price("0.1"))
-    engine.list(replace(listing, info=replace(listing.info, filters=coarse)))
+    coarse = structs.replace(listing.info.filters, tick_size=parse_price("0.1"))
+    engine.list(replace(listing, info=structs.replace(listing.info, filters=coarse)))
     assert refused(engine, "buy", "2600.01", "0.2") == (-1013, "Filter failure: PRICE_FILTER")
     assert told(feed(engine, "2600")) == [(Execution.TRADE, 1, OrderStatus.FILLED)]
 

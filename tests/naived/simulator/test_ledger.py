@@ -2,16 +2,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from naived.core.amount import format_amount, parse_amount, parse_price, parse_quantity
-from naived.core.order import OrderStatus
+from naived.core.amount import Money, Price, Quantity, format_amount, parse_amount, parse_price, parse_quantity
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill, OrderStatus
 from naived.simulator.errors import SimulatorError
-from naived.simulator.ledger import Change, Counters, Ledger
-from naived.simulator.order import Balance
-from tests.simulator_values import exchange, new, print_trade
+from naived.simulator.ledger import Change, Counters, Ledger, fill_row, order_row, read_fill, read_order
+from naived.simulator.order import Balance, Order, OrderType, StpMode, TimeInForce
+from tests.simulator_values import NOW, exchange, new, print_trade
 
 USDT = {"USDT": parse_amount("100000")}
 
@@ -120,3 +124,93 @@ def test_a_file_that_is_no_ledger_is_refused_by_name(tmp_path: Path) -> None:
         Ledger(tmp_path / "future.db", 7, {})
     with pytest.raises(SimulatorError, match="missing"):
         Ledger(tmp_path / "missing" / "ledger.db", 7, {})
+
+
+def test_history_is_oldest_first_and_the_newest_without_a_beginning() -> None:
+    times = iter(range(NOW, NOW + 1000))
+    engine = exchange(clock=lambda: next(times))
+    for number in range(1, 6):
+        engine.place(new("buy", "2600", "0.002", client_order_id=f"n{number}"))
+    orders = engine.ledger.history.orders
+    assert [o.id for o in orders("ETHUSDT", limit=2)] == [4, 5]
+    assert [o.id for o in orders("ETHUSDT", first=2, limit=2)] == [2, 3]
+    assert [o.id for o in orders("ETHUSDT", first=0, limit=2)] == [1, 2]
+    third = orders("ETHUSDT", limit=9)[2].updated
+    assert [o.id for o in orders("ETHUSDT", start=third, limit=2)] == [3, 4]
+    assert [o.id for o in orders("ETHUSDT", end=third, limit=2)] == [2, 3]
+    assert orders("BTCUSDT", limit=9) == []
+    print_trade(engine, "2599")
+    fills = engine.ledger.history.fills
+    assert [f.order_id for f in fills("ETHUSDT", limit=2)] == [4, 5]
+    assert [f.trade_id for f in fills("ETHUSDT", order_id=3, limit=9)] == [3]
+    assert [f.trade_id for f in fills(None, first=4, limit=9)] == [4, 5]
+    engine.ledger.close()
+
+
+def test_an_id_finds_the_newest_order_it_named_or_cancelled() -> None:
+    engine = exchange()
+    history = engine.ledger.history
+    engine.place(new("buy", "2600", "0.1", client_order_id="mine"))
+    engine.cancel("ETHUSDT", 1, "mine-x")
+    engine.place(new("buy", "2601", "0.1", client_order_id="mine"))
+    found = [history.order_by_client_id("ETHUSDT", name) for name in ("mine", "mine-x", "nobody")]
+    assert [order and order.id for order in found] == [2, 1, None]
+    assert history.order_by_client_id("BTCUSDT", "mine") is None
+    assert [order.id for order in history.open_orders()] == [2]
+    engine.ledger.close()
+
+
+amounts = st.integers(0, 10**26)
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=36)
+times = st.integers(0, 2**53)
+
+orders = st.builds(
+    Order,
+    symbol=names,
+    id=st.integers(1, 2**62),
+    client_order_id=names,
+    side=st.sampled_from(Side),
+    type=st.sampled_from(OrderType),
+    time_in_force=st.sampled_from(TimeInForce),
+    price=amounts.map(Price),
+    quantity=amounts.map(Quantity),
+    quote_quantity=amounts.map(Money),
+    stp_mode=st.sampled_from(StpMode),
+    created=times,
+    updated=times,
+    status=st.sampled_from(OrderStatus),
+    executed=amounts.map(Quantity),
+    quote=amounts.map(Money),
+    prevented=amounts.map(Quantity),
+    cancel_id=st.none() | names,
+    expiry=st.none() | names,
+)
+fills = st.builds(
+    Fill,
+    symbol=names,
+    order_id=times,
+    trade_id=times,
+    price=amounts,
+    quantity=amounts,
+    quote=amounts,
+    fee=amounts,
+    fee_asset=names,
+    maker=st.booleans(),
+    time=times,
+)
+
+
+@given(orders)
+def test_an_order_comes_back_from_its_row_unchanged(order: Order) -> None:
+    assert read_order(order_row(order)) == order
+
+
+@given(fills)
+def test_a_fill_comes_back_from_its_row_unchanged(fill: Fill) -> None:
+    assert read_fill(fill_row(fill)) == fill
+
+
+@given(orders)
+def test_amounts_are_text_a_person_can_read(order: Order) -> None:
+    row = order_row(replace(order, price=Price(268380000000)))
+    assert row[6] == "2683.8"

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from naived.core.amount import Money, Price, Quantity, parse_price
-from naived.core.order import OrderStatus, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import OrderStatus
 from naived.simulator.matching import Average, Book, crosses, prevent
 from naived.simulator.order import Order, OrderType, StpMode, TimeInForce
 

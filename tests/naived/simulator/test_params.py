@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from naived.core.amount import parse_money, parse_price, parse_quantity
-from naived.core.order import Side
+from naived.core.orders.intent import Side
 from naived.simulator.errors import ApiError
 from naived.simulator.order import OrderType, StpMode, TimeInForce
 from naived.simulator.params import client_id, flag, flat, integer, legal_id, new_order, required, strings

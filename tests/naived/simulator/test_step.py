@@ -2,9 +2,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from naived.core.amount import format_amount, parse_amount, parse_price, parse_rate
-from naived.core.order import OrderStatus
+from naived.core.orders.report import OrderStatus
 from naived.simulator.account import Account
 from naived.simulator.ledger import Ledger
 from naived.simulator.order import Executed, Execution, Order, Position
@@ -62,8 +63,8 @@ def test_a_half_fill_stays_on_the_book_with_what_remains(resting: tuple[Market, 
 def test_a_single_step_of_quantity_is_never_halved() -> None:
     engine = exchange(partly=lambda symbol: True)
     listing = engine.market("ETHUSDT").listing
-    free = replace(listing.info.filters, min_notional=0)
-    engine.list(replace(listing, info=replace(listing.info, filters=free)))
+    free = structs.replace(listing.info.filters, min_notional=0)
+    engine.list(replace(listing, info=structs.replace(listing.info, filters=free)))
     engine.place(new("buy", "2600", "0.0001"))
     engine.trade("ETHUSDT", parse_price("2599"), parse_amount("1"))  # type: ignore[arg-type]
     found = engine.find("ETHUSDT", 1, None)

@@ -8,7 +8,7 @@ import pytest
 from naived.simulator.errors import ApiError
 from naived.simulator.faults import Fault, Switchboard
 from naived.simulator.order import Event
-from naived.simulator.outbox import Outbox
+from naived.simulator.streams import Outbox
 from naived.simulator.users import Subscriptions, Users
 from tests.simulator_values import exchange, new, print_trade
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from naived.core.amount import parse_amount, parse_price, parse_quantity, parse_rate
-from naived.core.order import OrderStatus
+from naived.core.orders.report import OrderStatus
 from naived.simulator import wire
 from naived.simulator.order import Balance, Executed, OrderType, PublicTrade, StpMode
 from naived.simulator.step import Done
