@@ -1,10 +1,10 @@
 """The journal in a database: the port's verbs, writes through one thread, reads beside it."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import trio
@@ -16,9 +16,15 @@ from naived.database.engine import READERS, Role, cause, make_private, open_engi
 from naived.database.migrate import migrate
 from naived.database.store import Claim, Deployment, Store, enter
 from naived.database.writer import Submit, inline, writer_thread
-from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, SymbolRecord, Unit
+from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, Row, SymbolRecord, Unit
 
 T = TypeVar("T")
+
+_PAGES: dict[Any, Callable[[sa.Connection, Page], Iterator[Any]]] = {
+    OrderRow: queries.orders_page,
+    CycleRow: queries.cycles_page,
+    EventRow: queries.events_page,
+}
 
 _PATIENCE = 8.0  # seconds for a page: less than a client waits for an answer, so that it hears why there is none
 
@@ -47,7 +53,8 @@ class SqlJournal:
         self._hanging = hanging
         self._reader = reader
         self._now = now
-        self._limiter = trio.CapacityLimiter(READERS) if threads else None
+        # One connection is for listings, however many are asked for, so that a symbol is loaded at once.
+        self._limiters = (trio.CapacityLimiter(READERS - 1), trio.CapacityLimiter(1)) if threads else None
 
     @property
     def tag(self) -> str:
@@ -81,31 +88,35 @@ class SqlJournal:
         return await self._read(partial(queries.load, symbol=symbol, now=self._now()))
 
     async def answered(self, request_id: str) -> str | None:
-        return await self._page(partial(queries.answered, request_id=request_id))
+        return await self._asked(partial(queries.answered, request_id=request_id))
 
     async def knows(self, symbol: str, client_order_id: str) -> bool:
-        return await self._page(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
+        return await self._asked(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
-        return await self._page(partial(queries.orders_page, page=page))
+        return await self._asked(lambda connection: list(queries.orders_page(connection, page)))
 
-    async def cycles(self, page: Page) -> Sequence[CycleRow]:
-        return await self._page(partial(queries.cycles_page, page=page))
+    async def rows(
+        self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
+    ) -> Sequence[tuple[int, bytes]]:
+        def read(connection: sa.Connection) -> Sequence[tuple[int, bytes]]:
+            # Row by row: no call of C in here holds Python's lock for long, whatever the size of the page.
+            return [(row.row, encode(row)) for row in _PAGES[kind](connection, page)]
 
-    async def events(self, page: Page) -> Sequence[EventRow]:
-        return await self._page(partial(queries.events_page, page=page))
+        return await self._asked(read, listing=True)
 
-    async def _page(self, query: Callable[[sa.Connection], T]) -> T:
+    async def _asked(self, query: Callable[[sa.Connection], T], *, listing: bool = False) -> T:
         """Read what somebody waits for: a database that hangs, or readers before us in one, end the wait."""
         with trio.move_on_after(_PATIENCE):
-            return await self._read(query)
+            return await self._read(query, listing=listing)
         raise JournalError(f"the database cannot be read now: no answer for {_PATIENCE:.0f} s. Try again")
 
-    async def _read(self, query: Callable[[sa.Connection], T]) -> T:
-        if self._limiter is None:
+    async def _read(self, query: Callable[[sa.Connection], T], *, listing: bool = False) -> T:
+        if self._limiters is None:
             await trio.lowlevel.checkpoint()
             return self._reader.run(query)
-        return await trio.to_thread.run_sync(self._reader.run, query, limiter=self._limiter, abandon_on_cancel=True)
+        limiter = self._limiters[listing]
+        return await trio.to_thread.run_sync(self._reader.run, query, limiter=limiter, abandon_on_cancel=True)
 
 
 class Reader:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 
 from naived.database.engine import ConfigurationError, Role, describe, open_engine
 
-HEAD = "0002"
+HEAD = "0004"
 _LOCK = 0x6E616976  # "naiv": the advisory lock that lets one daemon migrate a PostgreSQL database at a time
 
 

@@ -1,17 +1,28 @@
 """What readers ask of the database; each function sees one snapshot through the connection it is given."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from naived.core.amount import Amount, Money
-from naived.core.order import Fill, Side
-from naived.core.phase import Trader
-from naived.core.placement import WATCHED, Placement, State
+from naived.core.amount import Amount
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill
+from naived.core.orders.state import WATCHED, OrderState
+from naived.core.strategy.trader import Trader
 from naived.database.rows import event_of, fill_of, leftover_of, placement_of, wish_of
-from naived.database.schema import LIVE, control_request, events, fills, orders, settings, traders
+from naived.database.schema import (
+    ABANDONED,
+    LIVE,
+    LIVING,
+    control_request,
+    events,
+    fills,
+    orders,
+    settings,
+    traders,
+)
 from naived.database.trader_rows import trader_of
 from naived.ports import CycleRow, EventRow, OrderRow, Page, SymbolRecord
 
@@ -19,24 +30,30 @@ T = TypeVar("T")
 
 _WITH_TRADER = (orders.c.symbol == traders.c.symbol) & (orders.c.trader == traders.c.number)
 _WITH_ORDER = (fills.c.symbol == orders.c.symbol) & (fills.c.order_id == orders.c.order_id)
+_CYCLE = (
+    traders.c.cycle.label("row"),
+    *(traders.c.symbol, traders.c.number),
+    *(sa.func.coalesce(traders.c[name], 0).label(name) for name in ("bought", "cost")),  # NULL: it bought nothing
+    *(traders.c.sold, traders.c.received, traders.c.profit),
+    *(traders.c.started_at, traders.c.since.label("finished_at")),
+)
 
 
 def load(connection: sa.Connection, symbol: str | None, now: int) -> list[SymbolRecord]:
     """The records of every symbol, or of one, in the order of their names; ``now`` is in ms."""
     living = _by_symbol(_living_traders(connection, symbol), lambda trader: trader.symbol)
-    current = _by_symbol(_current_placements(connection, symbol, now), lambda placement: placement.intent.symbol)
-    profits = _profits(connection, symbol)
+    current = _by_symbol(_current_placements(connection, symbol, now), lambda order: order.intent.symbol)
     rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbol)).mappings()
     return [
         SymbolRecord(
             symbol=row["symbol"],
-            wish=wish_of(row),
+            desired=wish_of(row),
             next_trader=row["next_trader"],
             leftover=leftover_of(row),
             traders=tuple(living[row["symbol"]]),
-            placements=tuple(current[row["symbol"]]),
-            cycles=len(profits[row["symbol"]]),
-            profit=Money(sum(profits[row["symbol"]])),
+            orders=tuple(current[row["symbol"]]),
+            cycles=row["cycles"],
+            profit=row["realized_profit"],
         )
         for row in rows
     ]
@@ -55,51 +72,49 @@ def knows(connection: sa.Connection, symbol: str, client_order_id: str) -> bool:
     return connection.scalar(sa.select(orders.c.id).where(named)) is not None
 
 
-def orders_page(connection: sa.Connection, page: Page) -> list[OrderRow]:
-    """Orders of any state by the time of their decision's commit."""
-    statement = _paged(sa.select(orders), page, orders.c.id, orders.c.symbol, orders.c.created_at)
-    return [OrderRow(number, placement) for number, placement in _placements(connection, statement)]
+def orders_page(connection: sa.Connection, page: Page) -> Iterator[OrderRow]:
+    """Orders of any state, without their fills, by the time of their decision's commit."""
+    listed = orders.c.id.in_(_keys(page, orders.c.id, orders.c.symbol, orders.c.created_at))
+    for row in connection.execute(sa.select(orders).where(listed).order_by(orders.c.id)).mappings():
+        yield OrderRow(row["id"], placement_of(row, ()))
 
 
-def cycles_page(connection: sa.Connection, page: Page) -> list[CycleRow]:
+def cycles_page(connection: sa.Connection, page: Page) -> Iterator[CycleRow]:
     """Traders that finished with a profit or a loss, in the order in which they finished."""
-    finished = sa.select(traders).where(traders.c.cycle.is_not(None))
-    statement = _paged(finished, page, traders.c.cycle, traders.c.symbol, traders.c.since)
-    rows = sorted(connection.execute(statement).mappings(), key=lambda row: row["cycle"])
-
-    listed = statement.subquery()
-    of_listed = (orders.c.symbol == listed.c.symbol) & (orders.c.trader == listed.c.number)
-    paid = sa.select(listed.c.cycle, fills.c.fee_asset, fills.c.fee).select_from(
-        listed.join(orders, of_listed).join(fills, _WITH_ORDER)
-    )
+    listed = traders.c.cycle.in_(_keys(page, traders.c.cycle, traders.c.symbol, traders.c.since))
     fees: defaultdict[int, dict[str, Amount]] = defaultdict(dict)
-    for cycle, asset, fee in connection.execute(paid):
-        fees[cycle][asset] = Amount(fees[cycle].get(asset, 0) + fee)
-    return [CycleRow(row["cycle"], trader_of(row), fees[row["cycle"]]) for row in rows]
+    paid = sa.select(traders.c.cycle, fills.c.fee_asset, fills.c.fee).select_from(
+        traders.outerjoin(orders, _WITH_TRADER).outerjoin(fills, _WITH_ORDER)  # see _placements
+    )
+    for cycle, asset, fee in connection.execute(paid.where(listed)):
+        if asset is not None:
+            fees[cycle][asset] = Amount(fees[cycle].get(asset, 0) + fee)
+    for row in connection.execute(sa.select(*_CYCLE).where(listed).order_by(traders.c.cycle)).mappings():
+        yield CycleRow(**row, fees=fees[row["row"]])
 
 
-def events_page(connection: sa.Connection, page: Page) -> list[EventRow]:
+def events_page(connection: sa.Connection, page: Page) -> Iterator[EventRow]:
     """What happened; only the newest events are kept."""
-    statement = _paged(sa.select(events), page, events.c.id, events.c.symbol, events.c.at)
-    rows = sorted(connection.execute(statement).mappings(), key=lambda row: row["id"])
-    return [EventRow(row["id"], event_of(row)) for row in rows]
+    listed = events.c.id.in_(_keys(page, events.c.id, events.c.symbol, events.c.at))
+    for row in connection.execute(sa.select(events).where(listed).order_by(events.c.id)).mappings():
+        yield EventRow(row["id"], event_of(row))
 
 
-def _paged(
-    statement: sa.Select[Any],
-    page: Page,
-    key: sa.Column[Any],
-    symbol: sa.Column[Any],
-    time: sa.Column[Any],
-) -> sa.Select[Any]:
-    """The rows of a page, in no promised order; ``key`` grows with every row."""
-    if page.symbols:
-        statement = statement.where(symbol.in_(page.symbols))
+def _keys(page: Page, key: sa.Column[Any], symbol: sa.Column[Any], time: sa.Column[Any]) -> sa.Select[tuple[int]]:
+    """The keys of the rows of a page. A key is above 0 and grows with every row."""
+    found = sa.select(key.label("key")).where(key > (page.after or 0))
+    if len(page.symbols) == 1:
+        found = found.where(symbol == page.symbols[0])
+    elif page.symbols:
+        # By the index of symbols all their keys would be sorted anew for each page.
+        found = found.where(_not_by_index(symbol).in_(page.symbols))
     if page.since is not None:
-        statement = statement.where(time >= page.since)
-    if page.after is not None:
-        return statement.where(key > page.after).order_by(key).limit(page.limit)
-    return statement.order_by(key.desc()).limit(page.limit)
+        found = found.where(time >= page.since)
+    if page.after is None and page.limit is not None:
+        newest = found.order_by(key.desc()).limit(page.limit).subquery()
+        return sa.select(newest.c.key).order_by(newest.c.key).limit(page.most)
+    bounds = [bound for bound in (page.limit, page.most) if bound is not None]
+    return found.order_by(key).limit(min(bounds, default=None))
 
 
 def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trader]:
@@ -108,52 +123,51 @@ def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trade
     statement = (
         sa.select(traders, orders.c.price.label("intent_price"), orders.c.quantity.label("intent_quantity"))
         .select_from(traders.outerjoin(orders, intent))
-        .where(traders.c.phase != "finished")
+        .where(LIVING)
         .order_by(traders.c.symbol, traders.c.number)
     )
     return [trader_of(row) for row in connection.execute(_of(statement, traders, symbol)).mappings()]
 
 
-def _current_placements(connection: sa.Connection, symbol: str | None, now: int) -> list[Placement]:
-    others = orders.alias()
-    same = (
-        (others.c.symbol == orders.c.symbol)
-        & (others.c.trader == orders.c.trader)
-        & (others.c.side == orders.c.side)
+def _current_placements(connection: sa.Connection, symbol: str | None, now: int) -> list[OrderState]:
+    """Each part goes through an index that holds little else: what has ended is not read, however much there is."""
+    open_ = sa.select(orders.c.id).where(LIVE)
+    watched = sa.select(orders.c.id).where(
+        ABANDONED, orders.c.side == Side.BUY.value, orders.c.updated_at >= now - WATCHED
     )
-    latest = sa.select(sa.func.max(others.c.seq)).where(same).scalar_subquery()
-    watched = (
-        (orders.c.state == State.ABANDONED.value)
-        & (orders.c.side == Side.BUY.value)
-        & (orders.c.updated_at >= now - WATCHED)
-    )
-    statement = (
-        sa.select(orders)
-        .join(traders, _WITH_TRADER)
-        .where(sa.or_((traders.c.phase != "finished") & (orders.c.seq == latest), LIVE, watched))
-    )
-    return [placement for _, placement in _placements(connection, _of(statement, orders, symbol))]
+    if symbol is not None:
+        open_, watched = (part.where(_not_by_index(orders.c.symbol) == symbol) for part in (open_, watched))
+    latest = (_of(_latest_orders(side), traders, symbol) for side in Side)
+    return _placements(connection, orders.c.id.in_(sa.union_all(open_, watched, *latest)))
 
 
-def _placements(connection: sa.Connection, statement: sa.Select[Any]) -> list[tuple[int, Placement]]:
-    """The rows of a selection from ``orders``, each with its fills, in the order of their ids."""
-    rows = sorted(connection.execute(statement).mappings(), key=lambda row: row["id"])
-    wanted = statement.subquery()
-    of_wanted = (fills.c.symbol == wanted.c.symbol) & (fills.c.order_id == wanted.c.order_id)
+def _latest_orders(side: Side) -> sa.Select[Any]:
+    """The id of the latest order on one side of each living trader; NULL where it has none."""
+    latest = (
+        sa.select(orders.c.id)
+        .where(_WITH_TRADER, orders.c.side == side.value)
+        .order_by(orders.c.seq.desc())
+        .limit(1)
+        .correlate(traders)
+    )
+    return sa.select(latest.scalar_subquery()).select_from(traders).where(LIVING)
+
+
+def _placements(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[OrderState]:
+    """The rows of ``orders`` that are wanted, each with its fills, in the order of their ids."""
     filled: defaultdict[tuple[str, int], list[Fill]] = defaultdict(list)
-    with_fills = sa.select(fills).join(wanted, of_wanted).order_by(fills.c.id)
-    for row in connection.execute(with_fills).mappings():
-        filled[row["symbol"], row["order_id"]].append(fill_of(row))
-    return [(row["id"], placement_of(row, tuple(filled[row["symbol"], row["order_id"]]))) for row in rows]
+    # An outer join, because SQLite keeps its order: it has no statistics and would begin with all fills.
+    with_fills = sa.select(fills).select_from(orders.outerjoin(fills, _WITH_ORDER)).where(wanted)
+    for row in connection.execute(with_fills.order_by(orders.c.id, fills.c.id)).mappings():
+        if row["id"] is not None:
+            filled[row["symbol"], row["order_id"]].append(fill_of(row))
+    rows = connection.execute(sa.select(orders).where(wanted).order_by(orders.c.id)).mappings()
+    return [placement_of(row, tuple(filled[row["symbol"], row["order_id"]])) for row in rows]
 
 
-def _profits(connection: sa.Connection, symbol: str | None) -> defaultdict[str, list[int]]:
-    """The profit of each finished cycle: summed here, because SQLite would sum decimals as floats."""
-    statement = sa.select(traders.c.symbol, traders.c.profit).where(traders.c.cycle.is_not(None))
-    profits: defaultdict[str, list[int]] = defaultdict(list)
-    for name, profit in connection.execute(_of(statement, traders, symbol)):
-        profits[name].append(profit or 0)
-    return profits
+def _not_by_index(symbol: sa.Column[Any]) -> sa.ColumnElement[str]:
+    """The symbol, in a form in which no index has it: SQLite has no statistics, and thinks each symbol rare."""
+    return symbol + ""
 
 
 def _of(statement: sa.Select[Any], table: sa.Table, symbol: str | None) -> sa.Select[Any]:

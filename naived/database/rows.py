@@ -4,14 +4,15 @@ from typing import Any
 
 from sqlalchemy import RowMapping as Row
 
-from naived.core.order import Fill, Intent, OrderStatus, Side
-from naived.core.placement import Placement, State
-from naived.core.settings import Settings, Status
-from naived.core.strategy import Leftover
-from naived.ports import Event, Wish
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import Fill, OrderStatus
+from naived.core.orders.state import OrderState, State
+from naived.core.strategy.formulas import Leftover
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.ports import Event
 
 
-def wish_row(wish: Wish) -> dict[str, Any]:
+def wish_row(wish: DesiredState) -> dict[str, Any]:
     settings = wish.settings
     return {
         "status": wish.status.value,
@@ -25,7 +26,7 @@ def wish_row(wish: Wish) -> dict[str, Any]:
     }
 
 
-def wish_of(row: Row) -> Wish:
+def wish_of(row: Row) -> DesiredState:
     settings = Settings(
         chunks=row["chunks"],
         budget=row["budget"],
@@ -34,7 +35,7 @@ def wish_of(row: Row) -> Wish:
         rebuy=row["rebuy_interval"],
         reprice=row["reprice_interval"],
     )
-    return Wish(settings=settings, status=Status(row["status"]), keep_buys=row["keep_buys"])
+    return DesiredState(settings=settings, status=Status(row["status"]), keep_buys=row["keep_buys"])
 
 
 def leftover_row(leftover: Leftover) -> dict[str, Any]:
@@ -45,9 +46,9 @@ def leftover_of(row: Row) -> Leftover:
     return Leftover(row["leftover_quantity"], row["leftover_cost"])
 
 
-def placement_row(placement: Placement) -> dict[str, Any]:
+def placement_row(order: OrderState) -> dict[str, Any]:
     """An order without its fills, which are rows of their own."""
-    intent = placement.intent
+    intent = order.intent
     return {
         "symbol": intent.symbol,
         "trader": intent.trader,
@@ -55,28 +56,28 @@ def placement_row(placement: Placement) -> dict[str, Any]:
         "seq": intent.seq,
         "price": intent.price,
         "quantity": intent.quantity,
-        "client_order_id": placement.client_order_id,
-        "order_id": placement.order_id,
-        "executed": placement.executed,
-        "reported": placement.reported,
-        "state": placement.state.value,
-        "final": placement.final and placement.final.value,
-        "cancelling": placement.cancelling,
-        "attempt": placement.attempt,
-        "signed_at": placement.timestamp,
-        "recv_window_ms": placement.recv_window,
-        "stp_mode": placement.stp_mode,
-        "reason": placement.reason,
-        "code": placement.code,
-        "decided_at": placement.decided_at,
-        "created_at": placement.created_at,
-        "updated_at": placement.updated_at,
-        "epoch": placement.epoch,
+        "client_order_id": order.client_order_id,
+        "order_id": order.order_id,
+        "executed": order.executed,
+        "reported": order.reported,
+        "state": order.state.value,
+        "final": order.final and order.final.value,
+        "cancelling": order.cancelling,
+        "attempt": order.attempt,
+        "signed_at": order.timestamp,
+        "recv_window_ms": order.recv_window,
+        "stp_mode": order.stp_mode,
+        "reason": order.reason,
+        "code": order.code,
+        "decided_at": order.decided_at,
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+        "epoch": order.epoch,
     }
 
 
-def placement_of(row: Row, fills: tuple[Fill, ...]) -> Placement:
-    intent = Intent(
+def placement_of(row: Row, fills: tuple[Fill, ...]) -> OrderState:
+    intent = OrderIntent(
         symbol=row["symbol"],
         trader=row["trader"],
         side=Side(row["side"]),
@@ -84,7 +85,7 @@ def placement_of(row: Row, fills: tuple[Fill, ...]) -> Placement:
         price=row["price"],
         quantity=row["quantity"],
     )
-    return Placement(
+    return OrderState(
         intent=intent,
         client_order_id=row["client_order_id"],
         stp_mode=row["stp_mode"],
@@ -107,7 +108,7 @@ def placement_of(row: Row, fills: tuple[Fill, ...]) -> Placement:
     )
 
 
-_FILL_COLUMNS = tuple(Fill.__dataclass_fields__)
+_FILL_COLUMNS = tuple(Fill.__struct_fields__)
 
 
 def fill_row(fill: Fill) -> dict[str, Any]:

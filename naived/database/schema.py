@@ -15,9 +15,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from naived.core.amount import PLACES, format_amount, parse_money
-from naived.core.order import Side
-from naived.core.placement import TERMINAL, State
-from naived.core.settings import Status
+from naived.core.orders.intent import Side
+from naived.core.orders.state import TERMINAL, State
+from naived.core.strategy.settings import Status
 
 PHASES = ("waiting", "buying", "holding", "selling", "finished")
 
@@ -123,6 +123,9 @@ settings = sa.Table(
     sa.Column("leftover_quantity", DecimalAmount, nullable=False),
     sa.Column("leftover_cost", DecimalAmount, nullable=False),
     sa.Column("keep_buys", sa.Boolean, nullable=False, server_default=sa.false()),
+    # How many traders finished as a cycle, and the sum of their profits: a start must not read all of them.
+    sa.Column("cycles", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("realized_profit", DecimalAmount, nullable=False, server_default="0"),
     _one_of("status", Status).ddl_if(dialect="sqlite"),
 )
 
@@ -174,6 +177,18 @@ traders = sa.Table(
     sa.CheckConstraint("(phase IN ('buying', 'selling')) = (seq IS NOT NULL)", name="seq_of_intent"),
 )
 
+FINISHED = sa.text("cycle IS NOT NULL")
+sa.Index("cycles_of_symbol", traders.c.symbol, traders.c.cycle, sqlite_where=FINISHED, postgresql_where=FINISHED)
+# A partial index is used only where a query has the condition word for word.
+LIVING = sa.text("phase != 'finished'")
+sa.Index(
+    "living_traders",
+    traders.c.symbol,
+    traders.c.number,
+    sqlite_where=LIVING,
+    postgresql_where=LIVING,
+)
+
 orders = sa.Table(
     "orders",
     metadata,
@@ -217,6 +232,15 @@ sa.Index(
     unique=True,
     sqlite_where=LIVE,
     postgresql_where=LIVE,
+)
+
+sa.Index("orders_of_symbol", orders.c.symbol, orders.c.id)
+ABANDONED = sa.text(f"state = '{State.ABANDONED}'")
+sa.Index(
+    "abandoned_orders",
+    orders.c.updated_at,
+    sqlite_where=ABANDONED,
+    postgresql_where=ABANDONED,
 )
 
 fills = sa.Table(

@@ -22,6 +22,16 @@ TAKE_TURN = (
     .values(written=sa.bindparam("group"))
 )
 
+_KEY = (traders.c.symbol == sa.bindparam("of_symbol"), traders.c.number == sa.bindparam("number"))
+FINISHED_PROFIT = sa.select(traders.c.profit).where(*_KEY, traders.c.cycle.is_not(None))
+_ITS_SETTINGS = settings.c.symbol == sa.bindparam("of_symbol")
+COUNTERS = sa.select(settings.c.cycles, settings.c.realized_profit).where(_ITS_SETTINGS)
+COUNT = (
+    sa.update(settings)
+    .where(_ITS_SETTINGS)
+    .values(cycles=sa.bindparam("counted"), realized_profit=sa.bindparam("total"))
+)
+
 
 @cache
 def upsert_wish(dialect: str, names: tuple[str, ...]) -> sa.Insert:

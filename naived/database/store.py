@@ -25,12 +25,16 @@ from typing import Any, TypeAlias, assert_never
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from naived.core.phase import Finished, Trader
-from naived.core.placement import TERMINAL, Placement
+from naived.core.orders.state import TERMINAL, OrderState
+from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.trader import Finished, Trader
 from naived.database.engine import cause
 from naived.database.rows import event_row, fill_row, leftover_row, placement_row, wish_row
 from naived.database.schema import control_request, deployment, events, settings
 from naived.database.statements import (
+    COUNT,
+    COUNTERS,
+    FINISHED_PROFIT,
     INSERT_EVENT,
     INSERT_FILL,
     INSERT_REQUEST,
@@ -40,7 +44,7 @@ from naived.database.statements import (
     upsert_wish,
 )
 from naived.database.trader_rows import trader_row
-from naived.ports import ConflictError, DeploymentError, JournalError, Unit, Wish
+from naived.ports import ConflictError, DeploymentError, JournalError, Unit
 
 KEPT_EVENTS = 100_000  # about 20 MB: months of a quiet daemon, a day of a very talkative one
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
@@ -193,14 +197,14 @@ def _write(connection: sa.Connection, work: Work) -> None:
 
 
 def _write_unit(connection: sa.Connection, unit: Unit) -> None:
-    if unit.wish is not None:
-        _write_wish(connection, unit.symbol, unit.wish)
+    if unit.desired is not None:
+        _write_desired(connection, unit.symbol, unit.desired, unit.expected)
     _write_symbol(connection, unit)
     for trader in unit.traders:
         _write_trader(connection, trader)
     # What ended first: it makes room for its successor under one_live_intent.
-    for placement in sorted(unit.placements, key=lambda placement: placement.state not in TERMINAL):
-        _write_placement(connection, placement)
+    for order in sorted(unit.orders, key=lambda order: order.state not in TERMINAL):
+        _write_placement(connection, order)
     for fill in unit.fills:
         connection.execute(INSERT_FILL, fill_row(fill))
     for event in unit.events:
@@ -210,15 +214,15 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
         connection.execute(INSERT_REQUEST, {"request_id": request_id, "result": result})
 
 
-def _write_wish(connection: sa.Connection, symbol: str, wish: Wish) -> None:
-    row = wish_row(wish)
-    if wish.expected is None:
+def _write_desired(connection: sa.Connection, symbol: str, desired: DesiredState, expected: Status | None) -> None:
+    row = wish_row(desired)
+    if expected is None:
         row["symbol"] = symbol
         connection.execute(upsert_wish(connection.dialect.name, tuple(row)), row)
         return
-    unchanged = (settings.c.symbol == symbol) & (settings.c.status == wish.expected.value)
+    unchanged = (settings.c.symbol == symbol) & (settings.c.status == expected.value)
     if connection.execute(sa.update(settings).where(unchanged).values(row)).rowcount != 1:
-        raise ConflictError(f"{symbol}: its status is not {wish.expected} any more")
+        raise ConflictError(f"{symbol}: its status is not {expected} any more")
 
 
 def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
@@ -236,17 +240,26 @@ def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
 
 def _write_trader(connection: sa.Connection, trader: Trader) -> None:
     row = trader_row(trader)
-    cycle = isinstance(trader.phase, Finished) and trader.phase.profit is not None
-    connection.execute(upsert_trader(connection.dialect.name, tuple(row), cycle=cycle), row)
+    names = tuple(row)
+    if not isinstance(trader.phase, Finished) or trader.phase.profit is None:
+        connection.execute(upsert_trader(connection.dialect.name, names, cycle=False), row)
+        return
+    symbol = {"of_symbol": trader.symbol}
+    # None: it counts for the first time. A trader that is written again is counted once, with its last profit.
+    before = connection.execute(FINISHED_PROFIT, {**symbol, "number": trader.number}).one_or_none()
+    connection.execute(upsert_trader(connection.dialect.name, names, cycle=True), row)
+    cycles, profit = connection.execute(COUNTERS, symbol).one()
+    counted, replaced = (cycles + 1, 0) if before is None else (cycles, before.profit)
+    connection.execute(COUNT, {**symbol, "counted": counted, "total": profit - replaced + trader.phase.profit})
 
 
-def _write_placement(connection: sa.Connection, placement: Placement) -> None:
-    row = placement_row(placement)
+def _write_placement(connection: sa.Connection, order: OrderState) -> None:
+    row = placement_row(order)
     statement = upsert_placement(connection.dialect.name, tuple(row))
     # After an INSERT SQLAlchemy keeps the number of rows only when it is asked to.
     if connection.execute(statement, row, execution_options={"preserve_rowcount": True}).rowcount != 1:
         raise ConflictError(
-            f"{placement.intent.symbol}: {placement.client_order_id} is the id of another intent in the journal"
+            f"{order.intent.symbol}: {order.client_order_id} is the id of another intent in the journal"
         )
 
 

@@ -4,21 +4,9 @@ from typing import Any, assert_never
 
 from sqlalchemy import RowMapping as Row
 
-from naived.core.order import Intent, Side
-from naived.core.phase import (
-    Bought,
-    Buying,
-    Finished,
-    Hold,
-    Holding,
-    Phase,
-    Selling,
-    Sold,
-    Terms,
-    Trader,
-    Waiting,
-)
-from naived.core.strategy import Fees, Leftover
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.strategy.formulas import Bought, Fees, Leftover, Sold
+from naived.core.strategy.trader import Buying, Finished, Hold, Holding, Phase, Selling, Terms, Trader, Waiting
 
 _SIDE_OF_PHASE = {"buying": Side.BUY, "selling": Side.SELL}
 _NOT_IN_EVERY_PHASE = (
@@ -127,7 +115,7 @@ def _sold_row(sold: Sold) -> dict[str, Any]:
 
 
 def trader_of(row: Row) -> Trader:
-    """A trader from its row and, as ``intent_price`` and ``intent_quantity``, those of its live intent's row."""
+    """A living trader from its row and, as ``intent_price`` and ``intent_quantity``, those of its live intent's."""
     fees = Fees(row["buy_fee"], row["sell_fee"])
     terms = Terms(
         budget=row["budget"],
@@ -176,23 +164,14 @@ def _phase_of(row: Row) -> Phase:
                 failures=row["failures"],
                 cancelling=row["cancelling"],
             )
-        case "finished":
-            return Finished(
-                bought=None if row["limit_price"] is None else _bought_of(row),
-                sold=_sold_of(row),
-                carried=_carried_of(row),
-                dust=Leftover(row["dust_quantity"], row["dust_cost"]),
-                profit=row["profit"],
-                reason=row["reason"],
-            )
         case other:
             raise RowError(f"trader {row['symbol']}-{row['number']} has the phase {other!r}")
 
 
-def _intent_of(row: Row) -> Intent:
+def _intent_of(row: Row) -> OrderIntent:
     if row["intent_price"] is None:
         raise RowError(f"trader {row['symbol']}-{row['number']} is {row['phase']} without its order's row")
-    return Intent(
+    return OrderIntent(
         symbol=row["symbol"],
         trader=row["number"],
         side=_SIDE_OF_PHASE[row["phase"]],

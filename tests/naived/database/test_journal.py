@@ -14,19 +14,25 @@ import sqlalchemy as sa
 import trio
 import trio.testing
 
-from naived.core.placement import WATCHED
-from naived.core.settings import Status
+from naived.core.orders.state import WATCHED
+from naived.core.strategy.settings import Status
 from naived.database import journal as journal_module
 from naived.database import writer as writer_module
 from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
-from naived.database.journal import Reader, open_journal
-from naived.ports import ConflictError, DeploymentError, EventRow, JournalError, Page, Unit
-from tests.database_values import NOW, SYMBOL, buying, event, finished, first_buy, intent, placement, wish
+from naived.database.journal import Reader, SqlJournal, open_journal
+from naived.ports import ConflictError, CycleRow, DeploymentError, EventRow, JournalError, Page, Unit
+from tests.database_values import NOW, SYMBOL, buying, event, finished, first_buy, intent, order, wish
 
 
 @pytest.fixture(params=[True, False], ids=["threads", "inline"])
 def threads(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
+
+
+async def messages(journal: SqlJournal) -> list[str]:
+    """Those of all events, oldest first."""
+    rows = await journal.rows(EventRow, Page(), lambda row: row.event.message.encode())
+    return [message.decode() for _, message in rows]
 
 
 async def test_what_was_committed_is_there_after_a_restart(database_url: str, threads: bool) -> None:
@@ -39,11 +45,11 @@ async def test_what_was_committed_is_there_after_a_restart(database_url: str, th
         assert journal.kind == parse_url(database_url).get_backend_name()
         (record,) = await journal.load()
         assert record.traders == (buying(),)
-        assert record.placements == (placement(),)
-        assert [row.placement for row in await journal.orders(Page())] == [placement()]
-        assert [row.event for row in await journal.events(Page())] == [event("one")]
+        assert record.orders == (order(),)
+        assert [row.order for row in await journal.orders(Page())] == [order()]
+        assert await messages(journal) == ["one"]
         assert await journal.answered("c0ffee") == "{}"
-        assert await journal.cycles(Page()) == []
+        assert await journal.rows(CycleRow, Page(), repr) == []
         assert await journal.load("BTCUSDT") == []
 
 
@@ -51,10 +57,10 @@ async def test_a_refused_unit_raises_and_leaves_the_journal_usable(database_url:
     async with open_journal(database_url, threads=threads) as journal:
         await journal.commit(first_buy())
         with pytest.raises(ConflictError):
-            await journal.commit(Unit(SYMBOL, placements=(placement(intent(seq=2)),)))
+            await journal.commit(Unit(SYMBOL, orders=(order(intent(seq=2)),)))
         await journal.commit(Unit(SYMBOL, traders=(finished(),)))
-        (row,) = await journal.cycles(Page())
-        assert row.trader == finished()
+        ((number, trader),) = await journal.rows(CycleRow, Page(), lambda row: row.symbol.encode())
+        assert (number, trader) == (1, b"ETHUSDT")
 
 
 async def test_a_journal_belongs_to_one_account(database_url: str) -> None:
@@ -90,7 +96,7 @@ async def test_units_of_one_symbol_are_committed_in_the_order_of_the_calls(datab
         async with trio.open_nursery() as nursery:
             for number in range(300):
                 nursery.start_soon(commit, number)
-        assert [row.event.message for row in await journal.events(Page())] == called
+        assert await messages(journal) == called
 
 
 async def test_an_earlier_process_can_no_longer_write(database_url: str) -> None:
@@ -105,13 +111,13 @@ async def test_an_earlier_process_can_no_longer_write(database_url: str) -> None
 async def test_the_watch_of_an_abandoned_buy_ends_by_the_clock(sqlite_url: str) -> None:
     time = NOW
     async with open_journal(sqlite_url, now=lambda: time) as journal:
-        abandoned = placement(state=placement().state.ABANDONED)
-        await journal.commit(Unit(SYMBOL, wish(), traders=(finished(profit=None),), placements=(abandoned,)))
+        abandoned = order(state=order().state.ABANDONED)
+        await journal.commit(Unit(SYMBOL, wish(), traders=(finished(profit=None),), orders=(abandoned,)))
         (record,) = await journal.load()
-        assert record.placements == (abandoned,)
+        assert record.orders == (abandoned,)
         time += WATCHED + 1
         (record,) = await journal.load()
-        assert record.placements == ()
+        assert record.orders == ()
 
 
 async def test_a_row_that_was_damaged_by_hand_is_an_error_that_says_so(database_url: str) -> None:
@@ -138,7 +144,7 @@ async def test_a_lost_server_is_an_error_and_its_return_is_enough(postgres_url: 
             )
         engine.dispose()
         await journal.commit(Unit(SYMBOL, events=(event("after"),)))
-        assert [row.event.message for row in await journal.events(Page())] == ["before", "after"]
+        assert await messages(journal) == ["before", "after"]
 
 
 async def test_readers_whom_a_database_keeps_waiting_are_all_told_in_time(
@@ -164,6 +170,25 @@ async def test_readers_whom_a_database_keeps_waiting_are_all_told_in_time(
         assert len(told) == 3 * READERS
         assert all("cannot be read now: no answer" in each for each in told)
         assert await journal.orders(Page()) == []
+
+
+async def test_a_symbol_is_loaded_while_many_listings_are_read(sqlite_url: str) -> None:
+    async with open_journal(sqlite_url) as journal:
+        await journal.commit(Unit(SYMBOL, wish(), events=(event("one"),)))
+        reading, over = threading.Event(), threading.Event()
+
+        def encode(_row: EventRow) -> bytes:
+            reading.set()
+            over.wait(timeout=10)
+            return b""
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3 * READERS):
+                nursery.start_soon(journal.rows, EventRow, Page(), encode)
+            await trio.to_thread.run_sync(reading.wait)
+            with trio.fail_after(5):
+                assert len(await journal.load(SYMBOL)) == 1
+            over.set()
 
 
 async def test_a_commit_that_is_kept_waiting_shows(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +233,7 @@ async def test_a_table_that_is_gone_makes_reading_an_error(database_url: str) ->
             connection.execute(sa.text("DROP TABLE events"))
         engine.dispose()
         with pytest.raises(JournalError, match="cannot be read now"):
-            await journal.events(Page())
+            await messages(journal)
 
 
 async def test_a_database_that_is_away_is_not_a_wrong_configuration() -> None:
@@ -268,9 +293,8 @@ def test_what_was_acknowledged_survives_a_kill(database_url: str) -> None:
             heard += process.stdout  # what it had said before it died
         acknowledged |= {line.strip() for line in heard if line.endswith("\n")}
 
-        async def rows() -> list[EventRow]:
+        async def written() -> list[str]:
             async with open_journal(database_url) as journal:
-                return list(await journal.events(Page()))
+                return await messages(journal)
 
-        written = [row.event.message for row in trio.run(rows)]
-        assert acknowledged <= set(written)
+        assert acknowledged <= set(trio.run(written))

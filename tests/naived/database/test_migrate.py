@@ -11,9 +11,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from naived.core.amount import parse_money
 from naived.database import migrate as migrate_module
 from naived.database.engine import ConfigurationError, Role, open_engine, parse_url
 from naived.database.migrate import HEAD, migrate
+from naived.database.queries import load
 from naived.database.schema import metadata
 
 
@@ -103,6 +105,31 @@ def test_rows_of_the_first_schema_survive_the_second(engine: sa.Engine) -> None:
         connection.execute(sa.text("UPDATE settings SET status = 'perhaps'"))
 
 
+FINISHED_ROW = """
+INSERT INTO traders (symbol, number, phase, started_at, since, rebuy_notified, buys, sells, budget, chunks,
+  buy_down_interval, profit_interval, rebuy_interval, reprice_interval, buy_fee, sell_fee, profit, cycle)
+SELECT symbol, {number}, 'finished', started_at, since, rebuy_notified, buys, sells, budget, chunks,
+  buy_down_interval, profit_interval, rebuy_interval, reprice_interval, buy_fee, sell_fee, {profit}, {cycle}
+FROM traders WHERE number = 1
+"""
+
+
+def test_the_counters_of_a_symbol_begin_with_its_history(engine: sa.Engine) -> None:
+    migrate(engine.url, "0001")
+    with engine.begin() as connection:
+        for statement in (*FIRST_ROWS.split(";")[:-1], FIRST_ROWS.split(";")[0].replace("ETH", "BTC")):
+            connection.exec_driver_sql(statement)
+        for number, profit in enumerate(("90000000000000000000.00000001", "-0.1", "0.3"), 2):
+            connection.exec_driver_sql(FINISHED_ROW.format(number=number, profit=f"'{profit}'", cycle=number))
+        connection.exec_driver_sql(FINISHED_ROW.format(number=9, profit="NULL", cycle="NULL"))
+    engine.dispose()
+    migrate(engine.url)
+    with engine.connect() as connection:
+        bitcoin, ether = load(connection, None, 0)
+    assert (ether.cycles, ether.profit) == (3, parse_money("90000000000000000000.20000001"))
+    assert (bitcoin.cycles, bitcoin.profit) == (0, 0)
+
+
 Second = Callable[[str, str], None]
 
 
@@ -134,7 +161,7 @@ def test_a_migration_that_would_orphan_rows_is_taken_back(sqlite_url: str, secon
         for statement in FIRST_ROWS.split(";")[:-1]:
             connection.exec_driver_sql(statement)
     with pytest.raises(RuntimeError, match="without their parents"):
-        migrate(url)
+        migrate(url, "0002")
     assert not sa.inspect(engine).has_table("half")
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM settings").scalar() == 1
@@ -145,7 +172,7 @@ def test_a_migration_that_fails_half_way_leaves_nothing_behind(engine: sa.Engine
     second("CREATE TABLE half (x INTEGER)", "SELECT nonsense")
     migrate(engine.url, "0001")
     with pytest.raises(sa.exc.DBAPIError):
-        migrate(engine.url)
+        migrate(engine.url, "0002")
     assert not sa.inspect(engine).has_table("half")
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "0001"

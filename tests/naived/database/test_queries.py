@@ -1,20 +1,23 @@
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from naived.core.amount import parse_amount, parse_money
-from naived.core.order import Side
-from naived.core.phase import Bought, Selling
-from naived.core.placement import WATCHED, Placement, State
-from naived.core.settings import Status
+from naived.core.orders.intent import Side
+from naived.core.orders.state import WATCHED, OrderState, State
+from naived.core.strategy.formulas import Bought
+from naived.core.strategy.settings import Status
+from naived.core.strategy.trader import Selling
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import answered, cycles_page, events_page, load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store, enter
-from naived.ports import Page, SymbolRecord, Unit
+from naived.ports import ConflictError, Page, SymbolRecord, Unit
 from tests.database_values import (
     NOW,
     SYMBOL,
@@ -24,7 +27,7 @@ from tests.database_values import (
     finished,
     first_buy,
     intent,
-    placement,
+    order,
     trader,
     wish,
 )
@@ -42,12 +45,15 @@ class Database:
         with self.engine.connect() as connection:
             return query(connection, *arguments)
 
+    def page(self, query: Any, page: Page) -> list[Any]:
+        return self.read(lambda connection: list(query(connection, page)))
+
     def record(self, now: int = NOW) -> SymbolRecord:
         (record,) = self.read(load, SYMBOL, now)
         return record
 
-    def current(self, now: int = NOW) -> list[Placement]:
-        return list(self.record(now).placements)
+    def current(self, now: int = NOW) -> list[OrderState]:
+        return list(self.record(now).orders)
 
 
 @pytest.fixture
@@ -70,28 +76,28 @@ def test_every_symbol_that_was_ever_configured_is_loaded_with_what_is_its_own(da
     bitcoin, ether, ripple = database.read(load, None, NOW)
     assert (bitcoin.symbol, bitcoin.next_trader, bitcoin.traders) == ("BTCUSDT", 9, (buying(8, "BTCUSDT"),))
     assert (ether.symbol, ether.next_trader, ether.traders) == ("ETHUSDT", 4, (buying(3),))
-    assert [order.intent.symbol for order in bitcoin.placements] == ["BTCUSDT"]
-    assert (ripple.symbol, ripple.traders, ripple.placements) == ("XRPUSDT", (), ())
+    assert [order.intent.symbol for order in bitcoin.orders] == ["BTCUSDT"]
+    assert (ripple.symbol, ripple.traders, ripple.orders) == ("XRPUSDT", (), ())
     assert database.read(load, "ETHUSDT", NOW) == [ether]
     assert database.read(load, "DOGEUSDT", NOW) == []
 
 
 def test_a_living_trader_brings_its_latest_order_on_each_side(database: Database) -> None:
-    first = placement(state=State.CANCELLED)
-    bought = placement(intent(seq=2), state=State.FILLED, order_id=7, fills=(fill(1), fill(2)))
-    expired = placement(intent(side=Side.SELL), state=State.EXPIRED)
-    sell = placement(intent(side=Side.SELL, seq=2))
+    first = order(state=State.CANCELLED)
+    bought = order(intent(seq=2), state=State.FILLED, order_id=7, fills=(fill(1), fill(2)))
+    expired = order(intent(side=Side.SELL), state=State.EXPIRED)
+    sell = order(intent(side=Side.SELL, seq=2))
     selling = trader(phase=Selling(Bought(bought.intent.price), sell.intent))
     orders = (first, bought, expired, sell)
-    database.write(Unit(SYMBOL, wish(), traders=(selling,), placements=orders, fills=bought.fills))
+    database.write(Unit(SYMBOL, wish(), traders=(selling,), orders=orders, fills=bought.fills))
     assert database.current() == [bought, sell]
     assert database.record().traders == (selling,)
 
 
 def test_a_finished_trader_brings_only_what_has_not_ended(database: Database) -> None:
-    quarantined = placement(intent(side=Side.SELL), state=State.QUARANTINED)
-    done = placement(state=State.FILLED)
-    database.write(Unit(SYMBOL, wish(), traders=(finished(),), placements=(done, quarantined)))
+    quarantined = order(intent(side=Side.SELL), state=State.QUARANTINED)
+    done = order(state=State.FILLED)
+    database.write(Unit(SYMBOL, wish(), traders=(finished(),), orders=(done, quarantined)))
     assert database.current() == [quarantined]
     assert database.record().traders == ()
 
@@ -101,8 +107,8 @@ def test_a_finished_trader_brings_only_what_has_not_ended(database: Database) ->
     [(Side.BUY, WATCHED, True), (Side.BUY, WATCHED + 1, False), (Side.SELL, 0, False)],
 )
 def test_an_abandoned_buy_is_watched_for_a_day(database: Database, side: Side, age: int, watched: bool) -> None:
-    abandoned = placement(intent(side=side), state=State.ABANDONED)
-    database.write(Unit(SYMBOL, wish(), traders=(finished(profit=None),), placements=(abandoned,)))
+    abandoned = order(intent(side=side), state=State.ABANDONED)
+    database.write(Unit(SYMBOL, wish(), traders=(finished(profit=None),), orders=(abandoned,)))
     assert database.current(NOW + age) == ([abandoned] if watched else [])
 
 
@@ -117,6 +123,85 @@ def test_profits_are_summed_exactly_over_the_cycles_that_sold(database: Database
     database.write(Unit(SYMBOL, wish(), traders=traders))
     record = database.record()
     assert (record.cycles, record.profit) == (3, parse_money("90000000000.10000001"))
+
+
+def test_a_cycle_that_is_written_again_counts_once_with_its_last_profit(database: Database) -> None:
+    database.write(Unit(SYMBOL, wish(), traders=(finished(1, profit="0.5"), finished(2, profit="0.25"))))
+    database.write(Unit(SYMBOL, traders=(finished(1, profit="0.5"), finished(2, profit="-0.25"))))
+    record = database.record()
+    assert (record.cycles, record.profit) == (2, parse_money("0.25"))
+
+
+def test_the_profit_of_a_unit_that_is_refused_is_not_counted(database: Database) -> None:
+    database.write(first_buy())
+    taken = order(intent(seq=2), client_order_id=order().client_order_id)
+    (refusal,) = database.store.apply([Unit(SYMBOL, traders=(finished(1),), orders=(taken,))])
+    assert isinstance(refusal, ConflictError)
+    record = database.record()
+    assert (record.cycles, record.profit) == (0, 0)
+
+
+@pytest.mark.parametrize("symbol", [None, SYMBOL])
+def test_loading_costs_the_same_however_long_the_history_is(sqlite_url: str, symbol: str | None) -> None:
+    engine = open_engine(parse_url(sqlite_url), Role.WRITE)
+    metadata.create_all(engine)
+    store = Store(engine, enter(engine).epoch)
+
+    def cost() -> int:
+        with engine.connect() as connection:
+            (record,) = load(connection, symbol, NOW)  # what is cached the first time
+            assert (len(record.traders), len(record.orders)) == (1, 3)
+            with steps(connection) as counted:
+                load(connection, symbol, NOW)
+        return counted.thousands
+
+    selling = trader(1_000, Selling(Bought(intent().price), intent(1_000, Side.SELL)))
+    current = (order(intent(1_000), state=State.FILLED), order(intent(1_000, Side.SELL)))
+    abandoned = order(intent(1), state=State.ABANDONED)
+    history(store, 1, 2)
+    unit = Unit(SYMBOL, wish(), traders=(selling,), orders=(*current, abandoned))
+    assert store.apply([unit]) == [None]
+    before = cost()
+    history(store, 2, 400)
+    assert cost() <= before + 1
+    engine.dispose()
+
+
+def history(store: Store, first: int, end: int) -> None:
+    """Finished cycles by their numbers: two orders and two fills each, and an order that was abandoned long ago."""
+    units = []
+    for number in range(first, end):
+        lapsed = order(intent(number), state=State.ABANDONED, updated_at=NOW - WATCHED - 1)
+        legs = [
+            order(intent(number, side, 2), state=State.FILLED, order_id=2 * number + (side is Side.SELL))
+            for side in Side
+        ]
+        paid = tuple(fill(1, leg.order_id or 0) for leg in legs)
+        unit = Unit(SYMBOL, wish(), traders=(finished(number),), orders=(lapsed, *legs), fills=paid)
+        units.append(unit)
+    assert store.apply(units) == [None] * len(units)
+
+
+@dataclass
+class Steps:
+    thousands: int = 0
+
+
+@contextmanager
+def steps(connection: sa.Connection) -> Iterator[Steps]:
+    """What SQLite has to do in the block, in thousands of the instructions of its virtual machine."""
+    counted = Steps()
+
+    def count() -> int:
+        counted.thousands += 1
+        return 0
+
+    driver: Any = connection.connection.dbapi_connection
+    driver.set_progress_handler(count, 1_000)
+    try:
+        yield counted
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 # Pages
@@ -134,16 +219,21 @@ PAGES = [
     (Page(symbols=("ETHUSDT",)), [0, 2, 4]),
     (Page(symbols=("ETHUSDT", "BTCUSDT"), limit=3), [2, 3, 4]),
     (Page(symbols=("XRPUSDT",)), []),
+    (Page(most=2), [0, 1]),
+    (Page(limit=4, most=2), [1, 2]),
+    (Page(limit=2, most=9), [3, 4]),
+    (Page(after=1, limit=3, most=2), [2, 3]),
+    (Page(symbols=("ETHUSDT",), limit=2, most=1), [2]),
 ]
 
 
 def listed(database: Database, query: Any, number: Any) -> list[tuple[Page, list[int]]]:
     """What each page of the table above gives; its ``after`` becomes the row a reader would name."""
-    rows = database.read(query, Page())
+    rows = database.page(query, Page())
     found = []
     for page, _ in PAGES:
         turned = page if page.after is None else replace(page, after=rows[page.after].row)
-        found.append((page, [number(row) for row in database.read(query, turned)]))
+        found.append((page, [number(row) for row in database.page(query, turned)]))
     return found
 
 
@@ -160,11 +250,11 @@ def test_events_are_paged_oldest_first(database: Database) -> None:
 def test_orders_are_paged_oldest_first(database: Database) -> None:
     for number in range(5):
         unit = first_buy(symbol_of(number), number)
-        made = replace(unit.placements[0], created_at=NOW + number)
-        database.write(replace(unit, placements=(made,)))
+        made = replace(unit.orders[0], created_at=NOW + number)
+        database.write(replace(unit, orders=(made,)))
     # An order that changes later stays where it is.
-    database.write(Unit(SYMBOL, placements=(placement(intent(0), state=State.OPEN, order_id=7),)))
-    assert listed(database, orders_page, lambda row: row.placement.intent.trader) == PAGES
+    database.write(Unit(SYMBOL, orders=(order(intent(0), state=State.OPEN, order_id=7),)))
+    assert listed(database, orders_page, lambda row: row.order.intent.trader) == PAGES
 
 
 def test_cycles_are_paged_in_the_order_they_finished(database: Database) -> None:
@@ -175,7 +265,7 @@ def test_cycles_are_paged_in_the_order_they_finished(database: Database) -> None
         database.write(Unit(done.symbol, traders=(done,)))
     # Written again, a cycle keeps its place; one that sold nothing has none.
     database.write(Unit(SYMBOL, traders=(finished(0), finished(9, profit=None))))
-    assert listed(database, cycles_page, lambda row: row.trader.number) == PAGES
+    assert listed(database, cycles_page, lambda row: row.number) == PAGES
 
 
 def test_the_fees_of_a_cycle_are_summed_by_asset_over_all_its_orders(database: Database) -> None:
@@ -185,20 +275,20 @@ def test_the_fees_of_a_cycle_are_summed_by_asset_over_all_its_orders(database: D
         fill(4, 9, fee=parse_amount("0.2"), fee_asset="USDT"),
         fill(5, 9, fee=parse_amount("0.001"), fee_asset="BNB"),
     )
-    bought = placement(state=State.FILLED, order_id=7, fills=buys)
-    expired = placement(intent(side=Side.SELL), state=State.EXPIRED, order_id=8)
-    sold = placement(intent(side=Side.SELL, seq=2), state=State.FILLED, order_id=9)
-    elsewhere = placement(intent(2), state=State.FILLED, order_id=10)
+    bought = order(state=State.FILLED, order_id=7, fills=buys)
+    expired = order(intent(side=Side.SELL), state=State.EXPIRED, order_id=8)
+    sold = order(intent(side=Side.SELL, seq=2), state=State.FILLED, order_id=9)
+    elsewhere = order(intent(2), state=State.FILLED, order_id=10)
     database.write(
         Unit(
             SYMBOL,
             wish(),
             traders=(finished(1), finished(2)),
-            placements=(bought, expired, sold, elsewhere),
+            orders=(bought, expired, sold, elsewhere),
             fills=(*buys, *sells, fill(6, 10, fee=parse_amount("7"))),
         )
     )
-    first, second = database.read(cycles_page, Page())
+    first, second = database.page(cycles_page, Page())
     assert first.fees == {
         "ETH": parse_amount("0.000149"),
         "USDT": parse_amount("0.3"),
@@ -207,13 +297,42 @@ def test_the_fees_of_a_cycle_are_summed_by_asset_over_all_its_orders(database: D
     assert second.fees == {"ETH": parse_amount("7")}
 
 
-def test_the_orders_of_a_page_come_with_their_own_fills(database: Database) -> None:
-    first = placement(intent(1), state=State.FILLED, order_id=7, fills=(fill(2, 7), fill(1, 7)))
-    second = placement(intent(2), state=State.FILLED, order_id=8, fills=(fill(1, 8),))
-    unit = Unit(SYMBOL, wish(), traders=(finished(1), finished(2)), placements=(first, second))
-    database.write(replace(unit, fills=(*first.fills, *second.fills)))
-    assert [row.placement for row in database.read(orders_page, Page())] == [first, second]
-    assert [row.placement for row in database.read(orders_page, Page(limit=1))] == [second]
+def test_the_orders_of_a_page_come_without_their_fills(database: Database) -> None:
+    first = order(intent(1), state=State.FILLED, order_id=7)
+    second = order(intent(2), state=State.FILLED, order_id=8)
+    unit = Unit(SYMBOL, wish(), traders=(finished(1), finished(2)), orders=(first, second))
+    database.write(replace(unit, fills=(fill(1, 7), fill(1, 8))))
+    assert [row.order for row in database.page(orders_page, Page())] == [first, second]
+
+
+def test_the_current_orders_come_with_their_own_fills(database: Database) -> None:
+    for number, order_id in ((1, 7), (2, 8)):
+        paid = (fill(2, order_id), fill(1, order_id))
+        sell = order(intent(number, Side.SELL), state=State.OPEN, order_id=order_id, fills=paid)
+        selling = trader(number, Selling(Bought(intent().price), sell.intent))
+        database.write(Unit(SYMBOL, wish(), traders=(selling,), orders=(sell,), fills=paid))
+    assert [[fill.order_id for fill in sell.fills] for sell in database.current()] == [[7, 7], [8, 8]]
+    assert [fill.trade_id for fill in database.current()[0].fills] == [2, 1]
+
+
+@pytest.mark.parametrize("query", [orders_page, cycles_page])
+@pytest.mark.parametrize("symbols", [(), (SYMBOL,), (SYMBOL, "BTCUSDT")])
+def test_a_page_costs_what_is_on_it(sqlite_url: str, query: Any, symbols: tuple[str, ...]) -> None:
+    engine = open_engine(parse_url(sqlite_url), Role.WRITE)
+    metadata.create_all(engine)
+    store = Store(engine, enter(engine).epoch)
+
+    def cost(page: Page) -> int:
+        with engine.connect() as connection, steps(connection) as counted:
+            assert len(list(query(connection, page))) == page.limit
+        return counted.thousands
+
+    pages = [Page(symbols, after=3, limit=50), Page(symbols, limit=50)]
+    history(store, 1, 60)
+    before = [cost(page) for page in pages]
+    history(store, 60, 600)
+    assert [cost(page) <= few + 2 for page, few in zip(pages, before, strict=True)] == [True, True]
+    engine.dispose()
 
 
 def test_a_control_request_is_remembered_by_its_id(database: Database) -> None:

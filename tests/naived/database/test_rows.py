@@ -4,22 +4,23 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from naived.core.amount import Money, Rate
-from naived.core.placement import Placement
-from naived.core.settings import Settings, Status
-from naived.core.strategy import Leftover
+from naived.core.orders.state import OrderState
+from naived.core.strategy.formulas import Leftover
+from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import events_page, load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store, enter
-from naived.ports import Event, OrderRow, Page, Unit, Wish
+from naived.ports import Event, Page, Unit
 from tests.database_values import (
     NOW,
     SYMBOL,
     amounts,
     leftovers,
-    placements,
+    orders,
     row_numbers,
     texts,
     times,
@@ -36,7 +37,7 @@ ON_A_DATABASE = settings(
 above_zero = st.integers(1, 10**8 - 1).map(Rate)
 from_zero = st.integers(0, 10**8 - 1).map(Rate)
 wishes = st.builds(
-    Wish,
+    DesiredState,
     settings=st.builds(
         Settings,
         chunks=st.integers(1, 1000),
@@ -67,23 +68,25 @@ def write(engine: sa.Engine, unit: Unit) -> None:
 
 
 @ON_A_DATABASE
-@given(placement=placements)
-def test_an_order_is_read_with_its_fills_as_it_was_written(engine: sa.Engine, placement: Placement) -> None:
-    write(engine, Unit(SYMBOL, wish(), traders=(trader(),), placements=(placement,), fills=placement.fills))
+@given(order=orders)
+def test_an_order_is_read_with_its_fills_as_it_was_written(engine: sa.Engine, order: OrderState) -> None:
+    write(engine, Unit(SYMBOL, wish(), traders=(trader(),), orders=(order,), fills=order.fills))
     with engine.connect() as connection:
-        (row,) = orders_page(connection, Page())
-    assert row == OrderRow(row.row, placement)
+        (listed,) = orders_page(connection, Page())
+        (record,) = load(connection, SYMBOL, NOW)
+    assert listed.order == replace(order, fills=())
+    assert record.orders == (order,)
 
 
 @ON_A_DATABASE
 @given(wanted=wishes, next_trader=row_numbers, leftover=leftovers)
 def test_a_symbols_settings_are_read_as_they_were_written(
-    engine: sa.Engine, wanted: Wish, next_trader: int, leftover: Leftover
+    engine: sa.Engine, wanted: DesiredState, next_trader: int, leftover: Leftover
 ) -> None:
-    write(engine, Unit(SYMBOL, wanted, next_trader, leftover))
+    write(engine, Unit(SYMBOL, wanted, None, next_trader, leftover))
     with engine.connect() as connection:
         (record,) = load(connection, SYMBOL, NOW)
-    assert (record.wish, record.next_trader, record.leftover) == (wanted, next_trader, leftover)
+    assert (record.desired, record.next_trader, record.leftover) == (wanted, next_trader, leftover)
 
 
 @ON_A_DATABASE

@@ -4,19 +4,19 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy import event as listening
 
 from naived.core.amount import parse_price
-from naived.core.order import Side
-from naived.core.placement import State
-from naived.core.settings import Status
+from naived.core.orders.intent import Side
+from naived.core.orders.state import State
+from naived.core.strategy.settings import Status
 from naived.database import engine as engine_module
 from naived.database import patient
 from naived.database import store as store_module
@@ -25,7 +25,7 @@ from naived.database.queries import events_page, load
 from naived.database.schema import control_request, deployment, events, metadata, orders
 from naived.database.store import Claim, Store, enter
 from naived.ports import ConflictError, DeploymentError, JournalError, Page, SymbolRecord, Unit
-from tests.database_values import NOW, SYMBOL, buying, event, fill, first_buy, intent, placement, trader, wish
+from tests.database_values import NOW, SYMBOL, buying, event, fill, first_buy, intent, order, trader, wish
 from tests.postgres import Server, execute
 from tests.postgres_proxy import Cut, proxied
 
@@ -72,19 +72,19 @@ def said(message: str) -> Unit:
 
 def test_a_unit_that_a_constraint_refuses_fails_alone_and_whole(engine: sa.Engine, store: Store) -> None:
     assert store.apply([first_buy()]) == [None]
-    twice = placement(intent(seq=2))
-    refused = Unit(SYMBOL, events=(event("before the refusal"),), placements=(twice,))
+    twice = order(intent(seq=2))
+    refused = Unit(SYMBOL, events=(event("before the refusal"),), orders=(twice,))
     first, second = store.apply([refused, said("its neighbour")])
     assert isinstance(first, ConflictError)
     assert second is None
     assert messages(engine) == ["its neighbour"]
-    assert [found.intent.seq for found in record(engine).placements] == [1]
+    assert [found.intent.seq for found in record(engine).orders] == [1]
 
 
 @pytest.mark.parametrize("state", [State.INTENDED, State.UNKNOWN, State.NOT_PLACED, State.QUARANTINED])
 def test_a_trader_has_one_live_intent_a_side(store: Store, state: State) -> None:
     store.apply([first_buy()])
-    (outcome,) = store.apply([Unit(SYMBOL, placements=(placement(intent(seq=2), state=state),))])
+    (outcome,) = store.apply([Unit(SYMBOL, orders=(order(intent(seq=2), state=state),))])
     assert isinstance(outcome, ConflictError)
 
 
@@ -93,24 +93,24 @@ def test_an_intent_may_succeed_the_one_that_ends_in_the_same_unit(
     engine: sa.Engine, store: Store, ended: State
 ) -> None:
     store.apply([first_buy()])
-    successor, over = placement(intent(seq=2)), placement(state=ended)
-    assert store.apply([Unit(SYMBOL, traders=(buying(seq=2),), placements=(successor, over))]) == [None]
-    assert record(engine).placements[-1] == successor
+    successor, over = order(intent(seq=2)), order(state=ended)
+    assert store.apply([Unit(SYMBOL, traders=(buying(seq=2),), orders=(successor, over))]) == [None]
+    assert record(engine).orders[-1] == successor
 
 
 def test_both_sides_of_a_trader_may_be_live(store: Store) -> None:
     store.apply([first_buy()])
-    assert store.apply([Unit(SYMBOL, placements=(placement(intent(side=Side.SELL)),))]) == [None]
+    assert store.apply([Unit(SYMBOL, orders=(order(intent(side=Side.SELL)),))]) == [None]
 
 
 def test_a_fill_is_applied_once(engine: sa.Engine, store: Store) -> None:
     store.apply([first_buy()])
-    first = placement(order_id=7, state=State.OPEN, fills=(fill(),))
-    assert store.apply([Unit(SYMBOL, placements=(first,), fills=first.fills)]) == [None]
+    first = order(order_id=7, state=State.OPEN, fills=(fill(),))
+    assert store.apply([Unit(SYMBOL, orders=(first,), fills=first.fills)]) == [None]
     again = replace(first, state=State.FILLED)
-    (outcome,) = store.apply([Unit(SYMBOL, placements=(again,), fills=first.fills)])
+    (outcome,) = store.apply([Unit(SYMBOL, orders=(again,), fills=first.fills)])
     assert isinstance(outcome, ConflictError)
-    assert record(engine).placements == (first,)
+    assert record(engine).orders == (first,)
 
 
 def test_a_fill_of_no_order_of_ours_is_refused(store: Store) -> None:
@@ -121,31 +121,31 @@ def test_a_fill_of_no_order_of_ours_is_refused(store: Store) -> None:
 
 def test_an_exchange_order_belongs_to_one_intent(store: Store) -> None:
     store.apply([first_buy()])
-    sell = placement(intent(side=Side.SELL), order_id=7)
-    both = Unit(SYMBOL, placements=(placement(order_id=7), sell))
+    sell = order(intent(side=Side.SELL), order_id=7)
+    both = Unit(SYMBOL, orders=(order(order_id=7), sell))
     (outcome,) = store.apply([both])
     assert isinstance(outcome, ConflictError)
 
 
 def test_the_same_order_number_of_another_symbol_is_another_order(store: Store) -> None:
     store.apply([first_buy(), first_buy("BTCUSDT")])
-    other = placement(intent(symbol="BTCUSDT"), order_id=7)
-    units = [Unit(SYMBOL, placements=(placement(order_id=7),)), Unit("BTCUSDT", placements=(other,))]
+    other = order(intent(symbol="BTCUSDT"), order_id=7)
+    units = [Unit(SYMBOL, orders=(order(order_id=7),)), Unit("BTCUSDT", orders=(other,))]
     assert store.apply(units) == [None, None]
 
 
 def test_an_intent_is_never_rewritten_into_another(engine: sa.Engine, store: Store) -> None:
     store.apply([first_buy()])
-    cheaper = placement(replace(intent(), price=parse_price("1")))
-    (outcome,) = store.apply([Unit(SYMBOL, placements=(cheaper,))])
+    cheaper = order(replace(intent(), price=parse_price("1")))
+    (outcome,) = store.apply([Unit(SYMBOL, orders=(cheaper,))])
     assert isinstance(outcome, ConflictError)
     assert cheaper.client_order_id in str(outcome)
-    assert record(engine).placements == (placement(),)
+    assert record(engine).orders == (order(),)
 
 
 def test_an_order_needs_its_trader_and_a_trader_its_symbol(store: Store) -> None:
     store.apply([Unit(SYMBOL, wish())])
-    orphan = Unit(SYMBOL, placements=(placement(),))
+    orphan = Unit(SYMBOL, orders=(order(),))
     stranger = Unit("BTCUSDT", traders=(trader(symbol="BTCUSDT"),))
     counter = Unit("BTCUSDT", next_trader=5)
     assert [type(outcome) for outcome in store.apply([orphan, stranger, counter])] == [ConflictError] * 3
@@ -160,19 +160,19 @@ def test_a_control_request_is_answered_once(store: Store) -> None:
 
 def test_a_status_is_compared_before_it_is_set(engine: sa.Engine, store: Store) -> None:
     store.apply([Unit(SYMBOL, wish(Status.SHUTDOWN))])
-    off = Unit(SYMBOL, wish(Status.OFF, expected=Status.SHUTDOWN), events=(event("drained"),))
+    off = Unit(SYMBOL, wish(Status.OFF), Status.SHUTDOWN, events=(event("drained"),))
     back, late = store.apply([Unit(SYMBOL, wish(Status.ON)), off])
     assert back is None
     assert isinstance(late, ConflictError)
-    assert (record(engine).wish.status, messages(engine)) == (Status.ON, [])
+    assert (record(engine).desired.status, messages(engine)) == (Status.ON, [])
     assert store.apply([Unit(SYMBOL, wish(Status.SHUTDOWN)), off]) == [None, None]
-    assert (record(engine).wish.status, messages(engine)) == (Status.OFF, ["drained"])
+    assert (record(engine).desired.status, messages(engine)) == (Status.OFF, ["drained"])
 
 
 def test_settings_leave_counter_and_leftover_alone(engine: sa.Engine, store: Store) -> None:
     store.apply([first_buy(number=4), Unit(SYMBOL, wish(Status.OFF, keep_buys=True))])
     found = record(engine)
-    assert (found.next_trader, found.wish) == (5, wish(Status.OFF, keep_buys=True))
+    assert (found.next_trader, found.desired) == (5, wish(Status.OFF, keep_buys=True))
 
 
 # Whose database it is
@@ -247,7 +247,7 @@ def refuses(connection: Any, _record: Any) -> None:
 def test_a_commit_that_raised_but_happened_is_acknowledged(engine: sa.Engine, store: Store) -> None:
     store.apply([first_buy()])
     once(engine, "commit", committed_but_raises)
-    conflict = Unit(SYMBOL, placements=(placement(intent(seq=2)),))
+    conflict = Unit(SYMBOL, orders=(order(intent(seq=2)),))
     refused, written = store.apply([conflict, said("committed")])
     assert isinstance(refused, ConflictError)
     assert written is None

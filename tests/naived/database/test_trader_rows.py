@@ -4,14 +4,16 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
-from naived.core.phase import Buying, Selling, Trader
+from naived.core.amount import Money, Price
+from naived.core.strategy.formulas import Bought
+from naived.core.strategy.trader import Buying, Finished, Selling, Trader
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import cycles_page, load
 from naived.database.schema import metadata
 from naived.database.store import Store, enter
 from naived.database.trader_rows import RowError, trader_of
-from naived.ports import Page, Unit
-from tests.database_values import NOW, SYMBOL, buying, finishes, phases, placement, traders, wish
+from naived.ports import CycleRow, Page, Unit
+from tests.database_values import NOW, SYMBOL, buying, finishes, order, phases, traders, wish
 
 ON_A_DATABASE = settings(
     max_examples=30,
@@ -32,9 +34,9 @@ def written(engine: sa.Engine, trader: Trader) -> None:
     with engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(sa.delete(table))
-    live = (placement(trader.phase.intent),) if isinstance(trader.phase, Buying | Selling) else ()
+    live = (order(trader.phase.intent),) if isinstance(trader.phase, Buying | Selling) else ()
     store = Store(engine, enter(engine).epoch)
-    assert store.apply([Unit(SYMBOL, wish(), traders=(trader,), placements=live)]) == [None]
+    assert store.apply([Unit(SYMBOL, wish(), traders=(trader,), orders=live)]) == [None]
 
 
 @ON_A_DATABASE
@@ -48,15 +50,48 @@ def test_a_living_trader_of_any_phase_is_read_as_it_was_written(engine: sa.Engin
 
 @ON_A_DATABASE
 @given(trader=traders(finishes))
-def test_a_finished_trader_is_read_as_it_was_written_once_it_sold_something(
-    engine: sa.Engine, trader: Trader
-) -> None:
+def test_a_finished_trader_is_a_cycle_once_it_sold_something(engine: sa.Engine, trader: Trader) -> None:
     written(engine, trader)
+    phase = trader.phase
+    assert isinstance(phase, Finished)
+    bought = phase.bought or Bought(Price(0))
+    cycle = CycleRow(
+        row=1,
+        symbol=trader.symbol,
+        number=trader.number,
+        bought=bought.quantity,
+        cost=bought.cost,
+        sold=phase.sold.quantity,
+        received=phase.sold.received,
+        profit=phase.profit or Money(0),
+        started_at=trader.started_at,
+        finished_at=trader.since,
+        fees={},
+    )
     with engine.connect() as connection:
-        rows = cycles_page(connection, Page())
+        rows = list(cycles_page(connection, Page()))
         (record,) = load(connection, None, NOW)
+        row = connection.execute(sa.select(metadata.tables["traders"])).mappings().one()
     assert record.traders == ()
-    assert [row.trader for row in rows] == ([] if trader.phase.profit is None else [trader])
+    assert rows == ([] if phase.profit is None else [cycle])
+    told = (
+        "reason",
+        "quote_fees",
+        "sold_base_fees",
+        "dust_quantity",
+        "dust_cost",
+        "carried_quantity",
+        "carried_cost",
+    )
+    assert [row[name] for name in told] == [
+        phase.reason,
+        phase.sold.quote_fees,
+        phase.sold.base_fees,
+        phase.dust.quantity,
+        phase.dust.cost,
+        phase.carried.quantity,
+        phase.carried.cost,
+    ]
 
 
 def test_an_order_that_is_missing_is_named(engine: sa.Engine) -> None:
