@@ -3,14 +3,13 @@
 Times are integers: milliseconds since 1970 in UTC, on the exchange's clock.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount
-from naived.core.order import Side
+from naived.core.orders.intent import Side
 
 
-@dataclass(frozen=True, slots=True)
-class Trade:
+class Trade(Struct, frozen=True):
     """One public trade. Only ``id``, one more per trade of a symbol, orders trades of one millisecond."""
 
     id: int
@@ -19,8 +18,7 @@ class Trade:
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(Struct, frozen=True):
     """A symbol's rules for one order; a bound of 0 (``None`` for multipliers) is off, tick and step are 1 or more.
 
     Multipliers are fractions of the exchange's reference price (PERCENT_PRICE_BY_SIDE).
@@ -41,9 +39,12 @@ class Filters:
     max_orders: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolInfo:
-    """One row of the exchange's list of symbols."""
+class SymbolInfo(Struct, frozen=True):
+    """One row of the exchange's list of symbols.
+
+    ``buy_stp`` and ``sell_stp`` are the words of the exchange for what prevents self-trades and lets our sell live,
+    None where the symbol does not allow it.
+    """
 
     symbol: str
     base: str
@@ -51,7 +52,8 @@ class SymbolInfo:
     trading: bool
     status: str
     filters: Filters
-    stp_modes: frozenset[str] = frozenset()
+    buy_stp: str | None = None
+    sell_stp: str | None = None
 
 
 def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, reference: Price | None) -> str | None:

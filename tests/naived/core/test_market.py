@@ -2,8 +2,8 @@ import pytest
 
 from naived.core.amount import parse_money, parse_price, parse_quantity, parse_rate
 from naived.core.market import describe, refusal
-from naived.core.order import Side
-from tests.core_market import ETH, filters
+from naived.core.orders.intent import Side
+from tests.support.market import ETH, filters
 
 
 def failed(

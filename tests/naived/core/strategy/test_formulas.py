@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
@@ -20,11 +19,14 @@ from naived.core.amount import (
     value_up,
 )
 from naived.core.market import Filters, refusal
-from naived.core.order import Side
-from naived.core.strategy import (
+from naived.core.orders.intent import Side
+from naived.core.strategy.formulas import (
     NO_LEFTOVER,
+    NOTHING_SOLD,
+    Bought,
     Fees,
     Leftover,
+    Sold,
     buy_price,
     buy_quantity,
     dust_cost,
@@ -36,175 +38,60 @@ from naived.core.strategy import (
     sell_quantity,
     untradable,
 )
-from tests.core_market import ETH, FEES, FREE, PEPE, XRP, filters
+from tests.support.market import ETH, FEES, FREE, PEPE, XRP, fill, filters
 
 
-@dataclass(frozen=True)
-class Golden:
-    """One line of the golden examples: what is given, and every figure of the cycle."""
-
-    rules: Filters
-    last: str
-    budget: str
-    chunks: int
-    down: str
-    profit: str
-    fee: str
-    buy: str
-    quantity: str
-    cost: str
-    net: str
-    sell: str
-    sold: str
-    dust: str
-    dust_cost: str
-    earned: str
-
-
-G1 = Golden(
-    ETH,
-    "2683.80",
-    "1000",
-    5,
-    "0.0001",
-    "0.0002",
-    "0.001",
-    buy="2683.53",
-    quantity="0.0745",
-    cost="199.922985",
-    net="0.0744255",
-    sell="2689.45",
-    sold="0.0744",
-    dust="0.0000255",
-    dust_cost="0.06849851",
-    earned="0.04049843",
+@pytest.mark.parametrize(
+    ("rules", "given", "figures"),
+    [
+        (
+            ETH,
+            "2683.80 1000 5 0.0001 0.0002 0.001",
+            "2683.53 0.0745 199.922985 0.0744255 2689.45 0.0744 0.0000255 0.06849851 0.04049843",
+        ),
+        (
+            ETH,
+            "2683.80 1000 5 0.0001 0.0002 0",
+            "2683.53 0.0745 199.922985 0.0745 2684.07 0.0745 0 0 0.04023",
+        ),
+        (
+            XRP,
+            "0.6123 100 3 0.001 0.005 0.001",
+            "0.6116 54.5 33.3322 54.4455 0.6159 54.4 0.0455 0.02785565 0.16711069",
+        ),
+        (
+            XRP,
+            "0.6123 100 3 0.001 0.005 0",
+            "0.6116 54.5 33.3322 54.5 0.6147 54.5 0 0 0.16895",
+        ),
+        (
+            PEPE,
+            "0.00000815 100 4 0.0001 0.0002 0.001",
+            "0.00000814 3071253 24.99999942 3068181.747 0.00000816 3068181 0.747 0.00000608 0.01132726",
+        ),
+        (
+            PEPE,
+            "0.00000815 100 4 0.0001 0.0002 0",
+            "0.00000814 3071253 24.99999942 3071253 0.00000815 3071253 0 0 0.03071253",
+        ),
+    ],
+    ids=["G1", "G2", "G3", "G3f0", "G4", "G4f0"],
 )
-G2 = Golden(
-    ETH,
-    "2683.80",
-    "1000",
-    5,
-    "0.0001",
-    "0.0002",
-    "0",
-    buy="2683.53",
-    quantity="0.0745",
-    cost="199.922985",
-    net="0.0745",
-    sell="2684.07",
-    sold="0.0745",
-    dust="0",
-    dust_cost="0",
-    earned="0.04023",
-)
-G3 = Golden(
-    XRP,
-    "0.6123",
-    "100",
-    3,
-    "0.001",
-    "0.005",
-    "0.001",
-    buy="0.6116",
-    quantity="54.5",
-    cost="33.3322",
-    net="54.4455",
-    sell="0.6159",
-    sold="54.4",
-    dust="0.0455",
-    dust_cost="0.02785565",
-    earned="0.16711069",
-)
-G3_FREE = Golden(
-    XRP,
-    "0.6123",
-    "100",
-    3,
-    "0.001",
-    "0.005",
-    "0",
-    buy="0.6116",
-    quantity="54.5",
-    cost="33.3322",
-    net="54.5",
-    sell="0.6147",
-    sold="54.5",
-    dust="0",
-    dust_cost="0",
-    earned="0.16895",
-)
-G4 = Golden(
-    PEPE,
-    "0.00000815",
-    "100",
-    4,
-    "0.0001",
-    "0.0002",
-    "0.001",
-    buy="0.00000814",
-    quantity="3071253",
-    cost="24.99999942",
-    net="3068181.747",
-    sell="0.00000816",
-    sold="3068181",
-    dust="0.747",
-    dust_cost="0.00000608",
-    earned="0.01132726",
-)
-G4_FREE = Golden(
-    PEPE,
-    "0.00000815",
-    "100",
-    4,
-    "0.0001",
-    "0.0002",
-    "0",
-    buy="0.00000814",
-    quantity="3071253",
-    cost="24.99999942",
-    net="3071253",
-    sell="0.00000815",
-    sold="3071253",
-    dust="0",
-    dust_cost="0",
-    earned="0.03071253",
-)
-
-
-@pytest.mark.parametrize("golden", [G1, G2, G3, G3_FREE, G4, G4_FREE], ids=["G1", "G2", "G3", "G3f0", "G4", "G4f0"])
-def test_a_golden_cycle_comes_out_to_the_last_digit(golden: Golden) -> None:
-    fee, rules = parse_rate(golden.fee), golden.rules
-    price = buy_price(parse_price(golden.last), parse_rate(golden.down), rules)
-    quantity = buy_quantity(parse_money(golden.budget), golden.chunks, price, rules)
+def test_a_golden_cycle_comes_out_to_the_last_digit(rules: Filters, given: str, figures: str) -> None:
+    last, budget, chunks, down, profit, rate = given.split()
+    fee = parse_rate(rate)
+    price = buy_price(parse_price(last), parse_rate(down), rules)
+    quantity = buy_quantity(parse_money(budget), int(chunks), price, rules)
     cost = value_up(price, quantity)
     net = Quantity(quantity - amount_up(quantity * fee, SCALE))
-    target = sell_price(price, cost, net, parse_rate(golden.profit), Fees(fee, fee), rules)
+    target = sell_price(price, cost, net, parse_rate(profit), Fees(fee, fee), rules)
     sold = sell_quantity(net, rules)
     dust = Quantity(net - sold)
     kept = dust_cost(cost, dust, net)
     gross = value_up(target, sold)
     earned = gross - amount_up(gross * fee, SCALE) - (cost - kept)
-    assert (
-        format_amount(price),
-        format_amount(quantity),
-        format_amount(cost),
-        format_amount(net),
-        format_amount(target),
-        format_amount(sold),
-        format_amount(dust),
-        format_amount(kept),
-        format_amount(earned),
-    ) == (
-        golden.buy,
-        golden.quantity,
-        golden.cost,
-        golden.net,
-        golden.sell,
-        golden.sold,
-        golden.dust,
-        golden.dust_cost,
-        golden.earned,
-    )
+    came_out = (price, quantity, cost, net, target, sold, dust, kept, earned)
+    assert [format_amount(figure) for figure in came_out] == figures.split()
 
 
 def g1_sell(cost: str, net: str) -> str:
@@ -311,6 +198,38 @@ def test_leftovers_add_up_and_are_nothing_only_without_coins_and_cost() -> None:
     assert not NO_LEFTOVER
     assert Leftover(Quantity(0), Money(1))
     assert Leftover(Quantity(1), Money(0))
+
+
+NOTHING_BOUGHT = Bought(parse_price("2683.53"))
+
+
+@pytest.mark.parametrize(
+    ("fee", "asset", "net", "cost"),
+    [
+        ("0.0000745", "ETH", "0.0744255", "199.922985"),
+        ("0.2", "USDT", "0.0745", "200.122985"),
+        ("0.00025", "BNB", "0.0745", "199.922985"),
+    ],
+)
+def test_a_fee_lessens_what_was_bought_or_is_part_of_its_cost_or_is_not_netted(
+    fee: str, asset: str, net: str, cost: str
+) -> None:
+    bought = NOTHING_BOUGHT.with_fill(fill("2683.53", "0.0745", fee, asset), "ETH", "USDT")
+    assert (bought.net, bought.cost) == (parse_quantity(net), parse_money(cost))
+
+
+def test_a_fee_of_a_sell_in_a_third_asset_is_not_netted() -> None:
+    sold = NOTHING_SOLD.with_fill(fill("2689.45", "0.0744", "0.00025", "BNB"), "ETH", "USDT")
+    assert sold == Sold(parse_quantity("0.0744"), parse_money("200.09508"))
+
+
+def test_fills_of_a_sell_add_up() -> None:
+    sold = NOTHING_SOLD
+    for part in (fill("2689.45", "0.04", "0.1", "USDT"), fill("2689.45", "0.0344", "0.00001", "ETH")):
+        sold = sold.with_fill(part, "ETH", "USDT")
+    assert sold == Sold(
+        parse_quantity("0.0744"), parse_money("200.09508"), parse_money("0.1"), parse_quantity("0.00001")
+    )
 
 
 rates = st.integers(0, SCALE // 20).map(Rate)

@@ -1,7 +1,9 @@
 """For tests of the core: symbols to trade, short ways to write values, and a small honest exchange."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from naived.core.amount import (
     SCALE,
@@ -18,20 +20,10 @@ from naived.core.amount import (
     parse_rate,
 )
 from naived.core.market import Filters, SymbolInfo, Trade, refusal
-from naived.core.order import (
-    Accepted,
-    Answer,
-    Fill,
-    Intent,
-    OrderStatus,
-    Refusal,
-    Refused,
-    Report,
-    Side,
-    Unknown,
-)
-from naived.core.settings import Settings
-from naived.core.strategy import Fees
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import Accepted, Answer, Fill, OrderStatus, Refusal, Refused, Report, Unknown
+from naived.core.strategy.formulas import Fees
+from naived.core.strategy.settings import Settings
 
 START = 1_700_000_000_000  # ms
 TENTH = parse_rate("0.001")  # a tenth of a percent, what Binance takes from everyone at first
@@ -105,7 +97,7 @@ class Order:
 
     id: int
     client_order_id: str
-    intent: Intent
+    intent: OrderIntent
     created: int
     status: OrderStatus = OrderStatus.NEW
     executed: int = 0
@@ -137,7 +129,7 @@ class Exchange:
     outbox: list[Report] = field(default_factory=list)
     trades: int = 0
 
-    def place(self, client_order_id: str, intent: Intent, last: int, now: int) -> Answer:
+    def place(self, client_order_id: str, intent: OrderIntent, last: int, now: int) -> Answer:
         if any(order.open and order.client_order_id == client_order_id for order in self.orders):
             return Unknown("duplicate order sent", -2010)
         failed = refusal(self.rules.filters, intent.side, intent.price, intent.quantity, None)
@@ -152,7 +144,7 @@ class Exchange:
             self.fill(order, order.rest, last, now)
         return Accepted(self.state(order, now))
 
-    def _covers(self, intent: Intent) -> bool:
+    def _covers(self, intent: OrderIntent) -> bool:
         if intent.side is Side.BUY:
             locked = sum(order.rest * order.intent.price for order in self.open(Side.BUY))
             return locked + intent.price * intent.quantity <= self.quote * SCALE

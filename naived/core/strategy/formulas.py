@@ -1,6 +1,7 @@
 """The naive strategy's arithmetic: each price and quantity is one exact integer division, rounded one way."""
 
-from dataclasses import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
 
 from naived.core.amount import (
     SCALE,
@@ -16,22 +17,21 @@ from naived.core.amount import (
     value_up,
 )
 from naived.core.market import Filters, refusal
-from naived.core.order import Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill
 
 _EXACT = Price(1)  # a bound that is compared with prices needs no tick
 _COIN = Quantity(1)  # what is left after fees is not a multiple of the step
 
 
-@dataclass(frozen=True, slots=True)
-class Fees:
+class Fees(Struct, frozen=True):
     """Commission rates a new trader reckons with: the larger of maker and taker, all parts summed."""
 
     buy: Rate
     sell: Rate
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(Struct, frozen=True):
     """Coins too few to sell, and what they cost; carried into the symbol's next sell."""
 
     quantity: Quantity = Quantity(0)
@@ -45,6 +45,63 @@ class Leftover:
 
 
 NO_LEFTOVER = Leftover()
+
+
+class Bought(Struct, frozen=True):
+    """What a buy left us: gross quantity, what was paid in quote, fees that were taken in the base asset."""
+
+    limit: Price
+    quantity: Quantity = Quantity(0)
+    cost: Money = Money(0)
+    base_fees: Quantity = Quantity(0)
+
+    @property
+    def net(self) -> Quantity:
+        return Quantity(self.quantity - self.base_fees)
+
+    def part(self, quantity: Quantity) -> "Bought":
+        """The share of ``quantity`` (> 0), fees and all where that is everything."""
+        return (
+            self if quantity >= self.net else Bought(self.limit, quantity, dust_cost(self.cost, quantity, self.net))
+        )
+
+    def without(self, part: "Bought") -> "Bought":
+        return Bought(
+            self.limit,
+            Quantity(self.quantity - part.quantity),
+            Money(self.cost - part.cost),
+            Quantity(self.base_fees - part.base_fees),
+        )
+
+    def with_fill(self, fill: Fill, base: str, quote: str) -> "Bought":
+        """With one more fill of the buy; a fee in a third asset changes neither side."""
+        return replace(
+            self,
+            quantity=Quantity(self.quantity + fill.quantity),
+            cost=Money(self.cost + fill.quote + (fill.fee if fill.fee_asset == quote else 0)),
+            base_fees=Quantity(self.base_fees + (fill.fee if fill.fee_asset == base else 0)),
+        )
+
+
+class Sold(Struct, frozen=True):
+    """What the sells of one trader brought so far: base sold, quote received, fees in quote (and in base)."""
+
+    quantity: Quantity = Quantity(0)
+    received: Money = Money(0)
+    quote_fees: Money = Money(0)
+    base_fees: Quantity = Quantity(0)
+
+    def with_fill(self, fill: Fill, base: str, quote: str) -> "Sold":
+        """With one more fill of a sell; a fee in a third asset changes neither side."""
+        return Sold(
+            Quantity(self.quantity + fill.quantity),
+            Money(self.received + fill.quote),
+            Money(self.quote_fees + (fill.fee if fill.fee_asset == quote else 0)),
+            Quantity(self.base_fees + (fill.fee if fill.fee_asset == base else 0)),
+        )
+
+
+NOTHING_SOLD = Sold()
 
 
 def buy_price(last: Price, buy_down: Rate, filters: Filters) -> Price:

@@ -1,30 +1,15 @@
-"""An order in the words of the house: what we want, what the exchange answered, what it reports.
+"""What the exchange says of an order: answers to a request, execution reports, fills.
 
 Times are milliseconds since 1970 in UTC on the exchange's clock.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from naived.core.amount import Amount, Money, Price, Quantity
-
-
-class Side(StrEnum):
-    BUY = "buy"
-    SELL = "sell"
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """An order that is decided: the ``seq``-th of this trader on this side. Its life is a ``Placement``."""
-
-    symbol: str
-    trader: int
-    side: Side
-    seq: int
-    price: Price
-    quantity: Quantity
+from naived.core.orders.intent import Side
 
 
 class OrderStatus(StrEnum):
@@ -43,8 +28,7 @@ class OrderStatus(StrEnum):
         return self not in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(Struct, frozen=True):
     """One execution of an order of ours, keyed (symbol, order_id, trade_id); the exchange's own amounts."""
 
     symbol: str
@@ -59,8 +43,7 @@ class Fill:
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What the exchange says of one order at one moment: an execution report, an answer, or a query's hit.
 
     ``client_order_id`` is the id at placement. ``executed`` is cumulative. ``fills`` are those that came
@@ -94,15 +77,13 @@ class Refusal(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The order exists."""
 
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """This frame created nothing. ``retry_at``: when asking again makes sense, if the exchange said so."""
 
     kind: Refusal
@@ -111,16 +92,14 @@ class Refused:
     retry_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Anything else: a timeout, a broken connection, a 5xx, an unlisted code. Never means failed."""
 
     reason: str
     code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unsent:
+class Unsent(Struct, frozen=True):
     """Provably no byte left: before the send began the connection was closed, or the deadline too near."""
 
     reason: str
@@ -129,15 +108,13 @@ class Unsent:
 Answer: TypeAlias = Accepted | Refused | Unknown | Unsent
 
 
-@dataclass(frozen=True, slots=True)
-class CancelAccepted:
+class CancelAccepted(Struct, frozen=True):
     """The exchange took the cancel; the order's last word still comes from a query by order id."""
 
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
-class CancelRefused:
+class CancelRefused(Struct, frozen=True):
     """The cancel did nothing: most often the order is not open any more (-2011). Ask for the order."""
 
     code: int

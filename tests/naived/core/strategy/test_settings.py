@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from naived.core.amount import SCALE, Money, format_amount, parse_money, parse_rate
-from naived.core.settings import MAX_CHUNKS, Settings, SettingsError
+from naived.core.strategy.settings import MAX_CHUNKS, Settings, SettingsError
 
 
 def test_a_symbol_that_was_never_set_has_the_promised_defaults() -> None:

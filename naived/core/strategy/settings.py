@@ -1,7 +1,8 @@
-"""A symbol's settings: the wish of a person, durable."""
+"""What a person asked of a symbol, durable: its settings and its status."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from naived.core.amount import SCALE, Money, Rate, money_down, parse_money, parse_rate
 
@@ -25,8 +26,7 @@ class Status(StrEnum):
     SHUTDOWN = "shutdown"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a new trader of a symbol is made with.
 
     ``budget`` None: never given, and there is no default where money is real. Intervals are fractions;
@@ -58,3 +58,11 @@ class Settings:
     def allocation(self) -> Money:
         """What one trader may spend: budget / chunks, rounded down."""
         return money_down(self.budget or 0, self.chunks)
+
+
+class DesiredState(Struct, frozen=True):
+    """What a person asked for: a symbol's row of settings. ``keep_buys``: a drain lets resting buys rest."""
+
+    settings: Settings
+    status: Status
+    keep_buys: bool = False

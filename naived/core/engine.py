@@ -1,0 +1,484 @@
+"""One symbol as a value: its traders, its orders, what keeps it from buying; and the one function that moves it.
+
+    event ──> step ──┬─ an order's event ──> its state machine ──news──> its trader
+                     └─ any other ─────────> the leader ──commands──> orders placed, orders cancelled
+              (engine, Changes)
+
+1. ``step`` decides everything and performs nothing. What has changed and what is to be done come back as
+   ``Changes``: its rows are committed in one transaction, and only then anything is sent.
+2. A new order needs a slot of the exchange's order limit: ``Changes.admits`` asks for it. The caller answers each
+   one at once by a step with ``Admitted``, or leaves it for later; all of it is one commit.
+3. News of an order is told to its trader in one piece, in the same step: booking the last fill of a buy and
+   deciding its sell are one commit.
+4. Whatever keeps a symbol from placing orders is in ``blocks``, the most serious first.
+
+Client order ids are drawn beforehand and lie in ``ids``: as many as one step can need (``Engine.ids_needed``).
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from enum import Enum, StrEnum, auto
+from typing import TypeAlias, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from naived.core.amount import Quantity
+from naived.core.orders import state as life
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill
+from naived.core.orders.state import (
+    LIVE,
+    TERMINAL,
+    WATCHED,
+    Admitted,
+    Answered,
+    CancelWanted,
+    Contradicted,
+    Ended,
+    Executed,
+    FillsFound,
+    Missing,
+    Need,
+    OrderEvent,
+    OrderState,
+    Placed,
+    Reported,
+    Resolved,
+    Restarted,
+    Send,
+    State,
+    need,
+)
+from naived.core.strategy import leader as leading
+from naived.core.strategy.leader import Adopted, Band, Drained, Leader, LeaderEvent, Lost, awaits
+from naived.core.strategy.settings import Status
+from naived.core.strategy.trader import (
+    Cancel,
+    Count,
+    Fault,
+    Finished,
+    Note,
+    OrderNews,
+    Place,
+    Reread,
+    Traded,
+    Trader,
+    position,
+)
+
+
+class BlockedBy(StrEnum):
+    """What keeps a symbol from placing orders, the most serious first."""
+
+    QUARANTINE = "quarantine"  # an order contradicts what we know
+    LINEAGE = "lineage"  # another naived trades from a copy of the journal
+    COINS = "coins"  # the account has fewer coins than the traders hold
+    CRASH = "crash"  # it failed and begins again soon
+    EXCHANGE = "exchange"  # it is away, or says nothing of this symbol
+    SUSPEND = "suspend"  # this process ends; the status stays as it is
+
+
+_SERIOUSNESS = {by: number for number, by in enumerate(BlockedBy)}
+
+
+class Block(Struct, frozen=True):
+    """``since`` is exchange ms."""
+
+    by: BlockedBy
+    reason: str
+    since: int
+
+
+class Engine(Struct, frozen=True):
+    """``orders`` are those that may still matter, by client order id; ``keys`` finds them by (trader, side, seq).
+
+    ``ids`` are client order ids that were never used. ``epoch`` is that of this process.
+    """
+
+    leader: Leader
+    epoch: int
+    orders: Mapping[str, OrderState] = {}
+    keys: Mapping[tuple[int, Side, int], str] = {}
+    blocks: tuple[Block, ...] = ()
+    ids: tuple[str, ...] = ()
+
+    @property
+    def blocked(self) -> str | None:
+        """Why nothing is placed now, as far as it is not a person's wish."""
+        return self.blocks[0].reason if self.blocks else None
+
+    @property
+    def informed(self) -> bool:
+        """Are the rules known? Without its assets nobody can tell which fees a fill took out of what."""
+        return bool(self.leader.info.base)
+
+    @property
+    def may_place(self) -> bool:
+        """May an intent go out now? A block stops sells as well."""
+        return not self.blocks and self.leader.status is not Status.OFF
+
+    @property
+    def band(self) -> Band:
+        """The open interval of prices at which a trade changes nothing."""
+        return leading.band(self.leader, self.blocked)
+
+    @property
+    def ids_needed(self) -> int:
+        """One for each trader that lives or may be started: no step decides two orders of one trader."""
+        return max(len(self.leader.traders), self.leader.settings.chunks) + 1
+
+    def order(self, number: int, side: Side, seq: int) -> OrderState | None:
+        """The order of one trader's decision, as long as it is kept."""
+        client_order_id = self.keys.get((number, side, seq))
+        return None if client_order_id is None else self.orders.get(client_order_id)
+
+    @property
+    def resting(self) -> list[OrderState]:
+        """Orders that the exchange has, or may have."""
+        return [order for order in self.orders.values() if order.state in LIVE]
+
+    @property
+    def numbered(self) -> list[OrderState]:
+        """Orders that rest under a number of the exchange's, by which they are asked for."""
+        return [order for order in self.resting if order.order_id is not None]
+
+    @property
+    def quarantined(self) -> list[OrderState]:
+        return [order for order in self.orders.values() if order.state is State.QUARANTINED]
+
+    @property
+    def unsettled(self) -> list[OrderState]:
+        """Orders whose fate is open because we asked for something: unknown, in flight, being cancelled."""
+        return [
+            order for order in self.resting if order.state in (State.UNKNOWN, State.INTENDED) or order.cancelling
+        ]
+
+    @property
+    def unread(self) -> list[OrderState]:
+        """Orders that executed more than we know fills of."""
+        return [order for order in self.resting if need(order) is Need.FILLS]
+
+    @property
+    def watched(self) -> bool:
+        """May the exchange have news of any order? One that was given up may still turn up."""
+        return any(order.state in LIVE or order.state is State.ABANDONED for order in self.orders.values())
+
+
+def is_blocked_by(engine: Engine, by: BlockedBy) -> bool:
+    """Is this one of the things that keep it from placing orders now?"""
+    return any(block.by is by for block in engine.blocks)
+
+
+def unbooked(engine: Engine, trader: Trader) -> Quantity:
+    """What the trader's live sell may have executed without our knowing the fills."""
+    sell = engine.order(trader.number, Side.SELL, trader.sells)
+    match sell:
+        case OrderState(state=State.UNKNOWN | State.INTENDED):
+            return sell.intent.quantity
+        case OrderState(state=State.OPEN | State.PARTIALLY_FILLED, missed_at=int()):
+            return Quantity(sell.intent.quantity - sell.executed)
+        case OrderState(state=State.OPEN | State.PARTIALLY_FILLED):
+            return Quantity(sell.reported - sell.executed)
+        case _:
+            return Quantity(0)
+
+
+class Blocked(Struct, frozen=True):
+    """Something keeps the symbol from placing orders, or (None) does not any more."""
+
+    by: BlockedBy
+    reason: str | None
+
+
+class Deactivated(Struct, frozen=True):
+    """Its task has ended behind a ``stop``: it is ``off`` for its traders until it is active again."""
+
+
+class CoinsWrittenOff(Struct, frozen=True):
+    """A person ends the block for missing coins, by ``how``: as many as are ``missing`` are written off."""
+
+    missing: Quantity
+    how: str
+
+
+Event: TypeAlias = LeaderEvent | OrderEvent | Blocked | Deactivated | CoinsWrittenOff
+
+
+class Question(Enum):
+    """What a symbol may have to know anew from the exchange."""
+
+    RULES = auto()  # filters and fees
+    COINS = auto()  # what is free of its base asset
+
+
+class Changes(Struct):
+    """What a step changed, and what it asks for. Rows are whole; an ended trader is there in its last state.
+
+    ``sends`` and ``admits`` are client order ids. ``drained``: set the status ``off``, unless it is no longer
+    ``shutdown``. ``fault``: why only a person can mend it.
+    """
+
+    traders: dict[int, Trader] = {}
+    orders: dict[str, OrderState] = {}
+    fills: list[Fill] = []
+    notes: list[Note] = []
+    sends: list[str] = []
+    admits: list[str] = []
+    questions: list[Question] = []
+    drained: bool = False
+    fault: str | None = None
+
+    def extend(self, later: "Changes") -> None:
+        """Take in what a step right behind this one changed."""
+        self.traders.update(later.traders)
+        self.orders.update(later.orders)
+        self.fills += later.fills
+        self.notes += later.notes
+        self.sends += later.sends
+        self.questions += later.questions
+        self.drained = self.drained or later.drained
+        self.fault = self.fault or later.fault
+
+
+def load(
+    leader: Leader, orders: Iterable[OrderState], blocks: tuple[Block, ...], epoch: int, now: int
+) -> tuple[Engine, Changes]:
+    """An engine as the journal has it. What may have been sent and was not answered is unknown from now on."""
+    draft = _Draft(Engine(leader, epoch, blocks=blocks), now)
+    for order in orders:
+        draft.keep(order)
+    for client_order_id in list(draft.orders):
+        draft.move(Restarted(client_order_id))
+    draft.block_quarantined()
+    return draft.done()
+
+
+def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
+    """Apply one event at ``now`` (exchange ms); one that changes nothing returns the same engine.
+
+    Raises UnexpectedError for an event that cannot be: a bug, never ignored.
+    """
+    draft = _Draft(engine, now)
+    match event:
+        case Traded():
+            draft.lead(event)
+        case (
+            Reported()
+            | Answered()
+            | Admitted()
+            | FillsFound()
+            | Missing()
+            | CancelWanted()
+            | Restarted()
+            | Resolved()
+        ):
+            draft.move(event)
+        case Blocked(by, reason):
+            draft.block(by, reason)
+            if by is BlockedBy.COINS and reason is not None:
+                draft.changes.notes.append(Note("quarantined", reason))
+        case Deactivated():
+            draft.leader = replace(engine.leader, active=False)
+        case CoinsWrittenOff():
+            _write_off(draft, event)
+        case _:
+            draft.lead(event)
+    return draft.done()
+
+
+class _Draft:
+    """One step in the making. ``orders`` and ``keys`` are the engine's own until something is written."""
+
+    def __init__(self, engine: Engine, now: int) -> None:
+        self.engine = engine
+        self.now = now
+        self.leader = engine.leader
+        self.orders = cast("dict[str, OrderState]", engine.orders)
+        self.keys = cast("dict[tuple[int, Side, int], str]", engine.keys)
+        self.blocks = engine.blocks
+        self.ids = engine.ids
+        self.changes = Changes()
+        self._news: deque[LeaderEvent] = deque()
+        self._prunable = False
+
+    def settle(self) -> None:
+        """Tell traders the news of their orders."""
+        while self._news:
+            self.lead(self._news.popleft())
+
+    def done(self) -> tuple[Engine, Changes]:
+        self.settle()
+        if self._prunable:
+            self._prune()
+        engine = self.engine
+        if self.leader is engine.leader and self.orders is engine.orders and self.blocks is engine.blocks:
+            return engine, self.changes
+        return Engine(self.leader, engine.epoch, self.orders, self.keys, self.blocks, self.ids), self.changes
+
+    # Traders
+
+    def lead(self, event: LeaderEvent) -> None:
+        """Step the leader, and whatever that asks of its orders."""
+        blocked = self.blocks[0].reason if self.blocks else None
+        step = leading.step(self.leader, event, self.now, blocked)
+        self.leader = step.leader
+        changes = self.changes
+        for trader in step.touched:
+            changes.traders[trader.number] = trader
+            self._prunable = self._prunable or type(trader.phase) is Finished
+        for command in step.commands:
+            match command:
+                case Place():
+                    self._place(command)
+                case Cancel(intent):
+                    client_order_id = self.keys.get((intent.trader, intent.side, intent.seq))
+                    if client_order_id is not None:
+                        self.move(CancelWanted(client_order_id))
+                case Note():
+                    changes.notes.append(command)
+                case Reread():
+                    changes.questions.append(Question.RULES)
+                case Count():
+                    changes.questions.append(Question.COINS)
+                case Drained():
+                    changes.drained = True
+                case Fault(reason):
+                    changes.fault = reason
+
+    def _place(self, command: Place) -> None:
+        intent = command.intent
+        client_order_id, *rest = self.ids
+        self.ids = tuple(rest)
+        order = OrderState(
+            intent,
+            client_order_id,
+            self.leader.info.buy_stp if intent.side is Side.BUY else self.leader.info.sell_stp,
+            self.engine.epoch,
+            decided_at=command.decided_at,
+            created_at=self.now,
+            updated_at=self.now,
+        )
+        self.put(order)
+        self._prunable = self._prunable or intent.seq > 1
+        if not self.blocks and self.leader.status is not Status.OFF:
+            self.changes.admits.append(client_order_id)
+
+    # Orders
+
+    def keep(self, order: OrderState) -> None:
+        """Know an order that the journal has."""
+        if self.orders is self.engine.orders:
+            self.orders = dict(self.orders)
+        self.orders[order.client_order_id] = order
+        key = order.intent.trader, order.intent.side, order.intent.seq
+        if self.keys.get(key) != order.client_order_id:
+            if self.keys is self.engine.keys:
+                self.keys = dict(self.keys)
+            self.keys[key] = order.client_order_id
+
+    def put(self, order: OrderState) -> None:
+        """The order as this step leaves it; a row to be written."""
+        self.keep(order)
+        self.changes.orders[order.client_order_id] = order
+
+    def move(self, event: OrderEvent) -> None:
+        """Step one order; its trader hears of it in one piece. An id that is not kept (any more) is ignored."""
+        order = self.orders.get(event.client_order_id)
+        if order is None:
+            return
+        after, actions = life.step(order, event, self.now)
+        if after is not order:
+            self.put(after)
+        news: list[Placed | Executed | Ended] = []
+        for action in actions:
+            match action:
+                case Send():
+                    self.changes.sends.append(after.client_order_id)
+                case Executed(fill):
+                    self.changes.fills.append(fill)
+                    news.append(action)
+                case Placed() | Ended():
+                    news.append(action)
+                case Contradicted(reason):
+                    self.changes.notes.append(Note("quarantined", f"{after.client_order_id}: {reason}"))
+        if news:
+            self._hear(after, tuple(news))
+        if State.QUARANTINED in (order.state, after.state):
+            self.block_quarantined()
+
+    def _hear(self, order: OrderState, news: tuple[Placed | Executed | Ended, ...]) -> None:
+        if awaits(self.leader, order.intent):
+            self._news.append(OrderNews(order.intent, news))
+        elif isinstance(news[-1], Ended):
+            self._news.append(Adopted(order.intent, order.fills))
+
+    def _prune(self) -> None:
+        """Forget orders that have ended and that no living trader refers to."""
+        latest = {(trader.number, Side.BUY): trader.buys for trader in self.leader.traders}
+        latest |= {(trader.number, Side.SELL): trader.sells for trader in self.leader.traders}
+        gone = [
+            (key, client_order_id)
+            for key, client_order_id in self.keys.items()
+            if key[2] != latest.get(key[:2]) and _is_over(self.orders[client_order_id], self.now)
+        ]
+        if gone:
+            self.orders, self.keys = dict(self.orders), dict(self.keys)
+        for key, client_order_id in gone:
+            del self.keys[key]
+            del self.orders[client_order_id]
+
+    # Blocks
+
+    def block(self, by: BlockedBy, reason: str | None) -> None:
+        known = next((block for block in self.blocks if block.by is by), None)
+        if (known.reason if known is not None else None) == reason:
+            return
+        others = [block for block in self.blocks if block.by is not by]
+        if reason is not None:
+            others.append(Block(by, reason, self.now))
+        self.blocks = tuple(sorted(others, key=lambda block: _SERIOUSNESS[block.by]))
+
+    def block_quarantined(self) -> None:
+        """The orders in quarantine decide whether there is a block, and for what reason."""
+        doubtful = [order for order in self.orders.values() if order.state is State.QUARANTINED]
+        self.block(BlockedBy.QUARANTINE, (doubtful[-1].reason or "quarantined") if doubtful else None)
+
+
+def _is_over(order: OrderState, now: int) -> bool:
+    watched = order.state is State.ABANDONED and now - order.updated_at < WATCHED
+    return order.state in TERMINAL and not watched
+
+
+def _sell_of(draft: _Draft, trader: Trader) -> OrderState | None:
+    """The newest sell of a trader, as long as it is kept."""
+    return draft.orders.get(draft.keys.get((trader.number, Side.SELL, trader.sells), ""))
+
+
+def _write_off(draft: _Draft, event: CoinsWrittenOff) -> None:
+    """Have coins that are not on the account forgotten, those of the oldest traders first.
+
+    They were bought at the highest prices: whoever is left sells soonest. What rests at the exchange is there.
+    """
+    missing = event.missing
+    for trader in draft.leader.traders:
+        if missing <= 0:
+            break
+        sell = _sell_of(draft, trader)
+        if sell is not None and sell.state is State.NOT_PLACED:
+            draft.move(CancelWanted(sell.client_order_id))
+            draft.settle()
+        lost = min(missing, _loose(draft, trader))
+        if lost > 0:
+            draft.lead(Lost(trader.number, lost))
+            missing = Quantity(missing - lost)
+    reason = next((block.reason for block in draft.blocks if block.by is BlockedBy.COINS), "")
+    draft.block(BlockedBy.COINS, None)
+    draft.changes.notes.append(Note("resolved", f"{event.how} by hand: {reason}"))
+
+
+def _loose(draft: _Draft, trader: Trader) -> Quantity:
+    """What a trader owns and no order of its own may have at the exchange."""
+    sell = _sell_of(draft, trader)
+    offered = 0 if sell is None or sell.state not in LIVE else sell.intent.quantity - sell.executed
+    return Quantity(position(trader).quantity - offered)

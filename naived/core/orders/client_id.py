@@ -1,0 +1,32 @@
+"""The ids under which our orders and cancels are known at the exchange.
+
+    n1TAG-RANDOM      an order; TAG names the journal, RANDOM is 26 characters for 16 bytes
+    n1TAG-RANDOM-x    the cancel of that order
+
+At most 36 characters of ``[a-z0-9-]``, which is what Binance takes.
+"""
+
+import base64
+
+TAG = "n1"  # how every id of any naived begins
+_CANCEL = "-x"
+
+
+def prefix(tag: str) -> str:
+    """How the ids of the journal with this tag begin."""
+    return f"{TAG}{tag}-"
+
+
+def make(tag: str, random: bytes) -> str:
+    """A new order's id."""
+    return prefix(tag) + base64.b32encode(random).decode().rstrip("=").lower()
+
+
+def cancel_id(client_order_id: str) -> str:
+    """The id of the cancel of this order."""
+    return client_order_id + _CANCEL
+
+
+def is_naived(client_order_id: str) -> bool:
+    """Is it an order, or a cancel, of some naived, whatever its journal?"""
+    return client_order_id.startswith(TAG)

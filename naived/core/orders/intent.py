@@ -1,0 +1,23 @@
+"""An order that is decided, whether or not the exchange has it yet."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from naived.core.amount import Price, Quantity
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderIntent(Struct, frozen=True):
+    """The ``seq``-th order of this trader on this side. Its life is an ``OrderState``."""
+
+    symbol: str
+    trader: int
+    side: Side
+    seq: int
+    price: Price
+    quantity: Quantity

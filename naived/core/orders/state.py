@@ -1,0 +1,525 @@
+"""The life of one intent: placed exactly once, and followed until its last fill is known.
+
+    decided ──> NOT_PLACED ──admitted──> INTENDED ──answer──> OPEN ──fill──> PARTIALLY_FILLED ──> FILLED
+                   ^  │                     │  │ definite no, first attempt ──> REJECTED     └──> CANCELLED
+      unsent, or   │  └ too old, not        │  └ anything else ──> UNKNOWN ──found──> OPEN     └──> EXPIRED
+      a sell whose │    wanted: ABANDONED   │                        │
+      absence is   └────────────────────────┴────────────────────────┘ absent: a buy is ABANDONED
+      proven                                                           contradiction, anywhere: QUARANTINED
+
+1. An attempt is durable before its frame is sent, and sent at most once; INTENDED means that a frame may be on
+   the wire, and after a restart it is UNKNOWN.
+2. UNKNOWN never means failed. Only looks that found nothing after a *received* server time later than the
+   attempt's deadline (``timestamp + recv_window``) plus the grace prove an absence.
+3. A definite no speaks for its own frame only: on a later attempt it leaves the earlier ones unknown, and rejects
+   the intent once their absence is proven too.
+4. An order has ended when its final status is known *and* its fills add up to what the exchange says it executed.
+5. A fill is applied once, by its trade id. What contradicts what we know is kept, and quarantined; so is an order
+   that was there and that spaced looks over more than the grace do not find.
+6. An abandoned buy is watched: if it appears late it is cancelled by its order id; filled, it is quarantined.
+"""
+
+from enum import Enum, StrEnum, auto
+from typing import TypeAlias, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from naived.core.amount import Quantity
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import (
+    Accepted,
+    Answer,
+    Fill,
+    OrderStatus,
+    Refusal,
+    Refused,
+    Report,
+    Unknown,
+    Unsent,
+)
+
+LOOKS = 3  # spaced looks after the fence that must all find nothing
+SKEW = 1_000  # ms an order may seem older than its intent: the exchange accepts a clock up to 1 s ahead
+WATCHED = 24 * 60 * 60 * 1000  # ms: how long an abandoned buy may still turn up at the exchange
+STALE = 5_000  # ms; a buy decided on an older trade is not placed any more
+
+
+class State(StrEnum):
+    """An order's state as it is stored and shown."""
+
+    INTENDED = "intended"
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    NOT_PLACED = "not_placed"
+    ABANDONED = "abandoned"
+    QUARANTINED = "quarantined"
+
+
+TERMINAL = frozenset({State.FILLED, State.CANCELLED, State.EXPIRED, State.REJECTED, State.ABANDONED})
+LIVE = frozenset({State.INTENDED, State.UNKNOWN, State.OPEN, State.PARTIALLY_FILLED})
+
+
+class OrderState(Struct, frozen=True):
+    """One intent and all that is known of it; a row of ``orders`` with its fills. Times are exchange ms.
+
+    ``decided_at`` is the time of the trade (or fill) the decision rests on. ``attempt`` counts signed frames;
+    0 is an intent that was never admitted. ``epoch`` is that of the process which decided, then of the one which
+    made the latest attempt. ``executed`` is the sum of the applied ``fills`` (sorted by trade id), ``reported`` the
+    exchange's own cumulative quantity; ``final`` its final status, believed once the two are equal.
+    ``cancelling``: we asked for its end, under the id ``<client_order_id>-x``. In memory only: ``looks`` that found
+    nothing (after the fence, or of an order that was there, since ``missed_at``), and the definite no (``refused``)
+    that a later attempt got.
+    """
+
+    intent: OrderIntent
+    client_order_id: str
+    stp_mode: str | None
+    epoch: int
+    decided_at: int
+    created_at: int
+    updated_at: int
+    state: State = State.NOT_PLACED
+    attempt: int = 0
+    timestamp: int | None = None
+    recv_window: int | None = None
+    order_id: int | None = None
+    executed: Quantity = Quantity(0)
+    reported: Quantity = Quantity(0)
+    final: OrderStatus | None = None
+    cancelling: bool = False
+    reason: str | None = None
+    code: int | None = None
+    fills: tuple[Fill, ...] = ()
+    looks: int = 0
+    missed_at: int | None = None
+    refused: Refused | None = None
+
+    @property
+    def deadline(self) -> int | None:
+        """The exchange accepts nothing of the latest attempt after this (exchange ms)."""
+        if self.timestamp is None or self.recv_window is None:
+            return None
+        return self.timestamp + self.recv_window
+
+
+class Admitted(Struct, frozen=True):
+    """There is a slot and a connection: sign with this timestamp, in this process's epoch."""
+
+    client_order_id: str
+    timestamp: int
+    recv_window: int
+    epoch: int
+
+
+class Answered(Struct, frozen=True):
+    client_order_id: str
+    answer: Answer
+
+
+class Reported(Struct, frozen=True):
+    """Of an order that a person cancelled or changed, ``report`` may have another client order id."""
+
+    client_order_id: str
+    report: Report
+
+
+class FillsFound(Struct, frozen=True):
+    """All fills the exchange knows of this order."""
+
+    client_order_id: str
+    fills: tuple[Fill, ...]
+
+
+class Missing(Struct, frozen=True):
+    """We asked, and the exchange says it does not exist; ``server_time`` was received before the question.
+
+    Of an order whose number is known the time only spaces the looks: the clock as we keep it will do. Such an order
+    counts as vanished only after a look ``everywhere``: by its number, in every list, and for what it executed.
+    """
+
+    client_order_id: str
+    server_time: int
+    grace: int
+    everywhere: bool = False
+
+
+class CancelWanted(Struct, frozen=True):
+    client_order_id: str
+
+
+class Restarted(Struct, frozen=True):
+    """A new process read it from the journal."""
+
+    client_order_id: str
+
+
+class Resolved(Struct, frozen=True):
+    """A person ends a quarantine: ``adopt`` makes the order ours again, else it is written off."""
+
+    client_order_id: str
+    adopt: bool
+
+
+OrderEvent: TypeAlias = Admitted | Answered | Reported | FillsFound | Missing | CancelWanted | Restarted | Resolved
+
+
+class Fate(StrEnum):
+    """How an order ended, for its trader."""
+
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    BY_HAND = "cancelled by hand"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    ABANDONED = "abandoned"
+
+
+class Send(Struct, frozen=True):
+    """Sign and send this attempt, once, after it is durable."""
+
+
+class Placed(Struct, frozen=True):
+    """The exchange has the order."""
+
+
+class Executed(Struct, frozen=True):
+    fill: Fill
+
+
+class Ended(Struct, frozen=True):
+    """``at`` is the time of the last fill (exchange ms); None if nothing was executed."""
+
+    fate: Fate
+    refused: Refused | None = None
+    at: int | None = None
+
+
+class Contradicted(Struct, frozen=True):
+    reason: str
+
+
+Action: TypeAlias = Send | Placed | Executed | Ended | Contradicted
+
+
+class Need(Enum):
+    """What a order needs from the exchange before it can go on."""
+
+    ADMIT = auto()
+    ASK = auto()
+    FILLS = auto()
+    CANCEL = auto()
+
+
+def need(order: OrderState) -> Need | None:
+    """What has to be done for it now, if anything; asked again after every step, so nothing is forgotten."""
+    match order.state:
+        case State.NOT_PLACED:
+            return Need.ADMIT
+        case State.UNKNOWN:
+            return Need.ASK
+        case State.OPEN | State.PARTIALLY_FILLED:
+            if order.executed < order.reported:
+                return Need.FILLS
+            if order.cancelling:
+                return Need.CANCEL
+            return None if order.missed_at is None else Need.ASK
+        case State.ABANDONED:
+            return Need.CANCEL if order.order_id is not None and order.final is None else None
+        case _:
+            return None
+
+
+_FINAL_STATE = {
+    OrderStatus.FILLED: State.FILLED,
+    OrderStatus.CANCELED: State.CANCELLED,
+    OrderStatus.EXPIRED: State.EXPIRED,
+    OrderStatus.EXPIRED_IN_MATCH: State.EXPIRED,
+    OrderStatus.REJECTED: State.REJECTED,
+}
+
+Step: TypeAlias = tuple[OrderState, tuple[Action, ...]]
+
+
+def step(order: OrderState, event: OrderEvent, now: int) -> Step:
+    """Apply one event at ``now`` (exchange ms); an event that changes nothing returns the same order."""
+    after, actions = _step(order, event)
+    if after is not order:
+        after = replace(after, updated_at=max(now, order.updated_at))
+    return after, actions
+
+
+def _step(order: OrderState, event: OrderEvent) -> Step:
+    match event:
+        case Admitted():
+            return _admitted(order, event)
+        case Answered(_, answer):
+            return _answered(order, answer)
+        case Reported(_, report):
+            return _reported(order, report)
+        case FillsFound(_, fills):
+            return _executed(order, fills, order.reported, order.final, exhaustive=True)
+        case Missing():
+            return _missing(order, event)
+        case CancelWanted():
+            if order.state is State.NOT_PLACED:
+                return _abandon(order, "cancelled before it was sent")
+            if order.state in TERMINAL or order.cancelling:
+                return order, ()
+            return replace(order, cancelling=True), ()
+        case Restarted():
+            if order.state is State.INTENDED:
+                return replace(order, state=State.UNKNOWN, reason="restarted before an answer"), ()
+            return order, ()
+        case Resolved(_, adopt):
+            return _resolved(order, adopt)
+        case _:
+            assert_never(event)
+
+
+def _admitted(order: OrderState, event: Admitted) -> Step:
+    if order.state is not State.NOT_PLACED:
+        return order, ()
+    if order.intent.side is Side.BUY and event.timestamp - order.decided_at > STALE:
+        return _abandon(order, "its trade was too old to act on")
+    intended = replace(
+        order,
+        state=State.INTENDED,
+        attempt=order.attempt + 1,
+        epoch=event.epoch,
+        timestamp=event.timestamp,
+        recv_window=event.recv_window,
+        reason=None,
+        code=None,
+        looks=0,
+        refused=None,
+    )
+    return intended, (Send(),)
+
+
+def _answered(order: OrderState, answer: Answer) -> Step:
+    match answer:
+        case Accepted(report):
+            return _reported(order, report)
+        case Refused() if order.state is State.INTENDED:
+            if order.attempt > 1:
+                reason = f"refused: {answer.message}"
+                unknown = replace(order, state=State.UNKNOWN, reason=reason, code=answer.code, refused=answer)
+                return unknown, ()
+            return _reject(order, answer)
+        case Unsent() if order.state is State.INTENDED and order.cancelling:
+            return _abandon(order, "cancelled before it was sent")
+        case Unsent(reason) if order.state is State.INTENDED:
+            return replace(order, state=State.NOT_PLACED, attempt=order.attempt - 1, reason=reason), ()
+        case Unknown(reason, code) if order.state is State.INTENDED:
+            return replace(order, state=State.UNKNOWN, reason=reason, code=code), ()
+        case Refused() | Unsent() | Unknown():
+            return order, ()  # the user stream was quicker: the order is already known
+        case _:
+            assert_never(answer)
+
+
+def _reported(order: OrderState, report: Report) -> Step:
+    problem = _mismatch(order, report)
+    if problem:
+        return _quarantine(order, problem)
+    reported = max(order.reported, report.executed)
+    if order.state in TERMINAL:
+        return _late(order, report, reported)
+    known = order if order.missed_at is None else replace(order, looks=0, missed_at=None)
+    actions: tuple[Action, ...] = ()
+    if order.order_id is None:
+        known = replace(
+            order,
+            order_id=report.order_id,
+            state=State.OPEN,
+            reason=None,
+            code=None,
+            looks=0,
+            refused=None,
+        )
+        actions = (Placed(),)
+    final = order.final or (report.status if report.status.ended else None)
+    after, more = _executed(known, report.fills, reported, final)
+    return after, actions + more
+
+
+def _mismatch(order: OrderState, report: Report) -> str | None:
+    intent = order.intent
+    if order.order_id is not None and report.order_id != order.order_id:
+        return f"two orders under one id: {order.order_id} and {report.order_id}"
+    if order.state in (State.REJECTED, State.QUARANTINED) and order.order_id is None:
+        return f"refused, and yet order {report.order_id} exists"
+    if (report.symbol, report.side, report.price, report.quantity) != (
+        intent.symbol,
+        intent.side,
+        intent.price,
+        intent.quantity,
+    ):
+        return f"order {report.order_id} is not what was intended"
+    if order.order_id is None and report.created < order.created_at - SKEW:
+        return f"order {report.order_id} is older than its intent"
+    return None
+
+
+def _late(order: OrderState, report: Report, reported: Quantity) -> Step:
+    if order.state is State.ABANDONED:
+        if reported > 0:
+            return _quarantine(
+                replace(order, order_id=report.order_id, reported=reported),
+                f"abandoned, and yet order {report.order_id} was filled",
+            )
+        final = order.final or (report.status if report.status.ended else None)
+        if order.order_id is not None and final is order.final:
+            return order, ()
+        return replace(order, order_id=report.order_id, final=final), ()
+    if reported > order.reported:
+        return _quarantine(order, f"order {report.order_id} executed more after its end")
+    return order, ()
+
+
+def _executed(
+    order: OrderState,
+    fills: tuple[Fill, ...],
+    reported: Quantity,
+    final: OrderStatus | None,
+    *,
+    exhaustive: bool = False,
+) -> Step:
+    """Apply the fills that are new; then see whether the order has ended.
+
+    ``exhaustive`` fills may be newer than the last report; a report's own fills are within its cumulative quantity.
+    """
+    if order.state not in (State.OPEN, State.PARTIALLY_FILLED):
+        return order, ()
+    fresh = _fresh(order.fills, fills)
+    if isinstance(fresh, str):
+        return _quarantine(order, fresh)
+    executed = Quantity(order.executed + sum(fill.quantity for fill in fresh))
+    if exhaustive and final is None:
+        reported = max(reported, executed)
+    if executed > reported or reported > order.intent.quantity:
+        return _quarantine(order, "more was executed than the exchange or the intent says")
+    if not fresh and reported == order.reported and final is order.final:
+        return order, ()
+    state = State.PARTIALLY_FILLED if executed else State.OPEN
+    actions: tuple[Action, ...] = tuple(Executed(fill) for fill in fresh)
+    if final is not None and executed == reported:
+        state = _FINAL_STATE[final]
+        at = max((fill.time for fill in order.fills + fresh), default=None)
+        actions += (Ended(_fate(final, order.cancelling), _rejection(final), at),)
+    after = replace(
+        order,
+        state=state,
+        executed=executed,
+        reported=reported,
+        final=final,
+        fills=_merged(order.fills, fresh),
+    )
+    return after, actions
+
+
+def _fresh(known: tuple[Fill, ...], fills: tuple[Fill, ...]) -> tuple[Fill, ...] | str:
+    """Those that are not ``known`` yet, each once; or the contradiction, if one of them has other content.
+
+    ``known`` are sorted by trade id: of nearly every report one comparison tells that its fill is new.
+    """
+    if not fills or (len(fills) == 1 and (not known or fills[0].trade_id > known[-1].trade_id)):
+        return fills
+    seen = {fill.trade_id: fill for fill in known}
+    fresh = []
+    for fill in fills:
+        before = seen.get(fill.trade_id)
+        if before is None:
+            seen[fill.trade_id] = fill
+            fresh.append(fill)
+        elif _content(before) != _content(fill):
+            return f"fill {fill.trade_id} changed its content"
+    return tuple(fresh)
+
+
+def _content(fill: Fill) -> tuple[int, int, int, str]:
+    return fill.price, fill.quantity, fill.fee, fill.fee_asset
+
+
+def _merged(known: tuple[Fill, ...], fresh: tuple[Fill, ...]) -> tuple[Fill, ...]:
+    if not fresh or (len(fresh) == 1 and (not known or fresh[0].trade_id > known[-1].trade_id)):
+        return known + fresh
+    return tuple(sorted(known + fresh, key=lambda fill: fill.trade_id))
+
+
+def _fate(final: OrderStatus, cancelling: bool) -> Fate:
+    match final:
+        case OrderStatus.FILLED:
+            return Fate.FILLED
+        case OrderStatus.CANCELED:
+            return Fate.CANCELLED if cancelling else Fate.BY_HAND
+        case OrderStatus.REJECTED:
+            return Fate.REJECTED
+        case _:
+            return Fate.EXPIRED
+
+
+def _rejection(final: OrderStatus) -> Refused | None:
+    if final is OrderStatus.REJECTED:
+        return Refused(Refusal.OTHER, 0, "rejected by the matching engine")
+    return None
+
+
+def _missing(order: OrderState, event: Missing) -> Step:
+    if order.order_id is not None:
+        return _vanishing(order, event)
+    deadline = order.deadline
+    if order.state is not State.UNKNOWN or deadline is None or event.server_time <= deadline + event.grace:
+        return order, ()
+    if order.looks + 1 < LOOKS:
+        return replace(order, looks=order.looks + 1), ()
+    if order.intent.side is Side.BUY or order.cancelling:
+        return _abandon(order, "the exchange does not have it")
+    if order.refused is not None:
+        return _reject(order, order.refused)
+    return replace(order, state=State.NOT_PLACED, looks=0, reason="the exchange does not have it"), ()
+
+
+def _vanishing(order: OrderState, event: Missing) -> Step:
+    """The exchange had it and does not find it: it may lag, so only looks spread over more than the grace count."""
+    if order.state is State.QUARANTINED or order.state in TERMINAL - {State.ABANDONED}:
+        return order, ()
+    if order.missed_at is None:
+        return replace(order, looks=1, missed_at=event.server_time), ()
+    looks = order.looks + 1
+    if looks < LOOKS or event.server_time - order.missed_at <= event.grace or not event.everywhere:
+        return replace(order, looks=looks), ()
+    return _quarantine(order, f"the exchange does not know order {order.order_id} any more")
+
+
+def _reject(order: OrderState, refused: Refused) -> Step:
+    rejected = replace(order, state=State.REJECTED, reason=refused.message, code=refused.code)
+    return rejected, (Ended(Fate.REJECTED, refused),)
+
+
+def _abandon(order: OrderState, reason: str) -> Step:
+    return replace(order, state=State.ABANDONED, reason=reason), (Ended(Fate.ABANDONED),)
+
+
+def _quarantine(order: OrderState, reason: str) -> Step:
+    if order.state is State.QUARANTINED:
+        return order, ()
+    return replace(order, state=State.QUARANTINED, reason=reason), (Contradicted(reason),)
+
+
+def _resolved(order: OrderState, adopt: bool) -> Step:
+    if order.state is not State.QUARANTINED:
+        return order, ()
+    if adopt:
+        state = State.OPEN if order.order_id is not None else State.UNKNOWN
+        if order.order_id is not None and order.executed:
+            state = State.PARTIALLY_FILLED
+        return replace(order, state=state, final=None, reason=None, looks=0, missed_at=None), ()
+    state = State.ABANDONED if order.order_id is None else State.CANCELLED
+    return replace(order, state=state, reason="written off by hand"), (Ended(Fate.BY_HAND),)

@@ -1,0 +1,24 @@
+"""The ids of our orders and cancels."""
+
+import re
+
+from naived.core.orders import client_id
+
+RANDOM = bytes(range(16))
+
+
+def test_an_order_and_its_cancel_have_ids_that_the_exchange_takes() -> None:
+    order = client_id.make("abcd", RANDOM)
+    assert order == "n1abcd-aaaqeayeaudaocajbifqydiob4"
+    for each in (order, client_id.cancel_id(order)):
+        assert re.fullmatch(r"[a-z0-9-]{1,36}", each)
+    assert client_id.cancel_id(order) == f"{order}-x"
+
+
+def test_an_id_tells_whose_it_is() -> None:
+    order = client_id.make("abcd", RANDOM)
+    assert order.startswith(client_id.prefix("abcd"))
+    assert not order.startswith(client_id.prefix("abc"))
+    assert client_id.is_naived(order)
+    assert client_id.is_naived(client_id.cancel_id(client_id.make("zzzz", RANDOM)))
+    assert not client_id.is_naived("web_1")
