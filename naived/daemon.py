@@ -7,7 +7,9 @@
         └ supervisor            the symbols
           └ control server      stops first
 
-A suspend changes no status and cancels no order: the next start goes on where this one ended.
+A suspend changes no status and cancels no order: the next start goes on where this one ended. It waits for answers
+in flight, for changes that are being committed, and for connections and files to close. ``PATIENCE`` is the sum of
+what these may take. A suspend that takes longer, because something hangs, ends as a crash.
 """
 
 import os
@@ -23,29 +25,34 @@ from importlib.metadata import version
 import structlog
 import trio
 
-from naived import systemd
-from naived.app import Terms, assemble, running
+from naived.app import ANSWERS, Terms, assemble, running
 from naived.binance import endpoint as endpoints
+from naived.binance.connection import Connect
 from naived.binance.endpoint import ENDPOINTS
 from naived.binance.exchange import BinanceExchange
-from naived.binance.relay import Connect
 from naived.binance.signing import Credentials, KeyFormatError, credentials
-from naived.config import Config, Venue
 from naived.control import server as control
 from naived.control.endpoint import Endpoint, EndpointError
-from naived.core.settings import DEFAULT_BUDGET
+from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
-from naived.lock import LockedError, locked
-from naived.logs import complain
-from naived.options import ConfigError
+from naived.database.writer import HANGING
 from naived.paper import PaperExchange
 from naived.ports import DeploymentError, Exchange, JournalError
+from naived.process import systemd
+from naived.process.config import Config, ConfigError, Venue
+from naived.process.lock import LockedError, locked
+from naived.process.logs import complain
+from naived.process.signals import suspendable
 from naived.service import Identity
-from naived.signals import suspendable
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.websocket import connect as connect_websocket
+
+_CLOSING = 0.5  # seconds to close connections and files; it waits for no other program
+# Seconds that a suspend may take; `docker stop` kills after 10. All its commits together may take what a single one
+# may take before the database counts as hanging.
+PATIENCE = ANSWERS + HANGING + _CLOSING
 
 _LOCKED, _UNREACHABLE, _MISCONFIGURED = 69, 75, 78  # exit codes: EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG
 _UNUSABLE = (ConfigError, ConfigurationError, DeploymentError, EndpointError, KeyFormatError)
@@ -54,29 +61,35 @@ log = structlog.get_logger()
 
 
 async def run(config: Config, connect: Connect = connect_websocket) -> int:
-    """Run until a signal suspends it; the exit code of the process. ``connect`` reaches every exchange."""
+    """Run until a signal suspends it; the exit code of the process. ``connect`` reaches every exchange.
+
+    What a person or time can mend is told on one line. Whatever else ends it is a crash, and is raised.
+    """
     _raise_file_limit()
-    code = 0
-    refusal: BaseException | None = None
     try:
-        async with suspendable() as suspend:
+        async with suspendable(PATIENCE) as suspend:
             with locked(config.home), closing(Endpoint(config.socket)) as endpoint:
                 await _opened(config, connect, suspend, endpoint)
-    except* LockedError as group:
-        code, refusal = _LOCKED, group
-    except* _UNUSABLE as group:
-        code, refusal = _MISCONFIGURED, group
-    except* JournalError as group:
-        code, refusal = _UNREACHABLE, group
-    if refusal is not None:
-        complain(_leaf(refusal))
-    return code
+    except ExceptionGroup as group:
+        _, crash = group.split((LockedError, *_UNUSABLE, JournalError))
+        if crash is not None:
+            raise
+        refusal = _leaf(group)
+        complain(refusal)
+        return _exit_code(refusal)
+    return 0
 
 
-def _leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
+def _leaf(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _exit_code(refusal: Exception) -> int:
+    if isinstance(refusal, LockedError):
+        return _LOCKED
+    return _MISCONFIGURED if isinstance(refusal, _UNUSABLE) else _UNREACHABLE
 
 
 def _raise_file_limit() -> None:
@@ -161,8 +174,14 @@ async def _traded(
         os.urandom,
     )
     app = await assemble(exchange, journal, identity, terms)
-    async with running(app, partial(control.serve, endpoint)):
-        log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
-        systemd.notify("READY=1")
-        await suspend.wait()
-        systemd.notify("STOPPING=1")
+    try:
+        async with running(app, partial(control.serve, endpoint)):
+            log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
+            systemd.notify("READY=1")
+            await suspend.wait()
+            systemd.notify("STOPPING=1")
+    except* DeploymentError:
+        raise
+    except* JournalError as group:
+        # Whoever uses the journal handles its absence: this is a defect, not a database to wait for.
+        raise RuntimeError("an error of the journal was handled by nobody") from group

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from naived.options import ConfigError, Options, UsageError, duration, gather, pair
+from naived.cli.options import Options, UsageError, duration, gather, pair
+from naived.process.config import ConfigError
 
 NAMES = ("grace", "live", "tape", "seed", "fee")
 

@@ -1,4 +1,4 @@
-"""What was asked for, and where: a flag goes before the environment, the environment before a TOML file.
+"""Options of the command line: a flag goes before the environment, the environment before a TOML file.
 
 Every option ``--some-name`` is also ``NAIVED_SOME_NAME`` and the key ``some_name`` (or ``some-name``) of the file
 that ``--config`` names. Nothing here knows what an option means: the caller hands a parser that raises ValueError.
@@ -11,19 +11,15 @@ import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TypeVar
+
+from naived.process.config import ConfigError
 
 T = TypeVar("T")
 
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)")
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-
-class ConfigError(Exception):
-    """The configuration is wrong; the message names the option, the value and what would be right."""
-
-    exit_code: ClassVar[int] = 78
 
 
 class UsageError(ConfigError):

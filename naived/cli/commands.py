@@ -11,9 +11,9 @@ import structlog
 import trio
 import typer
 
-from naived import config as configuration
-from naived import logs
-from naived.options import ConfigError
+from naived.cli import config as configuration
+from naived.process import logs
+from naived.process.config import ConfigError
 
 _EPILOG = (
     "Every option is also an environment variable (--exchange: NAIVED_EXCHANGE) and a key in --config FILE (TOML)."
@@ -143,12 +143,12 @@ def simulate(
     ] = None,
 ) -> None:
     """The exchange simulator as a process of its own; prints its URL."""
-    from naived.simulator import command  # deferred: `naived run --help` needs no simulator
+    from naived.cli.simulate import load, serve  # deferred: `naived run --help` needs no simulator
 
     try:
-        wanted = command.load(context.params, os.environ)
+        wanted = load(context.params, os.environ)
         logs.configure("console" if sys.stderr.isatty() else "json", "info")
-        trio.run(command.serve, wanted)
+        trio.run(serve, wanted)
     except ConfigError as error:
         _refuse(error)
 

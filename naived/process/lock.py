@@ -1,4 +1,4 @@
-"""One naived a home: a lock that the kernel takes back when its holder is gone, however it went."""
+"""The lock of a home: one naived at a time. The kernel releases it when its holder ends, however it ends."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from naived.options import ConfigError
+from naived.process.config import ConfigError
 
 _NAME = "naived.lock"
 _PID = 20  # bytes, more than any pid has digits
@@ -18,10 +18,10 @@ class LockedError(Exception):
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Hold the home's lock; raises LockedError, ConfigError where there can be no lock.
+    """Hold the home's lock; raises LockedError, or ConfigError where there can be no lock.
 
-    The file stays when the lock is given back: whoever removed it could remove another holder's. The pid in it is
-    for people; nobody trusts it.
+    The file stays when the lock is released: removing it could remove another holder's. The pid in it is for people
+    and decides nothing.
     """
     path = home / _NAME
     try:

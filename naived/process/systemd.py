@@ -1,4 +1,4 @@
-"""What systemd is told of a service that it started with ``Type=notify`` (sd_notify)."""
+"""Notifies systemd of the state of a service that it started with ``Type=notify`` (sd_notify)."""
 
 import os
 import socket

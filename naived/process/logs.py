@@ -1,7 +1,7 @@
 """Logs: structlog and the standard library's records alike, one record a line, to stderr, and never a secret.
 
-A secret is looked for in the finished line, so that it does not matter how it came there: a value, a library's
-message, the text of an exception.
+Secrets are searched for in the finished line, so it does not matter how one came there: as a value, in a library's
+message, in the text of an exception.
 """
 
 import json
@@ -72,7 +72,7 @@ def configure(
 
 
 def complain(why: object) -> None:
-    """Tell whoever started us why we end; a full disk takes the words, not the exit code."""
+    """Print on stderr why naived ends. A full disk loses the text and does not change the exit code."""
     with suppress(OSError):
         print(f"naived: {_printable_lines(str(why))}", file=sys.stderr)
 
@@ -107,7 +107,7 @@ def _printable(text: str) -> str:
 
 
 class _Redactor:
-    """The last processor: from the finished line it takes what must not be read."""
+    """The last processor: it replaces secrets in the finished line."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # A key in PEM is several lines, and whoever quotes it may have escaped the line ends.

@@ -8,11 +8,11 @@ import os, signal, sys
 
 class Interrupted:
     def find_spec(self, name, path=None, target=None):
-        if name == "naived.cli":
+        if name == "naived.cli.commands":
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupted())
-from naived.main import main
+from naived.cli.main import main
 main()
 """
 
@@ -23,13 +23,13 @@ def test_ctrl_c_among_the_imports_ends_it_without_a_traceback() -> None:
 
 
 def test_what_the_command_line_says_is_done() -> None:
-    program = "import sys; sys.argv = ['naived', '--version']; from naived.main import main; main()"
+    program = "import sys; sys.argv = ['naived', '--version']; from naived.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "naived 0.1.0\n")
 
 
 def test_an_error_that_cannot_be_written_keeps_its_exit_code() -> None:
-    program = "import sys; sys.argv = ['naived', '--exchange', 'nosuch']; from naived.main import main; main()"
+    program = "import sys; sys.argv = ['naived', '--exchange', 'nosuch']; from naived.cli.main import main; main()"
     with open("/dev/full", "w") as full:
         assert subprocess.run([sys.executable, "-c", program], stderr=full).returncode == 2
 
@@ -39,7 +39,7 @@ def test_an_error_that_cannot_be_written_keeps_its_exit_code() -> None:
     ("argument", "code"), [("--exchange=nosuch", 2), ("--version", 0), ("--home=/dev/null/x", 78)]
 )
 def test_without_a_stream_everything_else_is_as_ever(argument: str, code: int, closed: str) -> None:
-    command = [sys.executable, "-c", "from naived.main import main; main()", argument]
+    command = [sys.executable, "-c", "from naived.cli.main import main; main()", argument]
     done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, text=True)
     assert done.returncode == code
     assert "Traceback" not in done.stderr

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-DEMO = [sys.executable, "-m", "naived.demo"]
+PROGRAM = Path(__file__).parent.parent / "contrib" / "demo.py"
+DEMO = [sys.executable, str(PROGRAM)]
 PATIENCE = 60  # seconds for anything here, on a machine that is busy with other tests
 
 
@@ -110,9 +111,11 @@ def test_a_program_that_does_not_start_is_named(environ: dict[str, str], tmp_pat
         (empty / name).write_text("#!/bin/sh\nexit 1\n")
         (empty / name).chmod(0o755)
     (empty / "python").symlink_to(sys.executable)
-    program = "import sys; sys.executable = sys.argv.pop(1); from naived.demo import main; sys.exit(main())"
+    program = (
+        "import runpy, sys; sys.executable = sys.argv.pop(1); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(empty / "python")],
+        [sys.executable, "-c", program, str(empty / "python"), str(PROGRAM)],
         env=environ,
         capture_output=True,
         text=True,

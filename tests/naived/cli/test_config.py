@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from naived.config import Config, Venue, load, prepare_home
-from naived.options import ConfigError, UsageError
+from naived.cli.config import load, prepare_home
+from naived.cli.options import UsageError
+from naived.process.config import Config, ConfigError, Venue
 
 REAL = [Venue.TESTNET, Venue.DEMO, Venue.BINANCE]
 

@@ -10,8 +10,8 @@ import structlog
 import trio
 
 import naived
-from naived import cli
-from naived.config import Config, Venue
+from naived.cli import commands
+from naived.process.config import Config, Venue
 
 Run = Callable[..., tuple[int, list[Config]]]
 
@@ -23,8 +23,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         if name.startswith("NAIVED_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(cli, "_protect", lambda: None)
-    monkeypatch.setattr(cli.logs, "configure", lambda *_: None)
+    monkeypatch.setattr(commands, "_protect", lambda: None)
+    monkeypatch.setattr(commands.logs, "configure", lambda *_: None)
 
     def naived_command(*arguments: str, outcome: int | Exception = 0) -> tuple[int, list[Config]]:
         seen: list[Config] = []
@@ -39,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         monkeypatch.setattr(naived, "daemon", SimpleNamespace(run=daemon), raising=False)
         monkeypatch.setattr(sys, "argv", ["naived", *arguments])
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            commands.main()
         assert isinstance(left.value.code, int)
         return left.value.code, seen
 
@@ -150,7 +150,7 @@ def test_help_names_both_programs(run: Run, capsys: pytest.CaptureFixture[str]) 
 
 def test_files_are_ours_alone_and_a_crash_leaves_no_core() -> None:
     program = (
-        "import os, resource; from naived import cli; cli._protect(); "
+        "import os, resource; from naived.cli import commands; commands._protect(); "
         "print(oct(os.umask(0)), resource.getrlimit(resource.RLIMIT_CORE))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from naived.lock import LockedError, locked
-from naived.options import ConfigError
+from naived.process.config import ConfigError
+from naived.process.lock import LockedError, locked
 
 
 def test_a_second_holder_is_told_who_has_the_home(tmp_path: Path) -> None:
@@ -30,8 +30,8 @@ def test_others_cannot_read_it(tmp_path: Path) -> None:
 
 def test_a_holder_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib, naived.lock\n"
-        "with naived.lock.locked(pathlib.Path(sys.argv[1])):\n"
+        "import sys, pathlib, naived.process.lock\n"
+        "with naived.process.lock.locked(pathlib.Path(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    sys.stdin.read()\n"
     )

@@ -1,4 +1,4 @@
-"""The entry point: until the daemon listens for signals, Ctrl-C ends the process without a word."""
+"""The entry point. Until the daemon handles signals, Ctrl-C ends the process and prints nothing."""
 
 import os
 import signal
@@ -8,14 +8,14 @@ import sys
 def main() -> None:
     """Run ``naived`` and exit with its code."""
     _fill_closed_streams()
-    # Python's own handler would print where among the imports it was.
+    # Python's own handler would print a traceback out of some import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from naived import cli  # deferred: most of a second, in which Ctrl-C may come
+    from naived.cli import commands  # deferred: most of a second, in which Ctrl-C may come
 
     try:
-        cli.main()
+        commands.main()
     finally:
-        _forget_the_unwritable()
+        _discard_unwritten()
 
 
 def _fill_closed_streams() -> None:
@@ -25,8 +25,8 @@ def _fill_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open
 
 
-def _forget_the_unwritable() -> None:
-    """A log on a full disk is no failure of ours: with bytes left over Python would exit with 120."""
+def _discard_unwritten() -> None:
+    """Python would exit with 120 if it could not write the rest of the log: a full disk keeps our exit code."""
     try:
         sys.stderr.flush()
     except OSError:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from naived.keys import ApiKeys, Secret, read_credentials, read_keys
-from naived.options import ConfigError
+from naived.cli.keys import read_credentials, read_keys
+from naived.process.config import ApiKeys, ConfigError, Secret
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIExampleExampleExample\n-----END PRIVATE KEY-----"
 
@@ -35,12 +35,11 @@ def test_secrets_are_equal_by_their_text() -> None:
 
 def test_an_hmac_pair_is_read_without_its_line_ends(tmp_path: Path) -> None:
     pair = keys(tmp_path)
-    assert (pair.key.reveal(), pair.secret.reveal(), pair.pem) == ("the-key", "the-secret", False)
+    assert (pair.key.reveal(), pair.secret.reveal()) == ("the-key", "the-secret")
 
 
 def test_a_private_key_in_pem_is_recognised_by_its_content(tmp_path: Path) -> None:
     pair = keys(tmp_path, secret=f"{PEM}\n")
-    assert pair.pem
     assert pair.secret.reveal() == PEM
 
 

@@ -1,6 +1,7 @@
 """``./dev demo``: the real programs on a simulated exchange in a temporary home, two symbols, a live table.
 
-No way to run naived: it shows what ``naived simulate``, ``naived`` and ``naivectl`` do together, and ends them all.
+It shows what ``naived simulate``, ``naived`` and ``naivectl`` do together, and ends them all. It is no way to run
+naived.
 """
 
 import argparse

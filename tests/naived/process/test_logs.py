@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from naived import logs
+from naived.process import logs
 
 HMAC = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 PEM_BODY = "MC4CAQAwBQYDK2VwBCIEIEXAMPLEexampleEXAMPLEexampleEXAMPLEexample0"
@@ -162,7 +162,7 @@ def test_a_crash_shows_no_local_variables_on_a_console() -> None:
 
 
 def test_logs_go_to_standard_error_and_leave_standard_output_alone() -> None:
-    program = "import structlog; from naived import logs; logs.configure('json', 'info'); "
+    program = "import structlog; from naived.process import logs; logs.configure('json', 'info'); "
     program += "structlog.get_logger().info('x')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from naived.systemd import notify
+from naived.process.systemd import notify
 
 
 @pytest.fixture

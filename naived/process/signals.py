@@ -1,6 +1,7 @@
-"""Signals: the first asks for a suspend, a second ends the process at once, and so does the end of patience.
+"""Signals: the first asks for a suspend; a second one, or a suspend that takes too long, ends the process at once.
 
-To leave at once is what a crash is, and a crash is safe at any moment: the exchange is never ahead of the journal.
+To end at once is to crash, with a crash's exit code. That is safe at any moment: the exchange is never ahead of the
+journal.
 """
 
 import os
@@ -13,34 +14,33 @@ import trio
 
 _SUSPENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _CRASHED = 1  # exit code
-_PATIENCE = 9  # seconds; `docker stop` kills after 10, and nothing else here takes longer but a hung database
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def suspendable() -> AsyncIterator[trio.Event]:
+async def suspendable(patience: float) -> AsyncIterator[trio.Event]:
     """The event is set when a signal has asked for a suspend, also one that comes while everything is being opened.
 
-    From then on the block has ``_PATIENCE`` seconds to end.
+    From then on the block has ``patience`` seconds to end.
     """
-    # nohup says so by ignoring it: whoever uses it wants the process to outlive the terminal.
+    # nohup ignores SIGHUP: its user wants the process to outlive the terminal.
     asking = [each for each in _SUSPENDING if each is not signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
     with trio.open_signal_receiver(*asking) as signals:
         async with trio.open_nursery() as nursery:
             wanted = trio.Event()
-            nursery.start_soon(_obey, signals, wanted)
+            nursery.start_soon(_obey, signals, wanted, patience)
             yield wanted
             nursery.cancel_scope.cancel()
 
 
-async def _obey(signals: AsyncIterator[int], wanted: trio.Event) -> None:
+async def _obey(signals: AsyncIterator[int], wanted: trio.Event, patience: float) -> None:
     log.info("suspending", signal=signal.Signals(await anext(signals)).name)
     wanted.set()
-    with trio.move_on_after(_PATIENCE):
+    with trio.move_on_after(patience):
         async for number in signals:
-            # A terminal that closes may hang up twice, as a shell's job and as its session.
+            # When a terminal closes, SIGHUP may come twice: to the job of a shell, and to its session.
             if number != signal.SIGHUP:
                 os._exit(_CRASHED)
-    log.warning("something hangs: left without it; what it never acknowledged is looked at again at the next start")
-    os._exit(0)
+    log.warning("something hangs: leaving without it; the next start looks again at what was never acknowledged")
+    os._exit(_CRASHED)

@@ -1,17 +1,16 @@
-"""The daemon's configuration: one frozen Config, or one clear ConfigError before anything was opened."""
+"""Reads the options of ``naived run`` into one frozen Config, or raises one clear ConfigError; opens nothing."""
 
 import ipaddress
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import Literal, get_args
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import get_args
+from urllib.parse import urlsplit
 
-from naived.keys import ApiKeys, read_credentials, read_keys
-from naived.options import ConfigError, Options, duration, gather
+from naived.cli.keys import read_credentials, read_keys
+from naived.cli.options import Options, duration, gather
+from naived.process.config import ApiKeys, Config, ConfigError, LogFormat, LogLevel, Venue
 
 OPTIONS = (
     "home",
@@ -28,54 +27,11 @@ OPTIONS = (
     "log_level",
 )
 
-LogFormat = Literal["console", "json"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-
 _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
 _MAX_RECV_WINDOW = 60_000  # ms, Binance's bound
 _GRACE = 60_000  # ms; orders were reported missing for 22 s and more, and a 30 s delay inside was measured
 _MAX_GRACE = 3_600_000  # ms; a longer one would only keep a person waiting
-
-
-class Venue(StrEnum):
-    SIMULATOR = "simulator"
-    PAPER = "paper"
-    TESTNET = "testnet"
-    DEMO = "demo"
-    BINANCE = "binance"
-
-    @property
-    def simulated(self) -> bool:
-        """Are orders filled by our own simulator, so that no account is needed?"""
-        return self in (Venue.SIMULATOR, Venue.PAPER)
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """``recv_window`` and ``grace`` are milliseconds; ``database`` may hold a password: it is not in the repr."""
-
-    home: Path
-    socket: Path
-    database: str = field(repr=False)
-    exchange: Venue
-    exchange_url: str | None
-    api_keys: ApiKeys | None
-    recv_window: int
-    grace: int
-    log_format: LogFormat
-    log_level: LogLevel
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every text that must never be printed, in each form in which it is known."""
-        url = urlsplit(self.database)
-        texts = parse_qs(url.query).get("password", [])
-        if url.password is not None:
-            texts += [url.password, unquote(url.password)]
-        if self.api_keys is not None:
-            texts += [self.api_keys.key.reveal(), self.api_keys.secret.reveal()]
-        return tuple(texts)
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: bool) -> Config:

@@ -1,47 +1,13 @@
-"""API keys: read from files that nobody else can read, never from a flag or the environment, never printed."""
+"""API keys: read from files that nobody else can read, never from a flag or the environment."""
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
-from naived.options import ConfigError
+from naived.process.config import ApiKeys, ConfigError, Secret
 
 _MAX_KEY_FILE = 16 * 1024  # bytes; an Ed25519 key in PEM has about 120
 _PEM = "-----BEGIN "
-
-
-class Secret:
-    """A text that shows itself only to ``reveal``: not in a repr, a log or a traceback."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKeys:
-    """What the exchange knows us by; ``secret`` is an HMAC secret, or an Ed25519 private key in PEM."""
-
-    key: Secret
-    secret: Secret
-
-    @property
-    def pem(self) -> bool:
-        return self.secret.reveal().startswith(_PEM)
 
 
 def read_keys(key_file: Path, secret_file: Path) -> ApiKeys:

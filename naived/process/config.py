@@ -1,0 +1,85 @@
+"""What one naived was told when it was started: values alone. ``cli/config.py`` reads them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+LogFormat = Literal["console", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; the message names the option, the value and what would be right."""
+
+    exit_code: ClassVar[int] = 78
+
+
+class Venue(StrEnum):
+    SIMULATOR = "simulator"
+    PAPER = "paper"
+    TESTNET = "testnet"
+    DEMO = "demo"
+    BINANCE = "binance"
+
+    @property
+    def simulated(self) -> bool:
+        """Are orders filled by our own simulator, so that no account is needed?"""
+        return self in (Venue.SIMULATOR, Venue.PAPER)
+
+
+class Secret:
+    """A text that shows itself only to ``reveal``: not in a repr, a log or a traceback."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """What the exchange knows us by; ``secret`` is an HMAC secret, or an Ed25519 private key in PEM."""
+
+    key: Secret
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """``recv_window`` and ``grace`` are milliseconds; ``database`` may hold a password: it is not in the repr."""
+
+    home: Path
+    socket: Path
+    database: str = field(repr=False)
+    exchange: Venue
+    exchange_url: str | None
+    api_keys: ApiKeys | None
+    recv_window: int
+    grace: int
+    log_format: LogFormat
+    log_level: LogLevel
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must never be printed, in each form in which it is known."""
+        url = urlsplit(self.database)
+        texts = parse_qs(url.query).get("password", [])
+        if url.password is not None:
+            texts += [url.password, unquote(url.password)]
+        if self.api_keys is not None:
+            texts += [self.api_keys.key.reveal(), self.api_keys.secret.reveal()]
+        return tuple(texts)
