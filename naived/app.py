@@ -4,7 +4,6 @@ The daemon, the simulation, the benches and the tests call it. It opens no file 
 whoever calls hands in the journal, the exchange and the source of random bytes.
 """
 
-import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,13 +13,19 @@ import trio
 
 from naived.control.events import EventLog
 from naived.core.amount import Money
+from naived.core.orders import client_id
 from naived.ports import Event, Exchange, Journal
-from naived.runtime.account import Account
-from naived.runtime.feed import Feed
+from naived.runtime.account_view import AccountView
+from naived.runtime.orders import Orders
+from naived.runtime.price_gate import PriceGates
+from naived.runtime.reconciler import Reconciler
+from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.work import Desk
+from naived.runtime.symbol_task import Context, Symbol
 from naived.service import Identity, Service
 from naived.verbs import Verbs
+
+ANSWERS = 3.5  # seconds after the request for a suspend in which answers in flight are awaited
 
 log = structlog.get_logger()
 
@@ -45,7 +50,11 @@ class Terms:
 class App:
     """One naived, wired; ``running`` runs it."""
 
-    account: Account
+    exchange: Exchange
+    session: Session
+    view: AccountView
+    orders: Orders
+    reconciler: Reconciler
     supervisor: Supervisor
     service: Service
     events: EventLog
@@ -60,15 +69,20 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, ter
         events.publish(event.at, event.symbol, event.kind, event.message)
 
     def new_id() -> str:
-        return f"n1{terms.tag}-{base64.b32encode(terms.random_bytes(16)).decode().rstrip('=').lower()}"
+        return client_id.make(terms.tag, terms.random_bytes(16))
 
-    feed = Feed()
-    account = Account(exchange, journal, feed, identity.exchange, terms.tag, terms.grace)
-    desk = Desk(exchange, journal, account, publish, new_id, terms.epoch, terms.recv_window)
-    supervisor = Supervisor(account, feed, desk)
+    symbols: dict[str, Symbol] = {}
+    feed = PriceGates()
+    session = Session(symbols, feed, client_id.prefix(terms.tag))
+    view = AccountView(exchange, symbols)
+    orders = Orders(exchange, view, terms.grace)
+    reconciler = Reconciler(exchange, journal, session, view, symbols, identity.exchange, terms.grace)
+    desk = Context(exchange, journal, orders, publish, new_id, terms.epoch, terms.recv_window)
+    supervisor = Supervisor(symbols, session, view, reconciler, feed, desk)
     supervisor.load(await journal.load())
-    verbs = Verbs(supervisor, account, exchange, journal, terms.budget)
-    return App(account, supervisor, Service(identity, supervisor, account, journal, verbs, events), events)
+    verbs = Verbs(supervisor, session, view, reconciler, exchange, journal, terms.budget)
+    service = Service(identity, supervisor, session, journal, verbs, events)
+    return App(exchange, session, view, orders, reconciler, supervisor, service, events)
 
 
 @asynccontextmanager
@@ -77,16 +91,22 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
 
     ``serve`` answers control requests until it is cancelled. What is nested innermost stops first.
     """
-    async with trio.open_nursery() as session:
-        session.start_soon(app.account.run)
+    async with trio.open_nursery() as account:
+        account.start_soon(app.exchange.run, app.session)
+        account.start_soon(app.view.run)
+        account.start_soon(app.orders.run)
+        account.start_soon(app.reconciler.run)
         async with trio.open_nursery() as symbols:
             symbols.start_soon(app.supervisor.run)
             async with trio.open_nursery() as control:
                 if serve is not None:
                     control.start_soon(serve, app.service)
                 yield
+                last_answer = trio.current_time() + ANSWERS
                 app.service.suspending = True
                 control.cancel_scope.cancel()
             symbols.cancel_scope.cancel()
-        await app.account.farewell()
-        session.cancel_scope.cancel()
+        # What the control server and the symbols still had to commit has taken part of that time.
+        with trio.move_on_at(last_answer):
+            await app.orders.drain_in_flight(app.supervisor.symbols.values())
+        account.cancel_scope.cancel()

@@ -1,16 +1,18 @@
 """The two worlds outside the runtime, as it sees them: an exchange and a journal; and their errors."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from naived.core.amount import Amount, Money, Price, Quantity
 from naived.core.market import SymbolInfo
-from naived.core.order import Answer, CancelAnswer, Fill, Report, Side
-from naived.core.phase import Trader
-from naived.core.placement import Placement
-from naived.core.settings import Settings, Status
-from naived.core.strategy import Fees, Leftover
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Answer, CancelAnswer, Fill, Report
+from naived.core.orders.state import OrderState
+from naived.core.strategy.formulas import Fees, Leftover
+from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.trader import Trader
 
 
 class ExchangeError(Exception):
@@ -37,8 +39,7 @@ class DeploymentError(JournalError):
     """The journal belongs to another exchange or account."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(Struct, frozen=True):
     """One attempt, exactly as it is durable: what is signed and sent is built from nothing else.
 
     ``timestamp`` and ``recv_window`` are milliseconds, the first on the exchange's clock.
@@ -54,14 +55,12 @@ class OrderRequest:
     recv_window: int
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(Struct, frozen=True):
     free: Amount
     locked: Amount
 
 
-@dataclass(frozen=True, slots=True)
-class AccountInfo:
+class AccountInfo(Struct, frozen=True):
     """``uid`` names the account for as long as it exists; balances are by asset."""
 
     uid: str
@@ -84,7 +83,9 @@ class Sink(Protocol):
         """The session is gone; every answer in flight is unknown."""
 
 
-class Exchange(Protocol):
+class Session(Protocol):
+    """The connections to the exchange."""
+
     async def run(self, sink: Sink) -> None:
         """Keep the session, the user data stream and the market streams up until cancelled."""
 
@@ -92,6 +93,10 @@ class Exchange(Protocol):
     def connected(self) -> bool:
         """Is there a session with a user data stream?"""
         ...
+
+
+class Clock(Protocol):
+    """The exchange's clock, as far as it is known."""
 
     def now(self) -> int:
         """The exchange's clock, never ahead of it; milliseconds. Before the first contact: the local clock."""
@@ -101,9 +106,9 @@ class Exchange(Protocol):
         """The latest the exchange's clock can be, as far as is known: ``now`` plus a round trip."""
         ...
 
-    async def server_time(self) -> int:
-        """The exchange's clock as just received from it; raises ExchangeError."""
-        ...
+
+class OrderGateway(Protocol):
+    """What changes orders. It never raises: that something is not known is an answer, too."""
 
     def admit(self, side: Side) -> int | None:
         """Take a slot of the order rate limit: the timestamp to sign with, or None while there is no slot."""
@@ -118,6 +123,14 @@ class Exchange(Protocol):
 
     async def cancel(self, symbol: str, order_id: int, cancel_id: str) -> CancelAnswer:
         """Ask for one order's end by its id; the word of the exchange on the order still has to be asked for."""
+        ...
+
+
+class Queries(Protocol):
+    """Questions to the exchange."""
+
+    async def server_time(self) -> int:
+        """The exchange's clock as just received from it; raises ExchangeError."""
         ...
 
     async def order(
@@ -154,6 +167,15 @@ class Exchange(Protocol):
         """Who we are and what we have; raises ExchangeError."""
         ...
 
+    @property
+    def bulk_open_orders_from(self) -> int:
+        """The least number of symbols for which one question for all open orders costs less than one for each."""
+        ...
+
+
+class MarketData(Protocol):
+    """Public trades."""
+
     async def watch(self, symbol: str) -> None:
         """Subscribe to a symbol's trades, also after every reconnect; returns when they flow."""
 
@@ -161,8 +183,11 @@ class Exchange(Protocol):
         """End a subscription; unknown symbols are fine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Exchange(Session, Clock, OrderGateway, Queries, MarketData, Protocol):
+    """One account of one exchange."""
+
+
+class Event(Struct, frozen=True):
     """One line for a person: what happened, to which symbol (None: the daemon), when (ms)."""
 
     at: int
@@ -171,85 +196,86 @@ class Event:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A symbol's row of settings. ``expected``: write only if the stored status is this one."""
-
-    settings: Settings
-    status: Status
-    keep_buys: bool
-    expected: Status | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """What must be committed together, for one symbol; ``None`` and empty mean unchanged.
 
-    ``placements`` and ``traders`` are written whole, by key; ``fills`` are new and refused when already there.
+    ``expected``: write what is desired only if the stored status is this one.
+    ``orders`` and ``traders`` are written whole, by key; ``fills`` are new and refused when already there.
     ``request`` is (request id, result as JSON text): the answer a repeated control request gets.
     """
 
     symbol: str
-    wish: Wish | None = None
+    desired: DesiredState | None = None
+    expected: Status | None = None
     next_trader: int | None = None
     leftover: Leftover | None = None
     traders: tuple[Trader, ...] = ()
-    placements: tuple[Placement, ...] = ()
+    orders: tuple[OrderState, ...] = ()
     fills: tuple[Fill, ...] = ()
     events: tuple[Event, ...] = ()
     request: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolRecord:
+class SymbolRecord(Struct, frozen=True):
     """All the journal knows of a symbol that matters now.
 
-    ``traders`` are the living ones; ``placements`` are those of living traders that are their latest on each
+    ``traders`` are the living ones; ``orders`` are those of living traders that are their latest on each
     side, and every other one that has not ended or is still watched (a buy abandoned in the last 24 h).
     """
 
     symbol: str
-    wish: Wish
+    desired: DesiredState
     next_trader: int
     leftover: Leftover
     traders: tuple[Trader, ...]
-    placements: tuple[Placement, ...]
+    orders: tuple[OrderState, ...]
     cycles: int
     profit: Money
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Which rows a reader wants, oldest first: behind the row ``after``, not older than ``since`` (ms).
 
-    ``limit`` alone gives the newest so many; with ``after`` the next so many.
+    ``limit`` alone gives the newest so many; with ``after`` the next so many. Of these there are at most ``most``,
+    the oldest.
     """
 
     symbols: tuple[str, ...] = ()
     after: int | None = None
     since: int | None = None
     limit: int | None = None
+    most: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRow:
+class OrderRow(Struct, frozen=True):
+    """An order without its fills."""
+
     row: int
-    placement: Placement
+    order: OrderState
 
 
-@dataclass(frozen=True, slots=True)
-class CycleRow:
+class CycleRow(Struct, frozen=True):
     """A finished trader that sold or wrote off something, with the fees of all its fills by asset."""
 
     row: int
-    trader: Trader
+    symbol: str
+    number: int
+    bought: Quantity
+    cost: Money
+    sold: Quantity
+    received: Money
+    profit: Money
+    started_at: int
+    finished_at: int
     fees: Mapping[str, Amount]
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(Struct, frozen=True):
     row: int
     event: Event
+
+
+Row = TypeVar("Row", OrderRow, CycleRow, EventRow)
 
 
 class Journal(Protocol):
@@ -276,8 +302,12 @@ class Journal(Protocol):
         """Is there such an order of ours, living or ended? Raises JournalError."""
         ...
 
-    async def orders(self, page: Page) -> Sequence[OrderRow]: ...
+    async def orders(self, page: Page) -> Sequence[OrderRow]:
+        """Orders, living or ended; raises JournalError."""
+        ...
 
-    async def cycles(self, page: Page) -> Sequence[CycleRow]: ...
-
-    async def events(self, page: Page) -> Sequence[EventRow]: ...
+    async def rows(
+        self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
+    ) -> Sequence[tuple[int, bytes]]:
+        """The number of each row of a page, and what ``encode`` makes of it, off the loop; raises JournalError."""
+        ...

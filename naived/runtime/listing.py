@@ -12,7 +12,7 @@ import trio
 
 from naived.core.amount import Price
 from naived.core.market import SymbolInfo
-from naived.core.strategy import Fees
+from naived.core.strategy.formulas import Fees
 from naived.ports import Exchange
 
 T = TypeVar("T")

@@ -1,39 +1,55 @@
-"""The symbols, each in a nursery of its own, and what makes the fact follow the wish.
+"""The symbols, a task for each, and the one policy of what happens when a symbol fails.
 
-Boot and control are the same: a symbol whose wish is ``on`` or ``shutdown`` gets a task; the task ends by itself
-when the wish is ``off``. A symbol that fails is begun again from the journal; one that fails for ever hurts nobody.
+    off, faulted   its orders rest; what the exchange says of them becomes durable
+    on, shutdown   a nursery of its own: prepare, then trade, until it is off or fails
+    failed         begun again from the journal, then a pause of 1 s to 60 s; six crashes in ten minutes are a fault
+
+The task is made when the symbol is configured, and lives as long as the process. Boot and control are the same: it
+follows the wish. A fault stands until a person acts (``follow``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 import trio
 
+from naived.core.engine import Blocked, BlockedBy, is_blocked_by
 from naived.core.restart import Crashes
-from naived.core.settings import Status
+from naived.core.strategy.leader import Activated
+from naived.core.strategy.settings import Status
 from naived.ports import ConflictError, ExchangeError, JournalError, SymbolRecord
-from naived.runtime.account import Account
-from naived.runtime.feed import Feed
-from naived.runtime.symbol import Bar, Symbol, blank
-from naived.runtime.work import Desk, FaultError
+from naived.runtime.account_view import AccountView
+from naived.runtime.price_gate import PriceGates
+from naived.runtime.reconciler import Reconciler
+from naived.runtime.session import Session
+from naived.runtime.symbol_task import Context, FaultError, Symbol, blank, run
 
 _RETRY = 2.0  # seconds before what the exchange or the journal did not answer is asked again
-_MOST_SYMBOLS = 10_000  # far above what any exchange lists
 
 log = structlog.get_logger()
 
 
 class Supervisor:
-    """Owns the symbols of an account and their tasks."""
+    """Owns the ``symbols`` of an account and their tasks."""
 
-    def __init__(self, account: Account, feed: Feed, desk: Desk) -> None:
-        self.symbols = account.symbols
-        self._account = account
-        account.follow = self.follow
+    def __init__(
+        self,
+        symbols: dict[str, Symbol],
+        session: Session,
+        view: AccountView,
+        reconciler: Reconciler,
+        feed: PriceGates,
+        desk: Context,
+    ) -> None:
+        self.symbols = symbols
+        self._session = session
+        self._view = view
+        self._reconciler = reconciler
         self._feed = feed
         self._desk = desk
+        self._keepers: dict[str, _Keeper] = {}
         self._configured = trio.Event()
-        self._inbox, self._wanted = trio.open_memory_channel[Symbol](_MOST_SYMBOLS)
 
     def load(self, records: Sequence[SymbolRecord]) -> None:
         """Take what the journal knows, before anything runs."""
@@ -51,92 +67,183 @@ class Supervisor:
         return self.symbols[name]
 
     def _add(self, record: SymbolRecord) -> Symbol:
-        symbol = Symbol(record, self._desk, self._feed.lane(record.symbol))
-        self.symbols[record.symbol] = symbol
+        symbol = Symbol(record, self._desk, self._feed.gate(record.symbol))
+        self.symbols[symbol.name] = symbol
+        self._keepers[symbol.name] = _Keeper(symbol, self._session, self._view, self._reconciler, self._desk)
         self._configured.set()
         self._configured = trio.Event()
         return symbol
 
+    async def run(self) -> None:
+        """Until cancelled."""
+        kept: set[str] = set()
+        async with trio.open_nursery() as nursery:
+            while True:
+                for name, keeper in self._keepers.items():
+                    if name not in kept:
+                        nursery.start_soon(keeper.run)
+                kept.update(self._keepers)
+                await self._configured.wait()
+
     def follow(self, symbol: Symbol) -> None:
-        """See to it that the symbol has a task if its wish asks for one; a fault is tried again."""
+        """A person acted: a fault is tried again, what blocks the symbol is measured again, and no pause lasts."""
+        self._keepers[symbol.name].follow()
+
+    def measured(self, symbol: Symbol) -> bool:
+        """Was what blocks the symbol measured since a person acted?"""
+        return self._keepers[symbol.name].measured
+
+    async def restored(self, symbol: Symbol) -> None:
+        """A person acts: wait until a symbol that was given up has begun again from the journal."""
+        if symbol.fault is not None and symbol.failed is not None:
+            self.follow(symbol)
+            while symbol.failed is not None:
+                await symbol.news.wait()
+
+
+class _Keeper:
+    """Has one symbol trade or rest, as is wished of it, and begins it again when it failed."""
+
+    def __init__(
+        self, symbol: Symbol, session: Session, view: AccountView, reconciler: Reconciler, desk: Context
+    ) -> None:
+        self._symbol = symbol
+        self._session = session
+        self._view = view
+        self._reconciler = reconciler
+        self._desk = desk
+        self._crashes = Crashes()
+        self._asked: trio.Event | None = None  # set when a person acts; None until it was measured at all
+
+    def follow(self) -> None:
+        """See ``Supervisor``."""
+        symbol = self._symbol
         symbol.fault = None
-        if not symbol.tended and symbol.wish.status is not Status.OFF:
-            symbol.tended = True
-            symbol.bar(Bar.COINS, None)
-            self._inbox.send_nowait(symbol)
+        symbol.offer(Blocked(BlockedBy.CRASH, None))
+        if self._asked is not None and symbol.engine.blocks:
+            self._asked.set()
+        symbol.news.notify()
+
+    @property
+    def measured(self) -> bool:
+        """See ``Supervisor``. No measuring lifts a fault, or the quarantine of an order."""
+        if self._symbol.fault is not None or is_blocked_by(self._symbol.engine, BlockedBy.QUARANTINE):
+            return True
+        return self._asked is not None and not self._asked.is_set()
 
     async def run(self) -> None:
         """Until cancelled."""
-        for symbol in self.symbols.values():
-            self.follow(symbol)
-        async with trio.open_nursery() as nursery:
-            async for symbol in self._wanted:
-                nursery.start_soon(self._tend, symbol)
+        symbol = self._symbol
+        while True:
+            with symbol.contained():
+                if self._trades:
+                    await self._trade()
+                else:
+                    await self._book(lambda: self._trades or symbol.failed is not None)
+            if symbol.failed is not None:
+                await self._restart(symbol.failed)
 
-    async def _tend(self, symbol: Symbol) -> None:
-        """One symbol for as long as its wish is not ``off``."""
-        crashes = Crashes()
+    @property
+    def _trades(self) -> bool:
+        return self._symbol.desired.status is not Status.OFF and self._symbol.fault is None
+
+    async def _book(self, done: Callable[[], bool]) -> None:
+        """Until ``done``: what becomes of the orders of a symbol that does not trade is made durable."""
+        symbol = self._symbol
+        while not done():
+            if symbol.behind and symbol.failed is None:
+                await symbol.settle()
+            else:
+                await symbol.news.wait()
+
+    async def _trade(self) -> None:
+        """Prepare and trade until it is off or failed."""
+        symbol = self._symbol
+        symbol.tended = True
         try:
-            while symbol.wish.status is not Status.OFF and symbol.fault is None:
-                with symbol.contained():
-                    await self._trade(symbol)
-                if symbol.failed is not None:
-                    crashes = await self._mourn(symbol, symbol.failed, crashes)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._prepare)
+                await run(symbol)
+                nursery.cancel_scope.cancel()
+            await self._desk.exchange.unwatch(symbol.name)
         finally:
+            self._asked = None
             symbol.tended = False
-            self._account.stir(symbol)  # what came while it ended
-            symbol.pulse()
+            symbol.news.notify()
 
-    async def _trade(self, symbol: Symbol) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._prepare, symbol)
-            await symbol.run()
-            nursery.cancel_scope.cancel()
-        await self._desk.exchange.unwatch(symbol.name)
-
-    async def _prepare(self, symbol: Symbol) -> None:
-        with symbol.contained():
+    async def _prepare(self) -> None:
+        """Have it trade; then measure again what blocks it, whenever a person acts."""
+        with self._symbol.contained():
+            await self._insist(self._activate)
             while True:
-                try:
-                    await self._activate(symbol)
-                    return
-                except ExchangeError as error:
-                    log.warning("not started yet", symbol=symbol.name, error=str(error))
-                await trio.sleep(_RETRY)
+                self._asked = trio.Event()
+                self._symbol.news.notify()
+                await self._asked.wait()
+                await self._insist(partial(self._reconciler.measure, self._symbol))
 
-    async def _activate(self, symbol: Symbol) -> None:
+    async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step as soon as the exchange answers."""
+        while True:
+            try:
+                await step()
+                return
+            except ExchangeError as error:
+                log.warning("not started yet", symbol=self._symbol.name, error=str(error))
+            await trio.sleep(_RETRY)
+
+    async def _activate(self) -> None:
         """Rules, trades, orders, coins; then it trades. Raises ExchangeError, FaultError."""
+        symbol = self._symbol
         # Now, not when they are counted: a person may resolve what is shown, and that is not to be overwritten.
-        symbol.bar(Bar.COINS, None)
-        await self._account.session()
-        await self._account.inform(symbol)
-        leader = symbol.book.leader
+        symbol.offer(Blocked(BlockedBy.COINS, None))
+        await self._session.usable()
+        await self._view.inform(symbol)
+        leader = symbol.engine.leader
         if not (leader.info.trading or leader.traders):  # what is bought is to be sold when a halt is over
             raise FaultError(f"the exchange does not trade {symbol.name} now: {leader.info.status}")
         await self._desk.exchange.watch(symbol.name)
-        await self._account.compare(symbol)
-        symbol.bar(Bar.COINS, await self._account.missing_coins(symbol))
-        symbol.activate()
-        log.info("active", symbol=symbol.name, status=str(symbol.wish.status))
+        await self._reconciler.measure(symbol)
+        symbol.offer(Activated())
+        log.info("active", symbol=symbol.name, status=str(symbol.desired.status))
 
-    async def _mourn(self, symbol: Symbol, failure: Exception, crashes: Crashes) -> Crashes:
-        """Say why it failed, begin again from the journal, and rest a while; too many crashes are a fault."""
-        pause = _RETRY
+    async def _restart(self, failure: Exception) -> None:
+        """Say why it failed, begin again from the journal, and pause; too many crashes are a fault."""
+        symbol = self._symbol
+        pause, fault = _RETRY, None
         if isinstance(failure, FaultError):
             log.error("faulted", symbol=symbol.name, reason=str(failure))
-            symbol.fault = str(failure)
         elif isinstance(failure, JournalError) and not isinstance(failure, ConflictError):
             log.warning("journal away", symbol=symbol.name, error=str(failure))
         else:
             log.error("crashed", symbol=symbol.name, exc_info=failure)
-            crashes = crashes.add(int(trio.current_time() * 1000))
-            pause = crashes.pause / 1000
-            if crashes.hopeless:
-                symbol.fault = f"crashed {len(crashes.times)} times in ten minutes, the last time with: {failure}"
-        await self._account.recover(symbol)
-        if symbol.fault is None:
-            symbol.bar(Bar.CRASH, str(failure))
-            with trio.move_on_after(pause):
-                await symbol.run()
-            symbol.bar(Bar.CRASH, None)
-        return crashes
+            if self._crashes.hopeless:
+                while symbol.fault is not None:  # it was given up already, until a person acts
+                    await symbol.news.wait()
+                self._crashes = Crashes()
+            self._crashes = self._crashes.add(int(trio.current_time() * 1000))
+            pause = self._crashes.pause / 1000
+            if self._crashes.hopeless:
+                times = len(self._crashes.times)
+                fault = f"crashed {times} times in ten minutes, the last time with: {failure}"
+        await self._recover()
+        if isinstance(failure, FaultError) and symbol.desired.status is not Status.OFF:
+            fault = str(failure)
+        if fault is not None:
+            symbol.fault = fault
+        symbol.offer(Blocked(BlockedBy.CRASH, str(failure)))
+        with trio.move_on_after(pause):
+            await self._book(lambda: not is_blocked_by(symbol.engine, BlockedBy.CRASH))
+        symbol.offer(Blocked(BlockedBy.CRASH, None))
+
+    async def _recover(self) -> None:
+        """Begin it again from the journal, as soon as that can be read."""
+        symbol = self._symbol
+        while True:
+            try:
+                records = await self._desk.journal.load(symbol.name)
+                break
+            except JournalError as error:
+                log.warning("journal not read", symbol=symbol.name, error=str(error))
+                await trio.sleep(_RETRY)
+        symbol.restore(records[0] if records else blank(symbol.name))
+        symbol.resolve_orders()

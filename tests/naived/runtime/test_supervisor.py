@@ -1,14 +1,17 @@
 """The fact follows the wish: boot, start and stop in any order, crashes, a journal that is away."""
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
+import pytest
 import trio
 from trio.testing import MockClock
 
-from naived.core.order import Refusal, Refused
-from naived.core.settings import Status
-from naived.ports import Wish
-from naived.runtime.symbol import Symbol
+from naived.core.orders.report import Refusal, Refused
+from naived.core.strategy.settings import DesiredState, Status
+from naived.ports import JournalError, SymbolRecord, Unit
+from naived.runtime.symbol_task import Symbol
 from tests.runtime_house import NO_BALANCE, SOON, House, World
 
 CLOSED = Refused(Refusal.MARKET_CLOSED, -2010, "Market is closed.")
@@ -69,7 +72,7 @@ async def test_a_start_taken_back_before_its_task_began_is_answered(world: World
         for _ in range(20):  # the order in which tasks run is drawn
             works = []
             for status in (Status.ON, Status.OFF):
-                works.append(symbol.direct(Wish(symbol.wish.settings, status, keep_buys=False)))
+                works.append(symbol.direct(DesiredState(symbol.desired.settings, status, keep_buys=False)))
                 house.supervisor.follow(symbol)
             with trio.fail_after(SOON):
                 for work in works:
@@ -89,7 +92,7 @@ async def test_a_stop_in_the_middle_of_starting_leaves_nothing_active(world: Wor
             await house.ask("start", wait=False)
             await trio.sleep(0.007)
         await house.ask("stop")
-        assert not house.symbol().active
+        assert not house.symbol().engine.leader.active
         exchange.trade("2000")
         await trio.sleep(1)
         assert house.phases() == []
@@ -166,7 +169,7 @@ async def test_the_sixth_crash_in_ten_minutes_is_a_fault_and_start_tries_again(
         crash(house.symbol())
         await house.until(lambda: house.state() == "faulted")
         assert house.reason() == "crashed 6 times in ten minutes, the last time with: a bug"
-        assert house.symbol().wish.status is Status.ON
+        assert house.symbol().desired.status is Status.ON
         await trio.sleep(3600)
         assert house.state() == "faulted"
         result = await house.ask("start")
@@ -192,6 +195,95 @@ async def test_a_symbol_that_fails_while_off_is_begun_again_too(world: World, cl
         exchange.fill(exchange.open()[0], exchange.open()[0].rest)
         await house.until(lambda: house.phases() == ["holding"])
         assert (await house.ask("start"))["error"] is None
+
+
+def note_restarts(house: House) -> list[float]:
+    """When (trio time) a symbol is read from the journal again."""
+    times, load = list[float](), house.journal.load
+
+    async def noted(symbol: str | None = None) -> Sequence[SymbolRecord]:
+        times.append(trio.current_time())
+        return await load(symbol)
+
+    house.journal.load = noted  # type: ignore[method-assign]
+    return times
+
+
+@pytest.mark.parametrize("on", [True, False])
+async def test_a_symbol_that_crashes_at_every_restart_is_given_up_until_a_person_acts(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch, on: bool
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        await house.trade("2000")
+        if not on:
+            await house.ask("stop")
+        restarts = note_restarts(house)
+        with monkeypatch.context() as bug:
+            bug.setattr("naived.core.orders.state.step", lambda *_: 1 / 0)
+            crash(house.symbol())
+            await trio.sleep(3600)
+        assert [round(later - first) for first, later in pairwise(restarts)] == [1, 2, 4, 8, 16]
+        assert house.state() == "faulted"
+        assert house.reason() == "crashed 6 times in ten minutes, the last time with: division by zero"
+        assert house.state("BTCUSDT") == "trading"
+        exchange.fill(exchange.open()[0], exchange.open()[0].rest)
+        result = await house.ask("stop")
+        assert (result["error"], result["state"]) == (None, "off")
+        await house.until(lambda: house.phases() == ["holding"], 60)
+        await house.start()
+        await house.until(lambda: house.phases() == ["selling"])
+
+
+async def test_a_person_who_asks_for_a_crashed_symbol_does_not_wait_for_its_pause(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        for _ in range(5):
+            crash(house.symbol())
+            await trio.sleep(0.1)
+            began = trio.current_time()
+            await house.start()
+            assert trio.current_time() - began < 1
+
+
+async def test_a_symbol_off_says_nothing_of_a_fault_that_only_concerns_its_trading(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.house() as house:
+        await house.start()
+        exchange.faults.slow_reply = 1
+        exchange.faults.refusals = [Refused(Refusal.CREDENTIALS, -2015, "Invalid API-key")]
+        await house.trade("2000")
+        await house.ask("stop")
+        await trio.sleep(5)
+        assert (house.state(), house.symbol().failed) == ("off", None)
+        assert [order["state"] for order in await house.orders()] == ["rejected"]
+
+
+async def test_a_journal_that_reads_but_does_not_write_is_not_tried_without_a_pause(
+    world: World, clock: MockClock
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        restarts, commit = note_restarts(house), house.journal.commit
+        house.journal.lies = 1  # the intent is written, so each restart has to write that it is unknown
+
+        async def full(unit: Unit) -> None:
+            if not house.journal.lies:
+                await trio.sleep(0.01)
+                raise JournalError("the disk is full")
+            await commit(unit)
+
+        house.journal.commit = full  # type: ignore[method-assign]
+        await house.trade("2000")
+        await trio.sleep(20)
+        assert 5 < len(restarts) <= 12
+        house.journal.commit = commit  # type: ignore[method-assign]
+        await house.until(lambda: house.phases() == ["waiting"], 90)
 
 
 async def test_while_the_journal_is_away_nothing_is_placed_and_afterwards_nothing_was_lost(
@@ -230,7 +322,7 @@ async def test_a_stop_that_did_not_become_durable_leaves_the_symbol_trading(worl
         assert not house.symbol().tended
         house.journal.away = False
         await house.until(lambda: house.state() == "trading")
-        assert house.symbol().wish.status is Status.ON
+        assert house.symbol().desired.status is Status.ON
 
 
 async def test_a_journal_that_is_away_for_long_is_no_crash(world: World, clock: MockClock) -> None:
@@ -344,7 +436,7 @@ async def test_a_restart_during_a_halt_needs_no_person_where_something_is_to_be_
         await house.until(lambda: house.state() == "trading")
         exchange.relist("ETHUSDT", trading=True)
         await house.trade("2100")
-        assert house.symbol().book.leader.cycles == 1
+        assert house.symbol().engine.leader.cycles == 1
 
 
 async def boot(house: House, state: str) -> None:
@@ -361,7 +453,7 @@ async def test_after_a_restart_what_was_on_goes_on_with_the_same_orders(world: W
         await boot(house, "trading")
         assert await house.orders() == before
         await house.trade("1990", "2100")
-        assert house.symbol().book.leader.cycles == 1
+        assert house.symbol().engine.leader.cycles == 1
         assert len(exchange.orders()) == 2
 
 
@@ -393,14 +485,14 @@ async def test_a_drain_that_had_ended_when_the_process_died_becomes_off(world: W
         commit = house.journal.commit
 
         async def dies_before_off(unit: object) -> None:
-            if getattr(unit, "wish", None) is not None:
+            if getattr(unit, "desired", None) is not None:
                 house.journal.dead = True
             await commit(unit)  # type: ignore[arg-type]
 
         house.journal.commit = dies_before_off  # type: ignore[method-assign]
         await house.trade("2100")
     async with world.house() as house:
-        assert house.symbol().wish.status is Status.SHUTDOWN
+        assert house.symbol().desired.status is Status.SHUTDOWN
         assert house.traders() == ()
         await house.until(lambda: house.state() == "off")
 

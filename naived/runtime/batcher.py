@@ -26,7 +26,7 @@ class _Round(Generic[K, T]):
     failure: str | None = None
 
 
-class Joint(Generic[K, T]):
+class Batcher(Generic[K, T]):
     """``put`` asks one question about all these keys; it may raise ExchangeError."""
 
     def __init__(self, put: Callable[[Sequence[K]], Awaitable[T]]) -> None:

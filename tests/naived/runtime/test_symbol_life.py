@@ -1,17 +1,16 @@
 """Which orders are kept for how long, and how news of one reaches its trader or becomes a quarantine."""
 
-from dataclasses import replace
-
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.core.order import Side
-from naived.core.placement import State
+from naived.core.orders.intent import Side
+from naived.core.orders.state import State
 from tests.runtime_house import FENCE, House, World
 
 
 def kept(house: House) -> list[tuple[int, str, int]]:
-    orders = house.symbol().book.placements.values()
+    orders = house.symbol().engine.orders.values()
     return [(order.intent.trader, str(order.intent.side), order.intent.seq) for order in orders]
 
 
@@ -40,7 +39,7 @@ async def test_an_abandoned_buy_is_watched_for_a_day(world: World, clock: MockCl
         await house.until(lambda: house.phases() == ["waiting"], FENCE + 30)
         await house.trade("2000", "1990", "3000")
         assert kept(house) == [(1, "buy", 1)]
-        assert house.symbol().book.watched
+        assert house.symbol().engine.watched
         await trio.sleep(86_399)
         await house.trade("2000", "1990", "3000")
         assert kept(house) == []
@@ -71,7 +70,7 @@ async def test_a_contradiction_quarantines_the_symbol_with_its_evidence(world: W
     async with world.house() as house:
         await trio.sleep(5)
         assert house.state() == "quarantined"
-        assert house.symbol().book.quarantined[0].state is State.QUARANTINED
+        assert house.symbol().engine.quarantined[0].state is State.QUARANTINED
         await house.ask("resolve", all=True, action="adopt")
         await house.until(lambda: len(exchange.open(side=Side.SELL)) == 1, 20)
         assert house.state() == "trading"
@@ -82,12 +81,12 @@ async def test_a_self_trade_prevention_mode_is_only_asked_for_where_the_symbol_a
 ) -> None:
     exchange = world.exchange
     market = exchange.markets["BTCUSDT"]
-    market.rules = replace(market.rules, stp_modes=frozenset({"EXPIRE_BOTH"}))
+    market.rules = replace(market.rules, buy_stp=None)
     async with world.house() as house:
         await house.start("ETHUSDT", "BTCUSDT")
         await house.trade("2000", "1990")
         await house.trade("60000", symbol="BTCUSDT")
-        assert [request.stp_mode for request in exchange.wire] == ["EXPIRE_TAKER", "EXPIRE_MAKER", None]
+        assert [request.stp_mode for request in exchange.wire] == ["OF BUYS", "OF SELLS", None]
 
 
 async def test_the_symbol_grows_by_rebuys_up_to_its_chunks_and_its_budget(world: World, clock: MockClock) -> None:
@@ -100,7 +99,7 @@ async def test_the_symbol_grows_by_rebuys_up_to_its_chunks_and_its_budget(world:
         spent = sum(request.price * request.quantity for request in bought) // 10**8
         assert spent <= 1000 * 10**8
         await house.trade("3000")
-        assert house.symbol().book.leader.cycles == 3
+        assert house.symbol().engine.leader.cycles == 3
 
 
 async def test_a_buy_that_the_price_has_left_behind_is_moved(world: World, clock: MockClock) -> None:

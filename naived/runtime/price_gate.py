@@ -6,48 +6,48 @@ from dataclasses import dataclass
 import structlog
 
 from naived.core.amount import AmountError, Price, parse_quantity
-from naived.core.leader import NONE
 from naived.core.market import Trade
+from naived.core.strategy.leader import NONE
 
 log = structlog.get_logger()
 
 
 def _nothing(_trade: Trade) -> None:
-    """A lane that nobody listens to."""
+    """For a gate that nobody listens to."""
 
 
 @dataclass(slots=True)
-class Lane:
-    """One symbol's trades: the last price for ``status``, and the band inside which nothing can happen."""
+class PriceGate:
+    """One symbol's last price for ``status``, and the band inside which a trade changes nothing."""
 
-    act: Callable[[Trade], None] = _nothing
+    on_breakout: Callable[[Trade], object] = _nothing
     low: int = NONE[0]
     high: int = NONE[1]
     price: Price | None = None
     time: int | None = None
 
 
-class Feed:
-    """Routes trades to symbols; a trade inside its symbol's band is two comparisons and no more."""
+class PriceGates:
+    """The gates by symbol; a trade inside its symbol's band is two comparisons and no more."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, Lane] = {}
+        self._gates: dict[str, PriceGate] = {}
 
-    def lane(self, symbol: str) -> Lane:
-        """The symbol's lane, made at the first call."""
-        return self._lanes.setdefault(symbol, Lane())
+    def gate(self, symbol: str) -> PriceGate:
+        """The symbol's gate, made at the first call."""
+        return self._gates.setdefault(symbol, PriceGate())
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
-        lane = self._lanes.get(symbol)
-        if lane is None:
+        gate = self._gates.get(symbol)
+        if gate is None:
             return
-        lane.price = price
-        lane.time = time
-        if lane.low < price < lane.high:
+        gate.price = price
+        gate.time = time
+        if gate.low < price < gate.high:
             return
         try:
             trade = Trade(trade_id, price, parse_quantity(quantity), time)
         except AmountError as error:
             log.warning("unreadable trade", symbol=symbol, why=str(error))
             return
-        lane.act(trade)
+        gate.on_breakout(trade)

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from naived.ports import ExchangeError
-from naived.runtime.joint import Joint
+from naived.runtime.batcher import Batcher
 
 
 class Oracle:
@@ -16,7 +16,7 @@ class Oracle:
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
         self.failing = False
-        self.joint = Joint(self._put)
+        self.batcher = Batcher(self._put)
 
     async def _put(self, keys: Sequence[str]) -> int:
         self.asked.append(list(keys))
@@ -31,7 +31,7 @@ async def test_who_asks_at_the_same_time_is_answered_by_one_question(clock: Mock
     oracle, answers = Oracle(), list[int]()
 
     async def ask(key: str) -> None:
-        answers.append(await oracle.joint.ask(key))
+        answers.append(await oracle.batcher.ask(key))
 
     async with trio.open_nursery() as nursery:
         for key in "abc":
@@ -45,7 +45,7 @@ async def test_an_answer_is_never_older_than_its_question(clock: MockClock) -> N
 
     async def ask(key: str, at: float) -> None:
         await trio.sleep(at)
-        answers[key] = await oracle.joint.ask(key)
+        answers[key] = await oracle.batcher.ask(key)
 
     async with trio.open_nursery() as nursery:
         for key, at in (("first", 0), ("during", 0.3), ("also", 0.6), ("afterwards", 5)):
@@ -61,7 +61,7 @@ async def test_a_failure_is_everybodys_and_the_next_question_is_asked_anew(clock
     async def ask(key: str) -> None:
         nonlocal failures
         with pytest.raises(ExchangeError, match="no answer"):
-            await oracle.joint.ask(key)
+            await oracle.batcher.ask(key)
         failures += 1
 
     async with trio.open_nursery() as nursery:
@@ -69,7 +69,7 @@ async def test_a_failure_is_everybodys_and_the_next_question_is_asked_anew(clock
             nursery.start_soon(ask, key)
     assert (failures, len(oracle.asked)) == (3, 1)
     oracle.failing = False
-    assert await oracle.joint.ask("d") == 2
+    assert await oracle.batcher.ask("d") == 2
 
 
 async def test_who_gives_up_while_it_asks_for_all_leaves_nobody_behind(clock: MockClock) -> None:
@@ -83,12 +83,12 @@ async def test_who_gives_up_while_it_asks_for_all_leaves_nobody_behind(clock: Mo
         await trio.sleep(1)
         return "answer"
 
-    joint = Joint(put)
+    batcher = Batcher(put)
 
     async def ask(key: str) -> None:
         with trio.CancelScope() as scope:
             scopes[trio.lowlevel.current_task()] = scope
-            answers.append(await joint.ask(key))
+            answers.append(await batcher.ask(key))
 
     async with trio.open_nursery() as nursery:
         for key in "abc":

@@ -4,11 +4,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from naived.core.leader import EVERY, NONE, Barred
-from naived.core.placement import Restarted
-from naived.core.settings import Status
-from naived.ports import Wish
-from naived.runtime.symbol import Bar, Symbol, blank
+from naived.core.engine import Blocked, BlockedBy
+from naived.core.orders.state import Restarted
+from naived.core.strategy.leader import EVERY, NONE, Activated
+from naived.core.strategy.settings import DesiredState, Status
+from naived.runtime.symbol_task import Symbol, blank
 from tests.runtime_house import World
 
 
@@ -23,24 +23,24 @@ async def test_units_are_committed_in_the_order_of_their_events(world: World, cl
         before = len(house.journal.commits)
         house.journal.delay = 0.05
         for status in (Status.SHUTDOWN, Status.ON, Status.OFF):
-            house.symbol().direct(Wish(house.symbol().wish.settings, status, keep_buys=False))
+            house.symbol().direct(DesiredState(house.symbol().desired.settings, status, keep_buys=False))
         assert house.symbol().behind
         await house.until(lambda: not house.symbol().behind)
-        statuses = [unit.wish.status for unit in house.journal.commits[before:] if unit.wish is not None]
+        statuses = [unit.desired.status for unit in house.journal.commits[before:] if unit.desired is not None]
         assert statuses == [Status.SHUTDOWN, Status.OFF, Status.ON, Status.OFF]  # the drain ended at once
 
 
 async def test_the_band_follows_the_leader_at_once(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
-        lane = house.symbol().lane
-        assert (lane.low, lane.high) == EVERY
+        gate = house.symbol().gate
+        assert (gate.low, gate.high) == EVERY
         world.exchange.trade("2000")
-        assert (lane.low, lane.high) == NONE  # the buy is not accepted yet
+        assert (gate.low, gate.high) == NONE  # the buy is not accepted yet
         await trio.sleep(0.2)
-        assert lane.low < 1990 * 10**8 < lane.high
+        assert gate.low < 1990 * 10**8 < gate.high
         await house.ask("stop")
-        assert (lane.low, lane.high) == NONE
+        assert (gate.low, gate.high) == NONE
 
 
 async def test_an_ordinary_trade_leaves_nothing_to_do(world: World, clock: MockClock) -> None:
@@ -59,17 +59,17 @@ async def test_a_failed_symbol_takes_no_events_until_it_is_restored(world: World
         step_wrongly(symbol)
         step_wrongly(symbol)
         assert str(symbol.failed) == "a bug"
-        assert symbol.offer(Barred("later")) is None
-        assert symbol.direct(blank("ETHUSDT").wish) is None
-        assert symbol.wish.status is Status.ON
-        assert not symbol.may_place
-        assert (symbol.lane.low, symbol.lane.high) == NONE
+        assert symbol.offer(Blocked(BlockedBy.EXCHANGE, "later")) is None
+        assert symbol.direct(blank("ETHUSDT").desired) is None
+        assert symbol.desired.status is Status.ON
+        assert not symbol.engine.may_place
+        assert (symbol.gate.low, symbol.gate.high) == NONE
 
 
 async def test_nothing_is_committed_behind_a_commit_that_failed(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
-        symbol, wish = house.symbol(), house.symbol().wish
+        symbol, wish = house.symbol(), house.symbol().desired
         house.journal.delay = 0.2
         first = symbol.direct(wish, note="first")
         await trio.sleep(0.1)
@@ -92,11 +92,11 @@ async def test_nothing_is_committed_behind_a_commit_that_failed(world: World, cl
 async def test_a_journal_that_is_far_behind_fails_the_symbol_and_no_other(
     world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("naived.runtime.symbol._MOST_PENDING", 3)
+    monkeypatch.setattr("naived.runtime.commit._MOST_PENDING", 3)
     async with world.house() as house:
         await house.start("ETHUSDT", "BTCUSDT")
         house.journal.delay = 1
-        works = [house.symbol().direct(house.symbol().wish, note=str(number)) for number in range(4)]
+        works = [house.symbol().direct(house.symbol().desired, note=str(number)) for number in range(4)]
         assert works[3] is None
         assert isinstance(house.symbol().failed, OverflowError)
         assert all(work is not None and work.done.is_set() for work in works[:3])
@@ -105,31 +105,31 @@ async def test_a_journal_that_is_far_behind_fails_the_symbol_and_no_other(
         assert house.state("BTCUSDT") == "trading"
 
 
-async def test_each_bar_has_to_be_lifted_by_itself(world: World, clock: MockClock) -> None:
+async def test_each_block_has_to_be_lifted_by_itself(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
         symbol = house.symbol()
-        symbol.bar(Bar.EXCHANGE, "away")
-        symbol.bar(Bar.COINS, "missing")
-        symbol.bar(Bar.EXCHANGE, None)
-        assert symbol.book.leader.barred == "missing"
-        assert not symbol.may_place
-        symbol.bar(Bar.COINS, None)
-        assert symbol.may_place
+        symbol.offer(Blocked(BlockedBy.EXCHANGE, "away"))
+        symbol.offer(Blocked(BlockedBy.COINS, "missing"))
+        symbol.offer(Blocked(BlockedBy.EXCHANGE, None))
+        assert symbol.engine.blocked == "missing"
+        assert not symbol.engine.may_place
+        symbol.offer(Blocked(BlockedBy.COINS, None))
+        assert symbol.engine.may_place
         await house.trade("2000")
         assert len(world.exchange.wire) == 1
 
 
-async def test_a_barred_symbol_does_not_send_what_it_had_decided(world: World, clock: MockClock) -> None:
+async def test_a_blocked_symbol_does_not_send_what_it_had_decided(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
         house.journal.delay = 0.2
         world.exchange.trade("2000")
-        house.symbol().bar(Bar.COINS, "missing")
+        house.symbol().offer(Blocked(BlockedBy.COINS, "missing"))
         await trio.sleep(1)
         assert world.exchange.wire == []
         assert house.order_states() == ["not_placed"]
-        house.symbol().bar(Bar.COINS, None)
+        house.symbol().offer(Blocked(BlockedBy.COINS, None))
         await house.until(lambda: len(world.exchange.wire) == 1)
 
 
@@ -139,18 +139,18 @@ async def test_an_activation_that_comes_behind_a_stop_or_a_failure_changes_nothi
     async with world.house() as house:
         await house.start()
         await house.ask("stop")
-        house.symbol().activate()
-        assert not house.symbol().active
-        house.symbol().direct(Wish(house.symbol().wish.settings, Status.ON, keep_buys=False))
+        house.symbol().offer(Activated())
+        assert not house.symbol().engine.leader.active
+        house.symbol().direct(DesiredState(house.symbol().desired.settings, Status.ON, keep_buys=False))
         step_wrongly(house.symbol())
-        house.symbol().activate()
-        assert not house.symbol().active
+        house.symbol().offer(Activated())
+        assert not house.symbol().engine.leader.active
 
 
 async def test_news_of_an_order_that_is_not_ours_any_more_is_ignored(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
-        assert house.symbol().tell("n1gone", Restarted()) is None
+        assert house.symbol().offer(Restarted("n1gone")) is None
         assert house.symbol().failed is None
 
 

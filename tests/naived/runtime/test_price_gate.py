@@ -4,15 +4,15 @@ import pytest
 import structlog
 
 from naived.core.amount import Price
-from naived.core.leader import EVERY, NONE
 from naived.core.market import Trade
-from naived.runtime.feed import Feed
+from naived.core.strategy.leader import EVERY, NONE
+from naived.runtime.price_gate import PriceGates
 
 
-def feed_with(low: int, high: int) -> tuple[Feed, list[Trade]]:
-    feed, seen = Feed(), list[Trade]()
-    lane = feed.lane("ETHUSDT")
-    lane.low, lane.high, lane.act = low, high, seen.append
+def feed_with(low: int, high: int) -> tuple[PriceGates, list[Trade]]:
+    feed, seen = PriceGates(), list[Trade]()
+    gate = feed.gate("ETHUSDT")
+    gate.low, gate.high, gate.on_breakout = low, high, seen.append
     return feed, seen
 
 
@@ -35,8 +35,8 @@ def test_a_band_can_let_through_every_trade_or_none(band: tuple[int, int], acts:
 def test_the_last_price_is_known_whether_or_not_it_matters() -> None:
     feed, _ = feed_with(100, 200)
     feed.trade("ETHUSDT", 7, Price(150), "1", 1_000)
-    lane = feed.lane("ETHUSDT")
-    assert (lane.price, lane.time) == (150, 1_000)
+    gate = feed.gate("ETHUSDT")
+    assert (gate.price, gate.time) == (150, 1_000)
 
 
 def test_the_quantity_of_an_ordinary_trade_is_never_read() -> None:
@@ -62,6 +62,6 @@ def test_trades_of_symbols_without_a_lane_are_ignored() -> None:
 
 
 def test_a_symbol_has_one_lane() -> None:
-    feed = Feed()
-    assert feed.lane("ETHUSDT") is feed.lane("ETHUSDT")
-    assert feed.lane("ETHUSDT") is not feed.lane("BTCUSDT")
+    feed = PriceGates()
+    assert feed.gate("ETHUSDT") is feed.gate("ETHUSDT")
+    assert feed.gate("ETHUSDT") is not feed.gate("BTCUSDT")

@@ -1,0 +1,141 @@
+"""What the exchange says of the account: the rules and fees of symbols, and its coins.
+
+The exchange tells fees for one symbol at a time, at a fifth of a percent of a minute's request weight: 500 symbols
+that begin together would wait for minutes. Traders remember the fees that they reckon with. So a symbol that has
+traders goes on by what they remember, and today's are asked for at most once a second; one that has none waits for
+them. Everything else that many symbols ask at the same time is asked once for all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+import structlog
+import trio
+
+from naived.core.amount import Amount, Quantity
+from naived.core.engine import Question, unbooked
+from naived.core.market import SymbolInfo
+from naived.core.strategy.formulas import Fees
+from naived.core.strategy.leader import Informed
+from naived.core.strategy.trader import Counted, position
+from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError
+from naived.runtime.batcher import Batcher
+from naived.runtime.symbol_task import FaultError, Symbol
+
+_DAILY = 86_400  # seconds between readings of rules and fees
+_FEE_PAUSE = 1.0  # seconds between two questions for fees: they leave room in the weight for orders and cancels
+_NOTHING = Balance(Amount(0), Amount(0))
+
+log = structlog.get_logger()
+
+
+class AccountView:
+    """Asks, and informs ``symbols``, those of the supervisor. Raises ExchangeError as the exchange does."""
+
+    def __init__(self, exchange: Exchange, symbols: Mapping[str, Symbol]) -> None:
+        self._exchange = exchange
+        self._symbols = symbols
+        self._rules = Batcher(exchange.symbols)
+        self._balances = Batcher[Symbol, AccountInfo](lambda _: exchange.account())
+        self._fees = FeeReader(exchange)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._fees.run)
+            while True:
+                await trio.sleep(_DAILY)
+                for symbol in self._symbols.values():
+                    if symbol.engine.leader.active:
+                        nursery.start_soon(self.answer, symbol, Question.RULES)
+
+    async def inform(self, symbol: Symbol) -> None:
+        """Read a symbol's rules and fees; raises FaultError if it is not listed."""
+        await self._inform(symbol, await self._rules.ask(symbol.name))
+
+    async def inform_all(self, symbols: Sequence[Symbol]) -> dict[str, str]:
+        """The same for many; of which nothing could be read, and why, by symbol."""
+        rules = await self._exchange.symbols([symbol.name for symbol in symbols])
+        refusals: dict[str, str] = {}
+        for symbol in symbols:
+            try:
+                await self._inform(symbol, rules)
+            except (FaultError, RefusedError) as error:
+                refusals[symbol.name] = str(error)
+        return refusals
+
+    async def _inform(self, symbol: Symbol, rules: Mapping[str, SymbolInfo]) -> None:
+        info = rules.get(symbol.name)
+        if info is None:
+            raise FaultError(f"the exchange does not list {symbol.name} (any more)")
+        symbol.offer(Informed(info, await self._fees.of(symbol)))
+
+    async def answer(self, symbol: Symbol, question: Question) -> None:
+        """Tell a symbol what it asks; where nothing is answered, it asks again when that matters."""
+        with symbol.contained():
+            try:
+                match question:
+                    case Question.RULES:
+                        await self.inform(symbol)
+                    case Question.COINS:
+                        symbol.offer(Counted(Quantity((await self._balance(symbol)).free)))
+                    case _:
+                        assert_never(question)
+            except ExchangeError as error:
+                log.warning("not answered", symbol=symbol.name, question=question.name, error=str(error))
+
+    async def coins(self, symbol: Symbol) -> tuple[Quantity, Quantity]:
+        """Base coins that the traders hold, and that the account has, at one moment."""
+        balance = await self._balance(symbol)
+        return self.held(symbol), Quantity(balance.free + balance.locked)
+
+    async def _balance(self, symbol: Symbol) -> Balance:
+        """What the account has of a symbol's base asset."""
+        return (await self._balances.ask(symbol)).balances.get(symbol.engine.leader.info.base, _NOTHING)
+
+    def held(self, symbol: Symbol) -> Quantity:
+        """What the traders of all symbols with the same base asset own of it, as far as is known for certain."""
+        return Quantity(
+            sum(
+                position(trader).quantity - unbooked(other.engine, trader)
+                for other in self._symbols.values()
+                if other.engine.leader.info.base == symbol.engine.leader.info.base
+                for trader in other.engine.leader.traders
+            )
+        )
+
+
+class FeeReader:
+    """``of`` answers at once where it can; ``run`` asks for what ``of`` did not."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._due: dict[str, Symbol] = {}
+        self._wanted = trio.Event()
+
+    async def of(self, symbol: Symbol) -> Fees:
+        """The fees to trade this symbol by; raises ExchangeError."""
+        leader = symbol.engine.leader
+        if not leader.traders:
+            return await self._exchange.fees(symbol.name)
+        self._due[symbol.name] = symbol
+        self._wanted.set()
+        return leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+            while self._due:
+                await trio.sleep(_FEE_PAUSE)
+                name = next(iter(self._due))
+                await self._read(self._due.pop(name))
+
+    async def _read(self, symbol: Symbol) -> None:
+        with symbol.contained():
+            try:
+                symbol.offer(Informed(symbol.engine.leader.info, await self._exchange.fees(symbol.name)))
+            except ExchangeError as error:
+                log.warning("fees not read", symbol=symbol.name, error=str(error))
+                self._due.setdefault(symbol.name, symbol)

@@ -1,0 +1,65 @@
+"""The fact beside what is desired: what state a symbol is in right now, and why."""
+
+from enum import StrEnum
+
+from naived.core.engine import BlockedBy
+from naived.core.strategy.settings import Status
+from naived.core.strategy.trader import Hold, Holding
+from naived.runtime.symbol_task import Symbol
+
+
+class ActualState(StrEnum):
+    OFF = "off"
+    STARTING = "starting"
+    TRADING = "trading"
+    DRAINING = "draining"
+    STOPPING = "stopping"
+    DEGRADED = "degraded"
+    FAULTED = "faulted"
+    QUARANTINED = "quarantined"
+
+
+_FOR_A_PERSON = (BlockedBy.QUARANTINE, BlockedBy.LINEAGE, BlockedBy.COINS)
+_TROUBLED = (Hold.BALANCE, Hold.FILTER, Hold.REFUSED)
+
+
+def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
+    """The state, and its reason where it has one; the most serious one wins."""
+    engine = symbol.engine
+    block = engine.blocks[0] if engine.blocks else None
+    if block is not None and block.by in _FOR_A_PERSON:
+        return ActualState.QUARANTINED, block.reason
+    if symbol.fault is not None:
+        return ActualState.FAULTED, symbol.fault
+    if symbol.desired.status is Status.OFF:
+        return _ending(symbol)
+    if symbol.failed is not None:
+        return ActualState.DEGRADED, str(symbol.failed)
+    hanging = symbol.context.journal.hanging
+    if hanging is not None:
+        return ActualState.DEGRADED, hanging
+    if block is not None:
+        return ActualState.DEGRADED, block.reason
+    if not engine.leader.active:
+        return ActualState.STARTING, None
+    for trader in engine.leader.traders:
+        if isinstance(trader.phase, Holding) and trader.phase.hold in _TROUBLED:
+            return ActualState.DEGRADED, f"{trader.id} cannot sell: {trader.phase.reason}"
+    draining = symbol.desired.status is Status.SHUTDOWN
+    return (ActualState.DRAINING if draining else ActualState.TRADING), _unresolved(symbol)
+
+
+def _ending(symbol: Symbol) -> tuple[ActualState, str | None]:
+    unsettled = len(symbol.engine.unsettled)
+    if unsettled:
+        orders = "order" if unsettled == 1 else "orders"
+        text, why = f"the fate of {unsettled} {orders} is open", _unresolved(symbol)
+        return ActualState.STOPPING, text if why is None else f"{text}: {why}"
+    return (ActualState.STOPPING, symbol.context.journal.hanging) if symbol.tended else (ActualState.OFF, None)
+
+
+def _unresolved(symbol: Symbol) -> str | None:
+    """Why an order cannot be resolved now, if one cannot."""
+    for client_order_id, reason in symbol.unresolved.items():
+        return f"order {client_order_id} is not resolved: {reason}"
+    return None

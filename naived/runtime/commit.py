@@ -1,0 +1,116 @@
+"""What a step of a symbol leaves to do: rows to commit together, and what follows once they are durable."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import trio
+from msgspec.structs import replace
+
+from naived.core.engine import Question
+from naived.ports import JournalError, Unit
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MOST_ROWS = 500  # fills and events of one commit: more than a burst of one symbol makes
+_MOST_PENDING = 10_000  # commits; the journal is far behind then, and starting anew from it is cheaper
+
+
+@dataclass(slots=True)
+class Commit:
+    """One unit, and what to do once it is durable. ``done`` is set when it is known whether it is.
+
+    ``sends`` and ``touched`` are client order ids; ``fault``: why nothing goes on behind it.
+    """
+
+    unit: Unit
+    sends: tuple[str, ...]
+    touched: tuple[str, ...]
+    questions: tuple[Question, ...]
+    fault: str | None = None
+    done: trio.Event = field(default_factory=trio.Event)
+    committed: bool = False
+
+    def absorb(self, later: "Commit") -> bool:
+        """Take the next unit into this one, which still waits; False where each needs a transaction of its own.
+
+        A burst of fills is one commit then, not one each. The newest row of every trader and order counts.
+        """
+        first, second = self.unit, later.unit
+        if not (self._plain and later._plain) or len(first.fills) + len(first.events) > _MOST_ROWS:
+            return False
+        traders = _newest((trader.number, trader) for trader in first.traders + second.traders)
+        orders = _newest((order.client_order_id, order) for order in first.orders + second.orders)
+        self.unit = replace(
+            second,
+            next_trader=first.next_trader if second.next_trader is None else second.next_trader,
+            leftover=first.leftover if second.leftover is None else second.leftover,
+            traders=tuple(traders),
+            orders=tuple(orders),
+            fills=first.fills + second.fills,
+            events=first.events + second.events,
+        )
+        self.sends += later.sends
+        self.touched += later.touched
+        self.questions = (*self.questions, *(q for q in later.questions if q not in self.questions))
+        return True
+
+    @property
+    def _plain(self) -> bool:
+        return self.unit.desired is None and self.unit.request is None and self.fault is None
+
+    async def durable(self) -> None:
+        """Wait for the commit; raises JournalError if it failed, or may have."""
+        await self.done.wait()
+        if not self.committed:
+            raise JournalError("it may or may not have been written: look at it again")
+
+
+def _newest(rows: Iterable[tuple[K, V]]) -> Iterable[V]:
+    """The last row of each key, in the order of the last rows."""
+    kept: dict[K, V] = {}
+    for key, row in rows:
+        kept.pop(key, None)
+        kept[key] = row
+    return kept.values()
+
+
+class CommitQueue:
+    """The commits of one symbol that are not under way yet, in order."""
+
+    def __init__(self) -> None:
+        self._pending: deque[Commit] = deque()
+        self._changed = trio.Event()
+
+    def __bool__(self) -> bool:
+        return bool(self._pending)
+
+    def append(self, commit: Commit) -> Commit:
+        """Queue it; returns the commit that it is part of. Raises OverflowError when too many wait."""
+        if self._pending and self._pending[-1].absorb(commit):
+            return self._pending[-1]
+        if len(self._pending) >= _MOST_PENDING:
+            raise OverflowError(f"{_MOST_PENDING} commits of {commit.unit.symbol} wait for the journal")
+        self._pending.append(commit)
+        self.notify()
+        return commit
+
+    def pop(self) -> Commit:
+        return self._pending.popleft()
+
+    def drop(self) -> None:
+        """Forget all of them: none is durable, and whoever waits for one is told."""
+        while self._pending:
+            self._pending.popleft().done.set()
+
+    def notify(self) -> None:
+        """End the ``wait`` that is under way."""
+        self._changed.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until something was queued since the last call, at most ``seconds``."""
+        with trio.move_on_after(seconds):
+            await self._changed.wait()
+        self._changed = trio.Event()

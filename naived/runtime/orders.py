@@ -1,0 +1,308 @@
+"""What is done for one order at the exchange: sent once, then asked for and cancelled until it needs nothing.
+
+A symbol asks for it (`symbol_task.Commands`), the call returns at once, and a task here does it, also while the
+symbol is off. All of it is driven by the order's own state and may begin again at any time.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import assert_never
+
+import structlog
+import trio
+from msgspec.structs import replace
+
+from naived.core.engine import Question
+from naived.core.orders.client_id import cancel_id, is_naived
+from naived.core.orders.report import CancelAccepted, CancelRefused, OrderStatus, Report, Unsent
+from naived.core.orders.state import (
+    LOOKS,
+    SKEW,
+    Admitted,
+    Answered,
+    FillsFound,
+    Missing,
+    Need,
+    OrderEvent,
+    OrderState,
+    Reported,
+    State,
+    need,
+)
+from naived.ports import Exchange, ExchangeError, JournalError, OrderRequest, Page
+from naived.runtime.account_view import AccountView
+from naived.runtime.symbol_task import Symbol
+
+_FIRST_PAUSE = 1.0  # seconds between two looks, doubled each time
+_LONGEST_PAUSE = 5.0  # seconds; also what looks after the fence are spaced by, where the grace is long
+_SAFETY = 1_000  # ms before the deadline after which nothing is sent; a fifth of a shorter window
+_WAITING = 100_000  # that may wait for their task; far more than all orders of an account
+_NEWEST = 1_000  # orders: those of days, or of an hour in which everything went wrong
+
+log = structlog.get_logger()
+
+
+class Orders:
+    """Does what symbols ask for: implements `symbol_task.Commands`. ``grace`` is in ms."""
+
+    def __init__(self, exchange: Exchange, view: AccountView, grace: int) -> None:
+        self._exchange = exchange
+        self._view = view
+        self._grace = grace
+        self._inbox, self._errands = trio.open_memory_channel[Callable[[], Awaitable[None]]](_WAITING)
+        self._attended: set[tuple[str, str]] = set()
+        self._unanswered = 0  # sent, or about to be
+        self._answered = trio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as nursery:
+            async for errand in self._errands:
+                nursery.start_soon(errand)
+
+    async def drain_in_flight(self, symbols: Collection[Symbol]) -> None:
+        """Wait until what was sent is answered and the answers are durable."""
+        while True:
+            answered = self._answered
+            for symbol in symbols:
+                await symbol.settle()
+            if answered is self._answered and not self._unanswered:
+                return
+            await answered.wait()
+
+    # What a symbol asks for (symbol_task.Commands)
+
+    def send(self, symbol: Symbol, client_order_id: str) -> None:
+        if self._begin(symbol, partial(self._send, symbol, client_order_id)):
+            self._unanswered += 1
+
+    def resolve_order(self, symbol: Symbol, client_order_id: str) -> None:
+        # Without its rules nobody knows which fees a fill took in which asset.
+        key = symbol.name, client_order_id
+        if not symbol.engine.informed or key in self._attended:
+            return
+        if self._begin(symbol, partial(self._attend, symbol, client_order_id)):
+            self._attended.add(key)
+
+    def inquire(self, symbol: Symbol, question: Question) -> None:
+        self._begin(symbol, partial(self._view.answer, symbol, question))
+
+    def _begin(self, symbol: Symbol, errand: Callable[[], Awaitable[None]]) -> bool:
+        """Have a task do it; where too many wait for theirs, the symbol fails and begins again from the journal."""
+        try:
+            self._inbox.send_nowait(errand)
+        except trio.WouldBlock:
+            with symbol.contained():
+                raise OverflowError(f"{_WAITING} requests wait for their tasks") from None
+            return False
+        return True
+
+    # Sending
+
+    async def _send(self, symbol: Symbol, client_order_id: str) -> None:
+        try:
+            with symbol.contained():
+                await self._place(symbol, client_order_id)
+        finally:
+            self._unanswered -= 1
+            self._answered.set()
+            self._answered = trio.Event()
+
+    async def _place(self, symbol: Symbol, client_order_id: str) -> None:
+        """Send one durable intent, unless it is not wanted any more, or the deadline is too near."""
+        order = symbol.engine.orders.get(client_order_id)
+        if order is None or order.state is not State.INTENDED:
+            return
+        timestamp, window = order.timestamp, order.recv_window
+        if timestamp is None or window is None:
+            raise ValueError(f"{client_order_id} was never admitted")
+        obstacle = None
+        if order.cancelling:
+            obstacle = "its cancel is wanted"
+        elif not symbol.engine.may_place:
+            obstacle = "the symbol does not place orders now"
+        elif self._exchange.latest() >= timestamp + window - min(_SAFETY, window // 5):
+            obstacle = "too late to send"
+        if obstacle is not None:
+            symbol.offer(Answered(client_order_id, Unsent(obstacle)))
+            return
+        intent = order.intent
+        request = OrderRequest(
+            intent.symbol,
+            intent.side,
+            intent.price,
+            intent.quantity,
+            client_order_id,
+            order.stp_mode,
+            timestamp,
+            window,
+        )
+        symbol.offer(Answered(client_order_id, await self._exchange.place(request)))
+
+    # Resolving
+
+    async def _attend(self, symbol: Symbol, client_order_id: str) -> None:
+        try:
+            with symbol.contained():
+                await self._resolve(symbol, client_order_id)
+        finally:
+            self._attended.discard((symbol.name, client_order_id))
+            symbol.unresolved.pop(client_order_id, None)
+
+    async def _resolve(self, symbol: Symbol, client_order_id: str) -> None:
+        """Do what this order needs, look again, and go on until it needs nothing."""
+        longest = min(_LONGEST_PAUSE, self._grace / 4000)
+        pause = min(_FIRST_PAUSE, longest)
+        while True:
+            order = symbol.engine.orders.get(client_order_id)
+            needed = None if order is None else need(order)
+            if order is None or needed is None:
+                return
+            if needed is Need.ADMIT:
+                if not await self._admit(symbol, order):
+                    return
+                continue
+            if needed is Need.FILLS:
+                await trio.sleep(pause)  # the user stream brings them at once, nearly always
+            try:
+                learned = await _ask(symbol, order, needed, self._exchange, self._grace)
+            except (ExchangeError, JournalError) as error:
+                learned = None
+                _note(symbol, client_order_id, str(error))
+            else:
+                symbol.unresolved.pop(client_order_id, None)
+            if learned is not None:
+                symbol.offer(learned)
+            if needed is not Need.FILLS:
+                await trio.sleep(longest if order.looks else pause)
+            pause = min(pause * 2, longest)
+
+    async def _admit(self, symbol: Symbol, order: OrderState) -> bool:
+        """Get a slot and take the next attempt; False while the symbol places nothing (it calls again then)."""
+        if not symbol.engine.may_place:
+            return False
+        await self._exchange.admission(order.intent.side)
+        timestamp = self._exchange.admit(order.intent.side) if symbol.engine.may_place else None
+        if timestamp is not None:
+            context = symbol.context
+            symbol.offer(Admitted(order.client_order_id, timestamp, context.recv_window, context.epoch))
+        return True
+
+
+async def _ask(
+    symbol: Symbol, order: OrderState, needed: Need, exchange: Exchange, grace: int
+) -> OrderEvent | None:
+    """Ask (or cancel, then ask) and return what was learned; raises ExchangeError."""
+    name, order_id, client_order_id = symbol.name, order.order_id, order.client_order_id
+    match needed:
+        case Need.ASK if order_id is not None:
+            if order.looks >= LOOKS - 1:
+                return await _search_numbered(symbol, order, order_id, exchange, grace)
+            return _word(order, await exchange.order(name, order_id=order_id), exchange, grace)
+        case Need.ASK:
+            server_time = await exchange.server_time()
+            report = await exchange.order(name, client_order_id=client_order_id)
+            if report is None and order.looks == LOOKS - 1:
+                report = await _search(symbol, order, exchange)
+            if report is None:
+                return Missing(client_order_id, server_time, grace)
+            return Reported(client_order_id, report)
+        case Need.FILLS if order_id is not None:
+            return FillsFound(client_order_id, tuple(await exchange.fills(name, order_id=order_id)))
+        case Need.CANCEL if order_id is not None:
+            while symbol.behind and symbol.failed is None:
+                await (
+                    symbol.news.wait()
+                )  # not durable yet: after a crash it would look as if a person had cancelled
+            if symbol.failed is not None:
+                return None
+            answer = await exchange.cancel(name, order_id, cancel_id(client_order_id))
+            report = await exchange.order(name, order_id=order_id)
+            if report is not None and not (report.status.ended or isinstance(answer, CancelAccepted)):
+                symbol.offer(Reported(client_order_id, report))
+                why = answer.message if isinstance(answer, CancelRefused) else answer.reason
+                raise ExchangeError(f"not cancelled: {why}")
+            return _word(order, report, exchange, grace)
+        case Need.FILLS | Need.CANCEL | Need.ADMIT:
+            raise ValueError(f"{client_order_id} needs {needed.name} and has no order id")
+        case _:
+            assert_never(needed)
+
+
+def _note(symbol: Symbol, client_order_id: str, reason: str) -> None:
+    """Remember why an order cannot be resolved now; each reason is logged once."""
+    if symbol.unresolved.get(client_order_id) != reason:
+        symbol.unresolved[client_order_id] = reason
+        log.warning("order not resolved", symbol=symbol.name, order=client_order_id, reason=reason)
+        symbol.news.notify()
+
+
+def _word(order: OrderState, report: Report | None, exchange: Exchange, grace: int) -> OrderEvent:
+    if report is None:
+        return Missing(order.client_order_id, exchange.now(), grace)
+    return Reported(order.client_order_id, report)
+
+
+async def _search_numbered(
+    symbol: Symbol, order: OrderState, order_id: int, exchange: Exchange, grace: int
+) -> OrderEvent:
+    """Look everywhere for an order that was there: by its number, in every list, and for what it executed."""
+    report = await exchange.order(symbol.name, order_id=order_id)
+    if report is None:
+        since = order.created_at - SKEW
+        listed = [*await exchange.open_orders(symbol.name), *await exchange.orders_since(symbol.name, since)]
+        report = next((each for each in listed if each.order_id == order_id), None)
+    if report is not None:
+        return Reported(order.client_order_id, report)
+    fills = tuple(await exchange.fills(symbol.name, order_id=order_id))
+    if sum(fill.quantity for fill in fills) > order.executed:
+        return FillsFound(order.client_order_id, fills)
+    return Missing(order.client_order_id, exchange.now(), grace, everywhere=True)
+
+
+async def _search(symbol: Symbol, order: OrderState, exchange: Exchange) -> Report | None:
+    """The last look before an absence counts: among all orders since the intent, and who owns what was executed.
+
+    Raises ExchangeError, also for an execution whose order nobody knows: it might be this one's.
+    """
+    name, since = symbol.name, order.created_at - SKEW
+    seen = [*await exchange.open_orders(name), *await exchange.orders_since(name, since)]
+    kept = {each.order_id for each in symbol.engine.orders.values()}
+    owned = {report.order_id for report in seen} | kept
+    for order_id in sorted({fill.order_id for fill in await exchange.fills(name, since=since)} - owned):
+        owner = await exchange.order(name, order_id=order_id)
+        if owner is None:
+            raise ExchangeError(f"{name}: nobody knows order {order_id}, and yet it was executed")
+        seen.append(owner)
+    named = next((report for report in seen if report.client_order_id == order.client_order_id), None)
+    return named or await _renamed(symbol, order, [report for report in seen if report.order_id not in kept])
+
+
+async def _renamed(symbol: Symbol, order: OrderState, seen: Sequence[Report]) -> Report | None:
+    """The order if a person cancelled it: the exchange then knows it by the id of that cancel.
+
+    In all else it equals the intent, down to the seconds in which it can have been accepted, and it is no other
+    order of ours. Raises ExchangeError where that cannot be told, JournalError.
+    """
+    intent, deadline = order.intent, order.deadline or 0
+    twins = [
+        report
+        for report in seen
+        if report.status is OrderStatus.CANCELED
+        and not is_naived(report.client_order_id)
+        and (report.side, report.price, report.quantity) == (intent.side, intent.price, intent.quantity)
+        and order.created_at - SKEW <= report.created <= deadline + SKEW
+    ]
+    if twins:
+        owned = await _numbers(symbol)
+        twins = [report for report in twins if report.order_id not in owned]
+    if len(twins) > 1:
+        raise ExchangeError(f"{intent.symbol}: {len(twins)} cancelled orders equal {order.client_order_id}")
+    return replace(twins[0], client_order_id=order.client_order_id) if twins else None
+
+
+async def _numbers(symbol: Symbol) -> set[int | None]:
+    """The order ids of the newest orders of this symbol, living or ended; raises JournalError."""
+    await symbol.settle()  # what is not written yet is not read
+    rows = await symbol.context.journal.orders(Page((symbol.name,), limit=_NEWEST))
+    return {row.order.order_id for row in rows}

@@ -1,0 +1,204 @@
+"""Compares what the exchange has with what we know: when a session opens, when a symbol starts, and every minute.
+
+All of it is idempotent; a pass that learns nothing writes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+import trio
+
+from naived.core.amount import Quantity, format_amount
+from naived.core.engine import Blocked, BlockedBy
+from naived.core.orders.report import Report
+from naived.core.orders.state import Missing, OrderState, Reported
+from naived.core.strategy.settings import Status
+from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError, RefusedError
+from naived.runtime.account_view import AccountView
+from naived.runtime.batcher import Batcher
+from naived.runtime.session import Session
+from naived.runtime.symbol_task import Symbol
+
+_EVERY = 60  # seconds between two reconciliations
+_RETRY = 2  # seconds before one that was not answered is tried again
+_FLOWING = 5  # seconds that trades are awaited after an outage: sells must not wait longer for them
+_COVER_LOOKS = 3  # at the balances before coins are missed: a fill may be between two answers
+
+log = structlog.get_logger()
+
+
+class Reconciler:
+    """Over one exchange account, whose journal was made for ``venue``; ``grace`` is in ms."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        session: Session,
+        view: AccountView,
+        symbols: Mapping[str, Symbol],
+        venue: str,
+        grace: int,
+    ) -> None:
+        self._exchange = exchange
+        self._journal = journal
+        self._session = session
+        self._view = view
+        self._symbols = symbols
+        self._venue = venue
+        self._grace = grace
+        self._comparison = Batcher(self.reconcile)
+        self._strangers: Mapping[str, str] = {}
+
+    async def run(self) -> None:
+        """Until cancelled; raises DeploymentError when the journal belongs to another account."""
+        while True:
+            over = await self._session.opening()
+            try:
+                refusals = await self._reconcile_all()
+            except DeploymentError:
+                raise
+            except (ExchangeError, JournalError) as error:
+                log.warning("not reconciled", error=str(error))
+                if not over.is_set():
+                    self._session.unheard(str(error))
+                await trio.sleep(_RETRY)
+                continue
+            with trio.move_on_after(_FLOWING):
+                await self._flowing()
+            if not over.is_set():
+                self._session.heard(refusals)
+            with trio.move_on_after(_EVERY):
+                await over.wait()
+
+    async def _reconcile_all(self) -> Mapping[str, str]:
+        if not self._session.claimed.is_set():
+            await self._journal.claim(self._venue, (await self._exchange.account()).uid)
+            self._session.claimed.set()
+        kept = [
+            symbol
+            for symbol in self._symbols.values()
+            if symbol.desired.status is not Status.OFF or symbol.engine.watched
+        ]
+        refusals = await self._view.inform_all([symbol for symbol in kept if not symbol.engine.informed])
+        return {**refusals, **await self.reconcile([symbol for symbol in kept if symbol.engine.informed])}
+
+    async def _flowing(self) -> None:
+        """Wait until the trades of every active symbol flow (again)."""
+        for symbol in list(self._symbols.values()):
+            if symbol.engine.leader.active:
+                await self._exchange.watch(symbol.name)
+
+    # Orders
+
+    async def compare(self, symbol: Symbol) -> None:
+        """Reconcile this symbol, together with those that want it at the same time; raises ExchangeError."""
+        refusals = await self._comparison.ask(symbol)
+        if symbol.name in refusals:
+            raise RefusedError(refusals[symbol.name])
+
+    async def reconcile(self, symbols: Sequence[Symbol]) -> Mapping[str, str]:
+        """Ask for every order of ours that these symbols have; of which nothing is told, and why, by symbol.
+
+        Raises ExchangeError when nothing is told of any.
+        """
+        before = {
+            symbol.name: {p.order_id: p for p in symbol.engine.resting if p.order_id is not None}
+            for symbol in symbols
+        }
+        bulk = len(symbols) >= self._exchange.bulk_open_orders_from
+        refusals: dict[str, str] = {}
+        strangers: dict[str, str] = {}
+        for report in await self._open_orders(symbols, bulk, refusals):
+            try:
+                if await self._is_strange(report):
+                    strangers[report.symbol] = f"{report.symbol} order {report.order_id}"
+            except RefusedError as error:
+                refusals[report.symbol] = str(error)
+            self._session.report(report)
+            before.get(report.symbol, {}).pop(report.order_id, None)
+        known = self._strangers.items()
+        unheard = {name: why for name, why in known if name in refusals or not (bulk or name in before)}
+        self._bar_lineage(unheard | strangers)
+        for symbol in symbols:
+            if symbol.name not in refusals:
+                try:
+                    await self.look(symbol, list(before[symbol.name].values()))
+                except RefusedError as error:
+                    refusals[symbol.name] = str(error)
+            symbol.resolve_orders()
+        return refusals
+
+    async def _open_orders(
+        self, symbols: Sequence[Symbol], bulk: bool, refusals: dict[str, str]
+    ) -> Sequence[Report]:
+        if bulk:
+            return await self._exchange.open_orders()
+        reports: list[Report] = []
+        for symbol in symbols:
+            try:
+                reports += await self._exchange.open_orders(symbol.name)
+            except RefusedError as error:
+                refusals[symbol.name] = str(error)
+        return reports
+
+    async def look(self, symbol: Symbol, orders: Sequence[OrderState]) -> None:
+        """Ask for the state of these orders, by their order ids; raises ExchangeError."""
+        for order in orders:
+            report = await self._exchange.order(symbol.name, order_id=order.order_id)
+            client_order_id = order.client_order_id
+            missing = Missing(client_order_id, self._exchange.now(), self._grace)
+            symbol.offer(missing if report is None else Reported(client_order_id, report))
+
+    # Coins
+
+    async def measure(self, symbol: Symbol) -> None:
+        """Look at all that may block a symbol: its orders, strange orders, its coins; raises ExchangeError."""
+        for name in list(self._strangers):
+            if name in self._symbols and name != symbol.name:
+                await self.compare(self._symbols[name])
+        await self.compare(symbol)
+        if self._session.away is None:
+            symbol.offer(Blocked(BlockedBy.EXCHANGE, None))  # it was refused an answer before
+        held, there = await self.cover(symbol)
+        base, reason = symbol.engine.leader.info.base, None
+        if there < held:
+            reason = f"the traders hold {format_amount(held)} {base}, the account has {format_amount(there)}"
+        symbol.offer(Blocked(BlockedBy.COINS, reason))
+
+    async def cover(self, symbol: Symbol) -> tuple[Quantity, Quantity]:
+        """Base coins that the traders hold, and that the account has, at one moment; raises ExchangeError."""
+        held, there = await self._view.coins(symbol)
+        for _ in range(_COVER_LOOKS - 1):
+            if there >= held:
+                break
+            await trio.sleep(1)
+            await self.compare(symbol)
+            held, there = await self._view.coins(symbol)
+        return held, there
+
+    # Lineage
+
+    async def _is_strange(self, report: Report) -> bool:
+        """Is it an open order with our tag that the journal has never heard of? Raises ExchangeError."""
+        symbol = self._symbols.get(report.symbol)
+        kept = symbol is not None and report.client_order_id in symbol.engine.orders
+        if kept or not self._session.is_ours(report):
+            return False
+        try:
+            if await self._journal.knows(report.symbol, report.client_order_id):
+                return False  # it has ended, or was given up, and the list is older, or the exchange found it again
+        except JournalError as error:
+            raise ExchangeError(f"an order was not looked up: {error}") from error
+        now = await self._exchange.order(report.symbol, order_id=report.order_id)
+        return now is not None and not now.status.ended
+
+    def _bar_lineage(self, strangers: Mapping[str, str]) -> None:
+        """An order with our tag and no row: another naived trades from a copy of our journal. Place nothing."""
+        for name in strangers.keys() - self._strangers.keys():
+            log.error("foreign lineage", symbol=name, order=strangers[name])
+        self._strangers = strangers
+        first = next(iter(strangers.values()), None)
+        reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
+        for each in self._symbols.values():
+            each.offer(Blocked(BlockedBy.LINEAGE, reason))

@@ -1,0 +1,307 @@
+"""One symbol's sequencer: every event of a symbol enters here, in order, and leaves as one commit.
+
+``offer`` is synchronous: it steps the engine at once, and again for each slot of the order limit, and appends one
+commit (rows, and what to do after) to a bounded queue. ``settle`` commits in order, then performs: send, resolve,
+publish. Memory may be ahead of the journal, the exchange never. Nobody else writes a symbol's rows.
+
+An exception while stepping, or a commit that failed, marks the symbol as failed: nothing more is stepped until it
+is restored from the journal.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+from msgspec.structs import replace
+
+from naived.core import engine as core
+from naived.core.amount import Money, Price, Quantity, Rate
+from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine, Event, Question
+from naived.core.market import Filters, SymbolInfo
+from naived.core.orders.intent import Side
+from naived.core.orders.state import Admitted, need
+from naived.core.strategy.formulas import NO_LEFTOVER, Fees
+from naived.core.strategy.leader import NONE, Activated, Informed, Leader
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.trader import Directed, Note, Traded, Woke
+from naived.ports import Event as Record
+from naived.ports import Exchange, Journal, SymbolRecord, Unit
+from naived.runtime.commit import Commit, CommitQueue
+from naived.runtime.notification import Notification
+from naived.runtime.price_gate import PriceGate
+
+# Until the exchange has told its rules a symbol is ``off`` for its traders, so these are never reckoned with.
+_UNREAD = Filters(
+    tick_size=Price(1),
+    min_price=Price(0),
+    max_price=Price(0),
+    step_size=Quantity(1),
+    min_quantity=Quantity(0),
+    max_quantity=Quantity(0),
+    min_notional=Money(0),
+    max_notional=Money(0),
+)
+_NO_FEES = Fees(Rate(0), Rate(0))
+
+
+class FaultError(Exception):
+    """Nothing but a person can mend this symbol; trying again would only repeat it."""
+
+
+class Commands(Protocol):
+    """What a symbol asks of the exchange session; each call is synchronous and returns at once."""
+
+    def send(self, symbol: "Symbol", client_order_id: str) -> None:
+        """Place this durable intent, once."""
+
+    def resolve_order(self, symbol: "Symbol", client_order_id: str) -> None:
+        """Do what this order needs, until it needs nothing."""
+
+    def inquire(self, symbol: "Symbol", question: Question) -> None:
+        """Ask, and tell the symbol what was answered; it asks again where that matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every symbol works with. ``publish`` tells followers of an event that is durable."""
+
+    exchange: Exchange
+    journal: Journal
+    commands: Commands
+    publish: Callable[[Record], None]
+    new_id: Callable[[], str]
+    epoch: int
+    recv_window: int
+
+
+def blank(name: str) -> SymbolRecord:
+    """What the journal would say of a symbol that was never configured."""
+    return SymbolRecord(name, DesiredState(Settings(), Status.OFF), 1, NO_LEFTOVER, (), (), 0, Money(0))
+
+
+class Symbol:
+    """One configured symbol, for as long as the process lives.
+
+    ``tended``: it has a task. ``fault``: why only a person can mend it. ``failed``: what ended its last task, until
+    it is restored. ``unresolved``: why an order cannot be resolved now, by its client order id.
+    """
+
+    def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate) -> None:
+        self.name = record.symbol
+        self.gate = gate
+        self.tended = False
+        self.fault: str | None = None
+        self.failed: Exception | None = None
+        self.unresolved: dict[str, str] = {}
+        self.news = Notification()
+        self.queue = CommitQueue()
+        self.context = context
+        self._settling = trio.Lock()
+        unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
+        self.engine = Engine(Leader(unread, _NO_FEES, record.desired), context.epoch)
+        gate.on_breakout = lambda trade: self.offer(Traded(trade))
+        self.restore(record)
+
+    @property
+    def desired(self) -> DesiredState:
+        """What a person asked for, as the journal was told last."""
+        return self.engine.leader.desired
+
+    @property
+    def behind(self) -> bool:
+        """Is the journal behind what is known here?"""
+        return bool(self.queue) or self._settling.locked()
+
+    # Events in
+
+    def offer(self, event: Event) -> Commit | None:
+        """Step the engine; returns the commit that makes it durable, if there is anything to write."""
+        with self.contained():
+            before = self.engine
+            return self._enqueue(before, self._step(event))
+        return None
+
+    def direct(
+        self,
+        desired: DesiredState,
+        *,
+        cancel: frozenset[Side] = frozenset(),
+        expected: Status | None = None,
+        request: tuple[str, str] | None = None,
+        note: str | None = None,
+    ) -> Commit | None:
+        """What a person asked for: durable with this commit; an inactive symbol follows it once it is active."""
+        with self.contained():
+            before = self.engine
+            changes = self._step(Directed(desired, cancel))
+            if note is not None:
+                changes.notes.insert(0, Note("wish", note))
+            return self._enqueue(before, changes, desired, expected, request)
+        return None
+
+    def resolve_orders(self) -> None:
+        """Whatever any order needs is done (again)."""
+        if self.engine.informed:  # without its rules nobody knows which fees a fill took in which asset
+            for client_order_id, order in self.engine.orders.items():
+                if need(order) is not None:
+                    self.context.commands.resolve_order(self, client_order_id)
+
+    def _step(self, event: Event) -> Changes:
+        """Step the engine, and once more for each new order that gets a slot of the order limit at once."""
+        if self.failed is not None and type(event) is not Blocked:  # what blocks it stays true behind a restore
+            raise self.failed
+        context, engine = self.context, self.engine
+        now = context.exchange.now()
+        missing = engine.ids_needed - len(engine.ids)
+        if missing > 0:
+            engine = replace(engine, ids=(*engine.ids, *(context.new_id() for _ in range(missing))))
+        engine, changes = core.step(engine, event, now)
+        for client_order_id in changes.admits:
+            timestamp = context.exchange.admit(engine.orders[client_order_id].intent.side)
+            if timestamp is not None:
+                admitted = Admitted(client_order_id, timestamp, context.recv_window, context.epoch)
+                engine, more = core.step(engine, admitted, now)
+                changes.extend(more)
+        self.engine = engine
+        if type(event) in (Activated, Informed):
+            self.resolve_orders()
+        return changes
+
+    # Commits out
+
+    def _enqueue(
+        self,
+        before: Engine,
+        changes: Changes,
+        desired: DesiredState | None = None,
+        expected: Status | None = None,
+        request: tuple[str, str] | None = None,
+    ) -> Commit | None:
+        after = self.engine
+        if after is not before:
+            self.gate.low, self.gate.high = after.band
+            self.news.notify()
+            self.queue.notify()  # when its traders have to wake may have changed
+            if before.blocks and not after.blocks:
+                self.resolve_orders()
+        elif not (changes.notes or changes.questions or desired is not None):
+            return None
+        now = self.context.exchange.now()
+        next_number, leftover = after.leader.next_number, after.leader.leftover
+        unit = Unit(
+            self.name,
+            desired,
+            expected,
+            next_number if next_number != before.leader.next_number else None,
+            leftover if leftover != before.leader.leftover else None,
+            tuple(changes.traders.values()),
+            tuple(changes.orders.values()),
+            tuple(changes.fills),
+            tuple(Record(now, self.name, note.kind, note.message) for note in changes.notes),
+            request,
+        )
+        commit = None
+        if unit != Unit(self.name) or changes.questions or changes.fault is not None:
+            commit = Commit(
+                unit, tuple(changes.sends), tuple(changes.orders), tuple(changes.questions), changes.fault
+            )
+            commit = self.queue.append(commit)
+        if changes.drained:
+            # Compare-and-set, in a transaction of its own: a start that came in between wins.
+            off = replace(self.desired, status=Status.OFF, keep_buys=False)
+            self.direct(off, expected=Status.SHUTDOWN, note="drained: off")
+        return commit
+
+    async def settle(self) -> None:
+        """Commit and perform all that is pending, up to a failure."""
+        async with self._settling:
+            while self.queue and self.failed is None:
+                # A commit that was begun is finished, and what it allows is begun: only a crash may come between.
+                # It fails in here, before another task can commit what was to follow.
+                with trio.CancelScope(shield=True), self.contained():
+                    await self._perform(self.queue.pop())
+        self.news.notify()  # it is not behind any more, and whatever hung does not
+
+    async def _perform(self, commit: Commit) -> None:
+        context = self.context
+        try:
+            await context.journal.commit(commit.unit)
+            commit.committed = True
+        finally:
+            commit.done.set()
+        for event in commit.unit.events:
+            context.publish(event)
+        for client_order_id in commit.sends:
+            context.commands.send(self, client_order_id)
+        for client_order_id in commit.touched:
+            order = self.engine.orders.get(client_order_id)
+            if order is not None and self.engine.informed and need(order) is not None:
+                context.commands.resolve_order(self, client_order_id)
+        for question in commit.questions:
+            context.commands.inquire(self, question)
+        if commit.fault is not None:
+            raise FaultError(commit.fault)
+
+    # Failure
+
+    @contextmanager
+    def contained(self) -> Iterator[None]:
+        """What goes wrong in here fails this symbol and no other: the one place that catches everything."""
+        try:
+            yield
+        except Exception as error:
+            if self.failed is None:
+                self.failed = error
+                self.engine = replace(self.engine, leader=replace(self.engine.leader, active=False))
+                self.gate.low, self.gate.high = NONE
+                self.news.notify()
+            self.queue.drop()
+            self.queue.notify()
+
+    def restore(self, record: SymbolRecord) -> None:
+        """Begin again from the journal, inactive: what was in memory only is forgotten."""
+        self.failed = None
+        self.queue.drop()
+        before = self.engine
+        leader = replace(
+            before.leader,
+            desired=record.desired,
+            active=False,
+            traders=record.traders,
+            next_number=record.next_trader,
+            leftover=record.leftover,
+            cycles=record.cycles,
+            profit=record.profit,
+        )
+        blocks = tuple(block for block in before.blocks if block.by is not BlockedBy.QUARANTINE)
+        with self.contained():
+            now = self.context.exchange.now()
+            self.engine, changes = core.load(leader, record.orders, blocks, self.context.epoch, now)
+            self._enqueue(replace(self.engine, orders={}), changes)
+
+
+async def run(symbol: Symbol) -> None:
+    """Commit, and wake traders in time, until it failed, or it is to be ``off`` and all is durable."""
+    try:
+        while True:
+            await symbol.settle()
+            if symbol.failed is not None or (symbol.desired.status is Status.OFF and not symbol.queue):
+                return
+            await symbol.queue.wait(_seconds_to_wake(symbol))
+            if _seconds_to_wake(symbol) <= 0:
+                symbol.offer(Woke())
+    finally:
+        if symbol.engine.leader.active:
+            off = symbol.desired.status is Status.OFF
+            symbol.offer(Deactivated() if off else Blocked(BlockedBy.SUSPEND, "naived is suspending"))
+
+
+def _seconds_to_wake(symbol: Symbol) -> float:
+    """How long nothing has to be done of its own accord."""
+    leader = symbol.engine.leader
+    if not leader.active or leader.wakes_at is None:
+        return math.inf
+    return max(0, leader.wakes_at - symbol.context.exchange.now()) / 1000

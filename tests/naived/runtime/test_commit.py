@@ -1,0 +1,100 @@
+"""A step's rows are one commit; whoever waits for it learns whether it is durable."""
+
+import pytest
+import trio
+from msgspec.structs import replace
+
+from naived.core.engine import Question
+from naived.core.strategy.settings import DesiredState, Status
+from naived.ports import Event, JournalError, Unit
+from naived.runtime import commit as commits
+from naived.runtime.commit import Commit, CommitQueue
+from tests.database_values import trader
+from tests.support.market import settings
+
+
+def plain(*, number: int, note: str) -> Commit:
+    row = replace(trader(), number=number, rebuy_notified=note == "later")
+    unit = Unit("ETHUSDT", traders=(row,), events=(Event(1_000, "ETHUSDT", "test", note),))
+    return Commit(unit, (note,), (), ())
+
+
+async def test_a_commit_is_durable_once_it_was_committed() -> None:
+    commit = Commit(Unit("ETHUSDT"), (), (), ())
+    commit.committed = True
+    commit.done.set()
+    with trio.fail_after(1):
+        await commit.durable()
+
+
+async def test_a_commit_that_was_dropped_may_or_may_not_be_there() -> None:
+    queue = CommitQueue()
+    commit = queue.append(plain(number=1, note="first"))
+    queue.drop()
+    assert not queue
+    with pytest.raises(JournalError):
+        await commit.durable()
+
+
+async def test_a_queue_takes_only_so_many_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "_MOST_PENDING", 2)
+    queue = CommitQueue()
+    for note in ("first", "second"):
+        faulty = plain(number=1, note=note)
+        faulty.fault = note  # each keeps a transaction of its own
+        assert queue.append(faulty) is faulty
+    faulty = plain(number=1, note="third")
+    faulty.fault = "third"
+    with pytest.raises(OverflowError, match="2 commits of ETHUSDT wait"):
+        queue.append(faulty)
+    assert [queue.pop().fault, queue.pop().fault] == ["first", "second"]
+
+
+async def test_a_wait_ends_when_something_is_queued_or_was_since_the_last_one(autojump_clock: object) -> None:
+    queue = CommitQueue()
+    queue.append(plain(number=1, note="first"))
+    began = trio.current_time()
+    await queue.wait(60)
+    assert trio.current_time() == began
+    await queue.wait(60)
+    assert trio.current_time() == began + 60
+
+
+def test_what_waits_takes_the_next_unit_in_and_the_newest_row_counts() -> None:
+    first, again, other = (
+        plain(number=1, note="first"),
+        plain(number=1, note="later"),
+        plain(number=2, note="other"),
+    )
+    assert first.absorb(other)
+    assert first.absorb(again)
+    assert [(each.number, each.rebuy_notified) for each in first.unit.traders] == [(2, False), (1, True)]
+    assert [event.message for event in first.unit.events] == ["first", "other", "later"]
+    assert first.sends == ("first", "other", "later")
+
+
+def test_what_two_units_ask_is_asked_once() -> None:
+    first, later = plain(number=1, note="first"), plain(number=2, note="later")
+    first.questions, later.questions = (Question.COINS,), (Question.RULES, Question.COINS)
+    assert first.absorb(later)
+    assert first.questions == (Question.COINS, Question.RULES)
+
+
+def test_a_status_an_answer_and_a_fault_keep_a_transaction_of_their_own() -> None:
+    for apart in ({"request": ("id", "true")}, {"desired": DesiredState(settings(), Status.OFF, keep_buys=False)}):
+        special = plain(number=1, note="special")
+        special.unit = replace(special.unit, **apart)
+        assert not plain(number=2, note="plain").absorb(special)
+        assert not special.absorb(plain(number=2, note="plain"))
+    faulty = plain(number=1, note="faulty")
+    faulty.fault = "refused"
+    assert not faulty.absorb(plain(number=2, note="plain"))
+
+
+def test_one_commit_takes_in_only_so_much() -> None:
+    commit = plain(number=1, note="first")
+    taken = 0
+    while commit.absorb(plain(number=1, note="more")):
+        taken += 1
+        assert taken < 10_000
+    assert taken == 500
