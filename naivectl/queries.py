@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from naivectl.client import Document, Failure, call, stream
 from naivectl.invocation import Invocation
-from naivectl.render import clean, complain, headline, on_terminal, show, status_tables, to_json
+from naivectl.render import complain, headline, on_terminal, show, status_tables, to_json
+from naivectl.table import clean
 from naived.control.protocol import Code
 
 

@@ -1,60 +1,20 @@
-"""A daemon's document as text: one description of each table, painted by Rich on a terminal and plainly elsewhere.
-
-Everything that came from outside passes `clean` on its way into a cell: no text can move the cursor.
-"""
+"""A daemon's document as text: sentences, JSON, and tables, drawn by Rich on a terminal and plainly elsewhere."""
 
 import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from naivectl.client import Document, Failure, about, exit_code
 from naivectl.invocation import Invocation
+from naivectl.table import Column, Table, clean, plain
 from naived.control.protocol import Code
-
-
-class Column(NamedTuple):
-    """``prose`` may be broken into several lines where space is short."""
-
-    title: str
-    number: bool = False
-    prose: bool = False
-
-
-class Table(NamedTuple):
-    """``rows`` hold clean text, one cell a column."""
-
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[str]]
-
-
-def clean(value: object) -> str:
-    """Text for a cell: nothing is ``-``; controls, bidi marks and other invisibles are spelled out."""
-    if value is None or value == "":
-        return "-"
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in str(value)
-    )
 
 
 def to_json(document: Document) -> str:
     """One line, ASCII; a DEL is the one control that JSON itself would let through."""
     return json.dumps(document, separators=(",", ":")).replace("\x7f", "\\u007f")
-
-
-def plain(table: Table) -> str:
-    """Aligned columns, two spaces apart, without a trace of colour."""
-    rows = [[column.title for column in table.columns], *table.rows]
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column.number else cell.ljust(width)
-            for cell, width, column in zip(row, widths, table.columns, strict=True)
-        ).rstrip()
-        for row in rows
-    )
 
 
 def on_terminal() -> bool:

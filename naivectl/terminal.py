@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from naivectl.render import Table
+from naivectl.table import Table
 
 _STYLES = {
     **dict.fromkeys(("trading", "on", "filled", "ready"), "green"),

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from naived.control.protocol import format_time
-from naived.core.amount import SCALE, Money, Price, format_amount, money_down, price_down
-from naived.core.order import Side
-from naived.core.phase import Buying, Finished, Holding, Selling, Trader, Waiting, position
-from naived.core.placement import Placement
-from naived.core.settings import Settings
-from naived.core.strategy import Leftover
+from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down
+from naived.core.orders.intent import Side
+from naived.core.orders.state import OrderState
+from naived.core.strategy.formulas import Leftover
+from naived.core.strategy.settings import Settings
+from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting, position
 from naived.ports import CycleRow, EventRow, OrderRow
-from naived.runtime.condition import condition
-from naived.runtime.symbol import Symbol
+from naived.runtime.actual_state import actual_state
+from naived.runtime.symbol_task import Symbol
 
 Document = dict[str, Any]
 
@@ -37,22 +37,29 @@ def settings(values: Settings) -> Document:
 
 def symbol(value: Symbol) -> Document:
     """One entry of ``status``."""
-    leader = value.book.leader
-    state, reason = condition(value)
-    lane = value.lane
+    leader = value.engine.leader
+    state, reason = actual_state(value)
     return {
         "symbol": value.name,
-        "status": str(value.wish.status),
+        "status": str(value.desired.status),
         "state": str(state),
         "reason": reason,
         "chunks": leader.settings.chunks,
         "budget": None if leader.settings.budget is None else format_amount(leader.settings.budget),
-        "last_price": None if lane.price is None else format_amount(lane.price),
-        "last_trade_at": None if lane.time is None else format_time(lane.time),
         "cycles": leader.cycles,
         "realized_profit": format_amount(leader.profit),
-        "unrealized_profit": _unrealized(value),
+        **prices(value),
         "traders": [_trader(value, trader) for trader in leader.traders],
+    }
+
+
+def prices(value: Symbol) -> Document:
+    """The part of an entry that every trade changes."""
+    gate = value.gate
+    return {
+        "last_price": None if gate.price is None else format_amount(gate.price),
+        "last_trade_at": None if gate.time is None else format_time(gate.time),
+        "unrealized_profit": _unrealized(value),
     }
 
 
@@ -66,10 +73,10 @@ def unset(name: str, defaults: Settings) -> Document:
         "reason": "never configured",
         "chunks": shown["chunks"],
         "budget": shown["budget"],
-        "last_price": None,
-        "last_trade_at": None,
         "cycles": 0,
         "realized_profit": "0",
+        "last_price": None,
+        "last_trade_at": None,
         "unrealized_profit": "0",
         "traders": [],
     }
@@ -77,21 +84,21 @@ def unset(name: str, defaults: Settings) -> Document:
 
 def _unrealized(value: Symbol) -> str | None:
     """What selling all that is held at the last price would bring, less its cost; null without a price."""
-    held = sum((position(trader) for trader in value.book.leader.traders), value.book.leader.leftover)
+    held = sum((position(trader) for trader in value.engine.leader.traders), value.engine.leader.leftover)
     if not held.quantity:
         return "0"
-    if value.lane.price is None:
+    if value.gate.price is None:
         return None
-    return format_amount(_worth(value, held, value.lane.price) - held.cost)
+    return format_amount(_worth(value, held, value.gate.price) - held.cost)
 
 
 def _worth(value: Symbol, held: Leftover, price: Price) -> Money:
-    return money_down(held.quantity * price * (SCALE - value.book.leader.fees.sell), SCALE * SCALE)
+    return money_down(held.quantity * price * (SCALE - value.engine.leader.fees.sell), SCALE * SCALE)
 
 
 def _trader(value: Symbol, trader: Trader) -> Document:
-    buy = None if isinstance(trader.phase, Waiting) else value.book.placement(trader.number, Side.BUY, trader.buys)
-    sell = value.book.placement(trader.number, Side.SELL, trader.sells)
+    buy = None if isinstance(trader.phase, Waiting) else value.engine.order(trader.number, Side.BUY, trader.buys)
+    sell = value.engine.order(trader.number, Side.SELL, trader.sells)
     return {
         "id": trader.id,
         "phase": _PHASES[type(trader.phase)],
@@ -103,61 +110,61 @@ def _trader(value: Symbol, trader: Trader) -> Document:
     }
 
 
-def _leg(placement: Placement) -> Document:
-    intent = placement.intent
+def _leg(order: OrderState) -> Document:
+    intent = order.intent
     return {
-        "client_order_id": placement.client_order_id,
-        "order_id": placement.order_id,
+        "client_order_id": order.client_order_id,
+        "order_id": order.order_id,
         "price": format_amount(intent.price),
         "quantity": format_amount(intent.quantity),
-        "executed": format_amount(placement.executed),
-        "state": str(placement.state),
+        "executed": format_amount(order.executed),
+        "state": str(order.state),
     }
 
 
-def order(placement: Placement) -> Document:
+def order(order: OrderState) -> Document:
     """One entry of ``orders``; ``fence_at`` is when the exchange can no longer accept the latest attempt."""
-    intent = placement.intent
-    deadline = placement.deadline
+    intent = order.intent
+    deadline = order.deadline
     return {
         "symbol": intent.symbol,
         "trader": f"{intent.symbol}-{intent.trader}",
         "side": str(intent.side),
-        **_leg(placement),
+        **_leg(order),
         "fence_at": None if deadline is None else format_time(deadline),
-        "created_at": format_time(placement.created_at),
-        "updated_at": format_time(placement.updated_at),
+        "created_at": format_time(order.created_at),
+        "updated_at": format_time(order.updated_at),
     }
 
 
 def order_row(row: OrderRow) -> Document:
     """An ``orders`` entry as the journal has it."""
-    return order(row.placement)
+    return order(row.order)
 
 
 def open_orders(value: Symbol) -> list[Document]:
     """Every order that rests on the exchange, or may: of one in quarantine nobody knows."""
-    return [order(placement) for placement in (*value.book.resting, *value.book.quarantined)]
+    return [order(each) for each in (*value.engine.resting, *value.engine.quarantined)]
 
 
 def cycle(row: CycleRow) -> Document:
     """One entry of ``trades``; prices are averages."""
-    trader, phase = row.trader, row.trader.phase
-    if not isinstance(phase, Finished) or phase.bought is None or phase.profit is None:
-        raise ValueError(f"{trader.id} is not a finished cycle")
-    bought, sold = phase.bought, phase.sold
     return {
-        "symbol": trader.symbol,
-        "trader": trader.id,
-        "bought": format_amount(bought.quantity),
-        "buy_price": format_amount(price_down(bought.cost * SCALE, bought.quantity, _COIN)),
-        "sold": format_amount(sold.quantity),
-        "sell_price": format_amount(price_down(sold.received * SCALE, sold.quantity or 1, _COIN)),
+        "symbol": row.symbol,
+        "trader": f"{row.symbol}-{row.number}",
+        "bought": format_amount(row.bought),
+        "buy_price": _average(row.cost, row.bought),
+        "sold": format_amount(row.sold),
+        "sell_price": _average(row.received, row.sold),
         "fees": _fees(row.fees),
-        "profit": format_amount(phase.profit),
-        "started_at": format_time(trader.started_at),
-        "finished_at": format_time(trader.since),
+        "profit": format_amount(row.profit),
+        "started_at": format_time(row.started_at),
+        "finished_at": format_time(row.finished_at),
     }
+
+
+def _average(money: Money, quantity: Quantity) -> str:
+    return format_amount(price_down(money * SCALE, quantity or 1, _COIN))
 
 
 def _fees(fees: Mapping[str, int]) -> dict[str, str]:

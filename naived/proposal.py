@@ -1,16 +1,16 @@
 """Settings as somebody proposes them: parsed, laid over the present ones, and refused where they cannot work."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from naived.control.protocol import Code, ControlError
 from naived.core.amount import AmountError, Money, Price, format_amount, parse_money, parse_rate
 from naived.core.market import describe
-from naived.core.settings import Settings, SettingsError
-from naived.core.strategy import least_budget, untradable
+from naived.core.strategy.formulas import least_budget, untradable
+from naived.core.strategy.settings import Settings, SettingsError
 from naived.ports import ExchangeError
 from naived.runtime.listing import Listing, UnknownNamesError
 

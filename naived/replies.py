@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from naived.control.protocol import Code, ControlError, format_time
-from naived.core.order import Side
-from naived.core.phase import Hold, Holding
-from naived.core.placement import Placement
-from naived.core.settings import Status
-from naived.runtime.condition import Condition, condition
-from naived.runtime.symbol import Bar, Symbol
+from naived.core.engine import BlockedBy
+from naived.core.orders.intent import Side
+from naived.core.orders.state import OrderState
+from naived.core.strategy.settings import Status
+from naived.core.strategy.trader import Hold, Holding
+from naived.runtime.actual_state import ActualState, actual_state
+from naived.runtime.symbol_task import Symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +23,18 @@ class Outcome:
 
 def started(symbol: Symbol) -> ControlError | None:
     """None if it trades, else why a start has not come to that."""
-    state, reason = condition(symbol)
+    state, reason = actual_state(symbol)
     match state:
-        case Condition.TRADING:
+        case ActualState.TRADING:
             return None
-        case Condition.QUARANTINED:
+        case ActualState.QUARANTINED:
             return ControlError(
                 Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=_way_out(symbol)
             )
-        case Condition.FAULTED:
+        case ActualState.FAULTED:
             hint = f"when it is mended: naivectl start {symbol.name}"
             return ControlError(Code.INVALID_TRANSITION, f"faulted: {reason}", symbol=symbol.name, hint=hint)
-        case _ if symbol.wish.status is not Status.ON:
+        case _ if symbol.desired.status is not Status.ON:
             return overruled(symbol, "stopped")
         case _:
             return timed_out(symbol, f"not trading yet, still {state}" + (f": {reason}" if reason else ""))
@@ -41,13 +42,13 @@ def started(symbol: Symbol) -> ControlError | None:
 
 def stopped(symbol: Symbol) -> str:
     """How far a stop has come, and what it leaves behind."""
-    word = "stopping" if condition(symbol)[0] is Condition.STOPPING else "stopped"
+    word = "stopping" if actual_state(symbol)[0] is ActualState.STOPPING else "stopped"
     return f"{word}; {_remains(symbol)}"
 
 
 def still_stopping(symbol: Symbol) -> ControlError:
     """Names the orders whose fate is open, and when each can no longer appear."""
-    unknown = [f"{placement.client_order_id} (fence {_fence(placement)})" for placement in symbol.book.unsettled]
+    unknown = [f"{order.client_order_id} (fence {_fence(order)})" for order in symbol.engine.unsettled]
     what = f"off, but not known is the fate of {', '.join(unknown)}" if unknown else "still stopping"
     return timed_out(symbol, what)
 
@@ -60,9 +61,9 @@ def unheard(symbol: Symbol) -> ControlError:
 
 def draining(symbol: Symbol) -> str:
     """How far a drain has come."""
-    if symbol.wish.status is Status.OFF:
+    if symbol.desired.status is Status.OFF:
         return "drained: off"
-    traders = symbol.book.leader.traders
+    traders = symbol.engine.leader.traders
     held = sum(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
     text = f"draining: {_count(len(traders), 'cycle')} left"
     return f"{text}, {held} held until {_resolve(symbol.name)}" if held else text
@@ -93,7 +94,7 @@ def unreached(
 
 def timed_out(symbol: Symbol, what: str) -> ControlError:
     """Whoever asked waits no longer."""
-    state, reason = condition(symbol)
+    state, reason = actual_state(symbol)
     return ControlError(
         Code.TIMED_OUT,
         what,
@@ -109,17 +110,32 @@ def never_started(name: str) -> ControlError:
     return ControlError(Code.TIMED_OUT, "not trading yet, never started", symbol=name, hint=hint)
 
 
+def no_budget(name: str) -> ControlError:
+    """It has to be given once."""
+    message = "it has no budget, and where money is real there is no default"
+    hint = f"give it once: naivectl start {name} --budget AMOUNT"
+    return ControlError(Code.NOT_CONFIGURED, message, symbol=name, hint=hint)
+
+
+def no_such_order(name: str, client_order_id: str) -> ControlError:
+    """Nothing of ours has this id."""
+    hint = f"see them with: naivectl orders {name}"
+    message = f"there is no order {client_order_id}"
+    return ControlError(Code.INVALID_TRANSITION, message, symbol=name, hint=hint)
+
+
 def overruled(symbol: Symbol, what: str) -> ControlError:
     """Another request came in between."""
     return ControlError(Code.INVALID_TRANSITION, f"somebody else {what} it meanwhile", symbol=symbol.name)
 
 
 def _way_out(symbol: Symbol) -> str:
-    """How a person ends a quarantine; the reason comes in the same order (`condition`)."""
+    """How a person ends a quarantine; the reason comes in the same order (`actual_state`)."""
     name = symbol.name
-    if Bar.QUARANTINE in symbol.bars:
+    by = symbol.engine.blocks[0].by if symbol.engine.blocks else None
+    if by is BlockedBy.QUARANTINE:
         return f"look at it with `naivectl orders {name}`, then {_resolve(name)}"
-    if Bar.LINEAGE in symbol.bars:
+    if by is BlockedBy.LINEAGE:
         return "end the other naived and its orders, then start this one again"
     return f"put the coins back, then `naivectl start {name}`; or {_resolve(name)}"
 
@@ -128,8 +144,8 @@ def _resolve(name: str) -> str:
     return f"`naivectl resolve {name} --all --adopt` (ours again) or `--ignore` (written off)"
 
 
-def _fence(placement: Placement) -> str:
-    return "none" if placement.deadline is None else format_time(placement.deadline)
+def _fence(order: OrderState) -> str:
+    return "none" if order.deadline is None else format_time(order.deadline)
 
 
 def _count(number: int, word: str) -> str:
@@ -137,15 +153,15 @@ def _count(number: int, word: str) -> str:
 
 
 def _remains(symbol: Symbol) -> str:
-    text = _resting(symbol.book.resting)
-    doubtful = len(symbol.book.quarantined)
+    text = _resting(symbol.engine.resting)
+    doubtful = len(symbol.engine.quarantined)
     if not doubtful:
         return text
     return f"{text}; {_count(doubtful, 'order')} in quarantine {'is' if doubtful == 1 else 'are'} not touched"
 
 
-def _resting(resting: list[Placement]) -> str:
-    sells = sum(placement.intent.side is Side.SELL for placement in resting)
+def _resting(resting: list[OrderState]) -> str:
+    sells = sum(order.intent.side is Side.SELL for order in resting)
     buys = len(resting) - sells
     parts = [_count(number, word) for number, word in ((sells, "sell"), (buys, "buy")) if number]
     if not parts:

@@ -1,23 +1,25 @@
 """Control request -> reply: the one place where control meets the runtime."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
 
 from naived import documents
+from naived.control.caller import Caller
 from naived.control.events import EventLog
-from naived.control.protocol import MAX_ROWS, Code, ControlError, format_time
-from naived.core.settings import Settings
-from naived.ports import CycleRow, EventRow, Journal, JournalError, OrderRow, Page
+from naived.control.protocol import MAX_ROWS, Code, ControlError, encode_body, format_time
+from naived.core.strategy.settings import Settings
+from naived.ports import CycleRow, EventRow, Journal, JournalError, OrderRow, Page, Row
 from naived.replies import Outcome
-from naived.runtime.account import Account
+from naived.runtime.actual_state import actual_state
+from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
+from naived.statuses import Statuses
 from naived.verbs import Verbs
 
 Document = dict[str, Any]
-Row = TypeVar("Row", OrderRow, CycleRow, EventRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Service:
         self,
         identity: Identity,
         supervisor: Supervisor,
-        account: Account,
+        session: Session,
         journal: Journal,
         verbs: Verbs,
         events: EventLog,
@@ -48,9 +50,10 @@ class Service:
         self.suspending = False
         self._identity = identity
         self._supervisor = supervisor
-        self._account = account
+        self._session = session
         self._journal = journal
         self._events = events
+        self._statuses = Statuses()
         self._verbs = verbs
         self._by_name = {
             "start": verbs.start,
@@ -65,44 +68,41 @@ class Service:
     def events(self) -> EventLog:
         return self._events
 
-    def status(self, symbols: Sequence[str]) -> Document:
+    async def status(self, symbols: Sequence[str]) -> bytes:
         """The ``status`` document. From memory, it is answered always: what was never configured is off."""
-        known, defaults = self._supervisor.symbols, self._verbs.defaults
-        return {
-            "v": 1,
-            "daemon": self._daemon(),
-            "symbols": [
-                documents.symbol(known[name]) if name in known else documents.unset(name, defaults)
-                for name in symbols or sorted(known)
-            ],
-        }
+        known = self._supervisor.symbols
+        names = symbols or sorted(known)
+        made = iter(await self._statuses.entries(known[name] for name in names if name in known))
+        entries = [next(made) if name in known else self._unset(name) for name in names]
+        return b'{"v":1,"daemon":%b,"symbols":[%b]}' % (encode_body(self._daemon()), b",".join(entries))
+
+    def _unset(self, name: str) -> bytes:
+        return encode_body(documents.unset(name, self._verbs.defaults))
 
     async def check(self, symbols: Sequence[str]) -> None:
         for symbol in symbols:
             await self._verbs.find(symbol, {})
 
-    async def call(self, method: str, params: Document) -> Document:
+    async def call(self, method: str, params: Document, caller: Caller) -> bytes:
         """Any other method; raises ControlError."""
         match method:
-            case "hello":
-                return self._hello()
             case "orders":
-                return await self._rows("orders", self._journal.orders, documents.order_row, params)
+                return await self._rows("orders", OrderRow, documents.order_row, params)
             case "trades":
-                return await self._rows("trades", self._journal.cycles, documents.cycle, params)
+                return await self._rows("trades", CycleRow, documents.cycle, params)
             case "events":
-                return await self._rows("events", self._journal.events, documents.event, params)
+                return await self._rows("events", EventRow, documents.event, params)
             case _:
-                return await self._each(method, params)
+                return encode_body(await self._each(method, params, caller))
 
     @property
     def _state(self) -> str:
         if self.suspending:
             return "suspending"
         failed = any(isinstance(symbol.failed, JournalError) for symbol in self._supervisor.symbols.values())
-        if self._account.away is not None or failed or self._journal.hanging is not None:
+        if self._session.away is not None or failed or self._journal.hanging is not None:
             return "degraded"
-        return "ready" if self._account.ready else "starting"
+        return "ready" if self._session.ready else "starting"
 
     def _daemon(self) -> Document:
         who = self._identity
@@ -116,7 +116,8 @@ class Service:
             "state": self._state,
         }
 
-    def _hello(self) -> Document:
+    def hello(self) -> Document:
+        """Who answers."""
         who = self._identity
         return {
             "server": who.version,
@@ -128,29 +129,23 @@ class Service:
         }
 
     async def _rows(
-        self,
-        name: str,
-        read: Callable[[Page], Awaitable[Sequence[Row]]],
-        document: Callable[[Row], Document],
-        params: Document,
-    ) -> Document:
+        self, name: str, kind: type[Row], document: Callable[[Row], Document], params: Document
+    ) -> bytes:
         await self.check(params["symbols"])
         after, limit = params["after"], params["limit"]
-        if after is None and limit is None:
-            after = 0
-        most = limit if after is None else min(limit or MAX_ROWS, MAX_ROWS) + 1
+        held = MAX_ROWS if after is None else min(limit or MAX_ROWS, MAX_ROWS)
+        # One row more than are told, which says that there are more.
+        more = None if limit is None else limit + (after is not None)
+        page = Page(params["symbols"], after, params["since"], more, held + 1)
         try:
-            rows = await read(Page(params["symbols"], after, params["since"], most))
+            rows = await self._journal.rows(kind, page, lambda row: encode_body(document(row)))
         except JournalError as error:
             raise ControlError(Code.DATABASE_UNAVAILABLE, str(error), hint="try again") from error
-        held = MAX_ROWS if after is None else most - 1
-        return {
-            "v": 1,
-            name: [document(row) for row in rows[:held]],
-            "next": rows[held - 1].row if len(rows) > held else None,
-        }
+        told = b",".join(body for _, body in rows[:held])
+        following = b"%d" % rows[held - 1][0] if len(rows) > held else b"null"
+        return b'{"v":1,"%b":[%b],"next":%b}' % (name.encode(), told, following)
 
-    async def _each(self, method: str, params: Document) -> Document:
+    async def _each(self, method: str, params: Document, caller: Caller) -> Document:
         """One verb for every symbol at once; what fails for one is that one's error."""
         if self.suspending:
             raise ControlError(Code.SUSPENDING, "naived is suspending", hint="start it again, then try again")
@@ -160,7 +155,7 @@ class Service:
 
         async def one(name: str) -> None:
             try:
-                outcome = await verb(name, params)
+                outcome = await verb(name, params, caller)
             except ControlError as error:
                 outcome = Outcome(False, error.message, error)
             results[name] = self._result(name, outcome)
@@ -184,10 +179,9 @@ class Service:
             "error": None if error is None else error.document(),
         }
         if symbol is not None:
-            now = documents.symbol(symbol)
             entry |= {
-                "status": now["status"],
-                "state": now["state"],
+                "status": str(symbol.desired.status),
+                "state": str(actual_state(symbol)[0]),
                 "open_orders": documents.open_orders(symbol),
             }
         elif error is None or error.code is not Code.UNKNOWN_SYMBOL:
@@ -196,4 +190,4 @@ class Service:
 
     def _settings(self, name: str) -> Settings:
         symbol = self._supervisor.symbols.get(name)
-        return self._verbs.defaults if symbol is None else symbol.wish.settings
+        return self._verbs.defaults if symbol is None else symbol.desired.settings

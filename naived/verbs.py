@@ -6,27 +6,30 @@ A wait that ends early undoes nothing. What is already so is a success that chan
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
 import trio
+from msgspec.structs import replace
 
+from naived.control.caller import Caller
 from naived.control.protocol import SETTINGS, Code, ControlError
 from naived.control.requests import MAX_SYMBOL, is_symbol
 from naived.core.amount import Money, Price, Quantity
-from naived.core.leader import Freed
-from naived.core.order import Side
-from naived.core.phase import Hold, Holding
-from naived.core.placement import Resolved
-from naived.core.settings import Settings, Status
-from naived.ports import Exchange, ExchangeError, Journal, JournalError, Wish
+from naived.core.engine import BlockedBy, CoinsWrittenOff, is_blocked_by
+from naived.core.orders.intent import Side
+from naived.core.orders.state import Resolved
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.trader import Hold, Holding, Released
+from naived.ports import Exchange, ExchangeError, Journal, JournalError
 from naived.proposal import check_size, proposed
 from naived.replies import (
     Outcome,
     away,
     draining,
     never_started,
+    no_budget,
+    no_such_order,
     overruled,
     started,
     still_stopping,
@@ -36,11 +39,13 @@ from naived.replies import (
     unknown,
     unreached,
 )
-from naived.runtime.account import Account
-from naived.runtime.condition import Condition, condition
+from naived.runtime.account_view import AccountView
+from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.listing import Listing, UnknownNamesError
+from naived.runtime.reconciler import Reconciler
+from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.symbol import Bar, Symbol, blank
+from naived.runtime.symbol_task import Symbol, blank
 
 Params = dict[str, Any]
 
@@ -57,10 +62,19 @@ class Verbs:
     """What a person may ask of one symbol. ``budget`` is the default one, None where money is real."""
 
     def __init__(
-        self, supervisor: Supervisor, account: Account, exchange: Exchange, journal: Journal, budget: Money | None
+        self,
+        supervisor: Supervisor,
+        session: Session,
+        view: AccountView,
+        reconciler: Reconciler,
+        exchange: Exchange,
+        journal: Journal,
+        budget: Money | None,
     ) -> None:
         self._supervisor = supervisor
-        self._account = account
+        self._session = session
+        self._view = view
+        self._reconciler = reconciler
         self._listing = Listing(exchange)
         self._journal = journal
         self._budget = budget
@@ -78,9 +92,9 @@ class Verbs:
             return symbol
         if not is_symbol(name):
             raise unknown(name, f"{name[:MAX_SYMBOL]!a} is not a symbol")
-        if self._account.away is None:
+        if self._session.away is None:
             with trio.move_on_at(_deadline(params)):
-                await self._account.session()
+                await self._session.usable()
         try:
             with trio.fail_after(_PATIENCE):  # the request weight may be used up
                 listed = await self._listing.info(name)
@@ -97,132 +111,127 @@ class Verbs:
             raise unknown(name, "the exchange does not list this symbol")
         return self._supervisor.symbols.get(name)
 
-    async def start(self, name: str, params: Params) -> Outcome:
+    async def start(self, name: str, params: Params, caller: Caller) -> Outcome:
         symbol = await self.find(name, params)
         change = proposed(name, params, self._budget)
-        before = (symbol or blank(name)).wish
+        before = (symbol or blank(name)).desired
         settings = change(before.settings)
         if settings.budget is None:
-            raise ControlError(
-                Code.NOT_CONFIGURED,
-                "it has no budget, and where money is real there is no default",
-                symbol=name,
-                hint=f"give it once: naivectl start {name} --budget AMOUNT",
-            )
+            raise no_budget(name)
         if settings != before.settings or before.status is Status.OFF:
             await check_size(name, settings, self._listing, self._last(name))
         symbol = self._supervisor.configure(name)
         changed = await self._wish(
-            symbol, lambda wish: Wish(change(wish.settings), Status.ON, keep_buys=False), params
+            symbol, lambda wish: DesiredState(change(wish.settings), Status.ON, keep_buys=False), params
         )
         self._supervisor.follow(symbol)
-        failure = await self._started(symbol, _deadline(params)) if params["wait"] else None
-        return Outcome(changed, str(condition(symbol)[0]), failure)
+        failure = await self._started(symbol, _deadline(params), caller) if params["wait"] else None
+        return Outcome(changed, str(actual_state(symbol)[0]), failure)
 
-    async def _started(self, symbol: Symbol, deadline: float) -> ControlError | None:
+    async def _started(self, symbol: Symbol, deadline: float, caller: Caller) -> ControlError | None:
         """Wait until it trades; why not, if it cannot, or not in time."""
-        settled = (Condition.TRADING, Condition.FAULTED, Condition.QUARANTINED)
+        settled = (ActualState.TRADING, ActualState.FAULTED, ActualState.QUARANTINED)
 
         def done() -> bool:
-            return condition(symbol)[0] in settled or symbol.wish.status is not Status.ON
+            state = actual_state(symbol)[0]
+            stale = state is ActualState.QUARANTINED and not self._supervisor.measured(symbol)
+            return (state in settled and not stale) or symbol.desired.status is not Status.ON
 
-        await _until(symbol, done, deadline)
+        await _until(symbol, done, deadline, caller)
         return started(symbol)
 
-    async def stop(self, name: str, params: Params) -> Outcome:
+    async def stop(self, name: str, params: Params, caller: Caller) -> Outcome:
         symbol = await self.find(name, params)
         if symbol is None:
             return Outcome(False, "off")
         cancel = _CANCEL[params["cancel"]]
         changed = await self._wish(
-            symbol, lambda wish: Wish(wish.settings, Status.OFF, keep_buys=False), params, cancel=cancel
+            symbol, lambda wish: DesiredState(wish.settings, Status.OFF, keep_buys=False), params, cancel=cancel
         )
-        failure = await self._stopped(symbol, _deadline(params)) if params["wait"] else None
+        failure = await self._stopped(symbol, _deadline(params), caller) if params["wait"] else None
         return Outcome(changed, stopped(symbol), failure)
 
-    async def _stopped(self, symbol: Symbol, deadline: float) -> ControlError | None:
+    async def _stopped(self, symbol: Symbol, deadline: float, caller: Caller) -> ControlError | None:
         """Wait until its task has ended and every order's fate is known; why not, if not in time."""
 
         def done() -> bool:
-            return symbol.wish.status is not Status.OFF or not (symbol.tended or symbol.book.unsettled)
+            return symbol.desired.status is not Status.OFF or not (symbol.tended or symbol.engine.unsettled)
 
-        if not await _until(symbol, done, deadline):
+        if not await _until(symbol, done, deadline, caller):
             return still_stopping(symbol)
-        if symbol.wish.status is not Status.OFF:
+        if symbol.desired.status is not Status.OFF:
             return overruled(symbol, "started")
-        return None if await self._look(symbol, deadline) else unheard(symbol)
+        return None if await self._look(symbol, deadline, caller) else unheard(symbol)
 
-    async def _look(self, symbol: Symbol, deadline: float) -> bool:
+    async def _look(self, symbol: Symbol, deadline: float, caller: Caller) -> bool:
         """Ask for every order that rests, until the exchange answers; False if the deadline (trio time) came first.
 
         What was heard is durable afterwards, fills included: whoever reads the journal next finds what we answer.
         """
-        heard = not symbol.book.numbered
-        with trio.move_on_at(deadline):
+        heard = not symbol.engine.numbered
+        with caller.waiting(deadline):
             while not heard:
-                await self._account.session()
+                await self._session.usable()
                 try:
-                    await self._account.look(symbol, symbol.book.numbered)
+                    await self._reconciler.look(symbol, symbol.engine.numbered)
                     heard = True
                 except ExchangeError:
                     await trio.sleep(_GLANCE)
-        await _until(symbol, lambda: not (symbol.behind or symbol.book.unread), deadline)
-        return heard and not symbol.book.unread
+        await _until(symbol, lambda: not (symbol.behind or symbol.engine.unread), deadline, caller)
+        return heard and not symbol.engine.unread
 
-    async def shutdown(self, name: str, params: Params) -> Outcome:
+    async def shutdown(self, name: str, params: Params, caller: Caller) -> Outcome:
         symbol = await self.find(name, params)
         if symbol is None:
             return Outcome(False, "off")
-        if symbol.wish.status is Status.OFF and not symbol.book.leader.traders:
+        if symbol.desired.status is Status.OFF and not symbol.engine.leader.traders:
             # Perhaps this very request had it drained, and its answer was lost.
             with _answered(name, symbol, params):
                 if symbol.failed is not None:  # the wish may be one that was not written
                     raise away(name, symbol.failed)
                 return Outcome(bool(await self._stored(symbol, params)), "off")
         changed = await self._wish(
-            symbol, lambda wish: Wish(wish.settings, Status.SHUTDOWN, params["keep_buys"]), params
+            symbol, lambda wish: DesiredState(wish.settings, Status.SHUTDOWN, params["keep_buys"]), params
         )
         self._supervisor.follow(symbol)
         ended = not params["wait"] or await _until(
-            symbol, lambda: condition(symbol)[0] is Condition.OFF, _deadline(params)
+            symbol, lambda: actual_state(symbol)[0] is ActualState.OFF, _deadline(params), caller
         )
         return Outcome(changed, draining(symbol), None if ended else timed_out(symbol, draining(symbol)))
 
-    async def settings(self, name: str, params: Params) -> Outcome:
+    async def settings(self, name: str, params: Params, caller: Caller) -> Outcome:
         symbol = await self.find(name, params)
         if not any(key in params for key in SETTINGS):
-            return Outcome(False, "off" if symbol is None else str(symbol.wish.status))
+            return Outcome(False, "off" if symbol is None else str(symbol.desired.status))
         change = proposed(name, params, self._budget)
-        settings = change((symbol or blank(name)).wish.settings)
+        settings = change((symbol or blank(name)).desired.settings)
         await check_size(name, settings, self._listing, self._last(name))
         symbol = self._supervisor.configure(name)
-        changed = await self._wish(
-            symbol, lambda wish: replace(wish, settings=change(wish.settings), expected=None), params
-        )
+        changed = await self._wish(symbol, lambda wish: replace(wish, settings=change(wish.settings)), params)
         return Outcome(changed, "changed; running traders keep theirs" if changed else "as it was")
 
-    async def wait(self, name: str, params: Params) -> Outcome:
+    async def wait(self, name: str, params: Params, caller: Caller) -> Outcome:
         symbol = await self.find(name, params)
         goal, deadline = params["for"], _deadline(params)
         if symbol is None and goal != "trading":
             return Outcome(False, "off")
         if symbol is None:
-            with trio.move_on_at(deadline):
+            with caller.waiting(deadline):
                 symbol = await self._supervisor.configured(name)
         if symbol is None:
             raise never_started(name)
 
         def reached() -> bool:
-            state = condition(symbol)[0]
+            state = actual_state(symbol)[0]
             if goal == "trading":
-                return state is Condition.TRADING
-            return state is Condition.OFF and (goal == "off" or not symbol.book.resting)
+                return state is ActualState.TRADING
+            return state is ActualState.OFF and (goal == "off" or not symbol.engine.resting)
 
-        if not await _until(symbol, reached, deadline):
-            raise timed_out(symbol, f"not {goal} yet, still {condition(symbol)[0]}")
+        if not await _until(symbol, reached, deadline, caller):
+            raise timed_out(symbol, f"not {goal} yet, still {actual_state(symbol)[0]}")
         return Outcome(False, goal)
 
-    async def resolve(self, name: str, params: Params) -> Outcome:
+    async def resolve(self, name: str, params: Params, caller: Caller) -> Outcome:
         symbol = await self.find(name, params)
         adopt = params["action"] == "adopt"
         wanted = params["client_order_id"]
@@ -233,6 +242,7 @@ class Verbs:
             if symbol is None:
                 await self._check_known(name, wanted)
                 return Outcome(False, "nothing to resolve")
+            await self._supervisor.restored(symbol)
             if symbol.failed is not None:
                 raise away(name, symbol.failed)
             async with self._turn(symbol, params):
@@ -240,16 +250,16 @@ class Verbs:
                     return Outcome(stored, "resolved")
                 ended = await self._resolved(symbol, params, adopt, wanted, lost)
         if adopt:
-            await self._look(symbol, _deadline(params))
+            await self._look(symbol, _deadline(params), caller)
         return Outcome(ended > 0, f"{ended} resolved" if ended else "nothing to resolve")
 
     async def _missing(self, symbol: Symbol, params: Params) -> Quantity:
         """Coins that are missing now of those that a symbol is quarantined for; raises ControlError."""
-        if Bar.COINS not in symbol.bars:
+        if not is_blocked_by(symbol.engine, BlockedBy.COINS):
             return Quantity(0)
         try:
             with trio.fail_at(min(_deadline(params), trio.current_time() + _PATIENCE)):
-                held, there = await self._account.cover(symbol)
+                held, there = await self._reconciler.cover(symbol)
         except (ExchangeError, trio.TooSlowError) as error:
             why = "the exchange did not say in time which coins are missing; nothing was changed"
             raise unreached(symbol.name, why) from error
@@ -259,30 +269,28 @@ class Verbs:
         self, symbol: Symbol, params: Params, adopt: bool, wanted: str | None, lost: Quantity
     ) -> int:
         """End what waits for a person's word, or one order, where ``lost`` coins were missing; how much it was."""
-        before = self._account.held(symbol)
+        before = self._view.held(symbol)
         works = [
-            symbol.tell(placement.client_order_id, Resolved(adopt))
-            for placement in symbol.book.quarantined
-            if wanted in (None, placement.client_order_id)
+            symbol.offer(Resolved(order.client_order_id, adopt))
+            for order in symbol.engine.quarantined
+            if wanted in (None, order.client_order_id)
         ]
-        for trader in symbol.book.leader.traders:
-            sell = symbol.book.placement(trader.number, Side.SELL, trader.sells)
+        for trader in symbol.engine.leader.traders:
+            sell = symbol.engine.order(trader.number, Side.SELL, trader.sells)
             held = isinstance(trader.phase, Holding) and trader.phase.hold is Hold.BY_HAND
             if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
-                works.append(symbol.offer(Freed(trader.number, adopt)))
+                works.append(symbol.offer(Released(trader.number, adopt)))
         if not works:
             await self._check_known(symbol.name, wanted)
-        lifted = wanted is None and Bar.COINS in symbol.bars
-        if not symbol.book.quarantined:
-            symbol.bar(Bar.QUARANTINE, None)
+        lifted = wanted is None and is_blocked_by(symbol.engine, BlockedBy.COINS)
         if lifted:
             # What a hold gave up just now is not missed any more; what was adopted just now was not counted.
-            rest = Quantity(min(lost, lost - before + self._account.held(symbol)))
-            works.append(symbol.excuse(rest, "adopted" if adopt else "written off"))
+            rest = Quantity(min(lost, lost - before + self._view.held(symbol)))
+            works.append(symbol.offer(CoinsWrittenOff(rest, "adopted" if adopt else "written off")))
         ended = len(works)
         request = _request(symbol, params, changed=ended > 0)
         if request is not None:
-            works.append(symbol.direct(replace(symbol.wish, expected=None), request=request))
+            works.append(symbol.direct(symbol.desired, request=request))
         if symbol.failed is not None:
             raise away(symbol.name, symbol.failed)
         for work in works:
@@ -293,27 +301,23 @@ class Verbs:
     async def _check_known(self, name: str, client_order_id: str | None) -> None:
         """What is resolved already is fine; raises ControlError for an order that never was, JournalError."""
         if client_order_id is not None and not await self._journal.knows(name, client_order_id):
-            raise ControlError(
-                Code.INVALID_TRANSITION,
-                f"there is no order {client_order_id}",
-                symbol=name,
-                hint=f"see them with: naivectl orders {name}",
-            )
+            raise no_such_order(name, client_order_id)
 
     def _last(self, name: str) -> Price | None:
         known = self._supervisor.symbols.get(name)
-        return None if known is None else known.lane.price
+        return None if known is None else known.gate.price
 
     async def _wish(
         self,
         symbol: Symbol,
-        change: Callable[[Wish], Wish],
+        change: Callable[[DesiredState], DesiredState],
         params: Params,
         *,
         cancel: frozenset[Side] = frozenset(),
     ) -> bool:
         """Make a wish durable; says whether it changed anything, and says the same to a repeated request."""
         with _answered(symbol.name, symbol, params):
+            await self._supervisor.restored(symbol)
             async with self._turn(symbol, params):
                 stored = await self._stored(symbol, params)
                 if stored is not None:
@@ -321,16 +325,20 @@ class Verbs:
                 return await self._wished(symbol, change, params, cancel)
 
     async def _wished(
-        self, symbol: Symbol, change: Callable[[Wish], Wish], params: Params, cancel: frozenset[Side]
+        self,
+        symbol: Symbol,
+        change: Callable[[DesiredState], DesiredState],
+        params: Params,
+        cancel: frozenset[Side],
     ) -> bool:
         # No wait between looking at the last wish and making the next: two requests at once both count.
-        known = replace(symbol.wish, expected=None)
+        known = symbol.desired
         wish = change(known)
-        resting = any(order.intent.side in cancel and not order.cancelling for order in symbol.book.resting)
+        resting = any(order.intent.side in cancel and not order.cancelling for order in symbol.engine.resting)
         changed = wish != known or resting
         request = _request(symbol, params, changed=changed)
-        # What is so may not be durable yet, or never become so.
-        if not (changed or request or symbol.behind or symbol.failed):
+        # What is so may not be durable yet, or never become so; a fault is tried again.
+        if not (changed or request or symbol.behind or symbol.failed or symbol.fault):
             return False
         note = "settings changed" if wish == replace(known, settings=wish.settings) != known else str(wish.status)
         work = symbol.direct(wish, cancel=cancel, request=request, note=note if changed else None)
@@ -381,10 +389,10 @@ def _deadline(params: Params) -> float:
     return math.inf if timeout is None else trio.current_time() + float(timeout)
 
 
-async def _until(symbol: Symbol, done: Callable[[], bool], deadline: float) -> bool:
-    """Wait until ``done``; False if the deadline (trio time) came first."""
-    with trio.move_on_at(deadline):
+async def _until(symbol: Symbol, done: Callable[[], bool], deadline: float, caller: Caller) -> bool:
+    """Wait until ``done``; False if the deadline (trio time) came first, or nobody waits any more."""
+    with caller.waiting(deadline):
         while not done():
             with trio.move_on_after(_GLANCE):
-                await symbol.news()
+                await symbol.news.wait()
     return done()

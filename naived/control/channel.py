@@ -55,14 +55,15 @@ class Channel:
             raise GoneError("the client closed")
         raise GoneError("the client was silent for too long")
 
-    async def send(self, frame: bytes) -> None:
-        """Send all of it; raises GoneError, after which the connection is of no more use."""
-        for start in range(0, len(frame), _CHUNK):
-            try:
-                with trio.fail_after(_WRITE_STALL):
-                    await self._stream.send_all(frame[start : start + _CHUNK])
-            except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise GoneError("the client does not read") from error
+    async def send(self, *parts: bytes) -> None:
+        """Send all of a frame; raises GoneError, after which the connection is of no more use."""
+        for part in parts:
+            for start in range(0, len(part), _CHUNK):
+                try:
+                    with trio.fail_after(_WRITE_STALL):
+                        await self._stream.send_all(memoryview(part)[start : start + _CHUNK])
+                except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                    raise GoneError("the client does not read") from error
 
     async def hung_up(self) -> None:
         """Return once the client closed both ways; one that only ended its requests still wants the answer."""

@@ -36,6 +36,11 @@ class Request(NamedTuple):
     params: dict[str, Any]
 
     @property
+    def streams(self) -> bool:
+        """Is the answer a stream?"""
+        return self.method == "watch" or bool(self.params.get("follow"))
+
+    @property
     def changes(self) -> bool:
         """Does it change something? `settings` without a setting only asks."""
         return METHODS[self.method].changes and (self.method != "settings" or _sets(self.params))

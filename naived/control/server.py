@@ -7,13 +7,14 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from functools import partial
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol
 
 import structlog
 import trio
 
+from naived.control.caller import Caller
 from naived.control.channel import Channel, GoneError
 from naived.control.endpoint import Endpoint, Peer, peer_of
 from naived.control.events import EventLog
@@ -25,7 +26,7 @@ from naived.control.protocol import (
     ControlError,
     encode_body,
     encode_error,
-    encode_result,
+    result_parts,
 )
 from naived.control.requests import MAX_SYMBOL, METHODS, Request, decode_request, is_symbol
 from naived.control.streams import Snapshots, follow, watch
@@ -35,8 +36,6 @@ _CONNECTIONS_PER_UID = 512  # root can still get in when the owner's scripts run
 _STREAMS = 256  # each may cost a snapshot's bandwidth twice a second
 
 Document = dict[str, Any]  # JSON-able; decimals are texts
-
-T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -57,21 +56,24 @@ class Service(Protocol):
         """Where the runtime publishes what happens; the server follows it for `events` with ``follow``."""
         ...
 
-    def status(self, symbols: Sequence[str]) -> Document:
-        """The `status` document, of every symbol if none is named, from memory; raises ControlError."""
+    def hello(self) -> Document:
+        """{server, instance_id, pid, state, db, started_at}; the server adds the protocol's part."""
+        ...
+
+    async def status(self, symbols: Sequence[str]) -> bytes:
+        """The `status` document, encoded, of every symbol if none is named, from memory; raises ControlError."""
         ...
 
     async def check(self, symbols: Sequence[str]) -> None:
         """Raises ControlError for a symbol that the exchange does not list."""
         ...
 
-    async def call(self, method: str, params: Document) -> Document:
-        """Answer any other method; raises ControlError when nothing was done for any symbol.
+    async def call(self, method: str, params: Document, caller: Caller) -> bytes:
+        """The encoded answer to any other method; raises ControlError when nothing was done for any symbol.
 
-        ``hello``: {server, instance_id, pid, state, db, started_at}; the server adds the protocol's part.
         ``start stop shutdown settings resolve wait``: a document whose ``results`` has one entry a symbol, in which
-        ``error`` is None or `ControlError.document()`; it returns, and does not raise, when only some failed. It
-        keeps track of the change by itself: a caller that is cancelled, gone or timed out undoes nothing.
+        ``error`` is None or `ControlError.document()`; it returns, and does not raise, when only some failed.
+        What was asked is done although its ``caller`` left meanwhile; what it waits for then is not awaited.
         ``orders trades events``: at most `protocol.MAX_ROWS` rows, oldest first, and ``"next"``: the ``after`` that
         asks for the rows behind the last one, None if there is none. ``limit`` without ``after`` means the newest
         so many, which may be more than one document holds; with ``after`` the next so many.
@@ -130,15 +132,14 @@ class _Server:
             if failure is not None:
                 await channel.send(encode_error(request.id, failure))
                 # What a client of another version has sent behind its `hello` must not be performed.
-                if request.method == "hello" or _is_stream(request):
+                if request.method == "hello" or request.streams:
                     return
 
     async def _perform(self, channel: Channel, request: Request) -> ControlError | None:
         """Answer a request, or say why not; raises GoneError."""
         try:
-            if _is_stream(request):
-                await self._stream(channel, request)
-            await channel.send(encode_result(request.id, await self._answer(channel, request)))
+            work = partial(self._flow if request.streams else self._answer, channel, request)
+            await _attended(channel, work, changes=request.changes)
         except GoneError:
             raise
         except ControlError as error:
@@ -149,26 +150,23 @@ class _Server:
             return ControlError(Code.INTERNAL_ERROR, f"naived failed to answer {request.method}; see its log")
         return None
 
-    async def _answer(self, channel: Channel, request: Request) -> bytes:
+    async def _answer(self, channel: Channel, request: Request, caller: Caller) -> None:
         match request.method:
             case "hello":
-                document = await self._hello(request)
+                body = encode_body(self._hello(request))
             case "status":
-                document = self._service.status(request.params["symbols"])
-            case "wait":
-                document = await _unless_gone(channel, partial(self._service.call, "wait", request.params))
+                body = await self._service.status(request.params["symbols"])
             case method:
-                document = await self._service.call(method, request.params)
-        body = encode_body(document)
+                body = await self._service.call(method, request.params, caller)
         if len(body) > MAX_ANSWER:
             raise ControlError(
                 Code.INTERNAL_ERROR,
                 f"the answer to {request.method} is larger than {MAX_ANSWER} bytes",
                 hint="ask for fewer symbols or rows",
             )
-        return body
+        await channel.send(*result_parts(request.id, body))
 
-    async def _hello(self, request: Request) -> Document:
+    def _hello(self, request: Request) -> Document:
         proto = request.params["proto"]
         if not MIN_PROTO <= proto <= PROTO:
             raise ControlError(
@@ -176,14 +174,10 @@ class _Server:
                 f"naived speaks control protocol {MIN_PROTO} to {PROTO}, the client {proto}",
                 hint="run naived and naivectl of the same version",
             )
-        known = await self._service.call("hello", request.params)
+        known = self._service.hello()
         return {"v": 1, "proto": PROTO, "min_proto": MIN_PROTO, **known, "caps": sorted(METHODS)}
 
-    async def _stream(self, channel: Channel, request: Request) -> NoReturn:
-        await _unless_gone(channel, partial(self._flow, channel, request))
-        raise AssertionError("a stream does not end")
-
-    async def _flow(self, channel: Channel, request: Request) -> NoReturn:
+    async def _flow(self, channel: Channel, request: Request, _caller: Caller) -> NoReturn:
         if self._streams >= _STREAMS:
             raise ControlError(Code.BUSY, "naived has too many watchers", hint="close some live views")
         self._streams += 1
@@ -206,32 +200,32 @@ def _room() -> tuple[int, int]:
     return min(_CONNECTIONS, descriptors // 2), min(_CONNECTIONS_PER_UID, descriptors // 4)
 
 
-async def _unless_gone(channel: Channel, work: Callable[[], Awaitable[T]]) -> T:
-    """What may last for days ends with its client, so that its place is free again; raises GoneError."""
-    results: list[T] = []
-    failure: ControlError | GoneError = GoneError("the client hung up")
+async def _attended(channel: Channel, work: Callable[[Caller], Awaitable[None]], *, changes: bool) -> None:
+    """Do it for as long as its client is there, so that the place of one who left is free again; raises GoneError.
+
+    A change is done in any case: it gives up only what it waits for by its `Caller`.
+    """
+    caller = Caller()
+    failure: Exception | None = GoneError("the client hung up")
     async with trio.open_nursery() as nursery:
 
-        async def give_up() -> None:
+        async def notice() -> None:
             await channel.hung_up()
-            nursery.cancel_scope.cancel()
+            caller.leave()
 
-        nursery.start_soon(give_up)
+        nursery.start_soon(notice)
         try:
-            results.append(await work())
-        except (ControlError, GoneError) as error:
-            failure = error
+            with nullcontext() if changes else caller.waiting():
+                await work(caller)
+                failure = None
+        except Exception as error:
+            failure = error  # raised outside: a nursery would wrap it
         nursery.cancel_scope.cancel()
-    if not results:
+    if failure is not None:
         raise failure
-    return results[0]
 
 
 def _loggable(params: Document) -> Document:
     """The parameters of a change, with what only looks like a symbol escaped and cut."""
     symbols = [name if is_symbol(name) else ascii(name[:MAX_SYMBOL]) for name in params["symbols"]]
     return {**params, "symbols": symbols}
-
-
-def _is_stream(request: Request) -> bool:
-    return request.method == "watch" or bool(request.params.get("follow"))

@@ -6,7 +6,7 @@ A stream that has nothing to say sends ``{"v": 1, "heartbeat": TIME}``: a quiet 
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ import trio
 
 from naived.control.channel import Channel
 from naived.control.events import RING, EventLog
-from naived.control.protocol import Code, ControlError, encode_body, encode_result, format_time
+from naived.control.protocol import Code, ControlError, encode_body, encode_result, format_time, result_parts
 
 TICK = 0.5  # seconds between snapshots: what an eye follows
 HEARTBEAT = 15.0  # seconds
@@ -26,33 +26,35 @@ def _heartbeat() -> bytes:
 
 
 class Snapshot:
-    """What watchers of the same symbols share: taken and encoded once a tick, however many they are."""
+    """What watchers of the same symbols share: taken once a tick and encoded once, however many they are."""
 
-    def __init__(self, take: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, take: Callable[[], Awaitable[bytes]]) -> None:
         self._take = take
+        self._taking = trio.Lock()
         self._tick = -1
-        self._document: dict[str, Any] | None = None
+        self._taken = b""
         self.watchers = 0
         self.rev = 0
         self.body = b""
 
-    def refresh(self) -> None:
+    async def refresh(self) -> None:
         """Take the snapshot of this tick, if nobody has; ``rev`` rises when something changed."""
-        tick = math.floor(trio.current_time() / TICK)
-        if tick == self._tick:
-            return
-        document = self._take()
-        self._tick = tick
-        if document != self._document:
-            self._document = document
-            self.rev += 1
-            self.body = encode_body({**document, "rev": self.rev})
+        async with self._taking:
+            tick = math.floor(trio.current_time() / TICK)
+            if tick == self._tick:
+                return
+            taken = await self._take()
+            self._tick = tick
+            if taken != self._taken:
+                self._taken = taken
+                self.rev += 1
+                self.body = b'%b,"rev":%d}' % (taken[:-1], self.rev)
 
 
 class Snapshots:
     """The snapshots that are being watched, by the symbols in them."""
 
-    def __init__(self, status: Callable[[Sequence[str]], dict[str, Any]]) -> None:
+    def __init__(self, status: Callable[[Sequence[str]], Awaitable[bytes]]) -> None:
         self._status = status
         self._shared: dict[tuple[str, ...], Snapshot] = {}
 
@@ -71,15 +73,16 @@ class Snapshots:
 async def watch(channel: Channel, request_id: int | str, snapshot: Snapshot) -> NoReturn:
     """A whole snapshot at once and after every change, never more often than the tick and only the newest.
 
-    Runs until cancelled; raises ControlError when a symbol is not known (any more), GoneError.
+    Prices are part of it, so on a busy market there is one each tick. Runs until cancelled; raises ControlError
+    when a symbol is not known (any more), GoneError.
     """
     sent_rev, sent_at = 0, trio.current_time()
     while True:
-        snapshot.refresh()
+        await snapshot.refresh()
         now = trio.current_time()
         if snapshot.rev != sent_rev:
             sent_rev, sent_at = snapshot.rev, now
-            await channel.send(encode_result(request_id, snapshot.body))
+            await channel.send(*result_parts(request_id, snapshot.body))
         elif now - sent_at >= HEARTBEAT:
             sent_at = now
             await channel.send(encode_result(request_id, _heartbeat()))

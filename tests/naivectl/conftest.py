@@ -21,9 +21,10 @@ import structlog
 import trio
 
 from naivectl.main import run
+from naived.control.caller import Caller
 from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
-from naived.control.protocol import Code, ControlError
+from naived.control.protocol import Code, ControlError, encode_body
 from naived.control.server import serve
 
 PROGRAM = [sys.executable, "-c", "from naivectl.main import main; main()"]
@@ -80,7 +81,7 @@ class FakeDaemon:
         self.answers: dict[str, Any] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
-    def status(self, symbols: Sequence[str]) -> dict[str, Any]:
+    def document(self, symbols: Sequence[str]) -> dict[str, Any]:
         for symbol in symbols:
             if symbol not in [row["symbol"] for row in self.rows]:
                 raise ControlError(Code.UNKNOWN_SYMBOL, f"there is no symbol {symbol}", hint="see: naivectl status")
@@ -98,14 +99,18 @@ class FakeDaemon:
             "symbols": [row for row in self.rows if not symbols or row["symbol"] in symbols],
         }
 
-    async def check(self, symbols: Sequence[str]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.status(symbols)
+    def hello(self) -> dict[str, Any]:
+        return {"server": "0.1.0", "pid": os.getpid(), "state": self.state}
 
-    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def status(self, symbols: Sequence[str]) -> bytes:
         await trio.lowlevel.checkpoint()
-        if method == "hello":
-            return {"server": "0.1.0", "pid": os.getpid(), "state": self.state}
+        return encode_body(self.document(symbols))
+
+    async def check(self, symbols: Sequence[str]) -> None:
+        await self.status(symbols)
+
+    async def call(self, method: str, params: dict[str, Any], caller: Caller) -> bytes:
+        await trio.lowlevel.checkpoint()
         self.calls.append((method, params))
         answer = self.answers.get(method)
         if callable(answer):
@@ -113,9 +118,8 @@ class FakeDaemon:
         if isinstance(answer, ControlError):
             raise answer
         if answer is None:
-            return {"v": 1, "results": [result(symbol) for symbol in params["symbols"]]}
-        document: dict[str, Any] = answer
-        return document
+            answer = {"v": 1, "results": [result(symbol) for symbol in params["symbols"]]}
+        return encode_body(answer)
 
 
 class Finished(NamedTuple):

@@ -23,7 +23,7 @@ def test_the_status_of_a_symbol_has_its_traders(daemon, naivectl):
 
 
 def test_status_as_json_is_the_daemons_document(daemon, naivectl):
-    assert json.loads(naivectl("--json", "status").out) == daemon.status(())
+    assert json.loads(naivectl("--json", "status").out) == daemon.document(())
 
 
 def test_status_is_0_whenever_the_daemon_answers_and_says_when_it_is_not_well(daemon, naivectl):

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naivectl.render import Column, Table, clean, plain, rows_table, status_tables, to_json
+from naivectl.render import rows_table, status_tables, to_json
+from naivectl.table import Column, Table, clean, plain
 
 HOSTILE = [
     "\x1b[2J",

@@ -1,6 +1,6 @@
 import re
 
-from naivectl.render import Column, Table
+from naivectl.table import Column, Table
 from naivectl.terminal import lines
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

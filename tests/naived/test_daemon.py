@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ import trio
 
 from naived import daemon
 from naived.core.amount import parse_price, parse_quantity
-from naived.lock import locked
+from naived.process.lock import locked
 from naived.simulator.server import Simulation
 from naived.websocket import Connection, connect
 from tests.daemon_house import Document, configured, ended, naived, until
@@ -327,11 +327,12 @@ async def test_an_answer_that_never_comes_is_awaited_for_seconds_only(home: Path
 
 CRASHING = """
 import sys
+from naived.cli.main import main
+from naived.ports import JournalError
 from naived.runtime.supervisor import Supervisor
-from naived.main import main
 
 async def crash(supervisor):
-    raise RuntimeError("a bug that quotes canary-secret-0123456789")
+    raise {crash}
 
 Supervisor.run = crash
 sys.argv = ["naived", *sys.argv[1:]]
@@ -339,15 +340,38 @@ main()
 """
 
 
-def test_a_bug_ends_it_with_one_record_that_says_where_and_no_secret(home: Path) -> None:
+BUG = 'RuntimeError("a bug that quotes canary-secret-0123456789")'
+LEAK = 'JournalError("nobody expected this and canary-secret-0123456789")'
+
+
+@pytest.mark.parametrize(
+    ("crash", "said"),
+    [
+        (BUG, ["a bug that quotes ***"]),
+        (LEAK, ["nobody expected this and ***"]),
+        (f'ExceptionGroup("both", [{LEAK}, {BUG}])', ["a bug that quotes ***", "nobody expected this and ***"]),
+    ],
+)
+def test_a_crash_ends_it_with_one_record_that_says_where_and_no_secret(
+    home: Path, crash: str, said: Sequence[str]
+) -> None:
     options = [word for name, file in keys(home).items() for word in (f"--{name.replace('_', '-')}", str(file))]
-    command = [sys.executable, "-c", CRASHING, "--home", str(home), "--log-format", "json", *options]
+    command = [
+        sys.executable,
+        "-c",
+        CRASHING.format(crash=crash),
+        "--home",
+        str(home),
+        "--log-format",
+        "json",
+        *options,
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     records = [json.loads(line) for line in done.stderr.splitlines()]
     assert done.returncode == 1
     assert [record["level"] for record in records if record["level"] != "info"] == ["critical"]
     (record,) = [record for record in records if record["level"] == "critical"]
-    assert "a bug that quotes ***" in record["exception"]
+    assert all(text in record["exception"] for text in ["in crash", *said])
     assert SECRET not in done.stderr
     assert not (home / "control.sock").exists()
 

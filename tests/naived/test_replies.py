@@ -4,19 +4,19 @@ import pytest
 from trio.testing import MockClock
 
 from naived import documents, replies
-from naived.core.order import Side
-from naived.core.placement import State
+from naived.core.engine import Blocked, BlockedBy
+from naived.core.orders.intent import Side
+from naived.core.orders.state import State
 from naived.ports import JournalError
-from naived.runtime.symbol import Bar
-from tests.database_values import intent, placement
+from tests.database_values import intent, order
 from tests.runtime_house import House, World
 
 
 def keep(house: House, *orders: tuple[Side, State]) -> None:
     for number, (side, state) in enumerate(orders, 1):
         name = f"order-{number}"
-        kept = placement(intent(number, side), client_order_id=name, state=state, order_id=number)
-        house.symbol().book.placements[name] = kept
+        kept = order(intent(number, side), client_order_id=name, state=state, order_id=number)
+        house.symbol().engine.orders[name] = kept
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ async def test_a_stop_counts_what_remains(world: World, clock: MockClock, orders
         house.supervisor.configure("ETHUSDT")
         keep(house, *((side, State.OPEN) for side in orders))
         assert replies.stopped(house.symbol()) == f"stopped; {words}"
-        house.symbol().book.placements.clear()
+        house.symbol().engine.orders.clear()
 
 
 async def test_a_stop_says_that_it_leaves_a_quarantine_alone(world: World, clock: MockClock) -> None:
@@ -43,7 +43,7 @@ async def test_a_stop_says_that_it_leaves_a_quarantine_alone(world: World, clock
         keep(house, (Side.SELL, State.OPEN), (Side.SELL, State.QUARANTINED))
         words = replies.stopped(house.symbol())
         orders = documents.open_orders(house.symbol())
-        house.symbol().book.placements.clear()
+        house.symbol().engine.orders.clear()
         assert words == "stopped; 1 sell remains open at the exchange; 1 order in quarantine is not touched"
         assert [order["state"] for order in orders] == ["open", "quarantined"]
 
@@ -54,7 +54,7 @@ async def test_what_is_still_stopping_names_unknown_orders_and_their_fence(world
         assert replies.still_stopping(house.symbol()).message == "still stopping"
         keep(house, (Side.BUY, State.UNKNOWN), (Side.SELL, State.OPEN))
         error = replies.still_stopping(house.symbol())
-        house.symbol().book.placements.clear()
+        house.symbol().engine.orders.clear()
         assert error.message == "off, but not known is the fate of order-1 (fence 2026-11-22T07:00:05.000Z)"
         assert error.data == {"state": "stopping", "reason": "the fate of 1 order is open"}
         assert error.hint == "what was asked stands; follow it with: naivectl status ETHUSDT"
@@ -65,7 +65,7 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
         await house.start()
         symbol = house.symbol()
         assert replies.started(symbol) is None
-        symbol.bar(Bar.EXCHANGE, "no route")
+        symbol.offer(Blocked(BlockedBy.EXCHANGE, "no route"))
         error = replies.started(symbol)
         assert error is not None
         assert (error.code.kind, error.message) == ("timed_out", "not trading yet, still degraded: no route")
@@ -73,7 +73,7 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
         error = replies.started(symbol)
         assert error is not None
         assert (error.code.kind, error.message) == ("invalid_transition", "faulted: delisted")
-        symbol.bar(Bar.COINS, "coins are missing")
+        symbol.offer(Blocked(BlockedBy.COINS, "coins are missing"))
         error = replies.started(symbol)
         assert error is not None
         assert (error.code.kind, error.message) == ("quarantined", "quarantined: coins are missing")
@@ -84,24 +84,24 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
     ("bar", "hint"),
     [
         (
-            Bar.QUARANTINE,
+            BlockedBy.QUARANTINE,
             "look at it with `naivectl orders ETHUSDT`, then `naivectl resolve ETHUSDT --all --adopt` "
             "(ours again) or `--ignore` (written off)",
         ),
-        (Bar.LINEAGE, "end the other naived and its orders, then start this one again"),
+        (BlockedBy.LINEAGE, "end the other naived and its orders, then start this one again"),
         (
-            Bar.COINS,
+            BlockedBy.COINS,
             "put the coins back, then `naivectl start ETHUSDT`; or `naivectl resolve ETHUSDT --all --adopt` "
             "(ours again) or `--ignore` (written off)",
         ),
     ],
 )
 async def test_a_quarantine_names_the_way_out_of_its_own_kind(
-    world: World, clock: MockClock, bar: Bar, hint: str
+    world: World, clock: MockClock, bar: BlockedBy, hint: str
 ) -> None:
     async with world.house() as house:
         symbol = house.supervisor.configure("ETHUSDT")
-        symbol.bar(bar, "why")
+        symbol.offer(Blocked(bar, "why"))
         error = replies.started(symbol)
         assert error is not None
         assert (error.code.exit, error.message, error.hint) == (8, "quarantined: why", hint)

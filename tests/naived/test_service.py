@@ -1,13 +1,19 @@
 """The one place where control meets the runtime: documents, paging, what fails for one symbol alone."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from naived.control import requests
+from naived.control.endpoint import Endpoint
 from naived.control.protocol import ControlError
-from naived.core.order import Side
-from naived.core.placement import State
+from naived.control.server import serve
+from naived.core.orders.intent import Side
+from naived.core.orders.state import State
 from tests.runtime_house import House, World
 
 
@@ -327,3 +333,42 @@ async def test_every_state_of_an_order_has_its_word_in_the_contract(world: World
         "intended unknown open partially_filled filled cancelled expired rejected not_placed abandoned quarantined"
     )
     assert {str(state) for state in State} == set(promised.split())
+
+
+async def test_hundreds_of_clients_that_wait_and_vanish_keep_nobody_out(
+    world: World, clock: MockClock, home: Path
+) -> None:
+    request = {"jsonrpc": "2.0", "id": 1, "method": "shutdown", "params": {"symbols": ["ETHUSDT"], "wait": True}}
+    path = home / "control.sock"
+
+    async def ask(method: str, **params: object) -> dict[str, Any]:
+        with trio.fail_after(60):
+            async with await trio.open_unix_socket(str(path)) as stream:
+                await stream.send_all(json.dumps({**request, "method": method, "params": params}).encode() + b"\n")
+                answer = b""
+                while not answer.endswith(b"\n"):
+                    answer += await stream.receive_some()
+        document: dict[str, Any] = json.loads(answer)
+        return document
+
+    async with world.house() as house, trio.open_nursery() as nursery:
+        await house.start()
+        await house.trade("2000", "1990")  # bought: it drains only when that is sold
+        nursery.start_soon(serve, Endpoint(path), house.service)
+        half_closed = await trio.open_unix_socket(str(path))
+        await half_closed.send_all(json.dumps(request).encode() + b"\n")
+        await half_closed.send_eof()
+        for _ in range(6):  # more in all than the connections that one user may have
+            for _ in range(100):
+                async with await trio.open_unix_socket(str(path)) as stream:
+                    await stream.send_all(json.dumps(request).encode() + b"\n")
+            await trio.sleep(2)
+        for method, params in (("hello", {}), ("status", {}), ("settings", {"symbols": ["ETHUSDT"]})):
+            assert "result" in await ask(method, **params)
+        assert house.state() == "draining"
+        await house.trade("3000")
+        answer = json.loads(await half_closed.receive_some())
+        assert answer["result"]["results"][0]["state"] == "off"
+        assert "result" in await ask("stop", symbols=["ETHUSDT"])
+        await half_closed.aclose()
+        nursery.cancel_scope.cancel()

@@ -5,9 +5,11 @@ import trio
 from trio.testing import MockClock
 
 from naived.core.amount import Quantity, parse_quantity
-from naived.core.order import OrderStatus, Side
-from naived.core.phase import position
-from naived.core.settings import Status
+from naived.core.engine import CoinsWrittenOff
+from naived.core.orders.intent import Side
+from naived.core.orders.report import OrderStatus
+from naived.core.strategy.settings import Status
+from naived.core.strategy.trader import position
 from naived.database.journal import open_journal
 from tests.exchange_double import EVERYWHERE
 from tests.runtime_house import FENCE, NO_BALANCE, World
@@ -139,10 +141,10 @@ async def test_an_answer_comes_after_the_commit_and_is_there_after_a_kill(world:
         await house.ask("start", wait=False)
         assert trio.current_time() - began >= 0.5
     async with world.house(farewell=False) as house:
-        assert house.symbol().wish.status is Status.ON
+        assert house.symbol().desired.status is Status.ON
         await house.ask("stop", wait=False)
     async with world.house() as house:
-        assert house.symbol().wish.status is Status.OFF
+        assert house.symbol().desired.status is Status.OFF
 
 
 async def test_a_verb_that_is_given_up_stands_all_the_same(world: World, clock: MockClock) -> None:
@@ -152,7 +154,7 @@ async def test_a_verb_that_is_given_up_stands_all_the_same(world: World, clock: 
         with trio.move_on_after(0.5):
             await house.ask("stop")
         await house.until(lambda: house.state() == "off")
-        assert house.journal.commits[-1].wish is not None
+        assert house.journal.commits[-1].desired is not None
 
 
 async def test_a_verb_whose_commit_fails_says_that_the_database_is_away(world: World, clock: MockClock) -> None:
@@ -225,7 +227,7 @@ async def test_a_verb_is_not_held_up_by_a_database_that_hangs_and_stands_all_the
         assert trio.current_time() - begun == pytest.approx(within, abs=0.1)
         assert result["error"]["kind"] == "database_unavailable"
         await trio.sleep(300)
-        assert len([unit for unit in house.journal.commits if unit.wish is not None]) > 1
+        assert len([unit for unit in house.journal.commits if unit.desired is not None]) > 1
 
 
 async def test_a_resolve_is_not_held_up_by_a_database_that_hangs(world: World, clock: MockClock) -> None:
@@ -259,7 +261,7 @@ async def test_two_changes_of_settings_at_once_both_count(world: World, clock: M
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: house.ask("settings", budget="900", request_id="a"))
             nursery.start_soon(lambda: house.ask("settings", chunks=4))
-        settings = house.symbol().wish.settings
+        settings = house.symbol().desired.settings
         assert (settings.chunks, settings.budget) == (4, 900 * 10**8)
 
 
@@ -277,7 +279,7 @@ async def test_a_change_of_settings_never_undoes_a_stop(world: World, clock: Moc
             nursery.start_soon(lambda: house.ask("settings", chunks=3, request_id="a"))
             await trio.sleep(0.5)
             nursery.start_soon(lambda: house.ask("stop"))
-        assert (house.state(), house.symbol().wish.settings.chunks) == ("off", 3)
+        assert (house.state(), house.symbol().desired.settings.chunks) == ("off", 3)
 
 
 async def test_what_is_already_so_is_answered_when_it_is_durable(world: World, clock: MockClock) -> None:
@@ -411,7 +413,7 @@ async def test_a_stop_while_an_order_is_unknown_times_out_with_its_fence_and_sta
         await house.start()
         world.exchange.faults.lost_requests = 1
         await house.trade("2000")
-        (order,) = house.symbol().book.placements.values()
+        (order,) = house.symbol().engine.orders.values()
         result = await house.ask("stop", timeout="5s")
         error = result["error"]
         assert error["kind"] == "timed_out"
@@ -564,10 +566,10 @@ async def test_a_shutdown_ends_by_itself_as_off(world: World, clock: MockClock) 
         assert (await house.ask("shutdown"))["changed"] is False
         await house.trade("3000")
         await house.until(lambda: house.state() == "off")
-        assert house.symbol().book.leader.cycles == 1
+        assert house.symbol().engine.leader.cycles == 1
         assert (await house.ask("shutdown"))["changed"] is False
     async with world.house() as house:
-        assert house.symbol().wish.status is Status.OFF
+        assert house.symbol().desired.status is Status.OFF
 
 
 async def test_a_shutdown_can_be_waited_for(world: World, clock: MockClock) -> None:
@@ -594,7 +596,7 @@ async def test_a_shutdown_may_let_buys_rest(world: World, clock: MockClock) -> N
         assert len(world.exchange.open(side=Side.BUY)) == 1
         await house.trade("1990", "3000")
         await house.until(lambda: house.state() == "off")
-        assert house.symbol().book.leader.cycles == 1
+        assert house.symbol().engine.leader.cycles == 1
 
 
 async def test_a_shutdown_sells_what_a_buy_had_of_its_fill(world: World, clock: MockClock) -> None:
@@ -617,7 +619,7 @@ async def test_a_start_during_a_shutdown_takes_it_back(world: World, clock: Mock
         await house.ask("shutdown")
         await house.start()
         await house.trade("3000")
-        assert (house.state(), house.symbol().wish.status) == ("trading", Status.ON)
+        assert (house.state(), house.symbol().desired.status) == ("trading", Status.ON)
         assert house.phases() == ["waiting"]
 
 
@@ -635,7 +637,7 @@ async def test_a_start_at_the_moment_of_the_last_finish_wins(world: World, clock
         await house.trade("2000")
         assert house.phases() == ["buying"]
     async with world.house() as house:
-        assert house.symbol().wish.status is Status.ON
+        assert house.symbol().desired.status is Status.ON
 
 
 async def test_a_shutdown_of_a_stopped_symbol_drains_what_stop_left(world: World, clock: MockClock) -> None:
@@ -686,7 +688,7 @@ async def test_settings_are_shown_and_changed_without_starting_anything(world: W
         document = await house.call("settings")
         assert document["results"][0]["settings"]["chunks"] == 3
     async with world.house() as house:
-        assert house.symbol().wish.settings.chunks == 3
+        assert house.symbol().desired.settings.chunks == 3
 
 
 async def test_running_traders_keep_their_settings(world: World, clock: MockClock) -> None:
@@ -770,7 +772,7 @@ async def test_a_hold_that_is_ignored_is_written_off_with_its_cost(world: World,
         exchange.cancel_by_hand(exchange.open()[0])
         result = await house.ask("resolve", all=True, action="ignore")
         assert result["changed"] is True
-        assert house.symbol().book.leader.profit < 0
+        assert house.symbol().engine.leader.profit < 0
         assert "holding" not in house.phases()
 
 
@@ -803,17 +805,17 @@ async def test_missing_coins_that_are_ignored_are_forgotten_for_good(
         assert [kind for kind in kinds if kind in ("quarantined", "written off", "resolved")] == [
             *("quarantined", "written off", "resolved"),
         ]
-        assert house.symbol().book.leader.profit < 0
+        assert house.symbol().engine.leader.profit < 0
     async with world.house() as house:
         await house.until(lambda: house.state() == "trading")
         await house.ask("stop", cancel="all")
         await house.start()
         await trio.sleep(2)
         coins = parse_quantity("0.0999") - parse_quantity(taken)
-        assert house.account.held(house.symbol()) <= exchange.markets["ETHUSDT"].base
+        assert house.view.held(house.symbol()) <= exchange.markets["ETHUSDT"].base
         assert sum(order.rest for order in exchange.open(side=Side.SELL)) <= coins
         await house.trade("2500")
-        assert house.account.held(house.symbol()) == 0
+        assert house.view.held(house.symbol()) == 0
 
 
 async def test_the_oldest_trader_forgets_first_and_what_rests_is_there(world: World, clock: MockClock) -> None:
@@ -827,13 +829,13 @@ async def test_the_oldest_trader_forgets_first_and_what_rests_is_there(world: Wo
             exchange.cancel_by_hand(sell)
         await trio.sleep(1)
         exchange.markets["ETHUSDT"].base -= first.intent.quantity + second.intent.quantity // 2
-        held = house.account.held(house.symbol())
+        held = house.view.held(house.symbol())
         assert (await house.ask("start"))["error"]["kind"] == "quarantined"
         symbol = house.symbol()
         missing = held - exchange.markets["ETHUSDT"].base
-        symbol.excuse(Quantity(missing), "written off")
-        assert house.account.held(symbol) == exchange.markets["ETHUSDT"].base
-        assert [trader.number for trader in symbol.book.leader.traders if position(trader)] == [2, 3]
+        symbol.offer(CoinsWrittenOff(Quantity(missing), "written off"))
+        assert house.view.held(symbol) == exchange.markets["ETHUSDT"].base
+        assert [trader.number for trader in symbol.engine.leader.traders if position(trader)] == [2, 3]
         assert exchange.open(side=Side.SELL) == [third]
 
 
@@ -847,10 +849,10 @@ async def test_missing_coins_that_are_adopted_are_offered_as_far_as_they_are_fre
         await house.ask("stop", cancel="all")
         exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
         assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        profit = house.symbol().book.leader.profit
+        profit = house.symbol().engine.leader.profit
         result = await house.ask("resolve", all=True, action="adopt")
         assert (result["message"], result["error"]) == ("1 resolved", None)
-        assert (house.state(), house.symbol().book.leader.profit) == ("trading", profit)
+        assert (house.state(), house.symbol().engine.leader.profit) == ("trading", profit)
         events = (await house.call("events", "ETHUSDT"))["events"]
         (resolved,) = [event["message"] for event in events if event["kind"] == "resolved"]
         assert resolved == "adopted by hand: the traders hold 0.0999 ETH, the account has 0.0099"
@@ -885,9 +887,9 @@ async def test_missing_coins_are_not_written_off_uncounted(world: World, clock: 
         assert (error["kind"], house.state()) == ("exchange_unavailable", "quarantined")
         exchange.faults.failing = set()
         exchange.markets["ETHUSDT"].base += parse_quantity("0.09")
-        profit = house.symbol().book.leader.profit
+        profit = house.symbol().engine.leader.profit
         assert (await house.ask("resolve", all=True, action="ignore"))["message"] == "1 resolved"
-        assert house.symbol().book.leader.profit == profit
+        assert house.symbol().engine.leader.profit == profit
 
 
 async def test_a_sell_that_rests_stays_when_the_rest_of_its_coins_is_missing(
@@ -903,7 +905,7 @@ async def test_a_sell_that_rests_stays_when_the_rest_of_its_coins_is_missing(
         assert (await house.ask("start"))["error"]["kind"] == "quarantined"
         assert (await house.ask("resolve", all=True, action="ignore"))["state"] == "trading"
         assert exchange.open() == [sell]
-        assert house.account.held(house.symbol()) == exchange.markets["ETHUSDT"].base
+        assert house.view.held(house.symbol()) == exchange.markets["ETHUSDT"].base
         await house.ask("stop")
         await house.start()
 
@@ -925,7 +927,7 @@ async def test_missing_coins_are_written_off_once(world: World, clock: MockClock
             nursery.start_soon(ignore)
             nursery.start_soon(ignore)
         assert sorted(messages) == ["1 resolved", "nothing to resolve"]
-        assert house.account.held(house.symbol()) == exchange.markets["ETHUSDT"].base
+        assert house.view.held(house.symbol()) == exchange.markets["ETHUSDT"].base
 
 
 async def test_what_is_resolved_while_it_starts_again_is_not_overwritten(world: World, clock: MockClock) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import trio
 
+from naived.control.caller import Caller
 from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
-from naived.control.protocol import Code, ControlError
+from naived.control.protocol import Code, ControlError, encode_body
 from naived.control.server import serve
 
 
@@ -25,34 +26,40 @@ class FakeService:
         self.padding = ""
         self.taken = 0
         self.hold = trio.Event()
-        self.cancelled: list[str] = []
+        self.cancelled: list[str] = []  # waits that ended with their client
+        self.ended: list[str] = []
 
-    def status(self, symbols: Sequence[str]) -> dict[str, Any]:
+    def hello(self) -> dict[str, Any]:
+        return {"server": "0.1.0", "pid": os.getpid(), "state": "ready"}
+
+    async def status(self, symbols: Sequence[str]) -> bytes:
+        await trio.lowlevel.checkpoint()
         self.taken += 1
         for symbol in symbols:
             if symbol not in ("ETHUSDT", "BTCUSDT"):
                 raise ControlError(Code.UNKNOWN_SYMBOL, f"there is no {symbol}", symbol=symbol)
-        return {"v": 1, "symbols": [{"symbol": "ETHUSDT", "last_price": self.price}], "padding": self.padding}
+        row = {"symbol": "ETHUSDT", "last_price": self.price}
+        return encode_body({"v": 1, "symbols": [row], "padding": self.padding})
 
     async def check(self, symbols: Sequence[str]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.status(symbols)
+        await self.status(symbols)
 
-    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, method: str, params: dict[str, Any], caller: Caller) -> bytes:
         self.calls.append((method, params))
         await trio.lowlevel.checkpoint()
         match method:
-            case "hello":
-                return {"server": "0.1.0", "pid": os.getpid(), "state": "ready"}
             case "wait" | "stop":
-                try:
-                    await self.hold.wait()
-                except trio.Cancelled:
-                    self.cancelled.append(method)
-                    raise
+                with caller.waiting():
+                    try:
+                        await self.hold.wait()
+                    except trio.Cancelled:
+                        self.cancelled.append(method)
+                        raise
+                await trio.sleep(1)
+                self.ended.append(method)
             case "trades":
                 raise RuntimeError("a defect")
-        return {"v": 1, "results": []}
+        return encode_body({"v": 1, "results": []})
 
 
 class Client:

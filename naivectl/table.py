@@ -1,0 +1,45 @@
+"""Tables of clean text, before anybody paints them.
+
+Everything that came from outside passes `clean` on its way into a cell: no text can move the cursor.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """``prose`` may be broken into several lines where space is short."""
+
+    title: str
+    number: bool = False
+    prose: bool = False
+
+
+class Table(NamedTuple):
+    """``rows`` hold clean text, one cell a column."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+
+
+def clean(value: object) -> str:
+    """Text for a cell: nothing is ``-``; controls, bidi marks and other invisibles are spelled out."""
+    if value is None or value == "":
+        return "-"
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
+        for character in str(value)
+    )
+
+
+def plain(table: Table) -> str:
+    """Aligned columns, two spaces apart, without a trace of colour."""
+    rows = [[column.title for column in table.columns], *table.rows]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column.number else cell.ljust(width)
+            for cell, width, column in zip(row, widths, table.columns, strict=True)
+        ).rstrip()
+        for row in rows
+    )

@@ -1,0 +1,72 @@
+"""An entry of ``status`` is made when its symbol changed, and is always what it would be if it were made now."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from trio.testing import MockClock
+
+from naived import documents
+from tests.exchange_double import ExchangeDouble
+from tests.runtime_house import House, World
+
+PLENTY = [f"S{number:03}USDT" for number in range(100)]
+
+
+async def entries(house: House) -> list[dict[str, object]]:
+    """As they are told, compared with what they would be without a memory."""
+    told: list[dict[str, object]] = (await house.call("status"))["symbols"]
+    symbols = [house.symbol(name) for name in sorted(house.supervisor.symbols)]
+    assert told == [json.loads(json.dumps(documents.symbol(symbol))) for symbol in symbols]
+    return told
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the symbols whose entries were made, in order."""
+    names: list[str] = []
+    real = documents.symbol
+
+    def counted(value):  # type: ignore[no-untyped-def]
+        names.append(value.name)
+        return real(value)
+
+    monkeypatch.setattr("naived.statuses.documents.symbol", counted)
+    return names
+
+
+async def test_an_entry_follows_whatever_happens_to_its_symbol(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start("ETHUSDT", "BTCUSDT")
+        seen = [await entries(house)]
+        for price in ("2000", "1990", "1980", "3000", "3000.01"):
+            await house.trade(price)
+            seen.append(await entries(house))
+        world.exchange.go_away("no route to host")
+        seen.append(await entries(house))
+        world.exchange.come_back()
+        house.journal.hanging = "the database does not answer"
+        seen.append(await entries(house))
+        house.journal.hanging = None
+        await house.call("settings", "ETHUSDT", budget="700")
+        seen.append(await entries(house))
+        await house.call("stop", "ETHUSDT")
+        seen.append(await entries(house))
+        assert all(before != after for before, after in pairwise(seen))
+
+
+async def test_only_what_changed_is_made_again(world: World, clock: MockClock, made: list[str]) -> None:
+    world.exchange = ExchangeDouble(*PLENTY)
+    async with world.house() as house:
+        await house.start(*PLENTY)
+        await house.call("status")
+        made.clear()
+        await house.call("status")
+        assert made == []
+        await house.trade("2000", symbol=PLENTY[7])  # a first buy
+        await house.call("status")
+        assert made == [PLENTY[7]]
+        made.clear()
+        await house.trade("2000.01", symbol=PLENTY[7])  # inside the band: only its price is another
+        (entry,) = (await house.call("status", PLENTY[7]))["symbols"]
+        assert (entry["last_price"], made) == ("2000.01", [])
