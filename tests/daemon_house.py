@@ -12,8 +12,9 @@ from typing import Any
 import trio
 
 from naived import daemon
-from naived.binance.relay import Connect
-from naived.config import Config, load
+from naived.binance.connection import Connect
+from naived.cli.config import load
+from naived.process.config import Config
 from naived.websocket import connect as connect_websocket
 
 PATIENCE = 20  # seconds for anything here, on a machine that is busy with other tests

@@ -1,9 +1,9 @@
 """Values to write into a journal: plain ones for examples, Hypothesis strategies for any."""
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from naived.core.amount import (
     Amount,
@@ -16,12 +16,13 @@ from naived.core.amount import (
     parse_price,
     parse_quantity,
 )
-from naived.core.order import Fill, Intent, OrderStatus, Side
-from naived.core.phase import Bought, Buying, Finished, Hold, Holding, Selling, Sold, Terms, Trader, Waiting
-from naived.core.placement import Placement, State
-from naived.core.settings import Settings, Status
-from naived.core.strategy import NO_LEFTOVER, Fees, Leftover
-from naived.ports import Event, Unit, Wish
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import Fill, OrderStatus
+from naived.core.orders.state import OrderState, State
+from naived.core.strategy.formulas import NO_LEFTOVER, Bought, Fees, Leftover, Sold
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.trader import Buying, Finished, Hold, Holding, Selling, Terms, Trader, Waiting
+from naived.ports import Event, Unit
 
 NOW = 1_795_330_800_000  # ms: 2026-11-22T07:00:00Z
 SYMBOL = "ETHUSDT"
@@ -37,16 +38,16 @@ TERMS = Terms(
 )
 
 
-def wish(status: Status = Status.ON, *, expected: Status | None = None, keep_buys: bool = False) -> Wish:
-    return Wish(Settings(budget=parse_money("1000")), status, keep_buys, expected)
+def wish(status: Status = Status.ON, *, keep_buys: bool = False) -> DesiredState:
+    return DesiredState(Settings(budget=parse_money("1000")), status, keep_buys)
 
 
 def event(message: str = "something happened", symbol: str | None = SYMBOL, at: int = NOW) -> Event:
     return Event(at, symbol, "test", message)
 
 
-def intent(trader: int = 1, side: Side = Side.BUY, seq: int = 1, symbol: str = SYMBOL) -> Intent:
-    return Intent(symbol, trader, side, seq, parse_price("2683.53"), parse_quantity("0.0745"))
+def intent(trader: int = 1, side: Side = Side.BUY, seq: int = 1, symbol: str = SYMBOL) -> OrderIntent:
+    return OrderIntent(symbol, trader, side, seq, parse_price("2683.53"), parse_quantity("0.0745"))
 
 
 def trader(number: int = 1, phase: Any = None, symbol: str = SYMBOL, since: int = NOW) -> Trader:
@@ -71,10 +72,10 @@ def finished(number: int = 1, profit: str | None = "0.12345678", symbol: str = S
     return trader(number, phase, symbol, since)
 
 
-def placement(decided: Intent | None = None, **changes: Any) -> Placement:
+def order(decided: OrderIntent | None = None, **changes: Any) -> OrderState:
     """An intended order whose client order id follows from its intent."""
     decided = decided or intent()
-    plain = Placement(
+    plain = OrderState(
         intent=decided,
         client_order_id=f"n1test-{decided.symbol}-{decided.trader}-{decided.side}-{decided.seq}",
         stp_mode="EXPIRE_TAKER",
@@ -108,10 +109,8 @@ def fill(trade_id: int = 1, order_id: int = 7, **changes: Any) -> Fill:
 
 def first_buy(symbol: str = SYMBOL, number: int = 1, status: Status = Status.ON) -> Unit:
     """A symbol with its first trader and that trader's buy."""
-    order = placement(intent(number, symbol=symbol))
-    return Unit(
-        symbol, wish(status), next_trader=number + 1, traders=(buying(number, symbol),), placements=(order,)
-    )
+    buy = order(intent(number, symbol=symbol))
+    return Unit(symbol, wish(status), next_trader=number + 1, traders=(buying(number, symbol),), orders=(buy,))
 
 
 _LARGEST = 10**26  # 10^18 coins: more than any of them has
@@ -129,9 +128,9 @@ boughts = st.builds(Bought, amounts.map(Price), amounts.map(Quantity), amounts.m
 terms = st.builds(Terms, amounts.map(Money), counts, rates, rates, rates, rates, st.builds(Fees, rates, rates))
 
 
-def _intents(side: Side) -> st.SearchStrategy[Intent]:
+def _intents(side: Side) -> st.SearchStrategy[OrderIntent]:
     return st.builds(
-        Intent, st.just(SYMBOL), st.just(1), st.just(side), counts, amounts.map(Price), amounts.map(Quantity)
+        OrderIntent, st.just(SYMBOL), st.just(1), st.just(side), counts, amounts.map(Price), amounts.map(Quantity)
     )
 
 
@@ -171,8 +170,8 @@ fills = st.builds(
     maker=st.booleans(),
     time=times,
 )
-placements = st.builds(
-    Placement,
+orders = st.builds(
+    OrderState,
     intent=_intents(Side.BUY) | _intents(Side.SELL),
     client_order_id=texts,
     stp_mode=st.none() | texts,

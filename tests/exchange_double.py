@@ -1,49 +1,49 @@
 """For tests of the runtime: an honest exchange in memory behind ``ports.Exchange``, on trio's clock.
 
-It matches, books and reports as the small exchange of `core_market` does, one for each symbol. What is dishonest is
-asked for: a lost frame or answer, a slow one, a refusal, an order that queries do not find, reports that wait.
+It matches, books and reports as the small exchange of `support.market` does, one for each symbol. What is dishonest
+is asked for: a lost frame or answer, a slow one, a refusal, an order that queries do not find, reports that wait.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import trio
 import trio.lowlevel
+from msgspec.structs import replace
 
 from naived.core.amount import Amount, Price, Quantity, parse_price
 from naived.core.market import Filters, SymbolInfo
-from naived.core.order import (
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import (
     Answer,
     CancelAccepted,
     CancelAnswer,
     CancelRefused,
     Fill,
-    Intent,
     OrderStatus,
     Refusal,
     Refused,
     Report,
-    Side,
     Unknown,
     Unsent,
 )
-from naived.core.strategy import Fees
+from naived.core.strategy.formulas import Fees
 from naived.ports import AccountInfo, Balance, ExchangeError, OrderRequest, RefusedError, Sink
-from tests.core_market import ETH, START, TENTH, Exchange, Order
+from tests.support.market import ETH, START, TENTH, Exchange, Order
 
 T = TypeVar("T")
 
 LATENCY = 0.01  # seconds, each way
 ANSWER_WITHIN = 15.0  # seconds after which an answer is not awaited any more
 EVERYWHERE = frozenset({"order", "open_orders", "orders_since", "fills"})
-_STP = frozenset({"EXPIRE_TAKER", "EXPIRE_MAKER"})
+_STP = ("OF BUYS", "OF SELLS")
 
 
 def listed(name: str, rules: Filters = ETH, *, trading: bool = True) -> SymbolInfo:
     """A symbol against USDT."""
     status = "TRADING" if trading else "BREAK"
-    return SymbolInfo(name, name.removesuffix("USDT"), "USDT", trading, status, rules, _STP)
+    return SymbolInfo(name, name.removesuffix("USDT"), "USDT", trading, status, rules, *_STP)
 
 
 @dataclass
@@ -65,6 +65,8 @@ class Faults:
 
 class ExchangeDouble:
     """Several markets of one account. ``wire`` has every frame that was sent, whether it arrived or not."""
+
+    bulk_open_orders_from = 14
 
     def __init__(self, *names: str, uid: str = "uid-1") -> None:
         self.uid = uid
@@ -145,7 +147,7 @@ class ExchangeDouble:
         self.markets[order.intent.symbol].fill(order, quantity, order.intent.price, self.now())
         self.flush()
 
-    def plant(self, client_order_id: str, intent: Intent) -> Order:
+    def plant(self, client_order_id: str, intent: OrderIntent) -> Order:
         """An order that somebody else placed on the same account."""
         market = self.markets[intent.symbol]
         market.place(client_order_id, intent, self.last.get(intent.symbol, 0) or intent.price + 1, self.now())
@@ -225,7 +227,7 @@ class ExchangeDouble:
             return self.faults.refusals.pop(0)
         if self.now() > request.timestamp + request.recv_window:
             return Refused(Refusal.CLOCK, -1021, "Timestamp for this request is outside of the recvWindow.")
-        intent = Intent(request.symbol, 0, request.side, 0, Price(request.price), Quantity(request.quantity))
+        intent = OrderIntent(request.symbol, 0, request.side, 0, Price(request.price), Quantity(request.quantity))
         last = self.last.get(request.symbol, request.price + 1 if request.side is Side.BUY else request.price - 1)
         return self.markets[request.symbol].place(request.client_order_id, intent, last, self.now())
 

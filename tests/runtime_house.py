@@ -13,22 +13,23 @@ from typing import Any
 import trio
 
 from naived.app import Terms, assemble, running
+from naived.control.caller import Caller
 from naived.control.events import EventLog
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
 from naived.core.amount import Money
-from naived.core.order import Refusal, Refused
-from naived.core.phase import Trader
-from naived.core.settings import DEFAULT_BUDGET
+from naived.core.orders.report import Refusal, Refused
+from naived.core.strategy.settings import DEFAULT_BUDGET
+from naived.core.strategy.trader import Trader
 from naived.database.journal import SqlJournal, open_journal
-from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, SymbolRecord, Unit
-from naived.runtime.account import Account
-from naived.runtime.condition import condition
+from naived.ports import JournalError, OrderRow, Page, Row, SymbolRecord, Unit
+from naived.runtime.account_view import AccountView
+from naived.runtime.actual_state import actual_state
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.symbol import Symbol
+from naived.runtime.symbol_task import Symbol
 from naived.service import Identity, Service
-from tests.core_market import START
 from tests.exchange_double import ExchangeDouble
+from tests.support.market import START
 
 WINDOW = 5_000  # ms, recvWindow
 GRACE = 60_000  # ms
@@ -89,13 +90,11 @@ class FlakyJournal:
         await self._reach()
         return await self.real.orders(page)
 
-    async def cycles(self, page: Page) -> Sequence[CycleRow]:
+    async def rows(
+        self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
+    ) -> Sequence[tuple[int, bytes]]:
         await self._reach()
-        return await self.real.cycles(page)
-
-    async def events(self, page: Page) -> Sequence[EventRow]:
-        await self._reach()
-        return await self.real.events(page)
+        return await self.real.rows(kind, page, encode)
 
 
 @dataclass
@@ -104,7 +103,7 @@ class House:
 
     exchange: ExchangeDouble
     journal: FlakyJournal
-    account: Account
+    view: AccountView
     supervisor: Supervisor
     service: Service
     events: EventLog
@@ -113,19 +112,19 @@ class House:
         return self.supervisor.symbols[name]
 
     def traders(self, name: str = "ETHUSDT") -> tuple[Trader, ...]:
-        return self.symbol(name).book.leader.traders
+        return self.symbol(name).engine.leader.traders
 
     def phases(self, name: str = "ETHUSDT") -> list[str]:
         return [type(trader.phase).__name__.lower() for trader in self.traders(name)]
 
     def state(self, name: str = "ETHUSDT") -> str:
-        return str(condition(self.symbol(name))[0])
+        return str(actual_state(self.symbol(name))[0])
 
     def reason(self, name: str = "ETHUSDT") -> str | None:
-        return condition(self.symbol(name))[1]
+        return actual_state(self.symbol(name))[1]
 
     def order_states(self, name: str = "ETHUSDT") -> list[str]:
-        return [str(placement.state) for placement in self.symbol(name).book.placements.values()]
+        return [str(order.state) for order in self.symbol(name).engine.orders.values()]
 
     async def call(self, method: str, *symbols: str, **params: object) -> Document:
         """What the control socket answers to this request; raises ControlError."""
@@ -135,9 +134,14 @@ class House:
         _, request = decode_request(json.dumps(frame).encode())
         if isinstance(request, ControlError):
             raise request
+        if request.method == "hello":
+            return self.service.hello()
         if request.method == "status":
-            return self.service.status(request.params["symbols"])
-        return await self.service.call(request.method, request.params)
+            body = await self.service.status(request.params["symbols"])
+        else:
+            body = await self.service.call(request.method, request.params, Caller())
+        document: Document = json.loads(body)
+        return document
 
     async def ask(self, method: str, symbol: str = "ETHUSDT", **params: object) -> Document:
         """The one result of a verb for one symbol."""
@@ -195,7 +199,7 @@ class World:
             dying = trio.CancelScope()
             with dying:
                 async with running(app):
-                    yield House(exchange, journal, app.account, app.supervisor, app.service, app.events)
+                    yield House(exchange, journal, app.view, app.supervisor, app.service, app.events)
                     if not farewell:
                         journal.dead = True
                         dying.cancel()

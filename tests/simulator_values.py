@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from naived.core.amount import Money, parse_amount, parse_price, parse_quantity, parse_rate
-from naived.core.order import Side
+from naived.core.orders.intent import Side
 from naived.simulator.exchange import Exchange
 from naived.simulator.ledger import Ledger
 from naived.simulator.order import NewOrder, OrderType, StpMode, TimeInForce

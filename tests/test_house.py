@@ -33,6 +33,11 @@ DECIDING = (
     ast.BinOp,
 )
 MAX_LINES = 400  # about 300 is the aim
+MAX_MACHINE_LINES = 600  # a state machine is one file
+MACHINES = ("core/engine.py", "core/orders/state.py", "core/strategy/leader.py", "core/strategy/trader.py")
+MAX_METHODS = 12  # about ten is the aim
+WIDE = {"Verbs": 20, "Service": 13, "SqlJournal": 14}  # until they are split they grow no further
+CORE_MSGSPEC = {"msgspec": {"Struct"}, "msgspec.structs": {"replace"}}  # a value type is no I/O; codecs are
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|common|misc|managers?|base|shared)(_|$)")
 LEAKS = re.compile(
     r"/(home|Users)/(?!somebody\b)[a-z]\w*/|/root/|/work/"
@@ -83,12 +88,37 @@ def test_tests_of_a_package_mirror_one_that_exists() -> None:
 
 def test_tests_outside_the_mirror_stand_in_a_known_room() -> None:
     rooms = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
-    assert rooms <= {*CODE, *ELSEWHERE, "test_dev.py", "test_house.py"}
+    assert rooms <= {*CODE, *ELSEWHERE, "test_demo.py", "test_dev.py", "test_house.py"}
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()])
 def test_a_module_is_small_enough_to_hold_in_mind(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= MAX_LINES
+    most = MAX_MACHINE_LINES if str(path).endswith(MACHINES) else MAX_LINES
+    assert len(path.read_text().splitlines()) <= most
+
+
+def test_a_class_has_few_methods() -> None:
+    wide = {
+        f"{path.relative_to(ROOT)}: {node.name}": methods
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and (methods := sum(isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) for each in node.body))
+        > WIDE.get(node.name, MAX_METHODS)
+    }
+    assert not wide
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, id=str(p.relative_to(ROOT))) for p in modules() if p.is_relative_to(ROOT / "naived" / "core")],
+)
+def test_the_core_takes_no_more_of_msgspec_than_a_value_type(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not any(name.name.startswith("msgspec") for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msgspec"):
+            assert {name.name for name in node.names} <= CORE_MSGSPEC[node.module or ""]
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()])

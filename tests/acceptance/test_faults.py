@@ -128,7 +128,7 @@ def desk(programs: tuple[Exchange, Daemon]) -> Iterator[Desk]:
 
 
 def place(kind: str, **params: Any) -> Arm:
-    """A fault of the next placement."""
+    """A fault of the next order."""
     return {"kind": kind, "method": "order.place", **params}
 
 
@@ -139,7 +139,7 @@ LAGS: Arm = {
     "seconds": 0.3,
 }  # longer than the grace is a lost bet
 
-# What happens to a placement, in which nobody but the exchange can tell what became of it.
+# What happens to a order, in which nobody but the exchange can tell what became of it.
 ON_THE_WAY: dict[str, list[Arm]] = {
     "request lost": [place("request_lost")],
     "reply lost": [place("reply_lost"), UNHEARD],

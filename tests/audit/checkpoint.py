@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from naived.core.amount import format_amount, parse_amount
-from naived.core.order import Side
+from naived.core.orders.intent import Side
 from naived.simulator.ledger import Ledger
 from naived.simulator.order import Order
 from tests.acceptance.harness import Daemon, Document, Exchange, until

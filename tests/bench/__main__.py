@@ -3,14 +3,17 @@
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.bench import feed, memory, order, recovery, startup, stream
+from tests.bench import feed, history, memory, order, recovery, startup, steps, stream, watch
 
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "feed": feed.measure,
+    "steps": steps.measure,
     "stream": stream.measure,
     "startup": startup.measure,
     "memory": memory.measure,
     "order": order.measure,
+    "history": history.measure,
+    "watch": watch.measure,
     "recovery": recovery.measure,
 }
 

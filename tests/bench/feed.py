@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from statistics import median
 
 from naived.binance.codec import MarketTrade, read_market
-from naived.core import leading
 from naived.core.amount import format_wire, parse_price
-from naived.core.leader import EVERY, Traded
 from naived.core.market import Trade
-from naived.runtime.feed import Feed
+from naived.core.strategy import leader as leading
+from naived.core.strategy.leader import EVERY
+from naived.core.strategy.trader import Traded
+from naived.runtime.price_gate import PriceGates
 from tests.bench.worlds import sellers
 
 _TRADES = 500_000
@@ -22,11 +23,11 @@ _NAME = "ETHUSDT"
 
 def measure() -> Iterator[str]:
     leader = sellers(living=4)
-    low, high = leader.band
+    low, high = leading.band(leader, None)
     prices = [low + 1 + (high - low - 2) * number // _TRADES for number in range(_TRADES)]
-    feed = Feed()
-    lane = feed.lane(_NAME)
-    lane.low, lane.high = low, high
+    feed = PriceGates()
+    gate = feed.gate(_NAME)
+    gate.low, gate.high = low, high
 
     def ordinary() -> None:
         trade = feed.trade
@@ -43,7 +44,7 @@ def measure() -> Iterator[str]:
 
     def stepped() -> None:
         for number, price in enumerate(prices[:50_000]):
-            leading.step(leader, Traded(Trade(number, price, 200_000, number)), number)
+            leading.step(leader, Traded(Trade(number, price, 200_000, number)), number, None)
 
     assert (low, high) != EVERY
     yield f"{_rate(ordinary, _TRADES):>12,.0f} trades/s through the feed, inside the band"

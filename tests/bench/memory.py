@@ -12,14 +12,16 @@ _CHILD = """
 import os, sys, trio
 from pathlib import Path
 from naived.database.journal import open_journal
-from naived.ports import Unit, Wish
-from naived.core.settings import Status
+from naived.ports import Unit
+from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.trader import Directed
+from naived.runtime.symbol_task import run
 from naived.app import Terms, assemble
 from naived.service import Identity
 from naived.binance.exchange import BinanceExchange
 from naived.binance.endpoint import simulator
 from naived.binance.signing import credentials
-from tests.bench.worlds import placements, sellers, settings
+from tests.bench.worlds import orders, sellers, settings
 
 def resident():
     status = Path("/proc/self/status").read_text()
@@ -30,8 +32,8 @@ async def main(url, count):
         for number in range(count):
             name = f"S{number:03}USDT"
             leader = sellers(name)
-            await journal.commit(Unit(name, Wish(settings(), Status.OFF, False), next_trader=6,
-                traders=leader.traders, placements=placements(leader, journal.tag)))
+            await journal.commit(Unit(name, DesiredState(settings(), Status.OFF), next_trader=6,
+                traders=leader.traders, orders=orders(leader, journal.tag)))
         before = resident()
         exchange = BinanceExchange(simulator("ws://127.0.0.1:1"), credentials("key", "secret"))
         identity = Identity("0.1.0", "bench", 1, 0, "simulator", "ws://127.0.0.1:1", journal.kind)
@@ -39,9 +41,9 @@ async def main(url, count):
         app = await assemble(exchange, journal, identity, terms)
         async with trio.open_nursery() as nursery:
             for symbol in app.supervisor.symbols.values():
-                symbol.wish = Wish(settings(), Status.ON, False)
+                symbol.offer(Directed(DesiredState(settings(), Status.ON)))
                 symbol.tended = True
-                nursery.start_soon(symbol.run)
+                nursery.start_soon(run, symbol)
             await trio.testing.wait_all_tasks_blocked()
             print(resident())
             nursery.cancel_scope.cancel()

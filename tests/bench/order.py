@@ -6,27 +6,27 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 
 import msgspec
 import structlog
 import trio
+from msgspec.structs import replace
 
 from naived.app import Terms, assemble, running
 from naived.binance.endpoint import simulator as endpoint
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
 from naived.core.amount import parse_rate
-from naived.core.order import Side
-from naived.core.settings import Status
+from naived.core.orders.intent import Side
+from naived.core.strategy.settings import DesiredState, Status
 from naived.database.journal import open_journal
-from naived.ports import Unit, Wish
+from naived.ports import Unit
 from naived.service import Identity
 from naived.websocket import Connection, connect
 from tests.bench.programs import simulator
-from tests.bench.worlds import placements, sellers, settings
+from tests.bench.worlds import orders, sellers, settings
 
 _NAME = "ETHUSDT"
 _PRICES = ("2000", "1990", "2010")  # decides a buy, fills it, fills its sell
@@ -66,9 +66,9 @@ async def _commits(url: str) -> list[float]:
         for number in range(_ORDERS):
             name = f"S{number:03}USDT"
             leader = sellers(name, living=1)
-            unit = Unit(name, Wish(settings(), Status.OFF, False), traders=leader.traders)
+            unit = Unit(name, DesiredState(settings(), Status.OFF, False), traders=leader.traders)
             await journal.commit(unit)
-            intent = Unit(name, placements=placements(leader, journal.tag))
+            intent = Unit(name, orders=orders(leader, journal.tag))
             began = time.perf_counter()
             await journal.commit(intent)
             times.append(time.perf_counter() - began)
@@ -122,10 +122,10 @@ async def _traded(url: str, database: str) -> list[float]:
         async with running(app):
             wish = replace(settings(), profit=parse_rate("0.0001"), rebuy=parse_rate("0.0002"))
             symbol = app.supervisor.configure(_NAME)
-            symbol.direct(Wish(wish, Status.ON, keep_buys=False))
+            symbol.direct(DesiredState(wish, Status.ON, keep_buys=False))
             app.supervisor.follow(symbol)
-            while not symbol.active:
-                await symbol.news()
+            while not symbol.engine.leader.active:
+                await symbol.news.wait()
             async with connect(endpoint(url).api_url) as steering:
                 for number in range(_CYCLES * len(_PRICES)):
                     await _print(steering, number, _PRICES[number % len(_PRICES)])

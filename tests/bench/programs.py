@@ -24,13 +24,20 @@ def daemon(*simulated: str) -> Iterator[Path]:
     """``naived`` on a simulator with these arguments; gives its home, once it answers."""
     with tempfile.TemporaryDirectory(prefix="naived-bench-") as directory, simulator(*simulated) as url:
         home = Path(directory)
-        with _running([_program("naived"), "--home", directory, "--exchange-url", url]):
-            deadline = time.monotonic() + _STARTING
-            while subprocess.run(naivectl(home, "ping"), capture_output=True).returncode:
-                if time.monotonic() > deadline:
-                    raise TimeoutError("naived did not start")
-                time.sleep(0.1)
+        with running_daemon(home, "--exchange-url", url):
             yield home
+
+
+@contextmanager
+def running_daemon(home: Path, *arguments: str) -> Iterator[None]:
+    """``naived`` in a home that is there already, once it answers."""
+    with _running([_program("naived"), "--home", str(home), *arguments]):
+        deadline = time.monotonic() + _STARTING
+        while subprocess.run(naivectl(home, "ping"), capture_output=True).returncode:
+            if time.monotonic() > deadline:
+                raise TimeoutError("naived did not start")
+            time.sleep(0.1)
+        yield
 
 
 def naivectl(home: Path, *arguments: str) -> list[str]:

@@ -8,8 +8,8 @@ import trio
 from naived.binance.endpoint import simulator as endpoint
 from naived.binance.streams import Streams
 from naived.core.amount import Price
-from naived.core.order import Report
-from naived.runtime.feed import Feed
+from naived.core.orders.report import Report
+from naived.runtime.price_gate import PriceGates
 from naived.websocket import connect
 from tests.bench.programs import simulator
 
@@ -23,8 +23,8 @@ class _Counting:
 
     def __init__(self) -> None:
         self.trades = 0
-        self._feed = Feed()
-        self._feed.lane(_NAME)
+        self._feed = PriceGates()
+        self._feed.gate(_NAME)
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         self.trades += 1

@@ -11,13 +11,13 @@ from naived.core.amount import (
     parse_rate,
     value_up,
 )
-from naived.core.leader import Leader
 from naived.core.market import Filters, SymbolInfo
-from naived.core.order import Intent, Side
-from naived.core.phase import Bought, Selling, Terms, Trader
-from naived.core.placement import Placement, State
-from naived.core.settings import Settings, Status
-from naived.core.strategy import Fees
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.state import OrderState, State
+from naived.core.strategy.formulas import Bought, Fees
+from naived.core.strategy.leader import Leader
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.trader import Selling, Terms, Trader
 
 _CHUNKS = 5
 _FEES = Fees(parse_rate("0.001"), parse_rate("0.001"))
@@ -42,8 +42,8 @@ def sellers(symbol: str = "ETHUSDT", living: int = _CHUNKS) -> Leader:
     return Leader(
         SymbolInfo(symbol, symbol.removesuffix("USDT"), "USDT", True, "TRADING", _FILTERS),
         _FEES,
-        settings(),
-        Status.ON,
+        DesiredState(settings(), Status.ON),
+        active=True,
         traders=tuple(_seller(symbol, number) for number in range(1, living + 1)),
         next_number=living + 1,
     )
@@ -53,20 +53,20 @@ def _seller(symbol: str, number: int) -> Trader:
     limit = Price(parse_price("2683.53") - number * parse_price("16"))
     quantity = parse_quantity("0.0745")
     bought = Bought(limit, quantity, value_up(limit, quantity), Quantity(quantity // 1000))
-    sell = Intent(symbol, number, Side.SELL, 1, Price(limit + parse_price("6")), parse_quantity("0.0744"))
+    sell = OrderIntent(symbol, number, Side.SELL, 1, Price(limit + parse_price("6")), parse_quantity("0.0744"))
     given = settings()
     terms = Terms(given.budget or Money(0), given.chunks, given.buy_down, given.profit, given.rebuy, Rate(0), _FEES)
     return Trader(symbol, number, terms, Selling(bought, sell), 0, 0, number < _CHUNKS, buys=1, sells=1)
 
 
-def placements(leader: Leader, tag: str) -> tuple[Placement, ...]:
+def orders(leader: Leader, tag: str) -> tuple[OrderState, ...]:
     """The open sell of each trader, as the journal holds it."""
     found = []
     for trader in leader.traders:
         assert isinstance(trader.phase, Selling)
         intent = trader.phase.intent
         found.append(
-            Placement(
+            OrderState(
                 intent,
                 f"n1{tag}-{intent.symbol.lower():a<20}{trader.number:06}",
                 None,

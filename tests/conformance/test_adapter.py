@@ -9,7 +9,8 @@ from naived.binance.endpoint import simulator
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
 from naived.core.amount import parse_amount, parse_price, parse_quantity, parse_rate
-from naived.core.order import (
+from naived.core.orders.intent import Side
+from naived.core.orders.report import (
     Accepted,
     CancelAccepted,
     CancelRefused,
@@ -17,10 +18,9 @@ from naived.core.order import (
     Refusal,
     Refused,
     Report,
-    Side,
     Unknown,
 )
-from naived.core.strategy import Fees
+from naived.core.strategy.formulas import Fees
 from naived.ports import CredentialsError, OrderRequest
 from naived.simulator.server import SimulatorConfig, simulate
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationW
 def url() -> Iterator[str]:
     """A simulator process that checks signatures, with a lively ETHUSDT."""
     options = ["--random-walk", "ETHUSDT=2683.80", "--speed", "20", "--api-key", KEY, "--api-secret", SECRET]
-    command = [sys.executable, "-c", "from naived.cli import main; main()", "simulate", *options]
+    command = [sys.executable, "-c", "from naived.cli.commands import main; main()", "simulate", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from naived.core.amount import Amount
-from naived.core.order import Fill, Side
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill
 from naived.database import schema
 from naived.database.engine import Role, open_engine, parse_url
 from naived.simulator.ledger import Ledger

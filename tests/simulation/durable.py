@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from naived.core.amount import Amount, parse_amount
-from naived.core.placement import TERMINAL, State
+from naived.core.orders.state import TERMINAL, State
 from naived.ports import Unit
 
 Rows = Callable[..., list[dict[str, Any]]]
@@ -28,9 +28,9 @@ class Durable:
 
     def look(self, unit: Unit) -> None:
         """After a commit of this unit was tried, whatever came of it."""
-        for placement in unit.placements:
-            self._look_at_order(placement.client_order_id)
-        if unit.traders or unit.placements:
+        for order in unit.orders:
+            self._look_at_order(order.client_order_id)
+        if unit.traders or unit.orders:
             self._look_at_traders(unit.symbol)
 
     def _look_at_order(self, cid: str) -> None:

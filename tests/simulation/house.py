@@ -15,12 +15,13 @@ from naived.binance import endpoint
 from naived.binance.clock import ServerClock
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
+from naived.control.caller import Caller
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
-from naived.core.settings import DEFAULT_BUDGET
+from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.journal import SqlJournal, open_journal
 from naived.ports import Unit
-from naived.runtime.account import Account
+from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
 from naived.service import Identity, Service
 from tests.simulation.durable import Durable
@@ -67,7 +68,7 @@ class WatchedJournal:
 @dataclass
 class House:
     journal: WatchedJournal
-    account: Account
+    session: Session
     supervisor: Supervisor
     service: Service
 
@@ -78,14 +79,17 @@ class House:
         if isinstance(request, ControlError):
             raise request
         if request.method == "status":
-            return self.service.status(request.params["symbols"])
-        return await self.service.call(request.method, request.params)
+            body = await self.service.status(request.params["symbols"])
+        else:
+            body = await self.service.call(request.method, request.params, Caller())
+        document: Document = json.loads(body)
+        return document
 
     @property
     def settled(self) -> bool:
         """Is the fate of every order known?"""
         symbols = self.supervisor.symbols.values()
-        return self.account.ready and not any(symbol.book.unsettled or symbol.behind for symbol in symbols)
+        return self.session.ready and not any(symbol.engine.unsettled or symbol.behind for symbol in symbols)
 
 
 @asynccontextmanager
@@ -107,4 +111,4 @@ async def running(
             terms = wiring.Terms(real.tag, real.epoch, WINDOW, GRACE, DEFAULT_BUDGET, random.randbytes)
             app = await wiring.assemble(exchange, journal, identity, terms)
             async with wiring.running(app):
-                yield House(journal, app.account, app.supervisor, app.service)
+                yield House(journal, app.session, app.supervisor, app.service)

@@ -5,7 +5,7 @@ from random import Random
 import trio
 
 from naived.core.amount import Price, parse_quantity
-from naived.core.order import Side
+from naived.core.orders.intent import Side
 from naived.simulator.exchange import Exchange
 from naived.simulator.server import Simulation
 

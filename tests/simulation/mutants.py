@@ -5,27 +5,34 @@ A mutant is a list of (owner, attribute, what stands there instead), made anew f
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import trio
+from msgspec.structs import replace
 
 from naived import documents, verbs
 from naived.binance.exchange import BinanceExchange
 from naived.binance.limits import Limits
-from naived.core import leader, leading, placing, trader
 from naived.core.amount import Amount, value_up
-from naived.core.order import CancelRefused, Fill, OrderStatus, Refused, Report, Side, Unknown
-from naived.core.phase import Bought, Buying
-from naived.core.placement import Need, Placement, Reported, Send, State
-from naived.core.settings import Status
+from naived.core.engine import Engine
+from naived.core.orders import state as life
+from naived.core.orders.intent import Side
+from naived.core.orders.report import CancelRefused, Fill, OrderStatus, Refused, Report, Unknown
+from naived.core.orders.state import Need, OrderState, Reported, Send, State
+from naived.core.strategy import leader as leading
+from naived.core.strategy import trader as trading
+from naived.core.strategy.formulas import Bought
+from naived.core.strategy.leader import Leader
+from naived.core.strategy.settings import Status
+from naived.core.strategy.trader import Buying
 from naived.database.store import Store
-from naived.runtime import attendant
-from naived.runtime.account import Account
+from naived.runtime import orders
+from naived.runtime.commit import Commit
+from naived.runtime.reconciler import Reconciler
+from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.symbol import Symbol
-from naived.runtime.work import Work
+from naived.runtime.symbol_task import Symbol
 
 Change = tuple[Any, str, Any]
 
@@ -35,13 +42,13 @@ _FAR = 1 << 60  # ms, later than any fence
 def _place_then_record() -> Sequence[Change]:
     perform = Symbol._perform
 
-    async def hasty(self: Symbol, work: Work) -> None:
-        for client_order_id in work.sends:
-            self._desk.errands.send(self, client_order_id)
-        if work.sends:
+    async def hasty(self: Symbol, commit: Commit) -> None:
+        for client_order_id in commit.sends:
+            self.context.commands.send(self, client_order_id)
+        if commit.sends:
             await trio.sleep(0.05)
-        work.sends = ()
-        await perform(self, work)
+        commit.sends = ()
+        await perform(self, commit)
 
     return [(Symbol, "_perform", hasty)]
 
@@ -70,37 +77,37 @@ def _resend_under_a_new_id() -> Sequence[Change]:
 
 
 def _resend_after_restart() -> Sequence[Change]:
-    step = placing.step
+    step = life.step
 
-    def forgetful(placement: Placement, event: Any, now: int) -> Any:
-        if isinstance(event, placing.Restarted) and placement.state is State.INTENDED:
-            return replace(placement, reason="sent again"), (Send(),)
-        return step(placement, event, now)
+    def forgetful(order: OrderState, event: Any, now: int) -> Any:
+        if isinstance(event, life.Restarted) and order.state is State.INTENDED:
+            return replace(order, reason="sent again"), (Send(),)
+        return step(order, event, now)
 
-    return [(placing, "step", forgetful)]
+    return [(life, "step", forgetful)]
 
 
 def _one_look_is_enough() -> Sequence[Change]:
-    missing = placing._missing
+    missing = life._missing
 
-    def credulous(placement: Placement, event: Any) -> Any:
-        return missing(replace(placement, looks=placing.LOOKS), replace(event, server_time=_FAR))
+    def credulous(order: OrderState, event: Any) -> Any:
+        return missing(replace(order, looks=life.LOOKS), replace(event, server_time=_FAR))
 
-    return [(placing, "_missing", credulous)]
+    return [(life, "_missing", credulous)]
 
 
 def _no_fence() -> Sequence[Change]:
-    missing = placing._missing
+    missing = life._missing
 
-    def hasty(placement: Placement, event: Any) -> Any:
-        return missing(placement, replace(event, server_time=_FAR))
+    def hasty(order: OrderState, event: Any) -> Any:
+        return missing(order, replace(event, server_time=_FAR))
 
-    return [(placing, "_missing", hasty)]
+    return [(life, "_missing", hasty)]
 
 
 def _no_grace() -> Sequence[Change]:
-    missing = placing._missing
-    return [(placing, "_missing", lambda placement, event: missing(placement, replace(event, grace=0)))]
+    missing = life._missing
+    return [(life, "_missing", lambda order, event: missing(order, replace(event, grace=0)))]
 
 
 def _fence_by_the_local_clock() -> Sequence[Change]:
@@ -108,7 +115,7 @@ def _fence_by_the_local_clock() -> Sequence[Change]:
 
     async def local(self: BinanceExchange) -> int:
         await server_time(self)
-        return int(self._link.clock._wall() * 1000)
+        return int(self._clock._wall() * 1000)
 
     return [(BinanceExchange, "server_time", local)]
 
@@ -123,71 +130,72 @@ def _fresh_signature() -> Sequence[Change]:
 
 
 def _no_dedupe() -> Sequence[Change]:
-    executed = placing._executed
+    executed = life._executed
 
-    def twice(placement: Placement, *args: Any, **kwargs: Any) -> Any:
-        return executed(replace(placement, fills=()), *args, **kwargs)
+    def twice(order: OrderState, *args: Any, **kwargs: Any) -> Any:
+        return executed(replace(order, fills=()), *args, **kwargs)
 
-    return [(placing, "_executed", twice)]
+    return [(life, "_executed", twice)]
 
 
 def _two_transactions() -> Sequence[Change]:
     perform = Symbol._perform
 
-    async def halved(self: Symbol, work: Work) -> None:
-        unit = work.unit
+    async def halved(self: Symbol, commit: Commit) -> None:
+        unit = commit.unit
         if unit.fills:
-            known = tuple(placement for placement in unit.placements if placement.fills)
-            await self._desk.journal.commit(replace(unit, traders=(), placements=known, events=()))
-            rest = tuple(placement for placement in unit.placements if not placement.fills)
-            work.unit = replace(unit, placements=rest, fills=(), leftover=None, next_trader=None)
-        await perform(self, work)
+            known = tuple(order for order in unit.orders if order.fills)
+            await self.context.journal.commit(replace(unit, traders=(), orders=known, events=()))
+            rest = tuple(order for order in unit.orders if not order.fills)
+            commit.unit = replace(unit, orders=rest, fills=(), leftover=None, next_trader=None)
+        await perform(self, commit)
 
     return [(Symbol, "_perform", halved)]
 
 
 def _ended_before_its_fills() -> Sequence[Change]:
-    reported = placing._reported
+    reported = life._reported
 
-    def trusting(placement: Placement, report: Report) -> Any:
-        known = {fill.trade_id: fill.quantity for fill in (*placement.fills, *report.fills)}
-        return reported(placement, replace(report, executed=sum(known.values())))
+    def trusting(order: OrderState, report: Report) -> Any:
+        known = {fill.trade_id: fill.quantity for fill in (*order.fills, *report.fills)}
+        return reported(order, replace(report, executed=sum(known.values())))
 
-    return [(placing, "_reported", trusting)]
+    return [(life, "_reported", trusting)]
 
 
-def _cancelled(placement: Placement, now: int) -> Reported:
-    intent = placement.intent
-    assert placement.order_id is not None
+def _cancelled(order: OrderState, now: int) -> Reported:
+    intent = order.intent
+    assert order.order_id is not None
     return Reported(
+        order.client_order_id,
         Report(
             intent.symbol,
-            placement.order_id,
-            placement.client_order_id,
+            order.order_id,
+            order.client_order_id,
             intent.side,
             intent.price,
             intent.quantity,
             OrderStatus.CANCELED,
-            placement.executed,
-            placement.created_at,
+            order.executed,
+            order.created_at,
             now,
-        )
+        ),
     )
 
 
 def _cancel_is_assumed(*, only_when_refused: bool) -> Sequence[Change]:
-    ask = attendant._ask
+    ask = orders._ask
 
-    async def assuming(symbol: Any, placement: Placement, needed: Need, exchange: Any, grace: int) -> Any:
+    async def assuming(symbol: Any, order: OrderState, needed: Need, exchange: Any, grace: int) -> Any:
         if needed is not Need.CANCEL:
-            return await ask(symbol, placement, needed, exchange, grace)
-        cancel_id = f"{placement.client_order_id}-x"
-        answer = await exchange.cancel(symbol.name, placement.order_id, cancel_id)
+            return await ask(symbol, order, needed, exchange, grace)
+        cancel_id = f"{order.client_order_id}-x"
+        answer = await exchange.cancel(symbol.name, order.order_id, cancel_id)
         if isinstance(answer, CancelRefused) or not only_when_refused:
-            return _cancelled(placement, exchange.now())
+            return _cancelled(order, exchange.now())
         return None
 
-    return [(attendant, "_ask", assuming)]
+    return [(orders, "_ask", assuming)]
 
 
 def _fee_forgotten() -> Sequence[Change]:
@@ -195,25 +203,31 @@ def _fee_forgotten() -> Sequence[Change]:
 
 
 def _drain_starts_a_successor() -> Sequence[Change]:
-    def start(self: Any, after: int) -> Any:
-        return self.add(leading.Waiting(after)) if leading.has_room(self.leader) else None
+    status, band = Leader.status.fget, leading.band
 
-    def decide(trader_: Any, waiting: Any, trade: Any, scene: Any) -> Any:
-        return original(trader_, waiting, trade, replace(scene, status=Status.ON))
+    def undrained(self: Leader) -> Status:
+        return Status.ON if status(self) is Status.SHUTDOWN else status(self)
 
-    def traded(draft: Any, trade: Any) -> None:
-        status = draft.leader.status
-        draft.leader = replace(draft.leader, status=Status.ON if status is Status.SHUTDOWN else status)
-        walk(draft, trade)
-        draft.leader = replace(draft.leader, status=status)
+    def started(draft: Any, after: int) -> Any:
+        return draft.add(trading.Waiting(after)) if leading._has_room(draft.leader, len(draft.living), 0) else None
 
-    original, walk = trader._decide, leading._traded
-    band = property(lambda self: leader.EVERY if self.status is not Status.OFF else leader.NONE)
+    traded, decide = leading._traded, trading._decide
+
+    def walked(draft: Any, event: Any, trade: Any) -> None:
+        with patch.object(Leader, "status", property(undrained)):
+            traded(draft, event, trade)
+
+    def decided(trader: Any, waiting: Any, trade: Any, view: Any) -> Any:
+        return decide(trader, waiting, trade, replace(view, status=Status.ON))
+
+    def wide(leader: Leader, blocked: str | None) -> Any:
+        return leading.EVERY if leader.status is not Status.OFF else band(leader, blocked)
+
     return [
-        (leading._Draft, "start", start),
-        (trader, "_decide", decide),
-        (leading, "_traded", traded),
-        (leader.Leader, "band", band),
+        (leading._Draft, "start", started),
+        (leading, "_traded", walked),
+        (trading, "_decide", decided),
+        (leading, "band", wide),
     ]
 
 
@@ -224,8 +238,8 @@ def _shutdown_is_forgotten() -> Sequence[Change]:
         load(
             self,
             [
-                replace(record, wish=replace(record.wish, status=Status.OFF))
-                if record.wish.status is Status.SHUTDOWN
+                replace(record, desired=replace(record.desired, status=Status.OFF))
+                if record.desired.status is Status.SHUTDOWN
                 else record
                 for record in records
             ],
@@ -245,19 +259,19 @@ def _failed_commit_counts() -> Sequence[Change]:
 
 
 def _unknown_costs_nothing() -> Sequence[Change]:
-    commitment = leader.commitment
+    commitment = leading.commitment
 
-    def generous(trader_: Any) -> int:
-        phase = trader_.phase
-        return 0 if isinstance(phase, Buying) and not phase.accepted else commitment(trader_)
+    def generous(trader: Any) -> int:
+        phase = trader.phase
+        return 0 if isinstance(phase, Buying) and not phase.accepted else commitment(trader)
 
-    return [(leader, "commitment", generous), (leading, "commitment", generous)]
+    return [(leading, "commitment", generous)]
 
 
 def _placed_after_a_stop() -> Sequence[Change]:
     return [
-        (Symbol, "may_place", property(lambda self: self.active or bool(self.book.placements))),
-        (placing, "_abandon", lambda placement, reason: (placement, ())),
+        (Engine, "may_place", property(lambda self: self.leader.active or bool(self.orders))),
+        (life, "_abandon", lambda order, reason: (order, ())),
     ]
 
 
@@ -273,20 +287,20 @@ def _stop_answers_at_once() -> Sequence[Change]:
 
 
 def _trades_count_as_fills() -> Sequence[Change]:
-    trade = Account.trade
+    trade = Session.trade
 
-    def presuming(self: Account, name: str, trade_id: int, price: Any, quantity: str, time: int) -> None:
+    def presuming(self: Session, name: str, trade_id: int, price: Any, quantity: str, time: int) -> None:
         trade(self, name, trade_id, price, quantity, time)
-        symbol = self.symbols.get(name)
-        for placement in [] if symbol is None else list(symbol.book.numbered):
-            if placement.intent.side is Side.BUY and price < placement.intent.price:
-                self.report(_filled(placement, trade_id, time))
+        symbol = self._symbols.get(name)
+        for order in [] if symbol is None else list(symbol.engine.numbered):
+            if order.intent.side is Side.BUY and price < order.intent.price:
+                self.report(_filled(order, trade_id, time))
 
-    return [(Account, "trade", presuming)]
+    return [(Session, "trade", presuming)]
 
 
-def _filled(placement: Placement, trade_id: int, now: int) -> Report:
-    intent, report = placement.intent, _cancelled(placement, now).report
+def _filled(order: OrderState, trade_id: int, now: int) -> Report:
+    intent, report = order.intent, _cancelled(order, now).report
     quote = value_up(intent.price, intent.quantity)
     fill = Fill(
         intent.symbol, report.order_id, trade_id, intent.price, intent.quantity, quote, Amount(0), "USDT", True, now
@@ -295,32 +309,32 @@ def _filled(placement: Placement, trade_id: int, now: int) -> Report:
 
 
 def _more_traders_than_chunks() -> Sequence[Change]:
-    def roomy(leader_: leader.Leader) -> bool:
-        return leader_.committed + leader_.settings.allocation <= (leader_.settings.budget or 0)
+    def roomy(leader: Leader, living: int, committed: int) -> bool:
+        return committed + leader.settings.allocation <= (leader.settings.budget or 0)
 
-    def nothing(leader_: leader.Leader) -> None:
+    def nothing(living: int, chunks: int) -> None:
         return None
 
-    return [(leader, "has_room", roomy), (leading, "has_room", roomy), (leading, "surplus", nothing)]
+    return [(leading, "_has_room", roomy), (leading, "surplus", nothing)]
 
 
 def _orders_of_others_are_cancelled() -> Sequence[Change]:
-    reconcile = Account.reconcile
+    reconcile = Reconciler.reconcile
 
-    async def sweeping(self: Account, symbols: Any) -> Any:
+    async def sweeping(self: Reconciler, symbols: Any) -> Any:
         refusals = await reconcile(self, symbols)
         for symbol in symbols:
-            for report in await self.exchange.open_orders(symbol.name):
-                if report.client_order_id not in symbol.book.placements:
-                    await self.exchange.cancel(symbol.name, report.order_id, f"{self._prefix}sweep")
+            for report in await self._exchange.open_orders(symbol.name):
+                if report.client_order_id not in symbol.engine.orders:
+                    await self._exchange.cancel(symbol.name, report.order_id, f"{self._session._prefix}sweep")
         return refusals
 
-    return [(Account, "reconcile", sweeping)]
+    return [(Reconciler, "reconcile", sweeping)]
 
 
 def _filters_ignored() -> Sequence[Change]:
-    quantity = trader.buy_quantity
-    return [(trader, "buy_quantity", lambda *args: quantity(*args) + 1)]
+    quantity = trading.buy_quantity
+    return [(trading, "buy_quantity", lambda *args: quantity(*args) + 1)]
 
 
 def _ban_unheeded() -> Sequence[Change]:
@@ -328,24 +342,24 @@ def _ban_unheeded() -> Sequence[Change]:
 
 
 def _stale_trades() -> Sequence[Change]:
-    return [(module, "STALE", 600_000) for module in (trader, leading, placing)]
+    return [(module, "STALE", 600_000) for module in (trading, leading, life)]
 
 
 def _answered_before_durable() -> Sequence[Change]:
-    async def at_once(self: Work) -> None:
+    async def at_once(self: Commit) -> None:
         await trio.lowlevel.checkpoint()
 
-    return [(Work, "durable", at_once)]
+    return [(Commit, "durable", at_once)]
 
 
 def _no_reconciliation() -> Sequence[Change]:
-    async def nothing(self: Account, symbols: Any) -> dict[str, str]:
+    async def nothing(self: Reconciler, symbols: Any) -> dict[str, str]:
         await trio.lowlevel.checkpoint()
         for symbol in symbols:
-            symbol.attend()
+            symbol.resolve_orders()
         return {}
 
-    return [(Account, "reconcile", nothing)]
+    return [(Reconciler, "reconcile", nothing)]
 
 
 def _unknown_means_refused() -> Sequence[Change]:
@@ -354,7 +368,7 @@ def _unknown_means_refused() -> Sequence[Change]:
     async def sure(self: BinanceExchange, request: Any) -> Any:
         answer = await place(self, request)
         if isinstance(answer, Unknown):
-            return Refused(placing.Refusal.TOO_MANY, -1003, answer.reason)
+            return Refused(life.Refusal.TOO_MANY, -1003, answer.reason)
         return answer
 
     return [(BinanceExchange, "place", sure)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from naived.core.amount import Price, Quantity, parse_amount, parse_price, parse_quantity, value_up
-from naived.core.order import Side
+from naived.core.orders.intent import Side
 from naived.simulator.exchange import Exchange
 from naived.simulator.order import Event, Executed, NewOrder, Order, PublicTrade
 from naived.simulator.step import Done

@@ -24,7 +24,7 @@ class Plan:
     ``crashes`` are visits of a seam at which a process dies, ``settings`` what a person starts each symbol with,
     and ``stops_after`` the seconds after which it is stopped and its orders are taken back. ``script`` arms faults,
     and ``suspends_at`` suspends, so many seconds after the start. ``tail`` is the probability
-    that a placement waits inside the exchange, accepted in its time and executed later. A ``scenario`` is no swarm
+    that a order waits inside the exchange, accepted in its time and executed later. A ``scenario`` is no swarm
     but one of SCENARIOS.
     """
 
@@ -113,7 +113,7 @@ def swarm(seed: int) -> Plan:
 
 
 def _often(random: Random, kind: str, **more: float) -> Arm:
-    """A fault that befalls placements again and again."""
+    """A fault that befalls orders again and again."""
     return {
         "kind": kind,
         "method": "order.place",

@@ -13,8 +13,8 @@ import msgspec
 import sqlalchemy as sa
 import trio
 
-from naived.core.order import Side
-from naived.core.placement import State
+from naived.core.orders.intent import Side
+from naived.core.orders.state import State
 from naived.ports import Unit
 from tests.simulation.network import End, Network
 
@@ -194,7 +194,7 @@ class Guarded:
         self._end = end
         self._metered = metered
         self._asked: dict[Any, str] = {}
-        self._placing: dict[Any, str] = {}  # the client order ids of placements that are not answered yet
+        self._placing: dict[Any, str] = {}  # the client order ids of orders that are not answered yet
 
     @property
     def closed(self) -> bool:
@@ -240,14 +240,14 @@ def _kind(unit: Unit) -> str:
     words = []
     if unit.fills:
         words.append("fill")
-    for placement in unit.placements:
-        if placement.state in (State.INTENDED, State.NOT_PLACED):
-            again = " again" if placement.attempt > (placement.state is State.INTENDED) else ""
-            words.append(f"{'buy' if placement.intent.side is Side.BUY else 'sell'} intent{again}")
+    for order in unit.orders:
+        if order.state in (State.INTENDED, State.NOT_PLACED):
+            again = " again" if order.attempt > (order.state is State.INTENDED) else ""
+            words.append(f"{'buy' if order.intent.side is Side.BUY else 'sell'} intent{again}")
         elif not unit.fills:
-            words.append(str(placement.state))
-    if unit.wish is not None:
-        words.append(f"wish {unit.wish.status}")
+            words.append(str(order.state))
+    if unit.desired is not None:
+        words.append(f"wish {unit.desired.status}")
     return ", ".join(words) or "other"
 
 

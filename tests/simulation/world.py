@@ -29,11 +29,11 @@ from trio.testing import MockClock
 
 from naived.control.protocol import ControlError
 from naived.core.amount import parse_amount
-from naived.core.phase import Hold
-from naived.core.settings import Status
+from naived.core.strategy.settings import Status
+from naived.core.strategy.trader import Hold, Holding
 from naived.database.journal import open_journal
 from naived.ports import JournalError
-from naived.runtime.condition import condition
+from naived.runtime.actual_state import actual_state
 from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
 from naived.simulator.symbols import built_in_prices
@@ -179,7 +179,7 @@ class _World:
         self._oracle.close()
 
     def _tail(self, method: str) -> float:
-        """Seconds in which an accepted placement is nowhere to be found."""
+        """Seconds in which an accepted order is nowhere to be found."""
         if method != "order.place" or self._healed or self._dice.random() >= self._plan.tail:
             return 0.0
         self.outcome.faults["tail"] = self.outcome.faults.get("tail", 0) + 1
@@ -398,7 +398,7 @@ class _World:
         if not self._as_wished():
             self._oracle.blame(14, f"after a start: {self._described()}")
         for name, symbol in self._house.supervisor.symbols.items():
-            if symbol.wish.status is Status.OFF and (symbol.tended or symbol.active):
+            if symbol.desired.status is Status.OFF and (symbol.tended or symbol.engine.leader.active):
                 self._oracle.blame(11, f"{name} is off, and has a task")
 
     def _as_wished(self) -> bool:
@@ -414,10 +414,10 @@ class _World:
         rows = self._oracle.rows("SELECT status FROM settings WHERE symbol = ?", symbol)
         known = {} if self._house is None else self._house.supervisor.symbols
         status = rows[0]["status"] if rows else "off"
-        return status, str(condition(known[symbol])[0]) if symbol in known else "off"
+        return status, str(actual_state(known[symbol])[0]) if symbol in known else "off"
 
     def _reason(self, symbol: str) -> str | None:
-        return None if self._house is None else condition(self._house.supervisor.symbols[symbol])[1]
+        return None if self._house is None else actual_state(self._house.supervisor.symbols[symbol])[1]
 
     def _kept(self, symbol: str) -> bool:
         """Are the chunks those that were acknowledged?"""
@@ -426,8 +426,9 @@ class _World:
 
     def _held(self, symbol: str) -> bool:
         """Does a trader hold coins because a person cancelled their sell?"""
-        status = {} if self._house is None else self._house.service.status([symbol])
-        return any(t["reason"] == Hold.BY_HAND for each in status["symbols"] for t in each["traders"])
+        known = {} if self._house is None else self._house.supervisor.symbols
+        traders = known[symbol].engine.leader.traders if symbol in known else ()
+        return any(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
 
     def _described(self) -> str:
         facts = (f"{symbol} is {self._fact(symbol)}, wished {wish}" for symbol, wish in self._person.wishes.items())
