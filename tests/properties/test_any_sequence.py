@@ -12,7 +12,7 @@ from naived.core.amount import SCALE, Quantity, Rate, parse_price
 from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff, Deactivated
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused, Report, Unknown, Unsent
-from naived.core.orders.state import Answered, Missing, OrderState, Reported, State
+from naived.core.orders.state import LOOKS, Answered, Missing, OrderState, Reported, State
 from naived.core.strategy.leader import Activated, Informed, Lost
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader import Holding, Released, Selling, Woke, position
@@ -150,13 +150,14 @@ class AnySequence(RuleBasedStateMachine):
         self.bench.serve(wanting[pick % len(wanting)])
 
     @precondition(lambda self: unknown(self.bench))
-    @rule(pick=picks)
-    def look_in_vain(self, pick: int) -> None:
+    @rule(pick=picks, looks=st.integers(1, LOOKS))
+    def look_in_vain(self, pick: int, looks: int) -> None:
         """What exists may not be found for a while, but never behind the fence."""
         orders = unknown(self.bench)
         order = orders[pick % len(orders)]
         time = min(self.bench.now, (order.deadline or 0) + GRACE)
-        self.bench.step(Missing(order.client_order_id, time, GRACE))
+        for _ in range(looks):
+            self.bench.step(Missing(order.client_order_id, time, GRACE))
 
     # Wishes
 
@@ -183,13 +184,9 @@ class AnySequence(RuleBasedStateMachine):
     def block(self, reason: str | None) -> None:
         self.bench.step(Blocked(BlockedBy.EXCHANGE, reason))
 
-    @rule()
-    def suspend(self) -> None:
-        self.bench.step(Deactivated())
-
-    @rule()
-    def activate(self) -> None:
-        self.bench.step(Activated())
+    @rule(active=st.sampled_from([True, True, False]))
+    def activate(self, active: bool) -> None:
+        self.bench.step(Activated() if active else Deactivated())
 
     @precondition(lambda self: any(isinstance(t.phase, Holding) for t in self.bench.traders))
     @rule(pick=picks, adopt=st.sampled_from([True, True, False]))
@@ -225,8 +222,12 @@ class AnySequence(RuleBasedStateMachine):
     def inform(self) -> None:
         self.bench.step(Informed(self.bench.exchange.rules, self.bench.leader.fees))
 
-    @rule()
-    def restart(self) -> None:
+    @rule(arrived=st.booleans())
+    def restart(self, arrived: bool) -> None:
+        """Whether or not what was on its way arrives, a new process hears no answer to it."""
+        for frame in self.bench.wire if arrived else ():
+            self.bench.arrive(frame)
+        self.bench.wire.clear()
         self.answers.clear()
         self.bench.restart()
 
