@@ -19,6 +19,13 @@ from tests.postgres import Server, running_server
 from tests.simulation.audit import Blame
 
 _OLDER = "0001"
+_LATER_SETTINGS = ("keep_buys", "cycles", "realized_profit")
+_LATER_INDEXES = (
+    ("living_traders", "traders"),
+    ("abandoned_orders", "orders"),
+    ("orders_of_symbol", "orders"),
+    ("cycles_of_symbol", "traders"),
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Storage:
                     blame(0, f"{pragma}: {found[:5]}")
 
     def wind_back(self) -> bool:
-        """Make it as it was one revision ago; False where it holds what that revision has no word for."""
+        """Make it as its first revision left it; False where it holds what that revision has no word for."""
         if self.version() == _OLDER:  # the migration was killed the last time
             return True
         stored = self.stored()
@@ -74,11 +81,14 @@ class Storage:
             return False
         with self._connected(Role.MIGRATE) as connection:
             older = Operations(MigrationContext.configure(connection))
+            for index, table in _LATER_INDEXES:
+                older.drop_index(index, table)
             if self.server is None:
                 with older.batch_alter_table("settings") as settings:
                     settings.drop_constraint("ck_settings_status", type_="check")
                     settings.create_check_constraint("ck_settings_status", "status IN ('on', 'off')")
-                    settings.drop_column("keep_buys")
+                    for column in _LATER_SETTINGS:
+                        settings.drop_column(column)
             else:
                 older.execute("ALTER TYPE trading_status RENAME TO newer")
                 older.execute("CREATE TYPE trading_status AS ENUM ('on', 'off')")
@@ -86,7 +96,8 @@ class Storage:
                     "ALTER TABLE settings ALTER status TYPE trading_status USING status::text::trading_status"
                 )
                 older.execute("DROP TYPE newer")
-                older.drop_column("settings", "keep_buys")
+                for column in _LATER_SETTINGS:
+                    older.drop_column("settings", column)
             older.execute(f"UPDATE alembic_version SET version_num = '{_OLDER}'")
             connection.commit()
         return True

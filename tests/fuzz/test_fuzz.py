@@ -16,9 +16,10 @@ import trio
 from trio.testing import MockClock
 
 from naived.control import server as server_module
+from naived.control.caller import Caller
 from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
-from naived.control.protocol import ControlError
+from naived.control.protocol import ControlError, encode_body
 from naived.control.requests import decode_request
 from naived.control.server import serve
 from tests.fuzz import clients
@@ -97,15 +98,19 @@ class Quiet:
     def __init__(self) -> None:
         self.events = EventLog(1)
 
-    def status(self, symbols: Sequence[str]) -> dict[str, Any]:
-        return {"v": 1, "symbols": []}
+    def hello(self) -> dict[str, Any]:
+        return {"v": 1}
+
+    async def status(self, symbols: Sequence[str]) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return encode_body({"v": 1, "symbols": []})
 
     async def check(self, symbols: Sequence[str]) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, method: str, params: dict[str, Any], caller: Caller) -> bytes:
         await trio.lowlevel.checkpoint()
-        return {"v": 1, "results": []}
+        return encode_body({"v": 1, "results": []})
 
 
 @contextmanager

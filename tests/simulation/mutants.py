@@ -276,7 +276,7 @@ def _placed_after_a_stop() -> Sequence[Change]:
 
 
 def _stop_answers_at_once() -> Sequence[Change]:
-    async def at_once(self: verbs.Verbs, symbol: Symbol, deadline: float) -> None:
+    async def at_once(self: verbs.Verbs, symbol: Symbol, deadline: float, caller: Any) -> None:
         await trio.lowlevel.checkpoint()
 
     def known(symbol: Symbol) -> list[Any]:
