@@ -11,19 +11,20 @@ from dataclasses import dataclass
 import structlog
 import trio
 
+from naived.control.answers import Identity
 from naived.control.events import EventLog
+from naived.control.service import Service
 from naived.core.amount import Money
 from naived.core.orders import client_id
 from naived.ports import Event, Exchange, Journal
 from naived.runtime.account_view import AccountView
+from naived.runtime.listing import Listing
 from naived.runtime.orders import Orders
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Context, Symbol
-from naived.service import Identity, Service
-from naived.verbs import Verbs
 
 ANSWERS = 3.5  # seconds after the request for a suspend in which answers in flight are awaited
 
@@ -72,16 +73,17 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, ter
         return client_id.make(terms.tag, terms.random_bytes(16))
 
     symbols: dict[str, Symbol] = {}
-    feed = PriceGates()
-    session = Session(symbols, feed, client_id.prefix(terms.tag))
+    gates = PriceGates()
+    session = Session(symbols, gates, client_id.prefix(terms.tag))
     view = AccountView(exchange, symbols)
     orders = Orders(exchange, view, terms.grace)
     reconciler = Reconciler(exchange, journal, session, view, symbols, identity.exchange, terms.grace)
-    desk = Context(exchange, journal, orders, publish, new_id, terms.epoch, terms.recv_window)
-    supervisor = Supervisor(symbols, session, view, reconciler, feed, desk)
+    context = Context(exchange, journal, orders, publish, new_id, terms.epoch, terms.recv_window)
+    supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
     supervisor.load(await journal.load())
-    verbs = Verbs(supervisor, session, view, reconciler, exchange, journal, terms.budget)
-    service = Service(identity, supervisor, session, journal, verbs, events)
+    service = Service(
+        identity, supervisor, session, view, reconciler, Listing(exchange), journal, terms.budget, events
+    )
     return App(exchange, session, view, orders, reconciler, supervisor, service, events)
 
 

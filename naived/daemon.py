@@ -31,8 +31,10 @@ from naived.binance.connection import Connect
 from naived.binance.endpoint import ENDPOINTS
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import Credentials, KeyFormatError, credentials
-from naived.control import server as control
+from naived.control.answers import Identity
 from naived.control.endpoint import Endpoint, EndpointError
+from naived.control.methods import METHODS
+from naived.control.server import serve
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
@@ -44,7 +46,6 @@ from naived.process.config import Config, ConfigError, Venue
 from naived.process.lock import LockedError, locked
 from naived.process.logs import complain
 from naived.process.signals import suspendable
-from naived.service import Identity
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.websocket import connect as connect_websocket
@@ -175,7 +176,7 @@ async def _traded(
     )
     app = await assemble(exchange, journal, identity, terms)
     try:
-        async with running(app, partial(control.serve, endpoint)):
+        async with running(app, partial(serve, endpoint, METHODS)):
             log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
             systemd.notify("READY=1")
             await suspend.wait()

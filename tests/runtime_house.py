@@ -13,10 +13,13 @@ from typing import Any
 import trio
 
 from naived.app import Terms, assemble, running
+from naived.control.answers import Identity
 from naived.control.caller import Caller
 from naived.control.events import EventLog
+from naived.control.methods import METHODS
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
+from naived.control.service import Service
 from naived.core.amount import Money
 from naived.core.orders.report import Refusal, Refused
 from naived.core.strategy.settings import DEFAULT_BUDGET
@@ -27,7 +30,6 @@ from naived.runtime.account_view import AccountView
 from naived.runtime.actual_state import actual_state
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Symbol
-from naived.service import Identity, Service
 from tests.exchange_double import ExchangeDouble
 from tests.support.market import START
 
@@ -126,20 +128,15 @@ class House:
     def order_states(self, name: str = "ETHUSDT") -> list[str]:
         return [str(order.state) for order in self.symbol(name).engine.orders.values()]
 
-    async def call(self, method: str, *symbols: str, **params: object) -> Document:
+    async def call(self, method: str, *symbols: str, caller: Caller | None = None, **params: object) -> Document:
         """What the control socket answers to this request; raises ControlError."""
         if symbols:
             params["symbols"] = list(symbols)
         frame = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        _, request = decode_request(json.dumps(frame).encode())
+        _, request = decode_request(json.dumps(frame).encode(), METHODS)
         if isinstance(request, ControlError):
             raise request
-        if request.method == "hello":
-            return self.service.hello()
-        if request.method == "status":
-            body = await self.service.status(request.params["symbols"])
-        else:
-            body = await self.service.call(request.method, request.params, Caller())
+        body = await METHODS[request.method].answer(self.service, request.params, caller or Caller())
         document: Document = json.loads(body)
         return document
 

@@ -1,4 +1,4 @@
-"""Whoever waits for an answer, and the end of that wait when they leave."""
+"""The client that waits for an answer: when it is gone, its waits end."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import trio
 
 
 class Caller:
-    """One client for the time of one request. What it asked for is done all the same; only its waits end early."""
+    """One client during one request. When it is gone, what it asked for is still done; only its waits end."""
 
     def __init__(self) -> None:
         self._waits: set[trio.CancelScope] = set()
@@ -27,7 +27,7 @@ class Caller:
                 self._waits.discard(scope)
 
     def leave(self) -> None:
-        """The client is gone: every wait of it ends, those to come at once."""
+        """The client is gone: end its waits, and later ones as soon as they begin."""
         self._gone = True
         for scope in self._waits:
             scope.cancel()

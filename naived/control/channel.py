@@ -1,4 +1,4 @@
-"""One client's connection: lines in, frames out, and every wait bounded."""
+"""One client's connection: lines in, frames out; every wait has a limit."""
 
 import select
 
@@ -6,13 +6,13 @@ import trio
 
 from naived.control.protocol import MAX_REQUEST, Code, ControlError
 
-# Seconds. Local clients write at once; these bounds only free what a stuck or hostile one would hold.
+# Seconds. Local clients write at once; these limits free the place of one that hangs or means harm.
 _FIRST_BYTE = 5
 _PARTIAL_LINE = 10
 _IDLE = 60
 _WRITE_STALL = 5
 
-_CHUNK = 64 * 1024  # bytes: what must be taken within _WRITE_STALL, less than a Unix socket buffers
+_CHUNK = 64 * 1024  # bytes that a client must read within _WRITE_STALL; a Unix socket buffers more
 _HANGUP_CHECK = 1  # seconds
 
 
@@ -66,8 +66,8 @@ class Channel:
                     raise GoneError("the client does not read") from error
 
     async def hung_up(self) -> None:
-        """Return once the client closed both ways; one that only ended its requests still wants the answer."""
+        """Return when the client closed both directions; one that only ended its requests wants the answer."""
         poll = select.poll()
         poll.register(self._stream.socket.fileno(), 0)
-        while not any(event & select.POLLHUP for _, event in poll.poll(0)):  # noqa: ASYNC110 - only the kernel knows
+        while not any(event & select.POLLHUP for _, event in poll.poll(0)):  # noqa: ASYNC110 - no event says it
             await trio.sleep(_HANGUP_CHECK)

@@ -1,4 +1,4 @@
-"""The place of the control socket in the file system, and who is at its other end."""
+"""The control socket in the file system, and who connected to it."""
 
 import os
 import socket
@@ -27,7 +27,7 @@ class Peer(NamedTuple):
 
 
 def peer_of(connection: trio.socket.SocketType) -> Peer:
-    """Who connected, by the kernel's word. Where it has none (not Linux) the directory's mode alone guards."""
+    """Who connected, as the kernel says. Outside Linux it does not; there only the directory's mode protects us."""
     if sys.platform == "linux":
         pid, uid, _gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return Peer(pid, uid)
@@ -66,10 +66,10 @@ class Endpoint:
         self.listener = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
 
     def close(self) -> None:
-        """Take the socket away; again does nothing."""
+        """Remove the socket; a second call does nothing."""
         self._socket.close()
         with suppress(FileNotFoundError):
-            # Another daemon may have taken the name over meanwhile: then it is not ours to remove.
+            # Another daemon may have its socket under this name by now.
             if _identity(self._path) == self._ours:
                 self._path.unlink()
 
@@ -117,7 +117,7 @@ def _answers(path: Path) -> bool:
         probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))
-        except BlockingIOError:  # as busy as can be
+        except BlockingIOError:  # its backlog is full, so somebody listens
             return True
         except OSError:
             return False

@@ -1,4 +1,4 @@
-"""The newest events, for those who follow them: numbered, bounded, and honest about what was missed."""
+"""The newest events for clients that follow them, numbered and bounded; a client is told what it missed."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import trio
 
 from naived.control.protocol import format_time
 
-RING = 10_000  # events kept for followers that come back; the journal has all of them
+RING = 10_000  # events that are kept for a client that connects again; the journal has more
 
 
 class EventLog:
@@ -30,7 +30,7 @@ class EventLog:
         return self._next - 1
 
     def publish(self, at: int, symbol: str | None, kind: str, message: str) -> None:
-        """Tell every follower; synchronous and never refused. ``at`` is in ms, no symbol means the daemon."""
+        """Tell every follower, at once. ``at`` is in ms; no symbol: it is about the daemon."""
         self._ring.append(
             {"seq": self._next, "at": format_time(at), "symbol": symbol, "kind": kind, "message": message}
         )

@@ -16,14 +16,14 @@ PROTO = 1
 MIN_PROTO = 1
 
 MAX_REQUEST = 64 * 1024  # bytes of one line without its newline: 2,000 symbols fit
-MAX_SYMBOLS = 2_000  # names in one request: more than trade, and what a snapshot of all of them may cost
+MAX_SYMBOLS = 2_000  # names in one request: more than there are
 MAX_ANSWER = 16 * 1024 * 1024  # bytes: 2,500 orders are 1 MiB, 500 symbols with traders too
 MAX_ROWS = 2_500  # rows of `orders`, `trades` or `events` in one answer: read in a quarter of a second
 MAX_PATH = 107  # bytes: sockaddr_un holds 108 with the terminating zero
 
 MAX_TEXT = 64  # characters of an id, a client order id or a decimal
 
-# Seconds a change waits for its fact when the request does not say; None: without end, when asked to wait.
+# Seconds that a request waits until what it asked for is so, if it does not say; None: without end.
 TIMEOUTS: Mapping[str, float | None] = {"start": 30.0, "stop": 15.0, "shutdown": None, "wait": None}
 
 SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice")
@@ -102,7 +102,7 @@ class ControlError(Exception):
 
 
 def encode_body(document: Mapping[str, object]) -> bytes:
-    """A document as compact ASCII: nothing a terminal, a log or `nc` could stumble over.
+    """A document as compact ASCII, which is safe in a terminal, a log and `nc`.
 
     Raises ValueError or TypeError when it is not JSON-able.
     """
@@ -115,7 +115,7 @@ def encode_request(request_id: int | str, method: str, params: Mapping[str, obje
 
 
 def result_parts(request_id: int | str, body: bytes) -> tuple[bytes, bytes, bytes]:
-    """An encoded result as the parts of a line: a large body that many get is not copied for each."""
+    """The same as `encode_result` in parts, so that a large body which many clients get is not copied for each."""
     return b'{"jsonrpc":"2.0","id":%b,"result":' % json.dumps(request_id).encode("ascii"), body, b"}\n"
 
 

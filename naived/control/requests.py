@@ -1,31 +1,36 @@
-"""The methods of the control socket, and the strict decoding of requests.
+"""A line of the control socket as a request: strict JSON, a known method, every parameter parsed.
 
 A duplicate key, a NaN, a lone surrogate or an unknown parameter is refused: a typo here costs money.
-A name that cannot be a symbol is not: like any unknown one it fails alone, so whoever asks the exchange for a
-name, or logs it, asks `is_symbol` first.
+A name that cannot be a symbol is not refused here, because like any unknown symbol it fails alone. Whoever asks the
+exchange for a name, or logs it, asks `is_symbol` first.
 """
 
 import json
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from string import ascii_lowercase
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeGuard
 
-from naived.control.protocol import (
-    MAX_SYMBOLS,
-    MAX_TEXT,
-    PROTO,
-    SETTINGS,
-    TIMEOUTS,
-    Code,
-    ControlError,
-    parse_duration,
-    parse_time,
-)
+from naived.control.caller import Caller
+from naived.control.channel import Channel
+from naived.control.protocol import MAX_SYMBOLS, MAX_TEXT, Code, ControlError, parse_duration, parse_time
 
 MAX_SYMBOL = 32  # characters; the longest symbol on Binance has 22
 _UPPER = {ord(letter): letter.upper() for letter in ascii_lowercase}  # str.upper makes an I of a dotless one
 _MAX_INTEGER = 2**53  # exclusive: above it JSON readers elsewhere lose digits
+
+Params: TypeAlias = dict[str, Any]
+
+REQUIRED = object()
+ABSENT = object()
+
+
+class Param(NamedTuple):
+    """How one parameter is read; ``parse`` raises ValueError. Without default it may be ABSENT, or is REQUIRED."""
+
+    parse: Callable[[Any], object]
+    default: object = ABSENT
 
 
 class Request(NamedTuple):
@@ -33,32 +38,36 @@ class Request(NamedTuple):
 
     id: int | str
     method: str
-    params: dict[str, Any]
-
-    @property
-    def streams(self) -> bool:
-        """Is the answer a stream?"""
-        return self.method == "watch" or bool(self.params.get("follow"))
-
-    @property
-    def changes(self) -> bool:
-        """Does it change something? `settings` without a setting only asks."""
-        return METHODS[self.method].changes and (self.method != "settings" or _sets(self.params))
+    params: Params
 
 
-class _Param(NamedTuple):
-    parse: Callable[[Any], object]
-    default: object = ...  # `...`: the key is absent when it was not sent
+Answer: TypeAlias = Callable[[Any, Params, Caller], Awaitable[bytes]]
+Stream: TypeAlias = Callable[[Any, Channel, Request, Caller], Awaitable[NoReturn]]
 
 
-class Method(NamedTuple):
-    """One row of the protocol: its parameters, and whether it changes something."""
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What one method takes and does; ``answer`` and ``stream`` first get the service that the server has.
 
-    params: Mapping[str, _Param]
-    changes: bool = False
+    ``answer`` returns an encoded document. It raises ControlError only when nothing was done; what it was asked for
+    is done although its `Caller` left meanwhile. ``stream`` sends items until it is cancelled. Of the parameters,
+    ``streams`` says whether they ask for the stream, ``rule`` what is wrong with them together, ``changes`` whether
+    they change anything.
+    """
+
+    params: Mapping[str, Param]
+    answer: Answer
+    stream: Stream | None = None
+    streams: Callable[[Params], bool] = lambda params: True
+    rule: Callable[[Params], str | None] = lambda params: None
+    changes: Callable[[Params], bool] = lambda params: False
+
+    def stream_for(self, params: Params) -> Stream | None:
+        """The stream, if these parameters ask for one."""
+        return self.stream if self.streams(params) else None
 
 
-def _symbols(value: Any) -> tuple[str, ...]:
+def symbol_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(symbol, str) for symbol in value):
         raise ValueError("must be a list of symbols")
     if len(value) > MAX_SYMBOLS:
@@ -66,100 +75,46 @@ def _symbols(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(symbol.translate(_UPPER) for symbol in value))
 
 
-def _boolean(value: Any) -> bool:
+def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
     return value
 
 
-def _text(value: Any) -> str:
+def short_text(value: Any) -> str:
     # Printable: PostgreSQL stores no NUL.
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
         raise ValueError(f"must be a printable text of 1 to {MAX_TEXT} characters")
     return value
 
 
-def _count(value: Any) -> int:
+def whole_number(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MAX_INTEGER:
         raise ValueError("must be a whole number")
     return value
 
 
-def _positive(value: Any) -> int:
-    if _count(value) == 0:
+def above_zero(value: Any) -> int:
+    if whole_number(value) == 0:
         raise ValueError("must be above 0")
     return int(value)
 
 
-def _time(value: Any) -> int:
-    return parse_time(_text(value))
+def moment(value: Any) -> int:
+    return parse_time(short_text(value))
 
 
-def _timeout(value: Any) -> float | None:
-    return None if value == "none" else parse_duration(_text(value))
+def timeout(value: Any) -> float | None:
+    return None if value == "none" else parse_duration(short_text(value))
 
 
-def _one_of(*words: str) -> Callable[[Any], str]:
+def one_of(*words: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in words:
             raise ValueError(f"must be one of {', '.join(words)}")
         return str(value)
 
     return parse
-
-
-_SOME: Mapping[str, _Param] = {"symbols": _Param(_symbols, ())}
-_REQUEST: Mapping[str, _Param] = {"all": _Param(_boolean, False), "request_id": _Param(_text, None), **_SOME}
-_SETTING: Mapping[str, _Param] = {"chunks": _Param(_positive), **{name: _Param(_text) for name in SETTINGS[1:]}}
-_ROWS: Mapping[str, _Param] = {
-    "limit": _Param(_positive, None),
-    "since": _Param(_time, None),
-    "after": _Param(_count, None),
-    **_SOME,
-}
-
-
-def _waiting(method: str, wait: bool) -> Mapping[str, _Param]:
-    return {"wait": _Param(_boolean, wait), "timeout": _Param(_timeout, TIMEOUTS[method])}
-
-
-METHODS: Mapping[str, Method] = {
-    "hello": Method({"proto": _Param(_count, PROTO), "client": _Param(_text, None)}),
-    "status": Method(_SOME),
-    "watch": Method(_SOME),
-    "start": Method({**_REQUEST, **_waiting("start", True), **_SETTING}, changes=True),
-    "stop": Method(
-        {**_REQUEST, **_waiting("stop", True), "cancel": _Param(_one_of("none", "buys", "all"), "none")},
-        changes=True,
-    ),
-    "shutdown": Method(
-        {**_REQUEST, **_waiting("shutdown", False), "keep_buys": _Param(_boolean, False)}, changes=True
-    ),
-    "settings": Method({**_REQUEST, **_SETTING}, changes=True),
-    "orders": Method(_ROWS),
-    "trades": Method(_ROWS),
-    "events": Method({**_ROWS, "follow": _Param(_boolean, False), "after_seq": _Param(_count, None)}),
-    "wait": Method(
-        {
-            "all": _Param(_boolean, False),
-            "for": _Param(_one_of("off", "trading", "drained")),
-            "timeout": _Param(_timeout, TIMEOUTS["wait"]),
-            **_SOME,
-        }
-    ),
-    "resolve": Method(
-        {
-            **_REQUEST,
-            "client_order_id": _Param(_text, None),
-            "action": _Param(_one_of("adopt", "ignore")),
-        },
-        changes=True,
-    ),
-}
-
-
-def _sets(params: Mapping[str, Any]) -> bool:
-    return any(name in params for name in SETTINGS)
 
 
 def _invalid(message: str) -> ControlError:
@@ -174,41 +129,23 @@ def is_symbol(text: str) -> bool:
     return text.isascii() or unicodedata.is_normalized("NFKC", text)  # a full-width ETHUSDT only looks like one
 
 
-def _check_symbols(method: str, params: Mapping[str, Any]) -> None:
-    symbols = params.get("symbols", ())
-    every = params.get("all", False)
-    if method == "resolve":
-        if len(symbols) != 1 or every == (params["client_order_id"] is not None):
-            raise _invalid("resolve takes one symbol, and either client_order_id or all")
-    elif "all" in params and (every if symbols else not every):
-        if method == "settings" and not every and not _sets(params):
-            return
-        raise _invalid(f"{method} takes either symbols or all")
-
-
-def _parse_params(method: str, given: Mapping[str, object]) -> dict[str, Any]:
-    known = METHODS[method].params
-    for name in given:
-        if name not in known:
-            raise _invalid(f"{method} has no parameter {name[:MAX_TEXT]!a}")
-    params: dict[str, Any] = {}
-    for name, param in known.items():
-        if name in given:
+def _parse_params(name: str, method: Method, given: Mapping[str, object]) -> Params:
+    for key in given:
+        if key not in method.params:
+            raise _invalid(f"{name} has no parameter {key[:MAX_TEXT]!a}")
+    params: Params = {}
+    for key, param in method.params.items():
+        if key in given:
             try:
-                params[name] = param.parse(given[name])
+                params[key] = param.parse(given[key])
             except ValueError as error:
-                raise _invalid(f"{name} {error}") from error
-        elif param.default is not ...:
-            params[name] = param.default
-    if params.get("follow", False):
-        if params["since"] is not None or params["after"] is not None:
-            raise _invalid("events with follow takes symbols, and limit or after_seq")
-    elif params.get("after_seq") is not None:
-        raise _invalid("after_seq needs follow")
-    for name in ("for", "action"):
-        if name in known and name not in params:
-            raise _invalid(f"{method} needs {name}")
-    _check_symbols(method, params)
+                raise _invalid(f"{key} {error}") from error
+        elif param.default is REQUIRED:
+            raise _invalid(f"{name} needs {key}")
+        elif param.default is not ABSENT:
+            params[key] = param.default
+    if (wrong := method.rule(params)) is not None:
+        raise _invalid(wrong)
     return params
 
 
@@ -232,7 +169,7 @@ def _parse_json(line: bytes) -> object:
     return frame
 
 
-def decode_request(line: bytes) -> tuple[int | str | None, Request | ControlError]:
+def decode_request(line: bytes, methods: Mapping[str, Method]) -> tuple[int | str | None, Request | ControlError]:
     """One line without its newline: its id, None if there is no valid one, and the request or its refusal."""
     try:
         frame = _parse_json(line)
@@ -247,7 +184,7 @@ def decode_request(line: bytes) -> tuple[int | str | None, Request | ControlErro
             f"a request needs an id: a whole number, or a text of at most {MAX_TEXT} characters",
         )
     try:
-        return request_id, _decode_frame(request_id, frame)
+        return request_id, _decode_frame(request_id, frame, methods)
     except ControlError as error:
         return request_id, error
 
@@ -258,7 +195,7 @@ def _is_id(value: object) -> TypeGuard[int | str]:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MAX_INTEGER
 
 
-def _decode_frame(request_id: int | str, frame: Mapping[str, object]) -> Request:
+def _decode_frame(request_id: int | str, frame: Mapping[str, object], methods: Mapping[str, Method]) -> Request:
     if frame.get("jsonrpc") != "2.0" or frame.keys() - {"jsonrpc", "id", "method", "params"}:
         raise ControlError(
             Code.INVALID_REQUEST, 'a request has "jsonrpc": "2.0", "id", "method", "params" and nothing else'
@@ -266,8 +203,8 @@ def _decode_frame(request_id: int | str, frame: Mapping[str, object]) -> Request
     method, params = frame.get("method"), frame.get("params", {})
     if not isinstance(method, str):
         raise ControlError(Code.INVALID_REQUEST, "method must be a text")
-    if method not in METHODS:
+    if method not in methods:
         raise ControlError(Code.METHOD_NOT_FOUND, f"there is no method {method[:MAX_TEXT]!a}")
     if not isinstance(params, dict):
         raise _invalid("params must be an object")
-    return Request(request_id, method, _parse_params(method, params))
+    return Request(request_id, method, _parse_params(method, methods[method], params))

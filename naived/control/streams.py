@@ -16,9 +16,9 @@ from naived.control.channel import Channel
 from naived.control.events import RING, EventLog
 from naived.control.protocol import Code, ControlError, encode_body, encode_result, format_time, result_parts
 
-TICK = 0.5  # seconds between snapshots: what an eye follows
+TICK = 0.5  # seconds between snapshots: as fast as a person can follow
 HEARTBEAT = 15.0  # seconds
-QUEUE = 256  # events: one write, and what may come in while it is under way
+QUEUE = 256  # events: one write, and what may happen during it
 
 
 def _heartbeat() -> bytes:
@@ -26,7 +26,7 @@ def _heartbeat() -> bytes:
 
 
 class Snapshot:
-    """What watchers of the same symbols share: taken once a tick and encoded once, however many they are."""
+    """What all watchers of the same symbols get: taken and encoded once a tick, however many they are."""
 
     def __init__(self, take: Callable[[], Awaitable[bytes]]) -> None:
         self._take = take
@@ -54,13 +54,12 @@ class Snapshot:
 class Snapshots:
     """The snapshots that are being watched, by the symbols in them."""
 
-    def __init__(self, status: Callable[[Sequence[str]], Awaitable[bytes]]) -> None:
-        self._status = status
+    def __init__(self) -> None:
         self._shared: dict[tuple[str, ...], Snapshot] = {}
 
     @contextmanager
-    def watching(self, symbols: tuple[str, ...]) -> Iterator[Snapshot]:
-        snapshot = self._shared.setdefault(symbols, Snapshot(lambda: self._status(symbols)))
+    def watching(self, symbols: tuple[str, ...], take: Callable[[], Awaitable[bytes]]) -> Iterator[Snapshot]:
+        snapshot = self._shared.setdefault(symbols, Snapshot(take))
         snapshot.watchers += 1
         try:
             yield snapshot

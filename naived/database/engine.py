@@ -15,7 +15,7 @@ from naived.ports import JournalError
 
 READERS = 2  # connections: a long listing must not keep a symbol from being loaded
 _BUSY_TIMEOUT = 5_000  # ms: a person's own sqlite3 shell may hold the lock for a moment
-_STATEMENT_TIMEOUT = 10_000  # ms: longer than any statement of ours takes on a sick disk
+_STATEMENT_TIMEOUT = 10_000  # ms: longer than any statement of ours takes, even on a bad disk
 _LOCK_TIMEOUT = 5_000  # ms
 _MIGRATION_LOCK_TIMEOUT = 60_000  # ms: another daemon may be rebuilding a large table
 _CONNECT_TIMEOUT = 5  # s
@@ -151,7 +151,7 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
 
 
 def _pool(role: Role) -> dict[str, Any]:
-    """One connection to write, so that a unit waits for the one before it; a few to read; none dead."""
+    """One connection to write, so that units are in order; a few to read. Each is tested before use."""
     size = READERS if role is Role.READ else 1
     return {"pool_size": size, "max_overflow": 0, "pool_pre_ping": True, "hide_parameters": True}
 

@@ -1,4 +1,4 @@
-"""The journal in a database: the port's verbs, writes through one thread, reads beside it."""
+"""The journal port on a database: one thread writes, a few others read."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -47,29 +47,15 @@ class SqlJournal:
         now: Callable[[], int],
         threads: bool,
     ) -> None:
-        self._deployment = deployment
-        self._kind = kind
+        self.tag = deployment.tag  # four lower-case base32 characters that mark the orders of this database
+        self.epoch = deployment.epoch  # one more per process that opened this database
+        self.kind = kind  # ``sqlite`` or ``postgresql``
         self._submit = submit
         self._hanging = hanging
         self._reader = reader
         self._now = now
-        # One connection is for listings, however many are asked for, so that a symbol is loaded at once.
+        # Listings share one connection, so that many of them cannot delay the load of a symbol.
         self._limiters = (trio.CapacityLimiter(READERS - 1), trio.CapacityLimiter(1)) if threads else None
-
-    @property
-    def tag(self) -> str:
-        """Four lower-case base32 characters that mark the orders of this database."""
-        return self._deployment.tag
-
-    @property
-    def epoch(self) -> int:
-        """One more per process that opened this database."""
-        return self._deployment.epoch
-
-    @property
-    def kind(self) -> str:
-        """``sqlite`` or ``postgresql``."""
-        return self._kind
 
     @property
     def hanging(self) -> str | None:
@@ -82,8 +68,8 @@ class SqlJournal:
         await self._submit(Claim(exchange, account_uid))
 
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
-        # An empty unit waits its turn behind whatever a lost connection may still be committing: nothing that
-        # was in doubt can appear after it was read as missing.
+        # A lost connection may still be committing. An empty unit is written after that, so nothing that is missing
+        # in what we read can appear later.
         await self._submit(Unit(symbol or ""))
         return await self._read(partial(queries.load, symbol=symbol, now=self._now()))
 
@@ -100,13 +86,13 @@ class SqlJournal:
         self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
     ) -> Sequence[tuple[int, bytes]]:
         def read(connection: sa.Connection) -> Sequence[tuple[int, bytes]]:
-            # Row by row: no call of C in here holds Python's lock for long, whatever the size of the page.
+            # Row by row, because a long call of C code would hold the interpreter's lock, and the loop with it.
             return [(row.row, encode(row)) for row in _PAGES[kind](connection, page)]
 
         return await self._asked(read, listing=True)
 
     async def _asked(self, query: Callable[[sa.Connection], T], *, listing: bool = False) -> T:
-        """Read what somebody waits for: a database that hangs, or readers before us in one, end the wait."""
+        """Read what a client waits for, with a limit: the database may hang, or earlier readers may wait for it."""
         with trio.move_on_after(_PATIENCE):
             return await self._read(query, listing=listing)
         raise JournalError(f"the database cannot be read now: no answer for {_PATIENCE:.0f} s. Try again")
@@ -120,7 +106,7 @@ class SqlJournal:
 
 
 class Reader:
-    """Runs queries in whatever thread calls; none of its connections outlives both it and its last query."""
+    """Runs queries in the thread that calls. All its connections are closed once it and its last query are."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -143,7 +129,7 @@ class Reader:
                 self._pool.dispose()
 
     def close(self) -> None:
-        """Does not wait for queries under way: their threads close behind themselves."""
+        """Does not wait for queries under way: each closes its connection itself."""
         self._closed = True
         self._pool.dispose()
 
@@ -152,7 +138,7 @@ class Reader:
 async def open_journal(
     url: str, exchange: str | None = None, *, threads: bool = True, now: Callable[[], int] = wall_clock
 ) -> AsyncIterator[SqlJournal]:
-    """Open a database, upgrade it, begin a new epoch; closes behind what was handed in.
+    """Open a database, upgrade it, begin a new epoch. At the end it writes what was handed in, then closes.
 
     Raises DeploymentError where it belongs to another ``exchange``; then whoever runs on it goes on undisturbed.
     Without ``threads`` everything runs in the caller's thread and blocks its loop: a deterministic simulation.

@@ -51,7 +51,7 @@ def _upgrade(engine: sa.Engine, target: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, target)
         connection.commit()
-        connection.invalidate()  # with the session goes the lock
+        connection.invalidate()  # the lock ends with the session
 
 
 def _scripts() -> Path:

@@ -1,4 +1,4 @@
-"""A PostgreSQL connection that waits for its server for a while, and never for ever.
+"""A PostgreSQL connection that waits for its server for a limited time.
 
 The server's own timeouts do nothing while it hangs, and those of TCP nothing as long as somebody acknowledges: a
 stopped process, a proxy that swallows bytes, a Unix socket. Only this side of the connection can end such a wait.
@@ -30,7 +30,7 @@ class PatientConnection(psycopg.Connection[Any]):
             while True:
                 ready = yield wanted
                 if not ready and monotonic() >= deadline:
-                    self.close()  # whatever it answers later is for nobody
+                    self.close()  # nobody reads what it answers later
                     raise OperationalError(f"the server has not answered for {PATIENCE:.0f} s")
                 wanted = steps.send(ready)
         except StopIteration as end:

@@ -130,7 +130,7 @@ def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trade
 
 
 def _current_placements(connection: sa.Connection, symbol: str | None, now: int) -> list[OrderState]:
-    """Each part goes through an index that holds little else: what has ended is not read, however much there is."""
+    """Each part is found by an index of its own, so that the many orders which have ended are not read."""
     open_ = sa.select(orders.c.id).where(LIVE)
     watched = sa.select(orders.c.id).where(
         ABANDONED, orders.c.side == Side.BUY.value, orders.c.updated_at >= now - WATCHED
@@ -166,7 +166,7 @@ def _placements(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> li
 
 
 def _not_by_index(symbol: sa.Column[Any]) -> sa.ColumnElement[str]:
-    """The symbol, in a form in which no index has it: SQLite has no statistics, and thinks each symbol rare."""
+    """The symbol in a form that no index has: SQLite, without statistics, would prefer an index of symbols."""
     return symbol + ""
 
 

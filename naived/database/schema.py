@@ -95,6 +95,11 @@ def _one_of(column: str, values: Iterable[str]) -> sa.CheckConstraint:
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def _partial_index(name: str, where: sa.TextClause, *columns: sa.Column[Any], unique: bool = False) -> None:
+    """It is used only where a query has the condition word for word."""
+    sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
 deployment = sa.Table(
     "deployment",
     metadata,
@@ -178,16 +183,9 @@ traders = sa.Table(
 )
 
 FINISHED = sa.text("cycle IS NOT NULL")
-sa.Index("cycles_of_symbol", traders.c.symbol, traders.c.cycle, sqlite_where=FINISHED, postgresql_where=FINISHED)
-# A partial index is used only where a query has the condition word for word.
+_partial_index("cycles_of_symbol", FINISHED, traders.c.symbol, traders.c.cycle)
 LIVING = sa.text("phase != 'finished'")
-sa.Index(
-    "living_traders",
-    traders.c.symbol,
-    traders.c.number,
-    sqlite_where=LIVING,
-    postgresql_where=LIVING,
-)
+_partial_index("living_traders", LIVING, traders.c.symbol, traders.c.number)
 
 orders = sa.Table(
     "orders",
@@ -224,24 +222,10 @@ orders = sa.Table(
 )
 
 LIVE = sa.text("state NOT IN ({})".format(", ".join(f"'{state}'" for state in State if state in TERMINAL)))
-sa.Index(
-    "one_live_intent",
-    orders.c.symbol,
-    orders.c.trader,
-    orders.c.side,
-    unique=True,
-    sqlite_where=LIVE,
-    postgresql_where=LIVE,
-)
-
-sa.Index("orders_of_symbol", orders.c.symbol, orders.c.id)
+_partial_index("one_live_intent", LIVE, orders.c.symbol, orders.c.trader, orders.c.side, unique=True)
 ABANDONED = sa.text(f"state = '{State.ABANDONED}'")
-sa.Index(
-    "abandoned_orders",
-    orders.c.updated_at,
-    sqlite_where=ABANDONED,
-    postgresql_where=ABANDONED,
-)
+_partial_index("abandoned_orders", ABANDONED, orders.c.updated_at)
+sa.Index("orders_of_symbol", orders.c.symbol, orders.c.id)
 
 fills = sa.Table(
     "fills",

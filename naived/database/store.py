@@ -46,7 +46,7 @@ from naived.database.statements import (
 from naived.database.trader_rows import trader_row
 from naived.ports import ConflictError, DeploymentError, JournalError, Unit
 
-KEPT_EVENTS = 100_000  # about 20 MB: months of a quiet daemon, a day of a very talkative one
+KEPT_EVENTS = 100_000  # about 20 MB: months of a quiet daemon, a day of a very busy one
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
 _PRUNE_EVERY = 1_000  # rows: how far a table may outgrow its bound
 _OTHER = "Name another one with --database"
@@ -139,7 +139,7 @@ class Store:
             )
 
     def _is_written(self, group: int) -> bool:
-        """Did the group's COMMIT, which raised, happen all the same? False also when nobody can tell."""
+        """Did the group's COMMIT, which raised, happen all the same? False also if that cannot be read."""
         try:
             with self._engine.begin() as connection:
                 row = connection.execute(sa.select(deployment).with_for_update()).mappings().one()
@@ -202,7 +202,7 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
     _write_symbol(connection, unit)
     for trader in unit.traders:
         _write_trader(connection, trader)
-    # What ended first: it makes room for its successor under one_live_intent.
+    # Those that ended come first: the index one_live_intent has room for one live order only.
     for order in sorted(unit.orders, key=lambda order: order.state not in TERMINAL):
         _write_placement(connection, order)
     for fill in unit.fills:

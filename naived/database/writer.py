@@ -98,7 +98,7 @@ class Writer:
     def _apply(self, works: Sequence[Work]) -> list[Outcome]:
         try:
             return self._store.apply(works)
-        except Exception as error:  # a bug of ours: it must reach those who wait, not end the thread unheard
+        except Exception as error:  # a bug of ours: those who wait must be told, and the thread must go on
             return [_broken(error) for _ in works]
 
     def _acknowledge(self, group: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
@@ -116,9 +116,9 @@ def _broken(error: Exception) -> JournalError:
 
 @asynccontextmanager
 async def writer_thread(store: Store) -> AsyncIterator[Writer]:
-    """Run the thread for as long as the block; leaving waits until what was handed in is written."""
+    """Run the thread during the block, and at its end until everything that was handed in is written."""
     writer = Writer(store)
-    # A daemon thread: at a second signal the process leaves at once, which nothing acknowledged can suffer from.
+    # A daemon thread: a second signal ends the process at once. What was acknowledged is on the disk by then.
     thread = threading.Thread(target=writer.run, name="naived-journal", daemon=True)
     thread.start()
     try:

@@ -17,7 +17,7 @@ from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Directed
 from naived.runtime.symbol_task import run
 from naived.app import Terms, assemble
-from naived.service import Identity
+from naived.control.answers import Identity
 from naived.binance.exchange import BinanceExchange
 from naived.binance.endpoint import simulator
 from naived.binance.signing import credentials

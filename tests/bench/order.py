@@ -18,12 +18,12 @@ from naived.app import Terms, assemble, running
 from naived.binance.endpoint import simulator as endpoint
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
+from naived.control.answers import Identity
 from naived.core.amount import parse_rate
 from naived.core.orders.intent import Side
 from naived.core.strategy.settings import DesiredState, Status
 from naived.database.journal import open_journal
 from naived.ports import Unit
-from naived.service import Identity
 from naived.websocket import Connection, connect
 from tests.bench.programs import simulator
 from tests.bench.worlds import orders, sellers, settings

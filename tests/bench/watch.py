@@ -9,13 +9,14 @@ from pathlib import Path
 from statistics import quantiles
 
 import trio
-from naived.runtime.account import Account
 
+from naived.app import Terms, assemble
 from naived.binance.endpoint import simulator
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
+from naived.control.answers import Identity
 from naived.control.endpoint import Endpoint
-from naived.control.events import EventLog
+from naived.control.methods import METHODS
 from naived.control.server import serve
 from naived.core.amount import Price, parse_price
 from naived.core.strategy.formulas import NO_LEFTOVER
@@ -23,11 +24,7 @@ from naived.core.strategy.leader import Informed
 from naived.core.strategy.settings import DesiredState, Status
 from naived.database.journal import open_journal
 from naived.ports import SymbolRecord
-from naived.runtime.price_gate import PriceGates
-from naived.runtime.supervisor import Supervisor
-from naived.runtime.symbol_task import Context, Symbol
-from naived.service import Identity, Service
-from naived.verbs import Verbs
+from naived.runtime.symbol_task import Symbol
 from tests.bench.programs import naivectl
 from tests.bench.worlds import orders, sellers, settings
 
@@ -52,19 +49,16 @@ async def _watched(home: Path, trades: int) -> tuple[list[float], float]:
     """For how long the loop was held between two looks, and the processor time of all, both in seconds."""
     async with open_journal(f"sqlite:///{home / 'simulator.db'}") as journal:
         exchange = BinanceExchange(simulator("ws://127.0.0.1:1"), credentials("key", "secret"))
-        feed = PriceGates()
-        account = Account(exchange, journal, feed, "simulator", journal.tag, 60_000)
-        desk = Context(exchange, journal, account, lambda event: None, lambda: "", journal.epoch, 5_000)
-        supervisor = Supervisor(account, feed, desk)
-        supervisor.load([_record(f"S{number:03}USDT", journal.tag) for number in range(_SYMBOLS)])
-        symbols = list(supervisor.symbols.values())
+        identity = Identity("0", "bench", 1, 0, "simulator", "ws://127.0.0.1:1", journal.kind)
+        app = await assemble(
+            exchange, journal, identity, Terms(journal.tag, journal.epoch, 5_000, 60_000, None, bytes)
+        )
+        app.supervisor.load([_record(f"S{number:03}USDT", journal.tag) for number in range(_SYMBOLS)])
+        symbols = list(app.supervisor.symbols.values())
         for symbol in symbols:
             symbol.offer(Informed(sellers(symbol.name).info, sellers(symbol.name).fees))
-        verbs = Verbs(supervisor, account, exchange, journal, None)
-        identity = Identity("0", "bench", 1, 0, "simulator", "ws://127.0.0.1:1", journal.kind)
-        service = Service(identity, supervisor, account, journal, verbs, EventLog(0))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, Endpoint(home / "control.sock"), service)
+            nursery.start_soon(serve, Endpoint(home / "control.sock"), METHODS, app.service)
             nursery.start_soon(_trade, symbols[:trades])
             with ExitStack() as clients:
                 for _ in range(_WATCHERS):
@@ -83,8 +77,10 @@ async def _watched(home: Path, trades: int) -> tuple[list[float], float]:
 
 def _record(name: str, tag: str) -> SymbolRecord:
     leader = sellers(name)
-    wish = DesiredState(settings(), Status.OFF, False)
-    return SymbolRecord(name, wish, 6, NO_LEFTOVER, leader.traders, orders(leader, tag), 0, settings().budget or 0)
+    desired = DesiredState(settings(), Status.OFF, False)
+    return SymbolRecord(
+        name, desired, 6, NO_LEFTOVER, leader.traders, orders(leader, tag), 0, settings().budget or 0
+    )
 
 
 async def _trade(symbols: list[Symbol]) -> None:

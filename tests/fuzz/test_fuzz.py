@@ -5,7 +5,7 @@ import resource
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,9 +19,11 @@ from naived.control import server as server_module
 from naived.control.caller import Caller
 from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
+from naived.control.methods import METHODS
 from naived.control.protocol import ControlError, encode_body
-from naived.control.requests import decode_request
+from naived.control.requests import Method, decode_request
 from naived.control.server import serve
+from tests.control_double import IDENTITY, methods_of
 from tests.fuzz import clients
 from tests.fuzz.campaign import Campaign, world
 from tests.fuzz.clients import Tongue, crowd
@@ -60,7 +62,7 @@ def test_both_readings_of_the_protocol_agree() -> None:
     for _ in range(6_000):
         for line in grammar.case().line.split(b"\n"):
             reading = read(line)
-            request_id, request = decode_request(line)
+            request_id, request = decode_request(line, METHODS)
             if reading.any_id or len(line) > 64 * 1024:
                 continue
             assert request_id == reading.id, line[:500]
@@ -68,7 +70,7 @@ def test_both_readings_of_the_protocol_agree() -> None:
                 assert request.code in reading.codes, (request.message, line[:500])
             else:
                 assert reading.valid or reading.ends, line[:500]
-                assert request.changes == reading.changes, line[:500]
+                assert METHODS[request.method].changes(request.params) == reading.changes, line[:500]
 
 
 async def slowly(client: trio.SocketStream) -> None:
@@ -79,7 +81,8 @@ async def slowly(client: trio.SocketStream) -> None:
 
 async def test_a_line_of_one_byte_a_second_is_not_waited_for(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve, Endpoint(tmp_path / "s"), Quiet())
+        quiet = Quiet()
+        nursery.start_soon(serve, Endpoint(tmp_path / "s"), methods_of(quiet), quiet)
         client = await trio.open_unix_socket(tmp_path / "s")
         began = trio.current_time()
         async with client:
@@ -97,20 +100,11 @@ class Quiet:
 
     def __init__(self) -> None:
         self.events = EventLog(1)
-
-    def hello(self) -> dict[str, Any]:
-        return {"v": 1}
-
-    async def status(self, symbols: Sequence[str]) -> bytes:
-        await trio.lowlevel.checkpoint()
-        return encode_body({"v": 1, "symbols": []})
-
-    async def check(self, symbols: Sequence[str]) -> None:
-        await trio.lowlevel.checkpoint()
+        self.identity, self.state = IDENTITY, "ready"
 
     async def call(self, method: str, params: dict[str, Any], caller: Caller) -> bytes:
         await trio.lowlevel.checkpoint()
-        return encode_body({"v": 1, "results": []})
+        return encode_body({"v": 1, "symbols": [], "results": []})
 
 
 @contextmanager
@@ -121,7 +115,8 @@ def served(path: Path) -> Iterator[str]:
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, Endpoint(path), Quiet())
+            quiet = Quiet()
+            nursery.start_soon(serve, Endpoint(path), methods_of(quiet), quiet)
             tokens.put((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
 
     thread = threading.Thread(target=trio.run, args=[main])
@@ -141,17 +136,17 @@ def blames_of(path: str, secrets: Sequence[str] = ("planted",)) -> list[str]:
     return tongue.blames
 
 
-def _lenient(line: bytes) -> Any:
+def _lenient(line: bytes, methods: Mapping[str, Method]) -> Any:
     """What `json.loads` makes of a line: a key twice, a NaN and UTF-16 are all the same to it."""
     try:
         line = json.dumps(json.loads(line)).encode()
     except (ValueError, RecursionError):
-        return decode_request(line)
-    return decode_request(line)
+        return decode_request(line, methods)
+    return decode_request(line, methods)
 
 
-def _nameless(line: bytes) -> Any:
-    request_id, request = decode_request(line)
+def _nameless(line: bytes, methods: Mapping[str, Method]) -> Any:
+    request_id, request = decode_request(line, methods)
     return (None if isinstance(request, ControlError) else request_id), request
 
 

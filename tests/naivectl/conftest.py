@@ -26,6 +26,7 @@ from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import Code, ControlError, encode_body
 from naived.control.server import serve
+from tests.control_double import IDENTITY, methods_of
 
 PROGRAM = [sys.executable, "-c", "from naivectl.main import main; main()"]
 
@@ -76,6 +77,7 @@ class FakeDaemon:
 
     def __init__(self) -> None:
         self.events = EventLog(1)
+        self.identity = IDENTITY
         self.rows = [symbol_row("ETHUSDT", "trading", traders=[TRADER]), symbol_row("BTCUSDT", "off")]
         self.state = "ready"
         self.answers: dict[str, Any] = {}
@@ -99,18 +101,10 @@ class FakeDaemon:
             "symbols": [row for row in self.rows if not symbols or row["symbol"] in symbols],
         }
 
-    def hello(self) -> dict[str, Any]:
-        return {"server": "0.1.0", "pid": os.getpid(), "state": self.state}
-
-    async def status(self, symbols: Sequence[str]) -> bytes:
-        await trio.lowlevel.checkpoint()
-        return encode_body(self.document(symbols))
-
-    async def check(self, symbols: Sequence[str]) -> None:
-        await self.status(symbols)
-
     async def call(self, method: str, params: dict[str, Any], caller: Caller) -> bytes:
         await trio.lowlevel.checkpoint()
+        if method == "status":
+            return encode_body(self.document(params["symbols"]))
         self.calls.append((method, params))
         answer = self.answers.get(method)
         if callable(answer):
@@ -152,7 +146,7 @@ def running(fake: FakeDaemon, path: Path) -> Iterator[Callable[..., None]]:
     async def main() -> None:
         with scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(serve, Endpoint(path), fake)
+                nursery.start_soon(serve, Endpoint(path), methods_of(fake), fake)
                 tokens.put(trio.lowlevel.current_trio_token())
 
     thread = threading.Thread(target=trio.run, args=[main])

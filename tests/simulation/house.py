@@ -15,15 +15,17 @@ from naived.binance import endpoint
 from naived.binance.clock import ServerClock
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
+from naived.control.answers import Identity
 from naived.control.caller import Caller
+from naived.control.methods import METHODS
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
+from naived.control.service import Service
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.journal import SqlJournal, open_journal
 from naived.ports import Unit
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
-from naived.service import Identity, Service
 from tests.simulation.durable import Durable
 from tests.simulation.process import Process
 
@@ -75,13 +77,10 @@ class House:
     async def call(self, method: str, params: Document) -> Document:
         """What the control socket answers; raises ControlError."""
         frame = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        _, request = decode_request(json.dumps(frame).encode())
+        _, request = decode_request(json.dumps(frame).encode(), METHODS)
         if isinstance(request, ControlError):
             raise request
-        if request.method == "status":
-            body = await self.service.status(request.params["symbols"])
-        else:
-            body = await self.service.call(request.method, request.params, Caller())
+        body = await METHODS[request.method].answer(self.service, request.params, Caller())
         document: Document = json.loads(body)
         return document
 

@@ -11,9 +11,11 @@ from unittest.mock import patch
 import trio
 from msgspec.structs import replace
 
-from naived import documents, verbs
 from naived.binance.exchange import BinanceExchange
 from naived.binance.limits import Limits
+from naived.control import answers, verbs
+from naived.control.call import Patience
+from naived.control.service import Service
 from naived.core.amount import Amount, value_up
 from naived.core.engine import Engine
 from naived.core.orders import state as life
@@ -276,14 +278,14 @@ def _placed_after_a_stop() -> Sequence[Change]:
 
 
 def _stop_answers_at_once() -> Sequence[Change]:
-    async def at_once(self: verbs.Verbs, symbol: Symbol, deadline: float, caller: Any) -> None:
+    async def at_once(service: Service, symbol: Symbol, patience: Patience) -> None:
         await trio.lowlevel.checkpoint()
 
     def known(symbol: Symbol) -> list[Any]:
         return [order for order in open_orders(symbol) if order["order_id"] is not None]
 
-    open_orders = documents.open_orders
-    return [(verbs.Verbs, "_stopped", at_once), (documents, "open_orders", known)]
+    open_orders = answers.open_orders
+    return [(verbs, "_stopped", at_once), (answers, "open_orders", known)]
 
 
 def _trades_count_as_fills() -> Sequence[Change]:

@@ -1,7 +1,6 @@
 """A fake daemon behind the real control server, and a raw client to talk to it."""
 
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import Code, ControlError, encode_body
 from naived.control.server import serve
+from tests.control_double import IDENTITY, methods_of
 
 
 class FakeService:
@@ -21,6 +21,7 @@ class FakeService:
 
     def __init__(self) -> None:
         self.events = EventLog(1_000)
+        self.identity, self.state = IDENTITY, "ready"
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.price = "2683.8"
         self.padding = ""
@@ -29,24 +30,11 @@ class FakeService:
         self.cancelled: list[str] = []  # waits that ended with their client
         self.ended: list[str] = []
 
-    def hello(self) -> dict[str, Any]:
-        return {"server": "0.1.0", "pid": os.getpid(), "state": "ready"}
-
-    async def status(self, symbols: Sequence[str]) -> bytes:
-        await trio.lowlevel.checkpoint()
-        self.taken += 1
-        for symbol in symbols:
-            if symbol not in ("ETHUSDT", "BTCUSDT"):
-                raise ControlError(Code.UNKNOWN_SYMBOL, f"there is no {symbol}", symbol=symbol)
-        row = {"symbol": "ETHUSDT", "last_price": self.price}
-        return encode_body({"v": 1, "symbols": [row], "padding": self.padding})
-
-    async def check(self, symbols: Sequence[str]) -> None:
-        await self.status(symbols)
-
     async def call(self, method: str, params: dict[str, Any], caller: Caller) -> bytes:
-        self.calls.append((method, params))
         await trio.lowlevel.checkpoint()
+        if method == "status":
+            return self._status(params["symbols"])
+        self.calls.append((method, params))
         match method:
             case "wait" | "stop":
                 with caller.waiting():
@@ -60,6 +48,14 @@ class FakeService:
             case "trades":
                 raise RuntimeError("a defect")
         return encode_body({"v": 1, "results": []})
+
+    def _status(self, symbols: Sequence[str]) -> bytes:
+        self.taken += 1
+        for symbol in symbols:
+            if symbol not in ("ETHUSDT", "BTCUSDT"):
+                raise ControlError(Code.UNKNOWN_SYMBOL, f"there is no {symbol}", symbol=symbol)
+        row = {"symbol": "ETHUSDT", "last_price": self.price}
+        return encode_body({"v": 1, "symbols": [row], "padding": self.padding})
 
 
 class Client:
@@ -120,7 +116,7 @@ def socket_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def server(service: FakeService, socket_path: Path, nursery: trio.Nursery) -> AsyncIterator[FakeService]:
-    nursery.start_soon(serve, Endpoint(socket_path), service)
+    nursery.start_soon(serve, Endpoint(socket_path), methods_of(service), service)
     yield service
     nursery.cancel_scope.cancel()
 

@@ -117,7 +117,7 @@ async def test_a_follower_that_comes_back_before_anything_happened_is_told_what_
     assert (await client.answer())["result"]["seq"] == 1_000
 
 
-async def test_a_quiet_follower_hears_the_heart(connect, autojump_clock):
+async def test_a_quiet_follower_gets_heartbeats(connect, autojump_clock):
     client = await connect()
     await client.say("events", follow=True)
     start = trio.current_time()

@@ -4,13 +4,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from naived.core.amount import Quantity, parse_quantity
-from naived.core.engine import CoinsWrittenOff
+from naived.control.caller import Caller
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import position
-from naived.database.journal import open_journal
 from tests.exchange_double import EVERYWHERE
 from tests.runtime_house import FENCE, NO_BALANCE, World
 
@@ -27,27 +24,6 @@ async def test_a_start_is_answered_when_it_trades_and_changes_nothing_the_second
         assert (await house.ask("start"))["changed"] is False
         assert (await house.ask("start", chunks=3))["changed"] is True
         assert (await house.ask("start", chunks=3))["changed"] is False
-
-
-async def test_a_start_of_what_the_exchange_does_not_list_names_the_symbol(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        result = await house.ask("start", "NOPEUSDT")
-        assert result["error"]["kind"] == "unknown_symbol"
-        assert (result["status"], result["state"]) == (None, None)
-
-
-async def test_a_name_too_many_that_nobody_lists_is_told_to_wait(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start("ETHUSDT")
-        results = (await house.call("start", *(f"Q{number}" for number in range(100))))["results"]
-        kinds = [entry["error"]["kind"] for entry in results]
-        assert kinds.count("unknown_symbol") >= 60
-        assert set(kinds) == {"unknown_symbol", "busy"}
-        await house.start("ETHUSDT", budget="500")  # and those that are known are not held up
-        await trio.sleep(61)
-        await house.call("start", *(f"P{number}" for number in range(100)))
-        assert (await house.ask("settings", budget="600"))["error"] is None
-        assert (await house.ask("settings", budget="10"))["error"] is None  # no price, no opinion
 
 
 async def test_without_a_budget_where_money_is_real_nothing_is_configured(world: World, clock: MockClock) -> None:
@@ -110,21 +86,6 @@ async def test_a_start_without_the_exchange_times_out_with_the_state_and_stands(
         await house.until(lambda: house.state() == "trading")
 
 
-async def test_whether_a_new_symbol_is_listed_cannot_be_said_without_the_exchange(
-    world: World, clock: MockClock
-) -> None:
-    world.exchange.gone = "no route"
-    async with world.house() as house:
-        await trio.sleep(1)
-        error = (await house.ask("start"))["error"]
-        assert error["kind"] == "exchange_unavailable"
-
-
-async def test_a_request_while_it_starts_waits_for_the_session(world: World, clock: MockClock) -> None:
-    async with world.house() as house:  # asked before anything ran
-        assert (await house.ask("start"))["error"] is None
-
-
 async def test_two_first_starts_at_once_make_one_symbol(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         async with trio.open_nursery() as nursery:
@@ -132,112 +93,6 @@ async def test_two_first_starts_at_once_make_one_symbol(world: World, clock: Moc
             nursery.start_soon(house.start)
         await house.trade("2000")
         assert len(world.exchange.wire) == 1
-
-
-async def test_an_answer_comes_after_the_commit_and_is_there_after_a_kill(world: World, clock: MockClock) -> None:
-    async with world.house(farewell=False) as house:
-        house.journal.delay = 0.5
-        began = trio.current_time()
-        await house.ask("start", wait=False)
-        assert trio.current_time() - began >= 0.5
-    async with world.house(farewell=False) as house:
-        assert house.symbol().desired.status is Status.ON
-        await house.ask("stop", wait=False)
-    async with world.house() as house:
-        assert house.symbol().desired.status is Status.OFF
-
-
-async def test_a_verb_that_is_given_up_stands_all_the_same(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 1
-        with trio.move_on_after(0.5):
-            await house.ask("stop")
-        await house.until(lambda: house.state() == "off")
-        assert house.journal.commits[-1].desired is not None
-
-
-async def test_a_verb_whose_commit_fails_says_that_the_database_is_away(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.away = True
-        error = (await house.ask("stop"))["error"]
-        assert (error["kind"], error["message"]) == ("database_unavailable", "the database is away")
-        assert error["hint"] == "it is not certain that anything was changed; repeating it is safe"
-        house.journal.away = False
-        await house.until(lambda: house.state() == "trading")  # the wish was not written
-        assert (await house.ask("stop"))["state"] == "off"
-
-
-async def test_a_naived_that_was_shut_out_by_a_newer_one_says_so(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        async with open_journal(world.url, threads=False):
-            for verb, params in (
-                ("stop", {}),  # finds out
-                ("stop", {}),  # its wish is so in memory only
-                ("shutdown", {}),
-                ("stop", {"request_id": "one"}),
-                ("start", {"chunks": 7}),
-                ("settings", {"chunks": 7}),
-                ("resolve", {"all": True, "action": "adopt"}),
-            ):
-                error = (await house.ask(verb, **params))["error"]
-                assert error["kind"] == "database_unavailable"
-                assert error["message"].startswith("another naived has opened this database since")
-                assert error["message"] == str(house.symbol().failed)
-
-
-async def test_a_verb_whose_commit_fails_while_it_is_awaited_is_answered(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 0.5
-        results: list[object] = []
-
-        async def stop() -> None:
-            results.append((await house.ask("stop"))["error"]["kind"])
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop)
-            await trio.sleep(0.2)
-            nursery.start_soon(stop)
-            await trio.sleep(0.1)
-            house.journal.away = True
-        assert results == ["database_unavailable"] * 2
-
-
-@pytest.mark.parametrize(
-    ("verb", "params", "within"),
-    [
-        ("stop", {"timeout": "2s"}, 2),
-        ("stop", {"timeout": "0s"}, 1),
-        ("start", {"timeout": "none", "chunks": 7}, 15),
-        ("shutdown", {}, 15),
-        ("settings", {"chunks": 7}, 15),
-    ],
-)
-async def test_a_verb_is_not_held_up_by_a_database_that_hangs_and_stands_all_the_same(
-    world: World, clock: MockClock, verb: str, params: dict[str, object], within: float
-) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 100
-        begun = trio.current_time()
-        result = await house.ask(verb, **params)
-        assert trio.current_time() - begun == pytest.approx(within, abs=0.1)
-        assert result["error"]["kind"] == "database_unavailable"
-        await trio.sleep(300)
-        assert len([unit for unit in house.journal.commits if unit.desired is not None]) > 1
-
-
-async def test_a_resolve_is_not_held_up_by_a_database_that_hangs(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 100
-        begun = trio.current_time()
-        result = await house.ask("resolve", all=True, action="ignore", request_id="c0ffee")
-        assert trio.current_time() - begun == pytest.approx(15)
-        assert result["error"]["kind"] == "database_unavailable"
 
 
 async def test_a_stop_does_not_wait_for_what_it_heard_to_be_durable_longer_than_it_was_told(
@@ -253,112 +108,6 @@ async def test_a_stop_does_not_wait_for_what_it_heard_to_be_durable_longer_than_
         begun = trio.current_time()
         assert (await house.ask("stop", timeout="3s"))["error"]["kind"] == "timed_out"
         assert trio.current_time() - begun == pytest.approx(3)
-
-
-async def test_two_changes_of_settings_at_once_both_count(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: house.ask("settings", budget="900", request_id="a"))
-            nursery.start_soon(lambda: house.ask("settings", chunks=4))
-        settings = house.symbol().desired.settings
-        assert (settings.chunks, settings.budget) == (4, 900 * 10**8)
-
-
-async def test_a_change_of_settings_never_undoes_a_stop(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        answered = house.journal.answered
-
-        async def slowly(request_id: str) -> str | None:
-            await trio.sleep(1)
-            return await answered(request_id)
-
-        house.journal.answered = slowly  # type: ignore[method-assign]
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: house.ask("settings", chunks=3, request_id="a"))
-            await trio.sleep(0.5)
-            nursery.start_soon(lambda: house.ask("stop"))
-        assert (house.state(), house.symbol().desired.settings.chunks) == ("off", 3)
-
-
-async def test_what_is_already_so_is_answered_when_it_is_durable(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 0.5
-        began = trio.current_time()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: house.ask("stop", wait=False))
-            await trio.sleep(0.2)
-            second = await house.ask("stop", wait=False)
-            assert trio.current_time() - began > 0.5
-        assert second["changed"] is False
-        await trio.sleep(1)
-        began = trio.current_time()
-        await house.ask("stop", wait=False)
-        assert trio.current_time() == began
-
-
-# The same request twice
-
-
-async def test_a_repeated_request_is_answered_the_same_and_done_once(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        first = await house.ask("start", request_id="one")
-        again = await house.ask("start", request_id="one")
-        assert (first["changed"], again["changed"]) == (True, True)
-        await house.ask("stop", request_id="two")
-    async with world.house() as house:
-        assert (await house.ask("stop", request_id="two"))["changed"] is True
-        repeated = await house.ask("start", request_id="one", wait=False)
-        assert (repeated["changed"], repeated["status"]) == (True, "off")
-
-
-async def test_a_shutdown_that_drained_at_once_is_answered_the_same_when_it_is_repeated(
-    world: World, clock: MockClock
-) -> None:
-    # The answer was lost, and asking again said that nothing had changed: the symbol was off by then.
-    async with world.house() as house:
-        await house.start()
-        assert (await house.ask("shutdown", request_id="one", wait=True))["changed"] is True
-        assert house.state() == "off"
-        assert (await house.ask("shutdown", request_id="one"))["changed"] is True
-        assert (await house.ask("shutdown", request_id="two"))["changed"] is False
-
-
-async def test_a_request_that_is_repeated_while_it_is_under_way_is_done_once_and_hurts_nobody(
-    world: World, clock: MockClock
-) -> None:
-    answers = []
-    async with world.house() as house:
-        await house.start()
-
-        async def ask() -> None:
-            answers.append(await house.ask("settings", budget="900", request_id="one"))
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(3):
-                nursery.start_soon(ask)
-        assert [(each["changed"], each["state"], each["error"]) for each in answers] == [
-            (True, "trading", None)
-        ] * 3
-
-
-async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(
-    world: World, clock: MockClock
-) -> None:
-    async with world.house() as house:
-        await house.start()
-        assert (await house.ask("start", request_id="one"))["changed"] is False
-        await house.ask("stop")
-        assert (await house.ask("start", request_id="one", wait=False))["changed"] is False
-        assert house.state() == "off"
-
-
-async def test_one_request_id_counts_for_each_of_its_symbols(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        document = await house.call("start", "ETHUSDT", "BTCUSDT", request_id="one")
-        assert [result["changed"] for result in document["results"]] == [True, True]
 
 
 # stop
@@ -477,7 +226,7 @@ async def test_a_stop_without_the_exchange_says_what_was_known_last(world: World
         assert (result["state"], len(result["open_orders"])) == ("off", 1)
         assert result["error"]["kind"] == "timed_out"
         assert result["message"] == (
-            "off, but what became of its orders is not known; as last heard, 1 buy remains open at the exchange"
+            "off, but what became of its orders is not known; as last told, 1 buy remains open at the exchange"
         )
 
 
@@ -732,220 +481,6 @@ async def test_a_wait_for_what_was_never_started_ends_when_it_trades(world: Worl
         assert [answer["error"] for answer in answers] == [None]
 
 
-# resolve
-
-
-async def test_a_sell_cancelled_by_hand_is_held_until_a_person_adopts_it(world: World, clock: MockClock) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        (sell,) = exchange.open()
-        exchange.cancel_by_hand(sell)
-        await trio.sleep(5)
-        assert house.phases() == ["holding"]
-        result = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
-        assert (result["changed"], result["message"]) == (True, "1 resolved")
-        await house.until(lambda: len(exchange.open()) == 1)
-        again = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
-        assert (again["changed"], again["error"]) == (True, None)
-        later = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt")
-        assert (later["changed"], later["error"]) == (False, None)
-        assert len(exchange.open()) == 1
-
-
-async def test_an_order_that_never_was_cannot_be_resolved(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        for _ in ("never configured", "started"):
-            error = (await house.ask("resolve", client_order_id="n1oops", action="adopt"))["error"]
-            assert (error["kind"], error["message"]) == ("invalid_transition", "there is no order n1oops")
-            nothing = await house.ask("resolve", all=True, action="adopt")
-            assert (nothing["message"], nothing["error"]) == ("nothing to resolve", None)
-            await house.start()
-
-
-async def test_a_hold_that_is_ignored_is_written_off_with_its_cost(world: World, clock: MockClock) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        exchange.cancel_by_hand(exchange.open()[0])
-        result = await house.ask("resolve", all=True, action="ignore")
-        assert result["changed"] is True
-        assert house.symbol().engine.leader.profit < 0
-        assert "holding" not in house.phases()
-
-
-async def test_missing_coins_are_a_quarantine_until_a_person_resolves_it(world: World, clock: MockClock) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
-        exchange.markets["ETHUSDT"].base -= 10**5
-        error = (await house.ask("start"))["error"]
-        assert error["kind"] == "quarantined"
-        assert (await house.ask("resolve", all=True, action="ignore"))["state"] == "trading"
-
-
-@pytest.mark.parametrize("taken", ["0.09", "0.0999", "0.0000001"])
-async def test_missing_coins_that_are_ignored_are_forgotten_for_good(
-    world: World, clock: MockClock, taken: str
-) -> None:
-    exchange = world.exchange
-    async with world.house(farewell=False) as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
-        exchange.markets["ETHUSDT"].base -= parse_quantity(taken)
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        result = await house.ask("resolve", all=True, action="ignore")
-        assert (result["message"], result["error"]) == ("1 resolved", None)
-        kinds = [event["kind"] for event in (await house.call("events", "ETHUSDT"))["events"]]
-        assert [kind for kind in kinds if kind in ("quarantined", "written off", "resolved")] == [
-            *("quarantined", "written off", "resolved"),
-        ]
-        assert house.symbol().engine.leader.profit < 0
-    async with world.house() as house:
-        await house.until(lambda: house.state() == "trading")
-        await house.ask("stop", cancel="all")
-        await house.start()
-        await trio.sleep(2)
-        coins = parse_quantity("0.0999") - parse_quantity(taken)
-        assert house.view.held(house.symbol()) <= exchange.markets["ETHUSDT"].base
-        assert sum(order.rest for order in exchange.open(side=Side.SELL)) <= coins
-        await house.trade("2500")
-        assert house.view.held(house.symbol()) == 0
-
-
-async def test_the_oldest_trader_forgets_first_and_what_rests_is_there(world: World, clock: MockClock) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990", "1970", "1950", "1930")
-        first, second, third = exchange.open(side=Side.SELL)
-        await house.ask("stop")
-        for sell in (first, second):
-            exchange.cancel_by_hand(sell)
-        await trio.sleep(1)
-        exchange.markets["ETHUSDT"].base -= first.intent.quantity + second.intent.quantity // 2
-        held = house.view.held(house.symbol())
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        symbol = house.symbol()
-        missing = held - exchange.markets["ETHUSDT"].base
-        symbol.offer(CoinsWrittenOff(Quantity(missing), "written off"))
-        assert house.view.held(symbol) == exchange.markets["ETHUSDT"].base
-        assert [trader.number for trader in symbol.engine.leader.traders if position(trader)] == [2, 3]
-        assert exchange.open(side=Side.SELL) == [third]
-
-
-async def test_missing_coins_that_are_adopted_are_offered_as_far_as_they_are_free(
-    world: World, clock: MockClock
-) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
-        exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        profit = house.symbol().engine.leader.profit
-        result = await house.ask("resolve", all=True, action="adopt")
-        assert (result["message"], result["error"]) == ("1 resolved", None)
-        assert (house.state(), house.symbol().engine.leader.profit) == ("trading", profit)
-        events = (await house.call("events", "ETHUSDT"))["events"]
-        (resolved,) = [event["message"] for event in events if event["kind"] == "resolved"]
-        assert resolved == "adopted by hand: the traders hold 0.0999 ETH, the account has 0.0099"
-
-
-async def test_a_start_counts_missing_coins_anew(world: World, clock: MockClock) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
-        exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        await house.ask("stop")
-        assert (await house.ask("resolve", all=True, action="adopt"))["message"] == "1 resolved"
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        await house.ask("stop")
-        exchange.markets["ETHUSDT"].base += parse_quantity("0.09")
-        await house.start()
-
-
-async def test_missing_coins_are_not_written_off_uncounted(world: World, clock: MockClock) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
-        exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
-        await house.ask("start")
-        exchange.faults.failing = {"account"}
-        error = (await house.ask("resolve", all=True, action="ignore"))["error"]
-        assert (error["kind"], house.state()) == ("exchange_unavailable", "quarantined")
-        exchange.faults.failing = set()
-        exchange.markets["ETHUSDT"].base += parse_quantity("0.09")
-        profit = house.symbol().engine.leader.profit
-        assert (await house.ask("resolve", all=True, action="ignore"))["message"] == "1 resolved"
-        assert house.symbol().engine.leader.profit == profit
-
-
-async def test_a_sell_that_rests_stays_when_the_rest_of_its_coins_is_missing(
-    world: World, clock: MockClock
-) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start(budget="1003")
-        await house.trade("2000", "1990")
-        await house.ask("stop")
-        (sell,) = exchange.open()
-        exchange.markets["ETHUSDT"].base -= parse_quantity("0.00005")
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        assert (await house.ask("resolve", all=True, action="ignore"))["state"] == "trading"
-        assert exchange.open() == [sell]
-        assert house.view.held(house.symbol()) == exchange.markets["ETHUSDT"].base
-        await house.ask("stop")
-        await house.start()
-
-
-async def test_missing_coins_are_written_off_once(world: World, clock: MockClock) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
-        exchange.markets["ETHUSDT"].base -= parse_quantity("0.04")
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        messages = []
-
-        async def ignore() -> None:
-            messages.append((await house.ask("resolve", all=True, action="ignore"))["message"])
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ignore)
-            nursery.start_soon(ignore)
-        assert sorted(messages) == ["1 resolved", "nothing to resolve"]
-        assert house.view.held(house.symbol()) == exchange.markets["ETHUSDT"].base
-
-
-async def test_what_is_resolved_while_it_starts_again_is_not_overwritten(world: World, clock: MockClock) -> None:
-    exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
-        exchange.markets["ETHUSDT"].base -= parse_quantity("0.04")
-        await house.ask("start")
-        await house.ask("stop")
-        await house.ask("start", wait=False)
-        await trio.sleep(0.5)
-        assert house.state() == "starting"
-        assert (await house.ask("resolve", all=True, action="adopt"))["message"] == "nothing to resolve"
-        await house.until(lambda: house.state() == "quarantined")
-
-
 async def test_a_stop_of_a_quarantined_symbol_ends_its_task(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.house() as house:
@@ -982,3 +517,37 @@ async def test_a_symbol_whose_orders_queries_hide_can_still_be_stopped(world: Wo
         exchange.faults.hidden = EVERYWHERE
         result = await house.ask("stop")
         assert (result["error"], len(result["open_orders"])) == (None, 1)
+
+
+# a client that leaves
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "status"),
+    [
+        ("start", {}, "on"),
+        ("stop", {}, "off"),
+        ("shutdown", {"wait": True}, "shutdown"),
+        ("wait", {"for": "off", "timeout": "none"}, "on"),
+    ],
+)
+async def test_whoever_leaves_waits_no_longer_and_what_it_asked_stands(
+    world: World, clock: MockClock, method: str, params: dict[str, object], status: str
+) -> None:
+    async with world.house() as house:
+        await house.start()
+        await house.trade("2000", "1990")
+        world.exchange.go_away()
+        caller = Caller()
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                await house.call(method, "ETHUSDT", caller=caller, **params)
+
+            nursery.start_soon(ask)
+            await trio.sleep(1)
+            assert nursery.child_tasks
+            caller.leave()
+            await trio.sleep(0.1)
+            assert not nursery.child_tasks
+        assert house.symbol().desired.status == status

@@ -1,12 +1,13 @@
-"""Settings as somebody proposes them: parsed, laid over the present ones, and refused where they cannot work."""
+"""Settings that a person proposes: parsed, put over the present ones, refused where they cannot work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import trio
 from msgspec.structs import replace
 
-from naived.control.protocol import Code, ControlError
+from naived.control import messages
+from naived.control.protocol import SETTINGS
 from naived.core.amount import AmountError, Money, Price, format_amount, parse_money, parse_rate
 from naived.core.market import describe
 from naived.core.strategy.formulas import least_budget, untradable
@@ -14,25 +15,23 @@ from naived.core.strategy.settings import Settings, SettingsError
 from naived.ports import ExchangeError
 from naived.runtime.listing import Listing, UnknownNamesError
 
-_PATIENCE = 5.0  # seconds for a question that is only a courtesy: the request weight may be used up
+_PATIENCE = 5.0  # seconds for what need not be known: the request weight may be used up
 
-_PARSERS: dict[str, Callable[[Any], int]] = {
-    "chunks": int,
-    "budget": parse_money,
-    "buy_down": parse_rate,
-    "profit": parse_rate,
-    "rebuy": parse_rate,
-    "reprice": parse_rate,
-}
+_PARSERS: dict[str, Callable[[Any], int]] = {"chunks": int, "budget": parse_money}  # the others are rates
+
+
+def given_settings(params: Mapping[str, Any]) -> list[str]:
+    """The names of the settings among the parameters of a request."""
+    return [name for name in SETTINGS if name in params]
 
 
 def proposed(name: str, params: dict[str, Any], default_budget: Money | None) -> Callable[[Settings], Settings]:
     """What the given settings make of others; without any budget the default one. Raises ControlError."""
     try:
-        given: dict[str, Any] = {key: parse(params[key]) for key, parse in _PARSERS.items() if key in params}
+        given: dict[str, Any] = {key: _PARSERS.get(key, parse_rate)(params[key]) for key in given_settings(params)}
         Settings(**given)
     except (AmountError, SettingsError) as error:
-        raise ControlError(Code.INVALID_PARAMS, str(error), symbol=name) from error
+        raise messages.out_of_range(name, error) from error
 
     def change(settings: Settings) -> Settings:
         changed = replace(settings, **given)
@@ -42,7 +41,7 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
 
 
 async def check_size(name: str, settings: Settings, listing: Listing, last: Price | None) -> None:
-    """Raise ControlError if a chunk is too small to trade; what the exchange does not tell soon shows later."""
+    """Raise ControlError if a chunk is too small to trade, as far as the exchange tells it in time."""
     if settings.budget is None:
         return
     try:
@@ -58,10 +57,5 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
     failed = untradable(price, settings.budget, settings.chunks, *rest)
     if failed in ("NOTIONAL", "LOT_SIZE"):
         least = least_budget(price, settings.chunks, *rest) or Money(0)
-        raise ControlError(
-            Code.INVALID_TRANSITION,
-            f"{format_amount(settings.allocation)} {info.quote} a chunk is too small to trade: "
-            f"{describe(info.filters, failed)}",
-            symbol=name,
-            hint=f"the least budget for {settings.chunks} chunks is {format_amount(least)} {info.quote}",
-        )
+        chunk, enough = (f"{format_amount(amount)} {info.quote}" for amount in (settings.allocation, least))
+        raise messages.too_small(name, chunk, describe(info.filters, failed), settings.chunks, enough)

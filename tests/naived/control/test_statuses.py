@@ -4,9 +4,10 @@ import json
 from itertools import pairwise
 
 import pytest
+import trio
 from trio.testing import MockClock
 
-from naived import documents
+from naived.control import answers
 from tests.exchange_double import ExchangeDouble
 from tests.runtime_house import House, World
 
@@ -17,7 +18,7 @@ async def entries(house: House) -> list[dict[str, object]]:
     """As they are told, compared with what they would be without a memory."""
     told: list[dict[str, object]] = (await house.call("status"))["symbols"]
     symbols = [house.symbol(name) for name in sorted(house.supervisor.symbols)]
-    assert told == [json.loads(json.dumps(documents.symbol(symbol))) for symbol in symbols]
+    assert told == [json.loads(json.dumps(answers.symbol(symbol))) for symbol in symbols]
     return told
 
 
@@ -25,13 +26,13 @@ async def entries(house: House) -> list[dict[str, object]]:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the symbols whose entries were made, in order."""
     names: list[str] = []
-    real = documents.symbol
+    real = answers.symbol
 
     def counted(value):  # type: ignore[no-untyped-def]
         names.append(value.name)
         return real(value)
 
-    monkeypatch.setattr("naived.statuses.documents.symbol", counted)
+    monkeypatch.setattr("naived.control.statuses.answers.symbol", counted)
     return names
 
 
@@ -70,3 +71,22 @@ async def test_only_what_changed_is_made_again(world: World, clock: MockClock, m
         await house.trade("2000.01", symbol=PLENTY[7])  # inside the band: only its price is another
         (entry,) = (await house.call("status", PLENTY[7]))["symbols"]
         assert (entry["last_price"], made) == ("2000.01", [])
+
+
+async def test_a_symbol_that_is_configured_meanwhile_does_not_confuse_the_others(
+    world: World, clock: MockClock
+) -> None:
+    names = ["AAAUSDT", *PLENTY]
+    world.exchange = ExchangeDouble(*names)
+    told: list[str] = []
+
+    async with world.house() as house, trio.open_nursery() as nursery:
+        await house.start(*PLENTY)
+
+        async def ask() -> None:
+            told.extend(entry["symbol"] for entry in (await house.call("status", *names))["symbols"])
+
+        nursery.start_soon(ask)
+        await trio.lowlevel.checkpoint()
+        house.supervisor.configure(names[0])
+    assert told == names

@@ -1,4 +1,4 @@
-"""The one place where control meets the runtime: documents, paging, what fails for one symbol alone."""
+"""The table of methods: what each takes and answers, paging, what fails for one symbol alone."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from naived.control import requests
+from naived.control.caller import Caller
+from naived.control.channel import Channel
 from naived.control.endpoint import Endpoint
+from naived.control.methods import METHODS
 from naived.control.protocol import ControlError
+from naived.control.requests import Request
 from naived.control.server import serve
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
@@ -112,42 +115,13 @@ async def test_a_status_of_some_symbols_is_answered_whatever_they_are(world: Wor
         assert (stranger["reason"], stranger["chunks"], stranger["budget"]) == ("never configured", 5, "1000")
 
 
-async def test_the_daemons_state_follows_the_exchange(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-
-        async def state() -> tuple[str, str | None]:
-            document = await house.call("status", "ETHUSDT")
-            return document["daemon"]["state"], document["symbols"][0]["reason"]
-
-        assert await state() == ("starting", "never configured")
-        await house.start()
-        assert await state() == ("ready", None)
-        world.exchange.go_away("no route to host")
-        assert await state() == ("degraded", "the exchange is away: no route to host")
-        world.exchange.come_back()
-        await trio.sleep(1)
-        assert await state() == ("ready", None)
-        house.service.suspending = True
-        assert (await state())[0] == "suspending"
-
-
-async def test_the_daemons_state_follows_the_database(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.hanging = "the database does not answer"
-        document = await house.call("status")
-        assert document["daemon"]["state"] == "degraded"
-        assert (document["symbols"][0]["state"], document["symbols"][0]["reason"]) == (
-            "degraded",
-            "the database does not answer",
-        )
-        house.journal.hanging = None
-        assert (await house.call("status"))["daemon"]["state"] == "ready"
-
-
 async def test_hello_says_who_answers(world: World, clock: MockClock) -> None:
     async with world.house() as house:
-        assert await house.call("hello") == {
+        assert await house.call("hello", proto=1) == {
+            "v": 1,
+            "proto": 1,
+            "min_proto": 1,
+            "caps": sorted(METHODS),
             "server": "0.1.0",
             "instance_id": "instance",
             "pid": 4711,
@@ -262,7 +236,7 @@ async def test_events_say_what_happened_once_it_is_durable(world: World, clock: 
 async def test_rows_come_in_pages_oldest_first(
     world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("naived.service.MAX_ROWS", 3)
+    monkeypatch.setattr("naived.control.methods.MAX_ROWS", 3)
     async with world.house() as house:
         await house.start()
         for _ in range(4):
@@ -293,13 +267,25 @@ async def all_orders(house: House) -> list[dict[str, str]]:
 
 
 async def test_who_follows_names_what_is_listed_and_needs_no_database(world: World, clock: MockClock) -> None:
+    stream = METHODS["events"].stream
+    assert stream is not None
+    ours, theirs = trio.socket.socketpair()
+    channel = Channel(trio.SocketStream(ours))
+
+    async def follow(*names: str) -> None:
+        params = {"follow": True, "limit": None, "after_seq": None, "symbols": names}
+        with trio.move_on_after(1):
+            await stream(house.service, channel, Request(1, "events", params), Caller())
+
     async with world.house() as house:
         house.journal.away = True
-        await house.service.check(["ETHUSDT", "BTCUSDT"])
+        await follow("ETHUSDT", "BTCUSDT")
         for name in ("NOPEUSDT", "A B"):
             with pytest.raises(ControlError) as stranger:
-                await house.service.check(["ETHUSDT", name])
+                await follow("ETHUSDT", name)
             assert (stranger.value.code.kind, stranger.value.symbol) == ("unknown_symbol", name)
+    ours.close()
+    theirs.close()
 
 
 @pytest.mark.parametrize("method", ["orders", "trades", "events"])
@@ -315,6 +301,22 @@ async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: Mo
         assert (away.value.code.kind, away.value.code.exit) == ("database_unavailable", 75)
 
 
+def test_every_method_of_the_contract_is_there_and_no_other() -> None:
+    contract = "hello status watch start stop shutdown settings orders trades events wait resolve"
+    assert sorted(METHODS) == sorted(contract.split())
+
+
+def test_what_changes_something_is_marked() -> None:
+    assert {name for name, method in METHODS.items() if method.changes({"budget": "5"})} == {
+        "start",
+        "stop",
+        "shutdown",
+        "settings",
+        "resolve",
+    }
+    assert not METHODS["settings"].changes({"symbols": ("ETHUSDT",)})
+
+
 async def test_every_method_of_the_protocol_is_answered(world: World, clock: MockClock) -> None:
     needed: dict[str, dict[str, object]] = {
         "wait": {"for": "off"},
@@ -322,7 +324,7 @@ async def test_every_method_of_the_protocol_is_answered(world: World, clock: Moc
     }
     async with world.house() as house:
         await house.start()
-        for method in sorted(requests.METHODS.keys() - {"watch", "status"}):
+        for method in sorted(METHODS.keys() - {"watch", "status"}):
             symbols = () if method == "hello" else ("ETHUSDT",)
             document = await house.call(method, *symbols, **needed.get(method, {}))
             assert not any(result["error"] for result in document.get("results", ()))
@@ -354,7 +356,7 @@ async def test_hundreds_of_clients_that_wait_and_vanish_keep_nobody_out(
     async with world.house() as house, trio.open_nursery() as nursery:
         await house.start()
         await house.trade("2000", "1990")  # bought: it drains only when that is sold
-        nursery.start_soon(serve, Endpoint(path), house.service)
+        nursery.start_soon(serve, Endpoint(path), METHODS, house.service)
         half_closed = await trio.open_unix_socket(str(path))
         await half_closed.send_all(json.dumps(request).encode() + b"\n")
         await half_closed.send_eof()

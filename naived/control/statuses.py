@@ -1,7 +1,7 @@
-"""The entries of ``status``, encoded, and kept until their symbol changes: most of them are as they were.
+"""The entries of ``status``, encoded and kept until their symbol changes.
 
-A new price costs a few microseconds, any other change a new entry: what all of them cost is what changed since
-somebody last asked, however many watch.
+So a status costs what changed since the last one, however many clients ask: a new price a few microseconds, any
+other change a new entry.
 """
 
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ from weakref import WeakKeyDictionary
 
 import trio
 
-from naived import documents
+from naived.control import answers
 from naived.control.protocol import encode_body
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
 
-_AT_ONCE = 32  # entries before others have a turn: some 4 ms if all of them are made
+_AT_ONCE = 32  # entries before other tasks run: some 4 ms if all of them changed
 
 
 @dataclass(slots=True)
 class _Kept:
-    """An entry, and what it was made from: all of it is values, so that a change is another value."""
+    """An entry, and the values that it was made from: while these are equal, the entry is true."""
 
     made_from: tuple[object, ...]
     fields: dict[str, Any]
@@ -47,11 +47,11 @@ class Statuses:
         kept = self._kept.get(symbol)
         made_from = (actual_state(symbol), symbol.desired, symbol.engine.leader, *symbol.engine.orders.values())
         if kept is None or kept.made_from != made_from:
-            fields = documents.symbol(symbol)
+            fields = answers.symbol(symbol)
             kept = self._kept[symbol] = _Kept(made_from, fields, encode_body(fields.pop("traders")))
         last_trade = (symbol.gate.price, symbol.gate.time)
         if kept.last_trade != last_trade:
             kept.last_trade = last_trade
-            kept.fields |= documents.prices(symbol)
+            kept.fields |= answers.prices(symbol)
             kept.body = b'%b,"traders":%b}' % (encode_body(kept.fields)[:-1], kept.traders)
         return kept.body

@@ -3,17 +3,17 @@
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived import documents
+from naived.control import answers
 from naived.core.amount import Amount, Money, Quantity, parse_amount, parse_money, parse_quantity
 from naived.core.orders.state import State
 from naived.core.strategy.settings import Settings
-from naived.ports import CycleRow, EventRow, OrderRow
+from naived.ports import CycleRow, EventRow
 from tests.database_values import NOW, event, intent, order
 from tests.runtime_house import NO_BALANCE, World
 
 
 def test_settings_without_a_budget_say_null() -> None:
-    assert documents.settings(Settings()) == {
+    assert answers.settings(Settings()) == {
         "chunks": 5,
         "budget": None,
         "buy_down": "0.0001",
@@ -21,14 +21,14 @@ def test_settings_without_a_budget_say_null() -> None:
         "rebuy": "0.006",
         "reprice": "0.01",
     }
-    assert documents.settings(Settings(budget=parse_money("1000")))["budget"] == "1000"
+    assert answers.settings(Settings(budget=parse_money("1000")))["budget"] == "1000"
 
 
 def test_an_order_names_its_fence_only_once_it_was_admitted() -> None:
-    sent = documents.order(order())
+    sent = answers.order(order())
     assert sent["fence_at"] == "2026-11-22T07:00:05.000Z"
     decided = order(state=State.NOT_PLACED, attempt=0, timestamp=None, recv_window=None)
-    assert documents.order(decided) == {
+    assert answers.order(decided) == {
         "symbol": "ETHUSDT",
         "trader": "ETHUSDT-1",
         "side": "buy",
@@ -42,7 +42,6 @@ def test_an_order_names_its_fence_only_once_it_was_admitted() -> None:
         "created_at": "2026-11-22T07:00:00.000Z",
         "updated_at": "2026-11-22T07:00:00.000Z",
     }
-    assert documents.order_row(OrderRow(7, decided)) == documents.order(decided)
 
 
 def test_a_cycle_has_average_prices_and_no_fee_of_nothing() -> None:
@@ -59,7 +58,7 @@ def test_a_cycle_has_average_prices_and_no_fee_of_nothing() -> None:
         finished_at=NOW + 1,
         fees={"USDT": parse_amount("0.20009508"), "ETH": parse_amount("0.0000745"), "BNB": Amount(0)},
     )
-    assert documents.cycle(row) == {
+    assert answers.cycle(row) == {
         "symbol": "ETHUSDT",
         "trader": "ETHUSDT-1",
         "bought": "0.0745",
@@ -76,11 +75,11 @@ def test_a_cycle_has_average_prices_and_no_fee_of_nothing() -> None:
 def test_a_cycle_that_sold_nothing_has_no_price() -> None:
     nothing = (Quantity(0), Money(0))
     row = CycleRow(1, "ETHUSDT", 1, *nothing, *nothing, Money(-1), NOW, NOW, {})
-    assert (documents.cycle(row)["sell_price"], documents.cycle(row)["buy_price"]) == ("0", "0")
+    assert (answers.cycle(row)["sell_price"], answers.cycle(row)["buy_price"]) == ("0", "0")
 
 
 def test_an_event_of_the_daemon_has_no_symbol() -> None:
-    assert documents.event(EventRow(3, event("hello", None))) == {
+    assert answers.event(EventRow(3, event("hello", None))) == {
         "at": "2026-11-22T07:00:00.000Z",
         "symbol": None,
         "kind": "test",
@@ -91,7 +90,7 @@ def test_an_event_of_the_daemon_has_no_symbol() -> None:
 async def test_a_symbol_without_a_trade_has_no_price_and_no_guess(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         await house.start()
-        document = documents.symbol(house.symbol())
+        document = answers.symbol(house.symbol())
         assert (document["last_price"], document["last_trade_at"]) == (None, None)
         assert (document["unrealized_profit"], document["traders"]) == ("0", [])
 
@@ -102,11 +101,11 @@ async def test_unrealized_profit_is_what_selling_all_at_the_last_price_would_bri
     async with world.house() as house:
         await house.start()
         await house.trade("2000", "1990")
-        document = documents.symbol(house.symbol())
+        document = answers.symbol(house.symbol())
         # 0.0999 ETH * 1990 * 0.999 - 199.98
         assert document["unrealized_profit"] == "-1.377801"
     async with world.house() as house:
-        assert documents.symbol(house.symbol())["unrealized_profit"] is None
+        assert answers.symbol(house.symbol())["unrealized_profit"] is None
 
 
 async def test_a_waiting_trader_shows_no_buy_of_its_past_and_says_why_it_waits(
@@ -117,7 +116,7 @@ async def test_a_waiting_trader_shows_no_buy_of_its_past_and_says_why_it_waits(
         await house.trade("2000", "2050")
         world.exchange.faults.refusals = [NO_BALANCE]
         await house.trade("2050")
-        (shown,) = documents.symbol(house.symbol())["traders"]
+        (shown,) = answers.symbol(house.symbol())["traders"]
         assert (shown["phase"], shown["buy"], shown["sell"]) == ("waiting", None, None)
         assert shown["reason"] == NO_BALANCE.message
 
@@ -126,11 +125,11 @@ async def test_open_orders_are_those_the_exchange_has_or_may_have(world: World, 
     async with world.house() as house:
         await house.start()
         await house.trade("2000", "1990", "1980")
-        assert [order["state"] for order in documents.open_orders(house.symbol())] == ["open", "open"]
+        assert [order["state"] for order in answers.open_orders(house.symbol())] == ["open", "open"]
         kept = house.symbol().engine.orders
         ended = order(replace(intent(), trader=9), client_order_id="gone", state=State.ABANDONED)
         kept["gone"] = ended
         kept["maybe"] = replace(ended, state=State.UNKNOWN)
-        states = [order["state"] for order in documents.open_orders(house.symbol())]
+        states = [order["state"] for order in answers.open_orders(house.symbol())]
         del kept["gone"], kept["maybe"]
         assert states == ["open", "open", "unknown"]

@@ -1,26 +1,41 @@
-"""What control answers look like: values of the runtime and the journal as the documents that scripts rely on.
+"""Values of the runtime and the journal as the JSON documents that scripts rely on.
 
 Decimals are texts without exponent or trailing zeros, times RFC 3339 in UTC with milliseconds.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from naived.control.protocol import format_time
+from naived.control.call import Outcome
+from naived.control.protocol import Code, format_time
 from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Leftover
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting, position
-from naived.ports import CycleRow, EventRow, OrderRow
+from naived.ports import CycleRow, EventRow
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
 
-Document = dict[str, Any]
+Document = dict[str, Any]  # JSON-able; decimals are texts
 
 _PHASES = {Waiting: "waiting", Buying: "buying", Holding: "holding", Selling: "selling", Finished: "finished"}
 _COIN = Price(1)  # an average price is not a multiple of any tick
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answers. ``started_at`` is wall-clock ms; ``database`` is ``sqlite`` or ``postgresql``."""
+
+    version: str
+    instance_id: str
+    pid: int
+    started_at: int
+    exchange: str
+    exchange_url: str
+    database: str
 
 
 def settings(values: Settings) -> Document:
@@ -32,6 +47,31 @@ def settings(values: Settings) -> Document:
         "profit": format_amount(values.profit),
         "rebuy": format_amount(values.rebuy),
         "reprice": format_amount(values.reprice),
+    }
+
+
+def daemon(who: Identity, state: str) -> Document:
+    """The ``daemon`` of ``status``."""
+    return {
+        "version": who.version,
+        "pid": who.pid,
+        "started_at": format_time(who.started_at),
+        "exchange": who.exchange,
+        "exchange_url": who.exchange_url,
+        "database": who.database,
+        "state": state,
+    }
+
+
+def hello(who: Identity, state: str) -> Document:
+    """The daemon's part of ``hello``."""
+    return {
+        "server": who.version,
+        "instance_id": who.instance_id,
+        "pid": who.pid,
+        "state": state,
+        "db": who.database,
+        "started_at": format_time(who.started_at),
     }
 
 
@@ -83,7 +123,7 @@ def unset(name: str, defaults: Settings) -> Document:
 
 
 def _unrealized(value: Symbol) -> str | None:
-    """What selling all that is held at the last price would bring, less its cost; null without a price."""
+    """What a sale of all coins at the last price would bring, less their cost; null without a price."""
     held = sum((position(trader) for trader in value.engine.leader.traders), value.engine.leader.leftover)
     if not held.quantity:
         return "0"
@@ -137,14 +177,26 @@ def order(order: OrderState) -> Document:
     }
 
 
-def order_row(row: OrderRow) -> Document:
-    """An ``orders`` entry as the journal has it."""
-    return order(row.order)
-
-
 def open_orders(value: Symbol) -> list[Document]:
-    """Every order that rests on the exchange, or may: of one in quarantine nobody knows."""
+    """Every order that rests on the exchange, and those in quarantine, which may rest there."""
     return [order(each) for each in (*value.engine.resting, *value.engine.quarantined)]
+
+
+def result(name: str, value: Symbol | None, outcome: Outcome) -> Document:
+    """One entry of ``results``; ``value`` is None for what was never configured."""
+    error = outcome.error
+    unknown = value is None and error is not None and error.code is Code.UNKNOWN_SYMBOL
+    absent = None if unknown else "off"
+    return {
+        "symbol": name,
+        "status": absent if value is None else str(value.desired.status),
+        "state": absent if value is None else str(actual_state(value)[0]),
+        "changed": outcome.changed,
+        "open_orders": [] if value is None else open_orders(value),
+        "message": outcome.message if error is None else error.message,
+        "error": None if error is None else error.document(),
+        **outcome.more,
+    }
 
 
 def cycle(row: CycleRow) -> Document:

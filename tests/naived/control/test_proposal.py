@@ -6,10 +6,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.control.proposal import check_size, proposed
 from naived.control.protocol import ControlError
 from naived.core.amount import parse_money, parse_price, parse_rate
 from naived.core.strategy.settings import Settings
-from naived.proposal import check_size, proposed
 from naived.runtime.listing import Listing
 from tests.exchange_double import ExchangeDouble
 

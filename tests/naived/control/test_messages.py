@@ -3,7 +3,7 @@
 import pytest
 from trio.testing import MockClock
 
-from naived import documents, replies
+from naived.control import answers, messages
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
@@ -33,7 +33,7 @@ async def test_a_stop_counts_what_remains(world: World, clock: MockClock, orders
     async with world.house() as house:
         house.supervisor.configure("ETHUSDT")
         keep(house, *((side, State.OPEN) for side in orders))
-        assert replies.stopped(house.symbol()) == f"stopped; {words}"
+        assert messages.stopped(house.symbol()) == f"stopped; {words}"
         house.symbol().engine.orders.clear()
 
 
@@ -41,8 +41,8 @@ async def test_a_stop_says_that_it_leaves_a_quarantine_alone(world: World, clock
     async with world.house() as house:
         house.supervisor.configure("ETHUSDT")
         keep(house, (Side.SELL, State.OPEN), (Side.SELL, State.QUARANTINED))
-        words = replies.stopped(house.symbol())
-        orders = documents.open_orders(house.symbol())
+        words = messages.stopped(house.symbol())
+        orders = answers.open_orders(house.symbol())
         house.symbol().engine.orders.clear()
         assert words == "stopped; 1 sell remains open at the exchange; 1 order in quarantine is not touched"
         assert [order["state"] for order in orders] == ["open", "quarantined"]
@@ -51,11 +51,11 @@ async def test_a_stop_says_that_it_leaves_a_quarantine_alone(world: World, clock
 async def test_what_is_still_stopping_names_unknown_orders_and_their_fence(world: World, clock: MockClock) -> None:
     async with world.house() as house:
         house.supervisor.configure("ETHUSDT")
-        assert replies.still_stopping(house.symbol()).message == "still stopping"
+        assert messages.still_stopping(house.symbol()).message == "still stopping"
         keep(house, (Side.BUY, State.UNKNOWN), (Side.SELL, State.OPEN))
-        error = replies.still_stopping(house.symbol())
+        error = messages.still_stopping(house.symbol())
         house.symbol().engine.orders.clear()
-        assert error.message == "off, but not known is the fate of order-1 (fence 2026-11-22T07:00:05.000Z)"
+        assert error.message == "off, but the fate of order-1 (fence 2026-11-22T07:00:05.000Z) is not known"
         assert error.data == {"state": "stopping", "reason": "the fate of 1 order is open"}
         assert error.hint == "what was asked stands; follow it with: naivectl status ETHUSDT"
 
@@ -64,17 +64,17 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
     async with world.house() as house:
         await house.start()
         symbol = house.symbol()
-        assert replies.started(symbol) is None
+        assert messages.not_started(symbol) is None
         symbol.offer(Blocked(BlockedBy.EXCHANGE, "no route"))
-        error = replies.started(symbol)
+        error = messages.not_started(symbol)
         assert error is not None
         assert (error.code.kind, error.message) == ("timed_out", "not trading yet, still degraded: no route")
         symbol.fault = "delisted"
-        error = replies.started(symbol)
+        error = messages.not_started(symbol)
         assert error is not None
         assert (error.code.kind, error.message) == ("invalid_transition", "faulted: delisted")
         symbol.offer(Blocked(BlockedBy.COINS, "coins are missing"))
-        error = replies.started(symbol)
+        error = messages.not_started(symbol)
         assert error is not None
         assert (error.code.kind, error.message) == ("quarantined", "quarantined: coins are missing")
         symbol.fault = None
@@ -102,19 +102,19 @@ async def test_a_quarantine_names_the_way_out_of_its_own_kind(
     async with world.house() as house:
         symbol = house.supervisor.configure("ETHUSDT")
         symbol.offer(Blocked(bar, "why"))
-        error = replies.started(symbol)
+        error = messages.not_started(symbol)
         assert error is not None
         assert (error.code.exit, error.message, error.hint) == (8, "quarantined: why", hint)
 
 
 async def test_a_journal_that_is_away_can_be_asked_again() -> None:
-    error = replies.away("ETHUSDT")
+    error = messages.away("ETHUSDT")
     assert (error.code.exit, error.code.retryable, error.symbol) == (75, True, "ETHUSDT")
     assert error.message == "the database is away: it is not certain that anything was changed"
     assert error.hint == "try again; repeating it is safe"
 
 
 async def test_why_a_journal_does_not_take_anything_is_said_where_it_is_known() -> None:
-    error = replies.away("ETHUSDT", JournalError("the disk is full. Make room"))
+    error = messages.away("ETHUSDT", JournalError("the disk is full. Make room"))
     assert (error.code.exit, error.symbol, error.message) == (75, "ETHUSDT", "the disk is full. Make room")
     assert error.hint == "it is not certain that anything was changed; repeating it is safe"

@@ -1,0 +1,250 @@
+"""The words of all answers: what was done, and errors that name the cause and the next step."""
+
+from naived.control.protocol import Code, ControlError, format_time
+from naived.control.requests import MAX_SYMBOL
+from naived.core.engine import BlockedBy
+from naived.core.orders.intent import Side
+from naived.core.orders.state import OrderState
+from naived.core.strategy.settings import Status
+from naived.core.strategy.trader import Hold, Holding
+from naived.runtime.actual_state import ActualState, actual_state
+from naived.runtime.symbol_task import Symbol
+
+OFF = "off"  # of a symbol that has nothing to end
+RESOLVED = "resolved"
+
+# What was done
+
+
+def state(symbol: Symbol) -> str:
+    """The actual state in one word."""
+    return str(actual_state(symbol)[0])
+
+
+def settings_changed(changed: bool) -> str:
+    return "changed; running traders keep theirs" if changed else "as it was"
+
+
+def resolved(ended: int) -> str:
+    return f"{ended} resolved" if ended else "nothing to resolve"
+
+
+def stopped(symbol: Symbol) -> str:
+    """How far a stop has come, and what it leaves behind."""
+    word = "stopping" if actual_state(symbol)[0] is ActualState.STOPPING else "stopped"
+    return f"{word}; {_remains(symbol)}"
+
+
+def draining(symbol: Symbol) -> str:
+    """How far a drain has come."""
+    if symbol.desired.status is Status.OFF:
+        return "drained: off"
+    traders = symbol.engine.leader.traders
+    held = sum(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
+    text = f"draining: {_count(len(traders), 'cycle')} left"
+    return f"{text}, {held} held until {_resolve(symbol.name)}" if held else text
+
+
+# Why something was not done
+
+
+def not_a_name(name: str) -> ControlError:
+    return _unknown(name, f"{name[:MAX_SYMBOL]!a} is not a symbol")
+
+
+def unlisted(name: str) -> ControlError:
+    return _unknown(name, "the exchange does not list this symbol")
+
+
+def not_looked_for(name: str, error: Exception) -> ControlError:
+    """Too many names were not listed lately."""
+    hint = "correct the names, or wait a minute"
+    return ControlError(Code.BUSY, f"not looked for: {error}", symbol=name, hint=hint)
+
+
+def not_told(name: str, error: Exception) -> ControlError:
+    return _unreached(name, f"the exchange did not say whether it lists this symbol: {error}")
+
+
+def not_told_in_time(name: str) -> ControlError:
+    why = "the exchange did not say in time whether it lists this symbol"
+    return _unreached(name, why, "try again in a minute")
+
+
+def coins_not_told(name: str) -> ControlError:
+    why = "the exchange did not say in time which coins are missing; nothing was changed"
+    return _unreached(name, why)
+
+
+def no_budget(name: str) -> ControlError:
+    return ControlError(
+        Code.NOT_CONFIGURED,
+        "it has no budget, and where money is real there is no default",
+        symbol=name,
+        hint=f"give it once: naivectl start {name} --budget AMOUNT",
+    )
+
+
+def out_of_range(name: str, error: Exception) -> ControlError:
+    """A setting that can never be; the error says which, and its range."""
+    return ControlError(Code.INVALID_PARAMS, str(error), symbol=name)
+
+
+def too_small(name: str, chunk: str, why: str, chunks: int, least: str) -> ControlError:
+    """``chunk`` and ``least``, the budget that is enough, are amounts with their asset."""
+    return ControlError(
+        Code.INVALID_TRANSITION,
+        f"{chunk} a chunk is too small to trade: {why}",
+        symbol=name,
+        hint=f"the least budget for {chunks} chunks is {least}",
+    )
+
+
+def no_such_order(name: str, client_order_id: str) -> ControlError:
+    hint = f"see them with: naivectl orders {name}"
+    return ControlError(Code.INVALID_TRANSITION, f"there is no order {client_order_id}", symbol=name, hint=hint)
+
+
+def away(name: str, cause: Exception | None = None) -> ControlError:
+    """The journal did not answer, or refused. ``cause``, where it is known, names its own next step."""
+    doubt = "it is not certain that anything was changed"
+    if cause is None:
+        message, hint = f"the database is away: {doubt}", "try again; repeating it is safe"
+    else:
+        message, hint = str(cause), f"{doubt}; repeating it is safe"
+    return ControlError(Code.DATABASE_UNAVAILABLE, message, symbol=name, hint=hint)
+
+
+def unread(error: Exception) -> ControlError:
+    """Rows were asked for."""
+    return ControlError(Code.DATABASE_UNAVAILABLE, str(error), hint="try again")
+
+
+def suspending() -> ControlError:
+    return ControlError(Code.SUSPENDING, "naived is suspending", hint="start it again, then try again")
+
+
+def other_version(theirs: int, first: int, last: int) -> ControlError:
+    return ControlError(
+        Code.VERSION_MISMATCH,
+        f"naived speaks control protocol {first} to {last}, the client {theirs}",
+        hint="run naived and naivectl of the same version",
+    )
+
+
+# Why what was waited for is not so
+
+
+def not_started(symbol: Symbol) -> ControlError | None:
+    """None if it trades, else why a start has not come to that."""
+    state, reason = actual_state(symbol)
+    match state:
+        case ActualState.TRADING:
+            return None
+        case ActualState.QUARANTINED:
+            return ControlError(
+                Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=_way_out(symbol)
+            )
+        case ActualState.FAULTED:
+            hint = f"when it is mended: naivectl start {symbol.name}"
+            return ControlError(Code.INVALID_TRANSITION, f"faulted: {reason}", symbol=symbol.name, hint=hint)
+        case _ if symbol.desired.status is not Status.ON:
+            return overruled(symbol, "stopped")
+        case _:
+            return timed_out(symbol, f"not trading yet, still {state}" + (f": {reason}" if reason else ""))
+
+
+def still_stopping(symbol: Symbol) -> ControlError:
+    """Names the orders whose fate is open, and when each can no longer appear."""
+    unknown = [f"{order.client_order_id} (fence {_fence(order)})" for order in symbol.engine.unsettled]
+    what = f"off, but the fate of {', '.join(unknown)} is not known" if unknown else "still stopping"
+    return timed_out(symbol, what)
+
+
+def orders_not_told(symbol: Symbol) -> ControlError:
+    """It is off, and the exchange did not say in time what became of its orders."""
+    last = _remains(symbol)
+    return timed_out(symbol, f"off, but what became of its orders is not known; as last told, {last}")
+
+
+def not_reached(symbol: Symbol, goal: str) -> ControlError:
+    return timed_out(symbol, f"not {goal} yet, still {state(symbol)}")
+
+
+def never_started(name: str) -> ControlError:
+    """Whoever waits for a symbol to trade waits no longer, and nobody has ever started it."""
+    hint = f"begin with: naivectl start {name}"
+    return ControlError(Code.TIMED_OUT, "not trading yet, never started", symbol=name, hint=hint)
+
+
+def overruled(symbol: Symbol, what: str) -> ControlError:
+    """Another request came in between."""
+    return ControlError(Code.INVALID_TRANSITION, f"somebody else {what} it meanwhile", symbol=symbol.name)
+
+
+def timed_out(symbol: Symbol, what: str) -> ControlError:
+    """Whoever asked waits no longer."""
+    state, reason = actual_state(symbol)
+    return ControlError(
+        Code.TIMED_OUT,
+        what,
+        symbol=symbol.name,
+        hint=f"what was asked stands; follow it with: naivectl status {symbol.name}",
+        data={"state": str(state), "reason": reason},
+    )
+
+
+# Parts
+
+
+def _unknown(name: str, message: str) -> ControlError:
+    """No exchange lists it."""
+    hint = "a symbol is base and quote asset in one word, such as ETHUSDT"
+    return ControlError(Code.UNKNOWN_SYMBOL, message, symbol=name, hint=hint)
+
+
+def _unreached(
+    name: str, why: str, hint: str = "try again when `naivectl status` shows the exchange as reached"
+) -> ControlError:
+    """The exchange has to be asked first, and does not answer."""
+    return ControlError(Code.EXCHANGE_UNAVAILABLE, why, symbol=name, hint=hint)
+
+
+def _way_out(symbol: Symbol) -> str:
+    """How a person ends a quarantine; the reason comes in the same order (`actual_state`)."""
+    name = symbol.name
+    by = symbol.engine.blocks[0].by if symbol.engine.blocks else None
+    if by is BlockedBy.QUARANTINE:
+        return f"look at it with `naivectl orders {name}`, then {_resolve(name)}"
+    if by is BlockedBy.LINEAGE:
+        return "end the other naived and its orders, then start this one again"
+    return f"put the coins back, then `naivectl start {name}`; or {_resolve(name)}"
+
+
+def _resolve(name: str) -> str:
+    return f"`naivectl resolve {name} --all --adopt` (ours again) or `--ignore` (written off)"
+
+
+def _fence(order: OrderState) -> str:
+    return "none" if order.deadline is None else format_time(order.deadline)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _remains(symbol: Symbol) -> str:
+    text = _resting(symbol.engine.resting)
+    doubtful = len(symbol.engine.quarantined)
+    if not doubtful:
+        return text
+    return f"{text}; {_count(doubtful, 'order')} in quarantine {'is' if doubtful == 1 else 'are'} not touched"
+
+
+def _resting(resting: list[OrderState]) -> str:
+    sells = sum(order.intent.side is Side.SELL for order in resting)
+    buys = len(resting) - sells
+    parts = [_count(number, word) for number, word in ((sells, "sell"), (buys, "buy")) if number]
+    if not parts:
+        return "nothing remains open at the exchange"
+    return f"{' and '.join(parts)} {'remains' if len(resting) == 1 else 'remain'} open at the exchange"

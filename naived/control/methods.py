@@ -1,0 +1,233 @@
+"""The table of all methods of the control socket: what each takes, what it does.
+
+A new method is one entry here. Its effect on one symbol is a function in `verbs` or in a module of its own, its
+words are in `messages`, its documents in `answers`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import NoReturn
+
+import trio
+
+from naived.control import answers, messages, verbs
+from naived.control.call import Call, Outcome
+from naived.control.caller import Caller
+from naived.control.channel import Channel
+from naived.control.lookup import find
+from naived.control.proposal import given_settings
+from naived.control.protocol import MAX_ROWS, MIN_PROTO, PROTO, SETTINGS, TIMEOUTS, ControlError, encode_body
+from naived.control.requests import (
+    REQUIRED,
+    Method,
+    Param,
+    Params,
+    Request,
+    above_zero,
+    boolean,
+    moment,
+    one_of,
+    short_text,
+    symbol_names,
+    timeout,
+    whole_number,
+)
+from naived.control.resolve import ACTIONS, resolve
+from naived.control.service import Service
+from naived.control.streams import follow, watch
+from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, Row
+
+# How methods are answered
+
+
+async def _hello(service: Service, params: Params, _caller: Caller) -> bytes:
+    if not MIN_PROTO <= params["proto"] <= PROTO:
+        raise messages.other_version(params["proto"], MIN_PROTO, PROTO)
+    known = answers.hello(service.identity, service.state)
+    return encode_body({"v": 1, "proto": PROTO, "min_proto": MIN_PROTO, **known, "caps": sorted(METHODS)})
+
+
+async def _status(service: Service, params: Params, _caller: Caller) -> bytes:
+    """Always answered, because all of it is in memory. A symbol that was never configured is off."""
+    names = params["symbols"] or sorted(service.supervisor.symbols)
+    # Looked up once: another request may configure a symbol while the entries are made.
+    symbols = [service.supervisor.symbols.get(name) for name in names]
+    kept = iter(await service.statuses.entries(symbol for symbol in symbols if symbol is not None))
+    entries = [
+        encode_body(answers.unset(name, service.defaults)) if symbol is None else next(kept)
+        for name, symbol in zip(names, symbols, strict=True)
+    ]
+    daemon = encode_body(answers.daemon(service.identity, service.state))
+    return b'{"v":1,"daemon":%b,"symbols":[%b]}' % (daemon, b",".join(entries))
+
+
+def _listed(
+    name: str, kind: type[Row], document: Callable[[Row], answers.Document]
+) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
+    """A method that answers with rows of the journal, oldest first, and ``next``: the ``after`` of those behind."""
+
+    async def answer(service: Service, params: Params, caller: Caller) -> bytes:
+        await _check(service, params["symbols"], caller)
+        after, limit = params["after"], params["limit"]
+        held = MAX_ROWS if after is None else min(limit or MAX_ROWS, MAX_ROWS)
+        # One row more than is told: if it is there, there are more.
+        more = None if limit is None else limit + (after is not None)
+        page = Page(params["symbols"], after, params["since"], more, held + 1)
+        try:
+            rows = await service.journal.rows(kind, page, lambda row: encode_body(document(row)))
+        except JournalError as error:
+            raise messages.unread(error) from error
+        told = b",".join(body for _, body in rows[:held])
+        following = b"%d" % rows[held - 1][0] if len(rows) > held else b"null"
+        return b'{"v":1,"%b":[%b],"next":%b}' % (name.encode(), told, following)
+
+    return answer
+
+
+def _each(
+    verb: Callable[[Service, Call], Awaitable[Outcome]],
+) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
+    """A method that does the verb for all symbols at the same time; a failure is the error of its symbol alone."""
+
+    async def answer(service: Service, params: Params, caller: Caller) -> bytes:
+        if service.suspending:
+            raise messages.suspending()
+        known = service.supervisor.symbols
+        outcomes: dict[str, Outcome] = {}
+
+        async def one(name: str) -> None:
+            try:
+                outcomes[name] = await verb(service, Call(name, params, caller))
+            except ControlError as error:
+                outcomes[name] = Outcome(False, error.message, error)
+
+        names = params["symbols"] or sorted(known)
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(one, name)
+        results = [answers.result(name, known.get(name), outcomes[name]) for name in names]
+        return encode_body({"v": 1, "results": results})
+
+    return answer
+
+
+async def _check(service: Service, names: tuple[str, ...], caller: Caller) -> None:
+    """Raises ControlError for a symbol that the exchange does not list."""
+    for name in names:
+        await find(service, Call(name, {}, caller))
+
+
+async def _watch(service: Service, channel: Channel, request: Request, caller: Caller) -> NoReturn:
+    take = partial(_status, service, request.params, caller)
+    with service.snapshots.watching(request.params["symbols"], take) as snapshot:
+        await watch(channel, request.id, snapshot)
+
+
+async def _follow(service: Service, channel: Channel, request: Request, caller: Caller) -> NoReturn:
+    # Nothing ever happens to a symbol that does not exist: a typo would wait without end.
+    await _check(service, request.params["symbols"], caller)
+    await follow(channel, request.id, service.events, request.params)
+
+
+# What is wrong with parameters together
+
+
+def _which(name: str, params: Params) -> str | None:
+    return f"{name} takes either symbols or all" if params["all"] == bool(params["symbols"]) else None
+
+
+def _which_settings(params: Params) -> str | None:
+    shown = not params["all"] and not given_settings(params)
+    return None if shown else _which("settings", params)
+
+
+def _which_orders(params: Params) -> str | None:
+    one_or_all = params["all"] != (params["client_order_id"] is not None)
+    if len(params["symbols"]) == 1 and one_or_all:
+        return None
+    return "resolve takes one symbol, and either client_order_id or all"
+
+
+def _which_events(params: Params) -> str | None:
+    if not params["follow"]:
+        return None if params["after_seq"] is None else "after_seq needs follow"
+    if params["since"] is None and params["after"] is None:
+        return None
+    return "events with follow takes symbols, and limit or after_seq"
+
+
+# The table
+
+_SOME = {"symbols": Param(symbol_names, ())}
+_SOME_OR_ALL = {"all": Param(boolean, False), **_SOME}
+_CHANGE = {"request_id": Param(short_text, None), **_SOME_OR_ALL}
+_SETTINGS = {"chunks": Param(above_zero), **{name: Param(short_text) for name in SETTINGS[1:]}}
+_ROWS = {
+    "limit": Param(above_zero, None),
+    "since": Param(moment, None),
+    "after": Param(whole_number, None),
+    **_SOME,
+}
+
+
+def _waiting(name: str, wait: bool) -> dict[str, Param]:
+    return {"wait": Param(boolean, wait), "timeout": Param(timeout, TIMEOUTS[name])}
+
+
+def _always(_params: Params) -> bool:
+    return True
+
+
+METHODS: Mapping[str, Method] = {
+    "hello": Method({"proto": Param(whole_number, PROTO), "client": Param(short_text, None)}, _hello),
+    "status": Method(_SOME, _status),
+    "watch": Method(_SOME, _status, stream=_watch),
+    "start": Method(
+        {**_CHANGE, **_waiting("start", True), **_SETTINGS},
+        _each(verbs.start),
+        rule=partial(_which, "start"),
+        changes=_always,
+    ),
+    "stop": Method(
+        {**_CHANGE, **_waiting("stop", True), "cancel": Param(one_of(*verbs.CANCEL), "none")},
+        _each(verbs.stop),
+        rule=partial(_which, "stop"),
+        changes=_always,
+    ),
+    "shutdown": Method(
+        {**_CHANGE, **_waiting("shutdown", False), "keep_buys": Param(boolean, False)},
+        _each(verbs.shutdown),
+        rule=partial(_which, "shutdown"),
+        changes=_always,
+    ),
+    "settings": Method(
+        {**_CHANGE, **_SETTINGS},
+        _each(verbs.settings),
+        rule=_which_settings,
+        changes=lambda params: bool(given_settings(params)),
+    ),
+    "orders": Method(_ROWS, _listed("orders", OrderRow, lambda row: answers.order(row.order))),
+    "trades": Method(_ROWS, _listed("trades", CycleRow, answers.cycle)),
+    "events": Method(
+        {**_ROWS, "follow": Param(boolean, False), "after_seq": Param(whole_number, None)},
+        _listed("events", EventRow, answers.event),
+        stream=_follow,
+        streams=lambda params: bool(params["follow"]),
+        rule=_which_events,
+    ),
+    "wait": Method(
+        {
+            **_SOME_OR_ALL,
+            "for": Param(one_of(*verbs.GOALS), REQUIRED),
+            "timeout": Param(timeout, TIMEOUTS["wait"]),
+        },
+        _each(verbs.wait),
+        rule=partial(_which, "wait"),
+    ),
+    "resolve": Method(
+        {**_CHANGE, "client_order_id": Param(short_text, None), "action": Param(one_of(*ACTIONS), REQUIRED)},
+        _each(resolve),
+        rule=_which_orders,
+        changes=_always,
+    ),
+}

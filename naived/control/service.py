@@ -1,0 +1,62 @@
+"""The parts of the daemon that the control methods use, and the daemon's own state."""
+
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+import trio
+
+from naived.control.answers import Identity
+from naived.control.events import EventLog
+from naived.control.statuses import Statuses
+from naived.control.streams import Snapshots
+from naived.core.amount import Money
+from naived.core.strategy.settings import Settings
+from naived.ports import Journal, JournalError
+from naived.runtime.account_view import AccountView
+from naived.runtime.listing import Listing
+from naived.runtime.reconciler import Reconciler
+from naived.runtime.session import Session
+from naived.runtime.supervisor import Supervisor
+
+
+@dataclass(eq=False)
+class Service:
+    """One running daemon, as its control methods see it.
+
+    ``default_budget`` is that of a symbol which never had one, None where money is real. The methods share
+    ``statuses``, ``snapshots`` and ``turns`` (requests that are under way, by their key).
+    """
+
+    identity: Identity
+    supervisor: Supervisor
+    session: Session
+    view: AccountView
+    reconciler: Reconciler
+    listing: Listing
+    journal: Journal
+    default_budget: Money | None
+    events: EventLog
+    suspending: bool = False
+    statuses: Statuses = field(default_factory=Statuses)
+    snapshots: Snapshots = field(default_factory=Snapshots)
+    turns: WeakValueDictionary[str, trio.Lock] = field(default_factory=WeakValueDictionary)
+
+    @property
+    def state(self) -> str:
+        """The state of the daemon, in the word of ``status``."""
+        if self.suspending:
+            return "suspending"
+        failed = any(isinstance(symbol.failed, JournalError) for symbol in self.supervisor.symbols.values())
+        if self.session.away is not None or failed or self.journal.hanging is not None:
+            return "degraded"
+        return "ready" if self.session.ready else "starting"
+
+    @property
+    def defaults(self) -> Settings:
+        """The settings of a symbol that was never configured."""
+        return Settings(budget=self.default_budget)
+
+    def settings(self, name: str) -> Settings:
+        """A symbol's settings, also of one that was never configured."""
+        symbol = self.supervisor.symbols.get(name)
+        return self.defaults if symbol is None else symbol.desired.settings

@@ -1,0 +1,56 @@
+"""The real table of control methods over a fake that answers them, for tests of the server and of its clients."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, NoReturn, Protocol
+
+from naived.control.answers import Identity
+from naived.control.caller import Caller
+from naived.control.channel import Channel
+from naived.control.events import EventLog
+from naived.control.methods import METHODS
+from naived.control.requests import Method, Params, Request
+from naived.control.streams import Snapshots, follow, watch
+
+IDENTITY = Identity("0.1.0", "instance", os.getpid(), 0, "simulator", "ws://127.0.0.1:1", "sqlite")
+
+
+class Fake(Protocol):
+    """``identity`` and ``state`` are what a real `hello` is made from."""
+
+    events: EventLog
+    identity: Identity
+    state: str
+
+    async def call(self, method: str, params: Params, caller: Caller) -> bytes:
+        """The encoded answer to all but `hello`; `watch` asks for ``status``, and `events` with ``follow`` too."""
+        ...
+
+
+def methods_of(fake: Fake) -> Mapping[str, Method]:
+    """What each method takes and whether it changes anything is as it is; the fake answers all but `hello`."""
+    snapshots = Snapshots()
+
+    async def answer(name: str, _service: Any, params: Params, caller: Caller) -> bytes:
+        return await fake.call(name, params, caller)
+
+    async def hello(_service: Any, params: Params, caller: Caller) -> bytes:
+        return await METHODS["hello"].answer(fake, params, caller)
+
+    async def watched(_service: Any, channel: Channel, request: Request, caller: Caller) -> NoReturn:
+        take = partial(fake.call, "status", request.params, caller)
+        with snapshots.watching(request.params["symbols"], take) as snapshot:
+            await watch(channel, request.id, snapshot)
+
+    async def followed(_service: Any, channel: Channel, request: Request, caller: Caller) -> NoReturn:
+        await fake.call("status", request.params, caller)
+        await follow(channel, request.id, fake.events, request.params)
+
+    streams = {"watch": watched, "events": followed}
+    fakes = {
+        name: replace(method, answer=partial(answer, name), stream=streams.get(name))
+        for name, method in METHODS.items()
+    }
+    return {**fakes, "hello": replace(METHODS["hello"], answer=hello)}

@@ -1,0 +1,30 @@
+import math
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from naived.control.call import PATIENCE, Call
+from naived.control.caller import Caller
+from tests.runtime_house import World
+
+
+@pytest.mark.parametrize(
+    ("params", "seconds"), [({}, PATIENCE), ({"timeout": 3.0}, 3.0), ({"timeout": None}, math.inf)]
+)
+async def test_a_caller_waits_as_long_as_it_said(
+    clock: MockClock, params: dict[str, object], seconds: float
+) -> None:
+    call = Call("ETHUSDT", params, Caller())
+    await trio.sleep(1)
+    assert call.patience.deadline == trio.current_time() + seconds
+
+
+async def test_what_becomes_so_without_news_is_seen_all_the_same(world: World, clock: MockClock) -> None:
+    async with world.house() as house:
+        await house.start()
+        due = trio.current_time() + 7
+        patience = Call("ETHUSDT", {"timeout": 60.0}, Caller()).patience
+        assert await patience.until(house.symbol(), lambda: trio.current_time() >= due)
+        assert trio.current_time() < due + 1.1
+        assert not await patience.until(house.symbol(), lambda: False)
