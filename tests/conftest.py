@@ -1,11 +1,47 @@
-"""Databases for tests: a file for SQLite, a real server for PostgreSQL."""
+"""What every run of tests needs: programs that start fast, runs that are the same each time, and databases."""
 
+import gc
+import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import NoPostgresError, Server, empty, running_server
+
+# Tests start naived some two hundred times, and compiling its sources is a fifth of a start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# For the processes of `-n`: a seed of tests/simulation is the same run only while sets have the same order.
+os.environ["PYTHONHASHSEED"] = "0"
+# A shell ignores it for what it runs in the background, and so would every program that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where a test takes seconds. With `-n` they begin first, so that all processes end together.
+_LONG = ("audit", "simulation", "acceptance", "fuzz", "conformance", "test_demo.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """With `-n`: in the order of the tests, those that share programs in one process."""
+    if config.option.numprocesses and config.option.dist == "no":
+        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        return _LONG.index(room) if room in _LONG else len(_LONG)
+
+    items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What stays for the whole run is looked at by the garbage collector no more: a twentieth of a simulation."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

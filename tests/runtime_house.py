@@ -5,12 +5,14 @@ The exchange is `exchange_double`, the journal a real one on SQLite that runs in
 
 import itertools
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import trio
+import trio.testing
 
 from naived.app import Terms, assemble, running
 from naived.control.answers import Identity
@@ -153,10 +155,14 @@ class House:
             assert result["error"] is None, result
 
     async def until(self, done: Callable[[], object], within: float = SOON) -> None:
-        """Wait until ``done``; fails after ``within`` seconds of trio's clock."""
+        """Wait until ``done``, looked at each 10 ms; fails after ``within`` seconds of trio's clock."""
         deadline = trio.current_time() + within
-        while not done() and trio.current_time() < deadline:  # noqa: ASYNC110 - there is no event for it
-            await trio.sleep(0.01)
+        while not done() and trio.current_time() < deadline:
+            await trio.testing.wait_all_tasks_blocked()
+            # Nothing changes before the next sleep of anybody ends.
+            idle = min(trio.lowlevel.current_statistics().seconds_to_next_deadline, within)
+            await trio.sleep(max(math.ceil(idle * 100), 1) / 100)
+            await trio.testing.wait_all_tasks_blocked()
         assert done(), f"not within {within} s: {self.state()}, {self.phases()}, {self.order_states()}"
 
     async def trade(self, *prices: str, symbol: str = "ETHUSDT") -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
+from tests.simulation.hunt import caught
 from tests.simulation.mutants import MUTANTS, mutated
 from tests.simulation.plan import SCENARIOS, Plan, swarm
 from tests.simulation.points import reached
@@ -111,11 +112,10 @@ def _hunt_all(first: int, seeds: int, jobs: int) -> int:
 
 def _hunt(name: str, first: int, seeds: int) -> tuple[int | None, str]:
     """The first seed that catches a mutant, and the first thing it says."""
-    with mutated(name):
-        for seed in range(first, first + seeds):
-            violations = run(swarm(seed)).violations
-            if violations:
-                return seed, violations[0]
+    for seed in range(first, first + seeds):
+        violation = caught(name, swarm(seed))
+        if violation is not None:
+            return seed, violation
     return None, ""
 
 
