@@ -29,7 +29,7 @@ class Closed(Exception):
     """The connection ended, by either side or by the network."""
 
 
-class Connection:
+class WebSocket:
     """One WebSocket. ``send`` may be called from several tasks, ``receive`` from one."""
 
     def __init__(self, inner: trio_websocket.WebSocketConnection) -> None:
@@ -102,7 +102,7 @@ def _why(error: BaseException) -> str:
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncGenerator[Connection, None]:
+async def connect(url: str) -> AsyncGenerator[WebSocket, None]:
     """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError, also at a breach of the protocol.
 
     The library's own function to connect waits forever for a silent server, and does not close the socket after a
@@ -116,7 +116,7 @@ async def connect(url: str) -> AsyncGenerator[Connection, None]:
     try:
         inner = await _handshake(nursery, stream, url)
         try:
-            yield Connection(inner)
+            yield WebSocket(inner)
         finally:
             # The peer may be gone without a close frame.
             with trio.move_on_after(_CLOSE_TIMEOUT):
@@ -189,7 +189,7 @@ def _failure(url: str, error: BaseException) -> ConnectError:
 
 
 async def serve(
-    handler: Callable[[Connection], Awaitable[None]],
+    handler: Callable[[WebSocket], Awaitable[None]],
     host: str,
     port: int,
     *,
@@ -198,7 +198,7 @@ async def serve(
     """Serve until cancelled, one ``handler`` task per connection; ``started`` gives the port that was bound."""
 
     async def accept(request: trio_websocket.WebSocketRequest) -> None:
-        await handler(Connection(await request.accept()))
+        await handler(WebSocket(await request.accept()))
 
     listen = partial(
         trio_websocket.serve_websocket,

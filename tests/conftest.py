@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import NoPostgresError, Server, empty, running_server
+from tests.support.postgres import NoPostgresError, Server, empty, running_server
 
 # Tests start naived some two hundred times, and compiling its sources is a fifth of a start.
 sys.dont_write_bytecode = False

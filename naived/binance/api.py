@@ -20,8 +20,7 @@ from naived.binance.codec import (
     read_api,
     request,
 )
-from naived.websocket import Closed
-from naived.websocket import Connection as WebSocket
+from naived.websocket import Closed, WebSocket
 
 _log = structlog.get_logger(__name__)
 

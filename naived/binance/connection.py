@@ -18,8 +18,7 @@ from typing import TypeAlias
 import structlog
 import trio
 
-from naived.websocket import Closed, ConnectError
-from naived.websocket import Connection as WebSocket
+from naived.websocket import Closed, ConnectError, WebSocket
 
 _log = structlog.get_logger(__name__)
 

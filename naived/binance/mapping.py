@@ -19,6 +19,7 @@ from naived.core.amount import (
     value_down,
 )
 from naived.core.market import Filters, SymbolInfo
+from naived.core.orders import client_id
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill, OrderStatus, Report
 from naived.core.strategy.formulas import Fees
@@ -26,8 +27,6 @@ from naived.ports import AccountInfo, Balance
 
 _log = structlog.get_logger(__name__)
 
-_OUR_IDS = "n1"
-_CANCEL_SUFFIX = "-x"
 
 # Filters that do not apply to a plain LIMIT order, or that only the exchange can check.
 _IGNORED_FILTERS = frozenset(
@@ -172,20 +171,13 @@ class AccountRow(msgspec.Struct, frozen=True):
     balances: tuple[BalanceRow, ...]
 
 
-def placed_id(client_order_id: str) -> str:
-    """The id with which an order was placed; after a cancel of ours the exchange may call it ``<id>-x``."""
-    if client_order_id.startswith(_OUR_IDS):
-        return client_order_id.removesuffix(_CANCEL_SUFFIX)
-    return client_order_id
-
-
 def report_of(row: OrderRow) -> Report:
     """``created`` is the time of the cancel in the answer to a cancel, which has no time of creation."""
     executed = parse_quantity(row.executed_qty)
     return Report(
         symbol=row.symbol,
         order_id=row.order_id,
-        client_order_id=row.orig_client_order_id or placed_id(row.client_order_id),
+        client_order_id=row.orig_client_order_id or client_id.placed_id(row.client_order_id),
         side=Side(row.side.lower()),
         price=parse_price(row.price),
         quantity=parse_quantity(row.orig_qty),
@@ -214,7 +206,7 @@ def report_of_event(event: ExecutionReport) -> Report:
     return Report(
         symbol=event.symbol,
         order_id=event.order_id,
-        client_order_id=event.cancelled_id or placed_id(event.client_order_id),
+        client_order_id=event.cancelled_id or client_id.placed_id(event.client_order_id),
         side=Side(event.side.lower()),
         price=parse_price(event.price),
         quantity=parse_quantity(event.quantity),

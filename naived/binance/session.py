@@ -32,8 +32,7 @@ from naived.binance.mapping import ServerTime, report_of_event
 from naived.binance.signing import Credentials, Params, signed
 from naived.core.orders.report import Accepted
 from naived.ports import CredentialsError, ExchangeError, RefusedError, Sink
-from naived.websocket import Closed, ConnectError
-from naived.websocket import Connection as WebSocket
+from naived.websocket import Closed, ConnectError, WebSocket
 
 _log = structlog.get_logger(__name__)
 

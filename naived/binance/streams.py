@@ -3,7 +3,7 @@
     watch, unwatch ──> wanted ──difference──> SUBSCRIBE, UNSUBSCRIBE ──acknowledged──> active
 
 Each connection compares the symbols that are wanted with those that are active on it, and requests the difference,
-one request at a time. So a new connection, a reconnect and a changed wish are one case.
+one request at a time. So a new connection, a reconnect and a changed set of symbols are one case.
 """
 
 import itertools
@@ -20,8 +20,7 @@ from naived.binance.codec import Garbled, MarketFrame, MarketTrade, read_market,
 from naived.binance.connection import Connect, Connection, keep_connected, read_frames
 from naived.core.amount import AmountError, parse_price
 from naived.ports import Sink
-from naived.websocket import Closed
-from naived.websocket import Connection as WebSocket
+from naived.websocket import Closed, WebSocket
 
 _log = structlog.get_logger(__name__)
 

@@ -105,7 +105,7 @@ class Engine(Struct, frozen=True):
 
     @property
     def blocked(self) -> str | None:
-        """Why nothing is placed now, as far as it is not a person's wish."""
+        """Why nothing is placed now, apart from what a person asked for."""
         return self.blocks[0].reason if self.blocks else None
 
     @property

@@ -11,7 +11,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import WATCHED, OrderState
 from naived.core.strategy.trader import Trader
-from naived.database.rows import event_of, fill_of, leftover_of, placement_of, wish_of
+from naived.database.rows import desired_of, event_of, fill_of, leftover_of, order_of
 from naived.database.schema import (
     ABANDONED,
     LIVE,
@@ -42,12 +42,12 @@ _CYCLE = (
 def load(connection: sa.Connection, symbol: str | None, now: int) -> list[SymbolRecord]:
     """The records of every symbol, or of one, in the order of their names; ``now`` is in ms."""
     living = _by_symbol(_living_traders(connection, symbol), lambda trader: trader.symbol)
-    current = _by_symbol(_current_placements(connection, symbol, now), lambda order: order.intent.symbol)
+    current = _by_symbol(_current_orders(connection, symbol, now), lambda order: order.intent.symbol)
     rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbol)).mappings()
     return [
         SymbolRecord(
             symbol=row["symbol"],
-            desired=wish_of(row),
+            desired=desired_of(row),
             next_trader=row["next_trader"],
             leftover=leftover_of(row),
             traders=tuple(living[row["symbol"]]),
@@ -76,7 +76,7 @@ def orders_page(connection: sa.Connection, page: Page) -> Iterator[OrderRow]:
     """Orders of any state, without their fills, by the time of their decision's commit."""
     listed = orders.c.id.in_(_keys(page, orders.c.id, orders.c.symbol, orders.c.created_at))
     for row in connection.execute(sa.select(orders).where(listed).order_by(orders.c.id)).mappings():
-        yield OrderRow(row["id"], placement_of(row, ()))
+        yield OrderRow(row["id"], order_of(row, ()))
 
 
 def cycles_page(connection: sa.Connection, page: Page) -> Iterator[CycleRow]:
@@ -84,7 +84,7 @@ def cycles_page(connection: sa.Connection, page: Page) -> Iterator[CycleRow]:
     listed = traders.c.cycle.in_(_keys(page, traders.c.cycle, traders.c.symbol, traders.c.since))
     fees: defaultdict[int, dict[str, Amount]] = defaultdict(dict)
     paid = sa.select(traders.c.cycle, fills.c.fee_asset, fills.c.fee).select_from(
-        traders.outerjoin(orders, _WITH_TRADER).outerjoin(fills, _WITH_ORDER)  # see _placements
+        traders.outerjoin(orders, _WITH_TRADER).outerjoin(fills, _WITH_ORDER)  # see _orders
     )
     for cycle, asset, fee in connection.execute(paid.where(listed)):
         if asset is not None:
@@ -129,7 +129,7 @@ def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trade
     return [trader_of(row) for row in connection.execute(_of(statement, traders, symbol)).mappings()]
 
 
-def _current_placements(connection: sa.Connection, symbol: str | None, now: int) -> list[OrderState]:
+def _current_orders(connection: sa.Connection, symbol: str | None, now: int) -> list[OrderState]:
     """Each part is found by an index of its own, so that the many orders which have ended are not read."""
     open_ = sa.select(orders.c.id).where(LIVE)
     watched = sa.select(orders.c.id).where(
@@ -138,7 +138,7 @@ def _current_placements(connection: sa.Connection, symbol: str | None, now: int)
     if symbol is not None:
         open_, watched = (part.where(_not_by_index(orders.c.symbol) == symbol) for part in (open_, watched))
     latest = (_of(_latest_orders(side), traders, symbol) for side in Side)
-    return _placements(connection, orders.c.id.in_(sa.union_all(open_, watched, *latest)))
+    return _orders(connection, orders.c.id.in_(sa.union_all(open_, watched, *latest)))
 
 
 def _latest_orders(side: Side) -> sa.Select[Any]:
@@ -153,7 +153,7 @@ def _latest_orders(side: Side) -> sa.Select[Any]:
     return sa.select(latest.scalar_subquery()).select_from(traders).where(LIVING)
 
 
-def _placements(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[OrderState]:
+def _orders(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[OrderState]:
     """The rows of ``orders`` that are wanted, each with its fills, in the order of their ids."""
     filled: defaultdict[tuple[str, int], list[Fill]] = defaultdict(list)
     # An outer join, because SQLite keeps its order: it has no statistics and would begin with all fills.
@@ -162,7 +162,7 @@ def _placements(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> li
         if row["id"] is not None:
             filled[row["symbol"], row["order_id"]].append(fill_of(row))
     rows = connection.execute(sa.select(orders).where(wanted).order_by(orders.c.id)).mappings()
-    return [placement_of(row, tuple(filled[row["symbol"], row["order_id"]])) for row in rows]
+    return [order_of(row, tuple(filled[row["symbol"], row["order_id"]])) for row in rows]
 
 
 def _not_by_index(symbol: sa.Column[Any]) -> sa.ColumnElement[str]:

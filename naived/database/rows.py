@@ -12,11 +12,11 @@ from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.ports import Event
 
 
-def wish_row(wish: DesiredState) -> dict[str, Any]:
-    settings = wish.settings
+def desired_row(desired: DesiredState) -> dict[str, Any]:
+    settings = desired.settings
     return {
-        "status": wish.status.value,
-        "keep_buys": wish.keep_buys,
+        "status": desired.status.value,
+        "keep_buys": desired.keep_buys,
         "chunks": settings.chunks,
         "budget": settings.budget,
         "buy_down_interval": settings.buy_down,
@@ -26,7 +26,7 @@ def wish_row(wish: DesiredState) -> dict[str, Any]:
     }
 
 
-def wish_of(row: Row) -> DesiredState:
+def desired_of(row: Row) -> DesiredState:
     settings = Settings(
         chunks=row["chunks"],
         budget=row["budget"],
@@ -46,7 +46,7 @@ def leftover_of(row: Row) -> Leftover:
     return Leftover(row["leftover_quantity"], row["leftover_cost"])
 
 
-def placement_row(order: OrderState) -> dict[str, Any]:
+def order_row(order: OrderState) -> dict[str, Any]:
     """An order without its fills, which are rows of their own."""
     intent = order.intent
     return {
@@ -76,7 +76,7 @@ def placement_row(order: OrderState) -> dict[str, Any]:
     }
 
 
-def placement_of(row: Row, fills: tuple[Fill, ...]) -> OrderState:
+def order_of(row: Row, fills: tuple[Fill, ...]) -> OrderState:
     intent = OrderIntent(
         symbol=row["symbol"],
         trader=row["trader"],

@@ -34,8 +34,8 @@ COUNT = (
 
 
 @cache
-def upsert_wish(dialect: str, names: tuple[str, ...]) -> sa.Insert:
-    """A symbol's settings, made with nothing traded at its first wish."""
+def upsert_settings(dialect: str, names: tuple[str, ...]) -> sa.Insert:
+    """A symbol's settings, made with nothing traded when a person first asks for something."""
     first = {"next_trader": 1, "leftover_quantity": 0, "leftover_cost": 0}
     statement = _insert(dialect, settings)
     changed = {name: statement.excluded[name] for name in names if name != "symbol"}
@@ -57,7 +57,7 @@ def upsert_trader(dialect: str, names: tuple[str, ...], *, cycle: bool) -> sa.In
 
 
 @cache
-def upsert_placement(dialect: str, names: tuple[str, ...]) -> sa.Insert:
+def upsert_order(dialect: str, names: tuple[str, ...]) -> sa.Insert:
     """An order; no row is written where its id stands for another intent."""
     statement = _insert(dialect, orders)
     fixed = ("client_order_id", *INTENT)

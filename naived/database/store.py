@@ -29,7 +29,7 @@ from naived.core.orders.state import TERMINAL, OrderState
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Finished, Trader
 from naived.database.engine import cause
-from naived.database.rows import event_row, fill_row, leftover_row, placement_row, wish_row
+from naived.database.rows import desired_row, event_row, fill_row, leftover_row, order_row
 from naived.database.schema import control_request, deployment, events, settings
 from naived.database.statements import (
     COUNT,
@@ -39,9 +39,9 @@ from naived.database.statements import (
     INSERT_FILL,
     INSERT_REQUEST,
     TAKE_TURN,
-    upsert_placement,
+    upsert_order,
+    upsert_settings,
     upsert_trader,
-    upsert_wish,
 )
 from naived.database.trader_rows import trader_row
 from naived.ports import ConflictError, DeploymentError, JournalError, Unit
@@ -204,7 +204,7 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
         _write_trader(connection, trader)
     # Those that ended come first: the index one_live_intent has room for one live order only.
     for order in sorted(unit.orders, key=lambda order: order.state not in TERMINAL):
-        _write_placement(connection, order)
+        _write_order(connection, order)
     for fill in unit.fills:
         connection.execute(INSERT_FILL, fill_row(fill))
     for event in unit.events:
@@ -215,10 +215,10 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
 
 
 def _write_desired(connection: sa.Connection, symbol: str, desired: DesiredState, expected: Status | None) -> None:
-    row = wish_row(desired)
+    row = desired_row(desired)
     if expected is None:
         row["symbol"] = symbol
-        connection.execute(upsert_wish(connection.dialect.name, tuple(row)), row)
+        connection.execute(upsert_settings(connection.dialect.name, tuple(row)), row)
         return
     unchanged = (settings.c.symbol == symbol) & (settings.c.status == expected.value)
     if connection.execute(sa.update(settings).where(unchanged).values(row)).rowcount != 1:
@@ -253,9 +253,9 @@ def _write_trader(connection: sa.Connection, trader: Trader) -> None:
     connection.execute(COUNT, {**symbol, "counted": counted, "total": profit - replaced + trader.phase.profit})
 
 
-def _write_placement(connection: sa.Connection, order: OrderState) -> None:
-    row = placement_row(order)
-    statement = upsert_placement(connection.dialect.name, tuple(row))
+def _write_order(connection: sa.Connection, order: OrderState) -> None:
+    row = order_row(order)
+    statement = upsert_order(connection.dialect.name, tuple(row))
     # After an INSERT SQLAlchemy keeps the number of rows only when it is asked to.
     if connection.execute(statement, row, execution_options={"preserve_rowcount": True}).rowcount != 1:
         raise ConflictError(

@@ -49,16 +49,16 @@ class Orders:
         self._exchange = exchange
         self._view = view
         self._grace = grace
-        self._inbox, self._errands = trio.open_memory_channel[Callable[[], Awaitable[None]]](_WAITING)
-        self._attended: set[tuple[str, str]] = set()
+        self._inbox, self._jobs = trio.open_memory_channel[Callable[[], Awaitable[None]]](_WAITING)
+        self._resolving: set[tuple[str, str]] = set()
         self._unanswered = 0  # sent, or about to be
         self._answered = trio.Event()
 
     async def run(self) -> None:
         """Until cancelled."""
         async with trio.open_nursery() as nursery:
-            async for errand in self._errands:
-                nursery.start_soon(errand)
+            async for job in self._jobs:
+                nursery.start_soon(job)
 
     async def drain_in_flight(self, symbols: Collection[Symbol]) -> None:
         """Wait until what was sent is answered and the answers are durable."""
@@ -79,18 +79,18 @@ class Orders:
     def resolve_order(self, symbol: Symbol, client_order_id: str) -> None:
         # Without its rules nobody knows which fees a fill took in which asset.
         key = symbol.name, client_order_id
-        if not symbol.engine.informed or key in self._attended:
+        if not symbol.engine.informed or key in self._resolving:
             return
-        if self._begin(symbol, partial(self._attend, symbol, client_order_id)):
-            self._attended.add(key)
+        if self._begin(symbol, partial(self._resolve_contained, symbol, client_order_id)):
+            self._resolving.add(key)
 
     def inquire(self, symbol: Symbol, question: Question) -> None:
         self._begin(symbol, partial(self._view.answer, symbol, question))
 
-    def _begin(self, symbol: Symbol, errand: Callable[[], Awaitable[None]]) -> bool:
+    def _begin(self, symbol: Symbol, job: Callable[[], Awaitable[None]]) -> bool:
         """Have a task do it; where too many wait for theirs, the symbol fails and begins again from the journal."""
         try:
-            self._inbox.send_nowait(errand)
+            self._inbox.send_nowait(job)
         except trio.WouldBlock:
             with symbol.contained():
                 raise OverflowError(f"{_WAITING} requests wait for their tasks") from None
@@ -141,12 +141,12 @@ class Orders:
 
     # Resolving
 
-    async def _attend(self, symbol: Symbol, client_order_id: str) -> None:
+    async def _resolve_contained(self, symbol: Symbol, client_order_id: str) -> None:
         try:
             with symbol.contained():
                 await self._resolve(symbol, client_order_id)
         finally:
-            self._attended.discard((symbol.name, client_order_id))
+            self._resolving.discard((symbol.name, client_order_id))
             symbol.unresolved.pop(client_order_id, None)
 
     async def _resolve(self, symbol: Symbol, client_order_id: str) -> None:

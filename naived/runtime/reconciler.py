@@ -48,7 +48,7 @@ class Reconciler:
         self._venue = venue
         self._grace = grace
         self._comparison = Batcher(self.reconcile)
-        self._strangers: Mapping[str, str] = {}
+        self._foreign: Mapping[str, str] = {}
 
     async def run(self) -> None:
         """Until cancelled; raises DeploymentError when the journal belongs to another account."""
@@ -108,18 +108,18 @@ class Reconciler:
         }
         bulk = len(symbols) >= self._exchange.bulk_open_orders_from
         refusals: dict[str, str] = {}
-        strangers: dict[str, str] = {}
+        foreign: dict[str, str] = {}
         for report in await self._open_orders(symbols, bulk, refusals):
             try:
                 if await self._is_strange(report):
-                    strangers[report.symbol] = f"{report.symbol} order {report.order_id}"
+                    foreign[report.symbol] = f"{report.symbol} order {report.order_id}"
             except RefusedError as error:
                 refusals[report.symbol] = str(error)
             self._session.report(report)
             before.get(report.symbol, {}).pop(report.order_id, None)
-        known = self._strangers.items()
+        known = self._foreign.items()
         unheard = {name: why for name, why in known if name in refusals or not (bulk or name in before)}
-        self._bar_lineage(unheard | strangers)
+        self._block_lineage(unheard | foreign)
         for symbol in symbols:
             if symbol.name not in refusals:
                 try:
@@ -154,7 +154,7 @@ class Reconciler:
 
     async def measure(self, symbol: Symbol) -> None:
         """Look at all that may block a symbol: its orders, strange orders, its coins; raises ExchangeError."""
-        for name in list(self._strangers):
+        for name in list(self._foreign):
             if name in self._symbols and name != symbol.name:
                 await self.compare(self._symbols[name])
         await self.compare(symbol)
@@ -193,12 +193,12 @@ class Reconciler:
         now = await self._exchange.order(report.symbol, order_id=report.order_id)
         return now is not None and not now.status.ended
 
-    def _bar_lineage(self, strangers: Mapping[str, str]) -> None:
+    def _block_lineage(self, foreign: Mapping[str, str]) -> None:
         """An order with our tag and no row: another naived trades from a copy of our journal. Place nothing."""
-        for name in strangers.keys() - self._strangers.keys():
-            log.error("foreign lineage", symbol=name, order=strangers[name])
-        self._strangers = strangers
-        first = next(iter(strangers.values()), None)
+        for name in foreign.keys() - self._foreign.keys():
+            log.error("foreign lineage", symbol=name, order=foreign[name])
+        self._foreign = foreign
+        first = next(iter(foreign.values()), None)
         reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
         for each in self._symbols.values():
             each.offer(Blocked(BlockedBy.LINEAGE, reason))

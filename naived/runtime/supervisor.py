@@ -5,7 +5,7 @@
     failed         begun again from the journal, then a pause of 1 s to 60 s; six crashes in ten minutes are a fault
 
 The task is made when the symbol is configured, and lives as long as the process. Boot and control are the same: it
-follows the wish. A fault stands until a person acts (``follow``).
+follows what a person asked for. A fault stands until a person acts (``follow``).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -40,14 +40,14 @@ class Supervisor:
         view: AccountView,
         reconciler: Reconciler,
         feed: PriceGates,
-        desk: Context,
+        context: Context,
     ) -> None:
         self.symbols = symbols
         self._session = session
         self._view = view
         self._reconciler = reconciler
         self._feed = feed
-        self._desk = desk
+        self._context = context
         self._keepers: dict[str, _Keeper] = {}
         self._configured = trio.Event()
 
@@ -57,7 +57,7 @@ class Supervisor:
             self._add(record)
 
     def configure(self, name: str) -> Symbol:
-        """The symbol; one that was never configured becomes durable with its first wish."""
+        """The symbol; one that was never configured becomes durable with its first desired state."""
         return self.symbols.get(name) or self._add(blank(name))
 
     async def configured(self, name: str) -> Symbol:
@@ -67,9 +67,9 @@ class Supervisor:
         return self.symbols[name]
 
     def _add(self, record: SymbolRecord) -> Symbol:
-        symbol = Symbol(record, self._desk, self._feed.gate(record.symbol))
+        symbol = Symbol(record, self._context, self._feed.gate(record.symbol))
         self.symbols[symbol.name] = symbol
-        self._keepers[symbol.name] = _Keeper(symbol, self._session, self._view, self._reconciler, self._desk)
+        self._keepers[symbol.name] = _Keeper(symbol, self._session, self._view, self._reconciler, self._context)
         self._configured.set()
         self._configured = trio.Event()
         return symbol
@@ -102,16 +102,16 @@ class Supervisor:
 
 
 class _Keeper:
-    """Has one symbol trade or rest, as is wished of it, and begins it again when it failed."""
+    """Has one symbol trade or rest, as its desired state says, and begins it again when it failed."""
 
     def __init__(
-        self, symbol: Symbol, session: Session, view: AccountView, reconciler: Reconciler, desk: Context
+        self, symbol: Symbol, session: Session, view: AccountView, reconciler: Reconciler, context: Context
     ) -> None:
         self._symbol = symbol
         self._session = session
         self._view = view
         self._reconciler = reconciler
-        self._desk = desk
+        self._context = context
         self._crashes = Crashes()
         self._asked: trio.Event | None = None  # set when a person acts; None until it was measured at all
 
@@ -165,7 +165,7 @@ class _Keeper:
                 nursery.start_soon(self._prepare)
                 await run(symbol)
                 nursery.cancel_scope.cancel()
-            await self._desk.exchange.unwatch(symbol.name)
+            await self._context.exchange.unwatch(symbol.name)
         finally:
             self._asked = None
             symbol.tended = False
@@ -201,7 +201,7 @@ class _Keeper:
         leader = symbol.engine.leader
         if not (leader.info.trading or leader.traders):  # what is bought is to be sold when a halt is over
             raise FaultError(f"the exchange does not trade {symbol.name} now: {leader.info.status}")
-        await self._desk.exchange.watch(symbol.name)
+        await self._context.exchange.watch(symbol.name)
         await self._reconciler.measure(symbol)
         symbol.offer(Activated())
         log.info("active", symbol=symbol.name, status=str(symbol.desired.status))
@@ -240,7 +240,7 @@ class _Keeper:
         symbol = self._symbol
         while True:
             try:
-                records = await self._desk.journal.load(symbol.name)
+                records = await self._context.journal.load(symbol.name)
                 break
             except JournalError as error:
                 log.warning("journal not read", symbol=symbol.name, error=str(error))

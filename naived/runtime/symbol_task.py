@@ -138,7 +138,7 @@ class Symbol:
             before = self.engine
             changes = self._step(Directed(desired, cancel))
             if note is not None:
-                changes.notes.insert(0, Note("wish", note))
+                changes.notes.insert(0, Note("desired", note))
             return self._enqueue(before, changes, desired, expected, request)
         return None
 

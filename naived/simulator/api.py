@@ -23,7 +23,7 @@ from naived.simulator.signing import check_time
 from naived.simulator.streams import Outbox
 from naived.simulator.users import Session
 from naived.simulator.venue import Venue
-from naived.websocket import Connection
+from naived.websocket import WebSocket
 
 _LATE = 2.0  # seconds a late request takes when the fault does not say
 _SILENCE = 60.0  # seconds a connection is silent when the fault does not say
@@ -43,7 +43,7 @@ class Request:
     params: Params
 
 
-async def converse(venue: Venue, connection: Connection, outbox: Outbox) -> None:
+async def converse(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
     """Answer one connection until it closes, a fault closes it, or it is one too many; raises Closed, in a group.
 
     It counts as a connection from the first request that is not a ``sim.*`` one.
@@ -94,7 +94,7 @@ async def _cut(scope: trio.CancelScope, seconds: float) -> None:
 
 
 async def mute(
-    connection: Connection,
+    connection: WebSocket,
     outbox: Outbox,
     fault: Fault | None,
     *,

@@ -33,7 +33,7 @@ from naived.simulator.symbols import Listing, built_in_prices, listing, load
 from naived.simulator.tape import Pace, TapeTrade, read, walk
 from naived.simulator.users import Users
 from naived.simulator.venue import Venue
-from naived.websocket import Closed, Connection, serve
+from naived.websocket import Closed, WebSocket, serve
 
 _PER_SECOND = 5  # messages a stream connection may send
 _UIDS = 10**9  # account numbers are below this
@@ -174,7 +174,7 @@ async def _after(seconds: float, call: Callable[[], None]) -> None:
     call()
 
 
-async def _connected(venue: Venue, limited: bool, connection: Connection) -> None:
+async def _connected(venue: Venue, limited: bool, connection: WebSocket) -> None:
     """Serve one connection by its path, and end with it."""
     path = connection.target.partition("?")[0]
     api = path.rstrip("/") == "/ws-api/v3"
@@ -199,7 +199,7 @@ async def _end_when_dropped(outbox: Outbox, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _as_api(venue: Venue, connection: Connection, outbox: Outbox) -> None:
+async def _as_api(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
     venue.shutdown_frames[outbox] = lambda: _shutdown(venue, '{{"event":{}}}')
     try:
         await converse(venue, connection, outbox)
@@ -207,7 +207,7 @@ async def _as_api(venue: Venue, connection: Connection, outbox: Outbox) -> None:
         del venue.shutdown_frames[outbox]
 
 
-async def _as_stream(venue: Venue, connection: Connection, outbox: Outbox, *, limited: bool) -> None:
+async def _as_stream(venue: Venue, connection: WebSocket, outbox: Outbox, *, limited: bool) -> None:
     subscriber = Subscriber(outbox, combined=connection.target.startswith("/stream"))
     wrap = '{{"stream":"!serverShutdown","data":{}}}'
     venue.shutdown_frames[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}")

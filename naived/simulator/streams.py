@@ -14,7 +14,7 @@ import trio
 from naived.simulator import wire
 from naived.simulator.order import PublicTrade
 from naived.simulator.params import legal_id
-from naived.websocket import Closed, Connection
+from naived.websocket import Closed, WebSocket
 
 # Frames; a trade is about 200 bytes. Far more than any burst of a tape, far less than would hurt.
 CAPACITY = 10_000
@@ -55,7 +55,7 @@ class Outbox:
         """Wait until the connection is given up."""
         await self._dropped.wait()
 
-    async def run(self, connection: Connection) -> None:
+    async def run(self, connection: WebSocket) -> None:
         """Send until cancelled or the connection is gone."""
         try:
             async for frame in self._get:

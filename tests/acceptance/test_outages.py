@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from tests.acceptance import books
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
-from tests.postgres import Server, execute
+from tests.support.postgres import Server, execute
 
 FUNDS = Decimal(100000)  # USDT, the simulator's default
 

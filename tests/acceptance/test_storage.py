@@ -16,8 +16,8 @@ import pytest
 
 from tests.acceptance import books
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
-from tests.postgres import Server
-from tests.postgres_proxy import Cut, Proxy, proxied
+from tests.support.postgres import Server
+from tests.support.postgres_proxy import Cut, Proxy, proxied
 
 FUNDS = Decimal(100000)  # USDT, the simulator's default
 TOLD = 15.0  # seconds until a database that hangs is told

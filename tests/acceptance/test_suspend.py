@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from tests.acceptance import books
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 FUNDS = Decimal(100000)  # USDT, the simulator's default
 DOCKER_KILLS = 10.0  # seconds after its SIGTERM

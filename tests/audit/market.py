@@ -14,7 +14,7 @@ import trio
 
 from naived.core.amount import Price, format_amount, parse_price
 from naived.simulator.symbols import built_in_prices, load
-from naived.websocket import Closed, ConnectError, Connection, connect
+from naived.websocket import Closed, ConnectError, WebSocket, connect
 
 _PARTS = 100_000
 _STEP = 200  # of so many parts of the price, at most, with each trade
@@ -123,7 +123,7 @@ class Market:
                     self._closed.set()
                 await trio.sleep(_RETRY)
 
-    async def _trade(self, connection: Connection) -> None:
+    async def _trade(self, connection: WebSocket) -> None:
         random = self._random
         while not self._over.is_set():
             if not self._open.is_set():
@@ -150,7 +150,7 @@ class Market:
         return moved
 
 
-async def _ask(connection: Connection, method: str, params: Arm) -> None:
+async def _ask(connection: WebSocket, method: str, params: Arm) -> None:
     await connection.send(json.dumps({"id": 1, "method": method, "params": params}))
     answer: dict[str, Any] = {}
     while "id" not in answer:  # the exchange announces that it will shut down

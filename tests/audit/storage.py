@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.schema import metadata
-from tests.postgres import Server, running_server
 from tests.simulation.audit import Blame
+from tests.support.postgres import Server, running_server
 
 _OLDER = "0001"
 _LATER_SETTINGS = ("keep_buys", "cycles", "realized_profit")

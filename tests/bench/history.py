@@ -25,7 +25,7 @@ from naived.core.strategy.settings import Status
 from naived.database.journal import SqlJournal, open_journal
 from naived.ports import Unit
 from tests.bench.programs import naivectl, running_daemon, simulator
-from tests.database_values import SYMBOL, fill, finished, intent, order, wish
+from tests.support.database import SYMBOL, desired, fill, finished, intent, order
 
 _FEW, _MANY = 3_000, 200_000  # finished cycles, of two orders and two fills each
 _RUNS = 5
@@ -49,7 +49,7 @@ def _url(home: Path) -> str:
 async def _fill(url: str, cycles: int) -> None:
     """A journal of one symbol that is off, with so many finished cycles."""
     async with open_journal(url) as journal:
-        await journal.commit(Unit(SYMBOL, wish(Status.OFF), next_trader=cycles + 1))
+        await journal.commit(Unit(SYMBOL, desired(Status.OFF), next_trader=cycles + 1))
         if not cycles:
             return
         legs = [order(intent(side=side), state=State.FILLED, order_id=number) for number, side in enumerate(Side)]

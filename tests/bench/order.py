@@ -24,7 +24,7 @@ from naived.core.orders.intent import Side
 from naived.core.strategy.settings import DesiredState, Status
 from naived.database.journal import open_journal
 from naived.ports import Unit
-from naived.websocket import Connection, connect
+from naived.websocket import WebSocket, connect
 from tests.bench.programs import simulator
 from tests.bench.worlds import orders, sellers, settings
 
@@ -95,7 +95,7 @@ async def _traded(url: str, database: str) -> list[float]:
     sent: list[float] = []
 
     @asynccontextmanager
-    async def timed(address: str) -> AsyncIterator[Connection]:
+    async def timed(address: str) -> AsyncIterator[WebSocket]:
         async with connect(address) as connection:
             send = connection.send
 
@@ -120,9 +120,9 @@ async def _traded(url: str, database: str) -> list[float]:
         terms = Terms(journal.tag, journal.epoch, 5_000, 60_000, None, os.urandom)
         app = await assemble(exchange, journal, identity, terms)
         async with running(app):
-            wish = replace(settings(), profit=parse_rate("0.0001"), rebuy=parse_rate("0.0002"))
+            wanted = replace(settings(), profit=parse_rate("0.0001"), rebuy=parse_rate("0.0002"))
             symbol = app.supervisor.configure(_NAME)
-            symbol.direct(DesiredState(wish, Status.ON, keep_buys=False))
+            symbol.direct(DesiredState(wanted, Status.ON, keep_buys=False))
             app.supervisor.follow(symbol)
             while not symbol.engine.leader.active:
                 await symbol.news.wait()
@@ -133,7 +133,7 @@ async def _traded(url: str, database: str) -> list[float]:
     return [at - since for since, at in zip(decided, sent, strict=False)]
 
 
-async def _print(steering: Connection, number: int, price: str) -> None:
+async def _print(steering: WebSocket, number: int, price: str) -> None:
     """Have the simulator print one trade."""
     params = {"symbol": _NAME, "price": price, "quantity": "1"}
     await steering.send(msgspec.json.encode({"id": number, "method": "sim.trade", "params": params}).decode())

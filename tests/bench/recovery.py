@@ -23,7 +23,7 @@ import trio
 
 from naivectl.client import Failure, call
 from naived.simulator.symbols import RATE_LIMITS, built_in
-from naived.websocket import Connection, connect
+from naived.websocket import WebSocket, connect
 from tests.acceptance.harness import Daemon, Exchange, Program
 from tests.bench.tap import Tap
 
@@ -102,7 +102,7 @@ async def _fill_some(url: str) -> None:
             await _print(hand, name, _OFFER)
 
 
-async def _print(hand: Connection, symbol: str, price: str) -> None:
+async def _print(hand: WebSocket, symbol: str, price: str) -> None:
     """Have the simulator print one trade."""
     params = {"symbol": symbol, "price": price, "quantity": "1"}
     await hand.send(msgspec.json.encode({"id": 1, "method": "sim.trade", "params": params}).decode())

@@ -8,7 +8,7 @@ import trio
 
 from naived.simulator.methods import METHODS
 from naived.simulator.params import flat
-from naived.websocket import Closed, Connection, connect, serve
+from naived.websocket import Closed, WebSocket, connect, serve
 
 
 class _Request(msgspec.Struct):
@@ -32,7 +32,7 @@ class Tap:
         """Serve until cancelled; ``started`` gives the port."""
         await serve(self._join, "127.0.0.1", 0, task_status=task_status)
 
-    async def _join(self, inner: Connection) -> None:
+    async def _join(self, inner: WebSocket) -> None:
         async with connect(self.target + inner.target) as outer, trio.open_nursery() as nursery:
             nursery.start_soon(self._pass_answers, outer, inner, nursery.cancel_scope)
             try:
@@ -43,7 +43,7 @@ class Tap:
             except Closed:
                 nursery.cancel_scope.cancel()
 
-    async def _pass_answers(self, outer: Connection, inner: Connection, scope: trio.CancelScope) -> None:
+    async def _pass_answers(self, outer: WebSocket, inner: WebSocket, scope: trio.CancelScope) -> None:
         try:
             while True:
                 text = await outer.receive()

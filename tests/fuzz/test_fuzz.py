@@ -23,13 +23,13 @@ from naived.control.methods import METHODS
 from naived.control.protocol import ControlError, encode_body
 from naived.control.requests import Method, decode_request
 from naived.control.server import serve
-from tests.control_double import IDENTITY, methods_of
 from tests.fuzz import clients
 from tests.fuzz.campaign import Campaign, world
 from tests.fuzz.clients import Tongue, crowd
 from tests.fuzz.grammar import Case, Grammar
 from tests.fuzz.oracles import Wishes, judge, leaks, log_blames, settings_of, silent_changes
 from tests.fuzz.reading import read
+from tests.support.control import IDENTITY, methods_of
 
 _PATIENCE = 5_000  # ms for who behaves, on a machine that is busy with other tests
 STATUS = b'{"jsonrpc":"2.0","id":1,"method":"status"}'

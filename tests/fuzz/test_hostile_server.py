@@ -44,7 +44,7 @@ DOCUMENT = {
     ],
     "orders": [{"symbol": "ETHUSDT", "price": "1"}],
     "trades": [{"symbol": "ETHUSDT", "fees": {"ETH": "1"}}],
-    "events": [{"at": "now", "symbol": "ETHUSDT", "kind": "wish", "message": "on"}],
+    "events": [{"at": "now", "symbol": "ETHUSDT", "kind": "desired", "message": "on"}],
     "next": None,
 }
 

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 
 from naived.database.engine import parse_url
 from naived.database.migrate import migrate
-from tests.exchange_double import ExchangeDouble
-from tests.runtime_house import World
+from tests.support.exchange import ExchangeDouble
+from tests.support.runtime import World
 
 
 @pytest.fixture(scope="session")

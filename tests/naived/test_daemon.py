@@ -23,10 +23,10 @@ from naived import daemon
 from naived.core.amount import parse_price, parse_quantity
 from naived.process.lock import locked
 from naived.simulator.server import Simulation
-from naived.websocket import Connection, connect
-from tests.daemon_house import Document, configured, ended, naived, until
-from tests.postgres import Server
-from tests.simulator_values import Client, api, running
+from naived.websocket import WebSocket, connect
+from tests.support.daemon import Document, configured, ended, naived, until
+from tests.support.postgres import Server
+from tests.support.simulator import Client, api, running
 
 NEVER = {"buy_down": "0.15", "reprice": "0"}  # a buy that no walk of a test ever reaches
 KEY, SECRET = "canary-key-0123456789", "canary-secret-0123456789"
@@ -413,7 +413,7 @@ async def test_a_real_exchange_differs_in_its_addresses_and_wants_keys_and_a_bud
     async with running(api_key=KEY, api_secret=SECRET) as simulation:
 
         @asynccontextmanager
-        async def dial(url: str) -> AsyncIterator[Connection]:
+        async def dial(url: str) -> AsyncIterator[WebSocket]:
             dialled.add(url)
             async with connect(f"{simulation.url}{urlsplit(url).path}") as connection:
                 yield connection

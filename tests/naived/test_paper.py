@@ -18,9 +18,9 @@ from naived.binance.signing import credentials
 from naived.core.amount import parse_price, parse_quantity
 from naived.paper import PaperExchange
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
-from naived.websocket import Connection, connect
-from tests.daemon_house import Document, Naived, configured, naived, until
-from tests.simulator_values import ETH, api, running
+from naived.websocket import WebSocket, connect
+from tests.support.daemon import Document, Naived, configured, naived, until
+from tests.support.simulator import ETH, api, running
 
 NEW = {**ETH.row, "symbol": "NEWUSDT", "baseAsset": "NEW"}
 RULES = {"symbols": [ETH.row, NEW]}
@@ -247,7 +247,7 @@ async def exchange(connected: list[str]) -> AsyncIterator[tuple[PaperExchange, S
     """The adapter alone with its session up, and its source; every address to which it connects is noted."""
 
     @asynccontextmanager
-    async def connect_noted(url: str) -> AsyncIterator[Connection]:
+    async def connect_noted(url: str) -> AsyncIterator[WebSocket]:
         connected.append(url)
         async with connect(url) as connection:
             yield connection

@@ -239,7 +239,7 @@ class Inner:
 
 async def test_a_caller_cancelled_during_a_frame_waits_for_its_end(autojump_clock):
     inner = Inner()
-    connection = websocket.Connection(inner)
+    connection = websocket.WebSocket(inner)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.send, "whole")
         await trio.sleep(1)
@@ -253,7 +253,7 @@ async def test_a_caller_cancelled_before_the_send_sends_nothing():
     inner.gate.set()
     with trio.CancelScope() as scope:
         scope.cancel()
-        await websocket.Connection(inner).send("never")
+        await websocket.WebSocket(inner).send("never")
     assert inner.sent == []
 
 
@@ -261,6 +261,6 @@ async def test_the_connection_to_a_peer_that_takes_no_frame_is_cut(autojump_cloc
     inner = Inner()
     began = trio.current_time()
     with pytest.raises(Closed, match="took no frame for 10 s"):
-        await websocket.Connection(inner).send("lost")
+        await websocket.WebSocket(inner).send("lost")
     assert trio.current_time() - began == pytest.approx(10)
     assert inner.cut

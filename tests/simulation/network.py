@@ -94,7 +94,7 @@ class Wire:
 
 
 class End:
-    """One end of a connection; has the methods of ``websocket.Connection``."""
+    """One end of a connection; has the methods of ``websocket.WebSocket``."""
 
     def __init__(self, network: "Network", wire: Wire, *, client: bool) -> None:
         self._network = network

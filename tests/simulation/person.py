@@ -5,7 +5,7 @@ from random import Random
 from uuid import UUID
 
 from naived.core.amount import parse_money
-from tests.simulation.house import Document
+from tests.simulation.daemon import Document
 from tests.simulation.oracle import Oracle
 
 Ask = Callable[[str, Document], Awaitable[Document | None]]

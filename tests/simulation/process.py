@@ -187,7 +187,7 @@ class Process:
 
 
 class Guarded:
-    """A connection of a process; has the methods of ``websocket.Connection``. ``metered``: a ban holds for it."""
+    """A connection of a process; has the methods of ``websocket.WebSocket``. ``metered``: a ban holds for it."""
 
     def __init__(self, process: Process, end: End, *, metered: bool) -> None:
         self._process = process

@@ -38,8 +38,8 @@ from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
 from naived.simulator.symbols import built_in_prices
 from tests.simulation.audit import audit, read
+from tests.simulation.daemon import KEY, SECRET, URL, Document, Naived, exchange_time, running
 from tests.simulation.durable import Durable
-from tests.simulation.house import KEY, SECRET, URL, Document, House, exchange_time, running
 from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
 from tests.simulation.oracle import Oracle, WatchedExchange
@@ -122,7 +122,7 @@ class _World:
         self._durable = Durable(self._oracle.rows, self._oracle.blame)
         self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask)
         self._process: Process | None = None
-        self._house: House | None = None
+        self._naived: Naived | None = None
         self._door: trio.Nursery | None = None
         self._suspend = trio.Event()
         self._healed = False
@@ -226,27 +226,27 @@ class _World:
                 self.trace("died", self._doom.deaths[-1])
             except* JournalError as group:
                 self.trace("not started", repr(group.exceptions[0]))
-            self._house = self._door = None
+            self._naived = self._door = None
             await trio.sleep(starts.uniform(0.1, 20))
 
     async def _run_once(self, process: Process, random: Random) -> None:
         began = trio.current_time()
-        async with running(process, self._database, random, self._wall, self._durable) as house:
+        async with running(process, self._database, random, self._wall, self._durable) as naived:
             async with trio.open_nursery() as door:
-                self._house, self._door = house, door
-                door.start_soon(self._time_recovery, process, house, began)
+                self._naived, self._door = naived, door
+                door.start_soon(self._time_recovery, process, naived, began)
                 await self._suspend.wait()
                 process.stage = LEAVING
                 door.cancel_scope.cancel()
-            self._house = self._door = None
+            self._naived = self._door = None
 
     def _wall(self) -> float:
         """The machine's clock: wrong by so much, and after a while by as much the other way."""
         skew = self._plan.skew if trio.current_time() < self._plan.minutes * 30 else -self._plan.skew
         return exchange_time() / 1000 + skew
 
-    async def _time_recovery(self, process: Process, house: House, began: float) -> None:
-        while not house.settled:  # noqa: ASYNC110 - there is no event for it
+    async def _time_recovery(self, process: Process, naived: Naived, began: float) -> None:
+        while not naived.settled:  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(_LOOK / 10)
         process.stage = RUNNING
         self.outcome.recoveries.append(trio.current_time() - began)
@@ -258,15 +258,15 @@ class _World:
 
     async def ask(self, method: str, params: Document) -> Document | None:
         """One control request; None if nobody was there, or died before the answer."""
-        house, door = self._house, self._door
-        if house is None or door is None or self._leaving:
+        naived, door = self._naived, self._door
+        if naived is None or door is None or self._leaving:
             return None
         answers: list[Document] = []
         answered = trio.Event()
 
         async def call() -> None:
             try:
-                answers.append(await house.call(method, params))
+                answers.append(await naived.call(method, params))
             except ControlError as error:
                 self.trace("refused", error.message)
             finally:
@@ -295,7 +295,7 @@ class _World:
                 await trio.sleep_forever()
 
     async def _ask_around(self) -> None:
-        while self._house is None:  # noqa: ASYNC110 - there is no event for it
+        while self._naived is None:  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(_LOOK)
         for symbol in self._plan.symbols:
             await self._person.start(symbol, **self._plan.settings)
@@ -366,7 +366,7 @@ class _World:
 
     async def _converge(self, markets: list[Market]) -> None:
         """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
-        await self._until(lambda: self._house is not None, "naived runs")
+        await self._until(lambda: self._naived is not None, "naived runs")
         for symbol in self._person.wishes:
             if self._fact(symbol)[1] == "quarantined":
                 # Nothing that a plan does lasts longer than the grace, so nothing may contradict itself.
@@ -380,31 +380,31 @@ class _World:
         await self._until(self._as_wished, "every symbol is as it was wished")
         for market in markets:
             market.mode = "rest"
-        await self._until(lambda: self._house is not None and self._house.settled, "every order's fate is known")
+        await self._until(lambda: self._naived is not None and self._naived.settled, "every order's fate is known")
 
     async def _come_back(self) -> None:
         """One more start: it must find everything as it was, and have nothing to write."""
         self._suspend.set()
         await trio.sleep(_LOOK)
-        await self._until(lambda: self._house is not None and self._house.settled, "naived is back")
+        await self._until(lambda: self._naived is not None and self._naived.settled, "naived is back")
         await trio.sleep(_HEALED)
-        assert self._house is not None
-        commits = self._house.journal.commits
+        assert self._naived is not None
+        commits = self._naived.journal.commits
         await trio.sleep(_HEALED)
-        if self._house.journal.commits != commits:
+        if self._naived.journal.commits != commits:
             self._oracle.blame(
-                13, f"{self._house.journal.commits - commits} units were written while nothing happened"
+                13, f"{self._naived.journal.commits - commits} units were written while nothing happened"
             )
         if not self._as_wished():
             self._oracle.blame(14, f"after a start: {self._described()}")
-        for name, symbol in self._house.supervisor.symbols.items():
+        for name, symbol in self._naived.supervisor.symbols.items():
             if symbol.desired.status is Status.OFF and (symbol.tended or symbol.engine.leader.active):
                 self._oracle.blame(11, f"{name} is off, and has a task")
 
     def _as_wished(self) -> bool:
         """Is every symbol what it may be by its wishes, and settled in it? A drain is only done when it is off."""
         wanted = {("on", "trading"), ("off", "off")}
-        return self._house is not None and all(
+        return self._naived is not None and all(
             self._fact(symbol) in wanted and self._fact(symbol)[0] in wishes and self._kept(symbol)
             for symbol, wishes in self._person.wishes.items()
         )
@@ -412,12 +412,12 @@ class _World:
     def _fact(self, symbol: str) -> tuple[str, str]:
         """The durable status, and the state as the daemon tells it; one that it was never told of is off."""
         rows = self._oracle.rows("SELECT status FROM settings WHERE symbol = ?", symbol)
-        known = {} if self._house is None else self._house.supervisor.symbols
+        known = {} if self._naived is None else self._naived.supervisor.symbols
         status = rows[0]["status"] if rows else "off"
         return status, str(actual_state(known[symbol])[0]) if symbol in known else "off"
 
     def _reason(self, symbol: str) -> str | None:
-        return None if self._house is None else actual_state(self._house.supervisor.symbols[symbol])[1]
+        return None if self._naived is None else actual_state(self._naived.supervisor.symbols[symbol])[1]
 
     def _kept(self, symbol: str) -> bool:
         """Are the chunks those that were acknowledged?"""
@@ -426,7 +426,7 @@ class _World:
 
     def _held(self, symbol: str) -> bool:
         """Does a trader hold coins because a person cancelled their sell?"""
-        known = {} if self._house is None else self._house.supervisor.symbols
+        known = {} if self._naived is None else self._naived.supervisor.symbols
         traders = known[symbol].engine.leader.traders if symbol in known else ()
         return any(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
 

@@ -30,3 +30,8 @@ def cancel_id(client_order_id: str) -> str:
 def is_naived(client_order_id: str) -> bool:
     """Is it an order, or a cancel, of some naived, whatever its journal?"""
     return client_order_id.startswith(TAG)
+
+
+def placed_id(client_order_id: str) -> str:
+    """The id with which an order was placed: after a cancel of ours the exchange calls it by the cancel's."""
+    return client_order_id.removesuffix(_CANCEL) if is_naived(client_order_id) else client_order_id

@@ -44,7 +44,7 @@ class Socket:
 
 
 class ClientHalf:
-    """Has the methods of ``websocket.Connection``."""
+    """Has the methods of ``websocket.WebSocket``."""
 
     def __init__(self, out: trio.MemorySendChannel[str], into: trio.MemoryReceiveChannel[str]) -> None:
         self._out = out

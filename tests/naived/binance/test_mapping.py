@@ -14,7 +14,6 @@ from naived.binance.mapping import (
     account_of,
     fees_of,
     fill_of,
-    placed_id,
     report_of,
     report_of_event,
     symbol_of,
@@ -189,7 +188,6 @@ def test_the_answer_to_a_cancel_has_the_id_of_the_order():
     [("n1abcd-xyz-x", "n1abcd-xyz"), ("n1abcd-xyz", "n1abcd-xyz"), ("web-x", "web-x")],
 )
 def test_only_the_suffix_of_our_own_cancels_is_removed_from_an_id(said, placed):
-    assert placed_id(said) == placed
     assert order(FOUND, clientOrderId=said).client_order_id == placed
 
 

@@ -13,7 +13,7 @@ from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import Code, ControlError, encode_body
 from naived.control.server import serve
-from tests.control_double import IDENTITY, methods_of
+from tests.support.control import IDENTITY, methods_of
 
 
 class FakeService:

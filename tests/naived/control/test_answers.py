@@ -8,8 +8,8 @@ from naived.core.amount import Amount, Money, Quantity, parse_amount, parse_mone
 from naived.core.orders.state import State
 from naived.core.strategy.settings import Settings
 from naived.ports import CycleRow, EventRow
-from tests.database_values import NOW, event, intent, order
-from tests.runtime_house import NO_BALANCE, World
+from tests.support.database import NOW, event, intent, order
+from tests.support.runtime import NO_BALANCE, World
 
 
 def test_settings_without_a_budget_say_null() -> None:
@@ -88,9 +88,9 @@ def test_an_event_of_the_daemon_has_no_symbol() -> None:
 
 
 async def test_a_symbol_without_a_trade_has_no_price_and_no_guess(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        document = answers.symbol(house.symbol())
+    async with world.naived() as naived:
+        await naived.start()
+        document = answers.symbol(naived.symbol())
         assert (document["last_price"], document["last_trade_at"]) == (None, None)
         assert (document["unrealized_profit"], document["traders"]) == ("0", [])
 
@@ -98,38 +98,38 @@ async def test_a_symbol_without_a_trade_has_no_price_and_no_guess(world: World, 
 async def test_unrealized_profit_is_what_selling_all_at_the_last_price_would_bring(
     world: World, clock: MockClock
 ) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        document = answers.symbol(house.symbol())
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        document = answers.symbol(naived.symbol())
         # 0.0999 ETH * 1990 * 0.999 - 199.98
         assert document["unrealized_profit"] == "-1.377801"
-    async with world.house() as house:
-        assert answers.symbol(house.symbol())["unrealized_profit"] is None
+    async with world.naived() as naived:
+        assert answers.symbol(naived.symbol())["unrealized_profit"] is None
 
 
 async def test_a_waiting_trader_shows_no_buy_of_its_past_and_says_why_it_waits(
     world: World, clock: MockClock
 ) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "2050")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "2050")
         world.exchange.faults.refusals = [NO_BALANCE]
-        await house.trade("2050")
-        (shown,) = answers.symbol(house.symbol())["traders"]
+        await naived.trade("2050")
+        (shown,) = answers.symbol(naived.symbol())["traders"]
         assert (shown["phase"], shown["buy"], shown["sell"]) == ("waiting", None, None)
         assert shown["reason"] == NO_BALANCE.message
 
 
 async def test_open_orders_are_those_the_exchange_has_or_may_have(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990", "1980")
-        assert [order["state"] for order in answers.open_orders(house.symbol())] == ["open", "open"]
-        kept = house.symbol().engine.orders
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990", "1980")
+        assert [order["state"] for order in answers.open_orders(naived.symbol())] == ["open", "open"]
+        kept = naived.symbol().engine.orders
         ended = order(replace(intent(), trader=9), client_order_id="gone", state=State.ABANDONED)
         kept["gone"] = ended
         kept["maybe"] = replace(ended, state=State.UNKNOWN)
-        states = [order["state"] for order in answers.open_orders(house.symbol())]
+        states = [order["state"] for order in answers.open_orders(naived.symbol())]
         del kept["gone"], kept["maybe"]
         assert states == ["open", "open", "unknown"]

@@ -6,7 +6,7 @@ from trio.testing import MockClock
 
 from naived.control.call import PATIENCE, Call
 from naived.control.caller import Caller
-from tests.runtime_house import World
+from tests.support.runtime import World
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,10 @@ async def test_a_caller_waits_as_long_as_it_said(
 
 
 async def test_what_becomes_so_without_news_is_seen_all_the_same(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         due = trio.current_time() + 7
         patience = Call("ETHUSDT", {"timeout": 60.0}, Caller()).patience
-        assert await patience.until(house.symbol(), lambda: trio.current_time() >= due)
+        assert await patience.until(naived.symbol(), lambda: trio.current_time() >= due)
         assert trio.current_time() < due + 1.1
-        assert not await patience.until(house.symbol(), lambda: False)
+        assert not await patience.until(naived.symbol(), lambda: False)

@@ -6,47 +6,47 @@ from trio.testing import MockClock
 
 from naived.core.strategy.settings import Status
 from naived.database.journal import open_journal
-from tests.runtime_house import World
+from tests.support.runtime import World
 
 
 async def test_an_answer_comes_after_the_commit_and_is_there_after_a_kill(world: World, clock: MockClock) -> None:
-    async with world.house(farewell=False) as house:
-        house.journal.delay = 0.5
+    async with world.naived(farewell=False) as naived:
+        naived.journal.delay = 0.5
         began = trio.current_time()
-        await house.ask("start", wait=False)
+        await naived.ask("start", wait=False)
         assert trio.current_time() - began >= 0.5
-    async with world.house(farewell=False) as house:
-        assert house.symbol().desired.status is Status.ON
-        await house.ask("stop", wait=False)
-    async with world.house() as house:
-        assert house.symbol().desired.status is Status.OFF
+    async with world.naived(farewell=False) as naived:
+        assert naived.symbol().desired.status is Status.ON
+        await naived.ask("stop", wait=False)
+    async with world.naived() as naived:
+        assert naived.symbol().desired.status is Status.OFF
 
 
 async def test_a_verb_that_is_given_up_stands_all_the_same(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 1
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 1
         with trio.move_on_after(0.5):
-            await house.ask("stop")
-        await house.until(lambda: house.state() == "off")
-        assert house.journal.commits[-1].desired is not None
+            await naived.ask("stop")
+        await naived.until(lambda: naived.state() == "off")
+        assert naived.journal.commits[-1].desired is not None
 
 
 async def test_a_verb_whose_commit_fails_says_that_the_database_is_away(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.away = True
-        error = (await house.ask("stop"))["error"]
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.away = True
+        error = (await naived.ask("stop"))["error"]
         assert (error["kind"], error["message"]) == ("database_unavailable", "the database is away")
         assert error["hint"] == "it is not certain that anything was changed; repeating it is safe"
-        house.journal.away = False
-        await house.until(lambda: house.state() == "trading")  # the wish was not written
-        assert (await house.ask("stop"))["state"] == "off"
+        naived.journal.away = False
+        await naived.until(lambda: naived.state() == "trading")  # the wish was not written
+        assert (await naived.ask("stop"))["state"] == "off"
 
 
 async def test_a_naived_that_was_shut_out_by_a_newer_one_says_so(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         async with open_journal(world.url, threads=False):
             for verb, params in (
                 ("stop", {}),  # finds out
@@ -57,27 +57,27 @@ async def test_a_naived_that_was_shut_out_by_a_newer_one_says_so(world: World, c
                 ("settings", {"chunks": 7}),
                 ("resolve", {"all": True, "action": "adopt"}),
             ):
-                error = (await house.ask(verb, **params))["error"]
+                error = (await naived.ask(verb, **params))["error"]
                 assert error["kind"] == "database_unavailable"
                 assert error["message"].startswith("another naived has opened this database since")
-                assert error["message"] == str(house.symbol().failed)
+                assert error["message"] == str(naived.symbol().failed)
 
 
 async def test_a_verb_whose_commit_fails_while_it_is_awaited_is_answered(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 0.5
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 0.5
         results: list[object] = []
 
         async def stop() -> None:
-            results.append((await house.ask("stop"))["error"]["kind"])
+            results.append((await naived.ask("stop"))["error"]["kind"])
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop)
             await trio.sleep(0.2)
             nursery.start_soon(stop)
             await trio.sleep(0.1)
-            house.journal.away = True
+            naived.journal.away = True
         assert results == ["database_unavailable"] * 2
 
 
@@ -94,70 +94,70 @@ async def test_a_verb_whose_commit_fails_while_it_is_awaited_is_answered(world: 
 async def test_a_verb_is_not_held_up_by_a_database_that_hangs_and_stands_all_the_same(
     world: World, clock: MockClock, verb: str, params: dict[str, object], within: float
 ) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 100
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 100
         begun = trio.current_time()
-        result = await house.ask(verb, **params)
+        result = await naived.ask(verb, **params)
         assert trio.current_time() - begun == pytest.approx(within, abs=0.1)
         assert result["error"]["kind"] == "database_unavailable"
         await trio.sleep(300)
-        assert len([unit for unit in house.journal.commits if unit.desired is not None]) > 1
+        assert len([unit for unit in naived.journal.commits if unit.desired is not None]) > 1
 
 
 async def test_two_changes_of_settings_at_once_both_count(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: house.ask("settings", budget="900", request_id="a"))
-            nursery.start_soon(lambda: house.ask("settings", chunks=4))
-        settings = house.symbol().desired.settings
+            nursery.start_soon(lambda: naived.ask("settings", budget="900", request_id="a"))
+            nursery.start_soon(lambda: naived.ask("settings", chunks=4))
+        settings = naived.symbol().desired.settings
         assert (settings.chunks, settings.budget) == (4, 900 * 10**8)
 
 
 async def test_a_change_of_settings_never_undoes_a_stop(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        answered = house.journal.answered
+    async with world.naived() as naived:
+        await naived.start()
+        answered = naived.journal.answered
 
         async def slowly(request_id: str) -> str | None:
             await trio.sleep(1)
             return await answered(request_id)
 
-        house.journal.answered = slowly  # type: ignore[method-assign]
+        naived.journal.answered = slowly  # type: ignore[method-assign]
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: house.ask("settings", chunks=3, request_id="a"))
+            nursery.start_soon(lambda: naived.ask("settings", chunks=3, request_id="a"))
             await trio.sleep(0.5)
-            nursery.start_soon(lambda: house.ask("stop"))
-        assert (house.state(), house.symbol().desired.settings.chunks) == ("off", 3)
+            nursery.start_soon(lambda: naived.ask("stop"))
+        assert (naived.state(), naived.symbol().desired.settings.chunks) == ("off", 3)
 
 
 async def test_what_is_already_so_is_answered_when_it_is_durable(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 0.5
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 0.5
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: house.ask("stop", wait=False))
+            nursery.start_soon(lambda: naived.ask("stop", wait=False))
             await trio.sleep(0.2)
-            second = await house.ask("stop", wait=False)
+            second = await naived.ask("stop", wait=False)
             assert trio.current_time() - began > 0.5
         assert second["changed"] is False
         await trio.sleep(1)
         began = trio.current_time()
-        await house.ask("stop", wait=False)
+        await naived.ask("stop", wait=False)
         assert trio.current_time() == began
 
 
 async def test_a_repeated_request_is_answered_the_same_and_done_once(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        first = await house.ask("start", request_id="one")
-        again = await house.ask("start", request_id="one")
+    async with world.naived() as naived:
+        first = await naived.ask("start", request_id="one")
+        again = await naived.ask("start", request_id="one")
         assert (first["changed"], again["changed"]) == (True, True)
-        await house.ask("stop", request_id="two")
-    async with world.house() as house:
-        assert (await house.ask("stop", request_id="two"))["changed"] is True
-        repeated = await house.ask("start", request_id="one", wait=False)
+        await naived.ask("stop", request_id="two")
+    async with world.naived() as naived:
+        assert (await naived.ask("stop", request_id="two"))["changed"] is True
+        repeated = await naived.ask("start", request_id="one", wait=False)
         assert (repeated["changed"], repeated["status"]) == (True, "off")
 
 
@@ -165,23 +165,23 @@ async def test_a_shutdown_that_drained_at_once_is_answered_the_same_when_it_is_r
     world: World, clock: MockClock
 ) -> None:
     # The answer was lost, and asking again said that nothing had changed: the symbol was off by then.
-    async with world.house() as house:
-        await house.start()
-        assert (await house.ask("shutdown", request_id="one", wait=True))["changed"] is True
-        assert house.state() == "off"
-        assert (await house.ask("shutdown", request_id="one"))["changed"] is True
-        assert (await house.ask("shutdown", request_id="two"))["changed"] is False
+    async with world.naived() as naived:
+        await naived.start()
+        assert (await naived.ask("shutdown", request_id="one", wait=True))["changed"] is True
+        assert naived.state() == "off"
+        assert (await naived.ask("shutdown", request_id="one"))["changed"] is True
+        assert (await naived.ask("shutdown", request_id="two"))["changed"] is False
 
 
 async def test_a_request_that_is_repeated_while_it_is_under_way_is_done_once_and_hurts_nobody(
     world: World, clock: MockClock
 ) -> None:
     answers = []
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
 
         async def ask() -> None:
-            answers.append(await house.ask("settings", budget="900", request_id="one"))
+            answers.append(await naived.ask("settings", budget="900", request_id="one"))
 
         async with trio.open_nursery() as nursery:
             for _ in range(3):
@@ -194,15 +194,15 @@ async def test_a_request_that_is_repeated_while_it_is_under_way_is_done_once_and
 async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(
     world: World, clock: MockClock
 ) -> None:
-    async with world.house() as house:
-        await house.start()
-        assert (await house.ask("start", request_id="one"))["changed"] is False
-        await house.ask("stop")
-        assert (await house.ask("start", request_id="one", wait=False))["changed"] is False
-        assert house.state() == "off"
+    async with world.naived() as naived:
+        await naived.start()
+        assert (await naived.ask("start", request_id="one"))["changed"] is False
+        await naived.ask("stop")
+        assert (await naived.ask("start", request_id="one", wait=False))["changed"] is False
+        assert naived.state() == "off"
 
 
 async def test_one_request_id_counts_for_each_of_its_symbols(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        document = await house.call("start", "ETHUSDT", "BTCUSDT", request_id="one")
+    async with world.naived() as naived:
+        document = await naived.call("start", "ETHUSDT", "BTCUSDT", request_id="one")
         assert [result["changed"] for result in document["results"]] == [True, True]

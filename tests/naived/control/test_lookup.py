@@ -3,40 +3,40 @@
 import trio
 from trio.testing import MockClock
 
-from tests.runtime_house import World
+from tests.support.runtime import World
 
 
 async def test_a_start_of_what_the_exchange_does_not_list_names_the_symbol(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        result = await house.ask("start", "NOPEUSDT")
+    async with world.naived() as naived:
+        result = await naived.ask("start", "NOPEUSDT")
         assert result["error"]["kind"] == "unknown_symbol"
         assert (result["status"], result["state"]) == (None, None)
 
 
 async def test_a_name_too_many_that_nobody_lists_is_told_to_wait(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start("ETHUSDT")
-        results = (await house.call("start", *(f"Q{number}" for number in range(100))))["results"]
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT")
+        results = (await naived.call("start", *(f"Q{number}" for number in range(100))))["results"]
         kinds = [entry["error"]["kind"] for entry in results]
         assert kinds.count("unknown_symbol") >= 60
         assert set(kinds) == {"unknown_symbol", "busy"}
-        await house.start("ETHUSDT", budget="500")  # and those that are known are not held up
+        await naived.start("ETHUSDT", budget="500")  # and those that are known are not held up
         await trio.sleep(61)
-        await house.call("start", *(f"P{number}" for number in range(100)))
-        assert (await house.ask("settings", budget="600"))["error"] is None
-        assert (await house.ask("settings", budget="10"))["error"] is None  # no price, no opinion
+        await naived.call("start", *(f"P{number}" for number in range(100)))
+        assert (await naived.ask("settings", budget="600"))["error"] is None
+        assert (await naived.ask("settings", budget="10"))["error"] is None  # no price, no opinion
 
 
 async def test_whether_a_new_symbol_is_listed_cannot_be_said_without_the_exchange(
     world: World, clock: MockClock
 ) -> None:
     world.exchange.gone = "no route"
-    async with world.house() as house:
+    async with world.naived() as naived:
         await trio.sleep(1)
-        error = (await house.ask("start"))["error"]
+        error = (await naived.ask("start"))["error"]
         assert error["kind"] == "exchange_unavailable"
 
 
 async def test_a_request_while_it_starts_waits_for_the_session(world: World, clock: MockClock) -> None:
-    async with world.house() as house:  # asked before anything ran
-        assert (await house.ask("start"))["error"] is None
+    async with world.naived() as naived:  # asked before anything ran
+        assert (await naived.ask("start"))["error"] is None

@@ -8,15 +8,15 @@ from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
 from naived.ports import JournalError
-from tests.database_values import intent, order
-from tests.runtime_house import House, World
+from tests.support.database import intent, order
+from tests.support.runtime import Naived, World
 
 
-def keep(house: House, *orders: tuple[Side, State]) -> None:
+def keep(naived: Naived, *orders: tuple[Side, State]) -> None:
     for number, (side, state) in enumerate(orders, 1):
         name = f"order-{number}"
         kept = order(intent(number, side), client_order_id=name, state=state, order_id=number)
-        house.symbol().engine.orders[name] = kept
+        naived.symbol().engine.orders[name] = kept
 
 
 @pytest.mark.parametrize(
@@ -30,40 +30,40 @@ def keep(house: House, *orders: tuple[Side, State]) -> None:
     ],
 )
 async def test_a_stop_counts_what_remains(world: World, clock: MockClock, orders: list[Side], words: str) -> None:
-    async with world.house() as house:
-        house.supervisor.configure("ETHUSDT")
-        keep(house, *((side, State.OPEN) for side in orders))
-        assert messages.stopped(house.symbol()) == f"stopped; {words}"
-        house.symbol().engine.orders.clear()
+    async with world.naived() as naived:
+        naived.supervisor.configure("ETHUSDT")
+        keep(naived, *((side, State.OPEN) for side in orders))
+        assert messages.stopped(naived.symbol()) == f"stopped; {words}"
+        naived.symbol().engine.orders.clear()
 
 
 async def test_a_stop_says_that_it_leaves_a_quarantine_alone(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        house.supervisor.configure("ETHUSDT")
-        keep(house, (Side.SELL, State.OPEN), (Side.SELL, State.QUARANTINED))
-        words = messages.stopped(house.symbol())
-        orders = answers.open_orders(house.symbol())
-        house.symbol().engine.orders.clear()
+    async with world.naived() as naived:
+        naived.supervisor.configure("ETHUSDT")
+        keep(naived, (Side.SELL, State.OPEN), (Side.SELL, State.QUARANTINED))
+        words = messages.stopped(naived.symbol())
+        orders = answers.open_orders(naived.symbol())
+        naived.symbol().engine.orders.clear()
         assert words == "stopped; 1 sell remains open at the exchange; 1 order in quarantine is not touched"
         assert [order["state"] for order in orders] == ["open", "quarantined"]
 
 
 async def test_what_is_still_stopping_names_unknown_orders_and_their_fence(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        house.supervisor.configure("ETHUSDT")
-        assert messages.still_stopping(house.symbol()).message == "still stopping"
-        keep(house, (Side.BUY, State.UNKNOWN), (Side.SELL, State.OPEN))
-        error = messages.still_stopping(house.symbol())
-        house.symbol().engine.orders.clear()
+    async with world.naived() as naived:
+        naived.supervisor.configure("ETHUSDT")
+        assert messages.still_stopping(naived.symbol()).message == "still stopping"
+        keep(naived, (Side.BUY, State.UNKNOWN), (Side.SELL, State.OPEN))
+        error = messages.still_stopping(naived.symbol())
+        naived.symbol().engine.orders.clear()
         assert error.message == "off, but the fate of order-1 (fence 2026-11-22T07:00:05.000Z) is not known"
         assert error.data == {"state": "stopping", "reason": "the fate of 1 order is open"}
         assert error.hint == "what was asked stands; follow it with: naivectl status ETHUSDT"
 
 
 async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        symbol = house.symbol()
+    async with world.naived() as naived:
+        await naived.start()
+        symbol = naived.symbol()
         assert messages.not_started(symbol) is None
         symbol.offer(Blocked(BlockedBy.EXCHANGE, "no route"))
         error = messages.not_started(symbol)
@@ -99,8 +99,8 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
 async def test_a_quarantine_names_the_way_out_of_its_own_kind(
     world: World, clock: MockClock, bar: BlockedBy, hint: str
 ) -> None:
-    async with world.house() as house:
-        symbol = house.supervisor.configure("ETHUSDT")
+    async with world.naived() as naived:
+        symbol = naived.supervisor.configure("ETHUSDT")
         symbol.offer(Blocked(bar, "why"))
         error = messages.not_started(symbol)
         assert error is not None

@@ -17,19 +17,19 @@ from naived.control.requests import Request
 from naived.control.server import serve
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
-from tests.runtime_house import House, World
+from tests.support.runtime import Naived, World
 
 
-async def one_cycle(house: House) -> None:
-    await house.start()
-    await house.trade("2000", "1990", "3000")
+async def one_cycle(naived: Naived) -> None:
+    await naived.start()
+    await naived.trade("2000", "1990", "3000")
 
 
 async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990", "1980")
-        document = await house.call("status")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990", "1980")
+        document = await naived.call("status")
         buy, sell = world.exchange.open(side=Side.BUY)[0], world.exchange.open(side=Side.SELL)[0]
         bought = world.exchange.orders()[0]
         assert document == {
@@ -103,21 +103,21 @@ async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockCl
 
 
 async def test_a_status_of_some_symbols_is_answered_whatever_they_are(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        both = await house.call("status")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        both = await naived.call("status")
         assert [symbol["symbol"] for symbol in both["symbols"]] == ["BTCUSDT", "ETHUSDT"]
-        one = await house.call("status", "ethusdt")
+        one = await naived.call("status", "ethusdt")
         assert [symbol["symbol"] for symbol in one["symbols"]] == ["ETHUSDT"]
-        stranger, known = (await house.call("status", "NOPEUSDT", "ETHUSDT"))["symbols"]
+        stranger, known = (await naived.call("status", "NOPEUSDT", "ETHUSDT"))["symbols"]
         assert stranger.keys() == known.keys()
         assert (stranger["symbol"], stranger["status"], stranger["state"]) == ("NOPEUSDT", "off", "off")
         assert (stranger["reason"], stranger["chunks"], stranger["budget"]) == ("never configured", 5, "1000")
 
 
 async def test_hello_says_who_answers(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        assert await house.call("hello", proto=1) == {
+    async with world.naived() as naived:
+        assert await naived.call("hello", proto=1) == {
             "v": 1,
             "proto": 1,
             "min_proto": 1,
@@ -132,8 +132,8 @@ async def test_hello_says_who_answers(world: World, clock: MockClock) -> None:
 
 
 async def test_what_fails_for_one_symbol_does_not_fail_for_others(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        document = await house.call("start", "NOPEUSDT", "ETHUSDT")
+    async with world.naived() as naived:
+        document = await naived.call("start", "NOPEUSDT", "ETHUSDT")
         nope, eth = document["results"]
         assert (nope["symbol"], nope["error"]["kind"]) == ("NOPEUSDT", "unknown_symbol")
         assert nope["error"]["hint"] == "a symbol is base and quote asset in one word, such as ETHUSDT"
@@ -145,11 +145,11 @@ async def test_what_fails_for_one_symbol_does_not_fail_for_others(world: World, 
 async def test_what_is_no_name_fails_alone_and_never_reaches_the_exchange(
     world: World, clock: MockClock, method: str, name: str
 ) -> None:
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         asked = world.exchange.asked.count("symbols")
         params = {"for": "trading"} if method == "wait" else {}
-        none, eth = (await house.call(method, name, "ETHUSDT", **params))["results"]
+        none, eth = (await naived.call(method, name, "ETHUSDT", **params))["results"]
         assert (none["symbol"], none["status"], none["error"]["kind"]) == (name, None, "unknown_symbol")
         assert none["error"]["message"] == f"{name[:32]!a} is not a symbol"
         assert none["error"]["hint"] == "a symbol is base and quote asset in one word, such as ETHUSDT"
@@ -158,16 +158,16 @@ async def test_what_is_no_name_fails_alone_and_never_reaches_the_exchange(
 
 
 async def test_a_status_of_what_is_no_name_is_answered(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
+    async with world.naived() as naived:
         for name in ("", "ETH USDT"):
-            (row,) = (await house.call("status", name))["symbols"]
+            (row,) = (await naived.call("status", name))["symbols"]
             assert (row["symbol"], row["status"], row["state"]) == (name, "off", "off")
 
 
 async def test_all_means_every_configured_symbol(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        document = await house.call("stop", all=True)
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        document = await naived.call("stop", all=True)
         assert [(result["symbol"], result["state"]) for result in document["results"]] == [
             ("BTCUSDT", "off"),
             ("ETHUSDT", "off"),
@@ -175,18 +175,18 @@ async def test_all_means_every_configured_symbol(world: World, clock: MockClock)
 
 
 async def test_nothing_is_changed_while_it_suspends(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.service.suspending = True
+    async with world.naived() as naived:
+        await naived.start()
+        naived.service.suspending = True
         with pytest.raises(ControlError) as caught:
-            await house.call("stop", "ETHUSDT")
+            await naived.call("stop", "ETHUSDT")
         assert (caught.value.code.kind, caught.value.code.exit) == ("suspending", 75)
 
 
 async def test_orders_are_shown_as_the_journal_has_them(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await one_cycle(house)
-        buy, sell = await house.orders()
+    async with world.naived() as naived:
+        await one_cycle(naived)
+        buy, sell = await naived.orders()
         for order in (buy, sell):
             order.pop("client_order_id")
             assert order.pop("fence_at") < order["updated_at"].replace(":20.", ":25.")
@@ -205,9 +205,9 @@ async def test_orders_are_shown_as_the_journal_has_them(world: World, clock: Moc
 
 
 async def test_trades_are_finished_cycles_with_profit_after_fees(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await one_cycle(house)
-        (trade,) = (await house.call("trades", "ETHUSDT"))["trades"]
+    async with world.naived() as naived:
+        await one_cycle(naived)
+        (trade,) = (await naived.call("trades", "ETHUSDT"))["trades"]
         assert trade.pop("started_at") < trade.pop("finished_at")
         assert trade == {
             "symbol": "ETHUSDT",
@@ -222,44 +222,44 @@ async def test_trades_are_finished_cycles_with_profit_after_fees(world: World, c
 
 
 async def test_events_say_what_happened_once_it_is_durable(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await one_cycle(house)
-        events = (await house.call("events", "ETHUSDT"))["events"]
-        assert [event["kind"] for event in events] == ["wish", "finished"]
+    async with world.naived() as naived:
+        await one_cycle(naived)
+        events = (await naived.call("events", "ETHUSDT"))["events"]
+        assert [event["kind"] for event in events] == ["desired", "finished"]
         assert events[1]["message"] == "ETHUSDT-1: profit 0.20003858 USDT"
-        assert [event["kind"] for event in house.events.after(0, 10)] == ["wish", "finished"]
-        house.journal.away = True
-        await house.trade("3000", "2990")
-        assert len(house.events.after(0, 10)) == 2
+        assert [event["kind"] for event in naived.events.after(0, 10)] == ["desired", "finished"]
+        naived.journal.away = True
+        await naived.trade("3000", "2990")
+        assert len(naived.events.after(0, 10)) == 2
 
 
 async def test_rows_come_in_pages_oldest_first(
     world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("naived.control.methods.MAX_ROWS", 3)
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         for _ in range(4):
-            await house.trade("2000", "1990", "3000")
-        whole = [(order["trader"], order["side"]) for order in await all_orders(house)]
+            await naived.trade("2000", "1990", "3000")
+        whole = [(order["trader"], order["side"]) for order in await all_orders(naived)]
         assert whole == [(f"ETHUSDT-{number}", side) for number in range(1, 5) for side in ("buy", "sell")]
-        newest = await house.call("orders", limit=2)
+        newest = await naived.call("orders", limit=2)
         assert ([order["side"] for order in newest["orders"]], newest["next"]) == (["buy", "sell"], None)
         assert newest["orders"][0]["trader"] == "ETHUSDT-4"
-        many = await house.call("orders", limit=5)  # more than one document holds: its oldest first
+        many = await naived.call("orders", limit=5)  # more than one document holds: its oldest first
         assert [order["trader"] for order in many["orders"]] == ["ETHUSDT-2", "ETHUSDT-3", "ETHUSDT-3"]
-        rest = await house.call("orders", after=many["next"], limit=2)
+        rest = await naived.call("orders", after=many["next"], limit=2)
         assert [order["trader"] for order in rest["orders"]] == ["ETHUSDT-4", "ETHUSDT-4"]
-        since = (await house.orders())[2]["created_at"]
-        later = await house.call("orders", since=since, after=0)
+        since = (await naived.orders())[2]["created_at"]
+        later = await naived.call("orders", since=since, after=0)
         assert later["orders"][0]["created_at"] == since
 
 
-async def all_orders(house: House) -> list[dict[str, str]]:
+async def all_orders(naived: Naived) -> list[dict[str, str]]:
     orders: list[dict[str, str]] = []
     after = 0
     while after is not None:
-        page = await house.call("orders", after=after)
+        page = await naived.call("orders", after=after)
         assert len(page["orders"]) <= 3
         orders += page["orders"]
         after = page["next"]
@@ -275,10 +275,10 @@ async def test_who_follows_names_what_is_listed_and_needs_no_database(world: Wor
     async def follow(*names: str) -> None:
         params = {"follow": True, "limit": None, "after_seq": None, "symbols": names}
         with trio.move_on_after(1):
-            await stream(house.service, channel, Request(1, "events", params), Caller())
+            await stream(naived.service, channel, Request(1, "events", params), Caller())
 
-    async with world.house() as house:
-        house.journal.away = True
+    async with world.naived() as naived:
+        naived.journal.away = True
         await follow("ETHUSDT", "BTCUSDT")
         for name in ("NOPEUSDT", "A B"):
             with pytest.raises(ControlError) as stranger:
@@ -290,14 +290,14 @@ async def test_who_follows_names_what_is_listed_and_needs_no_database(world: Wor
 
 @pytest.mark.parametrize("method", ["orders", "trades", "events"])
 async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: MockClock, method: str) -> None:
-    async with world.house() as house:
+    async with world.naived() as naived:
         with pytest.raises(ControlError) as stranger:
-            await house.call(method, "NOPEUSDT")
+            await naived.call(method, "NOPEUSDT")
         assert stranger.value.code.kind == "unknown_symbol"
-        assert (await house.call(method, "ETHUSDT"))[method] == []
-        house.journal.away = True
+        assert (await naived.call(method, "ETHUSDT"))[method] == []
+        naived.journal.away = True
         with pytest.raises(ControlError) as away:
-            await house.call(method)
+            await naived.call(method)
         assert (away.value.code.kind, away.value.code.exit) == ("database_unavailable", 75)
 
 
@@ -322,11 +322,11 @@ async def test_every_method_of_the_protocol_is_answered(world: World, clock: Moc
         "wait": {"for": "off"},
         "resolve": {"action": "adopt", "all": True},
     }
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         for method in sorted(METHODS.keys() - {"watch", "status"}):
             symbols = () if method == "hello" else ("ETHUSDT",)
-            document = await house.call(method, *symbols, **needed.get(method, {}))
+            document = await naived.call(method, *symbols, **needed.get(method, {}))
             assert not any(result["error"] for result in document.get("results", ()))
 
 
@@ -353,10 +353,10 @@ async def test_hundreds_of_clients_that_wait_and_vanish_keep_nobody_out(
         document: dict[str, Any] = json.loads(answer)
         return document
 
-    async with world.house() as house, trio.open_nursery() as nursery:
-        await house.start()
-        await house.trade("2000", "1990")  # bought: it drains only when that is sold
-        nursery.start_soon(serve, Endpoint(path), METHODS, house.service)
+    async with world.naived() as naived, trio.open_nursery() as nursery:
+        await naived.start()
+        await naived.trade("2000", "1990")  # bought: it drains only when that is sold
+        nursery.start_soon(serve, Endpoint(path), METHODS, naived.service)
         half_closed = await trio.open_unix_socket(str(path))
         await half_closed.send_all(json.dumps(request).encode() + b"\n")
         await half_closed.send_eof()
@@ -367,8 +367,8 @@ async def test_hundreds_of_clients_that_wait_and_vanish_keep_nobody_out(
             await trio.sleep(2)
         for method, params in (("hello", {}), ("status", {}), ("settings", {"symbols": ["ETHUSDT"]})):
             assert "result" in await ask(method, **params)
-        assert house.state() == "draining"
-        await house.trade("3000")
+        assert naived.state() == "draining"
+        await naived.trade("3000")
         answer = json.loads(await half_closed.receive_some())
         assert answer["result"]["results"][0]["state"] == "off"
         assert "result" in await ask("stop", symbols=["ETHUSDT"])

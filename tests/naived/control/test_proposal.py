@@ -11,7 +11,7 @@ from naived.control.protocol import ControlError
 from naived.core.amount import parse_money, parse_price, parse_rate
 from naived.core.strategy.settings import Settings
 from naived.runtime.listing import Listing
-from tests.exchange_double import ExchangeDouble
+from tests.support.exchange import ExchangeDouble
 
 THOUSAND = parse_money("1000")
 

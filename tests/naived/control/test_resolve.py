@@ -8,70 +8,70 @@ from naived.core.amount import Quantity, parse_quantity
 from naived.core.engine import CoinsWrittenOff
 from naived.core.orders.intent import Side
 from naived.core.strategy.trader import position
-from tests.runtime_house import World
+from tests.support.runtime import World
 
 
 async def test_a_resolve_is_not_held_up_by_a_database_that_hangs(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 100
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 100
         begun = trio.current_time()
-        result = await house.ask("resolve", all=True, action="ignore", request_id="c0ffee")
+        result = await naived.ask("resolve", all=True, action="ignore", request_id="c0ffee")
         assert trio.current_time() - begun == pytest.approx(15)
         assert result["error"]["kind"] == "database_unavailable"
 
 
 async def test_a_sell_cancelled_by_hand_is_held_until_a_person_adopts_it(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
         (sell,) = exchange.open()
         exchange.cancel_by_hand(sell)
         await trio.sleep(5)
-        assert house.phases() == ["holding"]
-        result = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
+        assert naived.phases() == ["holding"]
+        result = await naived.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
         assert (result["changed"], result["message"]) == (True, "1 resolved")
-        await house.until(lambda: len(exchange.open()) == 1)
-        again = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
+        await naived.until(lambda: len(exchange.open()) == 1)
+        again = await naived.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
         assert (again["changed"], again["error"]) == (True, None)
-        later = await house.ask("resolve", client_order_id=sell.client_order_id, action="adopt")
+        later = await naived.ask("resolve", client_order_id=sell.client_order_id, action="adopt")
         assert (later["changed"], later["error"]) == (False, None)
         assert len(exchange.open()) == 1
 
 
 async def test_an_order_that_never_was_cannot_be_resolved(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
+    async with world.naived() as naived:
         for _ in ("never configured", "started"):
-            error = (await house.ask("resolve", client_order_id="n1oops", action="adopt"))["error"]
+            error = (await naived.ask("resolve", client_order_id="n1oops", action="adopt"))["error"]
             assert (error["kind"], error["message"]) == ("invalid_transition", "there is no order n1oops")
-            nothing = await house.ask("resolve", all=True, action="adopt")
+            nothing = await naived.ask("resolve", all=True, action="adopt")
             assert (nothing["message"], nothing["error"]) == ("nothing to resolve", None)
-            await house.start()
+            await naived.start()
 
 
 async def test_a_hold_that_is_ignored_is_written_off_with_its_cost(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
         exchange.cancel_by_hand(exchange.open()[0])
-        result = await house.ask("resolve", all=True, action="ignore")
+        result = await naived.ask("resolve", all=True, action="ignore")
         assert result["changed"] is True
-        assert house.symbol().engine.leader.profit < 0
-        assert "holding" not in house.phases()
+        assert naived.symbol().engine.leader.profit < 0
+        assert "holding" not in naived.phases()
 
 
 async def test_missing_coins_are_a_quarantine_until_a_person_resolves_it(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
         exchange.markets["ETHUSDT"].base -= 10**5
-        error = (await house.ask("start"))["error"]
+        error = (await naived.ask("start"))["error"]
         assert error["kind"] == "quarantined"
-        assert (await house.ask("resolve", all=True, action="ignore"))["state"] == "trading"
+        assert (await naived.ask("resolve", all=True, action="ignore"))["state"] == "trading"
 
 
 @pytest.mark.parametrize("taken", ["0.09", "0.0999", "0.0000001"])
@@ -79,48 +79,48 @@ async def test_missing_coins_that_are_ignored_are_forgotten_for_good(
     world: World, clock: MockClock, taken: str
 ) -> None:
     exchange = world.exchange
-    async with world.house(farewell=False) as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived(farewell=False) as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
         exchange.markets["ETHUSDT"].base -= parse_quantity(taken)
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        result = await house.ask("resolve", all=True, action="ignore")
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+        result = await naived.ask("resolve", all=True, action="ignore")
         assert (result["message"], result["error"]) == ("1 resolved", None)
-        kinds = [event["kind"] for event in (await house.call("events", "ETHUSDT"))["events"]]
+        kinds = [event["kind"] for event in (await naived.call("events", "ETHUSDT"))["events"]]
         assert [kind for kind in kinds if kind in ("quarantined", "written off", "resolved")] == [
             *("quarantined", "written off", "resolved"),
         ]
-        assert house.symbol().engine.leader.profit < 0
-    async with world.house() as house:
-        await house.until(lambda: house.state() == "trading")
-        await house.ask("stop", cancel="all")
-        await house.start()
+        assert naived.symbol().engine.leader.profit < 0
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading")
+        await naived.ask("stop", cancel="all")
+        await naived.start()
         await trio.sleep(2)
         coins = parse_quantity("0.0999") - parse_quantity(taken)
-        assert house.view.held(house.symbol()) <= exchange.markets["ETHUSDT"].base
+        assert naived.view.held(naived.symbol()) <= exchange.markets["ETHUSDT"].base
         assert sum(order.rest for order in exchange.open(side=Side.SELL)) <= coins
-        await house.trade("2500")
-        assert house.view.held(house.symbol()) == 0
+        await naived.trade("2500")
+        assert naived.view.held(naived.symbol()) == 0
 
 
 async def test_the_oldest_trader_forgets_first_and_what_rests_is_there(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990", "1970", "1950", "1930")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990", "1970", "1950", "1930")
         first, second, third = exchange.open(side=Side.SELL)
-        await house.ask("stop")
+        await naived.ask("stop")
         for sell in (first, second):
             exchange.cancel_by_hand(sell)
         await trio.sleep(1)
         exchange.markets["ETHUSDT"].base -= first.intent.quantity + second.intent.quantity // 2
-        held = house.view.held(house.symbol())
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        symbol = house.symbol()
+        held = naived.view.held(naived.symbol())
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+        symbol = naived.symbol()
         missing = held - exchange.markets["ETHUSDT"].base
         symbol.offer(CoinsWrittenOff(Quantity(missing), "written off"))
-        assert house.view.held(symbol) == exchange.markets["ETHUSDT"].base
+        assert naived.view.held(symbol) == exchange.markets["ETHUSDT"].base
         assert [trader.number for trader in symbol.engine.leader.traders if position(trader)] == [2, 3]
         assert exchange.open(side=Side.SELL) == [third]
 
@@ -129,104 +129,104 @@ async def test_missing_coins_that_are_adopted_are_offered_as_far_as_they_are_fre
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
         exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        profit = house.symbol().engine.leader.profit
-        result = await house.ask("resolve", all=True, action="adopt")
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+        profit = naived.symbol().engine.leader.profit
+        result = await naived.ask("resolve", all=True, action="adopt")
         assert (result["message"], result["error"]) == ("1 resolved", None)
-        assert (house.state(), house.symbol().engine.leader.profit) == ("trading", profit)
-        events = (await house.call("events", "ETHUSDT"))["events"]
+        assert (naived.state(), naived.symbol().engine.leader.profit) == ("trading", profit)
+        events = (await naived.call("events", "ETHUSDT"))["events"]
         (resolved,) = [event["message"] for event in events if event["kind"] == "resolved"]
         assert resolved == "adopted by hand: the traders hold 0.0999 ETH, the account has 0.0099"
 
 
 async def test_a_start_counts_missing_coins_anew(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
         exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        await house.ask("stop")
-        assert (await house.ask("resolve", all=True, action="adopt"))["message"] == "1 resolved"
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        await house.ask("stop")
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+        await naived.ask("stop")
+        assert (await naived.ask("resolve", all=True, action="adopt"))["message"] == "1 resolved"
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+        await naived.ask("stop")
         exchange.markets["ETHUSDT"].base += parse_quantity("0.09")
-        await house.start()
+        await naived.start()
 
 
 async def test_missing_coins_are_not_written_off_uncounted(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
         exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
-        await house.ask("start")
+        await naived.ask("start")
         exchange.faults.failing = {"account"}
-        error = (await house.ask("resolve", all=True, action="ignore"))["error"]
-        assert (error["kind"], house.state()) == ("exchange_unavailable", "quarantined")
+        error = (await naived.ask("resolve", all=True, action="ignore"))["error"]
+        assert (error["kind"], naived.state()) == ("exchange_unavailable", "quarantined")
         exchange.faults.failing = set()
         exchange.markets["ETHUSDT"].base += parse_quantity("0.09")
-        profit = house.symbol().engine.leader.profit
-        assert (await house.ask("resolve", all=True, action="ignore"))["message"] == "1 resolved"
-        assert house.symbol().engine.leader.profit == profit
+        profit = naived.symbol().engine.leader.profit
+        assert (await naived.ask("resolve", all=True, action="ignore"))["message"] == "1 resolved"
+        assert naived.symbol().engine.leader.profit == profit
 
 
 async def test_a_sell_that_rests_stays_when_the_rest_of_its_coins_is_missing(
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start(budget="1003")
-        await house.trade("2000", "1990")
-        await house.ask("stop")
+    async with world.naived() as naived:
+        await naived.start(budget="1003")
+        await naived.trade("2000", "1990")
+        await naived.ask("stop")
         (sell,) = exchange.open()
         exchange.markets["ETHUSDT"].base -= parse_quantity("0.00005")
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
-        assert (await house.ask("resolve", all=True, action="ignore"))["state"] == "trading"
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+        assert (await naived.ask("resolve", all=True, action="ignore"))["state"] == "trading"
         assert exchange.open() == [sell]
-        assert house.view.held(house.symbol()) == exchange.markets["ETHUSDT"].base
-        await house.ask("stop")
-        await house.start()
+        assert naived.view.held(naived.symbol()) == exchange.markets["ETHUSDT"].base
+        await naived.ask("stop")
+        await naived.start()
 
 
 async def test_missing_coins_are_written_off_once(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
         exchange.markets["ETHUSDT"].base -= parse_quantity("0.04")
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
         messages = []
 
         async def ignore() -> None:
-            messages.append((await house.ask("resolve", all=True, action="ignore"))["message"])
+            messages.append((await naived.ask("resolve", all=True, action="ignore"))["message"])
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ignore)
             nursery.start_soon(ignore)
         assert sorted(messages) == ["1 resolved", "nothing to resolve"]
-        assert house.view.held(house.symbol()) == exchange.markets["ETHUSDT"].base
+        assert naived.view.held(naived.symbol()) == exchange.markets["ETHUSDT"].base
 
 
 async def test_what_is_resolved_while_it_starts_again_is_not_overwritten(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
         exchange.markets["ETHUSDT"].base -= parse_quantity("0.04")
-        await house.ask("start")
-        await house.ask("stop")
-        await house.ask("start", wait=False)
+        await naived.ask("start")
+        await naived.ask("stop")
+        await naived.ask("start", wait=False)
         await trio.sleep(0.5)
-        assert house.state() == "starting"
-        assert (await house.ask("resolve", all=True, action="adopt"))["message"] == "nothing to resolve"
-        await house.until(lambda: house.state() == "quarantined")
+        assert naived.state() == "starting"
+        assert (await naived.ask("resolve", all=True, action="adopt"))["message"] == "nothing to resolve"
+        await naived.until(lambda: naived.state() == "quarantined")

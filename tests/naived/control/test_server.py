@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from naived.control import server as server_module
 from naived.control.endpoint import Endpoint
 from naived.control.protocol import MAX_ANSWER, TIMEOUTS, Code
-from tests.control_double import methods_of
+from tests.support.control import methods_of
 
 
 async def test_a_status_is_answered_with_the_services_document(connect):

@@ -8,16 +8,16 @@ import trio
 from trio.testing import MockClock
 
 from naived.control import answers
-from tests.exchange_double import ExchangeDouble
-from tests.runtime_house import House, World
+from tests.support.exchange import ExchangeDouble
+from tests.support.runtime import Naived, World
 
 PLENTY = [f"S{number:03}USDT" for number in range(100)]
 
 
-async def entries(house: House) -> list[dict[str, object]]:
+async def entries(naived: Naived) -> list[dict[str, object]]:
     """As they are told, compared with what they would be without a memory."""
-    told: list[dict[str, object]] = (await house.call("status"))["symbols"]
-    symbols = [house.symbol(name) for name in sorted(house.supervisor.symbols)]
+    told: list[dict[str, object]] = (await naived.call("status"))["symbols"]
+    symbols = [naived.symbol(name) for name in sorted(naived.supervisor.symbols)]
     assert told == [json.loads(json.dumps(answers.symbol(symbol))) for symbol in symbols]
     return told
 
@@ -37,39 +37,39 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_an_entry_follows_whatever_happens_to_its_symbol(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        seen = [await entries(house)]
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        seen = [await entries(naived)]
         for price in ("2000", "1990", "1980", "3000", "3000.01"):
-            await house.trade(price)
-            seen.append(await entries(house))
+            await naived.trade(price)
+            seen.append(await entries(naived))
         world.exchange.go_away("no route to host")
-        seen.append(await entries(house))
+        seen.append(await entries(naived))
         world.exchange.come_back()
-        house.journal.hanging = "the database does not answer"
-        seen.append(await entries(house))
-        house.journal.hanging = None
-        await house.call("settings", "ETHUSDT", budget="700")
-        seen.append(await entries(house))
-        await house.call("stop", "ETHUSDT")
-        seen.append(await entries(house))
+        naived.journal.hanging = "the database does not answer"
+        seen.append(await entries(naived))
+        naived.journal.hanging = None
+        await naived.call("settings", "ETHUSDT", budget="700")
+        seen.append(await entries(naived))
+        await naived.call("stop", "ETHUSDT")
+        seen.append(await entries(naived))
         assert all(before != after for before, after in pairwise(seen))
 
 
 async def test_only_what_changed_is_made_again(world: World, clock: MockClock, made: list[str]) -> None:
     world.exchange = ExchangeDouble(*PLENTY)
-    async with world.house() as house:
-        await house.start(*PLENTY)
-        await house.call("status")
+    async with world.naived() as naived:
+        await naived.start(*PLENTY)
+        await naived.call("status")
         made.clear()
-        await house.call("status")
+        await naived.call("status")
         assert made == []
-        await house.trade("2000", symbol=PLENTY[7])  # a first buy
-        await house.call("status")
+        await naived.trade("2000", symbol=PLENTY[7])  # a first buy
+        await naived.call("status")
         assert made == [PLENTY[7]]
         made.clear()
-        await house.trade("2000.01", symbol=PLENTY[7])  # inside the band: only its price is another
-        (entry,) = (await house.call("status", PLENTY[7]))["symbols"]
+        await naived.trade("2000.01", symbol=PLENTY[7])  # inside the band: only its price is another
+        (entry,) = (await naived.call("status", PLENTY[7]))["symbols"]
         assert (entry["last_price"], made) == ("2000.01", [])
 
 
@@ -80,13 +80,13 @@ async def test_a_symbol_that_is_configured_meanwhile_does_not_confuse_the_others
     world.exchange = ExchangeDouble(*names)
     told: list[str] = []
 
-    async with world.house() as house, trio.open_nursery() as nursery:
-        await house.start(*PLENTY)
+    async with world.naived() as naived, trio.open_nursery() as nursery:
+        await naived.start(*PLENTY)
 
         async def ask() -> None:
-            told.extend(entry["symbol"] for entry in (await house.call("status", *names))["symbols"])
+            told.extend(entry["symbol"] for entry in (await naived.call("status", *names))["symbols"])
 
         nursery.start_soon(ask)
         await trio.lowlevel.checkpoint()
-        house.supervisor.configure(names[0])
+        naived.supervisor.configure(names[0])
     assert told == names

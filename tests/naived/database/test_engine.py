@@ -19,7 +19,7 @@ from naived.database.engine import (
     parse_url,
 )
 from naived.ports import JournalError
-from tests.postgres import execute
+from tests.support.postgres import execute
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from naived.database import writer as writer_module
 from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
 from naived.database.journal import Reader, SqlJournal, open_journal
 from naived.ports import ConflictError, CycleRow, DeploymentError, EventRow, JournalError, Page, Unit
-from tests.database_values import NOW, SYMBOL, buying, event, finished, first_buy, intent, order, wish
+from tests.support.database import NOW, SYMBOL, buying, desired, event, finished, first_buy, intent, order
 
 
 @pytest.fixture(params=[True, False], ids=["threads", "inline"])
@@ -102,17 +102,17 @@ async def test_units_of_one_symbol_are_committed_in_the_order_of_the_calls(datab
 async def test_an_earlier_process_can_no_longer_write(database_url: str) -> None:
     async with open_journal(database_url) as old, open_journal(database_url) as new:
         with pytest.raises(JournalError, match="another naived"):
-            await old.commit(Unit(SYMBOL, wish(Status.OFF)))
+            await old.commit(Unit(SYMBOL, desired(Status.OFF)))
         with pytest.raises(JournalError, match="another naived"):
             await old.load()
-        await new.commit(Unit(SYMBOL, wish()))
+        await new.commit(Unit(SYMBOL, desired()))
 
 
 async def test_the_watch_of_an_abandoned_buy_ends_by_the_clock(sqlite_url: str) -> None:
     time = NOW
     async with open_journal(sqlite_url, now=lambda: time) as journal:
         abandoned = order(state=order().state.ABANDONED)
-        await journal.commit(Unit(SYMBOL, wish(), traders=(finished(profit=None),), orders=(abandoned,)))
+        await journal.commit(Unit(SYMBOL, desired(), traders=(finished(profit=None),), orders=(abandoned,)))
         (record,) = await journal.load()
         assert record.orders == (abandoned,)
         time += WATCHED + 1
@@ -133,7 +133,7 @@ async def test_a_row_that_was_damaged_by_hand_is_an_error_that_says_so(database_
 
 async def test_a_lost_server_is_an_error_and_its_return_is_enough(postgres_url: str) -> None:
     async with open_journal(postgres_url) as journal:
-        await journal.commit(Unit(SYMBOL, wish(), events=(event("before"),)))
+        await journal.commit(Unit(SYMBOL, desired(), events=(event("before"),)))
         engine = open_engine(parse_url(postgres_url), Role.WRITE)
         with engine.connect() as connection:
             connection.execute(
@@ -174,7 +174,7 @@ async def test_readers_whom_a_database_keeps_waiting_are_all_told_in_time(
 
 async def test_a_symbol_is_loaded_while_many_listings_are_read(sqlite_url: str) -> None:
     async with open_journal(sqlite_url) as journal:
-        await journal.commit(Unit(SYMBOL, wish(), events=(event("one"),)))
+        await journal.commit(Unit(SYMBOL, desired(), events=(event("one"),)))
         reading, over = threading.Event(), threading.Event()
 
         def encode(_row: EventRow) -> bytes:
@@ -198,7 +198,7 @@ async def test_a_commit_that_is_kept_waiting_shows(postgres_url: str, monkeypatc
         with closing(psycopg.connect(postgres_url)) as other:
             other.execute("LOCK TABLE deployment IN ACCESS EXCLUSIVE MODE")
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(journal.commit, Unit(SYMBOL, wish()))
+                nursery.start_soon(journal.commit, Unit(SYMBOL, desired()))
                 await trio.testing.wait_all_tasks_blocked()
                 assert "the database does not answer" in (journal.hanging or "")
                 other.rollback()
@@ -255,7 +255,7 @@ async def test_a_file_that_is_no_database_is_a_wrong_configuration(tmp_path: Pat
 async def test_the_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     async with open_journal(f"sqlite:///{path}") as journal:
-        await journal.commit(Unit(SYMBOL, wish()))
+        await journal.commit(Unit(SYMBOL, desired()))
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from naived.database import engine as engine_module
 from naived.database import patient
 from naived.database.engine import Role, open_engine, parse_url
-from tests.postgres import Server
-from tests.postgres_proxy import Proxy, proxied
+from tests.support.postgres import Server
+from tests.support.postgres_proxy import Proxy, proxied
 
 PROMPTLY = 5.0  # seconds: far more than these patiences, far less than for ever
 

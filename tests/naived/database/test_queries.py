@@ -18,10 +18,11 @@ from naived.database.queries import answered, cycles_page, events_page, load, or
 from naived.database.schema import metadata
 from naived.database.store import Store, enter
 from naived.ports import ConflictError, Page, SymbolRecord, Unit
-from tests.database_values import (
+from tests.support.database import (
     NOW,
     SYMBOL,
     buying,
+    desired,
     event,
     fill,
     finished,
@@ -29,7 +30,6 @@ from tests.database_values import (
     intent,
     order,
     trader,
-    wish,
 )
 
 
@@ -72,7 +72,7 @@ def test_an_empty_journal_has_no_symbols(database: Database) -> None:
 
 
 def test_every_symbol_that_was_ever_configured_is_loaded_with_what_is_its_own(database: Database) -> None:
-    database.write(first_buy("ETHUSDT", 3), first_buy("BTCUSDT", 8), Unit("XRPUSDT", wish(Status.OFF)))
+    database.write(first_buy("ETHUSDT", 3), first_buy("BTCUSDT", 8), Unit("XRPUSDT", desired(Status.OFF)))
     bitcoin, ether, ripple = database.read(load, None, NOW)
     assert (bitcoin.symbol, bitcoin.next_trader, bitcoin.traders) == ("BTCUSDT", 9, (buying(8, "BTCUSDT"),))
     assert (ether.symbol, ether.next_trader, ether.traders) == ("ETHUSDT", 4, (buying(3),))
@@ -89,7 +89,7 @@ def test_a_living_trader_brings_its_latest_order_on_each_side(database: Database
     sell = order(intent(side=Side.SELL, seq=2))
     selling = trader(phase=Selling(Bought(bought.intent.price), sell.intent))
     orders = (first, bought, expired, sell)
-    database.write(Unit(SYMBOL, wish(), traders=(selling,), orders=orders, fills=bought.fills))
+    database.write(Unit(SYMBOL, desired(), traders=(selling,), orders=orders, fills=bought.fills))
     assert database.current() == [bought, sell]
     assert database.record().traders == (selling,)
 
@@ -97,7 +97,7 @@ def test_a_living_trader_brings_its_latest_order_on_each_side(database: Database
 def test_a_finished_trader_brings_only_what_has_not_ended(database: Database) -> None:
     quarantined = order(intent(side=Side.SELL), state=State.QUARANTINED)
     done = order(state=State.FILLED)
-    database.write(Unit(SYMBOL, wish(), traders=(finished(),), orders=(done, quarantined)))
+    database.write(Unit(SYMBOL, desired(), traders=(finished(),), orders=(done, quarantined)))
     assert database.current() == [quarantined]
     assert database.record().traders == ()
 
@@ -108,7 +108,7 @@ def test_a_finished_trader_brings_only_what_has_not_ended(database: Database) ->
 )
 def test_an_abandoned_buy_is_watched_for_a_day(database: Database, side: Side, age: int, watched: bool) -> None:
     abandoned = order(intent(side=side), state=State.ABANDONED)
-    database.write(Unit(SYMBOL, wish(), traders=(finished(profit=None),), orders=(abandoned,)))
+    database.write(Unit(SYMBOL, desired(), traders=(finished(profit=None),), orders=(abandoned,)))
     assert database.current(NOW + age) == ([abandoned] if watched else [])
 
 
@@ -120,13 +120,13 @@ def test_profits_are_summed_exactly_over_the_cycles_that_sold(database: Database
         finished(4, profit=None),
         trader(5),
     )
-    database.write(Unit(SYMBOL, wish(), traders=traders))
+    database.write(Unit(SYMBOL, desired(), traders=traders))
     record = database.record()
     assert (record.cycles, record.profit) == (3, parse_money("90000000000.10000001"))
 
 
 def test_a_cycle_that_is_written_again_counts_once_with_its_last_profit(database: Database) -> None:
-    database.write(Unit(SYMBOL, wish(), traders=(finished(1, profit="0.5"), finished(2, profit="0.25"))))
+    database.write(Unit(SYMBOL, desired(), traders=(finished(1, profit="0.5"), finished(2, profit="0.25"))))
     database.write(Unit(SYMBOL, traders=(finished(1, profit="0.5"), finished(2, profit="-0.25"))))
     record = database.record()
     assert (record.cycles, record.profit) == (2, parse_money("0.25"))
@@ -159,7 +159,7 @@ def test_loading_costs_the_same_however_long_the_history_is(sqlite_url: str, sym
     current = (order(intent(1_000), state=State.FILLED), order(intent(1_000, Side.SELL)))
     abandoned = order(intent(1), state=State.ABANDONED)
     history(store, 1, 2)
-    unit = Unit(SYMBOL, wish(), traders=(selling,), orders=(*current, abandoned))
+    unit = Unit(SYMBOL, desired(), traders=(selling,), orders=(*current, abandoned))
     assert store.apply([unit]) == [None]
     before = cost()
     history(store, 2, 400)
@@ -177,7 +177,7 @@ def history(store: Store, first: int, end: int) -> None:
             for side in Side
         ]
         paid = tuple(fill(1, leg.order_id or 0) for leg in legs)
-        unit = Unit(SYMBOL, wish(), traders=(finished(number),), orders=(lapsed, *legs), fills=paid)
+        unit = Unit(SYMBOL, desired(), traders=(finished(number),), orders=(lapsed, *legs), fills=paid)
         units.append(unit)
     assert store.apply(units) == [None] * len(units)
 
@@ -259,7 +259,7 @@ def test_orders_are_paged_oldest_first(database: Database) -> None:
 
 def test_cycles_are_paged_in_the_order_they_finished(database: Database) -> None:
     for number in reversed(range(5)):
-        database.write(Unit(symbol_of(number), wish(), traders=(trader(number, symbol=symbol_of(number)),)))
+        database.write(Unit(symbol_of(number), desired(), traders=(trader(number, symbol=symbol_of(number)),)))
     for number in range(5):
         done = finished(number, symbol=symbol_of(number), since=NOW + number)
         database.write(Unit(done.symbol, traders=(done,)))
@@ -282,7 +282,7 @@ def test_the_fees_of_a_cycle_are_summed_by_asset_over_all_its_orders(database: D
     database.write(
         Unit(
             SYMBOL,
-            wish(),
+            desired(),
             traders=(finished(1), finished(2)),
             orders=(bought, expired, sold, elsewhere),
             fills=(*buys, *sells, fill(6, 10, fee=parse_amount("7"))),
@@ -300,7 +300,7 @@ def test_the_fees_of_a_cycle_are_summed_by_asset_over_all_its_orders(database: D
 def test_the_orders_of_a_page_come_without_their_fills(database: Database) -> None:
     first = order(intent(1), state=State.FILLED, order_id=7)
     second = order(intent(2), state=State.FILLED, order_id=8)
-    unit = Unit(SYMBOL, wish(), traders=(finished(1), finished(2)), orders=(first, second))
+    unit = Unit(SYMBOL, desired(), traders=(finished(1), finished(2)), orders=(first, second))
     database.write(replace(unit, fills=(fill(1, 7), fill(1, 8))))
     assert [row.order for row in database.page(orders_page, Page())] == [first, second]
 
@@ -310,7 +310,7 @@ def test_the_current_orders_come_with_their_own_fills(database: Database) -> Non
         paid = (fill(2, order_id), fill(1, order_id))
         sell = order(intent(number, Side.SELL), state=State.OPEN, order_id=order_id, fills=paid)
         selling = trader(number, Selling(Bought(intent().price), sell.intent))
-        database.write(Unit(SYMBOL, wish(), traders=(selling,), orders=(sell,), fills=paid))
+        database.write(Unit(SYMBOL, desired(), traders=(selling,), orders=(sell,), fills=paid))
     assert [[fill.order_id for fill in sell.fills] for sell in database.current()] == [[7, 7], [8, 8]]
     assert [fill.trade_id for fill in database.current()[0].fills] == [2, 1]
 

@@ -15,17 +15,17 @@ from naived.database.queries import events_page, load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store, enter
 from naived.ports import Event, Page, Unit
-from tests.database_values import (
+from tests.support.database import (
     NOW,
     SYMBOL,
     amounts,
+    desired,
     leftovers,
     orders,
     row_numbers,
     texts,
     times,
     trader,
-    wish,
 )
 
 ON_A_DATABASE = settings(
@@ -70,7 +70,7 @@ def write(engine: sa.Engine, unit: Unit) -> None:
 @ON_A_DATABASE
 @given(order=orders)
 def test_an_order_is_read_with_its_fills_as_it_was_written(engine: sa.Engine, order: OrderState) -> None:
-    write(engine, Unit(SYMBOL, wish(), traders=(trader(),), orders=(order,), fills=order.fills))
+    write(engine, Unit(SYMBOL, desired(), traders=(trader(),), orders=(order,), fills=order.fills))
     with engine.connect() as connection:
         (listed,) = orders_page(connection, Page())
         (record,) = load(connection, SYMBOL, NOW)

@@ -25,9 +25,9 @@ from naived.database.queries import events_page, load
 from naived.database.schema import control_request, deployment, events, metadata, orders
 from naived.database.store import Claim, Store, enter
 from naived.ports import ConflictError, DeploymentError, JournalError, Page, SymbolRecord, Unit
-from tests.database_values import NOW, SYMBOL, buying, event, fill, first_buy, intent, order, trader, wish
-from tests.postgres import Server, execute
-from tests.postgres_proxy import Cut, proxied
+from tests.support.database import NOW, SYMBOL, buying, desired, event, fill, first_buy, intent, order, trader
+from tests.support.postgres import Server, execute
+from tests.support.postgres_proxy import Cut, proxied
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_an_intent_is_never_rewritten_into_another(engine: sa.Engine, store: Sto
 
 
 def test_an_order_needs_its_trader_and_a_trader_its_symbol(store: Store) -> None:
-    store.apply([Unit(SYMBOL, wish())])
+    store.apply([Unit(SYMBOL, desired())])
     orphan = Unit(SYMBOL, orders=(order(),))
     stranger = Unit("BTCUSDT", traders=(trader(symbol="BTCUSDT"),))
     counter = Unit("BTCUSDT", next_trader=5)
@@ -159,20 +159,20 @@ def test_a_control_request_is_answered_once(store: Store) -> None:
 
 
 def test_a_status_is_compared_before_it_is_set(engine: sa.Engine, store: Store) -> None:
-    store.apply([Unit(SYMBOL, wish(Status.SHUTDOWN))])
-    off = Unit(SYMBOL, wish(Status.OFF), Status.SHUTDOWN, events=(event("drained"),))
-    back, late = store.apply([Unit(SYMBOL, wish(Status.ON)), off])
+    store.apply([Unit(SYMBOL, desired(Status.SHUTDOWN))])
+    off = Unit(SYMBOL, desired(Status.OFF), Status.SHUTDOWN, events=(event("drained"),))
+    back, late = store.apply([Unit(SYMBOL, desired(Status.ON)), off])
     assert back is None
     assert isinstance(late, ConflictError)
     assert (record(engine).desired.status, messages(engine)) == (Status.ON, [])
-    assert store.apply([Unit(SYMBOL, wish(Status.SHUTDOWN)), off]) == [None, None]
+    assert store.apply([Unit(SYMBOL, desired(Status.SHUTDOWN)), off]) == [None, None]
     assert (record(engine).desired.status, messages(engine)) == (Status.OFF, ["drained"])
 
 
 def test_settings_leave_counter_and_leftover_alone(engine: sa.Engine, store: Store) -> None:
-    store.apply([first_buy(number=4), Unit(SYMBOL, wish(Status.OFF, keep_buys=True))])
+    store.apply([first_buy(number=4), Unit(SYMBOL, desired(Status.OFF, keep_buys=True))])
     found = record(engine)
-    assert (found.next_trader, found.desired) == (5, wish(Status.OFF, keep_buys=True))
+    assert (found.next_trader, found.desired) == (5, desired(Status.OFF, keep_buys=True))
 
 
 # Whose database it is

@@ -13,7 +13,7 @@ from naived.database.schema import metadata
 from naived.database.store import Store, enter
 from naived.database.trader_rows import RowError, trader_of
 from naived.ports import CycleRow, Page, Unit
-from tests.database_values import NOW, SYMBOL, buying, finishes, order, phases, traders, wish
+from tests.support.database import NOW, SYMBOL, buying, desired, finishes, order, phases, traders
 
 ON_A_DATABASE = settings(
     max_examples=30,
@@ -36,7 +36,7 @@ def written(engine: sa.Engine, trader: Trader) -> None:
             connection.execute(sa.delete(table))
     live = (order(trader.phase.intent),) if isinstance(trader.phase, Buying | Selling) else ()
     store = Store(engine, enter(engine).epoch)
-    assert store.apply([Unit(SYMBOL, wish(), traders=(trader,), orders=live)]) == [None]
+    assert store.apply([Unit(SYMBOL, desired(), traders=(trader,), orders=live)]) == [None]
 
 
 @ON_A_DATABASE

@@ -8,9 +8,9 @@ from naived.core.amount import parse_quantity, parse_rate
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import Fees
 from naived.ports import ExchangeError
-from tests.exchange_double import ExchangeDouble
-from tests.runtime_house import World
+from tests.support.exchange import ExchangeDouble
 from tests.support.market import TENTH
+from tests.support.runtime import World
 
 DEARER = Fees(parse_rate("0.002"), parse_rate("0.002"))
 
@@ -19,10 +19,10 @@ async def test_a_restart_goes_on_by_remembered_fees_and_reads_todays_afterwards(
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        await house.trade("2000")
-        await house.trade("60000", symbol="BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
+        await naived.trade("60000", symbol="BTCUSDT")
 
     async def fees(symbol: str) -> Fees:
         exchange.asked.append("fees")
@@ -30,34 +30,34 @@ async def test_a_restart_goes_on_by_remembered_fees_and_reads_todays_afterwards(
 
     exchange.fees = fees  # type: ignore[method-assign]
     exchange.asked.clear()
-    async with world.house() as house:
-        await house.until(lambda: {house.state("ETHUSDT"), house.state("BTCUSDT")} == {"trading"}, 0.9)
+    async with world.naived() as naived:
+        await naived.until(lambda: {naived.state("ETHUSDT"), naived.state("BTCUSDT")} == {"trading"}, 0.9)
         assert "fees" not in exchange.asked
-        assert house.symbol().engine.leader.fees == Fees(TENTH, TENTH)
-        await house.until(lambda: house.symbol("BTCUSDT").engine.leader.fees == DEARER)
-        await house.until(lambda: house.symbol("ETHUSDT").engine.leader.fees == DEARER)
+        assert naived.symbol().engine.leader.fees == Fees(TENTH, TENTH)
+        await naived.until(lambda: naived.symbol("BTCUSDT").engine.leader.fees == DEARER)
+        await naived.until(lambda: naived.symbol("ETHUSDT").engine.leader.fees == DEARER)
         await trio.sleep(600)
         assert exchange.asked.count("fees") == 2
-        await house.trade("1990", "1980")  # its buy was decided by the old fees; the next one goes by today's
-        assert [trader.terms.fees for trader in house.traders()] == [Fees(TENTH, TENTH), DEARER]
+        await naived.trade("1990", "1980")  # its buy was decided by the old fees; the next one goes by today's
+        assert [trader.terms.fees for trader in naived.traders()] == [Fees(TENTH, TENTH), DEARER]
 
 
 async def test_a_symbol_without_traders_waits_for_its_fees(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     exchange.faults.failing = {"fees"}
-    async with world.house() as house:
-        await house.ask("start", wait=False)
+    async with world.naived() as naived:
+        await naived.ask("start", wait=False)
         await trio.sleep(10)
-        assert house.state() == "starting"
+        assert naived.state() == "starting"
         exchange.faults.failing = set()
-        await house.until(lambda: house.state() == "trading")
+        await naived.until(lambda: naived.state() == "trading")
 
 
 async def test_fees_that_were_not_told_are_asked_for_again(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
     failures = 3
 
     async def fees(symbol: str) -> Fees:
@@ -68,25 +68,25 @@ async def test_fees_that_were_not_told_are_asked_for_again(world: World, clock: 
         return DEARER
 
     exchange.fees = fees  # type: ignore[method-assign]
-    async with world.house() as house:
-        await house.until(lambda: house.symbol().engine.leader.fees == DEARER, 10)
-        assert house.state() == "trading"
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.symbol().engine.leader.fees == DEARER, 10)
+        assert naived.state() == "trading"
 
 
 async def test_fees_are_known_before_a_fill_of_the_last_process_is_booked(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         exchange.faults.lost_replies = 1
         exchange.faults.held = True
-        await house.trade("2000", "1990")
+        await naived.trade("2000", "1990")
     exchange.forget_reports()
     exchange.faults.held = False
     exchange.faults.failing = {"symbols"}
-    async with world.house() as house:
+    async with world.naived() as naived:
         await trio.sleep(20)
         exchange.faults.failing = set()
-        await house.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
         (sell,) = exchange.open(side=Side.SELL)
         assert sell.intent.quantity == parse_quantity("0.0999")
 
@@ -95,52 +95,52 @@ async def test_rules_that_came_while_a_symbol_had_failed_are_not_taken_for_read(
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop")
     exchange.trade("3000")
-    async with world.house() as house:
-        with house.symbol().contained():
+    async with world.naived() as naived:
+        with naived.symbol().contained():
             raise ZeroDivisionError("a bug")
-        await house.until(lambda: house.symbol().engine.leader.cycles == 1, 120)
-        assert (await house.call("trades"))["trades"][0]["profit"] == "0.20003858"
+        await naived.until(lambda: naived.symbol().engine.leader.cycles == 1, 120)
+        assert (await naived.call("trades"))["trades"][0]["profit"] == "0.20003858"
 
 
 async def test_a_symbol_whose_fees_are_not_told_does_not_keep_the_others_from_starting(
     world: World, clock: MockClock
 ) -> None:
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
     world.exchange.faults.refused = {("fees", "BTCUSDT")}
-    async with world.house() as house:
-        await house.until(lambda: house.state() == "trading", 20)
-        await house.until(lambda: house.state("BTCUSDT") == "degraded", 20)
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading", 20)
+        await naived.until(lambda: naived.state("BTCUSDT") == "degraded", 20)
         world.exchange.faults.refused = set()
-        await house.until(lambda: house.state("BTCUSDT") == "trading", 70)
+        await naived.until(lambda: naived.state("BTCUSDT") == "trading", 70)
 
 
 async def test_rules_are_read_again_every_day(world: World, clock: MockClock) -> None:
     exchange: ExchangeDouble = world.exchange
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         market = exchange.markets["ETHUSDT"]
         market.rules = replace(market.rules, status="CHANGED")
         await trio.sleep(86_399)
-        assert house.symbol().engine.leader.info.status == "TRADING"
+        assert naived.symbol().engine.leader.info.status == "TRADING"
         await trio.sleep(60)
-        assert house.symbol().engine.leader.info.status == "CHANGED"
+        assert naived.symbol().engine.leader.info.status == "CHANGED"
 
 
 async def test_symbols_that_begin_together_are_asked_for_as_one(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        await house.trade("2000")
-        await house.trade("60000", symbol="BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
+        await naived.trade("60000", symbol="BTCUSDT")
     exchange.asked.clear()
-    async with world.house() as house:
-        await house.until(lambda: {house.state("ETHUSDT"), house.state("BTCUSDT")} == {"trading"})
+    async with world.naived() as naived:
+        await naived.until(lambda: {naived.state("ETHUSDT"), naived.state("BTCUSDT")} == {"trading"})
         # Once for the account, which is known first, and once for both symbols.
         assert exchange.asked.count("symbols") == 2
         assert exchange.asked.count("account") == 2

@@ -10,7 +10,7 @@ from naived.core.engine import Blocked, BlockedBy
 from naived.core.strategy.settings import DesiredState, Status
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
-from tests.runtime_house import World
+from tests.support.runtime import World
 
 
 def _desire(status: Status) -> Callable[[Symbol], None]:
@@ -58,26 +58,26 @@ RISING = [
 
 @pytest.mark.parametrize("worst", range(len(RISING)))
 async def test_the_most_serious_state_is_told(world: World, clock: MockClock, worst: int) -> None:
-    async with world.house(farewell=False) as house:
-        await house.start()
-        assert actual_state(house.symbol()) == ("trading", None)
+    async with world.naived(farewell=False) as naived:
+        await naived.start()
+        assert actual_state(naived.symbol()) == ("trading", None)
         blocks_first = sorted(RISING[: worst + 1], key=lambda row: row[0] in (_fail, _inactive))
         for change, _, _ in blocks_first:
-            change(house.symbol())
-        assert actual_state(house.symbol()) == RISING[worst][1:]
+            change(naived.symbol())
+        assert actual_state(naived.symbol()) == RISING[worst][1:]
 
 
 async def test_off_is_told_once_the_task_has_ended(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.ask("stop")
-        assert actual_state(house.symbol()) == ("off", None)
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.ask("stop")
+        assert actual_state(naived.symbol()) == ("off", None)
 
 
 async def test_an_open_fate_is_counted(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         world.exchange.faults.lost_requests = 1
-        await house.trade("2000")
-        await house.ask("stop", timeout="1s")
-        assert actual_state(house.symbol()) == ("stopping", "the fate of 1 order is open")
+        await naived.trade("2000")
+        await naived.ask("stop", timeout="1s")
+        assert actual_state(naived.symbol()) == ("stopping", "the fate of 1 order is open")

@@ -9,7 +9,7 @@ from naived.core.strategy.settings import DesiredState, Status
 from naived.ports import Event, JournalError, Unit
 from naived.runtime import commit as commits
 from naived.runtime.commit import Commit, CommitQueue
-from tests.database_values import trader
+from tests.support.database import trader
 from tests.support.market import settings
 
 

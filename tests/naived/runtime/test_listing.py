@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from naived.ports import ExchangeError
 from naived.runtime.listing import Listing, UnknownNamesError
-from tests.exchange_double import ExchangeDouble
+from tests.support.exchange import ExchangeDouble
 
 
 def opened() -> tuple[ExchangeDouble, Listing]:

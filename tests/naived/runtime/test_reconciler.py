@@ -9,37 +9,37 @@ from naived.core.amount import parse_price, parse_quantity
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.settings import Status
 from naived.ports import AccountInfo, DeploymentError
-from tests.exchange_double import EVERYWHERE
-from tests.runtime_house import World
+from tests.support.exchange import EVERYWHERE
+from tests.support.runtime import World
 
 
 async def test_a_second_reconciliation_writes_nothing(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        await house.trade("2000", "1990", "1980")
-        await house.trade("60000", symbol="BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000", "1990", "1980")
+        await naived.trade("60000", symbol="BTCUSDT")
     exchange.trade("1960")
-    async with world.house() as house:
-        await house.until(lambda: house.state() == "trading")
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading")
         await trio.sleep(10)
-        assert "selling" in house.phases()
-        before = len(house.journal.commits)
+        assert "selling" in naived.phases()
+        before = len(naived.journal.commits)
         asked = exchange.asked.count("open_orders")
         await trio.sleep(150)
         assert exchange.asked.count("open_orders") >= asked + 4
-        assert len(house.journal.commits) == before
+        assert len(naived.journal.commits) == before
 
 
 async def test_coins_that_are_missing_quarantine_the_symbol(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
     exchange.markets["ETHUSDT"].base -= parse_quantity("0.001")
-    async with world.house() as house:
-        error = (await house.ask("start"))["error"]
+    async with world.naived() as naived:
+        error = (await naived.ask("start"))["error"]
         assert error["kind"] == "quarantined"
         assert "the traders hold 0.0999 ETH, the account has 0.0989" in error["message"]
         assert exchange.open() == []
@@ -48,9 +48,9 @@ async def test_coins_that_are_missing_quarantine_the_symbol(world: World, clock:
 async def test_coins_of_a_sell_whose_fate_is_open_are_not_missed(world: World, clock: MockClock) -> None:
     # The sell was filled while nobody listened; its coins are gone, and nobody can say yet where to.
     exchange = world.exchange
-    async with world.house(farewell=False) as house:
-        await house.start()
-        await house.trade("2000")
+    async with world.naived(farewell=False) as naived:
+        await naived.start()
+        await naived.trade("2000")
         exchange.faults.lost_replies = 1
         exchange.faults.held = True
         exchange.trade("1990")
@@ -59,73 +59,73 @@ async def test_coins_of_a_sell_whose_fate_is_open_are_not_missed(world: World, c
         exchange.trade("2010")
         exchange.forget_reports()
         exchange.faults.held = False
-        assert house.phases() == ["selling"]
+        assert naived.phases() == ["selling"]
     exchange.faults.hidden = EVERYWHERE
-    async with world.house() as house:
-        await house.until(lambda: house.state() == "trading")
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading")
         exchange.faults.hidden = frozenset()
-        await house.until(lambda: house.symbol().engine.leader.cycles == 1, 20)
+        await naived.until(lambda: naived.symbol().engine.leader.cycles == 1, 20)
 
 
 async def test_coins_of_a_sell_that_queries_lag_behind_are_not_missed(world: World, clock: MockClock) -> None:
     # Found by a simulated seed: filled while naived was down, it was in no list of open orders, and not found yet.
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        assert house.phases() == ["selling"]
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        assert naived.phases() == ["selling"]
     exchange.trade("2010")
     exchange.faults.hidden = EVERYWHERE
-    async with world.house() as house:
-        await house.until(lambda: house.state() == "trading")
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading")
         exchange.faults.hidden = frozenset()
-        await house.until(lambda: house.symbol().engine.leader.cycles == 1, 20)
+        await naived.until(lambda: naived.symbol().engine.leader.cycles == 1, 20)
 
 
 async def test_coins_of_fills_that_are_not_told_yet_are_not_missed(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        assert house.phases() == ["selling"]
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        assert naived.phases() == ["selling"]
     exchange.trade("2010")
     exchange.faults.failing = {"fills"}
-    async with world.house() as house:
-        await house.until(lambda: house.state() == "trading")
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading")
         exchange.faults.failing = set()
-        await house.until(lambda: house.symbol().engine.leader.cycles == 1, 20)
+        await naived.until(lambda: naived.symbol().engine.leader.cycles == 1, 20)
 
 
 async def test_an_order_with_our_tag_and_no_row_stops_all_placing(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
         twin = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
-        tag = house.journal.real.tag
+        tag = naived.journal.real.tag
         exchange.plant(f"n1{tag}-otherlineage", twin)
-        await house.until(lambda: house.state() == "quarantined", 70)
-        assert house.state("BTCUSDT") == "quarantined"
-        assert "has our tag and is not in the journal" in (house.reason() or "")
-        await house.trade("2000")
-        await house.trade("60000", symbol="BTCUSDT")
+        await naived.until(lambda: naived.state() == "quarantined", 70)
+        assert naived.state("BTCUSDT") == "quarantined"
+        assert "has our tag and is not in the journal" in (naived.reason() or "")
+        await naived.trade("2000")
+        await naived.trade("60000", symbol="BTCUSDT")
         assert exchange.wire == []
         assert len(exchange.open()) == 1
 
 
 async def test_placing_goes_on_when_such_an_order_is_gone(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
         twin = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
-        exchange.plant(f"n1{house.journal.real.tag}-otherlineage", twin)
-        await house.until(lambda: house.state("BTCUSDT") == "quarantined", 70)
+        exchange.plant(f"n1{naived.journal.real.tag}-otherlineage", twin)
+        await naived.until(lambda: naived.state("BTCUSDT") == "quarantined", 70)
         exchange.faults.refused = {("open_orders", "ETHUSDT")}
         await trio.sleep(130)
-        assert house.state("BTCUSDT") == "quarantined"  # nobody said that it is gone
+        assert naived.state("BTCUSDT") == "quarantined"  # nobody said that it is gone
         exchange.faults.refused = set()
         await exchange.cancel("ETHUSDT", exchange.open()[0].id, "web_cancel")
-        await house.until(lambda: house.state() == house.state("BTCUSDT") == "trading", 70)
-        await house.trade("60000", symbol="BTCUSDT")
+        await naived.until(lambda: naived.state() == naived.state("BTCUSDT") == "trading", 70)
+        await naived.trade("60000", symbol="BTCUSDT")
         assert len(exchange.wire) == 1
 
 
@@ -134,9 +134,9 @@ async def test_what_the_exchange_refuses_to_say_of_one_symbol_bars_that_one_alon
     world: World, clock: MockClock, question: str
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        await house.trade("2000")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
         exchange.faults.held = True
         exchange.trade("1990")  # nobody was told, and it is not among the open orders any more
         exchange.forget_reports()
@@ -144,26 +144,26 @@ async def test_what_the_exchange_refuses_to_say_of_one_symbol_bars_that_one_alon
         exchange.faults.refused = {(question, "ETHUSDT")}
         exchange.go_away()
         exchange.come_back()
-        await house.until(lambda: house.state("BTCUSDT") == "trading", 20)
+        await naived.until(lambda: naived.state("BTCUSDT") == "trading", 20)
         await trio.sleep(130)
-        assert house.state() == "degraded"
-        assert house.reason() == f"the exchange says nothing of its orders: {question}: -1121 Invalid symbol."
-        await house.trade("60000", symbol="BTCUSDT")
+        assert naived.state() == "degraded"
+        assert naived.reason() == f"the exchange says nothing of its orders: {question}: -1121 Invalid symbol."
+        await naived.trade("60000", symbol="BTCUSDT")
         assert [request.symbol for request in exchange.wire] == ["ETHUSDT", "BTCUSDT"]
         exchange.faults.refused = set()
-        await house.until(lambda: house.phases() == ["selling"], 70)
+        await naived.until(lambda: naived.phases() == ["selling"], 70)
 
 
 async def test_orders_of_others_are_left_alone(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         foreign = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
         exchange.plant("web_1", foreign)
         exchange.plant("n1zzzz-1", replace(foreign, price=parse_price("1001")))
         await trio.sleep(130)
-        assert house.state() == "trading"
-        await house.ask("stop", cancel="all")
+        assert naived.state() == "trading"
+        await naived.ask("stop", cancel="all")
         assert len(exchange.open()) == 2
 
 
@@ -171,12 +171,12 @@ async def test_an_old_snapshot_of_an_order_that_has_ended_since_is_no_foreign_li
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
         snapshot = await exchange.open_orders("ETHUSDT")
-        await house.trade("2100")
-        assert house.symbol().engine.resting == []
+        await naived.trade("2100")
+        assert naived.symbol().engine.resting == []
         open_orders = exchange.open_orders
 
         async def stale(symbol: str | None = None) -> object:
@@ -189,15 +189,15 @@ async def test_an_old_snapshot_of_an_order_that_has_ended_since_is_no_foreign_li
         exchange.open_orders = stale  # type: ignore[method-assign, assignment]
         exchange.order = stale_too  # type: ignore[method-assign, assignment]
         await trio.sleep(130)
-        assert house.state() == "trading"
+        assert naived.state() == "trading"
 
 
 async def test_a_journal_of_another_account_ends_the_daemon(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
     world.exchange.uid = "uid-2"
     with pytest.raises(BaseExceptionGroup) as caught:
-        async with world.house():
+        async with world.naived():
             await trio.sleep(10)
     assert caught.group_contains(DeploymentError)
 
@@ -206,8 +206,8 @@ async def test_nothing_is_placed_before_the_account_is_known_to_be_the_journals(
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
     exchange.uid = "uid-2"
     asked, waits = exchange.account, [20.0, 0.0]
 
@@ -219,11 +219,11 @@ async def test_nothing_is_placed_before_the_account_is_known_to_be_the_journals(
     placed = len(exchange.wire)
 
     async def trades_come_first() -> None:
-        async with world.house() as house:
+        async with world.naived() as naived:
             for _ in range(15):
                 exchange.trade("2000")
                 await trio.sleep(1)
-            assert house.state() == "starting"
+            assert naived.state() == "starting"
             await trio.sleep(10)
 
     with pytest.raises(BaseExceptionGroup) as caught:
@@ -236,33 +236,33 @@ async def test_an_order_filled_while_off_is_booked_and_shown_and_sold_after_the_
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000")
-        await house.ask("stop")
-        await house.trade("1990")
-        assert house.phases() == ["holding"]
-        assert house.state() == "off"
-        assert [order["state"] for order in await house.orders()] == ["filled"]
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        await naived.ask("stop")
+        await naived.trade("1990")
+        assert naived.phases() == ["holding"]
+        assert naived.state() == "off"
+        assert [order["state"] for order in await naived.orders()] == ["filled"]
         assert len(exchange.wire) == 1
-    async with world.house() as house:
-        assert house.symbol().desired.status is Status.OFF
-        await house.start()
-        await house.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
+    async with world.naived() as naived:
+        assert naived.symbol().desired.status is Status.OFF
+        await naived.start()
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
 
 
 async def test_an_order_filled_while_off_and_unheard_is_found_by_the_next_look(
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000")
-        await house.ask("stop")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        await naived.ask("stop")
     exchange.trade("1990")
-    async with world.house() as house:
-        await house.until(lambda: house.phases() == ["holding"], 10)
-        assert house.state() == "off"
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.phases() == ["holding"], 10)
+        assert naived.state() == "off"
 
 
 async def test_placing_goes_on_when_a_strange_order_of_a_symbol_that_is_not_ours_is_gone(
@@ -270,22 +270,22 @@ async def test_placing_goes_on_when_a_strange_order_of_a_symbol_that_is_not_ours
 ) -> None:
     exchange = world.exchange
     exchange.bulk_open_orders_from = 1
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         twin = OrderIntent("BTCUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
-        exchange.plant(f"n1{house.journal.real.tag}-otherlineage", twin)
-        await house.until(lambda: house.state() == "quarantined", 70)
-        assert house.reason() == "BTCUSDT order 1 has our tag and is not in the journal: a copy of it trades"
+        exchange.plant(f"n1{naived.journal.real.tag}-otherlineage", twin)
+        await naived.until(lambda: naived.state() == "quarantined", 70)
+        assert naived.reason() == "BTCUSDT order 1 has our tag and is not in the journal: a copy of it trades"
         exchange.cancel_by_hand(exchange.open("BTCUSDT")[0])
-        await house.until(lambda: house.state() == "trading", 70)
+        await naived.until(lambda: naived.state() == "trading", 70)
 
 
 async def test_from_some_number_of_symbols_on_all_open_orders_are_asked_for_at_once(
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
         for bulk_from, questions in ((2, 1), (3, 2)):
             exchange.bulk_open_orders_from = bulk_from
             exchange.asked.clear()
@@ -295,58 +295,58 @@ async def test_from_some_number_of_symbols_on_all_open_orders_are_asked_for_at_o
 
 async def test_a_start_counts_again_the_coins_that_were_missing(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        await house.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
     missing = parse_quantity("0.001")
     exchange.markets["ETHUSDT"].base -= missing
-    async with world.house() as house:
-        await house.ask("start")
+    async with world.naived() as naived:
+        await naived.ask("start")
         exchange.markets["ETHUSDT"].base -= missing
-        error = (await house.ask("start"))["error"]
+        error = (await naived.ask("start"))["error"]
         assert (error["kind"], exchange.open()) == ("quarantined", [])
         assert "the traders hold 0.0999 ETH, the account has 0.0979" in error["message"]
         exchange.markets["ETHUSDT"].base += 2 * missing
-        result = await house.ask("start")
+        result = await naived.ask("start")
         assert (result["error"], result["changed"], result["state"]) == (None, False, "trading")
-        await house.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
 
 
 async def test_a_start_asks_again_for_the_strange_order_that_blocks_it(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
         twin = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
-        exchange.plant(f"n1{house.journal.real.tag}-otherlineage", twin)
-        await house.until(lambda: house.state("BTCUSDT") == "quarantined", 70)
-        assert (await house.ask("start", "BTCUSDT"))["error"]["kind"] == "quarantined"
+        exchange.plant(f"n1{naived.journal.real.tag}-otherlineage", twin)
+        await naived.until(lambda: naived.state("BTCUSDT") == "quarantined", 70)
+        assert (await naived.ask("start", "BTCUSDT"))["error"]["kind"] == "quarantined"
         exchange.cancel_by_hand(exchange.open()[0])
         began = trio.current_time()
-        await house.start("BTCUSDT")
+        await naived.start("BTCUSDT")
         assert trio.current_time() - began < 1
 
 
 async def test_a_start_asks_again_what_the_exchange_refused_to_say(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         exchange.faults.refused = {("open_orders", "ETHUSDT")}
-        await house.until(lambda: house.state() == "degraded", 70)
+        await naived.until(lambda: naived.state() == "degraded", 70)
         exchange.faults.refused = set()
         began = trio.current_time()
-        await house.start()
+        await naived.start()
         assert trio.current_time() - began < 1
 
 
 async def test_a_start_does_not_end_the_quarantine_of_an_order(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
         exchange.faults.hidden = EVERYWHERE
-        await house.until(lambda: house.state() == "quarantined", 200)
+        await naived.until(lambda: naived.state() == "quarantined", 200)
         exchange.go_away()
         began = trio.current_time()
-        assert (await house.ask("start"))["error"]["kind"] == "quarantined"
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
         assert trio.current_time() - began < 1

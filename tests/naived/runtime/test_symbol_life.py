@@ -6,74 +6,74 @@ from trio.testing import MockClock
 
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
-from tests.runtime_house import FENCE, House, World
+from tests.support.runtime import FENCE, Naived, World
 
 
-def kept(house: House) -> list[tuple[int, str, int]]:
-    orders = house.symbol().engine.orders.values()
+def kept(naived: Naived) -> list[tuple[int, str, int]]:
+    orders = naived.symbol().engine.orders.values()
     return [(order.intent.trader, str(order.intent.side), order.intent.seq) for order in orders]
 
 
 async def test_orders_are_kept_as_long_as_their_trader_lives(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990")
-        assert kept(house) == [(1, "buy", 1), (1, "sell", 1)]
-        await house.trade("3000")
-        assert kept(house) == []
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        assert kept(naived) == [(1, "buy", 1), (1, "sell", 1)]
+        await naived.trade("3000")
+        assert kept(naived) == []
 
 
 async def test_of_a_traders_orders_the_latest_of_each_side_is_kept(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "2050", "2050")
-        assert kept(house) == [(1, "buy", 2)]
-        assert [order["state"] for order in await house.orders()] == ["cancelled", "open"]
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "2050", "2050")
+        assert kept(naived) == [(1, "buy", 2)]
+        assert [order["state"] for order in await naived.orders()] == ["cancelled", "open"]
 
 
 async def test_an_abandoned_buy_is_watched_for_a_day(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
+    async with world.naived() as naived:
+        await naived.start()
         world.exchange.faults.lost_requests = 1
-        await house.trade("2000")
-        await house.until(lambda: house.phases() == ["waiting"], FENCE + 30)
-        await house.trade("2000", "1990", "3000")
-        assert kept(house) == [(1, "buy", 1)]
-        assert house.symbol().engine.watched
+        await naived.trade("2000")
+        await naived.until(lambda: naived.phases() == ["waiting"], FENCE + 30)
+        await naived.trade("2000", "1990", "3000")
+        assert kept(naived) == [(1, "buy", 1)]
+        assert naived.symbol().engine.watched
         await trio.sleep(86_399)
-        await house.trade("2000", "1990", "3000")
-        assert kept(house) == []
+        await naived.trade("2000", "1990", "3000")
+        assert kept(naived) == []
 
 
 async def test_a_restart_keeps_the_same_orders(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "1990", "1980", "1970", "1960")
-        before = sorted(kept(house))
-    async with world.house() as house:
-        assert sorted(kept(house)) == before
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990", "1980", "1970", "1960")
+        before = sorted(kept(naived))
+    async with world.naived() as naived:
+        assert sorted(kept(naived)) == before
 
 
 async def test_a_contradiction_quarantines_the_symbol_with_its_evidence(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        await house.trade("2000")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
         order = exchange.open()[0]
         market = exchange.markets["ETHUSDT"]
         exchange.tell(replace(market.state(order, exchange.now()), order_id=99))
-        assert (house.state(), house.reason()) == ("quarantined", "two orders under one id: 1 and 99")
-        assert house.order_states() == ["quarantined"]
-        assert house.state("BTCUSDT") == "trading"
-        await house.trade("1990", "1980")
+        assert (naived.state(), naived.reason()) == ("quarantined", "two orders under one id: 1 and 99")
+        assert naived.order_states() == ["quarantined"]
+        assert naived.state("BTCUSDT") == "trading"
+        await naived.trade("1990", "1980")
         assert len(exchange.wire) == 1
-    async with world.house() as house:
+    async with world.naived() as naived:
         await trio.sleep(5)
-        assert house.state() == "quarantined"
-        assert house.symbol().engine.quarantined[0].state is State.QUARANTINED
-        await house.ask("resolve", all=True, action="adopt")
-        await house.until(lambda: len(exchange.open(side=Side.SELL)) == 1, 20)
-        assert house.state() == "trading"
+        assert naived.state() == "quarantined"
+        assert naived.symbol().engine.quarantined[0].state is State.QUARANTINED
+        await naived.ask("resolve", all=True, action="adopt")
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1, 20)
+        assert naived.state() == "trading"
 
 
 async def test_a_self_trade_prevention_mode_is_only_asked_for_where_the_symbol_allows_it(
@@ -82,31 +82,31 @@ async def test_a_self_trade_prevention_mode_is_only_asked_for_where_the_symbol_a
     exchange = world.exchange
     market = exchange.markets["BTCUSDT"]
     market.rules = replace(market.rules, buy_stp=None)
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        await house.trade("2000", "1990")
-        await house.trade("60000", symbol="BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000", "1990")
+        await naived.trade("60000", symbol="BTCUSDT")
         assert [request.stp_mode for request in exchange.wire] == ["OF BUYS", "OF SELLS", None]
 
 
 async def test_the_symbol_grows_by_rebuys_up_to_its_chunks_and_its_budget(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start(chunks=3)
-        await house.trade("2000", "1990", "1980", "1970", "1960", "1950", "1940", "1930")
-        assert len(house.phases()) == 3
+    async with world.naived() as naived:
+        await naived.start(chunks=3)
+        await naived.trade("2000", "1990", "1980", "1970", "1960", "1950", "1940", "1930")
+        assert len(naived.phases()) == 3
         bought = [request for request in world.exchange.wire if request.side is Side.BUY]
         assert len(bought) == 3
         spent = sum(request.price * request.quantity for request in bought) // 10**8
         assert spent <= 1000 * 10**8
-        await house.trade("3000")
-        assert house.symbol().engine.leader.cycles == 3
+        await naived.trade("3000")
+        assert naived.symbol().engine.leader.cycles == 3
 
 
 async def test_a_buy_that_the_price_has_left_behind_is_moved(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000", "2019")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "2019")
         assert len(exchange.wire) == 1
-        await house.trade("2020", "2021")
+        await naived.trade("2020", "2021")
         assert [order.intent.price for order in exchange.open()] == [202_079 * 10**6]

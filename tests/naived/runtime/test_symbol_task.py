@@ -9,7 +9,7 @@ from naived.core.orders.state import Restarted
 from naived.core.strategy.leader import EVERY, NONE, Activated
 from naived.core.strategy.settings import DesiredState, Status
 from naived.runtime.symbol_task import Symbol, blank
-from tests.runtime_house import World
+from tests.support.runtime import World
 
 
 def step_wrongly(symbol: Symbol) -> None:
@@ -18,44 +18,44 @@ def step_wrongly(symbol: Symbol) -> None:
 
 
 async def test_units_are_committed_in_the_order_of_their_events(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        before = len(house.journal.commits)
-        house.journal.delay = 0.05
+    async with world.naived() as naived:
+        await naived.start()
+        before = len(naived.journal.commits)
+        naived.journal.delay = 0.05
         for status in (Status.SHUTDOWN, Status.ON, Status.OFF):
-            house.symbol().direct(DesiredState(house.symbol().desired.settings, status, keep_buys=False))
-        assert house.symbol().behind
-        await house.until(lambda: not house.symbol().behind)
-        statuses = [unit.desired.status for unit in house.journal.commits[before:] if unit.desired is not None]
+            naived.symbol().direct(DesiredState(naived.symbol().desired.settings, status, keep_buys=False))
+        assert naived.symbol().behind
+        await naived.until(lambda: not naived.symbol().behind)
+        statuses = [unit.desired.status for unit in naived.journal.commits[before:] if unit.desired is not None]
         assert statuses == [Status.SHUTDOWN, Status.OFF, Status.ON, Status.OFF]  # the drain ended at once
 
 
 async def test_the_band_follows_the_leader_at_once(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        gate = house.symbol().gate
+    async with world.naived() as naived:
+        await naived.start()
+        gate = naived.symbol().gate
         assert (gate.low, gate.high) == EVERY
         world.exchange.trade("2000")
         assert (gate.low, gate.high) == NONE  # the buy is not accepted yet
         await trio.sleep(0.2)
         assert gate.low < 1990 * 10**8 < gate.high
-        await house.ask("stop")
+        await naived.ask("stop")
         assert (gate.low, gate.high) == NONE
 
 
 async def test_an_ordinary_trade_leaves_nothing_to_do(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.trade("2000")
-        before = len(house.journal.commits)
-        await house.trade("2001", "2000.5", "1999.9")
-        assert len(house.journal.commits) == before
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        before = len(naived.journal.commits)
+        await naived.trade("2001", "2000.5", "1999.9")
+        assert len(naived.journal.commits) == before
 
 
 async def test_a_failed_symbol_takes_no_events_until_it_is_restored(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        symbol = house.symbol()
+    async with world.naived() as naived:
+        await naived.start()
+        symbol = naived.symbol()
         step_wrongly(symbol)
         step_wrongly(symbol)
         assert str(symbol.failed) == "a bug"
@@ -67,25 +67,25 @@ async def test_a_failed_symbol_takes_no_events_until_it_is_restored(world: World
 
 
 async def test_nothing_is_committed_behind_a_commit_that_failed(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        symbol, wish = house.symbol(), house.symbol().desired
-        house.journal.delay = 0.2
-        first = symbol.direct(wish, note="first")
+    async with world.naived() as naived:
+        await naived.start()
+        symbol, desired = naived.symbol(), naived.symbol().desired
+        naived.journal.delay = 0.2
+        first = symbol.direct(desired, note="first")
         await trio.sleep(0.1)
-        second = symbol.direct(wish, note="second")
-        house.journal.away = True
-        before = len(house.journal.commits)
+        second = symbol.direct(desired, note="second")
+        naived.journal.away = True
+        before = len(naived.journal.commits)
         async with trio.open_nursery() as nursery:
             for _ in range(3):
                 nursery.start_soon(symbol.settle)  # as a suspend would, beside the symbol's own task
             await trio.sleep(0.15)
-            house.journal.away = False
+            naived.journal.away = False
         assert first is not None
         assert second is not None
         assert second.done.is_set()
         assert (first.committed, second.committed) == (False, False)
-        messages = [event.message for unit in house.journal.commits[before:] for event in unit.events]
+        messages = [event.message for unit in naived.journal.commits[before:] for event in unit.events]
         assert "second" not in messages
 
 
@@ -93,22 +93,22 @@ async def test_a_journal_that_is_far_behind_fails_the_symbol_and_no_other(
     world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("naived.runtime.commit._MOST_PENDING", 3)
-    async with world.house() as house:
-        await house.start("ETHUSDT", "BTCUSDT")
-        house.journal.delay = 1
-        works = [house.symbol().direct(house.symbol().desired, note=str(number)) for number in range(4)]
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        naived.journal.delay = 1
+        works = [naived.symbol().direct(naived.symbol().desired, note=str(number)) for number in range(4)]
         assert works[3] is None
-        assert isinstance(house.symbol().failed, OverflowError)
+        assert isinstance(naived.symbol().failed, OverflowError)
         assert all(work is not None and work.done.is_set() for work in works[:3])
-        house.journal.delay = 0
-        await house.until(lambda: house.state() == "trading")
-        assert house.state("BTCUSDT") == "trading"
+        naived.journal.delay = 0
+        await naived.until(lambda: naived.state() == "trading")
+        assert naived.state("BTCUSDT") == "trading"
 
 
 async def test_each_block_has_to_be_lifted_by_itself(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        symbol = house.symbol()
+    async with world.naived() as naived:
+        await naived.start()
+        symbol = naived.symbol()
         symbol.offer(Blocked(BlockedBy.EXCHANGE, "away"))
         symbol.offer(Blocked(BlockedBy.COINS, "missing"))
         symbol.offer(Blocked(BlockedBy.EXCHANGE, None))
@@ -116,50 +116,50 @@ async def test_each_block_has_to_be_lifted_by_itself(world: World, clock: MockCl
         assert not symbol.engine.may_place
         symbol.offer(Blocked(BlockedBy.COINS, None))
         assert symbol.engine.may_place
-        await house.trade("2000")
+        await naived.trade("2000")
         assert len(world.exchange.wire) == 1
 
 
 async def test_a_blocked_symbol_does_not_send_what_it_had_decided(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.delay = 0.2
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 0.2
         world.exchange.trade("2000")
-        house.symbol().offer(Blocked(BlockedBy.COINS, "missing"))
+        naived.symbol().offer(Blocked(BlockedBy.COINS, "missing"))
         await trio.sleep(1)
         assert world.exchange.wire == []
-        assert house.order_states() == ["not_placed"]
-        house.symbol().offer(Blocked(BlockedBy.COINS, None))
-        await house.until(lambda: len(world.exchange.wire) == 1)
+        assert naived.order_states() == ["not_placed"]
+        naived.symbol().offer(Blocked(BlockedBy.COINS, None))
+        await naived.until(lambda: len(world.exchange.wire) == 1)
 
 
 async def test_an_activation_that_comes_behind_a_stop_or_a_failure_changes_nothing(
     world: World, clock: MockClock
 ) -> None:
-    async with world.house() as house:
-        await house.start()
-        await house.ask("stop")
-        house.symbol().offer(Activated())
-        assert not house.symbol().engine.leader.active
-        house.symbol().direct(DesiredState(house.symbol().desired.settings, Status.ON, keep_buys=False))
-        step_wrongly(house.symbol())
-        house.symbol().offer(Activated())
-        assert not house.symbol().engine.leader.active
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.ask("stop")
+        naived.symbol().offer(Activated())
+        assert not naived.symbol().engine.leader.active
+        naived.symbol().direct(DesiredState(naived.symbol().desired.settings, Status.ON, keep_buys=False))
+        step_wrongly(naived.symbol())
+        naived.symbol().offer(Activated())
+        assert not naived.symbol().engine.leader.active
 
 
 async def test_news_of_an_order_that_is_not_ours_any_more_is_ignored(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        assert house.symbol().offer(Restarted("n1gone")) is None
-        assert house.symbol().failed is None
+    async with world.naived() as naived:
+        await naived.start()
+        assert naived.symbol().offer(Restarted("n1gone")) is None
+        assert naived.symbol().failed is None
 
 
 async def test_only_what_is_durable_is_restored(world: World, clock: MockClock) -> None:
-    async with world.house() as house:
-        await house.start()
-        house.journal.away = True
-        await house.trade("2000")
-        house.journal.away = False
-        await house.until(lambda: house.state() == "trading")
-        assert (house.phases(), house.order_states()) == ([], [])
-        assert await house.orders() == []
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.away = True
+        await naived.trade("2000")
+        naived.journal.away = False
+        await naived.until(lambda: naived.state() == "trading")
+        assert (naived.phases(), naived.order_states()) == ([], [])
+        assert await naived.orders() == []

@@ -19,7 +19,7 @@ from naived.simulator.account import Account, cost, fee, held
 from naived.simulator.errors import ApiError
 from naived.simulator.exchange import Exchange
 from naived.simulator.order import Balance, Order, OrderType, StpMode, TimeInForce
-from tests.simulator_values import ETH, exchange, new, print_trade
+from tests.support.simulator import ETH, exchange, new, print_trade
 
 
 def order(side: Side = Side.BUY, **changes: object) -> Order:

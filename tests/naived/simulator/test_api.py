@@ -7,7 +7,7 @@ import trio
 
 from naived.simulator.signing import payload, read_key
 from naived.websocket import Closed
-from tests.simulator_values import PATIENCE, Client, api, limit, running, signed
+from tests.support.simulator import PATIENCE, Client, api, limit, running, signed
 
 ETH = {"symbol": "ETHUSDT"}
 

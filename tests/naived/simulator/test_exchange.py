@@ -12,7 +12,7 @@ from naived.simulator.errors import ApiError
 from naived.simulator.exchange import Exchange
 from naived.simulator.order import Event, Executed, Execution, OrderType, Position, StpMode, TimeInForce
 from naived.simulator.symbols import Listing, halted, load
-from tests.simulator_values import ETH, exchange, new, print_trade
+from tests.support.simulator import ETH, exchange, new, print_trade
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from naived.simulator.errors import ApiError
 from naived.simulator.faults import ACT, FILL, REPORT, REQUEST, STREAM, Fault, Switchboard, failure
 from naived.simulator.limits import Limits
-from tests.simulator_values import NOW
+from tests.support.simulator import NOW
 
 
 def fault(kind: str, **changes: Any) -> Fault:

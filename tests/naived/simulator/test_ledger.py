@@ -15,7 +15,7 @@ from naived.core.orders.report import Fill, OrderStatus
 from naived.simulator.errors import SimulatorError
 from naived.simulator.ledger import Change, Counters, Ledger, fill_row, order_row, read_fill, read_order
 from naived.simulator.order import Balance, Order, OrderType, StpMode, TimeInForce
-from tests.simulator_values import NOW, exchange, new, print_trade
+from tests.support.simulator import NOW, exchange, new, print_trade
 
 USDT = {"USDT": parse_amount("100000")}
 
@@ -52,7 +52,7 @@ CHILD = """
 import itertools, sys
 from pathlib import Path
 from naived.simulator.ledger import Ledger
-from tests.simulator_values import exchange, new
+from tests.support.simulator import exchange, new
 engine = exchange(Ledger(Path(sys.argv[1]), 7, {"USDT": 10**16}))
 for number in itertools.count(1):
     engine.place(new("buy", "2600", "0.002", client_order_id=f"n{number}"))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from naived.simulator.methods import METHODS
-from tests.simulator_values import Client, api, limit, running, signed
+from tests.support.simulator import Client, api, limit, running, signed
 
 ETH = {"symbol": "ETHUSDT"}
 

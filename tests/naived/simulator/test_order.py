@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from naived.core.amount import parse_quantity
 from naived.simulator.exchange import Exchange
-from tests.simulator_values import exchange, new
+from tests.support.simulator import exchange, new
 
 
 def test_what_remains_is_neither_executed_nor_prevented() -> None:

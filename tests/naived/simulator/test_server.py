@@ -15,27 +15,27 @@ from naived.core.amount import parse_price, parse_quantity
 from naived.simulator.errors import ApiError, SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.simulator.symbols import RATE_LIMITS, built_in
-from naived.websocket import Closed, Connection, connect
-from tests.simulator_values import DATA, ETH, PATIENCE, api, limit, running, signed
+from naived.websocket import Closed, WebSocket, connect
+from tests.support.simulator import DATA, ETH, PATIENCE, api, limit, running, signed
 
 
 @asynccontextmanager
-async def stream(simulation: Simulation, target: str) -> AsyncIterator[Connection]:
+async def stream(simulation: Simulation, target: str) -> AsyncIterator[WebSocket]:
     async with connect(f"{simulation.url}{target}") as connection:
         yield connection
 
 
-async def hear(connection: Connection) -> Any:
+async def hear(connection: WebSocket) -> Any:
     with trio.fail_after(PATIENCE):
         return json.loads(await connection.receive())
 
 
-async def hear_many(connection: Connection, count: int) -> list[Any]:
+async def hear_many(connection: WebSocket, count: int) -> list[Any]:
     with trio.fail_after(10 * PATIENCE):
         return [json.loads(await connection.receive()) for _ in range(count)]
 
 
-async def ask(connection: Connection, method: str, *params: object) -> Any:
+async def ask(connection: WebSocket, method: str, *params: object) -> Any:
     await connection.send(json.dumps({"method": method, "params": params, "id": 1}))
     return await hear(connection)
 

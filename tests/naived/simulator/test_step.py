@@ -10,7 +10,7 @@ from naived.simulator.account import Account
 from naived.simulator.ledger import Ledger
 from naived.simulator.order import Executed, Execution, Order, Position
 from naived.simulator.step import Market, Step
-from tests.simulator_values import NOW, exchange, new
+from tests.support.simulator import NOW, exchange, new
 
 
 @pytest.fixture

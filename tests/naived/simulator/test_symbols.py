@@ -19,7 +19,7 @@ from naived.simulator.symbols import (
     listing,
     load,
 )
-from tests.simulator_values import DATA, ETH, new
+from tests.support.simulator import DATA, ETH, new
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from naived.core.market import Filters
 from naived.simulator.errors import TapeError
 from naived.simulator.symbols import built_in_prices, load
 from naived.simulator.tape import Pace, TapeTrade, read, walk
-from tests.simulator_values import DATA
+from tests.support.simulator import DATA
 
 TRADES = "1,2683.80,0.002,5.3676,1723161255611,True,True\n2,2683.81,0.5,1341.9,1723161255711,False,True\n"
 AGGREGATES = "1,2683.80,0.002,7,9,1723161255611,True,True\n2,2683.81,0.5,10,10,1723161255711,False,True\n"

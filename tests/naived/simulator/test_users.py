@@ -10,7 +10,7 @@ from naived.simulator.faults import Fault, Switchboard
 from naived.simulator.order import Event
 from naived.simulator.streams import Outbox
 from naived.simulator.users import Subscriptions, Users
-from tests.simulator_values import exchange, new, print_trade
+from tests.support.simulator import exchange, new, print_trade
 
 
 class Heard(Outbox):

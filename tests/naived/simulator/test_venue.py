@@ -1,6 +1,6 @@
 import pytest
 
-from tests.simulator_values import Client, api, limit, running, signed
+from tests.support.simulator import Client, api, limit, running, signed
 
 ETH = {"symbol": "ETHUSDT"}
 

@@ -8,7 +8,7 @@ from naived.simulator import wire
 from naived.simulator.order import Balance, Executed, OrderType, PublicTrade, StpMode
 from naived.simulator.step import Done
 from naived.simulator.symbols import RATE_LIMITS
-from tests.simulator_values import ETH, NOW, exchange, new, print_trade
+from tests.support.simulator import ETH, NOW, exchange, new, print_trade
 
 
 def taken() -> Done:

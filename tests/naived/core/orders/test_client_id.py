@@ -22,3 +22,9 @@ def test_an_id_tells_whose_it_is() -> None:
     assert client_id.is_naived(order)
     assert client_id.is_naived(client_id.cancel_id(client_id.make("zzzz", RANDOM)))
     assert not client_id.is_naived("web_1")
+
+
+def test_the_id_of_a_cancel_of_ours_leads_to_its_order() -> None:
+    order = client_id.make("abcd", RANDOM)
+    assert client_id.placed_id(client_id.cancel_id(order)) == client_id.placed_id(order) == order
+    assert client_id.placed_id("web-x") == "web-x"

@@ -38,7 +38,7 @@ TERMS = Terms(
 )
 
 
-def wish(status: Status = Status.ON, *, keep_buys: bool = False) -> DesiredState:
+def desired(status: Status = Status.ON, *, keep_buys: bool = False) -> DesiredState:
     return DesiredState(Settings(budget=parse_money("1000")), status, keep_buys)
 
 
@@ -110,7 +110,7 @@ def fill(trade_id: int = 1, order_id: int = 7, **changes: Any) -> Fill:
 def first_buy(symbol: str = SYMBOL, number: int = 1, status: Status = Status.ON) -> Unit:
     """A symbol with its first trader and that trader's buy."""
     buy = order(intent(number, symbol=symbol))
-    return Unit(symbol, wish(status), next_trader=number + 1, traders=(buying(number, symbol),), orders=(buy,))
+    return Unit(symbol, desired(status), next_trader=number + 1, traders=(buying(number, symbol),), orders=(buy,))
 
 
 _LARGEST = 10**26  # 10^18 coins: more than any of them has

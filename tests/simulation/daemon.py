@@ -68,7 +68,7 @@ class WatchedJournal:
 
 
 @dataclass
-class House:
+class Naived:
     journal: WatchedJournal
     session: Session
     supervisor: Supervisor
@@ -94,7 +94,7 @@ class House:
 @asynccontextmanager
 async def running(
     process: Process, database: Path, random: Random, wall: Callable[[], float], durable: Durable
-) -> AsyncIterator[House]:
+) -> AsyncIterator[Naived]:
     """Until the block ends, then it suspends as a signal would. ``wall`` is the machine's clock, in s."""
     with process.database(str(database)):
         async with open_journal(f"sqlite:///{database}", threads=False, now=exchange_time) as real:
@@ -110,4 +110,4 @@ async def running(
             terms = wiring.Terms(real.tag, real.epoch, WINDOW, GRACE, DEFAULT_BUDGET, random.randbytes)
             app = await wiring.assemble(exchange, journal, identity, terms)
             async with wiring.running(app):
-                yield House(journal, app.session, app.supervisor, app.service)
+                yield Naived(journal, app.session, app.supervisor, app.service)

@@ -1,6 +1,6 @@
 """For tests of the runtime: the whole daemon but its sockets, in one task tree, on trio's clock.
 
-The exchange is `exchange_double`, the journal a real one on SQLite that runs inline, as trio's clock needs it.
+The exchange is `exchange`, the journal a real one on SQLite that runs inline, as trio's clock needs it.
 """
 
 import itertools
@@ -32,7 +32,7 @@ from naived.runtime.account_view import AccountView
 from naived.runtime.actual_state import actual_state
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Symbol
-from tests.exchange_double import ExchangeDouble
+from tests.support.exchange import ExchangeDouble
 from tests.support.market import START
 
 WINDOW = 5_000  # ms, recvWindow
@@ -102,7 +102,7 @@ class FlakyJournal:
 
 
 @dataclass
-class House:
+class Naived:
     """One running naived."""
 
     exchange: ExchangeDouble
@@ -186,9 +186,9 @@ class World:
     url: str
 
     @asynccontextmanager
-    async def house(
+    async def naived(
         self, *, budget: Money | None = DEFAULT_BUDGET, grace: int = GRACE, farewell: bool = True
-    ) -> AsyncIterator[House]:
+    ) -> AsyncIterator[Naived]:
         """Run until the block ends, then suspend as a signal would; without ``farewell`` the process dies."""
         exchange = self.exchange
         async with open_journal(self.url, threads=False, now=exchange.now) as real:
@@ -202,7 +202,7 @@ class World:
             dying = trio.CancelScope()
             with dying:
                 async with running(app):
-                    yield House(exchange, journal, app.view, app.supervisor, app.service, app.events)
+                    yield Naived(exchange, journal, app.view, app.supervisor, app.service, app.events)
                     if not farewell:
                         journal.dead = True
                         dying.cancel()

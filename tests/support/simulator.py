@@ -18,7 +18,7 @@ from naived.simulator.ledger import Ledger
 from naived.simulator.order import NewOrder, OrderType, StpMode, TimeInForce
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.simulator.symbols import load
-from naived.websocket import Connection, connect
+from naived.websocket import WebSocket, connect
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 NOW = 1_795_000_000_000
@@ -63,7 +63,7 @@ def print_trade(engine: Exchange, price: str, quantity: str = "1") -> None:
 class Client:
     """A WebSocket API client: one request at a time; what comes without an id is kept in ``events``."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: WebSocket) -> None:
         self.connection = connection
         self.events: list[dict[str, Any]] = []
         self._count = 0
