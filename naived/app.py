@@ -87,12 +87,21 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, ter
     return App(exchange, session, view, orders, reconciler, supervisor, service, events)
 
 
+@dataclass(slots=True)
+class Suspension:
+    """How a run ended. ``answered``: whatever was sent was answered, and the answers are durable."""
+
+    answered: bool = True
+
+
 @asynccontextmanager
-async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None = None) -> AsyncIterator[None]:
+async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None = None) -> AsyncIterator[Suspension]:
     """Run until the block ends, then suspend: statuses stay, orders rest, answers in flight are awaited briefly.
 
-    ``serve`` answers control requests until it is cancelled. What is nested innermost stops first.
+    ``serve`` answers control requests until it is cancelled. What is nested innermost stops first. The yielded
+    value is true after the end.
     """
+    suspension = Suspension()
     async with trio.open_nursery() as account:
         account.start_soon(app.exchange.run, app.session)
         account.start_soon(app.view.run)
@@ -103,12 +112,13 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
             async with trio.open_nursery() as control:
                 if serve is not None:
                     control.start_soon(serve, app.service)
-                yield
+                yield suspension
                 last_answer = trio.current_time() + ANSWERS
                 app.service.suspending = True
                 control.cancel_scope.cancel()
             symbols.cancel_scope.cancel()
         # What the control server and the symbols still had to commit has taken part of that time.
-        with trio.move_on_at(last_answer):
+        with trio.move_on_at(last_answer) as scope:
             await app.orders.drain_in_flight(app.supervisor.symbols.values())
+        suspension.answered = not scope.cancelled_caught
         account.cancel_scope.cancel()

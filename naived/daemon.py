@@ -55,7 +55,8 @@ _CLOSING = 0.5  # seconds to close connections and files; it waits for no other 
 # may take before the database counts as hanging.
 PATIENCE = ANSWERS + HANGING + _CLOSING
 
-_LOCKED, _UNREACHABLE, _MISCONFIGURED = 69, 75, 78  # exit codes: EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG
+# Exit codes; the last three are EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG.
+_UNANSWERED, _LOCKED, _UNREACHABLE, _MISCONFIGURED = 1, 69, 75, 78
 _UNUSABLE = (ConfigError, ConfigurationError, DeploymentError, EndpointError, KeyFormatError)
 
 log = structlog.get_logger()
@@ -70,7 +71,7 @@ async def run(config: Config, connect: Connect = connect_websocket) -> int:
     try:
         async with suspendable(PATIENCE) as suspend:
             with locked(config.home), closing(Endpoint(config.socket)) as endpoint:
-                await _opened(config, connect, suspend, endpoint)
+                answered = await _opened(config, connect, suspend, endpoint)
     except ExceptionGroup as group:
         _, crash = group.split((LockedError, *_UNUSABLE, JournalError))
         if crash is not None:
@@ -78,7 +79,7 @@ async def run(config: Config, connect: Connect = connect_websocket) -> int:
         refusal = _leaf(group)
         complain(refusal)
         return _exit_code(refusal)
-    return 0
+    return 0 if answered else _UNANSWERED
 
 
 def _leaf(error: Exception) -> Exception:
@@ -100,7 +101,8 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _opened(config: Config, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> None:
+async def _opened(config: Config, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> bool:
+    """Open all, trade, close all; was everything answered that was sent?"""
     started_at = time.time_ns() // 1_000_000
     who = _credentials(config)
     async with (
@@ -116,8 +118,12 @@ async def _opened(config: Config, connect: Connect, suspend: trio.Event, endpoin
             url,
             journal.kind,
         )
-        await _traded(config, journal, exchange, identity, suspend, endpoint)
-    log.info("suspended")
+        answered = await _traded(config, journal, exchange, identity, suspend, endpoint)
+    if answered:
+        log.info("suspended")
+    else:
+        log.warning("suspended before every answer came; the next start asks again what became of those orders")
+    return answered
 
 
 def _credentials(config: Config) -> Credentials:
@@ -165,7 +171,7 @@ async def _traded(
     identity: Identity,
     suspend: trio.Event,
     endpoint: Endpoint,
-) -> None:
+) -> bool:
     terms = Terms(
         journal.tag,
         journal.epoch,
@@ -176,7 +182,7 @@ async def _traded(
     )
     app = await assemble(exchange, journal, identity, terms)
     try:
-        async with running(app, partial(serve, endpoint, METHODS)):
+        async with running(app, partial(serve, endpoint, METHODS)) as suspension:
             log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
             systemd.notify("READY=1")
             await suspend.wait()
@@ -186,3 +192,4 @@ async def _traded(
     except* JournalError as group:
         # Whoever uses the journal handles its absence: this is a defect, not a database to wait for.
         raise RuntimeError("an error of the journal was handled by nobody") from group
+    return suspension.answered

@@ -306,7 +306,7 @@ async def test_an_exchange_that_does_not_answer_holds_no_suspend_up(
         assert trio.current_time() - begun < 3
 
 
-async def test_an_answer_that_never_comes_is_awaited_for_seconds_only(home: Path) -> None:
+async def test_an_answer_that_never_comes_is_awaited_for_seconds_only_and_the_exit_code_says_so(home: Path) -> None:
     async with running() as simulation, api(simulation) as client:
         async with naived(configured(home, exchange_url=simulation.url)) as alone:
             await alone.ready()
@@ -315,7 +315,7 @@ async def test_an_answer_that_never_comes_is_awaited_for_seconds_only(home: Path
             publish(simulation, "2000")
             await until(partial(consumed, client))
             begun = trio.current_time()
-            assert await alone.suspend() == 0
+            assert await alone.suspend() == 1
             assert 3 < trio.current_time() - begun < 9
         (placed,) = (await client.get("sim.ledger"))["orders"]
         assert journalled(home) == [(placed["clientOrderId"], None, "intended")]

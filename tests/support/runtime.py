@@ -187,9 +187,9 @@ class World:
 
     @asynccontextmanager
     async def naived(
-        self, *, budget: Money | None = DEFAULT_BUDGET, grace: int = GRACE, farewell: bool = True
+        self, *, budget: Money | None = DEFAULT_BUDGET, grace: int = GRACE, suspends: bool = True
     ) -> AsyncIterator[Naived]:
-        """Run until the block ends, then suspend as a signal would; without ``farewell`` the process dies."""
+        """Run until the block ends, then suspend as a signal would; without ``suspends`` the process dies."""
         exchange = self.exchange
         async with open_journal(self.url, threads=False, now=exchange.now) as real:
             journal = FlakyJournal(real)
@@ -203,6 +203,6 @@ class World:
             with dying:
                 async with running(app):
                     yield Naived(exchange, journal, app.view, app.supervisor, app.service, app.events)
-                    if not farewell:
+                    if not suspends:
                         journal.dead = True
                         dying.cancel()

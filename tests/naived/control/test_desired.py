@@ -10,12 +10,12 @@ from tests.support.runtime import World
 
 
 async def test_an_answer_comes_after_the_commit_and_is_there_after_a_kill(world: World, clock: MockClock) -> None:
-    async with world.naived(farewell=False) as naived:
+    async with world.naived(suspends=False) as naived:
         naived.journal.delay = 0.5
         began = trio.current_time()
         await naived.ask("start", wait=False)
         assert trio.current_time() - began >= 0.5
-    async with world.naived(farewell=False) as naived:
+    async with world.naived(suspends=False) as naived:
         assert naived.symbol().desired.status is Status.ON
         await naived.ask("stop", wait=False)
     async with world.naived() as naived:

@@ -79,7 +79,7 @@ async def test_missing_coins_that_are_ignored_are_forgotten_for_good(
     world: World, clock: MockClock, taken: str
 ) -> None:
     exchange = world.exchange
-    async with world.naived(farewell=False) as naived:
+    async with world.naived(suspends=False) as naived:
         await naived.start()
         await naived.trade("2000", "1990")
         await naived.ask("stop", cancel="all")

@@ -58,7 +58,7 @@ RISING = [
 
 @pytest.mark.parametrize("worst", range(len(RISING)))
 async def test_the_most_serious_state_is_told(world: World, clock: MockClock, worst: int) -> None:
-    async with world.naived(farewell=False) as naived:
+    async with world.naived(suspends=False) as naived:
         await naived.start()
         assert actual_state(naived.symbol()) == ("trading", None)
         blocks_first = sorted(RISING[: worst + 1], key=lambda row: row[0] in (_fail, _inactive))

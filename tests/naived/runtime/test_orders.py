@@ -236,7 +236,7 @@ async def test_a_late_twin_that_is_written_off_is_left_alone(world: World, clock
 async def test_what_was_in_flight_at_a_crash_is_unknown_and_looked_up(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     exchange.faults.slow_reply = 5
-    async with world.naived(farewell=False) as naived:
+    async with world.naived(suspends=False) as naived:
         await naived.start()
         exchange.faults.held = True
         await naived.trade("2000")
@@ -253,7 +253,7 @@ async def test_an_intent_that_was_never_sent_before_a_crash_is_abandoned_not_sen
     world: World, clock: MockClock
 ) -> None:
     exchange = world.exchange
-    async with world.naived(farewell=False) as naived:
+    async with world.naived(suspends=False) as naived:
         await naived.start()
         naived.journal.lies = 1
         exchange.trade("2000")
@@ -432,7 +432,7 @@ async def test_a_cancel_is_repeated_until_the_exchange_confirms_the_end(world: W
 
 async def test_a_cancel_is_durable_before_the_exchange_hears_of_it(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    async with world.naived(farewell=False) as naived:
+    async with world.naived(suspends=False) as naived:
         await naived.start()
         await naived.trade("2000", "1990")
         await naived.ask("stop")

@@ -48,7 +48,7 @@ async def test_coins_that_are_missing_quarantine_the_symbol(world: World, clock:
 async def test_coins_of_a_sell_whose_fate_is_open_are_not_missed(world: World, clock: MockClock) -> None:
     # The sell was filled while nobody listened; its coins are gone, and nobody can say yet where to.
     exchange = world.exchange
-    async with world.naived(farewell=False) as naived:
+    async with world.naived(suspends=False) as naived:
         await naived.start()
         await naived.trade("2000")
         exchange.faults.lost_replies = 1
