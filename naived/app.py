@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Signing:
     """What is signed and who signs.
 
     ``tag`` and ``epoch`` come with the journal; ``recv_window`` and ``grace`` are ms. ``budget`` is the default of
@@ -61,7 +61,7 @@ class App:
     events: EventLog
 
 
-async def assemble(exchange: Exchange, journal: Journal, identity: Identity, terms: Terms) -> App:
+async def assemble(exchange: Exchange, journal: Journal, identity: Identity, signing: Signing) -> App:
     """Wire one naived and load its symbols from the journal; raises JournalError."""
     events = EventLog(identity.started_at)
 
@@ -70,19 +70,19 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, ter
         events.publish(event.at, event.symbol, event.kind, event.message)
 
     def new_id() -> str:
-        return client_id.make(terms.tag, terms.random_bytes(16))
+        return client_id.make(signing.tag, signing.random_bytes(16))
 
     symbols: dict[str, Symbol] = {}
     gates = PriceGates()
-    session = Session(symbols, gates, client_id.prefix(terms.tag))
+    session = Session(symbols, gates, client_id.prefix(signing.tag))
     view = AccountView(exchange, symbols)
-    orders = Orders(exchange, view, terms.grace)
-    reconciler = Reconciler(exchange, journal, session, view, symbols, identity.exchange, terms.grace)
-    context = Context(exchange, journal, orders, publish, new_id, terms.epoch, terms.recv_window)
+    orders = Orders(exchange, view, signing.grace)
+    reconciler = Reconciler(exchange, journal, session, view, symbols, identity.exchange, signing.grace)
+    context = Context(exchange, journal, orders, publish, new_id, signing.epoch, signing.recv_window)
     supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
     supervisor.load(await journal.load())
     service = Service(
-        identity, supervisor, session, view, reconciler, Listing(exchange), journal, terms.budget, events
+        identity, supervisor, session, view, reconciler, Listing(exchange), journal, signing.budget, events
     )
     return App(exchange, session, view, orders, reconciler, supervisor, service, events)
 

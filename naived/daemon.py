@@ -25,7 +25,7 @@ from importlib.metadata import version
 import structlog
 import trio
 
-from naived.app import ANSWERS, Terms, assemble, running
+from naived.app import ANSWERS, Signing, assemble, running
 from naived.binance import endpoint as endpoints
 from naived.binance.connection import Connect
 from naived.binance.endpoint import ENDPOINTS
@@ -71,7 +71,7 @@ async def run(config: Config, connect: Connect = connect_websocket) -> int:
     try:
         async with suspendable(PATIENCE) as suspend:
             with locked(config.home), closing(Endpoint(config.socket)) as endpoint:
-                answered = await _opened(config, connect, suspend, endpoint)
+                answered = await _open_and_run(config, connect, suspend, endpoint)
     except ExceptionGroup as group:
         _, crash = group.split((LockedError, *_UNUSABLE, JournalError))
         if crash is not None:
@@ -101,7 +101,7 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _opened(config: Config, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> bool:
+async def _open_and_run(config: Config, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> bool:
     """Open all, trade, close all; was everything answered that was sent?"""
     started_at = time.time_ns() // 1_000_000
     who = _credentials(config)
@@ -118,7 +118,7 @@ async def _opened(config: Config, connect: Connect, suspend: trio.Event, endpoin
             url,
             journal.kind,
         )
-        answered = await _traded(config, journal, exchange, identity, suspend, endpoint)
+        answered = await _run_until_suspended(config, journal, exchange, identity, suspend, endpoint)
     if answered:
         log.info("suspended")
     else:
@@ -164,7 +164,7 @@ async def _simulator(config: SimulatorConfig) -> AsyncIterator[Simulation]:
         nursery.cancel_scope.cancel()
 
 
-async def _traded(
+async def _run_until_suspended(
     config: Config,
     journal: SqlJournal,
     exchange: Exchange,
@@ -172,7 +172,7 @@ async def _traded(
     suspend: trio.Event,
     endpoint: Endpoint,
 ) -> bool:
-    terms = Terms(
+    signing = Signing(
         journal.tag,
         journal.epoch,
         config.recv_window,
@@ -180,7 +180,7 @@ async def _traded(
         DEFAULT_BUDGET if config.exchange.simulated else None,
         os.urandom,
     )
-    app = await assemble(exchange, journal, identity, terms)
+    app = await assemble(exchange, journal, identity, signing)
     try:
         async with running(app, partial(serve, endpoint, METHODS)) as suspension:
             log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)

@@ -165,7 +165,7 @@ def _leg(order: OrderState) -> Document:
 def order(order: OrderState) -> Document:
     """One entry of ``orders``; ``fence_at`` is when the exchange can no longer accept the latest attempt."""
     intent = order.intent
-    deadline = order.deadline
+    deadline = order.fence
     return {
         "symbol": intent.symbol,
         "trader": f"{intent.symbol}-{intent.trader}",

@@ -226,7 +226,7 @@ def _resolve(name: str) -> str:
 
 
 def _fence(order: OrderState) -> str:
-    return "none" if order.deadline is None else format_time(order.deadline)
+    return "none" if order.fence is None else format_time(order.fence)
 
 
 def _count(number: int, word: str) -> str:

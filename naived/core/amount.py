@@ -1,8 +1,8 @@
-"""Money as exact integers of 10^-8, and the only place where one is rounded.
+"""Prices, quantities and money as exact integers of 10^-8; the only module that rounds them.
 
-Prices, quantities, quote money and rates are plain ``int`` at run time; the ``NewType`` names exist so that
-an unrounded number, or a price where a quantity belongs, is a type error. Each formula is one exact integer
-division: callers hand numerator and denominator and say which way the result is rounded.
+They are plain ``int`` at run time; the ``NewType`` names make an unrounded number, or a price where a quantity
+belongs, a type error. Each formula is one exact integer division: callers pass numerator and denominator and
+choose the direction of rounding.
 """
 
 from typing import NewType
@@ -14,7 +14,7 @@ Price = NewType("Price", int)  # quote asset per base asset
 Quantity = NewType("Quantity", int)  # base asset
 Money = NewType("Money", int)  # quote asset
 Rate = NewType("Rate", int)  # a fraction: 0.001 is 100_000
-Amount = NewType("Amount", int)  # any asset: a balance, a fee that may be paid in a third one
+Amount = NewType("Amount", int)  # any asset: a balance, or a fee, which may be in a third asset
 
 _WHOLE_DIGITS = 20  # what Binance accepts before the point
 

@@ -1,24 +1,25 @@
-"""One symbol as a value: its traders, its orders, what keeps it from buying; and the one function that moves it.
+"""One symbol's state as a value (traders, orders, blocks), and ``step``, the only function that changes it.
 
     event ──> step ──┬─ an order's event ──> its state machine ──news──> its trader
                      └─ any other ─────────> the leader ──commands──> orders placed, orders cancelled
               (engine, Changes)
 
-1. ``step`` decides everything and performs nothing. What has changed and what is to be done come back as
-   ``Changes``: its rows are committed in one transaction, and only then anything is sent.
-2. A new order needs a slot of the exchange's order limit: ``Changes.admits`` asks for it. The caller answers each
-   one at once by a step with ``Admitted``, or leaves it for later; all of it is one commit.
-3. News of an order is told to its trader in one piece, in the same step: booking the last fill of a buy and
-   deciding its sell are one commit.
-4. Whatever keeps a symbol from placing orders is in ``blocks``, the most serious first.
+1. ``step`` decides everything and performs nothing. It returns what changed and what is to be done as ``Changes``:
+   its rows are committed in one transaction, and only then is anything sent.
+2. A new order needs a slot of the exchange's order limit: ``Changes.admits`` asks for it. The caller either steps
+   again with ``Admitted`` at once, in the same commit, or does it later.
+3. A trader gets all news of one order step as one event, in the same engine step: booking the last fill of a buy
+   and deciding its sell are one commit.
+4. Every reason not to place orders is in ``blocks``, the most serious first.
 
-Client order ids are drawn beforehand and lie in ``ids``: as many as one step can need (``Engine.ids_needed``).
+Client order ids are random, so the caller makes them before a step and puts them into ``ids``: as many as one step
+can need (``Engine.ids_needed``).
 """
 
 from collections import deque
 from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum, auto
-from typing import TypeAlias, cast
+from typing import TypeAlias, assert_never, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,20 +32,14 @@ from naived.core.orders.state import (
     LIVE,
     TERMINAL,
     WATCHED,
-    Admitted,
-    Answered,
     CancelWanted,
     Contradicted,
     Ended,
     Executed,
-    FillsFound,
-    Missing,
     Need,
     OrderEvent,
     OrderState,
     Placed,
-    Reported,
-    Resolved,
     Restarted,
     Send,
     State,
@@ -62,7 +57,6 @@ from naived.core.strategy.trader import (
     OrderNews,
     Place,
     Reread,
-    Traded,
     Trader,
     position,
 )
@@ -74,12 +68,12 @@ class BlockedBy(StrEnum):
     QUARANTINE = "quarantine"  # an order contradicts what we know
     LINEAGE = "lineage"  # another naived trades from a copy of the journal
     COINS = "coins"  # the account has fewer coins than the traders hold
-    CRASH = "crash"  # it failed and begins again soon
-    EXCHANGE = "exchange"  # it is away, or says nothing of this symbol
+    CRASH = "crash"  # the symbol failed and restarts soon
+    EXCHANGE = "exchange"  # there is no session, or the exchange refuses to answer for this symbol
     SUSPEND = "suspend"  # this process ends; the status stays as it is
 
 
-_SERIOUSNESS = {by: number for number, by in enumerate(BlockedBy)}
+_SEVERITY = {by: number for number, by in enumerate(BlockedBy)}
 
 
 class Block(Struct, frozen=True):
@@ -91,9 +85,9 @@ class Block(Struct, frozen=True):
 
 
 class Engine(Struct, frozen=True):
-    """``orders`` are those that may still matter, by client order id; ``keys`` finds them by (trader, side, seq).
+    """``orders`` are those that may still matter, by client order id; ``keys`` has that id by (trader, side, seq).
 
-    ``ids`` are client order ids that were never used. ``epoch`` is that of this process.
+    ``ids`` are unused client order ids. ``epoch`` is that of this process.
     """
 
     leader: Leader
@@ -105,17 +99,17 @@ class Engine(Struct, frozen=True):
 
     @property
     def blocked(self) -> str | None:
-        """Why nothing is placed now, apart from what a person asked for."""
+        """The reason of the most serious block, or None. The desired status is not a block."""
         return self.blocks[0].reason if self.blocks else None
 
     @property
     def informed(self) -> bool:
-        """Are the rules known? Without its assets nobody can tell which fees a fill took out of what."""
+        """Are the symbol's rules known? Without its assets the fee of a fill cannot be booked."""
         return bool(self.leader.info.base)
 
     @property
     def may_place(self) -> bool:
-        """May an intent go out now? A block stops sells as well."""
+        """May an order be sent now? A block stops sells as well."""
         return not self.blocks and self.leader.status is not Status.OFF
 
     @property
@@ -125,11 +119,11 @@ class Engine(Struct, frozen=True):
 
     @property
     def ids_needed(self) -> int:
-        """One for each trader that lives or may be started: no step decides two orders of one trader."""
+        """One for each trader that lives or may start: a step decides at most one order per trader."""
         return max(len(self.leader.traders), self.leader.settings.chunks) + 1
 
     def order(self, number: int, side: Side, seq: int) -> OrderState | None:
-        """The order of one trader's decision, as long as it is kept."""
+        """The ``seq``-th order of trader ``number`` on this side; None if it is not kept (any more)."""
         client_order_id = self.keys.get((number, side, seq))
         return None if client_order_id is None else self.orders.get(client_order_id)
 
@@ -140,7 +134,7 @@ class Engine(Struct, frozen=True):
 
     @property
     def numbered(self) -> list[OrderState]:
-        """Orders that rest under a number of the exchange's, by which they are asked for."""
+        """Live orders whose order id is known."""
         return [order for order in self.resting if order.order_id is not None]
 
     @property
@@ -149,29 +143,29 @@ class Engine(Struct, frozen=True):
 
     @property
     def unsettled(self) -> list[OrderState]:
-        """Orders whose fate is open because we asked for something: unknown, in flight, being cancelled."""
+        """Orders with a request of ours that has no known result: unknown, in flight, or being cancelled."""
         return [
             order for order in self.resting if order.state in (State.UNKNOWN, State.INTENDED) or order.cancelling
         ]
 
     @property
     def unread(self) -> list[OrderState]:
-        """Orders that executed more than we know fills of."""
+        """Orders that executed more than the fills we know add up to."""
         return [order for order in self.resting if need(order) is Need.FILLS]
 
     @property
     def watched(self) -> bool:
-        """May the exchange have news of any order? One that was given up may still turn up."""
+        """May the exchange still report any change of an order? An abandoned order may still appear there."""
         return any(order.state in LIVE or order.state is State.ABANDONED for order in self.orders.values())
 
 
 def is_blocked_by(engine: Engine, by: BlockedBy) -> bool:
-    """Is this one of the things that keep it from placing orders now?"""
+    """Is there a block set by ``by``?"""
     return any(block.by is by for block in engine.blocks)
 
 
 def unbooked(engine: Engine, trader: Trader) -> Quantity:
-    """What the trader's live sell may have executed without our knowing the fills."""
+    """What the trader's live sell may have executed beyond the fills we know."""
     sell = engine.order(trader.number, Side.SELL, trader.sells)
     match sell:
         case OrderState(state=State.UNKNOWN | State.INTENDED):
@@ -185,18 +179,18 @@ def unbooked(engine: Engine, trader: Trader) -> Quantity:
 
 
 class Blocked(Struct, frozen=True):
-    """Something keeps the symbol from placing orders, or (None) does not any more."""
+    """Set the block ``by``, or lift it (``reason`` None)."""
 
     by: BlockedBy
     reason: str | None
 
 
 class Deactivated(Struct, frozen=True):
-    """Its task has ended behind a ``stop``: it is ``off`` for its traders until it is active again."""
+    """The symbol's task ended after a ``stop``: its traders see the status ``off`` until it is active again."""
 
 
 class CoinsWrittenOff(Struct, frozen=True):
-    """A person ends the block for missing coins, by ``how``: as many as are ``missing`` are written off."""
+    """A person lifts the block COINS: ``missing`` coins are written off. ``how`` is text for the note."""
 
     missing: Quantity
     how: str
@@ -206,17 +200,17 @@ Event: TypeAlias = LeaderEvent | OrderEvent | Blocked | Deactivated | CoinsWritt
 
 
 class Question(Enum):
-    """What a symbol may have to know anew from the exchange."""
+    """What a symbol may have to read again from the exchange."""
 
     RULES = auto()  # filters and fees
-    COINS = auto()  # what is free of its base asset
+    COINS = auto()  # the free balance of its base asset
 
 
 class Changes(Struct):
-    """What a step changed, and what it asks for. Rows are whole; an ended trader is there in its last state.
+    """What a step changed, and what it asks for. Rows are complete; a trader that ended is there in its last state.
 
     ``sends`` and ``admits`` are client order ids. ``drained``: set the status ``off``, unless it is no longer
-    ``shutdown``. ``fault``: why only a person can mend it.
+    ``shutdown``. ``fault``: why only a person can mend it. Each instance gets containers of its own (msgspec).
     """
 
     traders: dict[int, Trader] = {}
@@ -230,7 +224,7 @@ class Changes(Struct):
     fault: str | None = None
 
     def extend(self, later: "Changes") -> None:
-        """Take in what a step right behind this one changed."""
+        """Take in what an answered ``admits`` changed; that step asks for no further slot."""
         self.traders.update(later.traders)
         self.orders.update(later.orders)
         self.fills += later.fills
@@ -244,7 +238,7 @@ class Changes(Struct):
 def load(
     leader: Leader, orders: Iterable[OrderState], blocks: tuple[Block, ...], epoch: int, now: int
 ) -> tuple[Engine, Changes]:
-    """An engine as the journal has it. What may have been sent and was not answered is unknown from now on."""
+    """The engine from the journal's rows. An order that may have been sent and has no answer becomes UNKNOWN."""
     draft = _Draft(Engine(leader, epoch, blocks=blocks), now)
     for order in orders:
         draft.keep(order)
@@ -257,38 +251,30 @@ def load(
 def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
     """Apply one event at ``now`` (exchange ms); one that changes nothing returns the same engine.
 
-    Raises UnexpectedError for an event that cannot be: a bug, never ignored.
+    Raises UnexpectedError for an event that is impossible in this state, which is a bug.
     """
     draft = _Draft(engine, now)
-    match event:
-        case Traded():
-            draft.lead(event)
-        case (
-            Reported()
-            | Answered()
-            | Admitted()
-            | FillsFound()
-            | Missing()
-            | CancelWanted()
-            | Restarted()
-            | Resolved()
-        ):
-            draft.move(event)
-        case Blocked(by, reason):
-            draft.block(by, reason)
-            if by is BlockedBy.COINS and reason is not None:
-                draft.changes.notes.append(Note("quarantined", reason))
-        case Deactivated():
-            draft.leader = replace(engine.leader, active=False)
-        case CoinsWrittenOff():
-            _write_off(draft, event)
-        case _:
-            draft.lead(event)
+    if isinstance(event, LeaderEvent):
+        draft.lead(event)
+    elif isinstance(event, OrderEvent):
+        draft.move(event)
+    else:
+        match event:
+            case Blocked(by, reason):
+                draft.block(by, reason)
+                if by is BlockedBy.COINS and reason is not None:
+                    draft.changes.notes.append(Note("quarantined", reason))
+            case Deactivated():
+                draft.leader = replace(engine.leader, active=False)
+            case CoinsWrittenOff():
+                _write_off(draft, event)
+            case _:
+                assert_never(event)
     return draft.done()
 
 
 class _Draft:
-    """One step in the making. ``orders`` and ``keys`` are the engine's own until something is written."""
+    """The working copy of one step. ``orders`` and ``keys`` are shared with the engine until the first write."""
 
     def __init__(self, engine: Engine, now: int) -> None:
         self.engine = engine
@@ -303,7 +289,7 @@ class _Draft:
         self._prunable = False
 
     def settle(self) -> None:
-        """Tell traders the news of their orders."""
+        """Pass the news of orders to their traders."""
         while self._news:
             self.lead(self._news.popleft())
 
@@ -319,15 +305,15 @@ class _Draft:
     # Traders
 
     def lead(self, event: LeaderEvent) -> None:
-        """Step the leader, and whatever that asks of its orders."""
+        """Step the leader and carry out its commands."""
         blocked = self.blocks[0].reason if self.blocks else None
-        step = leading.step(self.leader, event, self.now, blocked)
-        self.leader = step.leader
+        result = leading.step_leader(self.leader, event, self.now, blocked)
+        self.leader = result.leader
         changes = self.changes
-        for trader in step.touched:
+        for trader in result.touched:
             changes.traders[trader.number] = trader
             self._prunable = self._prunable or type(trader.phase) is Finished
-        for command in step.commands:
+        for command in result.commands:
             match command:
                 case Place():
                     self._place(command)
@@ -367,7 +353,7 @@ class _Draft:
     # Orders
 
     def keep(self, order: OrderState) -> None:
-        """Know an order that the journal has."""
+        """Hold an order; its row does not change."""
         if self.orders is self.engine.orders:
             self.orders = dict(self.orders)
         self.orders[order.client_order_id] = order
@@ -378,16 +364,16 @@ class _Draft:
             self.keys[key] = order.client_order_id
 
     def put(self, order: OrderState) -> None:
-        """The order as this step leaves it; a row to be written."""
+        """Hold a changed order; its row is to be written."""
         self.keep(order)
         self.changes.orders[order.client_order_id] = order
 
     def move(self, event: OrderEvent) -> None:
-        """Step one order; its trader hears of it in one piece. An id that is not kept (any more) is ignored."""
+        """Step one order and queue its news as one event. An id that is not kept (any more) is ignored."""
         order = self.orders.get(event.client_order_id)
         if order is None:
             return
-        after, actions = life.step(order, event, self.now)
+        after, actions = life.step_order(order, event, self.now)
         if after is not order:
             self.put(after)
         news: list[Placed | Executed | Ended] = []
@@ -403,18 +389,18 @@ class _Draft:
                 case Contradicted(reason):
                     self.changes.notes.append(Note("quarantined", f"{after.client_order_id}: {reason}"))
         if news:
-            self._hear(after, tuple(news))
+            self._queue_news(after, tuple(news))
         if State.QUARANTINED in (order.state, after.state):
             self.block_quarantined()
 
-    def _hear(self, order: OrderState, news: tuple[Placed | Executed | Ended, ...]) -> None:
+    def _queue_news(self, order: OrderState, news: tuple[Placed | Executed | Ended, ...]) -> None:
         if awaits(self.leader, order.intent):
             self._news.append(OrderNews(order.intent, news))
         elif isinstance(news[-1], Ended):
             self._news.append(Adopted(order.intent, order.fills))
 
     def _prune(self) -> None:
-        """Forget orders that have ended and that no living trader refers to."""
+        """Drop orders that have ended and that no living trader refers to."""
         latest = {(trader.number, Side.BUY): trader.buys for trader in self.leader.traders}
         latest |= {(trader.number, Side.SELL): trader.sells for trader in self.leader.traders}
         gone = [
@@ -437,10 +423,10 @@ class _Draft:
         others = [block for block in self.blocks if block.by is not by]
         if reason is not None:
             others.append(Block(by, reason, self.now))
-        self.blocks = tuple(sorted(others, key=lambda block: _SERIOUSNESS[block.by]))
+        self.blocks = tuple(sorted(others, key=lambda block: _SEVERITY[block.by]))
 
     def block_quarantined(self) -> None:
-        """The orders in quarantine decide whether there is a block, and for what reason."""
+        """Set or lift the block QUARANTINE, depending on whether an order is in quarantine."""
         doubtful = [order for order in self.orders.values() if order.state is State.QUARANTINED]
         self.block(BlockedBy.QUARANTINE, (doubtful[-1].reason or "quarantined") if doubtful else None)
 
@@ -451,14 +437,15 @@ def _is_over(order: OrderState, now: int) -> bool:
 
 
 def _sell_of(draft: _Draft, trader: Trader) -> OrderState | None:
-    """The newest sell of a trader, as long as it is kept."""
+    """The newest sell of a trader; None if it is not kept (any more)."""
     return draft.orders.get(draft.keys.get((trader.number, Side.SELL, trader.sells), ""))
 
 
 def _write_off(draft: _Draft, event: CoinsWrittenOff) -> None:
-    """Have coins that are not on the account forgotten, those of the oldest traders first.
+    """Write off coins that are not on the account, those of the oldest traders first.
 
-    They were bought at the highest prices: whoever is left sells soonest. What rests at the exchange is there.
+    The oldest traders bought at the highest prices, so those that remain sell soonest. Coins in a live sell are not
+    written off: the exchange holds them.
     """
     missing = event.missing
     for trader in draft.leader.traders:
@@ -468,7 +455,7 @@ def _write_off(draft: _Draft, event: CoinsWrittenOff) -> None:
         if sell is not None and sell.state is State.NOT_PLACED:
             draft.move(CancelWanted(sell.client_order_id))
             draft.settle()
-        lost = min(missing, _loose(draft, trader))
+        lost = min(missing, _unoffered(draft, trader))
         if lost > 0:
             draft.lead(Lost(trader.number, lost))
             missing = Quantity(missing - lost)
@@ -477,8 +464,8 @@ def _write_off(draft: _Draft, event: CoinsWrittenOff) -> None:
     draft.changes.notes.append(Note("resolved", f"{event.how} by hand: {reason}"))
 
 
-def _loose(draft: _Draft, trader: Trader) -> Quantity:
-    """What a trader owns and no order of its own may have at the exchange."""
+def _unoffered(draft: _Draft, trader: Trader) -> Quantity:
+    """The coins of a trader that are not in its live sell."""
     sell = _sell_of(draft, trader)
     offered = 0 if sell is None or sell.state not in LIVE else sell.intent.quantity - sell.executed
     return Quantity(position(trader).quantity - offered)

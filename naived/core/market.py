@@ -1,4 +1,4 @@
-"""What the market says: public trades, and a symbol's trading rules.
+"""Public trades, and a symbol's trading rules.
 
 Times are integers: milliseconds since 1970 in UTC, on the exchange's clock.
 """
@@ -10,7 +10,7 @@ from naived.core.orders.intent import Side
 
 
 class Trade(Struct, frozen=True):
-    """One public trade. Only ``id``, one more per trade of a symbol, orders trades of one millisecond."""
+    """One public trade. ``id`` rises by one with each trade of a symbol and orders trades of the same ``time``."""
 
     id: int
     price: Price
@@ -19,7 +19,7 @@ class Trade(Struct, frozen=True):
 
 
 class Filters(Struct, frozen=True):
-    """A symbol's rules for one order; a bound of 0 (``None`` for multipliers) is off, tick and step are 1 or more.
+    """A symbol's rules for one order. A bound of 0 (multiplier: None) is no bound; tick and step are 1 or more.
 
     Multipliers are fractions of the exchange's reference price (PERCENT_PRICE_BY_SIDE).
     """
@@ -42,8 +42,8 @@ class Filters(Struct, frozen=True):
 class SymbolInfo(Struct, frozen=True):
     """One row of the exchange's list of symbols.
 
-    ``buy_stp`` and ``sell_stp`` are the words of the exchange for what prevents self-trades and lets our sell live,
-    None where the symbol does not allow it.
+    ``buy_stp`` and ``sell_stp`` are the exchange's names of the self-trade prevention modes that keep our sell
+    alive, None where the symbol does not allow one.
     """
 
     symbol: str
@@ -57,7 +57,10 @@ class SymbolInfo(Struct, frozen=True):
 
 
 def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, reference: Price | None) -> str | None:
-    """The filter an order would fail, by its Binance name, or None; no ``reference`` skips PERCENT_PRICE."""
+    """Binance's name of the first filter this order would fail, or None.
+
+    Without a ``reference`` price PERCENT_PRICE_BY_SIDE is not checked.
+    """
     if price <= 0 or price % filters.tick_size or _outside(price, filters.min_price, filters.max_price):
         return "PRICE_FILTER"
     if (
@@ -82,7 +85,7 @@ def _outside(value: int, low: int, high: int) -> bool:
 
 
 def describe(filters: Filters, name: str) -> str:
-    """The bound behind a filter's name, for a person."""
+    """The rule behind the filter ``name``, as text for a person."""
     match name:
         case "PRICE_FILTER":
             return (

@@ -1,21 +1,21 @@
-"""How often something may crash before we give up on it."""
+"""How often something may crash, and how long to wait before each restart. The supervisor uses it per symbol."""
 
 from dataclasses import dataclass
 
 _WINDOW = 600_000  # ms in which crashes count
-_MOST = 5  # crashes in the window that are still answered with a restart
+_MOST = 5  # crashes in the window that still lead to a restart
 _FIRST = 1_000  # ms before the first restart, doubled with each crash in the window
 _LONGEST = 60_000  # ms
 
 
 @dataclass(frozen=True, slots=True)
 class Crashes:
-    """When the recent ones were (ms of any steady clock)."""
+    """The times of the recent crashes (ms of any monotonic clock)."""
 
     times: tuple[int, ...] = ()
 
     def add(self, now: int) -> "Crashes":
-        """One more, at ``now``; those that left the window are forgotten."""
+        """One more crash, at ``now``; crashes older than the window are dropped."""
         return Crashes((*(time for time in self.times if now - time < _WINDOW), now))
 
     @property

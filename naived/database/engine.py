@@ -1,4 +1,4 @@
-"""Connections to SQLite or PostgreSQL, each made for one role, and what their failures mean."""
+"""Makes SQLAlchemy engines for SQLite or PostgreSQL, each for one role, and explains their errors."""
 
 import os
 from enum import Enum, auto
@@ -19,10 +19,10 @@ _STATEMENT_TIMEOUT = 10_000  # ms: longer than any statement of ours takes, even
 _LOCK_TIMEOUT = 5_000  # ms
 _MIGRATION_LOCK_TIMEOUT = 60_000  # ms: another daemon may be rebuilding a large table
 _CONNECT_TIMEOUT = 5  # s
-_DEAD_PEER = 10_000  # ms until unacknowledged bytes end a connection: nobody waits on a half-open one
+_DEAD_PEER = 10_000  # ms until unacknowledged bytes end a connection, so that no query waits on a half-open one
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3}  # s, s
 
-# libpq gives no SQLSTATE for a refused connection, only these texts; a person must act on each of them.
+# libpq gives no SQLSTATE for a refused connection, only a text; after each of these a person must act.
 _REFUSED_FOR_GOOD = (
     "authentication failed",
     "no password supplied",
@@ -44,7 +44,7 @@ class Role(Enum):
 
 
 def parse_url(text: str) -> URL:
-    """The address of a database; raises ConfigurationError, which never quotes it: it may hold a password."""
+    """The URL of a database; raises ConfigurationError, which never quotes the text: it may hold a password."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -70,22 +70,22 @@ def describe(url: URL) -> str:
 
 
 def open_engine(url: URL, role: Role) -> sa.Engine:
-    """An engine whose every connection is set up for its role; connects only when asked to."""
+    """An engine whose connections are set up for their role. It connects at the first use."""
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, role)
     return _postgresql(url, role)
 
 
 def _sqlite(url: URL, role: Role) -> sa.Engine:
-    # isolation_level None: the driver's own idea of when to BEGIN leaves half of a failed migration behind.
-    # Pooled connections move between threads, one at a time.
+    # isolation_level None: the driver's implicit BEGIN would leave half of a failed migration behind.
+    # check_same_thread: a pooled connection is used by several threads, one at a time.
     connect_args = {"isolation_level": None, "check_same_thread": False}
     engine = sa.create_engine(url, connect_args=connect_args, **_pool(role))
     pragmas = [
         f"busy_timeout = {_BUSY_TIMEOUT}",
         "journal_mode = WAL",
         "synchronous = FULL",  # NORMAL may lose the last commits when the power fails
-        # While a migration rebuilds a table, its children would be deleted with the old one.
+        # A migration that rebuilds a table drops the old one; with foreign keys that fails if rows refer to it.
         f"foreign_keys = {'OFF' if role is Role.MIGRATE else 'ON'}",
         f"query_only = {'ON' if role is Role.READ else 'OFF'}",
     ]
@@ -139,7 +139,7 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
         def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
             return PatientConnection.connect(*arguments, **options)
 
-    # SET, not the options of the start-up packet, which connection poolers refuse.
+    # SET, because connection poolers refuse options in the start-up packet.
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
@@ -151,17 +151,17 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
 
 
 def _pool(role: Role) -> dict[str, Any]:
-    """One connection to write, so that units are in order; a few to read. Each is tested before use."""
+    """One connection to write, so that units stay in order; a few to read. Each is tested before use."""
     size = READERS if role is Role.READ else 1
     return {"pool_size": size, "max_overflow": 0, "pool_pre_ping": True, "hide_parameters": True}
 
 
 def make_private(url: URL) -> None:
-    """Let nobody but us read an SQLite file; its WAL files take over the mode. Raises ConfigurationError."""
+    """Make an SQLite file private to our user; its WAL files get the same mode. Raises ConfigurationError."""
     path = Path(url.database or "")
     try:
         if path.exists():
-            # By path: closing a descriptor of our own would drop the locks of every connection to the file.
+            # By path: closing a file descriptor would drop the POSIX locks of all our connections to the file.
             path.chmod(0o600)
         else:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -172,13 +172,13 @@ def make_private(url: URL) -> None:
 
 
 def cause(error: SQLAlchemyError) -> str:
-    """What the database itself said, as part of a sentence: on one line, without statement and parameters."""
+    """The database's own error text, as part of a sentence: one line, without statement and parameters."""
     text = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error)
     return " ".join(text.split()).rstrip(".?")
 
 
 def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
-    """ConfigurationError where only a person can help, else JournalError: try again later."""
+    """ConfigurationError if a person must change something, otherwise JournalError: try again later."""
     text = cause(error)
     if any(known in text for known in _WRONG_FILE):
         return ConfigurationError(f"{describe(url)} cannot be used: {text}. Name another file with --database")

@@ -1,4 +1,7 @@
-"""The journal port on a database: one thread writes, a few others read."""
+"""Implements ``ports.Journal`` on SQLite or PostgreSQL: one thread writes, a few others read.
+
+``daemon.py`` opens it. Calls raise JournalError while the database cannot be used.
+"""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -26,7 +29,7 @@ _PAGES: dict[Any, Callable[[sa.Connection, Page], Iterator[Any]]] = {
     EventRow: queries.events_page,
 }
 
-_PATIENCE = 8.0  # seconds for a page: less than a client waits for an answer, so that it hears why there is none
+_PATIENCE = 8.0  # seconds for a query: less than a client waits, so that it gets the reason for a failure
 
 
 def wall_clock() -> int:
@@ -47,8 +50,8 @@ class SqlJournal:
         now: Callable[[], int],
         threads: bool,
     ) -> None:
-        self.tag = deployment.tag  # four lower-case base32 characters that mark the orders of this database
-        self.epoch = deployment.epoch  # one more per process that opened this database
+        self.tag = deployment.tag  # four lower-case base32 characters in the ids of all orders of this database
+        self.epoch = deployment.epoch  # the number of processes that opened this database so far
         self.kind = kind  # ``sqlite`` or ``postgresql``
         self._submit = submit
         self._hanging = hanging
@@ -68,31 +71,31 @@ class SqlJournal:
         await self._submit(Claim(exchange, account_uid))
 
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
-        # A lost connection may still be committing. An empty unit is written after that, so nothing that is missing
-        # in what we read can appear later.
+        # A lost connection may still be committing on the server. The empty unit is written after that has ended,
+        # so no row that is missing in what we read can appear later.
         await self._submit(Unit(symbol or ""))
         return await self._read(partial(queries.load, symbol=symbol, now=self._now()))
 
     async def answered(self, request_id: str) -> str | None:
-        return await self._asked(partial(queries.answered, request_id=request_id))
+        return await self._read_in_time(partial(queries.answered, request_id=request_id))
 
     async def knows(self, symbol: str, client_order_id: str) -> bool:
-        return await self._asked(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
+        return await self._read_in_time(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
-        return await self._asked(lambda connection: list(queries.orders_page(connection, page)))
+        return await self._read_in_time(lambda connection: list(queries.orders_page(connection, page)))
 
     async def rows(
         self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
     ) -> Sequence[tuple[int, bytes]]:
         def read(connection: sa.Connection) -> Sequence[tuple[int, bytes]]:
-            # Row by row, because a long call of C code would hold the interpreter's lock, and the loop with it.
+            # Row by row, because one long call of C code would hold the GIL and so block the event loop.
             return [(row.row, encode(row)) for row in _PAGES[kind](connection, page)]
 
-        return await self._asked(read, listing=True)
+        return await self._read_in_time(read, listing=True)
 
-    async def _asked(self, query: Callable[[sa.Connection], T], *, listing: bool = False) -> T:
-        """Read what a client waits for, with a limit: the database may hang, or earlier readers may wait for it."""
+    async def _read_in_time(self, query: Callable[[sa.Connection], T], *, listing: bool = False) -> T:
+        """``_read`` for a waiting client, with a timeout: the database or earlier readers may hang."""
         with trio.move_on_after(_PATIENCE):
             return await self._read(query, listing=listing)
         raise JournalError(f"the database cannot be read now: no answer for {_PATIENCE:.0f} s. Try again")
@@ -106,7 +109,7 @@ class SqlJournal:
 
 
 class Reader:
-    """Runs queries in the thread that calls. All its connections are closed once it and its last query are."""
+    """Runs queries in the calling thread. After ``close`` each connection is closed when its last query ends."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -125,11 +128,11 @@ class Reader:
                 f"the database holds what this version cannot read: {error}. Was it changed by hand?"
             ) from error
         finally:
-            if self._closed:  # its thread was abandoned, and the connection has just gone back into the pool
+            if self._closed:  # closed during the query: the connection has just gone back into the pool
                 self._pool.dispose()
 
     def close(self) -> None:
-        """Does not wait for queries under way: each closes its connection itself."""
+        """Does not wait for running queries: each closes its connection itself."""
         self._closed = True
         self._pool.dispose()
 
@@ -138,11 +141,11 @@ class Reader:
 async def open_journal(
     url: str, exchange: str | None = None, *, threads: bool = True, now: Callable[[], int] = wall_clock
 ) -> AsyncIterator[SqlJournal]:
-    """Open a database, upgrade it, begin a new epoch. At the end it writes what was handed in, then closes.
+    """Open a database, upgrade it, begin a new epoch. At the end submitted units are written, then it closes.
 
-    Raises DeploymentError where it belongs to another ``exchange``; then whoever runs on it goes on undisturbed.
-    Without ``threads`` everything runs in the caller's thread and blocks its loop: a deterministic simulation.
-    Raises ConfigurationError where a person must change something, else JournalError: unreachable, try later.
+    Without ``threads`` everything runs in the caller's thread and blocks its loop, for a deterministic simulation.
+    Raises DeploymentError if the database belongs to another ``exchange``; a daemon that uses it is not disturbed.
+    Raises ConfigurationError where a person must change something, otherwise JournalError: unreachable, try later.
     """
     address = parse_url(url)
     if threads:

@@ -1,6 +1,6 @@
-"""Bring a database to the schema this program was written for.
+"""Upgrades a database to the schema of this program. ``open_journal`` calls it.
 
-Alembic takes most of a second to import, so it is imported only when there is something to do.
+Alembic takes most of a second to import, so it is imported only if there is something to upgrade.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from naived.database.engine import ConfigurationError, Role, describe, open_engine
 
 HEAD = "0004"
-_LOCK = 0x6E616976  # "naiv": the advisory lock that lets one daemon migrate a PostgreSQL database at a time
+_LOCK = 0x6E616976  # "naiv": advisory lock, so that one daemon at a time migrates a PostgreSQL database
 
 
 def migrate(url: URL, target: str = HEAD) -> None:
@@ -55,7 +55,7 @@ def _upgrade(engine: sa.Engine, target: str) -> None:
 
 
 def _scripts() -> Path:
-    """In a wheel ``naived/_migrations``, in a checkout ``migrations`` beside the package."""
+    """The Alembic scripts: ``naived/_migrations`` in a wheel, ``migrations`` beside the package in a checkout."""
     package = Path(__file__).parents[1]
     shipped = package / "_migrations"
     return shipped if shipped.exists() else package.parent / "migrations"

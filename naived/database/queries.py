@@ -1,4 +1,4 @@
-"""What readers ask of the database; each function sees one snapshot through the connection it is given."""
+"""The queries of readers; ``journal.py`` calls them. Each reads one snapshot through the given connection."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +40,7 @@ _CYCLE = (
 
 
 def load(connection: sa.Connection, symbol: str | None, now: int) -> list[SymbolRecord]:
-    """The records of every symbol, or of one, in the order of their names; ``now`` is in ms."""
+    """The records of all symbols, or of one, ordered by name; ``now`` is in ms."""
     living = _by_symbol(_living_traders(connection, symbol), lambda trader: trader.symbol)
     current = _by_symbol(_current_orders(connection, symbol, now), lambda order: order.intent.symbol)
     rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbol)).mappings()
@@ -60,20 +60,20 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
 
 
 def answered(connection: sa.Connection, request_id: str) -> str | None:
-    """The stored result of a control request."""
+    """The stored result of a control request; None if there is none."""
     statement = sa.select(control_request.c.result).where(control_request.c.request_id == request_id)
     result: str | None = connection.scalar(statement)
     return result
 
 
 def knows(connection: sa.Connection, symbol: str, client_order_id: str) -> bool:
-    """Is there such an order, in whatever state?"""
+    """Is there such an order, in any state?"""
     named = (orders.c.symbol == symbol) & (orders.c.client_order_id == client_order_id)
     return connection.scalar(sa.select(orders.c.id).where(named)) is not None
 
 
 def orders_page(connection: sa.Connection, page: Page) -> Iterator[OrderRow]:
-    """Orders of any state, without their fills, by the time of their decision's commit."""
+    """Orders of any state, without their fills, in the order in which they were first committed."""
     listed = orders.c.id.in_(_keys(page, orders.c.id, orders.c.symbol, orders.c.created_at))
     for row in connection.execute(sa.select(orders).where(listed).order_by(orders.c.id)).mappings():
         yield OrderRow(row["id"], order_of(row, ()))
@@ -94,19 +94,19 @@ def cycles_page(connection: sa.Connection, page: Page) -> Iterator[CycleRow]:
 
 
 def events_page(connection: sa.Connection, page: Page) -> Iterator[EventRow]:
-    """What happened; only the newest events are kept."""
+    """Events; only the newest ones are kept."""
     listed = events.c.id.in_(_keys(page, events.c.id, events.c.symbol, events.c.at))
     for row in connection.execute(sa.select(events).where(listed).order_by(events.c.id)).mappings():
         yield EventRow(row["id"], event_of(row))
 
 
 def _keys(page: Page, key: sa.Column[Any], symbol: sa.Column[Any], time: sa.Column[Any]) -> sa.Select[tuple[int]]:
-    """The keys of the rows of a page. A key is above 0 and grows with every row."""
+    """The keys of the rows of a page. Keys are above 0 and rise with every row."""
     found = sa.select(key.label("key")).where(key > (page.after or 0))
     if len(page.symbols) == 1:
         found = found.where(symbol == page.symbols[0])
     elif page.symbols:
-        # By the index of symbols all their keys would be sorted anew for each page.
+        # With the index of symbols, all their keys would be sorted for each page.
         found = found.where(_not_by_index(symbol).in_(page.symbols))
     if page.since is not None:
         found = found.where(time >= page.since)
@@ -130,7 +130,7 @@ def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trade
 
 
 def _current_orders(connection: sa.Connection, symbol: str | None, now: int) -> list[OrderState]:
-    """Each part is found by an index of its own, so that the many orders which have ended are not read."""
+    """The orders of a ``SymbolRecord``. Each part has its own index, so that the many ended orders are not read."""
     open_ = sa.select(orders.c.id).where(LIVE)
     watched = sa.select(orders.c.id).where(
         ABANDONED, orders.c.side == Side.BUY.value, orders.c.updated_at >= now - WATCHED
@@ -154,9 +154,9 @@ def _latest_orders(side: Side) -> sa.Select[Any]:
 
 
 def _orders(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[OrderState]:
-    """The rows of ``orders`` that are wanted, each with its fills, in the order of their ids."""
+    """The ``wanted`` rows of ``orders``, each with its fills, ordered by id."""
     filled: defaultdict[tuple[str, int], list[Fill]] = defaultdict(list)
-    # An outer join, because SQLite keeps its order: it has no statistics and would begin with all fills.
+    # An outer join, because SQLite keeps its order; without statistics it would start an inner one with all fills.
     with_fills = sa.select(fills).select_from(orders.outerjoin(fills, _WITH_ORDER)).where(wanted)
     for row in connection.execute(with_fills.order_by(orders.c.id, fills.c.id)).mappings():
         if row["id"] is not None:
@@ -166,7 +166,7 @@ def _orders(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[O
 
 
 def _not_by_index(symbol: sa.Column[Any]) -> sa.ColumnElement[str]:
-    """The symbol in a form that no index has: SQLite, without statistics, would prefer an index of symbols."""
+    """The symbol as an expression that no index has. Without statistics, SQLite would use an index of symbols."""
     return symbol + ""
 
 

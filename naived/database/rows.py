@@ -1,4 +1,4 @@
-"""Values of the core as rows of the schema, and back; a trader has its own module."""
+"""Converts values of the core to rows of the schema, and back; ``trader_rows.py`` does so for traders."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""The tables, for SQLAlchemy Core; a person may read them with their own tools.
+"""The tables, for SQLAlchemy Core. A person may read them with other tools.
 
-Python sees integers: 10^-8 for decimals, milliseconds since 1970 for times. The database holds what a person
-can read: ``NUMERIC`` and ``timestamptz`` on PostgreSQL, canonical decimals and RFC 3339 as text on SQLite.
-``migrations/`` ends in exactly this schema; a test compares the two.
+Python sees integers: 10^-8 for decimals, milliseconds since 1970 for times. The database stores readable values:
+``NUMERIC`` and ``timestamptz`` on PostgreSQL, canonical decimals and RFC 3339 as text on SQLite. The last migration
+results in exactly this schema; a test compares the two.
 """
 
 from collections.abc import Iterable
@@ -21,13 +21,13 @@ from naived.core.strategy.settings import Status
 
 PHASES = ("waiting", "buying", "holding", "selling", "finished")
 
-_PRECISION = 28  # digits: 20 before the point, which is what the exchange accepts
+_PRECISION = 28  # digits, of them 20 before the point, as many as the exchange accepts
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 class DecimalAmount(TypeDecorator[int]):
-    """An integer of 10^-8, stored as the decimal it stands for."""
+    """An integer of 10^-8, stored as a decimal."""
 
     impl = sa.Numeric
     cache_ok = True
@@ -84,7 +84,7 @@ metadata = sa.MetaData(
     }
 )
 
-_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # only INTEGER numbers SQLite's rows by itself
+_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers rows automatically only for INTEGER
 _TRADING_STATUS = sa.Enum(
     *(status.value for status in Status), name="trading_status", metadata=metadata
 ).with_variant(sa.Text(), "sqlite")
@@ -96,7 +96,7 @@ def _one_of(column: str, values: Iterable[str]) -> sa.CheckConstraint:
 
 
 def _partial_index(name: str, where: sa.TextClause, *columns: sa.Column[Any], unique: bool = False) -> None:
-    """It is used only where a query has the condition word for word."""
+    """An index of the rows that match ``where``. Only queries with literally the same condition use it."""
     sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
@@ -128,7 +128,7 @@ settings = sa.Table(
     sa.Column("leftover_quantity", DecimalAmount, nullable=False),
     sa.Column("leftover_cost", DecimalAmount, nullable=False),
     sa.Column("keep_buys", sa.Boolean, nullable=False, server_default=sa.false()),
-    # How many traders finished as a cycle, and the sum of their profits: a start must not read all of them.
+    # The number of finished cycles and the sum of their profits, so that a start need not read all of them.
     sa.Column("cycles", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("realized_profit", DecimalAmount, nullable=False, server_default="0"),
     _one_of("status", Status).ddl_if(dialect="sqlite"),
@@ -146,7 +146,7 @@ traders = sa.Table(
     sa.Column("rebuy_notified", sa.Boolean, nullable=False),
     sa.Column("buys", sa.Integer, nullable=False),
     sa.Column("sells", sa.Integer, nullable=False),
-    # What the trader was made with.
+    # The trader's terms.
     sa.Column("budget", DecimalAmount, nullable=False),
     sa.Column("chunks", sa.Integer, nullable=False),
     sa.Column("buy_down_interval", DecimalAmount, nullable=False),
@@ -155,7 +155,7 @@ traders = sa.Table(
     sa.Column("reprice_interval", DecimalAmount, nullable=False),
     sa.Column("buy_fee", DecimalAmount, nullable=False),
     sa.Column("sell_fee", DecimalAmount, nullable=False),
-    # What is true only in some phases; NULL in the others.
+    # Columns of some phases; NULL in the others.
     sa.Column("wait_after", Instant),
     sa.Column("seq", sa.Integer),
     sa.Column("accepted", sa.Boolean),
@@ -176,7 +176,7 @@ traders = sa.Table(
     sa.Column("dust_quantity", DecimalAmount),
     sa.Column("dust_cost", DecimalAmount),
     sa.Column("profit", DecimalAmount),
-    # The how-manieth finished cycle of the whole database: readers page by it.
+    # The number of this finished cycle, counted over the whole database; readers page by it.
     sa.Column("cycle", sa.BigInteger, unique=True),
     _one_of("phase", PHASES),
     sa.CheckConstraint("(phase IN ('buying', 'selling')) = (seq IS NOT NULL)", name="seq_of_intent"),

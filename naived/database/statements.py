@@ -1,6 +1,6 @@
-"""The statements of the hot path, built once: SQLAlchemy takes longer to build an upsert than SQLite to run it.
+"""The statements of ``store.py``, built once: SQLAlchemy takes longer to build an upsert than SQLite to run it.
 
-Each takes its row as parameters; ``names`` are the row's columns.
+Each takes a row as its parameters; ``names`` are the row's columns.
 """
 
 from functools import cache
@@ -35,7 +35,7 @@ COUNT = (
 
 @cache
 def upsert_settings(dialect: str, names: tuple[str, ...]) -> sa.Insert:
-    """A symbol's settings, made with nothing traded when a person first asks for something."""
+    """A symbol's settings; a new row starts with trader number 1 and no leftovers."""
     first = {"next_trader": 1, "leftover_quantity": 0, "leftover_cost": 0}
     statement = _insert(dialect, settings)
     changed = {name: statement.excluded[name] for name in names if name != "symbol"}
@@ -44,7 +44,7 @@ def upsert_settings(dialect: str, names: tuple[str, ...]) -> sa.Insert:
 
 @cache
 def upsert_trader(dialect: str, names: tuple[str, ...], *, cycle: bool) -> sa.Insert:
-    """A trader; ``cycle`` numbers it as the next finished one, unless it has its number already."""
+    """A trader; ``cycle`` gives it the next number of finished cycles, unless it has one already."""
     statement = _insert(dialect, traders)
     changed: dict[str, sa.ColumnElement[object]] = {
         name: statement.excluded[name] for name in names if name not in ("symbol", "number")
@@ -58,7 +58,7 @@ def upsert_trader(dialect: str, names: tuple[str, ...], *, cycle: bool) -> sa.In
 
 @cache
 def upsert_order(dialect: str, names: tuple[str, ...]) -> sa.Insert:
-    """An order; no row is written where its id stands for another intent."""
+    """An order; no row is written if its client order id already belongs to another intent."""
     statement = _insert(dialect, orders)
     fixed = ("client_order_id", *INTENT)
     return statement.on_conflict_do_update(
@@ -69,7 +69,7 @@ def upsert_order(dialect: str, names: tuple[str, ...]) -> sa.Insert:
 
 
 def _insert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that can say ON CONFLICT and does not ask for the row's id."""
+    """An INSERT that supports ON CONFLICT and does not fetch the row's id."""
     if dialect == "postgresql":
         return postgresql.insert(table).inline()
     return sqlite.insert(table).inline()

@@ -1,19 +1,21 @@
-"""Units applied to a database: what the writer thread does, and nothing about threads.
+"""Applies units to a database. The writer calls ``Store.apply``; nothing here knows of threads.
 
 A group of units is one transaction, and each unit in it a savepoint:
 
     BEGIN
     UPDATE deployment SET written = <group> WHERE epoch = <ours> AND written >= <last>      the turn
     SAVEPOINT  unit 1  RELEASE
-    SAVEPOINT  unit 2  ROLLBACK TO      a constraint refused it: it fails alone
+    SAVEPOINT  unit 2  ROLLBACK TO      a constraint refused it: only this unit fails
     COMMIT
 
-- The turn is a fence: another process that opened the database since raised the epoch, and we match no row; nor
-  do we in an older copy that was put in its place, in which our last group is not written.
-- The turn is a marker: only a COMMIT has an unknown outcome, and ``written`` says on a new connection which it
-  was. Everything that fails before COMMIT was sent is certainly not there.
-- The turn is a lock: a connection that was lost in its COMMIT keeps the row until PostgreSQL has ended that
-  transaction, so neither reading the marker nor the next group can overtake it.
+The first UPDATE, the turn, does three things:
+
+- It fences us off: a process that opened the database later raised the epoch, so our UPDATE matches no row. It does
+  not match either in an older copy of the database, in which our last group is not written.
+- It marks the group: only a COMMIT can have an unknown outcome; then ``written``, read on a new connection, shows
+  it. What fails before COMMIT is sent is certainly not written.
+- It locks the row: if a connection is lost during COMMIT, PostgreSQL keeps the lock until that transaction has
+  ended, so both the reading of ``written`` and the next group wait for it.
 """
 
 import itertools
@@ -46,9 +48,9 @@ from naived.database.statements import (
 from naived.database.trader_rows import trader_row
 from naived.ports import ConflictError, DeploymentError, JournalError, Unit
 
-KEPT_EVENTS = 100_000  # about 20 MB: months of a quiet daemon, a day of a very busy one
+KEPT_EVENTS = 100_000  # about 20 MB: months of few events, or a day of very many
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
-_PRUNE_EVERY = 1_000  # rows: how far a table may outgrow its bound
+_PRUNE_EVERY = 1_000  # rows by which a table may exceed its bound
 _OTHER = "Name another one with --database"
 
 _TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # lower-case base32
@@ -57,7 +59,7 @@ _TAG_LENGTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Binds a new journal to an account, checks an old one."""
+    """Binds a new journal to an account; checks that an old one belongs to it."""
 
     exchange: str
     account_uid: str
@@ -69,17 +71,17 @@ Outcome: TypeAlias = JournalError | None
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """``tag`` marks our orders and is made once; ``epoch`` is one more per process start."""
+    """``tag`` is in the ids of our orders and made once; ``epoch`` rises by one at each process start."""
 
     tag: str
     epoch: int
 
 
 def enter(engine: sa.Engine, exchange: str | None = None) -> Deployment:
-    """Begin a new epoch, which shuts out every earlier process.
+    """Begin a new epoch: earlier processes can write no more.
 
-    Raises DeploymentError, and shuts nobody out, if the database belongs to another exchange (None: any will do);
-    SQLAlchemyError.
+    Raises DeploymentError, before it changes anything, if the database belongs to another ``exchange`` (None: not
+    checked); SQLAlchemyError.
     """
     with engine.begin() as connection:
         row = connection.execute(sa.select(deployment).with_for_update()).mappings().one_or_none()
@@ -98,17 +100,17 @@ def enter(engine: sa.Engine, exchange: str | None = None) -> Deployment:
 
 
 class Store:
-    """Applies groups, one at a time, on a connection of its own engine, for one epoch."""
+    """Applies groups, one at a time, on its own engine, for one epoch."""
 
     def __init__(self, engine: sa.Engine, epoch: int) -> None:
         self._engine = engine
         self._epoch = epoch
         self._groups = itertools.count(1)
-        self._written = 0  # the last group that is known to be there
+        self._written = 0  # the last group that is known to be written
         self._since_pruned = _PRUNE_EVERY
 
     def apply(self, works: Sequence[Work]) -> list[Outcome]:
-        """Make the group durable; for each work None, or why it is not there, in the same order."""
+        """Make the group durable; returns for each work, in the same order, None or why it was not written."""
         group = next(self._groups)
         outcomes: list[Outcome] = []
         try:
@@ -118,7 +120,7 @@ class Store:
                     outcomes.append(_apply_one(connection, work))  # noqa: PERF401 - its length is the progress
                 self._prune(connection, works)
         except SQLAlchemyError as error:
-            self._engine.dispose()  # whatever state the connection is in, it is not used again
+            self._engine.dispose()  # the connection is in an unknown state and not used again
             committing = len(outcomes) == len(works)
             if not (committing and self._is_written(group)):
                 return [_failure(error) for _ in works]
@@ -139,7 +141,7 @@ class Store:
             )
 
     def _is_written(self, group: int) -> bool:
-        """Did the group's COMMIT, which raised, happen all the same? False also if that cannot be read."""
+        """Was the group written although its COMMIT raised? False also if that cannot be read."""
         try:
             with self._engine.begin() as connection:
                 row = connection.execute(sa.select(deployment).with_for_update()).mappings().one()
@@ -202,7 +204,7 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
     _write_symbol(connection, unit)
     for trader in unit.traders:
         _write_trader(connection, trader)
-    # Those that ended come first: the index one_live_intent has room for one live order only.
+    # Ended orders first: the unique index one_live_intent allows one live order per trader and side.
     for order in sorted(unit.orders, key=lambda order: order.state not in TERMINAL):
         _write_order(connection, order)
     for fill in unit.fills:
@@ -245,7 +247,7 @@ def _write_trader(connection: sa.Connection, trader: Trader) -> None:
         connection.execute(upsert_trader(connection.dialect.name, names, cycle=False), row)
         return
     symbol = {"of_symbol": trader.symbol}
-    # None: it counts for the first time. A trader that is written again is counted once, with its last profit.
+    # None: the trader is not counted yet. One that is written again is counted once, with its last profit.
     before = connection.execute(FINISHED_PROFIT, {**symbol, "number": trader.number}).one_or_none()
     connection.execute(upsert_trader(connection.dialect.name, names, cycle=True), row)
     cycles, profit = connection.execute(COUNTERS, symbol).one()
@@ -256,7 +258,7 @@ def _write_trader(connection: sa.Connection, trader: Trader) -> None:
 def _write_order(connection: sa.Connection, order: OrderState) -> None:
     row = order_row(order)
     statement = upsert_order(connection.dialect.name, tuple(row))
-    # After an INSERT SQLAlchemy keeps the number of rows only when it is asked to.
+    # After an INSERT SQLAlchemy keeps the row count only with this option.
     if connection.execute(statement, row, execution_options={"preserve_rowcount": True}).rowcount != 1:
         raise ConflictError(
             f"{order.intent.symbol}: {order.client_order_id} is the id of another intent in the journal"

@@ -1,4 +1,4 @@
-"""A trader as a row of the schema, and back: its phase is spread over columns that are NULL in other phases."""
+"""Converts a trader to a row of the schema, and back. The columns of other phases are NULL."""
 
 from typing import Any, assert_never
 
@@ -17,11 +17,11 @@ _NOT_IN_EVERY_PHASE = (
 
 
 class RowError(ValueError):
-    """A row that no value of the core stands for."""
+    """A row that cannot be converted to a trader."""
 
 
 def trader_row(trader: Trader) -> dict[str, Any]:
-    """Every column but ``cycle``, which the journal gives."""
+    """Every column but ``cycle``, which the INSERT computes."""
     terms = trader.terms
     return {
         "symbol": trader.symbol,
@@ -115,7 +115,7 @@ def _sold_row(sold: Sold) -> dict[str, Any]:
 
 
 def trader_of(row: Row) -> Trader:
-    """A living trader from its row and, as ``intent_price`` and ``intent_quantity``, those of its live intent's."""
+    """A living trader. Its row includes ``intent_price`` and ``intent_quantity`` of its order; raises RowError."""
     fees = Fees(row["buy_fee"], row["sell_fee"])
     terms = Terms(
         budget=row["budget"],

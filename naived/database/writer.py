@@ -1,8 +1,7 @@
-"""The one thread that writes: it commits in groups what many tasks hand in, and tells each its outcome.
+"""The only thread that writes: it commits in groups what many tasks submit, and reports to each its outcome.
 
-A commit costs a round trip to the disk whatever its size, so units that arrive while one is under way share the
-next. A trio task cannot commit by itself without stopping all the others; a thread hop per unit would cost more
-than the commit.
+A commit costs a round trip to the disk whatever its size, so units that arrive during one commit share the next. A
+commit in a trio task would block all other tasks; a thread call per unit would cost more than the commit.
 """
 
 import queue
@@ -18,16 +17,16 @@ import trio
 from naived.database.store import Outcome, Store, Work
 from naived.ports import JournalError
 
-GROUP = 500  # units: bounds one transaction to some 100 ms
-WAITING = 10_000  # units: a symbol waits for its unit before the next, so this many symbols would have to wait
-HANGING = 5.0  # seconds a work may take until the database counts as hung; it takes milliseconds
+GROUP = 500  # units: bounds one transaction to about 100 ms
+WAITING = 10_000  # units; a symbol submits one at a time, so this many symbols would have to wait
+HANGING = 5.0  # seconds after which the database counts as hung; a commit takes milliseconds
 
 Submit: TypeAlias = Callable[[Work], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """A work and its waiting task since when (trio time); ``outcome`` holds once ``done`` is set."""
+    """A work, submitted at ``since`` (trio time); ``outcome`` is valid once ``done`` is set."""
 
     work: Work
     since: float
@@ -36,7 +35,7 @@ class _Ticket:
 
 
 class Writer:
-    """Bounded queue, thread, acknowledgements. Made in the trio thread; ``run`` is the thread's."""
+    """A bounded queue and its acknowledgements. Made in the trio thread; ``run`` runs in the writer's thread."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,9 +45,9 @@ class Writer:
         self._closed = False
 
     async def submit(self, work: Work) -> None:
-        """Works are committed in the order of the calls: nothing is awaited before the queue.
+        """Commit one work, in the order of the calls: nothing is awaited before it is queued. Raises JournalError.
 
-        A work that was handed in is not abandoned when its task is cancelled: it returns or raises first.
+        Once queued it is not abandoned if its task is cancelled: the call returns or raises first.
         """
         if self._closed:
             raise JournalError("the journal is closed")
@@ -63,13 +62,13 @@ class Writer:
             raise ticket.outcome
 
     def hanging(self) -> str | None:
-        """Why nothing becomes durable now: the oldest work has been waiting for too long; None if none has."""
+        """Why nothing becomes durable now: the oldest work has waited longer than HANGING; None if it has not."""
         if not self._waiting or trio.current_time() - self._waiting[0].since < HANGING:
             return None
         return f"the database does not answer: a change has been waiting for it for more than {HANGING:.0f} s"
 
     def close(self) -> None:
-        """Take nothing more; what was handed in is still written."""
+        """Accept nothing more; what is queued is still written."""
         self._closed = True
         self._tickets.put(None)
 
@@ -82,7 +81,7 @@ class Writer:
                 self._token.run_sync_soon(self._acknowledge, group, outcomes)
 
     def _next_group(self) -> tuple[list[_Ticket], bool]:
-        """The tickets that wait, at least one; False once the queue was closed behind them."""
+        """Wait for tickets, then take all that wait (at most GROUP); False if the queue was closed after them."""
         group: list[_Ticket] = []
         ticket = self._tickets.get()
         while ticket is not None:
@@ -98,7 +97,7 @@ class Writer:
     def _apply(self, works: Sequence[Work]) -> list[Outcome]:
         try:
             return self._store.apply(works)
-        except Exception as error:  # a bug of ours: those who wait must be told, and the thread must go on
+        except Exception as error:  # a bug of ours: the waiting tasks need an outcome, and the thread must go on
             return [_broken(error) for _ in works]
 
     def _acknowledge(self, group: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
@@ -116,9 +115,9 @@ def _broken(error: Exception) -> JournalError:
 
 @asynccontextmanager
 async def writer_thread(store: Store) -> AsyncIterator[Writer]:
-    """Run the thread during the block, and at its end until everything that was handed in is written."""
+    """Run the thread during the block, and after it until everything that is queued is written."""
     writer = Writer(store)
-    # A daemon thread: a second signal ends the process at once. What was acknowledged is on the disk by then.
+    # A daemon thread, so that a second signal can end the process at once; acknowledged units are on the disk.
     thread = threading.Thread(target=writer.run, name="naived-journal", daemon=True)
     thread.start()
     try:
@@ -130,7 +129,7 @@ async def writer_thread(store: Store) -> AsyncIterator[Writer]:
 
 
 def inline(store: Store) -> Submit:
-    """The same without a thread, blocking the loop: for a simulation that must run the same way every time."""
+    """The same without a thread, blocking the loop: for a simulation that must be deterministic."""
 
     async def submit(work: Work) -> None:
         (outcome,) = store.apply([work])

@@ -1,9 +1,9 @@
-"""What the exchange says of the account: the rules and fees of symbols, and its coins.
+"""Reads the account: rules and fees of symbols, and balances. Supervisor, reconciler and orders call it.
 
-The exchange tells fees for one symbol at a time, at a fifth of a percent of a minute's request weight: 500 symbols
-that begin together would wait for minutes. Traders remember the fees that they reckon with. So a symbol that has
-traders goes on by what they remember, and today's are asked for at most once a second; one that has none waits for
-them. Everything else that many symbols ask at the same time is asked once for all of them.
+The exchange gives fees for one symbol per request, at a fifth of a percent of a minute's request weight: 500
+symbols that start together would wait for minutes. But traders store the fees they calculate with. So a symbol with
+traders starts with theirs, and the current fees are read later, at most one symbol a second; a symbol without
+traders waits for them. Any other question that many symbols have at the same time is sent once for all of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ from naived.runtime.batcher import Batcher
 from naived.runtime.symbol_task import FaultError, Symbol
 
 _DAILY = 86_400  # seconds between readings of rules and fees
-_FEE_PAUSE = 1.0  # seconds between two questions for fees: they leave room in the weight for orders and cancels
+_FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is left for orders and cancels
 _NOTHING = Balance(Amount(0), Amount(0))
 
 log = structlog.get_logger()
 
 
 class AccountView:
-    """Asks, and informs ``symbols``, those of the supervisor. Raises ExchangeError as the exchange does."""
+    """``symbols`` are those of the supervisor. Raises ExchangeError as the exchange does."""
 
     def __init__(self, exchange: Exchange, symbols: Mapping[str, Symbol]) -> None:
         self._exchange = exchange
@@ -54,7 +54,7 @@ class AccountView:
         await self._inform(symbol, await self._rules.ask(symbol.name))
 
     async def inform_all(self, symbols: Sequence[Symbol]) -> dict[str, str]:
-        """The same for many; of which nothing could be read, and why, by symbol."""
+        """The same for many. Returns why it failed, by symbol; raises ExchangeError if nothing could be read."""
         rules = await self._exchange.symbols([symbol.name for symbol in symbols])
         refusals: dict[str, str] = {}
         for symbol in symbols:
@@ -71,7 +71,7 @@ class AccountView:
         symbol.offer(Informed(info, await self._fees.of(symbol)))
 
     async def answer(self, symbol: Symbol, question: Question) -> None:
-        """Tell a symbol what it asks; where nothing is answered, it asks again when that matters."""
+        """Offer the answer to the symbol. Not retried: the symbol asks again if it matters."""
         with symbol.contained():
             try:
                 match question:
@@ -85,16 +85,16 @@ class AccountView:
                 log.warning("not answered", symbol=symbol.name, question=question.name, error=str(error))
 
     async def coins(self, symbol: Symbol) -> tuple[Quantity, Quantity]:
-        """Base coins that the traders hold, and that the account has, at one moment."""
+        """Base coins that the traders hold, and that the account has (free and locked)."""
         balance = await self._balance(symbol)
         return self.held(symbol), Quantity(balance.free + balance.locked)
 
     async def _balance(self, symbol: Symbol) -> Balance:
-        """What the account has of a symbol's base asset."""
+        """The account's balance of a symbol's base asset."""
         return (await self._balances.ask(symbol)).balances.get(symbol.engine.leader.info.base, _NOTHING)
 
     def held(self, symbol: Symbol) -> Quantity:
-        """What the traders of all symbols with the same base asset own of it, as far as is known for certain."""
+        """What the traders of all symbols with the same base asset own of it, without what may be sold already."""
         return Quantity(
             sum(
                 position(trader).quantity - unbooked(other.engine, trader)
@@ -106,7 +106,7 @@ class AccountView:
 
 
 class FeeReader:
-    """``of`` answers at once where it can; ``run`` asks for what ``of`` did not."""
+    """``of`` returns known fees at once; ``run`` then reads the current ones."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -114,7 +114,7 @@ class FeeReader:
         self._wanted = trio.Event()
 
     async def of(self, symbol: Symbol) -> Fees:
-        """The fees to trade this symbol by; raises ExchangeError."""
+        """The fees of a symbol: the known ones if it has traders, otherwise read now; raises ExchangeError."""
         leader = symbol.engine.leader
         if not leader.traders:
             return await self._exchange.fees(symbol.name)

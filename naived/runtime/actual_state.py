@@ -1,4 +1,4 @@
-"""The fact beside what is desired: what state a symbol is in right now, and why."""
+"""The state a symbol is really in, and why, as opposed to the desired one. ``status`` shows it."""
 
 from enum import StrEnum
 
@@ -24,7 +24,7 @@ _TROUBLED = (Hold.BALANCE, Hold.FILTER, Hold.REFUSED)
 
 
 def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
-    """The state, and its reason where it has one; the most serious one wins."""
+    """The state and its reason, if any; if several apply, the most serious one."""
     engine = symbol.engine
     block = engine.blocks[0] if engine.blocks else None
     if block is not None and block.by in _FOR_A_PERSON:

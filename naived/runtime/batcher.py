@@ -1,8 +1,7 @@
-"""Questions that are asked at the same time, asked as one.
+"""Sends one request for many callers that ask at the same time.
 
-500 symbols that begin together want one answer each, and one request can bring it to all of them. Whoever asks
-before a question goes out is answered by it; whoever asks later waits for the next, so that no answer is older than
-its question.
+500 symbols that start together need one answer each, and one request can answer all of them. A call before a
+request is sent gets its answer; a later call waits for the next request, so no answer is older than its question.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,8 +17,8 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class _Round(Generic[K, T]):
-    """Those who are answered together; ``answers`` has one answer, none yet, or none ever after a ``failure``."""
+class _Batch(Generic[K, T]):
+    """The calls of one request. ``answers`` is empty until the answer comes; it stays so after a ``failure``."""
 
     keys: list[K] = field(default_factory=list)
     answers: list[T] = field(default_factory=list)
@@ -27,39 +26,41 @@ class _Round(Generic[K, T]):
 
 
 class Batcher(Generic[K, T]):
-    """``put`` asks one question about all these keys; it may raise ExchangeError."""
+    """``put`` sends one request for all these keys; it may raise ExchangeError."""
 
     def __init__(self, put: Callable[[Sequence[K]], Awaitable[T]]) -> None:
         self._put = put
-        self._gathering: _Round[K, T] | None = None
-        self._asking: trio.Event | None = None  # set when the question that is out now is over
+        self._next: _Batch[K, T] | None = None
+        self._in_flight: trio.Event | None = None  # set when the current request is over
 
     async def ask(self, key: K) -> T:
-        """The answer about this key and the others of its round; raises ExchangeError, to each of them."""
-        if self._gathering is None:
-            self._gathering = _Round()
-        mine = self._gathering
-        mine.keys.append(key)
-        await trio.lowlevel.checkpoint()  # who begins at the same moment joins
-        while not mine.answers and mine.failure is None:
-            # Whoever finds nobody asking asks for all; if it is cancelled meanwhile, another one does.
-            if self._asking is None:
-                await self._ask(mine)
+        """The answer for this key and the others of its batch; raises ExchangeError to each of them."""
+        if self._next is None:
+            self._next = _Batch()
+        batch = self._next
+        batch.keys.append(key)
+        await trio.lowlevel.checkpoint()  # tasks that start at the same moment join this batch
+        while not batch.answers and batch.failure is None:
+            # The first call that finds no request in flight sends it; if that one is cancelled, another one does.
+            if self._in_flight is None:
+                await self._ask(batch)
             else:
-                await self._asking.wait()
-        if mine.failure is not None:
-            raise ExchangeError(mine.failure)
-        return mine.answers[0]
+                await self._in_flight.wait()
+        if batch.failure is not None:
+            raise ExchangeError(batch.failure)
+        return batch.answers[0]
 
-    async def _ask(self, mine: _Round[K, T]) -> None:
-        over = self._asking = trio.Event()
-        if self._gathering is mine:
-            self._gathering = None
+    async def _ask(self, batch: _Batch[K, T]) -> None:
+        over = self._in_flight = trio.Event()
+        if self._next is batch:
+            self._next = None
         try:
-            mine.answers.append(await self._put(mine.keys))
+            batch.answers.append(await self._put(batch.keys))
         except ExchangeError as error:
-            mine.failure = str(error)
+            batch.failure = str(error)
         finally:
-            self._asking = None
+            self._in_flight = None
             over.set()
-        await trio.lowlevel.checkpoint()  # no sooner than the others: what they ask next is one question again
+        await (
+            trio.lowlevel.checkpoint()
+        )  # return no sooner than the others, so that their next calls join one batch

@@ -1,4 +1,4 @@
-"""What a step of a symbol leaves to do: rows to commit together, and what follows once they are durable."""
+"""Commits of a symbol: rows to write together, what to do once they are durable, and the queue they wait in."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _MOST_ROWS = 500  # fills and events of one commit: more than a burst of one symbol makes
-_MOST_PENDING = 10_000  # commits; the journal is far behind then, and starting anew from it is cheaper
+_MOST_PENDING = 10_000  # commits; with more, restarting the symbol from the journal is cheaper
 
 
 @dataclass(slots=True)
 class Commit:
-    """One unit, and what to do once it is durable. ``done`` is set when it is known whether it is.
+    """One unit, and what to do once it is durable. ``done`` is set when it was written, failed or was dropped.
 
-    ``sends`` and ``touched`` are client order ids; ``fault``: why nothing goes on behind it.
+    ``sends`` and ``touched`` are client order ids; ``fault``: why the symbol stops after it until a person acts.
     """
 
     unit: Unit
@@ -34,9 +34,9 @@ class Commit:
     committed: bool = False
 
     def absorb(self, later: "Commit") -> bool:
-        """Take the next unit into this one, which still waits; False where each needs a transaction of its own.
+        """Merge the next commit into this one, which still waits; False if each needs its own transaction.
 
-        A burst of fills is one commit then, not one each. The newest row of every trader and order counts.
+        So a burst of fills is one commit. Of each trader and order the newest row is kept.
         """
         first, second = self.unit, later.unit
         if not (self._plain and later._plain) or len(first.fills) + len(first.events) > _MOST_ROWS:
@@ -78,7 +78,7 @@ def _newest(rows: Iterable[tuple[K, V]]) -> Iterable[V]:
 
 
 class CommitQueue:
-    """The commits of one symbol that are not under way yet, in order."""
+    """The commits of one symbol that have not begun, in order."""
 
     def __init__(self) -> None:
         self._pending: deque[Commit] = deque()
@@ -88,7 +88,7 @@ class CommitQueue:
         return bool(self._pending)
 
     def append(self, commit: Commit) -> Commit:
-        """Queue it; returns the commit that it is part of. Raises OverflowError when too many wait."""
+        """Queue it; returns the commit that it became part of. Raises OverflowError if too many wait."""
         if self._pending and self._pending[-1].absorb(commit):
             return self._pending[-1]
         if len(self._pending) >= _MOST_PENDING:
@@ -101,16 +101,16 @@ class CommitQueue:
         return self._pending.popleft()
 
     def drop(self) -> None:
-        """Forget all of them: none is durable, and whoever waits for one is told."""
+        """Drop all of them; whoever waits in ``durable`` gets a JournalError."""
         while self._pending:
             self._pending.popleft().done.set()
 
     def notify(self) -> None:
-        """End the ``wait`` that is under way."""
+        """End the current ``wait``, or the next one at once."""
         self._changed.set()
 
     async def wait(self, seconds: float) -> None:
-        """Until something was queued since the last call, at most ``seconds``."""
+        """Until ``notify`` was called since the last ``wait``, at most ``seconds``."""
         with trio.move_on_after(seconds):
             await self._changed.wait()
         self._changed = trio.Event()

@@ -1,7 +1,7 @@
-"""What the exchange says of symbols, remembered for a while.
+"""A cache of the exchange's data about symbols, for questions of control clients.
 
-Whoever asks often, a loop in a script or a list of names that do not exist, must not use up the request weight
-with which unknown orders are looked for.
+A script that asks in a loop, or for many names that do not exist, must not use up the request weight that queries
+of unknown orders need.
 """
 
 from collections import OrderedDict, deque
@@ -17,23 +17,23 @@ from naived.ports import Exchange
 
 T = TypeVar("T")
 
-_FRESH = 60.0  # seconds; what trades is told apart from this when its rules change
-_MOST_UNKNOWN = 60  # names a minute that turn out not to be listed: a fifth of Binance's weight
-_AT_ONCE = 8  # questions: of a long list of unknown names no more are asked than may turn out so
+_FRESH = 60.0  # seconds; symbols that trade do not use this cache
+_MOST_UNKNOWN = 60  # names not listed, per minute: a fifth of Binance's weight
+_AT_ONCE = 8  # requests at the same time, so that few exceed _MOST_UNKNOWN before the answers are counted
 
 
 class UnknownNamesError(Exception):
-    """So many names were not listed lately that another one is not asked for."""
+    """Too many names were not listed in the last minute: no further name is requested."""
 
 
-class _Memory(Generic[T]):
-    """Answers by name, the oldest first, forgotten when they are stale."""
+class _Cache(Generic[T]):
+    """Answers by name, the oldest first, dropped after ``_FRESH``."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, tuple[float, T]] = OrderedDict()
 
-    async def recall(self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer, asked for only if it is not known."""
+    async def get_or_ask(self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """The cached answer, or that of ``ask``, which is then cached."""
         now = trio.current_time()
         while self._known and next(iter(self._known.values()))[0] + _FRESH <= now:
             self._known.popitem(last=False)
@@ -49,18 +49,18 @@ class Listing:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._infos: _Memory[SymbolInfo | None] = _Memory()
-        self._fees: _Memory[Fees] = _Memory()
+        self._infos: _Cache[SymbolInfo | None] = _Cache()
+        self._fees: _Cache[Fees] = _Cache()
         self._listed: set[str] = set()
         self._unknown: deque[float] = deque(maxlen=_MOST_UNKNOWN)
-        self._turns = trio.CapacityLimiter(_AT_ONCE)
+        self._limiter = trio.CapacityLimiter(_AT_ONCE)
 
     async def info(self, name: str) -> SymbolInfo | None:
-        """The rules of a symbol, None if it is not listed; raises UnknownNamesError unless it ever was."""
-        return await self._infos.recall(name, lambda: self._ask(name))
+        """The rules of a symbol, None if it is not listed; raises UnknownNamesError, but not if it ever was."""
+        return await self._infos.get_or_ask(name, lambda: self._ask(name))
 
     async def _ask(self, name: str) -> SymbolInfo | None:
-        async with self._turns:
+        async with self._limiter:
             many = len(self._unknown) == _MOST_UNKNOWN and self._unknown[0] + _FRESH > trio.current_time()
             if many and name not in self._listed:
                 raise UnknownNamesError(f"{_MOST_UNKNOWN} names in a minute were not listed")
@@ -72,8 +72,8 @@ class Listing:
             return found
 
     async def fees(self, name: str) -> Fees:
-        """What trading a listed symbol costs."""
-        return await self._fees.recall(name, lambda: self._exchange.fees(name))
+        """The account's commission rates on a listed symbol."""
+        return await self._fees.get_or_ask(name, lambda: self._exchange.fees(name))
 
     async def last_price(self, name: str) -> Price | None:
         """The price of the last public trade, if there was any."""

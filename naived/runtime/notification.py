@@ -1,10 +1,10 @@
-"""An event that many may wait for, again and again."""
+"""An event that many tasks may wait for, repeatedly."""
 
 import trio
 
 
 class Notification:
-    """``notify`` ends every ``wait`` that is under way; costs nothing while nobody waits."""
+    """``notify`` ends every current ``wait``; it costs nothing if there is none."""
 
     def __init__(self) -> None:
         self._event: trio.Event | None = None

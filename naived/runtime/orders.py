@@ -1,7 +1,8 @@
-"""What is done for one order at the exchange: sent once, then asked for and cancelled until it needs nothing.
+"""Sends orders to the exchange, then queries and cancels each until it needs nothing more.
 
-A symbol asks for it (`symbol_task.Commands`), the call returns at once, and a task here does it, also while the
-symbol is off. All of it is driven by the order's own state and may begin again at any time.
+A symbol calls `symbol_task.Commands`; the call returns at once, and a task here does the work, also while the
+symbol is off. The work depends only on the order's state, so it may restart at any time. An unexpected exception
+fails that symbol.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -33,17 +34,17 @@ from naived.ports import Exchange, ExchangeError, JournalError, OrderRequest, Pa
 from naived.runtime.account_view import AccountView
 from naived.runtime.symbol_task import Symbol
 
-_FIRST_PAUSE = 1.0  # seconds between two looks, doubled each time
-_LONGEST_PAUSE = 5.0  # seconds; also what looks after the fence are spaced by, where the grace is long
-_SAFETY = 1_000  # ms before the deadline after which nothing is sent; a fifth of a shorter window
-_WAITING = 100_000  # that may wait for their task; far more than all orders of an account
-_NEWEST = 1_000  # orders: those of days, or of an hour in which everything went wrong
+_FIRST_PAUSE = 1.0  # seconds between two queries, doubled each time
+_LONGEST_PAUSE = 5.0  # seconds; with a long grace also the time between queries that prove absence
+_SAFETY = 1_000  # ms: in the last second before its fence (or fifth of the window, if shorter) nothing is sent
+_WAITING = 100_000  # jobs that may wait for their task; far more than all orders of an account
+_NEWEST = 1_000  # orders: usually those of days, in the worst case those of an hour
 
 log = structlog.get_logger()
 
 
 class Orders:
-    """Does what symbols ask for: implements `symbol_task.Commands`. ``grace`` is in ms."""
+    """Implements `symbol_task.Commands`. ``grace`` is in ms."""
 
     def __init__(self, exchange: Exchange, view: AccountView, grace: int) -> None:
         self._exchange = exchange
@@ -77,7 +78,7 @@ class Orders:
             self._unanswered += 1
 
     def resolve_order(self, symbol: Symbol, client_order_id: str) -> None:
-        # Without its rules nobody knows which fees a fill took in which asset.
+        # Without the symbol's assets the fee of a fill cannot be booked.
         key = symbol.name, client_order_id
         if not symbol.engine.informed or key in self._resolving:
             return
@@ -88,7 +89,7 @@ class Orders:
         self._begin(symbol, partial(self._view.answer, symbol, question))
 
     def _begin(self, symbol: Symbol, job: Callable[[], Awaitable[None]]) -> bool:
-        """Have a task do it; where too many wait for theirs, the symbol fails and begins again from the journal."""
+        """Queue the job for a task. If the queue is full the symbol fails, and restarts from the journal."""
         try:
             self._inbox.send_nowait(job)
         except trio.WouldBlock:
@@ -109,7 +110,7 @@ class Orders:
             self._answered = trio.Event()
 
     async def _place(self, symbol: Symbol, client_order_id: str) -> None:
-        """Send one durable intent, unless it is not wanted any more, or the deadline is too near."""
+        """Send one durable order, unless it is not wanted any more, or its fence is too near."""
         order = symbol.engine.orders.get(client_order_id)
         if order is None or order.state is not State.INTENDED:
             return
@@ -150,7 +151,7 @@ class Orders:
             symbol.unresolved.pop(client_order_id, None)
 
     async def _resolve(self, symbol: Symbol, client_order_id: str) -> None:
-        """Do what this order needs, look again, and go on until it needs nothing."""
+        """Do what this order needs, again and again, until it needs nothing."""
         longest = min(_LONGEST_PAUSE, self._grace / 4000)
         pause = min(_FIRST_PAUSE, longest)
         while True:
@@ -163,7 +164,7 @@ class Orders:
                     return
                 continue
             if needed is Need.FILLS:
-                await trio.sleep(pause)  # the user stream brings them at once, nearly always
+                await trio.sleep(pause)  # the user stream nearly always brings them in this time
             try:
                 learned = await _ask(symbol, order, needed, self._exchange, self._grace)
             except (ExchangeError, JournalError) as error:
@@ -178,7 +179,7 @@ class Orders:
             pause = min(pause * 2, longest)
 
     async def _admit(self, symbol: Symbol, order: OrderState) -> bool:
-        """Get a slot and take the next attempt; False while the symbol places nothing (it calls again then)."""
+        """Wait for a slot and start the next attempt. False if the symbol may not place: it calls again later."""
         if not symbol.engine.may_place:
             return False
         await self._exchange.admission(order.intent.side)
@@ -192,13 +193,16 @@ class Orders:
 async def _ask(
     symbol: Symbol, order: OrderState, needed: Need, exchange: Exchange, grace: int
 ) -> OrderEvent | None:
-    """Ask (or cancel, then ask) and return what was learned; raises ExchangeError."""
+    """Query the order (or cancel, then query it) and return the result as an event; None: try again.
+
+    Raises ExchangeError, JournalError.
+    """
     name, order_id, client_order_id = symbol.name, order.order_id, order.client_order_id
     match needed:
         case Need.ASK if order_id is not None:
             if order.looks >= LOOKS - 1:
                 return await _search_numbered(symbol, order, order_id, exchange, grace)
-            return _word(order, await exchange.order(name, order_id=order_id), exchange, grace)
+            return _as_event(order, await exchange.order(name, order_id=order_id), exchange, grace)
         case Need.ASK:
             server_time = await exchange.server_time()
             report = await exchange.order(name, client_order_id=client_order_id)
@@ -213,7 +217,7 @@ async def _ask(
             while symbol.behind and symbol.failed is None:
                 await (
                     symbol.news.wait()
-                )  # not durable yet: after a crash it would look as if a person had cancelled
+                )  # the cancel must be durable first: after a crash it would look like one by a person
             if symbol.failed is not None:
                 return None
             answer = await exchange.cancel(name, order_id, cancel_id(client_order_id))
@@ -222,7 +226,7 @@ async def _ask(
                 symbol.offer(Reported(client_order_id, report))
                 why = answer.message if isinstance(answer, CancelRefused) else answer.reason
                 raise ExchangeError(f"not cancelled: {why}")
-            return _word(order, report, exchange, grace)
+            return _as_event(order, report, exchange, grace)
         case Need.FILLS | Need.CANCEL | Need.ADMIT:
             raise ValueError(f"{client_order_id} needs {needed.name} and has no order id")
         case _:
@@ -230,14 +234,14 @@ async def _ask(
 
 
 def _note(symbol: Symbol, client_order_id: str, reason: str) -> None:
-    """Remember why an order cannot be resolved now; each reason is logged once."""
+    """Store why an order cannot be resolved now; log it if it changed."""
     if symbol.unresolved.get(client_order_id) != reason:
         symbol.unresolved[client_order_id] = reason
         log.warning("order not resolved", symbol=symbol.name, order=client_order_id, reason=reason)
         symbol.news.notify()
 
 
-def _word(order: OrderState, report: Report | None, exchange: Exchange, grace: int) -> OrderEvent:
+def _as_event(order: OrderState, report: Report | None, exchange: Exchange, grace: int) -> OrderEvent:
     if report is None:
         return Missing(order.client_order_id, exchange.now(), grace)
     return Reported(order.client_order_id, report)
@@ -246,7 +250,7 @@ def _word(order: OrderState, report: Report | None, exchange: Exchange, grace: i
 async def _search_numbered(
     symbol: Symbol, order: OrderState, order_id: int, exchange: Exchange, grace: int
 ) -> OrderEvent:
-    """Look everywhere for an order that was there: by its number, in every list, and for what it executed."""
+    """Search everywhere for an order that existed: by its order id, in every list, and for its fills."""
     report = await exchange.order(symbol.name, order_id=order_id)
     if report is None:
         since = order.created_at - SKEW
@@ -261,9 +265,9 @@ async def _search_numbered(
 
 
 async def _search(symbol: Symbol, order: OrderState, exchange: Exchange) -> Report | None:
-    """The last look before an absence counts: among all orders since the intent, and who owns what was executed.
+    """The last query before absence is proven: search all orders since the intent, and the orders of all fills.
 
-    Raises ExchangeError, also for an execution whose order nobody knows: it might be this one's.
+    Raises ExchangeError, also for a fill whose order is not found: it might be this order's. Raises JournalError.
     """
     name, since = symbol.name, order.created_at - SKEW
     seen = [*await exchange.open_orders(name), *await exchange.orders_since(name, since)]
@@ -279,30 +283,30 @@ async def _search(symbol: Symbol, order: OrderState, exchange: Exchange) -> Repo
 
 
 async def _renamed(symbol: Symbol, order: OrderState, seen: Sequence[Report]) -> Report | None:
-    """The order if a person cancelled it: the exchange then knows it by the id of that cancel.
+    """The order if a person cancelled it: the exchange then reports it under the id of that cancel.
 
-    In all else it equals the intent, down to the seconds in which it can have been accepted, and it is no other
-    order of ours. Raises ExchangeError where that cannot be told, JournalError.
+    It equals the intent in side, price and quantity, was created when this one can have been accepted, and is no
+    other order of ours. Raises ExchangeError if more than one order fits, JournalError.
     """
-    intent, deadline = order.intent, order.deadline or 0
+    intent, fence = order.intent, order.fence or 0
     twins = [
         report
         for report in seen
         if report.status is OrderStatus.CANCELED
         and not is_naived(report.client_order_id)
         and (report.side, report.price, report.quantity) == (intent.side, intent.price, intent.quantity)
-        and order.created_at - SKEW <= report.created <= deadline + SKEW
+        and order.created_at - SKEW <= report.created <= fence + SKEW
     ]
     if twins:
-        owned = await _numbers(symbol)
+        owned = await _journal_order_ids(symbol)
         twins = [report for report in twins if report.order_id not in owned]
     if len(twins) > 1:
         raise ExchangeError(f"{intent.symbol}: {len(twins)} cancelled orders equal {order.client_order_id}")
     return replace(twins[0], client_order_id=order.client_order_id) if twins else None
 
 
-async def _numbers(symbol: Symbol) -> set[int | None]:
+async def _journal_order_ids(symbol: Symbol) -> set[int | None]:
     """The order ids of the newest orders of this symbol, living or ended; raises JournalError."""
-    await symbol.settle()  # what is not written yet is not read
+    await symbol.settle()  # rows that are not written yet would be missing
     rows = await symbol.context.journal.orders(Page((symbol.name,), limit=_NEWEST))
     return {row.order.order_id for row in rows}

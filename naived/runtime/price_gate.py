@@ -1,4 +1,7 @@
-"""Public trades, and the two comparisons that keep an ordinary one from costing anything."""
+"""Filters public trades: only a price outside a symbol's band reaches its engine. The session calls ``trade``.
+
+A trade inside the band costs two comparisons.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +16,12 @@ log = structlog.get_logger()
 
 
 def _nothing(_trade: Trade) -> None:
-    """For a gate that nobody listens to."""
+    """The callback of a gate whose symbol is not configured."""
 
 
 @dataclass(slots=True)
 class PriceGate:
-    """One symbol's last price for ``status``, and the band inside which a trade changes nothing."""
+    """One symbol's last price and its time (exchange ms), and the band inside which a trade changes nothing."""
 
     on_breakout: Callable[[Trade], object] = _nothing
     low: int = NONE[0]
@@ -28,7 +31,7 @@ class PriceGate:
 
 
 class PriceGates:
-    """The gates by symbol; a trade inside its symbol's band is two comparisons and no more."""
+    """The gates by symbol."""
 
     def __init__(self) -> None:
         self._gates: dict[str, PriceGate] = {}

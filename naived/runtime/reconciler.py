@@ -1,6 +1,6 @@
-"""Compares what the exchange has with what we know: when a session opens, when a symbol starts, and every minute.
+"""Compares orders and coins at the exchange with ours: when a session opens, a symbol starts, and every minute.
 
-All of it is idempotent; a pass that learns nothing writes nothing.
+All of it is idempotent; a pass that finds no difference writes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ from naived.runtime.session import Session
 from naived.runtime.symbol_task import Symbol
 
 _EVERY = 60  # seconds between two reconciliations
-_RETRY = 2  # seconds before one that was not answered is tried again
-_FLOWING = 5  # seconds that trades are awaited after an outage: sells must not wait longer for them
-_COVER_LOOKS = 3  # at the balances before coins are missed: a fill may be between two answers
+_RETRY = 2  # seconds before a failed one is repeated
+_TRADES_TIMEOUT = 5  # seconds that trades are awaited after an outage: sells must not wait longer for them
+_COVER_READINGS = 3  # readings of the balance that must all lack coins: a fill may come between two answers
 
 log = structlog.get_logger()
 
 
 class Reconciler:
-    """Over one exchange account, whose journal was made for ``venue``; ``grace`` is in ms."""
+    """For one exchange account. ``venue`` is the exchange the journal must belong to; ``grace`` is in ms."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class Reconciler:
                     self._session.unheard(str(error))
                 await trio.sleep(_RETRY)
                 continue
-            with trio.move_on_after(_FLOWING):
-                await self._flowing()
+            with trio.move_on_after(_TRADES_TIMEOUT):
+                await self._await_trades()
             if not over.is_set():
                 self._session.heard(refusals)
             with trio.move_on_after(_EVERY):
@@ -83,8 +83,8 @@ class Reconciler:
         refusals = await self._view.inform_all([symbol for symbol in kept if not symbol.engine.informed])
         return {**refusals, **await self.reconcile([symbol for symbol in kept if symbol.engine.informed])}
 
-    async def _flowing(self) -> None:
-        """Wait until the trades of every active symbol flow (again)."""
+    async def _await_trades(self) -> None:
+        """Wait until trades of every active symbol arrive (again)."""
         for symbol in list(self._symbols.values()):
             if symbol.engine.leader.active:
                 await self._exchange.watch(symbol.name)
@@ -92,15 +92,15 @@ class Reconciler:
     # Orders
 
     async def compare(self, symbol: Symbol) -> None:
-        """Reconcile this symbol, together with those that want it at the same time; raises ExchangeError."""
+        """Reconcile this symbol, in one pass with those that call at the same time; raises ExchangeError."""
         refusals = await self._comparison.ask(symbol)
         if symbol.name in refusals:
             raise RefusedError(refusals[symbol.name])
 
     async def reconcile(self, symbols: Sequence[Symbol]) -> Mapping[str, str]:
-        """Ask for every order of ours that these symbols have; of which nothing is told, and why, by symbol.
+        """Read every order of ours of these symbols. Returns the exchange's refusals, by symbol.
 
-        Raises ExchangeError when nothing is told of any.
+        Raises ExchangeError if the exchange did not answer at all.
         """
         before = {
             symbol.name: {p.order_id: p for p in symbol.engine.resting if p.order_id is not None}
@@ -111,15 +111,15 @@ class Reconciler:
         foreign: dict[str, str] = {}
         for report in await self._open_orders(symbols, bulk, refusals):
             try:
-                if await self._is_strange(report):
+                if await self._is_foreign(report):
                     foreign[report.symbol] = f"{report.symbol} order {report.order_id}"
             except RefusedError as error:
                 refusals[report.symbol] = str(error)
             self._session.report(report)
             before.get(report.symbol, {}).pop(report.order_id, None)
         known = self._foreign.items()
-        unheard = {name: why for name, why in known if name in refusals or not (bulk or name in before)}
-        self._block_lineage(unheard | foreign)
+        unchecked = {name: why for name, why in known if name in refusals or not (bulk or name in before)}
+        self._block_lineage(unchecked | foreign)
         for symbol in symbols:
             if symbol.name not in refusals:
                 try:
@@ -143,7 +143,7 @@ class Reconciler:
         return reports
 
     async def look(self, symbol: Symbol, orders: Sequence[OrderState]) -> None:
-        """Ask for the state of these orders, by their order ids; raises ExchangeError."""
+        """Query these orders by their order ids; raises ExchangeError."""
         for order in orders:
             report = await self._exchange.order(symbol.name, order_id=order.order_id)
             client_order_id = order.client_order_id
@@ -153,13 +153,13 @@ class Reconciler:
     # Coins
 
     async def measure(self, symbol: Symbol) -> None:
-        """Look at all that may block a symbol: its orders, strange orders, its coins; raises ExchangeError."""
+        """Check all that may block a symbol: its orders, foreign orders, its coins; raises ExchangeError."""
         for name in list(self._foreign):
             if name in self._symbols and name != symbol.name:
                 await self.compare(self._symbols[name])
         await self.compare(symbol)
         if self._session.away is None:
-            symbol.offer(Blocked(BlockedBy.EXCHANGE, None))  # it was refused an answer before
+            symbol.offer(Blocked(BlockedBy.EXCHANGE, None))  # set while the exchange refused to answer for it
         held, there = await self.cover(symbol)
         base, reason = symbol.engine.leader.info.base, None
         if there < held:
@@ -167,9 +167,12 @@ class Reconciler:
         symbol.offer(Blocked(BlockedBy.COINS, reason))
 
     async def cover(self, symbol: Symbol) -> tuple[Quantity, Quantity]:
-        """Base coins that the traders hold, and that the account has, at one moment; raises ExchangeError."""
+        """Base coins that the traders hold, and that the account has; raises ExchangeError.
+
+        Reads again if coins are missing.
+        """
         held, there = await self._view.coins(symbol)
-        for _ in range(_COVER_LOOKS - 1):
+        for _ in range(_COVER_READINGS - 1):
             if there >= held:
                 break
             await trio.sleep(1)
@@ -179,22 +182,22 @@ class Reconciler:
 
     # Lineage
 
-    async def _is_strange(self, report: Report) -> bool:
-        """Is it an open order with our tag that the journal has never heard of? Raises ExchangeError."""
+    async def _is_foreign(self, report: Report) -> bool:
+        """Is it an open order with our tag that is not in the journal? Raises ExchangeError."""
         symbol = self._symbols.get(report.symbol)
         kept = symbol is not None and report.client_order_id in symbol.engine.orders
         if kept or not self._session.is_ours(report):
             return False
         try:
             if await self._journal.knows(report.symbol, report.client_order_id):
-                return False  # it has ended, or was given up, and the list is older, or the exchange found it again
+                return False  # it ended after the list was made, or was abandoned and appeared later
         except JournalError as error:
             raise ExchangeError(f"an order was not looked up: {error}") from error
         now = await self._exchange.order(report.symbol, order_id=report.order_id)
         return now is not None and not now.status.ended
 
     def _block_lineage(self, foreign: Mapping[str, str]) -> None:
-        """An order with our tag and no row: another naived trades from a copy of our journal. Place nothing."""
+        """Block every symbol if there are ``foreign`` orders: another naived trades from a copy of our journal."""
         for name in foreign.keys() - self._foreign.keys():
             log.error("foreign lineage", symbol=name, order=foreign[name])
         self._foreign = foreign

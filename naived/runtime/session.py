@@ -1,6 +1,6 @@
-"""The session with the exchange: what its adapter tells, handed to whom it concerns, and whether there is one now.
+"""The session with the exchange: passes what the adapter reports to the symbols, and knows if there is a session.
 
-While there is none, or while nobody knows what became of our orders in it, symbols are blocked.
+Without a session, and until our orders were compared after it opened, symbols are blocked.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ log = structlog.get_logger()
 class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
-    ``away`` is why the exchange cannot be asked now, None while it can be; ``ready`` is set when all orders were
-    asked for once, ``claimed`` when it is certain that the journal belongs to the exchange's account.
+    ``away``: why the exchange does not answer now, None while it does. ``ready``: all orders were read once.
+    ``claimed`` is set when it is certain that the journal belongs to the exchange's account.
     """
 
     def __init__(self, symbols: Mapping[str, Symbol], feed: PriceGates, prefix: str) -> None:
@@ -35,7 +35,7 @@ class Session:
         self._open = trio.Event()
         self._over = trio.Event()
 
-    # What the exchange tells (ports.Sink)
+    # Calls of the adapter (ports.Sink)
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         self._feed.trade(symbol, trade_id, price, quantity, time)
@@ -64,17 +64,17 @@ class Session:
         """Does the order have our tag?"""
         return report.client_order_id.startswith(self._prefix)
 
-    # What the reconciler found out in it
+    # Results of the reconciler
 
     def unheard(self, reason: str) -> None:
-        """Nothing is known of our orders yet: symbols that do not trade so far say why."""
+        """Our orders could not be read: block symbols that are not active yet, with this reason."""
         self.away = reason
         for symbol in self._symbols.values():
             if not symbol.engine.leader.active:
                 symbol.offer(Blocked(BlockedBy.EXCHANGE, f"the exchange is away: {reason}"))
 
     def heard(self, refusals: Mapping[str, str]) -> None:
-        """The exchange answers; where it refuses to say anything of a symbol, that one alone is blocked."""
+        """Our orders were read: only symbols for which the exchange refused to answer are blocked."""
         self.away = None
         self.ready = True
         for symbol in self._symbols.values():
@@ -88,7 +88,7 @@ class Session:
     # Waiting for it
 
     async def opening(self) -> trio.Event:
-        """Wait until there is a session; returns what is set when it is over."""
+        """Wait until there is a session; returns the event that is set when it is over."""
         await self._open.wait()
         return self._over
 

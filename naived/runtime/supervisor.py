@@ -1,11 +1,11 @@
-"""The symbols, a task for each, and the one policy of what happens when a symbol fails.
+"""All symbols, a task for each, and the only restart policy. ``app.py`` runs it; control configures symbols.
 
-    off, faulted   its orders rest; what the exchange says of them becomes durable
+    off, faulted   its orders rest; what the exchange reports of them becomes durable
     on, shutdown   a nursery of its own: prepare, then trade, until it is off or fails
-    failed         begun again from the journal, then a pause of 1 s to 60 s; six crashes in ten minutes are a fault
+    failed         restored from the journal, then a pause of 1 s to 60 s; six crashes in ten minutes are a fault
 
-The task is made when the symbol is configured, and lives as long as the process. Boot and control are the same: it
-follows what a person asked for. A fault stands until a person acts (``follow``).
+A symbol's task starts when the symbol is configured, and lives as long as the process. At boot and later it does
+the same: what the desired state asks for. A fault lasts until a person acts (``follow``).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +25,7 @@ from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.symbol_task import Context, FaultError, Symbol, blank, run
 
-_RETRY = 2.0  # seconds before what the exchange or the journal did not answer is asked again
+_RETRY = 2.0  # seconds before a request that the exchange or the journal did not answer is repeated
 
 log = structlog.get_logger()
 
@@ -48,20 +48,20 @@ class Supervisor:
         self._reconciler = reconciler
         self._feed = feed
         self._context = context
-        self._keepers: dict[str, _Keeper] = {}
+        self._runners: dict[str, _SymbolRunner] = {}
         self._configured = trio.Event()
 
     def load(self, records: Sequence[SymbolRecord]) -> None:
-        """Take what the journal knows, before anything runs."""
+        """Add the symbols of the journal, before anything runs."""
         for record in records:
             self._add(record)
 
     def configure(self, name: str) -> Symbol:
-        """The symbol; one that was never configured becomes durable with its first desired state."""
+        """The symbol; a new one becomes durable with its first desired state."""
         return self.symbols.get(name) or self._add(blank(name))
 
     async def configured(self, name: str) -> Symbol:
-        """Wait until somebody configures it."""
+        """Wait until the symbol is configured."""
         while name not in self.symbols:
             await self._configured.wait()
         return self.symbols[name]
@@ -69,7 +69,9 @@ class Supervisor:
     def _add(self, record: SymbolRecord) -> Symbol:
         symbol = Symbol(record, self._context, self._feed.gate(record.symbol))
         self.symbols[symbol.name] = symbol
-        self._keepers[symbol.name] = _Keeper(symbol, self._session, self._view, self._reconciler, self._context)
+        self._runners[symbol.name] = _SymbolRunner(
+            symbol, self._session, self._view, self._reconciler, self._context
+        )
         self._configured.set()
         self._configured = trio.Event()
         return symbol
@@ -79,30 +81,30 @@ class Supervisor:
         kept: set[str] = set()
         async with trio.open_nursery() as nursery:
             while True:
-                for name, keeper in self._keepers.items():
+                for name, runner in self._runners.items():
                     if name not in kept:
-                        nursery.start_soon(keeper.run)
-                kept.update(self._keepers)
+                        nursery.start_soon(runner.run)
+                kept.update(self._runners)
                 await self._configured.wait()
 
     def follow(self, symbol: Symbol) -> None:
-        """A person acted: a fault is tried again, what blocks the symbol is measured again, and no pause lasts."""
-        self._keepers[symbol.name].follow()
+        """A person acted: clear the fault, end a pause after a crash, and measure again what blocks the symbol."""
+        self._runners[symbol.name].follow()
 
     def measured(self, symbol: Symbol) -> bool:
-        """Was what blocks the symbol measured since a person acted?"""
-        return self._keepers[symbol.name].measured
+        """Was what blocks the symbol measured since a person last acted?"""
+        return self._runners[symbol.name].measured
 
     async def restored(self, symbol: Symbol) -> None:
-        """A person acts: wait until a symbol that was given up has begun again from the journal."""
+        """If the symbol failed and is faulted: ``follow``, and wait until it is restored from the journal."""
         if symbol.fault is not None and symbol.failed is not None:
             self.follow(symbol)
             while symbol.failed is not None:
                 await symbol.news.wait()
 
 
-class _Keeper:
-    """Has one symbol trade or rest, as its desired state says, and begins it again when it failed."""
+class _SymbolRunner:
+    """The task of one symbol: has it trade or rest, as the desired state asks, and restarts it when it failed."""
 
     def __init__(
         self, symbol: Symbol, session: Session, view: AccountView, reconciler: Reconciler, context: Context
@@ -113,42 +115,42 @@ class _Keeper:
         self._reconciler = reconciler
         self._context = context
         self._crashes = Crashes()
-        self._asked: trio.Event | None = None  # set when a person acts; None until it was measured at all
+        self._measure_wanted: trio.Event | None = None  # set when a person acts; None until the first measurement
 
     def follow(self) -> None:
         """See ``Supervisor``."""
         symbol = self._symbol
         symbol.fault = None
         symbol.offer(Blocked(BlockedBy.CRASH, None))
-        if self._asked is not None and symbol.engine.blocks:
-            self._asked.set()
+        if self._measure_wanted is not None and symbol.engine.blocks:
+            self._measure_wanted.set()
         symbol.news.notify()
 
     @property
     def measured(self) -> bool:
-        """See ``Supervisor``. No measuring lifts a fault, or the quarantine of an order."""
+        """See ``Supervisor``. True for a fault or a quarantine, as measuring does not lift them."""
         if self._symbol.fault is not None or is_blocked_by(self._symbol.engine, BlockedBy.QUARANTINE):
             return True
-        return self._asked is not None and not self._asked.is_set()
+        return self._measure_wanted is not None and not self._measure_wanted.is_set()
 
     async def run(self) -> None:
         """Until cancelled."""
         symbol = self._symbol
         while True:
             with symbol.contained():
-                if self._trades:
+                if self._should_trade:
                     await self._trade()
                 else:
-                    await self._book(lambda: self._trades or symbol.failed is not None)
+                    await self._book(lambda: self._should_trade or symbol.failed is not None)
             if symbol.failed is not None:
                 await self._restart(symbol.failed)
 
     @property
-    def _trades(self) -> bool:
+    def _should_trade(self) -> bool:
         return self._symbol.desired.status is not Status.OFF and self._symbol.fault is None
 
     async def _book(self, done: Callable[[], bool]) -> None:
-        """Until ``done``: what becomes of the orders of a symbol that does not trade is made durable."""
+        """Until ``done``, commit what the exchange reports of the orders of a symbol that does not trade."""
         symbol = self._symbol
         while not done():
             if symbol.behind and symbol.failed is None:
@@ -157,7 +159,7 @@ class _Keeper:
                 await symbol.news.wait()
 
     async def _trade(self) -> None:
-        """Prepare and trade until it is off or failed."""
+        """Prepare and trade until the symbol is off or failed."""
         symbol = self._symbol
         symbol.tended = True
         try:
@@ -167,22 +169,22 @@ class _Keeper:
                 nursery.cancel_scope.cancel()
             await self._context.exchange.unwatch(symbol.name)
         finally:
-            self._asked = None
+            self._measure_wanted = None
             symbol.tended = False
             symbol.news.notify()
 
     async def _prepare(self) -> None:
-        """Have it trade; then measure again what blocks it, whenever a person acts."""
+        """Activate the symbol; then measure again what blocks it, whenever a person acts."""
         with self._symbol.contained():
-            await self._insist(self._activate)
+            await self._until_answered(self._activate)
             while True:
-                self._asked = trio.Event()
+                self._measure_wanted = trio.Event()
                 self._symbol.news.notify()
-                await self._asked.wait()
-                await self._insist(partial(self._reconciler.measure, self._symbol))
+                await self._measure_wanted.wait()
+                await self._until_answered(partial(self._reconciler.measure, self._symbol))
 
-    async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Take a step as soon as the exchange answers."""
+    async def _until_answered(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Repeat ``step`` until it raises no ExchangeError."""
         while True:
             try:
                 await step()
@@ -192,14 +194,14 @@ class _Keeper:
             await trio.sleep(_RETRY)
 
     async def _activate(self) -> None:
-        """Rules, trades, orders, coins; then it trades. Raises ExchangeError, FaultError."""
+        """Read rules, subscribe to trades, compare orders and coins, activate; raises ExchangeError, FaultError."""
         symbol = self._symbol
-        # Now, not when they are counted: a person may resolve what is shown, and that is not to be overwritten.
+        # Lifted now, not when coins are counted: a person may resolve the block that is shown until then.
         symbol.offer(Blocked(BlockedBy.COINS, None))
         await self._session.usable()
         await self._view.inform(symbol)
         leader = symbol.engine.leader
-        if not (leader.info.trading or leader.traders):  # what is bought is to be sold when a halt is over
+        if not (leader.info.trading or leader.traders):  # with traders, coins must be sold once a halt is over
             raise FaultError(f"the exchange does not trade {symbol.name} now: {leader.info.status}")
         await self._context.exchange.watch(symbol.name)
         await self._reconciler.measure(symbol)
@@ -207,7 +209,7 @@ class _Keeper:
         log.info("active", symbol=symbol.name, status=str(symbol.desired.status))
 
     async def _restart(self, failure: Exception) -> None:
-        """Say why it failed, begin again from the journal, and pause; too many crashes are a fault."""
+        """Log the failure, restore the symbol from the journal, and pause; too many crashes are a fault."""
         symbol = self._symbol
         pause, fault = _RETRY, None
         if isinstance(failure, FaultError):
@@ -217,7 +219,7 @@ class _Keeper:
         else:
             log.error("crashed", symbol=symbol.name, exc_info=failure)
             if self._crashes.hopeless:
-                while symbol.fault is not None:  # it was given up already, until a person acts
+                while symbol.fault is not None:  # it is faulted already: wait until a person acts
                     await symbol.news.wait()
                 self._crashes = Crashes()
             self._crashes = self._crashes.add(int(trio.current_time() * 1000))
@@ -236,7 +238,7 @@ class _Keeper:
         symbol.offer(Blocked(BlockedBy.CRASH, None))
 
     async def _recover(self) -> None:
-        """Begin it again from the journal, as soon as that can be read."""
+        """Restore the symbol as soon as the journal can be read."""
         symbol = self._symbol
         while True:
             try:

@@ -1,11 +1,11 @@
-"""One symbol's sequencer: every event of a symbol enters here, in order, and leaves as one commit.
+"""One symbol: takes its events in order, steps its engine, commits what changed. Only this writes a symbol's rows.
 
-``offer`` is synchronous: it steps the engine at once, and again for each slot of the order limit, and appends one
-commit (rows, and what to do after) to a bounded queue. ``settle`` commits in order, then performs: send, resolve,
-publish. Memory may be ahead of the journal, the exchange never. Nobody else writes a symbol's rows.
+``offer`` and ``direct`` are synchronous: they step the engine at once, and again for each slot of the order limit,
+and append one commit (rows, and what to do after) to a bounded queue. ``settle`` commits in order, then performs:
+send, resolve, publish. So memory may be ahead of the journal, but the exchange never is.
 
-An exception while stepping, or a commit that failed, marks the symbol as failed: nothing more is stepped until it
-is restored from the journal.
+An exception while stepping, or a failed commit, marks the symbol as failed: nothing more is stepped until it is
+restored from the journal. The supervisor does that.
 """
 
 import math
@@ -33,7 +33,7 @@ from naived.runtime.commit import Commit, CommitQueue
 from naived.runtime.notification import Notification
 from naived.runtime.price_gate import PriceGate
 
-# Until the exchange has told its rules a symbol is ``off`` for its traders, so these are never reckoned with.
+# The rules before the exchange's are read. The symbol is ``off`` for its traders until then, so these are not used.
 _UNREAD = Filters(
     tick_size=Price(1),
     min_price=Price(0),
@@ -48,25 +48,25 @@ _NO_FEES = Fees(Rate(0), Rate(0))
 
 
 class FaultError(Exception):
-    """Nothing but a person can mend this symbol; trying again would only repeat it."""
+    """The symbol cannot go on until a person acts; a restart would fail the same way."""
 
 
 class Commands(Protocol):
     """What a symbol asks of the exchange session; each call is synchronous and returns at once."""
 
     def send(self, symbol: "Symbol", client_order_id: str) -> None:
-        """Place this durable intent, once."""
+        """Send this durable order, once."""
 
     def resolve_order(self, symbol: "Symbol", client_order_id: str) -> None:
-        """Do what this order needs, until it needs nothing."""
+        """Do what this order needs (see ``need``), until it needs nothing."""
 
     def inquire(self, symbol: "Symbol", question: Question) -> None:
-        """Ask, and tell the symbol what was answered; it asks again where that matters."""
+        """Ask the exchange and offer the answer to the symbol. Not retried: the symbol asks again if it matters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every symbol works with. ``publish`` tells followers of an event that is durable."""
+    """What all symbols share. ``publish`` passes a durable event to the clients that follow events."""
 
     exchange: Exchange
     journal: Journal
@@ -78,15 +78,15 @@ class Context:
 
 
 def blank(name: str) -> SymbolRecord:
-    """What the journal would say of a symbol that was never configured."""
+    """The record of a symbol that was never configured."""
     return SymbolRecord(name, DesiredState(Settings(), Status.OFF), 1, NO_LEFTOVER, (), (), 0, Money(0))
 
 
 class Symbol:
     """One configured symbol, for as long as the process lives.
 
-    ``tended``: it has a task. ``fault``: why only a person can mend it. ``failed``: what ended its last task, until
-    it is restored. ``unresolved``: why an order cannot be resolved now, by its client order id.
+    ``tended``: a task runs it. ``fault``: why it stays stopped until a person acts. ``failed``: the exception that
+    stopped it, until it is restored. ``unresolved``: why an order cannot be resolved now, by client order id.
     """
 
     def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate) -> None:
@@ -107,12 +107,12 @@ class Symbol:
 
     @property
     def desired(self) -> DesiredState:
-        """What a person asked for, as the journal was told last."""
+        """What a person asked for last; its commit may still be queued."""
         return self.engine.leader.desired
 
     @property
     def behind(self) -> bool:
-        """Is the journal behind what is known here?"""
+        """Is a commit queued or being performed?"""
         return bool(self.queue) or self._settling.locked()
 
     # Events in
@@ -133,7 +133,11 @@ class Symbol:
         request: tuple[str, str] | None = None,
         note: str | None = None,
     ) -> Commit | None:
-        """What a person asked for: durable with this commit; an inactive symbol follows it once it is active."""
+        """Set what a person asked for; returns the commit that makes it durable, None if the symbol failed.
+
+        An inactive symbol acts by it once it is active. ``cancel``: the sides whose live orders are cancelled.
+        ``expected`` and ``request``: see ``ports.Unit``.
+        """
         with self.contained():
             before = self.engine
             changes = self._step(Directed(desired, cancel))
@@ -143,15 +147,15 @@ class Symbol:
         return None
 
     def resolve_orders(self) -> None:
-        """Whatever any order needs is done (again)."""
-        if self.engine.informed:  # without its rules nobody knows which fees a fill took in which asset
+        """Start what any order needs."""
+        if self.engine.informed:  # without the symbol's assets the fee of a fill cannot be booked
             for client_order_id, order in self.engine.orders.items():
                 if need(order) is not None:
                     self.context.commands.resolve_order(self, client_order_id)
 
     def _step(self, event: Event) -> Changes:
         """Step the engine, and once more for each new order that gets a slot of the order limit at once."""
-        if self.failed is not None and type(event) is not Blocked:  # what blocks it stays true behind a restore
+        if self.failed is not None and type(event) is not Blocked:  # a restore keeps the blocks
             raise self.failed
         context, engine = self.context, self.engine
         now = context.exchange.now()
@@ -184,7 +188,7 @@ class Symbol:
         if after is not before:
             self.gate.low, self.gate.high = after.band
             self.news.notify()
-            self.queue.notify()  # when its traders have to wake may have changed
+            self.queue.notify()  # the time of the next ``Woke`` may have changed
             if before.blocks and not after.blocks:
                 self.resolve_orders()
         elif not (changes.notes or changes.questions or desired is not None):
@@ -210,7 +214,7 @@ class Symbol:
             )
             commit = self.queue.append(commit)
         if changes.drained:
-            # Compare-and-set, in a transaction of its own: a start that came in between wins.
+            # Compare-and-set, in its own transaction: a start that came in between takes precedence.
             off = replace(self.desired, status=Status.OFF, keep_buys=False)
             self.direct(off, expected=Status.SHUTDOWN, note="drained: off")
         return commit
@@ -219,11 +223,11 @@ class Symbol:
         """Commit and perform all that is pending, up to a failure."""
         async with self._settling:
             while self.queue and self.failed is None:
-                # A commit that was begun is finished, and what it allows is begun: only a crash may come between.
-                # It fails in here, before another task can commit what was to follow.
+                # Shielded: once a commit has begun, only a crash may prevent the actions after it. A failure is
+                # caught before the lock is released, so that no other task performs the next commit.
                 with trio.CancelScope(shield=True), self.contained():
                     await self._perform(self.queue.pop())
-        self.news.notify()  # it is not behind any more, and whatever hung does not
+        self.news.notify()  # ``behind`` and ``journal.hanging`` may have changed
 
     async def _perform(self, commit: Commit) -> None:
         context = self.context
@@ -249,7 +253,7 @@ class Symbol:
 
     @contextmanager
     def contained(self) -> Iterator[None]:
-        """What goes wrong in here fails this symbol and no other: the one place that catches everything."""
+        """An exception in this block fails this symbol and no other. Only this catches every ``Exception``."""
         try:
             yield
         except Exception as error:
@@ -262,7 +266,7 @@ class Symbol:
             self.queue.notify()
 
     def restore(self, record: SymbolRecord) -> None:
-        """Begin again from the journal, inactive: what was in memory only is forgotten."""
+        """Load the symbol from the journal again, inactive; what was only in memory is lost."""
         self.failed = None
         self.queue.drop()
         before = self.engine
@@ -284,7 +288,7 @@ class Symbol:
 
 
 async def run(symbol: Symbol) -> None:
-    """Commit, and wake traders in time, until it failed, or it is to be ``off`` and all is durable."""
+    """Commit and wake traders in time, until the symbol failed, or is desired ``off`` and all is durable."""
     try:
         while True:
             await symbol.settle()
@@ -300,7 +304,7 @@ async def run(symbol: Symbol) -> None:
 
 
 def _seconds_to_wake(symbol: Symbol) -> float:
-    """How long nothing has to be done of its own accord."""
+    """Seconds until ``Woke`` is due; infinite if it is not."""
     leader = symbol.engine.leader
     if not leader.active or leader.wakes_at is None:
         return math.inf

@@ -44,7 +44,7 @@ def measure() -> Iterator[str]:
 
     def stepped() -> None:
         for number, price in enumerate(prices[:50_000]):
-            leading.step(leader, Traded(Trade(number, price, 200_000, number)), number, None)
+            leading.step_leader(leader, Traded(Trade(number, price, 200_000, number)), number, None)
 
     assert (low, high) != EVERY
     yield f"{_rate(ordinary, _TRADES):>12,.0f} trades/s through the feed, inside the band"

@@ -16,7 +16,7 @@ from naived.ports import Unit
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Directed
 from naived.runtime.symbol_task import run
-from naived.app import Terms, assemble
+from naived.app import Signing, assemble
 from naived.control.answers import Identity
 from naived.binance.exchange import BinanceExchange
 from naived.binance.endpoint import simulator
@@ -37,8 +37,8 @@ async def main(url, count):
         before = resident()
         exchange = BinanceExchange(simulator("ws://127.0.0.1:1"), credentials("key", "secret"))
         identity = Identity("0.1.0", "bench", 1, 0, "simulator", "ws://127.0.0.1:1", journal.kind)
-        terms = Terms(journal.tag, journal.epoch, 5000, 60000, None, os.urandom)
-        app = await assemble(exchange, journal, identity, terms)
+        signing = Signing(journal.tag, journal.epoch, 5000, 60000, None, os.urandom)
+        app = await assemble(exchange, journal, identity, signing)
         async with trio.open_nursery() as nursery:
             for symbol in app.supervisor.symbols.values():
                 symbol.offer(Directed(DesiredState(settings(), Status.ON)))

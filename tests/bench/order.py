@@ -14,7 +14,7 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from naived.app import Terms, assemble, running
+from naived.app import Signing, assemble, running
 from naived.binance.endpoint import simulator as endpoint
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
@@ -117,8 +117,8 @@ async def _traded(url: str, database: str) -> list[float]:
     async with open_journal(database) as journal:
         exchange = Timed(endpoint(url), credentials("key", "secret"), connect=timed)
         identity = Identity("0.1.0", "bench", 1, 0, "simulator", url, journal.kind)
-        terms = Terms(journal.tag, journal.epoch, 5_000, 60_000, None, os.urandom)
-        app = await assemble(exchange, journal, identity, terms)
+        signing = Signing(journal.tag, journal.epoch, 5_000, 60_000, None, os.urandom)
+        app = await assemble(exchange, journal, identity, signing)
         async with running(app):
             wanted = replace(settings(), profit=parse_rate("0.0001"), rebuy=parse_rate("0.0002"))
             symbol = app.supervisor.configure(_NAME)

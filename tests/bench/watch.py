@@ -10,7 +10,7 @@ from statistics import quantiles
 
 import trio
 
-from naived.app import Terms, assemble
+from naived.app import Signing, assemble
 from naived.binance.endpoint import simulator
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
@@ -51,7 +51,7 @@ async def _watched(home: Path, trades: int) -> tuple[list[float], float]:
         exchange = BinanceExchange(simulator("ws://127.0.0.1:1"), credentials("key", "secret"))
         identity = Identity("0", "bench", 1, 0, "simulator", "ws://127.0.0.1:1", journal.kind)
         app = await assemble(
-            exchange, journal, identity, Terms(journal.tag, journal.epoch, 5_000, 60_000, None, bytes)
+            exchange, journal, identity, Signing(journal.tag, journal.epoch, 5_000, 60_000, None, bytes)
         )
         app.supervisor.load([_record(f"S{number:03}USDT", journal.tag) for number in range(_SYMBOLS)])
         symbols = list(app.supervisor.symbols.values())

@@ -155,7 +155,7 @@ class AnySequence(RuleBasedStateMachine):
         """What exists may not be found for a while, but never behind the fence."""
         orders = unknown(self.bench)
         order = orders[pick % len(orders)]
-        time = min(self.bench.now, (order.deadline or 0) + GRACE)
+        time = min(self.bench.now, (order.fence or 0) + GRACE)
         for _ in range(looks):
             self.bench.step(Missing(order.client_order_id, time, GRACE))
 

@@ -107,7 +107,7 @@ async def running(
                 clock=ServerClock(wall=wall),
             )
             identity = Identity("0.1.0", "simulated", 1, exchange_time(), "simulator", URL, real.kind)
-            terms = wiring.Terms(real.tag, real.epoch, WINDOW, GRACE, DEFAULT_BUDGET, random.randbytes)
-            app = await wiring.assemble(exchange, journal, identity, terms)
+            signing = wiring.Signing(real.tag, real.epoch, WINDOW, GRACE, DEFAULT_BUDGET, random.randbytes)
+            app = await wiring.assemble(exchange, journal, identity, signing)
             async with wiring.running(app):
                 yield Naived(journal, app.session, app.supervisor, app.service)

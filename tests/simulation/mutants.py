@@ -79,14 +79,14 @@ def _resend_under_a_new_id() -> Sequence[Change]:
 
 
 def _resend_after_restart() -> Sequence[Change]:
-    step = life.step
+    step = life.step_order
 
     def forgetful(order: OrderState, event: Any, now: int) -> Any:
         if isinstance(event, life.Restarted) and order.state is State.INTENDED:
             return replace(order, reason="sent again"), (Send(),)
         return step(order, event, now)
 
-    return [(life, "step", forgetful)]
+    return [(life, "step_order", forgetful)]
 
 
 def _one_look_is_enough() -> Sequence[Change]:

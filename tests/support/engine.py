@@ -122,7 +122,7 @@ class Workbench:
             self.written_off += lost(living.get(trader.number, trader), trader)
             check_earned(self, trader)
         for client_order_id in changes.sends:
-            self.wire.append(Frame(client_order_id, self.engine.orders[client_order_id].deadline or 0))
+            self.wire.append(Frame(client_order_id, self.engine.orders[client_order_id].fence or 0))
         for client_order_id in changes.admits if self.slots else ():
             self.step(Admitted(client_order_id, self.now, WINDOW, self.engine.epoch))
         if changes.drained:
@@ -232,7 +232,7 @@ class Workbench:
         return (
             order.state is State.UNKNOWN
             and self.exchange.named(order.client_order_id) is None
-            and self.now <= (order.deadline or 0) + GRACE
+            and self.now <= (order.fence or 0) + GRACE
         )
 
     def reconcile(self) -> None:
@@ -362,7 +362,7 @@ def check_life(before: OrderState, after: OrderState, event: Event) -> None:
     if before.state is State.UNKNOWN and after.state not in (State.UNKNOWN, State.QUARANTINED):
         match event:
             case Missing(_, server_time, grace):
-                assert server_time > (before.deadline or 0) + grace
+                assert server_time > (before.fence or 0) + grace
             case _:
                 assert isinstance(event, Reported | Answered)
                 assert after.order_id is not None

@@ -14,7 +14,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from naived.app import Terms, assemble, running
+from naived.app import Signing, assemble, running
 from naived.control.answers import Identity
 from naived.control.caller import Caller
 from naived.control.events import EventLog
@@ -195,10 +195,10 @@ class World:
             journal = FlakyJournal(real)
             identity = Identity("0.1.0", "instance", 4711, START, "simulator", "ws://127.0.0.1:1", real.kind)
             counter = itertools.count(real.epoch << 64)
-            terms = Terms(
+            signing = Signing(
                 real.tag, real.epoch, WINDOW, grace, budget, lambda size: next(counter).to_bytes(size, "big")
             )
-            app = await assemble(exchange, journal, identity, terms)
+            app = await assemble(exchange, journal, identity, signing)
             dying = trio.CancelScope()
             with dying:
                 async with running(app):

@@ -20,7 +20,7 @@ from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.simulator.symbols import load
 from naived.websocket import WebSocket, connect
 
-DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+DATA = Path(__file__).parent.parent.parent.parent / "shared" / "data"
 NOW = 1_795_000_000_000
 PATIENCE = 5  # seconds a real socket may take
 

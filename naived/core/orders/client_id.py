@@ -28,10 +28,10 @@ def cancel_id(client_order_id: str) -> str:
 
 
 def is_naived(client_order_id: str) -> bool:
-    """Is it an order, or a cancel, of some naived, whatever its journal?"""
+    """Is this the id of an order or cancel of any naived, with any journal?"""
     return client_order_id.startswith(TAG)
 
 
 def placed_id(client_order_id: str) -> str:
-    """The id with which an order was placed: after a cancel of ours the exchange calls it by the cancel's."""
+    """The id with which an order was placed: after our cancel the exchange reports the cancel's id instead."""
     return client_order_id.removesuffix(_CANCEL) if is_naived(client_order_id) else client_order_id

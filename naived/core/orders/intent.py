@@ -1,4 +1,4 @@
-"""An order that is decided, whether or not the exchange has it yet."""
+"""The decision to place one order, whether or not the exchange has it yet."""
 
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ class Side(StrEnum):
 
 
 class OrderIntent(Struct, frozen=True):
-    """The ``seq``-th order of this trader on this side. Its life is an ``OrderState``."""
+    """The ``seq``-th order of this trader on this side. ``OrderState`` holds what became of it."""
 
     symbol: str
     trader: int

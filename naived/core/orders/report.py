@@ -1,4 +1,4 @@
-"""What the exchange says of an order: answers to a request, execution reports, fills.
+"""What the exchange reports about an order: answers to requests, execution reports, fills.
 
 Times are milliseconds since 1970 in UTC on the exchange's clock.
 """
@@ -13,7 +13,7 @@ from naived.core.orders.intent import Side
 
 
 class OrderStatus(StrEnum):
-    """The exchange's own word for an order's status."""
+    """An order's status, as the exchange names it."""
 
     NEW = "NEW"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
@@ -29,7 +29,7 @@ class OrderStatus(StrEnum):
 
 
 class Fill(Struct, frozen=True):
-    """One execution of an order of ours, keyed (symbol, order_id, trade_id); the exchange's own amounts."""
+    """One execution of our order, unique by (symbol, order_id, trade_id); all amounts are the exchange's."""
 
     symbol: str
     order_id: int
@@ -44,10 +44,10 @@ class Fill(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What the exchange says of one order at one moment: an execution report, an answer, or a query's hit.
+    """One order at one moment: from an execution report, the answer to a request, or a query.
 
-    ``client_order_id`` is the id at placement. ``executed`` is cumulative. ``fills`` are those that came
-    along: at most one in an execution report, all in a FULL answer, none in a query.
+    ``client_order_id`` is the id at placement. ``executed`` is cumulative. ``fills`` are those that were included:
+    at most one in an execution report, all in a FULL answer, none in a query.
     """
 
     symbol: str
@@ -64,7 +64,7 @@ class Report(Struct, frozen=True):
 
 
 class Refusal(StrEnum):
-    """Why a definite no was said; it created nothing."""
+    """Why the exchange refused a request; a refused request created no order."""
 
     BALANCE = "balance"
     FILTER = "filter"
@@ -84,7 +84,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """This frame created nothing. ``retry_at``: when asking again makes sense, if the exchange said so."""
+    """This frame created no order. ``retry_at``: the earliest useful retry, if the exchange gave one."""
 
     kind: Refusal
     code: int
@@ -93,14 +93,14 @@ class Refused(Struct, frozen=True):
 
 
 class Unknown(Struct, frozen=True):
-    """Anything else: a timeout, a broken connection, a 5xx, an unlisted code. Never means failed."""
+    """Any other outcome: a timeout, a broken connection, a 5xx, an unlisted code. The request may have worked."""
 
     reason: str
     code: int | None = None
 
 
 class Unsent(Struct, frozen=True):
-    """Provably no byte left: before the send began the connection was closed, or the deadline too near."""
+    """Certainly no byte was sent: the connection was closed, the deadline too near, or the order not wanted."""
 
     reason: str
 
@@ -109,13 +109,13 @@ Answer: TypeAlias = Accepted | Refused | Unknown | Unsent
 
 
 class CancelAccepted(Struct, frozen=True):
-    """The exchange took the cancel; the order's last word still comes from a query by order id."""
+    """The exchange accepted the cancel; the order's final state must still be queried by order id."""
 
     report: Report
 
 
 class CancelRefused(Struct, frozen=True):
-    """The cancel did nothing: most often the order is not open any more (-2011). Ask for the order."""
+    """The cancel did nothing: most often the order is not open any more (-2011). Query the order."""
 
     code: int
     message: str

@@ -1,24 +1,25 @@
-"""The life of one intent: placed exactly once, and followed until its last fill is known.
+"""The state machine of one order: placed exactly once, followed until its last fill is known. The engine steps it.
 
     decided ──> NOT_PLACED ──admitted──> INTENDED ──answer──> OPEN ──fill──> PARTIALLY_FILLED ──> FILLED
-                   ^  │                     │  │ definite no, first attempt ──> REJECTED     └──> CANCELLED
+                   ^  │                     │  │ refused, first attempt ──> REJECTED         └──> CANCELLED
       unsent, or   │  └ too old, not        │  └ anything else ──> UNKNOWN ──found──> OPEN     └──> EXPIRED
       a sell whose │    wanted: ABANDONED   │                        │
-      absence is   └────────────────────────┴────────────────────────┘ absent: a buy is ABANDONED
+      absence is   └────────────────────────┴────────────────────────┘ absence proven: a buy is ABANDONED
       proven                                                           contradiction, anywhere: QUARANTINED
 
-1. An attempt is durable before its frame is sent, and sent at most once; INTENDED means that a frame may be on
-   the wire, and after a restart it is UNKNOWN.
-2. UNKNOWN never means failed. Only looks that found nothing after a *received* server time later than the
-   attempt's deadline (``timestamp + recv_window``) plus the grace prove an absence.
-3. A definite no speaks for its own frame only: on a later attempt it leaves the earlier ones unknown, and rejects
-   the intent once their absence is proven too.
-4. An order has ended when its final status is known *and* its fills add up to what the exchange says it executed.
-5. A fill is applied once, by its trade id. What contradicts what we know is kept, and quarantined; so is an order
-   that was there and that spaced looks over more than the grace do not find.
-6. An abandoned buy is watched: if it appears late it is cancelled by its order id; filled, it is quarantined.
+1. An attempt is durable before its frame is sent, and sent at most once. INTENDED means that a frame may have been
+   sent; after a restart it is UNKNOWN.
+2. UNKNOWN never means failed. Absence is proven only by queries that found nothing and were sent after we
+   *received* a server time later than the attempt's fence (``timestamp + recv_window``) plus the grace.
+3. A refusal concerns its own frame only. If a later attempt is refused, the earlier ones are still unknown; the
+   intent is rejected once their absence is proven too.
+4. An order has ended when its final status is known *and* its fills add up to the quantity the exchange reports.
+5. A fill is applied once, by its trade id. An order whose reports contradict each other or the intent is
+   quarantined; so is an order that existed and is not found by queries spaced over more than the grace.
+6. An abandoned buy is watched: if it appears late it is cancelled by its order id; if filled, it is quarantined.
 """
 
+from collections.abc import Mapping
 from enum import Enum, StrEnum, auto
 from typing import TypeAlias, assert_never
 
@@ -39,10 +40,14 @@ from naived.core.orders.report import (
     Unsent,
 )
 
-LOOKS = 3  # spaced looks after the fence that must all find nothing
+LOOKS = 3  # queries in a row, spaced in time, that must all find nothing to prove absence
 SKEW = 1_000  # ms an order may seem older than its intent: the exchange accepts a clock up to 1 s ahead
-WATCHED = 24 * 60 * 60 * 1000  # ms: how long an abandoned buy may still turn up at the exchange
+WATCHED = 24 * 60 * 60 * 1000  # ms for which an abandoned buy may still appear at the exchange
 STALE = 5_000  # ms; a buy decided on an older trade is not placed any more
+
+
+class UnexpectedError(Exception):
+    """An event that cannot be in this state or phase: a bug, never ignored."""
 
 
 class State(StrEnum):
@@ -68,13 +73,14 @@ LIVE = frozenset({State.INTENDED, State.UNKNOWN, State.OPEN, State.PARTIALLY_FIL
 class OrderState(Struct, frozen=True):
     """One intent and all that is known of it; a row of ``orders`` with its fills. Times are exchange ms.
 
-    ``decided_at`` is the time of the trade (or fill) the decision rests on. ``attempt`` counts signed frames;
+    ``decided_at`` is the time of the trade (or fill) that caused the decision. ``attempt`` counts signed frames;
     0 is an intent that was never admitted. ``epoch`` is that of the process which decided, then of the one which
     made the latest attempt. ``executed`` is the sum of the applied ``fills`` (sorted by trade id), ``reported`` the
-    exchange's own cumulative quantity; ``final`` its final status, believed once the two are equal.
-    ``cancelling``: we asked for its end, under the id ``<client_order_id>-x``. In memory only: ``looks`` that found
-    nothing (after the fence, or of an order that was there, since ``missed_at``), and the definite no (``refused``)
-    that a later attempt got.
+    exchange's cumulative quantity, ``final`` the exchange's final status, applied once the two are equal.
+    ``cancelling``: a cancel is wanted or sent, under the id ``<client_order_id>-x``.
+
+    In memory only: ``looks`` counts queries that found nothing, after the fence or, for an order that existed,
+    since ``missed_at``; ``refused`` is the refusal of a later attempt.
     """
 
     intent: OrderIntent
@@ -101,15 +107,15 @@ class OrderState(Struct, frozen=True):
     refused: Refused | None = None
 
     @property
-    def deadline(self) -> int | None:
-        """The exchange accepts nothing of the latest attempt after this (exchange ms)."""
+    def fence(self) -> int | None:
+        """After this (exchange ms) the exchange refuses the latest attempt; None if there was no attempt."""
         if self.timestamp is None or self.recv_window is None:
             return None
         return self.timestamp + self.recv_window
 
 
 class Admitted(Struct, frozen=True):
-    """There is a slot and a connection: sign with this timestamp, in this process's epoch."""
+    """A slot of the order limit was taken: sign the next attempt with ``timestamp`` (exchange ms)."""
 
     client_order_id: str
     timestamp: int
@@ -123,7 +129,7 @@ class Answered(Struct, frozen=True):
 
 
 class Reported(Struct, frozen=True):
-    """Of an order that a person cancelled or changed, ``report`` may have another client order id."""
+    """After a person cancelled or changed the order, ``report`` may have another client order id."""
 
     client_order_id: str
     report: Report
@@ -137,10 +143,11 @@ class FillsFound(Struct, frozen=True):
 
 
 class Missing(Struct, frozen=True):
-    """We asked, and the exchange says it does not exist; ``server_time`` was received before the question.
+    """We queried the order, and the exchange answered that it does not exist.
 
-    Of an order whose number is known the time only spaces the looks: the clock as we keep it will do. Such an order
-    counts as vanished only after a look ``everywhere``: by its number, in every list, and for what it executed.
+    ``server_time`` (exchange ms) was received before the query was sent; ``grace`` is in ms. If the order id is
+    known, the time only spaces the queries, so our estimate of the exchange's clock is enough. Such an order counts
+    as lost only after a search ``everywhere``: by its order id, in every list, and for its fills.
     """
 
     client_order_id: str
@@ -217,7 +224,7 @@ class Need(Enum):
 
 
 def need(order: OrderState) -> Need | None:
-    """What has to be done for it now, if anything; asked again after every step, so nothing is forgotten."""
+    """What must be done for the order now, or None. Callers check it after every step and store no list of work."""
     match order.state:
         case State.NOT_PLACED:
             return Need.ADMIT
@@ -243,18 +250,38 @@ _FINAL_STATE = {
     OrderStatus.REJECTED: State.REJECTED,
 }
 
-Step: TypeAlias = tuple[OrderState, tuple[Action, ...]]
+# Which state may follow which. What the exchange has told of an order may have ended it at once.
+_AT_THE_EXCHANGE = frozenset({State.OPEN, State.PARTIALLY_FILLED, *_FINAL_STATE.values()})
+NEXT: Mapping[State, frozenset[State]] = {
+    State.NOT_PLACED: _AT_THE_EXCHANGE | {State.INTENDED, State.ABANDONED, State.QUARANTINED},
+    State.INTENDED: _AT_THE_EXCHANGE | {State.NOT_PLACED, State.UNKNOWN, State.ABANDONED, State.QUARANTINED},
+    State.UNKNOWN: _AT_THE_EXCHANGE | {State.NOT_PLACED, State.ABANDONED, State.QUARANTINED},
+    State.OPEN: _AT_THE_EXCHANGE - {State.OPEN} | {State.QUARANTINED},
+    State.PARTIALLY_FILLED: frozenset(_FINAL_STATE.values()) | {State.QUARANTINED},
+    **dict.fromkeys(TERMINAL, frozenset({State.QUARANTINED})),
+    # Only a person ends a quarantine: adopted, or written off.
+    State.QUARANTINED: frozenset(
+        {State.UNKNOWN, State.OPEN, State.PARTIALLY_FILLED, State.CANCELLED, State.ABANDONED}
+    ),
+}
+
+OrderStep: TypeAlias = tuple[OrderState, tuple[Action, ...]]
 
 
-def step(order: OrderState, event: OrderEvent, now: int) -> Step:
-    """Apply one event at ``now`` (exchange ms); an event that changes nothing returns the same order."""
+def step_order(order: OrderState, event: OrderEvent, now: int) -> OrderStep:
+    """Apply one event at ``now`` (exchange ms); an event that changes nothing returns the same order.
+
+    Raises UnexpectedError for a state that must not follow.
+    """
     after, actions = _step(order, event)
     if after is not order:
+        if after.state is not order.state and after.state not in NEXT[order.state]:
+            raise UnexpectedError(f"{order.client_order_id}: {order.state} must not become {after.state}")
         after = replace(after, updated_at=max(now, order.updated_at))
     return after, actions
 
 
-def _step(order: OrderState, event: OrderEvent) -> Step:
+def _step(order: OrderState, event: OrderEvent) -> OrderStep:
     match event:
         case Admitted():
             return _admitted(order, event)
@@ -282,7 +309,7 @@ def _step(order: OrderState, event: OrderEvent) -> Step:
             assert_never(event)
 
 
-def _admitted(order: OrderState, event: Admitted) -> Step:
+def _admitted(order: OrderState, event: Admitted) -> OrderStep:
     if order.state is not State.NOT_PLACED:
         return order, ()
     if order.intent.side is Side.BUY and event.timestamp - order.decided_at > STALE:
@@ -302,7 +329,7 @@ def _admitted(order: OrderState, event: Admitted) -> Step:
     return intended, (Send(),)
 
 
-def _answered(order: OrderState, answer: Answer) -> Step:
+def _answered(order: OrderState, answer: Answer) -> OrderStep:
     match answer:
         case Accepted(report):
             return _reported(order, report)
@@ -319,20 +346,19 @@ def _answered(order: OrderState, answer: Answer) -> Step:
         case Unknown(reason, code) if order.state is State.INTENDED:
             return replace(order, state=State.UNKNOWN, reason=reason, code=code), ()
         case Refused() | Unsent() | Unknown():
-            return order, ()  # the user stream was quicker: the order is already known
+            return order, ()  # the user stream was faster: the order is already known
         case _:
             assert_never(answer)
 
 
-def _reported(order: OrderState, report: Report) -> Step:
+def _reported(order: OrderState, report: Report) -> OrderStep:
     problem = _mismatch(order, report)
     if problem:
         return _quarantine(order, problem)
     reported = max(order.reported, report.executed)
     if order.state in TERMINAL:
-        return _late(order, report, reported)
-    known = order if order.missed_at is None else replace(order, looks=0, missed_at=None)
-    actions: tuple[Action, ...] = ()
+        return _reported_after_end(order, report, reported)
+    known, actions = order, tuple[Action, ...]()
     if order.order_id is None:
         known = replace(
             order,
@@ -344,6 +370,8 @@ def _reported(order: OrderState, report: Report) -> Step:
             refused=None,
         )
         actions = (Placed(),)
+    elif order.missed_at is not None:
+        known = replace(order, looks=0, missed_at=None)
     final = order.final or (report.status if report.status.ended else None)
     after, more = _executed(known, report.fills, reported, final)
     return after, actions + more
@@ -367,7 +395,7 @@ def _mismatch(order: OrderState, report: Report) -> str | None:
     return None
 
 
-def _late(order: OrderState, report: Report, reported: Quantity) -> Step:
+def _reported_after_end(order: OrderState, report: Report, reported: Quantity) -> OrderStep:
     if order.state is State.ABANDONED:
         if reported > 0:
             return _quarantine(
@@ -390,14 +418,15 @@ def _executed(
     final: OrderStatus | None,
     *,
     exhaustive: bool = False,
-) -> Step:
-    """Apply the fills that are new; then see whether the order has ended.
+) -> OrderStep:
+    """Apply the fills that are new; end the order if its final status and all its fills are known.
 
-    ``exhaustive`` fills may be newer than the last report; a report's own fills are within its cumulative quantity.
+    ``exhaustive``: ``fills`` are all fills of the order, and may be newer than the last report. The fills of a
+    report are never more than its cumulative quantity.
     """
     if order.state not in (State.OPEN, State.PARTIALLY_FILLED):
         return order, ()
-    fresh = _fresh(order.fills, fills)
+    fresh = _new_fills(order.fills, fills)
     if isinstance(fresh, str):
         return _quarantine(order, fresh)
     executed = Quantity(order.executed + sum(fill.quantity for fill in fresh))
@@ -424,10 +453,10 @@ def _executed(
     return after, actions
 
 
-def _fresh(known: tuple[Fill, ...], fills: tuple[Fill, ...]) -> tuple[Fill, ...] | str:
-    """Those that are not ``known`` yet, each once; or the contradiction, if one of them has other content.
+def _new_fills(known: tuple[Fill, ...], fills: tuple[Fill, ...]) -> tuple[Fill, ...] | str:
+    """The ``fills`` that are not ``known`` yet, each once; or the contradiction if one differs from what is known.
 
-    ``known`` are sorted by trade id: of nearly every report one comparison tells that its fill is new.
+    ``known`` is sorted by trade id, so for nearly every report one comparison shows that its fill is new.
     """
     if not fills or (len(fills) == 1 and (not known or fills[0].trade_id > known[-1].trade_id)):
         return fills
@@ -471,11 +500,11 @@ def _rejection(final: OrderStatus) -> Refused | None:
     return None
 
 
-def _missing(order: OrderState, event: Missing) -> Step:
+def _missing(order: OrderState, event: Missing) -> OrderStep:
     if order.order_id is not None:
-        return _vanishing(order, event)
-    deadline = order.deadline
-    if order.state is not State.UNKNOWN or deadline is None or event.server_time <= deadline + event.grace:
+        return _missing_known(order, event)
+    fence = order.fence
+    if order.state is not State.UNKNOWN or fence is None or event.server_time <= fence + event.grace:
         return order, ()
     if order.looks + 1 < LOOKS:
         return replace(order, looks=order.looks + 1), ()
@@ -486,8 +515,8 @@ def _missing(order: OrderState, event: Missing) -> Step:
     return replace(order, state=State.NOT_PLACED, looks=0, reason="the exchange does not have it"), ()
 
 
-def _vanishing(order: OrderState, event: Missing) -> Step:
-    """The exchange had it and does not find it: it may lag, so only looks spread over more than the grace count."""
+def _missing_known(order: OrderState, event: Missing) -> OrderStep:
+    """The exchange had the order and does not find it. It may lag, so the queries must span more than the grace."""
     if order.state is State.QUARANTINED or order.state in TERMINAL - {State.ABANDONED}:
         return order, ()
     if order.missed_at is None:
@@ -498,22 +527,22 @@ def _vanishing(order: OrderState, event: Missing) -> Step:
     return _quarantine(order, f"the exchange does not know order {order.order_id} any more")
 
 
-def _reject(order: OrderState, refused: Refused) -> Step:
+def _reject(order: OrderState, refused: Refused) -> OrderStep:
     rejected = replace(order, state=State.REJECTED, reason=refused.message, code=refused.code)
     return rejected, (Ended(Fate.REJECTED, refused),)
 
 
-def _abandon(order: OrderState, reason: str) -> Step:
+def _abandon(order: OrderState, reason: str) -> OrderStep:
     return replace(order, state=State.ABANDONED, reason=reason), (Ended(Fate.ABANDONED),)
 
 
-def _quarantine(order: OrderState, reason: str) -> Step:
+def _quarantine(order: OrderState, reason: str) -> OrderStep:
     if order.state is State.QUARANTINED:
         return order, ()
     return replace(order, state=State.QUARANTINED, reason=reason), (Contradicted(reason),)
 
 
-def _resolved(order: OrderState, adopt: bool) -> Step:
+def _resolved(order: OrderState, adopt: bool) -> OrderStep:
     if order.state is not State.QUARANTINED:
         return order, ()
     if adopt:

@@ -1,4 +1,7 @@
-"""The naive strategy's arithmetic: each price and quantity is one exact integer division, rounded one way."""
+"""The arithmetic of the naive strategy: each price and quantity is one exact integer division with one rounding.
+
+Pure functions, called by the trader, the leader and ``control/proposal.py``.
+"""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,19 +23,19 @@ from naived.core.market import Filters, refusal
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 
-_EXACT = Price(1)  # a bound that is compared with prices needs no tick
-_COIN = Quantity(1)  # what is left after fees is not a multiple of the step
+_EXACT = Price(1)  # a bound that is only compared with prices is not rounded to a tick
+_COIN = Quantity(1)  # a quantity after fees is not rounded to a step
 
 
 class Fees(Struct, frozen=True):
-    """Commission rates a new trader reckons with: the larger of maker and taker, all parts summed."""
+    """Commission rates that a new trader calculates with: the larger of maker and taker, all parts summed."""
 
     buy: Rate
     sell: Rate
 
 
 class Leftover(Struct, frozen=True):
-    """Coins too few to sell, and what they cost; carried into the symbol's next sell."""
+    """Coins that are too few to sell, and what they cost; added to the symbol's next sell."""
 
     quantity: Quantity = Quantity(0)
     cost: Money = Money(0)
@@ -48,7 +51,7 @@ NO_LEFTOVER = Leftover()
 
 
 class Bought(Struct, frozen=True):
-    """What a buy left us: gross quantity, what was paid in quote, fees that were taken in the base asset."""
+    """The result of a buy so far: gross quantity, quote paid, and fees taken in the base asset."""
 
     limit: Price
     quantity: Quantity = Quantity(0)
@@ -60,7 +63,7 @@ class Bought(Struct, frozen=True):
         return Quantity(self.quantity - self.base_fees)
 
     def part(self, quantity: Quantity) -> "Bought":
-        """The share of ``quantity`` (> 0), fees and all where that is everything."""
+        """``quantity`` (> 0) of the net coins and its share of the cost; self if that is all of them."""
         return (
             self if quantity >= self.net else Bought(self.limit, quantity, dust_cost(self.cost, quantity, self.net))
         )
@@ -84,7 +87,7 @@ class Bought(Struct, frozen=True):
 
 
 class Sold(Struct, frozen=True):
-    """What the sells of one trader brought so far: base sold, quote received, fees in quote (and in base)."""
+    """The result of one trader's sells so far: base sold, quote received, fees in quote and in base."""
 
     quantity: Quantity = Quantity(0)
     received: Money = Money(0)
@@ -109,7 +112,7 @@ def buy_price(last: Price, buy_down: Rate, filters: Filters) -> Price:
 
 
 def buy_quantity(budget: Money, chunks: int, price: Price, filters: Filters) -> Quantity:
-    """What one chunk of the budget buys at ``price``; 0 where the price rounded down to nothing."""
+    """What one chunk of the budget buys at ``price``; 0 if the price was rounded down to 0."""
     if not price:
         return Quantity(0)
     return quantity_down(budget * SCALE, chunks * price, filters.step_size)
@@ -118,8 +121,8 @@ def buy_quantity(budget: Money, chunks: int, price: Price, filters: Filters) -> 
 def sell_price(limit: Price, cost: Money, net: Quantity, profit: Rate, fees: Fees, filters: Filters) -> Price:
     """The lowest tick at which selling earns ``profit`` after both fees.
 
-    From the buy's limit and the expected fees, and from what the fills really cost (``cost`` for ``net`` after
-    fees in base), whichever is higher.
+    It is the higher of two prices: one from the buy's limit and the expected fees, one from what the fills really
+    cost (``cost`` for ``net``, the quantity after fees in base).
     """
     by_limit = price_up(
         limit * (SCALE + profit) * SCALE, (SCALE - fees.buy) * (SCALE - fees.sell), filters.tick_size
@@ -129,31 +132,31 @@ def sell_price(limit: Price, cost: Money, net: Quantity, profit: Rate, fees: Fee
 
 
 def sell_quantity(have: Quantity, filters: Filters) -> Quantity:
-    """What of ``have`` one order can offer; the rest is dust, or the next order's."""
+    """How much of ``have`` one order can offer; the rest is dust, or left for the next order."""
     quantity = quantity_down(have, 1, filters.step_size)
     most = quantity_down(filters.max_quantity, 1, filters.step_size)
     return min(quantity, most) if most else quantity
 
 
 def offered(have: Quantity, price: Price, filters: Filters) -> Quantity:
-    """What of ``have`` one order can offer at this price: no more than an order may be worth."""
+    """How much of ``have`` one order can offer at this price, within the largest value of an order."""
     quantity = sell_quantity(have, filters)
     most = quantity_down(filters.max_notional * SCALE, price, filters.step_size)
     return min(quantity, most) if filters.max_notional else quantity
 
 
 def dust_cost(cost: Money, dust: Quantity, have: Quantity) -> Money:
-    """The share of ``cost`` (of ``have``) that stays with ``dust``; all of it if nothing was sold."""
+    """The share of ``cost`` (paid for ``have``) that belongs to ``dust``; all of it if nothing was sold."""
     return cost if dust == have else money_down(cost * dust, have)
 
 
 def rebuy_below(limit: Price, rebuy: Rate) -> Price:
-    """A trade strictly below this is one more trader's chance."""
+    """A trade strictly below this price may start one more trader."""
     return price_up(limit * (SCALE - rebuy), SCALE, _EXACT)
 
 
 def reprice_above(limit: Price, reprice: Rate) -> Price:
-    """A trade strictly above this leaves the resting buy behind."""
+    """A trade strictly above this price cancels the resting buy, so that it is placed again higher."""
     return price_down(limit * (SCALE + reprice), SCALE, _EXACT)
 
 
@@ -162,7 +165,7 @@ def untradable(
 ) -> str | None:
     """The filter that a buy decided at ``last``, or the sell of what it buys, would fail; None if both pass.
 
-    Carried leftovers do not count: a cycle has to be able to end by itself.
+    Leftovers are not counted: a cycle must be able to sell without them.
     """
     price = buy_price(last, buy_down, filters)
     quantity = buy_quantity(budget, chunks, price, filters)
@@ -180,7 +183,7 @@ def untradable(
 def least_budget(
     last: Price, chunks: int, buy_down: Rate, profit: Rate, fees: Fees, filters: Filters
 ) -> Money | None:
-    """The smallest budget whose buy and sell both pass the lower bounds at ``last``; None for no price at all."""
+    """The smallest budget whose buy and sell pass the lower bounds at ``last``; None if the price rounds to 0."""
     price = buy_price(last, buy_down, filters)
     if not price:
         return None

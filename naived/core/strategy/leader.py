@@ -1,19 +1,20 @@
-"""A symbol's traders: the first, a rebuy, a successor, none while draining.
+"""One symbol's traders and money: when a trader starts, and what follows one that finished. The engine steps it.
 
     no trader ──trade──> one ──falls below its rebuy──> one more, at most ``chunks``
                           │
                           └──finished──> a successor, or none: no room, not ``on``
                                          └── ``shutdown`` and none left: Drained
 
-1. Living traders never exceed ``chunks``, their money never ``budget``.
-2. One more trader, once per trader, when a trade prints strictly below its rebuy; a chance that cannot be taken is
-   not used up. The new trader acts on the trade that triggered it.
-3. A finished trader is succeeded by a fresh one with the newest settings, which acts on a later trade. One that
+1. No trader starts if there would be more of them than ``chunks``, or if they would commit more than ``budget``.
+2. Each trader starts one more, once, on a trade strictly below its rebuy price. If none may start then, it can
+   still do so later. The new trader acts on the trade that started it.
+3. A finished trader is followed by a new one with the newest settings, which acts on a later trade. A trader that
    still waits takes new settings; one that has decided keeps its own.
-4. While ``shutdown`` nothing starts; the last one to finish makes the symbol ``off``. ``start`` takes it back.
+4. While ``shutdown`` nothing starts; when the last trader finishes, the symbol becomes ``off``. ``start`` ends the
+   drain.
 
-``step`` is the only way to change a leader. ``band`` is the open interval of prices at which a trade changes
-nothing, so that a price gate compares two integers per trade and calls ``step`` only outside.
+``step_leader`` is the only way to change a leader. ``band`` is the open interval of prices at which a trade changes
+nothing, so that a price gate compares two integers per trade and calls ``step_leader`` only outside.
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ from naived.core.amount import Money, Price, Quantity, format_amount, money_down
 from naived.core.market import SymbolInfo, Trade
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill
-from naived.core.orders.state import STALE, Ended
+from naived.core.orders.state import STALE, Ended, UnexpectedError
 from naived.core.strategy import trader as trading
 from naived.core.strategy.formulas import (
     NO_LEFTOVER,
@@ -64,13 +65,12 @@ from naived.core.strategy.trader import (
     Traded,
     Trader,
     TraderEvent,
-    UnexpectedError,
     Waiting,
     Woke,
     position,
 )
 
-_HAND_PAUSE = 60_000  # ms before the successor of a buy that a person cancelled
+_HAND_PAUSE = 60_000  # ms before a successor buys, after a person cancelled the buy
 _NEVER = 1 << 62  # above every price
 
 Band: TypeAlias = tuple[int, int]
@@ -81,7 +81,7 @@ NONE: Band = (-1, _NEVER)  # every price lies inside: no trade matters
 class Leader(Struct, frozen=True):
     """One symbol's traders and money; ``traders`` are the living ones, oldest first.
 
-    ``active``: rules are read, orders are compared and trades flow, so that what is desired may be followed.
+    ``active``: rules were read, orders were compared and trades arrive, so the desired state is in effect.
     """
 
     info: SymbolInfo
@@ -100,12 +100,12 @@ class Leader(Struct, frozen=True):
 
     @property
     def status(self) -> Status:
-        """The status that traders act by: what is not active is ``off`` for them."""
+        """The status that traders act by: ``off`` while the symbol is not active."""
         return self.desired.status if self.active else Status.OFF
 
     @property
     def wakes_at(self) -> int | None:
-        """When (exchange ms) ``Woke`` would change something."""
+        """When (exchange ms) ``Woke`` would change something; None if it would not."""
         times = [
             trader.phase.retry_at
             for trader in self.traders
@@ -130,9 +130,9 @@ def band(leader: Leader, blocked: str | None) -> Band:
         limit = rebuy_limit(trader)
         if limit is not None:
             rebuys = max(rebuys, rebuy_below(limit, trader.terms.rebuy) - 1)
-    joins = rebuys > low or not traders  # asked first: the money of all traders is summed only where it decides
+    may_start = rebuys > low or not traders  # checked first, as summing the money of all traders is slower
     if (
-        joins
+        may_start
         and len(traders) < leader.settings.chunks
         and _has_room(leader, len(traders), sum(commitments(traders)))
     ):
@@ -141,7 +141,7 @@ def band(leader: Leader, blocked: str | None) -> Band:
 
 
 def commitment(trader: Trader) -> int:
-    """What a trader has spent or may still spend, a waiting one its whole share."""
+    """The quote money a trader has spent or may still spend; for a waiting one its whole share."""
     match trader.phase:
         case Selling(bought) | Holding(bought):
             return bought.cost
@@ -156,7 +156,7 @@ def commitment(trader: Trader) -> int:
 
 
 def commitments(traders: Iterable[Trader]) -> tuple[int, int]:
-    """What those who decided have spent or may still spend, and the shares of those who wait."""
+    """The sum for traders that decided to buy, and the sum for those that still wait."""
     spent = shares = 0
     for trader in traders:
         if type(trader.phase) is Waiting:
@@ -167,7 +167,7 @@ def commitments(traders: Iterable[Trader]) -> tuple[int, int]:
 
 
 def rebuy_limit(trader: Trader) -> Price | None:
-    """The buy's limit that this trader's rebuy is measured from; None if it has none, or used it up."""
+    """The limit of the buy from which this trader's rebuy is measured; None without one, or if it was used."""
     if trader.rebuy_notified:
         return None
     match trader.phase:
@@ -197,7 +197,7 @@ def surplus(living: int, chunks: int) -> str | None:
 
 
 def terms_of(leader: Leader) -> Terms:
-    """What a trader would be made with now."""
+    """The terms of a trader made now."""
     settings = leader.settings
     return Terms(
         settings.budget or Money(0),
@@ -211,7 +211,7 @@ def terms_of(leader: Leader) -> Terms:
 
 
 def awaits(leader: Leader, intent: OrderIntent) -> bool:
-    """Does a trader wait for news of this order? Of one that was given up, and yet appeared, none does."""
+    """Does a trader wait for news of this order? None does if the order was given up and appeared later."""
     for trader in leader.traders:
         if trader.number == intent.trader:
             phase = trader.phase
@@ -234,14 +234,14 @@ class Lost(Struct, frozen=True):
 
 
 class Adopted(Struct, frozen=True):
-    """A person took back an order that no trader waits for any more (see ``awaits``): what it executed."""
+    """An order that a person adopted, and for which no trader waits (see ``awaits``), ended with these fills."""
 
     intent: OrderIntent
     fills: tuple[Fill, ...]
 
 
 class Activated(Struct, frozen=True):
-    """Rules are read, orders are compared, trades flow: what is desired is followed from now on."""
+    """Rules were read, orders were compared and trades arrive: the desired state is in effect from now on."""
 
 
 LeaderEvent: TypeAlias = (
@@ -256,18 +256,18 @@ class Drained(Struct, frozen=True):
 Command: TypeAlias = Place | Cancel | Note | Reread | Count | Fault | Drained
 
 
-class Step(Struct, frozen=True):
-    """``touched`` are the traders that changed, ended ones too, in their last state."""
+class LeaderStep(Struct, frozen=True):
+    """``touched`` are the traders that changed, including those that ended, in their last state."""
 
     leader: Leader
     commands: tuple[Command, ...] = ()
     touched: tuple[Trader, ...] = ()
 
 
-def step(leader: Leader, event: LeaderEvent, now: int, blocked: str | None) -> Step:
+def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | None) -> LeaderStep:
     """Apply one event at ``now`` (exchange ms); ``blocked``: why nothing may be bought.
 
-    Raises UnexpectedError for news of an order nobody waits for.
+    Raises UnexpectedError for news of an order that no trader waits for.
     """
     draft = _Draft(leader, now, blocked, {trader.number: trader for trader in leader.traders})
     match event:
@@ -285,7 +285,7 @@ def step(leader: Leader, event: LeaderEvent, now: int, blocked: str | None) -> S
             draft.tell_all(event)
             draft.renew()
         case Activated() if leader.desired.status is Status.OFF:
-            pass  # it came behind a stop
+            pass  # a stop came first
         case Activated():
             draft.leader = replace(leader, active=True)
             draft.tell_all(Directed(leader.desired))
@@ -305,12 +305,12 @@ def step(leader: Leader, event: LeaderEvent, now: int, blocked: str | None) -> S
             _counted(draft, free)
         case _:
             assert_never(event)
-    return draft.step(leader)
+    return draft.result(leader)
 
 
 @dataclass(slots=True)
 class _Draft:
-    """One step in the making; ``living`` are its traders by number, oldest first."""
+    """The working copy of one step; ``living`` are its traders by number, oldest first."""
 
     leader: Leader
     now: int
@@ -319,7 +319,7 @@ class _Draft:
     commands: list[Command] = field(default_factory=list)
     touched: dict[int, Trader] = field(default_factory=dict)
     money: tuple[int, int] | None = None  # the commitments of ``living``, summed when first needed, then kept
-    lowest_sell: Price | None = None  # of ``living``; known while a trade is looked at
+    lowest_sell: Price | None = None  # of ``living``; set only while a trade is handled
 
     @property
     def commitments(self) -> tuple[int, int]:
@@ -367,7 +367,7 @@ class _Draft:
 
     def tell(self, trader: Trader, event: TraderEvent) -> None:
         deciding = type(event) is Traded and type(trader.phase) is Waiting
-        after, commands = trading.step(trader, event, self.view(deciding=deciding))
+        after, commands = trading.step_trader(trader, event, self.view(deciding=deciding))
         self.put(after)
         for command in commands:
             match command:
@@ -387,7 +387,7 @@ class _Draft:
             self.tell(trader, event)
 
     def _ended(self, finished: Finished, event: TraderEvent) -> None:
-        """Count it; its successor acts on a trade later than what ended it."""
+        """Count the cycle and start a successor, which acts on a trade later than the end of this one."""
         self.count(finished)
         match event:
             case OrderNews(news=(*_, Ended(at=int(at)))):
@@ -401,7 +401,7 @@ class _Draft:
             self.leader = replace(leader, cycles=leader.cycles + 1, profit=Money(leader.profit + finished.profit))
 
     def start(self, after: int) -> Trader | None:
-        """One more trader, if chunks and budget hold."""
+        """One more trader, for trades later than ``after`` (exchange ms); None if there is no room for it."""
         if self.leader.status is not Status.ON or not _has_room(
             self.leader, len(self.living), sum(self.commitments)
         ):
@@ -416,18 +416,18 @@ class _Draft:
         return trader
 
     def renew(self) -> None:
-        """Who has not decided yet decides by the newest settings and fees."""
+        """Give waiting traders the newest settings and fees."""
         terms = terms_of(self.leader)
         for trader in list(self.living.values()):
             if type(trader.phase) is Waiting and trader.terms != terms:
                 self.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
 
-    def step(self, before: Leader) -> Step:
+    def result(self, before: Leader) -> LeaderStep:
         if self.touched:
             self.leader = replace(self.leader, traders=tuple(self.living.values()))
         if self.leader is not before and self.leader.status is Status.SHUTDOWN and not self.living:
             self.commands.append(Drained())
-        return Step(self.leader, tuple(self.commands), tuple(self.touched.values()))
+        return LeaderStep(self.leader, tuple(self.commands), tuple(self.touched.values()))
 
 
 def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
@@ -443,16 +443,16 @@ def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
                 started = draft.start(after=0)
                 if started is not None:
                     draft.put(replace(trader, rebuy_notified=True))
-                    draft.commands.append(Note("rebuy", f"{trader.id}: the price fell, {started.id} joins"))
+                    draft.commands.append(Note("rebuy", f"{trader.id}: the price fell, {started.id} may_start"))
     sells = (each.phase.intent.price for each in draft.living.values() if isinstance(each.phase, Selling))
     draft.lowest_sell = min(sells, default=None)
     for trader in list(draft.living.values()):
-        if isinstance(trader.phase, Waiting | Buying):  # to the others a price means nothing
+        if isinstance(trader.phase, Waiting | Buying):  # the other phases do not depend on prices
             draft.tell(trader, event)
 
 
 def _counted(draft: _Draft, free: Quantity) -> None:
-    """What one trader offers is not free for the next."""
+    """Pass the free balance to each trader in turn, less what the ones before it offer now."""
     for trader in list(draft.living.values()):
         draft.tell(trader, Counted(free))
         match draft.touched.get(trader.number):
@@ -461,14 +461,14 @@ def _counted(draft: _Draft, free: Quantity) -> None:
 
 
 def _lost(draft: _Draft, trader: Trader, quantity: Quantity) -> None:
-    """A trader that loses everything ends; one that loses a part sells the rest at its own price."""
+    """A trader that loses all its coins ends; one that loses a part sells the rest at its unchanged price."""
     match trader.phase:
         case Holding() if quantity >= position(trader).quantity:
             draft.tell(trader, Released(trader.number, adopt=False))
         case Buying(bought=bought) | Holding(bought=bought) | Selling(bought=bought) as phase if bought.net > 0:
             part = bought.part(quantity)
             draft.put(replace(trader, phase=replace(phase, bought=bought.without(part))))
-            # What is written off ends as a cycle of its own, with no successor: the trader keeps the rest.
+            # The written-off part becomes a finished trader of its own, without a successor: the trader goes on.
             loss = Finished(part, NOTHING_SOLD, NO_LEFTOVER, NO_LEFTOVER, Money(-part.cost), "written off by hand")
             draft.put(replace(draft.add(Waiting()), terms=trader.terms, phase=loss, started_at=trader.started_at))
             draft.count(loss)
@@ -479,7 +479,7 @@ def _lost(draft: _Draft, trader: Trader, quantity: Quantity) -> None:
 
 
 def _adopted(draft: _Draft, intent: OrderIntent, fills: tuple[Fill, ...]) -> None:
-    """Coins that were bought get a trader of their own; coins that were sold are owed by the leftovers."""
+    """Bought coins get a new trader that sells them; sold coins are subtracted from the leftovers."""
     info = draft.leader.info
     if not fills:
         return

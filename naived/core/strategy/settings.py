@@ -1,4 +1,4 @@
-"""What a person asked of a symbol, durable: its settings and its status."""
+"""A symbol's settings and status, as a person asked for them. The journal stores them."""
 
 from enum import StrEnum
 
@@ -6,10 +6,10 @@ from msgspec import Struct
 
 from naived.core.amount import SCALE, Money, Rate, money_down, parse_money, parse_rate
 
-MAX_CHUNKS = 1000  # far above what MAX_NUM_ORDERS (200 on Binance) lets live
+MAX_CHUNKS = 1000  # far above the number of open orders that Binance allows (MAX_NUM_ORDERS, 200)
 
 
-DEFAULT_BUDGET = parse_money("1000")  # where no money can be lost: simulator and paper
+DEFAULT_BUDGET = parse_money("1000")  # where no real money is at risk: simulator and paper
 _BUY_DOWN = parse_rate("0.0001")
 _PROFIT = parse_rate("0.001")
 _REBUY = parse_rate("0.006")
@@ -27,9 +27,9 @@ class Status(StrEnum):
 
 
 class Settings(Struct, frozen=True):
-    """What a new trader of a symbol is made with.
+    """The settings of a symbol, copied to each new trader.
 
-    ``budget`` None: never given, and there is no default where money is real. Intervals are fractions;
+    ``budget`` None: it was never set, and there is no default where real money is at risk. Intervals are fractions;
     ``reprice`` 0 means never.
     """
 
@@ -61,7 +61,7 @@ class Settings(Struct, frozen=True):
 
 
 class DesiredState(Struct, frozen=True):
-    """What a person asked for: a symbol's row of settings. ``keep_buys``: a drain lets resting buys rest."""
+    """What a person asked for: a symbol's row of settings. ``keep_buys``: a drain does not cancel resting buys."""
 
     settings: Settings
     status: Status

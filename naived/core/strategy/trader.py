@@ -5,13 +5,13 @@
        └──nothing bought─┘          ended early └──retried── Holding
 
 1. A trader has at most one live order. A phase holds only what is true in it.
-2. What was bought is sold, or visibly held, or too small to sell and handed to the symbol's leftovers. The price is
-   never lowered, the position never dropped.
+2. What was bought is sold, or shown as held, or, if too small to sell, added to the symbol's leftovers. The price
+   is never lowered, the position never dropped.
 3. While the symbol is ``off`` nothing new is placed; what fills meanwhile is booked, and sold after the next start.
 4. While it is ``shutdown`` nothing is bought: a waiting trader ends, a resting buy is cancelled unless it may rest.
 
-``step`` is the only way to change a trader. It is told what the rest of the symbol allows in a ``SymbolView``; what
-it wants done comes back as commands.
+``step_trader`` is the only way to change a trader; the leader calls it. A ``SymbolView`` tells what the rest of the
+symbol allows; what is to be done is returned as commands.
 """
 
 from enum import StrEnum
@@ -24,7 +24,7 @@ from naived.core.amount import Money, Price, Quantity, Rate, format_amount, valu
 from naived.core.market import Filters, Trade, refusal
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Refusal, Refused
-from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed
+from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed, UnexpectedError
 from naived.core.strategy.formulas import (
     NO_LEFTOVER,
     NOTHING_SOLD,
@@ -45,19 +45,19 @@ from naived.core.strategy.settings import DesiredState, Status
 
 # How long a buy waits after a refusal, by reason (ms); a reason that is not here faults the symbol.
 _BUY_BACKOFF = {
-    Refusal.BALANCE: 60_000,  # someone has to move money
+    Refusal.BALANCE: 60_000,  # a person has to add money
     Refusal.FILTER: 10_000,  # the rules are being read again
     Refusal.TOO_MANY: 10_000,  # one interval of the order limit
     Refusal.CLOCK: 1_000,
-    Refusal.MARKET_CLOSED: 10_000,  # a halt passes; while nothing trades nothing is tried again
+    Refusal.MARKET_CLOSED: 10_000,  # a halt ends by itself; without a public trade there is no new attempt
 }
-_EXPIRED_BACKOFF = 1_000  # ms; a buy that ended in self-trade prevention must not spin
+_EXPIRED_BACKOFF = 1_000  # ms; a buy that self-trade prevention ended must not be repeated in a tight loop
 _SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
 _SELL_BACKOFF_MOST = 300_000  # ms
 
 
 class Terms(Struct, frozen=True):
-    """What a trader was made with and keeps: its share of the budget, its intervals, the fees it reckons with."""
+    """What a trader is made with and keeps: its share of the budget, its intervals, the fees it calculates with."""
 
     budget: Money
     chunks: int
@@ -80,7 +80,7 @@ class Hold(StrEnum):
 
 
 class Waiting(Struct, frozen=True):
-    """For a trade later than ``after`` (exchange ms). ``reason``: why it did not buy on the last one."""
+    """Waiting for a trade later than ``after`` (exchange ms). ``reason``: why it did not buy on the last one."""
 
     after: int = 0
     reason: str | None = None
@@ -89,12 +89,12 @@ class Waiting(Struct, frozen=True):
 class Buying(Struct, frozen=True):
     intent: OrderIntent
     bought: Bought
-    accepted: bool = False  # does the exchange have it? Only then is the rebuy measured
+    accepted: bool = False  # the exchange has the order; only then is the rebuy measured from it
     cancelling: bool = False
 
 
 class Holding(Struct, frozen=True):
-    """Coins without a live sell; sold again at ``retry_at`` (exchange ms), or when a person says so (None)."""
+    """Coins without a live sell; offered again at ``retry_at`` (exchange ms) or, if None, when a person acts."""
 
     bought: Bought
     hold: Hold
@@ -102,7 +102,7 @@ class Holding(Struct, frozen=True):
     retry_at: int | None
     carried: Leftover = NO_LEFTOVER
     sold: Sold = NOTHING_SOLD
-    failures: int = 0  # of the sell, in a row: the back-off
+    failures: int = 0  # of the sell, in a row; they set the back-off
 
 
 class Selling(Struct, frozen=True):
@@ -164,9 +164,9 @@ def position(trader: Trader) -> Leftover:
 class SymbolView(Struct, frozen=True):
     """What a trader may know of its symbol at one moment (``now`` in exchange ms).
 
-    ``leftover`` is the ledger a sell may carry. The last three decide on a buy, and are told to a waiting trader
-    with a trade: ``room`` is what the budget leaves for one more buy, ``lowest_sell`` the lowest live sell,
-    ``surplus`` why nothing may be bought though a trader waits.
+    A sell may include the ``leftover``. The last three are for the decision to buy, and set only for a waiting
+    trader and a trade: ``room`` is the money the budget leaves for one more buy, ``lowest_sell`` the lowest price
+    of a live sell, ``surplus`` why nothing may be bought though a trader waits.
     """
 
     now: int
@@ -188,7 +188,7 @@ class Traded(Struct, frozen=True):
 
 
 class OrderNews(Struct, frozen=True):
-    """What one step of an order means for its trader, in order."""
+    """What one step of an order means for its trader, in the order in which it happened."""
 
     intent: OrderIntent
     news: tuple[Placed | Executed | Ended, ...]
@@ -199,21 +199,21 @@ class Woke(Struct, frozen=True):
 
 
 class Directed(Struct, frozen=True):
-    """A person set settings and status; ``cancel``: the sides whose live orders a ``stop`` takes back."""
+    """A person set settings and status; ``cancel``: the sides whose live orders a ``stop`` cancels."""
 
     desired: DesiredState
     cancel: frozenset[Side] = frozenset()
 
 
 class Released(Struct, frozen=True):
-    """A person ends the hold of trader ``number``: ``adopt`` sells again, else the coins are written off."""
+    """A person ends the hold of trader ``number``: ``adopt`` sells again, otherwise its coins are written off."""
 
     number: int
     adopt: bool
 
 
 class Counted(Struct, frozen=True):
-    """How many coins are ``free`` on the account for a sell that was refused for balance."""
+    """How many coins are ``free`` on the account, for sells that were refused for balance."""
 
     free: Quantity
 
@@ -229,13 +229,13 @@ class Place(Struct, frozen=True):
 
 
 class Cancel(Struct, frozen=True):
-    """Take this order back, as soon as the exchange has it."""
+    """Cancel this order, as soon as the exchange has it."""
 
     intent: OrderIntent
 
 
 class Carry(Struct, frozen=True):
-    """Take this much out of the symbol's leftovers (it is part of the sell now)."""
+    """Take this much out of the symbol's leftovers: it is part of the sell now."""
 
     leftover: Leftover
 
@@ -254,15 +254,15 @@ class Note(Struct, frozen=True):
 
 
 class Reread(Struct, frozen=True):
-    """A filter refused: the exchange's rules may have changed."""
+    """Read the exchange's rules again: a filter refused an order, so they may have changed."""
 
 
 class Count(Struct, frozen=True):
-    """A sell was refused for balance: the account has to be asked what is free before the next one."""
+    """Ask for the account's free balance: a sell was refused for balance, and the next one needs it."""
 
 
 class Fault(Struct, frozen=True):
-    """Nothing but a person can mend this."""
+    """Stop the symbol until a person acts."""
 
     reason: str
 
@@ -270,20 +270,16 @@ class Fault(Struct, frozen=True):
 Command: TypeAlias = Place | Cancel | Carry | Leave | Note | Reread | Count | Fault
 
 
-class UnexpectedError(Exception):
-    """An event that cannot be in this phase: a bug, never ignored."""
+TraderStep: TypeAlias = tuple[Trader, tuple[Command, ...]]
 
 
-Step: TypeAlias = tuple[Trader, tuple[Command, ...]]
-
-
-def step(trader: Trader, event: TraderEvent, view: SymbolView) -> Step:
-    """Apply one event; an uninteresting one returns the same trader. Raises UnexpectedError."""
+def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderStep:
+    """Apply one event; one that changes nothing returns the same trader. Raises UnexpectedError."""
     match event:
         case Traded(trade):
             return _traded(trader, trade, view)
         case OrderNews():
-            return _heard(trader, event, view)
+            return _on_order_news(trader, event, view)
         case Woke():
             return _woke(trader, view)
         case Directed(_, cancel):
@@ -297,19 +293,19 @@ def step(trader: Trader, event: TraderEvent, view: SymbolView) -> Step:
 
 
 def _enter(trader: Trader, phase: Phase, view: SymbolView) -> Trader:
-    """The phase, and since when: a change within one kind of phase does not restart the clock."""
+    """Set the phase; ``since`` stays if the new phase is of the same kind."""
     since = trader.since if type(phase) is type(trader.phase) else max(view.now, trader.since)
     return replace(trader, phase=phase, since=since)
 
 
-def _finish_empty(trader: Trader, view: SymbolView, reason: str) -> Step:
+def _finish_empty(trader: Trader, view: SymbolView, reason: str) -> TraderStep:
     return _enter(trader, Finished(None, NOTHING_SOLD, NO_LEFTOVER, NO_LEFTOVER, None, reason), view), ()
 
 
 # Waiting and Buying
 
 
-def _traded(trader: Trader, trade: Trade, view: SymbolView) -> Step:
+def _traded(trader: Trader, trade: Trade, view: SymbolView) -> TraderStep:
     match trader.phase:
         case Waiting() as waiting:
             return _decide(trader, waiting, trade, view)
@@ -325,7 +321,7 @@ def _traded(trader: Trader, trade: Trade, view: SymbolView) -> Step:
             return trader, ()
 
 
-def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) -> Step:
+def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) -> TraderStep:
     if view.status is not Status.ON or trade.time <= waiting.after or view.now - trade.time > STALE:
         return trader, ()
     terms = trader.terms
@@ -342,7 +338,7 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) ->
 
 
 def _cause(reason: str) -> str:
-    """What a reason is about: the figures behind the colon change with every trade, and are told once."""
+    """The part before the colon. The numbers after it change with every trade and are no reason for a new note."""
     return reason.partition(":")[0]
 
 
@@ -361,7 +357,7 @@ def _obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view:
     return None
 
 
-def _heard(trader: Trader, event: OrderNews, view: SymbolView) -> Step:
+def _on_order_news(trader: Trader, event: OrderNews, view: SymbolView) -> TraderStep:
     commands: tuple[Command, ...] = ()
     for news in event.news:
         match trader.phase:
@@ -375,7 +371,7 @@ def _heard(trader: Trader, event: OrderNews, view: SymbolView) -> Step:
     return trader, commands
 
 
-def _buying(trader: Trader, buying: Buying, news: Placed | Executed | Ended, view: SymbolView) -> Step:
+def _buying(trader: Trader, buying: Buying, news: Placed | Executed | Ended, view: SymbolView) -> TraderStep:
     match news:
         case Placed():
             return _enter(trader, replace(buying, accepted=True), view), ()
@@ -390,7 +386,7 @@ def _buying(trader: Trader, buying: Buying, news: Placed | Executed | Ended, vie
             assert_never(news)
 
 
-def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: SymbolView) -> Step:
+def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: SymbolView) -> TraderStep:
     if fate is Fate.BY_HAND:
         return _finish_empty(trader, view, "buy cancelled by hand")
     if view.status is not Status.ON:
@@ -411,8 +407,8 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
 # Holding and Selling
 
 
-def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | None = None) -> Step:
-    """Offer what is held, or the ``most`` that is free, unless that is too little, or the symbol is off."""
+def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | None = None) -> TraderStep:
+    """Sell what is held, at most ``most``. Finish if that is too little; hold it while the symbol is off."""
     bought, carried, sold = holding.bought, holding.carried, holding.sold
     commands: tuple[Command, ...] = ()
     first = not (carried or sold.quantity or holding.failures)
@@ -437,7 +433,7 @@ def _held(bought: Bought, carried: Leftover, sold: Sold) -> Quantity:
 
 
 def _offer(terms: Terms, bought: Bought, have: Quantity, filters: Filters) -> tuple[Price, Quantity] | None:
-    """The price, and how much of ``have`` to ask it for; None where that is too little to sell."""
+    """The price and quantity of a sell of at most ``have``; None if that is too little to sell."""
     if bought.net <= 0:
         return None
     price = sell_price(bought.limit, bought.cost, bought.net, terms.profit, terms.fees, filters)
@@ -447,7 +443,7 @@ def _offer(terms: Terms, bought: Bought, have: Quantity, filters: Filters) -> tu
     return price, quantity
 
 
-def _finish(trader: Trader, bought: Bought, carried: Leftover, sold: Sold, view: SymbolView) -> Step:
+def _finish(trader: Trader, bought: Bought, carried: Leftover, sold: Sold, view: SymbolView) -> TraderStep:
     have = Quantity(bought.net + carried.quantity)
     cost = Money(bought.cost + carried.cost)
     rest = _held(bought, carried, sold)
@@ -462,7 +458,7 @@ def _finish(trader: Trader, bought: Bought, carried: Leftover, sold: Sold, view:
     return _enter(trader, Finished(bought, sold, carried, dust, profit), view), (*commands, note)
 
 
-def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, view: SymbolView) -> Step:
+def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, view: SymbolView) -> TraderStep:
     match news:
         case Placed():
             return trader, ()
@@ -506,8 +502,8 @@ def _pause(failures: int) -> int:
     return min(_SELL_BACKOFF_FIRST << min(failures, 16), _SELL_BACKOFF_MOST)
 
 
-def _counted(trader: Trader, free: Quantity, view: SymbolView) -> Step:
-    """Never offer more than is free; what is missing stays visibly held, and is counted again."""
+def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
+    """Sell no more than is free. If that is too little to sell, hold everything and count again later."""
     match trader.phase:
         case Holding(bought, Hold.BALANCE, carried=carried, sold=sold) as holding:
             held = _held(bought, carried, sold)
@@ -519,7 +515,7 @@ def _counted(trader: Trader, free: Quantity, view: SymbolView) -> Step:
             return trader, ()
 
 
-def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: SymbolView) -> Step:
+def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: SymbolView) -> TraderStep:
     note = Note("refused", f"{trader.id}: sell refused: {refused.message}")
     match refused.kind:
         case Refusal.BALANCE if selling.carried.quantity > 0:
@@ -541,10 +537,10 @@ def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: Symb
     return _retry_later(trader, selling, hold, refused.message, refused.retry_at, view), commands
 
 
-# Time and people
+# The timer, and what a person asks for
 
 
-def _woke(trader: Trader, view: SymbolView) -> Step:
+def _woke(trader: Trader, view: SymbolView) -> TraderStep:
     match trader.phase:
         case Holding(retry_at=int(at)) as holding if at <= view.now:
             if holding.hold is not Hold.BALANCE or view.status is Status.OFF:
@@ -556,7 +552,7 @@ def _woke(trader: Trader, view: SymbolView) -> Step:
             return trader, ()
 
 
-def _directed(trader: Trader, cancel: frozenset[Side], view: SymbolView) -> Step:
+def _directed(trader: Trader, cancel: frozenset[Side], view: SymbolView) -> TraderStep:
     match trader.phase:
         case Waiting() if view.status is not Status.ON:
             return _finish_empty(trader, view, "ended before it bought")
@@ -571,12 +567,12 @@ def _directed(trader: Trader, cancel: frozenset[Side], view: SymbolView) -> Step
 
 
 def _unwanted(buying: Buying, cancel: frozenset[Side], view: SymbolView) -> bool:
-    """A drain may let a buy rest; one that the exchange does not have yet must not arrive any more."""
+    """Must this buy be cancelled? A drain may let one rest, but only if the exchange already has it."""
     kept = view.keep_buys and buying.accepted
     return Side.BUY in cancel or (view.status is Status.SHUTDOWN and not kept)
 
 
-def _released(trader: Trader, adopt: bool, view: SymbolView) -> Step:
+def _released(trader: Trader, adopt: bool, view: SymbolView) -> TraderStep:
     match trader.phase:
         case Holding() as holding if adopt:
             return _sell(trader, replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None), view)

@@ -221,7 +221,7 @@ async def test_a_symbol_that_crashes_at_every_restart_is_given_up_until_a_person
             await naived.ask("stop")
         restarts = note_restarts(naived)
         with monkeypatch.context() as bug:
-            bug.setattr("naived.core.orders.state.step", lambda *_: 1 / 0)
+            bug.setattr("naived.core.orders.state.step_order", lambda *_: 1 / 0)
             crash(naived.symbol())
             await trio.sleep(3600)
         assert [round(later - first) for first, later in pairwise(restarts)] == [1, 2, 4, 8, 16]

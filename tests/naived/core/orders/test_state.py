@@ -39,7 +39,7 @@ from naived.core.orders.state import (
     Send,
     State,
     need,
-    step,
+    step_order,
 )
 from tests.support.market import START, fill
 
@@ -58,12 +58,12 @@ def decided(side: Side = Side.BUY) -> OrderState:
 
 def after(order: OrderState, *events: OrderEvent) -> OrderState:
     for event in events:
-        order, _ = step(order, event, START)
+        order, _ = step_order(order, event, START)
     return order
 
 
 def actions(order: OrderState, event: OrderEvent) -> tuple[Action, ...]:
-    return step(order, event, START)[1]
+    return step_order(order, event, START)[1]
 
 
 ADMITTED = Admitted(ID, START, WINDOW, 1)
@@ -125,9 +125,9 @@ ALL = Reported(ID, report(OrderStatus.FILLED, "0.0745", REST))
 
 
 def test_an_attempt_is_signed_for_before_it_is_sent() -> None:
-    intended, todo = step(decided(), ADMITTED, START)
+    intended, todo = step_order(decided(), ADMITTED, START)
     assert todo == (Send(),)
-    assert (intended.state, intended.attempt, intended.deadline) == (State.INTENDED, 1, START + WINDOW)
+    assert (intended.state, intended.attempt, intended.fence) == (State.INTENDED, 1, START + WINDOW)
 
 
 def test_an_attempt_is_sent_at_most_once() -> None:
@@ -140,7 +140,7 @@ def test_an_attempt_is_sent_at_most_once() -> None:
 
 def test_a_buy_decided_on_an_old_trade_is_abandoned_at_admission() -> None:
     late = Admitted(ID, START + STALE + 1, WINDOW, 1)
-    abandoned, todo = step(decided(), late, START)
+    abandoned, todo = step_order(decided(), late, START)
     assert abandoned.state is State.ABANDONED
     assert todo == (Ended(Fate.ABANDONED),)
     assert actions(decided(), Admitted(ID, START + STALE, WINDOW, 1)) == (Send(),)
@@ -148,47 +148,47 @@ def test_a_buy_decided_on_an_old_trade_is_abandoned_at_admission() -> None:
 
 
 def test_an_accepted_order_is_open() -> None:
-    placed, todo = step(sent(), Answered(ID, Accepted(report())), START)
+    placed, todo = step_order(sent(), Answered(ID, Accepted(report())), START)
     assert (placed.state, placed.order_id) == (State.OPEN, 1)
     assert todo == (Placed(),)
 
 
 def test_a_report_before_the_answer_counts_once() -> None:
     placed = after(sent(), Reported(ID, report()))
-    assert step(placed, Answered(ID, Accepted(report())), START) == (placed, ())
+    assert step_order(placed, Answered(ID, Accepted(report())), START) == (placed, ())
 
 
 @pytest.mark.parametrize("answer", [NO, Unknown("timeout"), Unsent("closed")])
 def test_an_answer_that_comes_after_the_user_stream_changes_nothing(answer: Answer) -> None:
-    assert step(resting(), Answered(ID, answer), START) == (resting(), ())
+    assert step_order(resting(), Answered(ID, answer), START) == (resting(), ())
 
 
 @pytest.mark.parametrize("kind", list(Refusal))
 def test_a_definite_no_to_the_first_attempt_rejects_it(kind: Refusal) -> None:
     no = Refused(kind, -1, "no")
-    rejected, todo = step(sent(), Answered(ID, no), START)
+    rejected, todo = step_order(sent(), Answered(ID, no), START)
     assert (rejected.state, rejected.reason, rejected.code) == (State.REJECTED, "no", -1)
     assert todo == (Ended(Fate.REJECTED, no),)
 
 
 @pytest.mark.parametrize("side", list(Side))
 def test_no_answer_is_unknown_and_never_failed(side: Side) -> None:
-    lost, todo = step(sent(side), LOST, START)
+    lost, todo = step_order(sent(side), LOST, START)
     assert lost.state is State.UNKNOWN
     assert todo == ()
 
 
 def test_a_definite_no_to_a_later_attempt_is_unknown() -> None:
-    refused, todo = step(retried(), Answered(ID, NO), START)
+    refused, todo = step_order(retried(), Answered(ID, NO), START)
     assert (refused.state, refused.code) == (State.UNKNOWN, -2010)
     assert todo == ()
 
 
 def test_an_attempt_that_never_left_is_made_again_without_a_fence() -> None:
-    unsent, todo = step(sent(), Answered(ID, Unsent("closed")), START)
+    unsent, todo = step_order(sent(), Answered(ID, Unsent("closed")), START)
     assert (unsent.state, unsent.attempt, todo) == (State.NOT_PLACED, 0, ())
     again = after(unsent, Admitted(ID, START + 1, WINDOW, 1))
-    assert (again.state, again.attempt, again.deadline) == (State.INTENDED, 1, START + 1 + WINDOW)
+    assert (again.state, again.attempt, again.fence) == (State.INTENDED, 1, START + 1 + WINDOW)
 
 
 def test_an_attempt_is_of_the_process_that_makes_it_and_not_of_the_one_that_decided() -> None:
@@ -201,20 +201,20 @@ def test_an_attempt_is_of_the_process_that_makes_it_and_not_of_the_one_that_deci
 def test_after_a_restart_what_may_have_been_sent_is_unknown() -> None:
     assert after(sent(), Restarted(ID)).state is State.UNKNOWN
     for order in (decided(), unknown(), resting(), after(resting(), SOME)):
-        assert step(order, Restarted(ID), START) == (order, ())
+        assert step_order(order, Restarted(ID), START) == (order, ())
 
 
 @pytest.mark.parametrize("server_time", [START, START + WINDOW, FENCE])
 def test_no_number_of_looks_proves_an_absence_before_the_fence(server_time: int) -> None:
     order = unknown()
     for _ in range(10 * LOOKS):
-        assert step(order, absent(server_time), START) == (order, ())
+        assert step_order(order, absent(server_time), START) == (order, ())
 
 
 def test_an_absence_takes_several_looks_behind_the_fence() -> None:
     looked = after(unknown(), *[absent()] * (LOOKS - 1))
     assert looked.state is State.UNKNOWN
-    gone, todo = step(looked, absent(), START)
+    gone, todo = step_order(looked, absent(), START)
     assert gone.state is State.ABANDONED
     assert todo == (Ended(Fate.ABANDONED),)
 
@@ -222,7 +222,7 @@ def test_an_absence_takes_several_looks_behind_the_fence() -> None:
 def test_a_sell_that_never_arrived_is_sent_again_under_the_same_id() -> None:
     again = retried()
     assert (again.state, again.attempt, again.client_order_id) == (State.INTENDED, 2, ID)
-    assert again.deadline == FENCE + WINDOW
+    assert again.fence == FENCE + WINDOW
 
 
 def test_the_fence_of_a_second_attempt_is_its_own() -> None:
@@ -235,7 +235,7 @@ def test_the_fence_of_a_second_attempt_is_its_own() -> None:
 
 def test_a_missing_order_changes_nothing_before_anybody_could_know_it_or_after_its_end() -> None:
     for order in (decided(), sent(), after(resting(), SOME, ALL)):
-        assert step(order, absent(), START) == (order, ())
+        assert step_order(order, absent(), START) == (order, ())
 
 
 @pytest.mark.parametrize("known", [(), (SOME,)])
@@ -245,7 +245,7 @@ def test_an_order_that_was_there_and_is_not_found_any_more_is_looked_for_over_th
     missed = after(resting(), *known, absent(START), *[absent(START + GRACE)] * 10)
     assert missed.state is after(resting(), *known).state
     assert need(missed) is Need.ASK
-    gone, todo = step(missed, absent(START + GRACE + 1), START)
+    gone, todo = step_order(missed, absent(START + GRACE + 1), START)
     assert gone.state is State.QUARANTINED
     assert isinstance(todo[0], Contradicted)
 
@@ -281,7 +281,7 @@ def test_a_person_who_takes_a_vanished_order_back_has_it_looked_for_anew() -> No
 
 
 def test_an_unknown_order_that_is_found_is_adopted() -> None:
-    found, todo = step(unknown(), Reported(ID, report()), START)
+    found, todo = step_order(unknown(), Reported(ID, report()), START)
     assert (found.state, found.order_id, found.reason) == (State.OPEN, 1, None)
     assert todo == (Placed(),)
 
@@ -298,42 +298,42 @@ def test_a_clock_one_second_ahead_is_forgiven() -> None:
 
 
 def test_fills_are_told_in_order_and_the_end_after_them() -> None:
-    part, first = step(resting(), SOME, START)
+    part, first = step_order(resting(), SOME, START)
     assert (part.state, first) == (State.PARTIALLY_FILLED, (Executed(PART),))
-    whole, second = step(part, ALL, START)
+    whole, second = step_order(part, ALL, START)
     assert (whole.state, whole.executed) == (State.FILLED, parse_quantity("0.0745"))
     assert second == (Executed(REST), Ended(Fate.FILLED, None, START + 2))
 
 
 def test_a_fill_is_applied_once_however_often_it_is_told() -> None:
     part = after(resting(), SOME)
-    assert step(part, SOME, START) == (part, ())
-    assert step(part, FillsFound(ID, (PART,)), START) == (part, ())
+    assert step_order(part, SOME, START) == (part, ())
+    assert step_order(part, FillsFound(ID, (PART,)), START) == (part, ())
     whole = after(part, ALL)
     for event in (SOME, ALL, FillsFound(ID, (PART, REST))):
-        assert step(whole, event, START) == (whole, ())
+        assert step_order(whole, event, START) == (whole, ())
 
 
 def test_reports_in_the_wrong_order_end_the_same() -> None:
     early = after(resting(), ALL)
     assert early.state is State.PARTIALLY_FILLED
     assert early.final is OrderStatus.FILLED
-    late, todo = step(early, SOME, START)
+    late, todo = step_order(early, SOME, START)
     assert late.state is State.FILLED
     assert todo == (Executed(PART), Ended(Fate.FILLED, None, START + 2))
 
 
 def test_an_order_with_missing_fills_has_not_ended() -> None:
-    silent, todo = step(resting(), Reported(ID, report(OrderStatus.FILLED, "0.0745")), START)
+    silent, todo = step_order(resting(), Reported(ID, report(OrderStatus.FILLED, "0.0745")), START)
     assert (silent.state, silent.final, todo) == (State.OPEN, OrderStatus.FILLED, ())
-    found, told = step(silent, FillsFound(ID, (PART, REST)), START)
+    found, told = step_order(silent, FillsFound(ID, (PART, REST)), START)
     assert found.state is State.FILLED
     assert told == (Executed(PART), Executed(REST), Ended(Fate.FILLED, None, START + 2))
 
 
 def test_fills_may_be_newer_than_the_last_report_of_a_live_order() -> None:
     gap = after(resting(), Reported(ID, report(OrderStatus.PARTIALLY_FILLED, "0.04")))
-    ahead, todo = step(gap, FillsFound(ID, (PART, REST)), START)
+    ahead, todo = step_order(gap, FillsFound(ID, (PART, REST)), START)
     assert (ahead.state, ahead.reported) == (State.PARTIALLY_FILLED, parse_quantity("0.0745"))
     assert todo == (Executed(PART), Executed(REST))
 
@@ -349,13 +349,13 @@ def test_fills_may_be_newer_than_the_last_report_of_a_live_order() -> None:
 )
 def test_each_way_to_end_has_its_own_fate(status: OrderStatus, ours: bool, state: State, fate: Fate) -> None:
     order = after(resting(), CancelWanted(ID)) if ours else resting()
-    ended, todo = step(order, Reported(ID, report(status)), START)
+    ended, todo = step_order(order, Reported(ID, report(status)), START)
     assert ended.state is state
     assert todo == (Ended(fate),)
 
 
 def test_a_rejection_by_the_matching_engine_has_a_reason() -> None:
-    rejected, todo = step(resting(), Reported(ID, report(OrderStatus.REJECTED)), START)
+    rejected, todo = step_order(resting(), Reported(ID, report(OrderStatus.REJECTED)), START)
     assert rejected.state is State.REJECTED
     assert todo == (Ended(Fate.REJECTED, Refused(Refusal.OTHER, 0, "rejected by the matching engine")),)
 
@@ -368,18 +368,18 @@ def test_a_cancel_that_lost_the_race_is_a_fill() -> None:
 def test_a_cancel_is_wanted_once() -> None:
     cancelling = after(resting(), CancelWanted(ID))
     assert cancelling.cancelling
-    assert step(cancelling, CancelWanted(ID), START) == (cancelling, ())
+    assert step_order(cancelling, CancelWanted(ID), START) == (cancelling, ())
 
 
 def test_an_order_that_was_not_sent_needs_no_cancel() -> None:
-    abandoned, todo = step(decided(), CancelWanted(ID), START)
+    abandoned, todo = step_order(decided(), CancelWanted(ID), START)
     assert abandoned.state is State.ABANDONED
     assert todo == (Ended(Fate.ABANDONED),)
 
 
 @pytest.mark.parametrize("side", list(Side))
 def test_an_unwanted_order_that_never_left_is_abandoned(side: Side) -> None:
-    unsent, todo = step(after(sent(side), CancelWanted(ID)), Answered(ID, Unsent("stopped")), START)
+    unsent, todo = step_order(after(sent(side), CancelWanted(ID)), Answered(ID, Unsent("stopped")), START)
     assert unsent.state is State.ABANDONED
     assert todo == (Ended(Fate.ABANDONED),)
 
@@ -395,7 +395,7 @@ def test_a_sell_refused_on_a_later_attempt_is_rejected_once_its_absence_is_prove
     fence = FENCE + WINDOW + GRACE
     assert after(refused, *[absent(fence)] * LOOKS).state is State.UNKNOWN
     looked = after(refused, *[absent(fence + 1)] * (LOOKS - 1))
-    rejected, todo = step(looked, absent(fence + 1), START)
+    rejected, todo = step_order(looked, absent(fence + 1), START)
     assert rejected.state is State.REJECTED
     assert todo == (Ended(Fate.REJECTED, NO),)
 
@@ -406,7 +406,7 @@ def test_a_sell_refused_on_a_later_attempt_and_found_is_open() -> None:
 
 
 def test_the_late_twin_of_an_abandoned_buy_is_remembered_by_its_order_id() -> None:
-    late, todo = step(abandoned(), Reported(ID, report()), START)
+    late, todo = step_order(abandoned(), Reported(ID, report()), START)
     assert (late.state, late.order_id, late.final, todo) == (State.ABANDONED, 1, None, ())
     gone = after(late, Reported(ID, report(OrderStatus.CANCELED)))
     assert (gone.state, gone.final) == (State.ABANDONED, OrderStatus.CANCELED)
@@ -414,7 +414,7 @@ def test_the_late_twin_of_an_abandoned_buy_is_remembered_by_its_order_id() -> No
 
 def test_an_old_report_does_not_bring_a_cancelled_twin_back() -> None:
     gone = after(abandoned(), Reported(ID, report(OrderStatus.CANCELED)))
-    assert step(gone, Reported(ID, report()), START) == (gone, ())
+    assert step_order(gone, Reported(ID, report()), START) == (gone, ())
 
 
 # What contradicts what we know
@@ -447,7 +447,7 @@ TOO_MUCH = "more was executed than the exchange or the intent says"
 def test_a_contradiction_is_quarantined_with_its_reason_and_books_nothing(
     order: OrderState, event: OrderEvent, reason: str
 ) -> None:
-    quarantined, todo = step(order, event, START)
+    quarantined, todo = step_order(order, event, START)
     assert (quarantined.state, quarantined.reason, quarantined.fills) == (State.QUARANTINED, reason, order.fills)
     assert todo == (Contradicted(reason),)
 
@@ -461,7 +461,7 @@ def test_nothing_but_a_person_ends_a_quarantine() -> None:
     quarantined = after(resting(), Reported(ID, report(order_id=2)))
     for event in (ADMITTED, LOST, SOME, ALL, FillsFound(ID, (PART,)), absent(), Restarted(ID)):
         assert after(quarantined, event).state is State.QUARANTINED
-    assert step(resting(), Resolved(ID, adopt=True), START) == (resting(), ())
+    assert step_order(resting(), Resolved(ID, adopt=True), START) == (resting(), ())
 
 
 def test_an_adopted_order_is_ours_again() -> None:
@@ -480,7 +480,7 @@ def test_an_adopted_order_without_an_order_id_is_looked_for() -> None:
 @pytest.mark.parametrize("order", [resting(), unknown()])
 def test_an_order_that_a_person_writes_off_ended_by_hand(order: OrderState) -> None:
     quarantined = after(order, Reported(ID, replace(report(order_id=2), price=Price(1))))
-    written_off, todo = step(quarantined, Resolved(ID, adopt=False), START)
+    written_off, todo = step_order(quarantined, Resolved(ID, adopt=False), START)
     assert written_off.reason == "written off by hand"
     assert todo == (Ended(Fate.BY_HAND),)
 
@@ -488,13 +488,13 @@ def test_an_order_that_a_person_writes_off_ended_by_hand(order: OrderState) -> N
 def test_an_order_that_was_written_off_stays_forgotten() -> None:
     written_off = after(abandoned(), SOME, Resolved(ID, adopt=False))
     assert written_off.state is State.CANCELLED
-    assert step(written_off, SOME, START) == (written_off, ())
+    assert step_order(written_off, SOME, START) == (written_off, ())
 
 
 def test_a_change_is_dated_and_time_never_runs_back() -> None:
-    placed, _ = step(sent(), Reported(ID, report()), START + 7)
+    placed, _ = step_order(sent(), Reported(ID, report()), START + 7)
     assert placed.updated_at == START + 7
-    assert step(placed, SOME, START)[0].updated_at == START + 7
+    assert step_order(placed, SOME, START)[0].updated_at == START + 7
 
 
 # What it needs
@@ -530,8 +530,8 @@ def test_a_placement_needs_one_thing_at_a_time(order: OrderState, needed: Need |
 
 
 def test_what_was_never_admitted_has_no_deadline() -> None:
-    assert NONE_YET.deadline is None
-    assert replace(NONE_YET, timestamp=START, recv_window=5_000).deadline == START + 5_000
+    assert NONE_YET.fence is None
+    assert replace(NONE_YET, timestamp=START, recv_window=5_000).fence == START + 5_000
 
 
 def test_an_order_is_live_or_has_ended_or_waits_for_us_or_for_a_person() -> None:

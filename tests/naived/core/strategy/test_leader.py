@@ -19,12 +19,12 @@ from naived.core.strategy.leader import (
     Informed,
     Leader,
     LeaderEvent,
+    LeaderStep,
     Lost,
-    Step,
     awaits,
     band,
     commitments,
-    step,
+    step_leader,
 )
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import (
@@ -99,8 +99,8 @@ def finish(of: Workbench, which: int = -1) -> Finished:
     return phase
 
 
-def pure(leader: Leader, event: LeaderEvent, now: int = START) -> Step:
-    return step(leader, event, now, None)
+def pure(leader: Leader, event: LeaderEvent, now: int = START) -> LeaderStep:
+    return step_leader(leader, event, now, None)
 
 
 def directed(status: Status = Status.ON, wanted: Settings = PLAIN) -> Directed:
@@ -257,7 +257,7 @@ def test_the_first_trader_buys_on_the_first_trade() -> None:
 
 def test_no_trader_starts_on_an_old_trade() -> None:
     leader = workbench().leader
-    assert pure(leader, Traded(trade("2683.80")), START + STALE + 1) == Step(leader)
+    assert pure(leader, Traded(trade("2683.80")), START + STALE + 1) == LeaderStep(leader)
 
 
 def test_without_a_budget_nothing_starts_and_no_trade_matters() -> None:
@@ -321,7 +321,7 @@ def test_a_successor_acts_on_a_trade_later_than_the_fill_and_with_the_newest_set
     cycle.settle()
     assert cycle.trader(2).terms.budget == parse_money("300")
     assert cycle.trader(2).phase == Waiting(after=cycle.now - 1)
-    assert pure(cycle.leader, Traded(trade("2683.80", cycle.now - 1)), cycle.now) == Step(cycle.leader)
+    assert pure(cycle.leader, Traded(trade("2683.80", cycle.now - 1)), cycle.now) == LeaderStep(cycle.leader)
     cycle.trade("2683.80")
     assert cycle.phases == ["buying"]
 
@@ -489,7 +489,7 @@ def test_a_drain_ends_when_a_person_writes_the_last_position_off() -> None:
 
 def test_what_is_not_active_is_off_for_its_traders_until_it_is() -> None:
     leader = replace(workbench().leader, active=False)
-    assert pure(leader, Traded(trade("2683.80"))) == Step(leader)
+    assert pure(leader, Traded(trade("2683.80"))) == LeaderStep(leader)
     ended = pure(leader, directed(Status.SHUTDOWN))
     assert (ended.leader.status, ended.commands) == (Status.OFF, ())
     active = pure(ended.leader, Activated())
@@ -498,7 +498,7 @@ def test_what_is_not_active_is_off_for_its_traders_until_it_is() -> None:
 
 def test_an_activation_behind_a_stop_changes_nothing() -> None:
     leader = replace(workbench().leader, desired=DesiredState(PLAIN, Status.OFF), active=False)
-    assert pure(leader, Activated()) == Step(leader)
+    assert pure(leader, Activated()) == LeaderStep(leader)
 
 
 def test_what_filled_before_a_symbol_became_active_is_sold_then() -> None:
@@ -550,7 +550,7 @@ def test_a_buy_in_part_that_loses_what_it_bought_goes_on() -> None:
 @pytest.mark.parametrize("number", [1, 7])
 def test_what_has_no_coins_loses_none(number: int) -> None:
     leader = resting(workbench(ONE)).leader
-    assert pure(leader, Lost(number, parse_quantity("1"))) == Step(leader)
+    assert pure(leader, Lost(number, parse_quantity("1"))) == LeaderStep(leader)
 
 
 # Blocked, refused, unexpected

@@ -36,7 +36,7 @@ from naived.core.strategy.trader import (
     Waiting,
     Woke,
     position,
-    step,
+    step_trader,
 )
 from tests.support.market import ETH, FEES, START, fill, filters, settings, trade
 
@@ -89,7 +89,7 @@ def tell(
     for event in events:
         if isinstance(event, Placed | Executed | Ended):
             event = OrderNews(trader.phase.intent, (event,))  # type: ignore[union-attr]
-        trader, commands = step(trader, event, view)
+        trader, commands = step_trader(trader, event, view)
     return trader, commands
 
 
@@ -636,13 +636,13 @@ def test_order_news_that_cannot_be_is_an_error(
     trader: Trader, intent: OrderIntent, piece: Placed | Executed | Ended
 ) -> None:
     with pytest.raises(UnexpectedError, match="ETHUSDT-1"):
-        step(trader, OrderNews(intent, (piece,)), VIEW)
+        step_trader(trader, OrderNews(intent, (piece,)), VIEW)
 
 
 def test_news_that_comes_in_one_piece_means_the_same_as_piece_by_piece() -> None:
     pieces = (Placed(), Executed(PART), Executed(replace(CRUMB, trade_id=2)), CANCELLED)
     unplaced = after(FRESH, VIEW, LAST)
-    assert step(unplaced, OrderNews(BUY, pieces), VIEW) == tell(unplaced, VIEW, *pieces)
+    assert step_trader(unplaced, OrderNews(BUY, pieces), VIEW) == tell(unplaced, VIEW, *pieces)
 
 
 @pytest.mark.parametrize("trader", [BUYING, SELLING, finished(GONE)[0]])
