@@ -1,6 +1,6 @@
 """``./dev demo``: the real programs on a simulated exchange in a temporary home, two symbols, a live table.
 
-It shows what ``naived simulate``, ``naived`` and ``naivectl`` do together, and ends them all. It is no way to run
+It shows what ``naived simulate``, ``naived`` and ``naivectl`` do together, and ends them all. Do not use it to run
 naived.
 """
 
@@ -16,18 +16,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-_SECONDS = 20.0  # how long it trades where nobody watches
+_SECONDS = 20.0  # of trading without a terminal
 _STARTING = 30.0  # seconds; a cold start on a slow machine migrates a new database
 _STOPPING = 15.0  # seconds; a suspend waits for the answers in flight, which takes less
 _POLL = 0.1  # seconds
 _PRICES = {"ETHUSDT": "2683.80", "BTCUSDT": "61724.50"}
-_SPEED = "20"  # about 100 trades a second and symbol: seconds show what takes minutes on a quiet day
+_SPEED = "20"  # about 100 trades a second and symbol: seconds show what takes minutes in a quiet market
 _SETTINGS = ("--budget", "1000", "--profit", "0.0002", "--rebuy", "0.002")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DemoError(Exception):
-    """One of the programs did not do its part; the message says which, and where to look."""
+    """One of the programs failed; the message names it and its log."""
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
     seconds = parser.parse_args().seconds
     home = Path(tempfile.mkdtemp(prefix="naived-demo-"))
     for number in _SIGNALS:
-        signal.signal(number, _leave)
+        signal.signal(number, _exit_by_signal)
     try:
         with ExitStack() as programs:
             _trade(home, programs)
@@ -81,7 +81,7 @@ def _trade(home: Path, programs: ExitStack) -> None:
 
 
 def _watch(home: Path, programs: ExitStack) -> None:
-    # Ctrl-C reaches the table too, which ends by itself and gives the terminal back as it was.
+    # The table gets Ctrl-C too: it ends by itself and restores the terminal.
     signal.signal(signal.SIGINT, _ignore)
     table = subprocess.Popen(_command(home, "status", "--live"), env=_environment())
     programs.callback(_end, table)
@@ -93,10 +93,10 @@ def _watch(home: Path, programs: ExitStack) -> None:
 def _program(
     *arguments: str, log: Path, stdout: int | None = subprocess.DEVNULL
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """``naived`` with ``arguments``, ended at the end. In its own session: Ctrl-C is for us, we pass it on once."""
+    """Run ``naived`` with ``arguments``, and end it. In its own session, so that it does not get our Ctrl-C."""
     with open(log, "wb") as stderr:
         started = subprocess.Popen(
-            [_beside("naived"), *arguments],
+            [_executable("naived"), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -126,19 +126,19 @@ def _naivectl(home: Path, *arguments: str) -> None:
 
 
 def _command(home: Path, *arguments: str) -> list[str]:
-    return [_beside("naivectl"), "--home", str(home), *arguments]
+    return [_executable("naivectl"), "--home", str(home), *arguments]
 
 
-def _beside(program: str) -> str:
+def _executable(program: str) -> str:
     return str(Path(sys.executable).with_name(program))
 
 
 def _environment() -> dict[str, str]:
-    """Ours without any NAIVED_ variable: no demo on somebody's real database or exchange."""
+    """Our environment without NAIVED_ variables, so that no real database or exchange is used."""
     return {name: value for name, value in os.environ.items() if not name.startswith("NAIVED_")}
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
+def _exit_by_signal(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
@@ -146,7 +146,7 @@ def _ignore(_number: int, _frame: FrameType | None) -> None: ...
 
 
 def _ignore_signals() -> None:
-    """From here on everything ends; nothing may come between."""
+    """Ignore signals while the programs are ended."""
     for number in _SIGNALS:
         signal.signal(number, _ignore)
 

@@ -1,4 +1,4 @@
-"""The grammar of `naivectl`: every verb, its options and their help. The one that completions are made from."""
+"""The command line of `naivectl`: every verb, its options and their help. Completions are generated from it."""
 
 import re
 import uuid
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # as the daemon reads it; a typo is a matter of usage
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # the daemon's format, checked here so that a typo is a usage error
 
 
 def _decimal(text: str | None) -> str | None:
@@ -61,7 +61,7 @@ Reprice = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]
 
-_PATIENCE = 60.0  # seconds for a change that waits for nothing but its commit and a question to the exchange
+_CHANGE_TIMEOUT = 60.0  # seconds for a change that waits only for its commit and a query to the exchange
 
 
 class Cancel(StrEnum):
@@ -77,9 +77,9 @@ class Goal(StrEnum):
 
 
 def perform(arguments: Sequence[str], *, machine: bool) -> int:
-    """Run a command line whose global options stand in front; its exit code. Raises Failure.
+    """Run a command line that begins with its global options; returns its exit code, raises Failure.
 
-    For a program (``machine``) a mistake in usage is a Failure too, else it is explained on stderr.
+    For a program (``machine``) a usage error is a Failure too; else it is printed on stderr.
     """
     try:
         code = app(list(arguments), prog_name="naivectl", standalone_mode=False)
@@ -122,7 +122,9 @@ def start(
     """Begin trading, and go on after every reboot."""
     settings = _given(chunks=chunks, budget=budget, buy_down=buy_down, profit=profit, rebuy=rebuy, reprice=reprice)
     return _change(
-        context, "start", {**_which("start", symbols, all), **_waiting("start", wait, timeout), **settings}
+        context,
+        "start",
+        {**_symbol_params("start", symbols, all), **_wait_params("start", wait, timeout), **settings},
     )
 
 
@@ -136,8 +138,8 @@ def stop(
     timeout: Timeout = None,
 ) -> int:
     """End at once; what rests on the exchange is named."""
-    which = _which("stop", symbols, all)
-    return _change(context, "stop", {**which, **_waiting("stop", wait, timeout), "cancel": cancel.value})
+    which = _symbol_params("stop", symbols, all)
+    return _change(context, "stop", {**which, **_wait_params("stop", wait, timeout), "cancel": cancel.value})
 
 
 @app.command()
@@ -150,8 +152,10 @@ def shutdown(
     timeout: Timeout = None,
 ) -> int:
     """Let every open trade finish, start none, then end by itself."""
-    which = _which("shutdown", symbols, all)
-    return _change(context, "shutdown", {**which, **_waiting("shutdown", wait, timeout), "keep_buys": keep_buys})
+    which = _symbol_params("shutdown", symbols, all)
+    return _change(
+        context, "shutdown", {**which, **_wait_params("shutdown", wait, timeout), "keep_buys": keep_buys}
+    )
 
 
 @app.command()
@@ -179,7 +183,7 @@ def settings(
     """Show the settings, or change them for new traders."""
     changes = _given(chunks=chunks, budget=budget, buy_down=buy_down, profit=profit, rebuy=rebuy, reprice=reprice)
     if changes:
-        return _change(context, "settings", {**_which("settings", symbols, all), **changes})
+        return _change(context, "settings", {**_symbol_params("settings", symbols, all), **changes})
     invocation: Invocation = context.obj
     document = call(invocation.sockets(), "settings", {"symbols": symbols or []})
     if not (invocation.machine or invocation.quiet):
@@ -190,13 +194,13 @@ def settings(
 @app.command()
 def orders(context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None) -> int:
     """Every order and its fate, oldest first."""
-    return rows.query(context.obj, "orders", _page(symbols, limit, since))
+    return rows.query(context.obj, "orders", _page_params(symbols, limit, since))
 
 
 @app.command()
 def trades(context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None) -> int:
     """Finished cycles with their profit after fees, oldest first."""
-    return rows.query(context.obj, "trades", _page(symbols, limit, since))
+    return rows.query(context.obj, "trades", _page_params(symbols, limit, since))
 
 
 @app.command()
@@ -209,7 +213,7 @@ def events(
 ) -> int:
     """What happened, one line each."""
     if not follow:
-        return rows.query(context.obj, "events", _page(symbols, limit, since))
+        return rows.query(context.obj, "events", _page_params(symbols, limit, since))
     if since:
         raise typer.BadParameter("--follow takes --limit, not --since")
     invocation: Invocation = context.obj
@@ -227,7 +231,7 @@ def wait(
     timeout: Timeout = None,
 ) -> int:
     """Wait until it is so."""
-    params = {**_which("wait", symbols, all), "for": goal.value, "timeout": _timeout("wait", timeout)}
+    params = {**_symbol_params("wait", symbols, all), "for": goal.value, "timeout": _timeout("wait", timeout)}
     return _report(context.obj, call(context.obj.sockets(), "wait", params, _patience(params)))
 
 
@@ -273,7 +277,7 @@ def symbols_of(context: typer.Context) -> int:
     return queries.symbols(context.obj)
 
 
-def _which(verb: str, symbols: Sequence[str] | None, all: bool) -> Document:
+def _symbol_params(verb: str, symbols: Sequence[str] | None, all: bool) -> Document:
     if all == bool(symbols):
         raise typer.BadParameter(f"{verb} needs a SYMBOL, or --all for every symbol")
     return {"all": True} if all else {"symbols": list(symbols or ())}
@@ -295,19 +299,19 @@ def _timeout(verb: str, text: str | None) -> str:
     return text
 
 
-def _waiting(verb: str, wait: bool, timeout: str | None) -> Document:
+def _wait_params(verb: str, wait: bool, timeout: str | None) -> Document:
     return {"wait": wait, "timeout": _timeout(verb, timeout)}
 
 
 def _patience(params: Document) -> float | None:
-    """Seconds until a daemon that took the request counts as hung: what it may wait, and a moment to say so."""
+    """Seconds to wait for the answer, None for no limit: the wait that was asked for, and time to answer."""
     timeout = params.get("timeout")
     if timeout is None or (timeout == "none" and not params.get("wait", True)):
-        return _PATIENCE
+        return _CHANGE_TIMEOUT
     return None if timeout == "none" else SILENCE + parse_duration(timeout)
 
 
-def _page(symbols: Sequence[str] | None, limit: int | None, since: str | None) -> Document:
+def _page_params(symbols: Sequence[str] | None, limit: int | None, since: str | None) -> Document:
     try:
         start = since and rows.since(since)
     except ValueError as error:
@@ -316,7 +320,7 @@ def _page(symbols: Sequence[str] | None, limit: int | None, since: str | None) -
 
 
 def _change(context: typer.Context, method: str, params: Document) -> int:
-    """Ask for a change under an id of its own, so that asking twice does it once."""
+    """Request a change with a new request id, so that a repeated request is done once."""
     params = {**params, "request_id": str(uuid.uuid4())}
     return _report(context.obj, call(context.obj.sockets(), method, params, _patience(params)))
 

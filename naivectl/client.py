@@ -1,4 +1,4 @@
-"""The client side of the control socket: blocking, standard library, every wait bounded unless asked otherwise."""
+"""The client of the control socket: blocking, standard library only; every wait is bounded by default."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from typing import Any
 from naivectl.shapes import SHAPES, fits
 from naived.control.protocol import MAX_ANSWER, MAX_PATH, PROTO, Code, encode_request
 
-SILENCE = 10.0  # seconds: a daemon that lives answers `hello` in milliseconds
-_STREAM_SILENCE = 40.0  # seconds: two heartbeats and some
-_GLANCE = 0.5  # seconds: Python sees a signal that came right before a system call only behind it
+SILENCE = 10.0  # seconds: a daemon that does not hang answers `hello` in milliseconds
+_STREAM_SILENCE = 40.0  # seconds: more than two heartbeats
+_RECV_TIMEOUT = 0.5  # seconds: Python handles a signal that comes right before a system call only after it
 _CHUNK = 256 * 1024  # bytes
 
 _HELLO = 0
@@ -26,7 +26,7 @@ Document = dict[str, Any]
 
 
 class Failure(Exception):
-    """What went wrong, why, what to do next; and the exit code that says so to a script."""
+    """An error: its message, a hint what to do, and the exit code for scripts."""
 
     def __init__(self, kind: str, message: str, hint: str | None, exit: int) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class Failure(Exception):
 
 
 class LostError(Failure):
-    """The connection ended before the answer: what was asked may be done or not."""
+    """The connection ended before the answer: the request may have been done or not."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -58,7 +58,7 @@ def about(symbol: object, message: object) -> str:
 
 
 def garbled(why: str) -> Failure:
-    """What answers is not a naived, or none that we understand."""
+    """An answer that naivectl cannot read: from another program, or another version of naived."""
     return Failure("protocol", f"naivectl cannot read the answer: {why}", "is it naived that listens there?", 76)
 
 
@@ -84,16 +84,16 @@ def _finite(text: str) -> float:
 
 
 def exit_code(code: object) -> int:
-    """The exit code of an error code of the protocol; of any other one 1."""
+    """The exit code for an error code of the protocol; 1 for any other code."""
     return next((known.exit for known in Code if known == code), 1)
 
 
 def call(
     sockets: Sequence[str], method: str, params: Mapping[str, object], patience: float | None = SILENCE
 ) -> Document:
-    """One request's result; ``patience`` is in seconds, None without end. Raises Failure.
+    """The result of one request; ``patience`` is in seconds, None for no limit. Raises Failure.
 
-    A change has a ``request_id``: if the connection is lost it is asked once more, and done once.
+    A request with a ``request_id`` is sent once more if the connection is lost; the daemon does it only once.
     """
     try:
         return _call(sockets, method, params, patience)
@@ -113,7 +113,7 @@ def _call(sockets: Sequence[str], method: str, params: Mapping[str, object], pat
 
 
 def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) -> Iterator[Document]:
-    """The items of a stream without its heartbeats, until the caller has enough; raises Failure."""
+    """The items of a stream without its heartbeats, until the caller stops; raises Failure."""
     with _Connection(sockets) as connection:
         connection.request(method, params)
         while True:
@@ -123,7 +123,7 @@ def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) ->
 
 
 def fitting(shape: str, document: Document) -> Document:
-    """The document, if it has what is read from it without asking; raises Failure."""
+    """The document, if it has all that is read from it without a check; else raises Failure."""
     if not fits(document, SHAPES.get(shape, {})):
         raise garbled("naived does not answer so")
     return document
@@ -141,16 +141,16 @@ class _Connection:
         self._socket.close()
 
     def request(self, method: str, params: Mapping[str, object]) -> None:
-        """Send it behind a `hello`, whose answer tells a daemon that works at it from one that hangs.
+        """Send `hello` and the request; the answer to `hello` shows that the daemon does not hang. Raises Failure.
 
-        A daemon of another version answers the `hello` only, and performs nothing.
+        A daemon of another version answers only `hello`, and does not perform the request.
         """
         frames = encode_request(_HELLO, "hello", {"proto": PROTO, "client": "naivectl"})
         frames += encode_request(_CALL, method, params)
         self._socket.settimeout(SILENCE)
-        with suppress(ConnectionError):  # refused at the door: the reason is waiting to be read
+        with suppress(ConnectionError):  # naived closed the connection: its reason can still be read
             try:
-                # SIGPIPE ends us quietly when our reader goes, as it should; never when the daemon does.
+                # SIGPIPE is to end us if the reader of our output closes, but not if the daemon does.
                 self._socket.sendall(frames, getattr(socket, "MSG_NOSIGNAL", 0))
             except TimeoutError:
                 raise self._silent() from None
@@ -187,7 +187,7 @@ class _Connection:
 
     def _receive(self, deadline: float) -> bytes:
         while (left := deadline - time.monotonic()) > 0:
-            self._socket.settimeout(min(_GLANCE, left))
+            self._socket.settimeout(min(_RECV_TIMEOUT, left))
             try:
                 chunk = self._socket.recv(_CHUNK)
             except TimeoutError:
@@ -229,7 +229,7 @@ def _connect(sockets: Sequence[str]) -> socket.socket:
 
 
 def _refused(path: str) -> Failure:
-    """Whatever nobody listens at refuses, a directory and a file no less than a socket."""
+    """The failure for a path without a listener, which may be a file or a directory instead of a socket."""
     with suppress(OSError):
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             hint = "give naived's control socket with --socket, or its home with --home"
@@ -250,12 +250,12 @@ def _unreachable(path: str, error: OSError) -> Failure:
 
 
 def _owner(path: str) -> str:
-    """Whose the closed door is: that of the first directory, or the socket, we may not pass."""
-    place = path
-    while place != "/":
+    """Owner and mode of what denies access: the socket, or the first directory that we may not enter."""
+    parent = path
+    while parent != "/":
         with suppress(OSError):
-            status = os.stat(place)
+            status = os.stat(parent)
             mode = stat.S_IMODE(status.st_mode)
-            return f": {place} belongs to uid {status.st_uid}, mode {mode:04o}, you are uid {os.geteuid()}"
-        place = os.path.dirname(place) or "/"
+            return f": {parent} belongs to uid {status.st_uid}, mode {mode:04o}, you are uid {os.geteuid()}"
+        parent = os.path.dirname(parent) or "/"
     return ""

@@ -1,6 +1,6 @@
-"""Completions for bash, zsh and fish, made from the grammar: ``python -m naivectl.completion DIRECTORY``.
+"""Generates completions for bash, zsh and fish from `app`: ``python -m naivectl.completion DIRECTORY``.
 
-The files are static, so a TAB costs no Python; only symbols are asked of the daemon, through the fast path.
+The files are static, so a TAB starts no Python, except to ask the daemon for symbols.
 """
 
 import sys
@@ -45,7 +45,7 @@ def _options(command: Any) -> tuple[_Option, ...]:
 
 
 def _grammar() -> tuple[tuple[_Option, ...], tuple[_Verb, ...]]:
-    """The global options, and every verb that is shown."""
+    """The global options, and every verb that is not hidden."""
     root: Any = typer.main.get_command(app)
     verbs = (
         _Verb(name, (command.help or "").partition("\n")[0].rstrip("."), _options(command))
@@ -160,8 +160,8 @@ def _fish_text(text: str) -> str:
 
 
 def _fish_option(condition: str, option: _Option) -> list[str]:
-    place = option.names[0] in _FILES | _DIRECTORIES
-    value = f" -x -a '{' '.join(option.choices)}'" if option.choices else " -r -F" if place else " -x"
+    is_path = option.names[0] in _FILES | _DIRECTORIES
+    value = f" -x -a '{' '.join(option.choices)}'" if option.choices else " -r -F" if is_path else " -x"
     return [
         f"complete -c naivectl{condition} {'-l' if name.startswith('--') else '-s'} {name.lstrip('-')}"
         f"{value if option.takes_value else ''} -d {_fish_text(option.help)}"

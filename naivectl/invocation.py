@@ -1,4 +1,4 @@
-"""What a command line says before its verb: where the daemon is, and how to answer."""
+"""The global options of a command line: where the daemon is, and the form of the output."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _VALUES = ("--socket", "--home")
 
 
 class Invocation(NamedTuple):
-    """The global options. ``json`` is one document, ``jsonl`` one a line where a verb streams."""
+    """The global options. ``json`` is one document, ``jsonl`` one a line if a verb streams."""
 
     socket: str | None = None
     home: str | None = None
@@ -25,9 +25,9 @@ class Invocation(NamedTuple):
         return self.json or self.jsonl
 
     def sockets(self) -> tuple[str, ...]:
-        """Where to look for the daemon. A place that was named is the only one: never steer another daemon.
+        """The sockets to try. One that was given is the only one, so that no other daemon is steered.
 
-        Raises Failure for a name that is empty, such as that of a variable that is not set.
+        Raises Failure for an empty path, such as that of an unset variable.
         """
         for flag, value, wanted in (
             ("--socket", self.socket, "the path of a control socket"),
@@ -47,7 +47,7 @@ class Invocation(NamedTuple):
 
 
 def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Global options, wherever they stand, and the rest: ``status --json`` is ``--json status``."""
+    """Separate the global options, at any position, from the rest: ``status --json`` is ``--json status``."""
     front: list[str] = []
     rest: list[str] = []
     queue = list(arguments)
@@ -66,7 +66,7 @@ def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def read(front: Sequence[str]) -> Invocation | None:
-    """The options that `hoist` put in front; None if one lacks its value, which Typer explains."""
+    """Parse the global options that `hoist` found; None if one has no value: Typer reports that."""
     found: dict[str, str | bool] = {}
     queue = list(front)
     while queue:

@@ -1,4 +1,4 @@
-"""`status --live`: the alternate screen, redrawn in place with every snapshot, and given back whatever happens."""
+"""`status --live`: draws every snapshot on the alternate screen, and always restores the terminal."""
 
 import shutil
 import sys
@@ -16,7 +16,7 @@ _CLEAR_REST = "\x1b[J"
 
 
 def watch(snapshots: Iterator[Document], *, traders: bool) -> None:
-    """Draw until the stream ends or the reader leaves; overwriting each line in place does not flicker."""
+    """Draw until the stream ends or raises. Each line is overwritten in place, which does not flicker."""
     sys.stdout.write(_ENTER)
     try:
         for document in snapshots:

@@ -1,4 +1,4 @@
-"""The entry point: the verbs of every minute start without Typer, all others with it. The grammar is Typer's."""
+"""The entry point: frequent verbs run without Typer, which is slow to import; all others are run by `app`."""
 
 import os
 import signal
@@ -20,21 +20,21 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a symbol may have letters that this terminal has not
+        if isinstance(stream, TextIOWrapper):  # a symbol may have letters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         code = run(sys.argv[1:])
         print(end="", flush=True)
-    except OSError as error:  # the daemon's are Failures: this is about our own output
+    except OSError as error:  # errors of the socket are Failures: this one is of our own output
         complain(f"cannot write the answer: {error.strerror}", None)
-        # What is left in the buffer would be tried, and fail, once more at exit.
+        # Else Python would try to write the rest of the buffer at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
 
 
 def _fill_closed_streams() -> None:
-    """Python has None for a stream that we were started without, and its number would go to the next file."""
+    """Open /dev/null for a closed standard stream: the next opened file would get its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open
@@ -45,7 +45,7 @@ def _terminate(signum: int, _: FrameType | None) -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Perform a command line; its exit code."""
+    """Run a command line; returns its exit code."""
     front, rest = hoist(arguments)
     invocation = read(front)
     try:
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
             code = perform([*front, *rest], machine=invocation is not None and invocation.machine)
     except Failure as failure:
         return fail(invocation or Invocation(), failure)
-    except RecursionError:  # read, but too deep to be written
+    except RecursionError:  # it was decoded, but is nested too deep to be printed
         return fail(invocation or Invocation(), garbled("it is nested too deep"))
     except KeyboardInterrupt:
         return 130
@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _fast(invocation: Invocation, rest: Sequence[str]) -> int | None:
-    """The exit code, or None for whatever is not plainly one of the frequent forms."""
+    """Run a frequent verb and return its exit code; None for any other command line."""
     if not rest or any(argument.startswith("-") or not argument for argument in rest):
         return None
     verb, *arguments = rest

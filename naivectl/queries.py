@@ -1,4 +1,4 @@
-"""The verbs that are asked most, by people and by cron: they need the standard library alone.
+"""The most frequent verbs, used by people and by cron: they need no library except the standard one.
 
 Each returns its exit code and raises Failure. `main` calls them without Typer where it can, `app` with it.
 """
@@ -15,7 +15,7 @@ from naived.control.protocol import Code
 
 
 def status(invocation: Invocation, symbols: Sequence[str], *, live: bool = False) -> int:
-    """The symbols; those that were named with their traders."""
+    """Print the symbols, and the traders of named ones."""
     params = {"symbols": list(symbols)}
     if live and invocation.jsonl:
         return _stream_status(invocation, params)
@@ -42,13 +42,13 @@ def _stream_status(invocation: Invocation, params: Document) -> int:
 def _live(invocation: Invocation, params: Document) -> int:
     from naivectl.live import watch  # deferred: it draws with Rich
 
-    with suppress(KeyboardInterrupt):  # leaving a view is not a failure
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to end it
         watch(stream(invocation.sockets(), "watch", params), traders=bool(params["symbols"]))
     return 0
 
 
 def is_trading(invocation: Invocation, symbol: str) -> int:
-    """0 only for `trading`, else 3, be it unknown; says nothing."""
+    """Returns 0 for `trading`, else 3, also for an unknown symbol; prints nothing."""
     try:
         document = call(invocation.sockets(), "status", {"symbols": [symbol]})
     except Failure as failure:
@@ -74,7 +74,7 @@ def ping(invocation: Invocation) -> int:
 
 
 def version(invocation: Invocation) -> int:
-    """The versions of client and daemon; ours is said even when there is no daemon."""
+    """Print the versions of client and daemon; ours even without a daemon."""
     from importlib.metadata import version as installed  # deferred: slow, and nothing else needs it
 
     ours = installed("naived")
@@ -89,12 +89,12 @@ def version(invocation: Invocation) -> int:
 
 
 def symbols(invocation: Invocation) -> int:
-    """The configured symbols, for shells to complete with; without a daemon there are none."""
+    """Print the configured symbols for shell completion; without a daemon nothing."""
     try:
         document = call(invocation.sockets(), "status", {})
     except Failure:
         return 0
     for row in document["symbols"]:
-        if row["symbol"].isalnum():  # shells expand what they complete with: `$(...)` must not get there
+        if row["symbol"].isalnum():  # shells expand completions, so `$(...)` must not get there
             print(row["symbol"])
     return 0

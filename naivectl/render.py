@@ -1,4 +1,4 @@
-"""A daemon's document as text: sentences, JSON, and tables, drawn by Rich on a terminal and plainly elsewhere."""
+"""Prints the daemon's documents as sentences, JSON, and tables: with Rich on a terminal, else as plain text."""
 
 import json
 import os
@@ -13,19 +13,19 @@ from naived.control.protocol import Code
 
 
 def to_json(document: Document) -> str:
-    """One line, ASCII; a DEL is the one control that JSON itself would let through."""
+    """One line of ASCII; DEL is the only control character that JSON does not escape itself."""
     return json.dumps(document, separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
 def on_terminal() -> bool:
-    """May we draw? Not into a pipe, and not on a terminal that cannot."""
+    """Is stdout a terminal that can draw?"""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def show(tables: Iterable[Table], headline: str | None = None) -> None:
-    """Print tables; a headline is for people only."""
+    """Print tables, and on a terminal the headline."""
     if on_terminal():
-        from naivectl.terminal import draw  # deferred: Rich takes longer than everything else together
+        from naivectl.terminal import draw  # deferred: importing Rich takes longer than all else together
 
         draw(tables, headline)
     else:
@@ -49,7 +49,7 @@ def headline(document: Document) -> str:
 
 
 def status_tables(document: Document, *, traders: bool) -> list[Table]:
-    """The symbols; with ``traders`` also theirs."""
+    """The table of symbols; with ``traders`` also that of their traders."""
     symbols = document["symbols"]
     tables = [
         _table(
@@ -99,9 +99,9 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
                         trader["id"],
                         trader["phase"],
                         trader.get("since"),
-                        *_leg(trader.get("buy")),
-                        *_leg(trader.get("sell")),
-                        trader.get("reason") or _doubt(trader),
+                        *_order_cells(trader.get("buy")),
+                        *_order_cells(trader.get("sell")),
+                        trader.get("reason") or _uncertain_orders(trader),
                     )
                     for trader in living
                 ),
@@ -113,12 +113,12 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
 _UNCERTAIN = ("intended", "unknown")  # states of an order that may be at the exchange or not
 
 
-def _leg(order: Any) -> tuple[object, object]:
+def _order_cells(order: Any) -> tuple[object, object]:
     return (order["price"], f"{order['executed']}/{order['quantity']}") if order else (None, None)
 
 
-def _doubt(trader: Document) -> str | None:
-    """Of which of its orders is it not known whether it is at the exchange?"""
+def _uncertain_orders(trader: Document) -> str | None:
+    """The trader's orders of which it is not known whether they are at the exchange; None if there are none."""
     uncertain = [
         f"{side} {trader[side]['state']}"
         for side in ("buy", "sell")
@@ -152,7 +152,7 @@ def rows_table(method: str, rows: Sequence[Document]) -> Table:
     """The table of `orders`, `trades` or `events`."""
     names = {"orders": _ORDERS, "trades": _TRADES, "events": _EVENTS}[method]
     certain = [row.get("state") not in _UNCERTAIN for row in rows]
-    if not all(certain):  # of all others the fence is of no interest any more
+    if not all(certain):  # the fence matters only for uncertain orders
         names = [*names, "fence"]
         fences = [
             None if sure else _time_of_day(row.get("fence_at")) for row, sure in zip(rows, certain, strict=True)
@@ -162,12 +162,12 @@ def rows_table(method: str, rows: Sequence[Document]) -> Table:
 
 
 def _time_of_day(time: object) -> str | None:
-    """To the second, without the date: a fence is never far, and the line is long."""
+    """To the second and without the date: a fence is near, and the line is long."""
     return None if time is None else f"{str(time)[11:19]}Z"
 
 
 def settings_table(results: Sequence[Document]) -> Table:
-    """What each symbol is set to."""
+    """The table of the settings of each symbol."""
     return _table(
         _columns(["symbol", "status", *_SETTINGS]),
         (
@@ -193,27 +193,27 @@ def event_line(event: Document) -> str:
 
 
 def sentence(result: Document) -> str:
-    """What a verb did to one symbol, and what stays at the exchange."""
-    return f"{clean(result['symbol'])}: {clean(result.get('message') or _fact(result))}"
+    """What a verb did to one symbol, and its orders that stay at the exchange."""
+    return f"{clean(result['symbol'])}: {clean(result.get('message') or _outcome(result))}"
 
 
-def _fact(result: Document) -> str:
+def _outcome(result: Document) -> str:
     """``stopped; 1 sell and 1 buy remain open at the exchange``."""
     state = str(result.get("state"))
-    fact = {"off": "stopped"}.get(state, state)
+    outcome = {"off": "stopped"}.get(state, state)
     if not result.get("changed"):
-        fact = f"already {fact}"
+        outcome = f"already {outcome}"
     orders = result.get("open_orders") or ()
     if not orders:
-        return fact
+        return outcome
     sides = [order["side"] for order in orders]
     counts = [(sides.count(side), side) for side in ("sell", "buy") if side in sides]
     resting = " and ".join(f"{count} {side}{'s' if count > 1 else ''}" for count, side in counts)
-    return f"{fact}; {resting} remain{'s' if len(orders) == 1 else ''} open at the exchange"
+    return f"{outcome}; {resting} remain{'s' if len(orders) == 1 else ''} open at the exchange"
 
 
 def finish(invocation: Invocation, document: Document) -> int:
-    """Say what failed for which symbol; the exit code of them together. A program gets the whole document."""
+    """Print the failure of each symbol, or for a program the whole document; returns the common exit code."""
     results = document["results"]
     failures = [result for result in results if result.get("error")]
     exits = {exit_code(result["error"].get("code")) for result in failures}
@@ -229,7 +229,7 @@ def finish(invocation: Invocation, document: Document) -> int:
 
 
 def _summary(failures: Sequence[Document], *, alike: bool) -> Document:
-    """The ``error`` of a document: that of the first symbol if all failed alike."""
+    """The ``error`` of a document: kind and hint are the first symbol's if all failed with the same exit code."""
     first = failures[0]["error"]
     message = "; ".join(about(result["symbol"], result["error"]["message"]) for result in failures)
     if not alike:
@@ -238,7 +238,7 @@ def _summary(failures: Sequence[Document], *, alike: bool) -> Document:
 
 
 def complain(message: str, hint: str | None) -> None:
-    """A diagnostic: the thing, the cause, the next step."""
+    """Print an error and its hint on stderr."""
     text = f"naivectl: {clean(message)}"
     if hint:
         hint = clean(hint)
@@ -247,7 +247,7 @@ def complain(message: str, hint: str | None) -> None:
 
 
 def fail(invocation: Invocation, failure: Failure) -> int:
-    """Report a failure where its reader looks for it; its exit code."""
+    """Print a failure, for a program as JSON on stdout, else on stderr; returns its exit code."""
     if invocation.machine:
         print(to_json(failure.document()))
     else:

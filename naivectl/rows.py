@@ -10,11 +10,11 @@ from naivectl.render import complain, event_line, rows_table, show, to_json
 from naived.control.protocol import format_time, parse_duration, parse_time
 
 _TAIL = 10  # events that `events -f` begins with, as `tail -f` does
-_PATIENCE = 60.0  # seconds for a page: a database with years in it may have to look for it
+_PAGE_TIMEOUT = 60.0  # seconds for a page: a database with the rows of years may need long
 
 
 def since(text: str) -> str:
-    """An RFC 3339 time, or a duration ago (``2h``), as the daemon wants it; raises ValueError."""
+    """An RFC 3339 time, or a duration ago (``2h``), as an RFC 3339 time; raises ValueError."""
     try:
         ago = parse_duration(text)
     except ValueError:
@@ -24,11 +24,11 @@ def since(text: str) -> str:
 
 
 def pages(invocation: Invocation, method: str, params: Document) -> Document:
-    """All rows as one document, however many answers it takes; ``limit`` counts over all of them."""
+    """All rows of all pages as one document; ``limit`` counts over all pages. Raises Failure."""
     params = dict(params)
     rows: list[Document] = []
     while True:
-        page = call(invocation.sockets(), method, params, _PATIENCE)
+        page = call(invocation.sockets(), method, params, _PAGE_TIMEOUT)
         rows += page[method]
         if page.get("next") is None:
             return {"v": 1, method: rows}
@@ -62,7 +62,7 @@ def _print_rows(method: str, rows: Sequence[Document]) -> None:
 def follow(invocation: Invocation, symbols: Sequence[str], limit: int | None) -> int:
     """Print the newest events, then each as it happens, until interrupted."""
     params = {"symbols": list(symbols), "follow": True, "limit": limit or _TAIL}
-    with suppress(KeyboardInterrupt):  # leaving a view is not a failure
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to end it
         for item in stream(invocation.sockets(), "events", params):
             if invocation.machine:
                 print(to_json(item), flush=True)

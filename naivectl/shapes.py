@@ -1,6 +1,6 @@
-"""The parts of the daemon's documents that are read without asking whether they are there.
+"""The parts of the daemon's documents that naivectl reads without checking whether they exist.
 
-Whoever listens on the socket need not be a naived, or not one of our version.
+`client` checks them all at once: the other program may not be naived, or not of our version.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ _RESULTS = {
         {"symbol": str, "error": Maybe(_ERROR), "open_orders": Maybe([{"side": str}]), "settings": Maybe({})}
     ]
 }
-_LEG = Maybe({"price": object, "executed": object, "quantity": object})
-_TRADER = {"id": object, "phase": object, "buy": _LEG, "sell": _LEG}
+_ORDER = Maybe({"price": object, "executed": object, "quantity": object})
+_TRADER = {"id": object, "phase": object, "buy": _ORDER, "sell": _ORDER}
 _ROW = {"symbol": str, "status": object, "state": object, "traders": Maybe([_TRADER])}
 _PAGE = {"next": Maybe(int)}
 
@@ -35,7 +35,7 @@ SHAPES: Mapping[str, Any] = {
 
 
 def fits(value: object, shape: Any) -> bool:
-    """Is it a value of this type, a list of what the shape's only element is, an object with these keys?"""
+    """Is the value of this type, a list of elements of this shape, or an object with these keys?"""
     match shape:
         case Maybe():
             return value is None or fits(value, shape.shape)

@@ -1,6 +1,6 @@
-"""Tables of clean text, before anybody paints them.
+"""Tables of clean text, and their plain form.
 
-Everything that came from outside passes `clean` on its way into a cell: no text can move the cursor.
+Every text from outside passes `clean` before it becomes a cell, so that no text can move the cursor.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Column(NamedTuple):
-    """``prose`` may be broken into several lines where space is short."""
+    """``prose`` may be broken into several lines if space is short."""
 
     title: str
     number: bool = False
@@ -23,7 +23,7 @@ class Table(NamedTuple):
 
 
 def clean(value: object) -> str:
-    """Text for a cell: nothing is ``-``; controls, bidi marks and other invisibles are spelled out."""
+    """Text for a cell: None and empty are ``-``; controls, bidi marks and other invisibles are escaped."""
     if value is None or value == "":
         return "-"
     return "".join(
@@ -33,7 +33,7 @@ def clean(value: object) -> str:
 
 
 def plain(table: Table) -> str:
-    """Aligned columns, two spaces apart, without a trace of colour."""
+    """Aligned columns, two spaces apart, without colour."""
     rows = [[column.title for column in table.columns], *table.rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return "\n".join(

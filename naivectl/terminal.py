@@ -1,4 +1,4 @@
-"""Tables on a terminal, by Rich: few lines, numbers to the right, colour for what a word means."""
+"""Draws tables on a terminal with Rich: few lines, numbers right-aligned, a colour for each kind of state."""
 
 import io
 import os
@@ -18,11 +18,11 @@ _STYLES = {
     **dict.fromkeys(("off", "-", "abandoned", "not_placed"), "dim"),
 }
 
-_WIDEST = 10_000  # characters a table is measured in, so that the terminal's width does not count
+_MEASURE_WIDTH = 10_000  # characters: tables are measured in this width, not in the terminal's
 
 
 def draw(tables: Iterable[Table], headline: str | None, console: Console | None = None) -> None:
-    """Print the tables, a blank line between them. On a narrow terminal lines are long rather than unreadable."""
+    """Print the tables, a blank line between them. On a narrow terminal a line may be wider than the screen."""
     console = console or Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
     if headline:
         console.print(Text(headline, style="dim"), soft_wrap=True)
@@ -40,7 +40,7 @@ def draw(tables: Iterable[Table], headline: str | None, console: Console | None 
                 *(Text(cell, style=_style(cell, c.number)) for cell, c in zip(row, table.columns, strict=True))
             )
         console.print()
-        needed = console.measure(rich, options=console.options.update(width=_WIDEST)).minimum
+        needed = console.measure(rich, options=console.options.update(width=_MEASURE_WIDTH)).minimum
         console.width = max(console.width, needed)
         console.print(rich)
 
@@ -56,7 +56,7 @@ def _style(cell: str, number: bool) -> str:
 
 
 def lines(tables: Iterable[Table], headline: str, width: int, height: int) -> list[str]:
-    """The drawing as lines for a screen of that size, cut below; what is wider is for the screen to cut."""
-    paper = io.StringIO()
-    draw(tables, headline, Console(file=paper, force_terminal=True, highlight=False, width=width))
-    return paper.getvalue().splitlines()[:height]
+    """The first ``height`` lines of the drawing; the terminal has to cut those wider than ``width``."""
+    output = io.StringIO()
+    draw(tables, headline, Console(file=output, force_terminal=True, highlight=False, width=width))
+    return output.getvalue().splitlines()[:height]

@@ -1,7 +1,7 @@
-"""The one wiring of naived: engine, orders, journal, exchange and control are tied together here and nowhere else.
+"""Wires engine, orders, journal, exchange and control together, and runs them; this happens nowhere else.
 
 The daemon, the simulation, the benches and the tests call it. It opens no file and no socket and reads no clock:
-whoever calls hands in the journal, the exchange and the source of random bytes.
+the caller passes the journal, the exchange and the source of random bytes.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +26,7 @@ from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Context, Symbol
 
-ANSWERS = 3.5  # seconds after the request for a suspend in which answers in flight are awaited
+ANSWERS = 3.5  # seconds that a suspend waits for answers in flight
 
 log = structlog.get_logger()
 
@@ -35,8 +35,8 @@ log = structlog.get_logger()
 class Signing:
     """What is signed and who signs.
 
-    ``tag`` and ``epoch`` come with the journal; ``recv_window`` and ``grace`` are ms. ``budget`` is the default of
-    a symbol (None where money is real). ``random_bytes`` gives as many random bytes as it is asked for.
+    ``tag`` and ``epoch`` come from the journal; ``recv_window`` and ``grace`` are ms. ``budget`` is the default of
+    a symbol (None where money is real). ``random_bytes`` returns as many random bytes as its argument.
     """
 
     tag: str
@@ -89,7 +89,7 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
 
 @dataclass(slots=True)
 class Suspension:
-    """How a run ended. ``answered``: whatever was sent was answered, and the answers are durable."""
+    """How a run ended. ``answered``: everything that was sent was answered, and the answers are durable."""
 
     answered: bool = True
 
@@ -98,8 +98,8 @@ class Suspension:
 async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None = None) -> AsyncIterator[Suspension]:
     """Run until the block ends, then suspend: statuses stay, orders rest, answers in flight are awaited briefly.
 
-    ``serve`` answers control requests until it is cancelled. What is nested innermost stops first. The yielded
-    value is true after the end.
+    ``serve`` answers control requests until it is cancelled. The innermost nursery stops first. The yielded value
+    is valid after the end.
     """
     suspension = Suspension()
     async with trio.open_nursery() as account:
@@ -117,7 +117,7 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
                 app.service.suspending = True
                 control.cancel_scope.cancel()
             symbols.cancel_scope.cancel()
-        # What the control server and the symbols still had to commit has taken part of that time.
+        # The last commits of the control server and the symbols have already used part of that time.
         with trio.move_on_at(last_answer) as scope:
             await app.orders.drain_in_flight(app.supervisor.symbols.values())
         suspension.answered = not scope.cancelled_caught

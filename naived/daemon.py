@@ -1,15 +1,15 @@
 """The daemon: opens everything, nests the nurseries, and on a signal closes them from the inside out.
 
-    lock, control socket        whoever connects while the rest is opened waits
+    lock, control socket        clients that connect while the rest is opened wait
     journal                     opened first, closed last
     └ embedded simulator        for `simulator` and `paper`
       └ account                 the exchange session
         └ supervisor            the symbols
           └ control server      stops first
 
-A suspend changes no status and cancels no order: the next start goes on where this one ended. It waits for answers
-in flight, for changes that are being committed, and for connections and files to close. ``PATIENCE`` is the sum of
-what these may take. A suspend that takes longer, because something hangs, ends as a crash.
+A suspend changes no status and cancels no order: the next start continues where this one ended. It waits for
+answers in flight, for commits, and for connections and files to close; ``PATIENCE`` is the sum of their limits. A
+suspend that takes longer, because something hangs, ends like a crash. The CLI calls ``run``.
 """
 
 import os
@@ -50,9 +50,9 @@ from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.websocket import connect as connect_websocket
 
-_CLOSING = 0.5  # seconds to close connections and files; it waits for no other program
-# Seconds that a suspend may take; `docker stop` kills after 10. All its commits together may take what a single one
-# may take before the database counts as hanging.
+_CLOSING = 0.5  # seconds to close connections and files, which depends on no other program
+# Seconds that a suspend may take; `docker stop` kills after 10. All its commits together get the time after which
+# one commit counts as hanging.
 PATIENCE = ANSWERS + HANGING + _CLOSING
 
 # Exit codes; the last three are EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG.
@@ -63,9 +63,9 @@ log = structlog.get_logger()
 
 
 async def run(config: Config, connect: Connect = connect_websocket) -> int:
-    """Run until a signal suspends it; the exit code of the process. ``connect`` reaches every exchange.
+    """Run until a signal suspends it; returns the exit code. ``connect`` makes all connections to exchanges.
 
-    What a person or time can mend is told on one line. Whatever else ends it is a crash, and is raised.
+    An error that a person can correct, or that passes, is printed on one line. Any other one is raised: a crash.
     """
     _raise_file_limit()
     try:
@@ -95,14 +95,14 @@ def _exit_code(refusal: Exception) -> int:
 
 
 def _raise_file_limit() -> None:
-    """Thousands of control connections are thousands of descriptors."""
+    """Set the limit of open files to the highest allowed: each control connection needs a file descriptor."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError):  # macOS says "unlimited" and refuses it
+    with suppress(ValueError):  # macOS reports "unlimited" and refuses to set it
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _open_and_run(config: Config, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> bool:
-    """Open all, trade, close all; was everything answered that was sent?"""
+    """Open all, trade, close all; returns whether everything that was sent was answered."""
     started_at = time.time_ns() // 1_000_000
     who = _credentials(config)
     async with (
@@ -128,13 +128,13 @@ async def _open_and_run(config: Config, connect: Connect, suspend: trio.Event, e
 
 def _credentials(config: Config) -> Credentials:
     if config.api_keys is None:
-        return credentials("naived", secrets.token_hex(16))  # our own simulator accepts any
+        return credentials("naived", secrets.token_hex(16))  # our own simulator accepts any key
     return credentials(config.api_keys.key.reveal(), config.api_keys.secret.reveal())
 
 
 @asynccontextmanager
 async def _exchange(config: Config, who: Credentials, connect: Connect) -> AsyncIterator[tuple[Exchange, str]]:
-    """The one adapter, pointed at where the configuration says; with the simulator it needs, if any."""
+    """The exchange adapter that the configuration asks for, its URL, and the simulator it needs, if any."""
     match config.exchange:
         case Venue.SIMULATOR if config.exchange_url is not None:
             endpoint = endpoints.simulator(config.exchange_url)
@@ -190,6 +190,6 @@ async def _run_until_suspended(
     except* DeploymentError:
         raise
     except* JournalError as group:
-        # Whoever uses the journal handles its absence: this is a defect, not a database to wait for.
+        # Every user of the journal handles JournalError, so this is a bug, not a database that is away.
         raise RuntimeError("an error of the journal was handled by nobody") from group
     return suspension.answered

@@ -1,8 +1,8 @@
 """Paper trading: the public trades of a real exchange, and orders that our simulator fills.
 
-When a symbol's rules are asked for, the simulator lists it by the real exchange's rules. From then on it publishes
-the real exchange's trades, whether or not the symbol is watched: the resting orders of a stopped symbol fill as
-they would there. Everything else is the Binance adapter, connected to the simulator.
+When a symbol's rules are requested, the simulator lists the symbol with the real exchange's rules. From then on it
+publishes the real exchange's trades, whether or not the symbol is watched, so that the resting orders of a stopped
+symbol fill as they would there. Everything else is the Binance adapter, connected to the simulator.
 """
 
 import math
@@ -25,7 +25,7 @@ from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation
 from naived.websocket import connect as connect_websocket
 
-_FRESH = 60  # seconds: a start asks for the same rules three times, and the exchange counts connections
+_FRESH = 60  # seconds: a start requests the same rules three times, and the exchange limits connections
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ class PaperExchange(BinanceExchange):
         return await super().symbols([name for name in names if await self._list(name)])
 
     async def _list(self, name: str) -> bool:
-        """List a symbol in the simulator by its present rules; False if it cannot be; raises ExchangeError."""
+        """List a symbol in the simulator with its current rules; False if that fails; raises ExchangeError."""
         if trio.current_time() - self._listed_at.get(name, -math.inf) < _FRESH:
             return True
         row = await symbol_row(self._source.api_url, name, self._connect)
@@ -75,7 +75,7 @@ class PaperExchange(BinanceExchange):
 
 
 class _TradeSink:
-    """Publishes the source's trades in the simulator; the source has no orders of ours."""
+    """Publishes the source's trades in the simulator. The source has none of our orders, so it reports none."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation

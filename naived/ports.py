@@ -1,4 +1,4 @@
-"""The two worlds outside the runtime, as it sees them: an exchange and a journal; and their errors."""
+"""The interfaces that the runtime uses for an exchange and a journal, and their errors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
@@ -16,23 +16,23 @@ from naived.core.strategy.trader import Trader
 
 
 class ExchangeError(Exception):
-    """The exchange did not answer a question: ask again later. Never raised for an order or a cancel."""
+    """The exchange did not answer a query: ask again later. Never raised for an order or a cancel."""
 
 
 class RefusedError(ExchangeError):
-    """The exchange answered one question with an error, or with what cannot be read; others it may answer."""
+    """The exchange answered one query with an error or unreadable data; it may still answer others."""
 
 
 class CredentialsError(ExchangeError):
-    """The exchange refuses our key or signature: nothing but a person can mend it."""
+    """The exchange refuses our key or signature: a person must correct it."""
 
 
 class JournalError(Exception):
-    """The journal cannot be used now (gone, full, locked). What was being committed may or may not be there."""
+    """The journal cannot be used now (gone, full, locked). A commit that raises it may or may not be written."""
 
 
 class ConflictError(JournalError):
-    """A constraint refused this unit, alone: it contradicts what the journal already holds."""
+    """A constraint refused this unit only: it contradicts what the journal already has."""
 
 
 class DeploymentError(JournalError):
@@ -40,7 +40,7 @@ class DeploymentError(JournalError):
 
 
 class OrderRequest(Struct, frozen=True):
-    """One attempt, exactly as it is durable: what is signed and sent is built from nothing else.
+    """One attempt, exactly as committed: the signed frame is built only from this.
 
     ``timestamp`` and ``recv_window`` are milliseconds, the first on the exchange's clock.
     """
@@ -61,14 +61,14 @@ class Balance(Struct, frozen=True):
 
 
 class AccountInfo(Struct, frozen=True):
-    """``uid`` names the account for as long as it exists; balances are by asset."""
+    """``uid`` is the permanent id of the account; balances are by asset."""
 
     uid: str
     balances: Mapping[str, Balance]
 
 
 class Sink(Protocol):
-    """Where an exchange tells what it learned. Every call is synchronous, cheap and must not raise."""
+    """What an exchange adapter calls with its news. Every call is synchronous and fast and must not raise."""
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         """One public trade; ``quantity`` is the exchange's own text."""
@@ -77,17 +77,17 @@ class Sink(Protocol):
         """One execution report of the user data stream, ours or foreign."""
 
     def opened(self) -> None:
-        """A session with its user data stream is up: reports flow, and those before it must be asked for."""
+        """A session with its user data stream is open: reports arrive from now on; earlier ones must be queried."""
 
     def closed(self, reason: str) -> None:
-        """The session is gone; every answer in flight is unknown."""
+        """The session ended; every answer in flight is Unknown."""
 
 
 class Session(Protocol):
     """The connections to the exchange."""
 
     async def run(self, sink: Sink) -> None:
-        """Keep the session, the user data stream and the market streams up until cancelled."""
+        """Keep the session, the user data stream and the market streams open until cancelled."""
 
     @property
     def connected(self) -> bool:
@@ -96,51 +96,51 @@ class Session(Protocol):
 
 
 class Clock(Protocol):
-    """The exchange's clock, as far as it is known."""
+    """An estimate of the exchange's clock."""
 
     def now(self) -> int:
-        """The exchange's clock, never ahead of it; milliseconds. Before the first contact: the local clock."""
+        """An estimate of the exchange's clock (ms) that is never ahead of it; the local clock at first."""
         ...
 
     def latest(self) -> int:
-        """The latest the exchange's clock can be, as far as is known: ``now`` plus a round trip."""
+        """The latest the exchange's clock can be, in ms: ``now`` plus a round trip."""
         ...
 
 
 class OrderGateway(Protocol):
-    """What changes orders. It never raises: that something is not known is an answer, too."""
+    """Places and cancels orders. It never raises: Unknown is one of its answers."""
 
     def admit(self, side: Side) -> int | None:
-        """Take a slot of the order rate limit: the timestamp to sign with, or None while there is no slot."""
+        """Take a slot of the order rate limit; returns the timestamp (ms) to sign with, None without a slot."""
         ...
 
     async def admission(self, side: Side) -> None:
-        """Wait until ``admit`` is worth another try; sells go before buys."""
+        """Wait until ``admit`` may succeed; sells go before buys."""
 
     async def place(self, request: OrderRequest) -> Answer:
-        """Sign and send once. Once bytes may have left, anything short of a definite answer is Unknown."""
+        """Sign and send once. As soon as bytes may have been sent, any result but a clear answer is Unknown."""
         ...
 
     async def cancel(self, symbol: str, order_id: int, cancel_id: str) -> CancelAnswer:
-        """Ask for one order's end by its id; the word of the exchange on the order still has to be asked for."""
+        """Cancel one order by its id; the order's final state must still be queried."""
         ...
 
 
 class Queries(Protocol):
-    """Questions to the exchange."""
+    """Queries to the exchange."""
 
     async def server_time(self) -> int:
-        """The exchange's clock as just received from it; raises ExchangeError."""
+        """The exchange's clock (ms), received by this call; raises ExchangeError."""
         ...
 
     async def order(
         self, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> Report | None:
-        """One order, None if the exchange says that it does not exist; raises ExchangeError."""
+        """One order, None if the exchange answers that it does not exist; raises ExchangeError."""
         ...
 
     async def open_orders(self, symbol: str | None = None) -> Sequence[Report]:
-        """Every order of the account that is open; raises ExchangeError."""
+        """All open orders of the account, or of one symbol; raises ExchangeError."""
         ...
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
@@ -160,16 +160,16 @@ class Queries(Protocol):
         ...
 
     async def last_price(self, symbol: str) -> Price | None:
-        """The price of the latest trade, None if there never was one; raises ExchangeError."""
+        """The price of the latest public trade, None if there was none; raises ExchangeError."""
         ...
 
     async def account(self) -> AccountInfo:
-        """Who we are and what we have; raises ExchangeError."""
+        """Our account and its balances; raises ExchangeError."""
         ...
 
     @property
     def bulk_open_orders_from(self) -> int:
-        """The least number of symbols for which one question for all open orders costs less than one for each."""
+        """The least number of symbols for which one query of all open orders costs less than one per symbol."""
         ...
 
 
@@ -177,10 +177,10 @@ class MarketData(Protocol):
     """Public trades."""
 
     async def watch(self, symbol: str) -> None:
-        """Subscribe to a symbol's trades, also after every reconnect; returns when they flow."""
+        """Subscribe to a symbol's trades, also after every reconnect; returns when the subscription is active."""
 
     async def unwatch(self, symbol: str) -> None:
-        """End a subscription; unknown symbols are fine."""
+        """End a subscription; does nothing if there is none."""
 
 
 class Exchange(Session, Clock, OrderGateway, Queries, MarketData, Protocol):
@@ -199,9 +199,9 @@ class Event(Struct, frozen=True):
 class Unit(Struct, frozen=True):
     """What must be committed together, for one symbol; ``None`` and empty mean unchanged.
 
-    ``expected``: write what is desired only if the stored status is this one.
-    ``orders`` and ``traders`` are written whole, by key; ``fills`` are new and refused when already there.
-    ``request`` is (request id, result as JSON text): the answer a repeated control request gets.
+    ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
+    with the same key; ``fills`` must be new. ``request`` is (request id, result as JSON text): the answer to a
+    repeated control request.
     """
 
     symbol: str
@@ -217,10 +217,10 @@ class Unit(Struct, frozen=True):
 
 
 class SymbolRecord(Struct, frozen=True):
-    """All the journal knows of a symbol that matters now.
+    """The rows of a symbol that matter now.
 
-    ``traders`` are the living ones; ``orders`` are those of living traders that are their latest on each
-    side, and every other one that has not ended or is still watched (a buy abandoned in the last 24 h).
+    ``traders`` are the living ones; ``orders`` are the latest of each living trader on each side, and all others
+    that have not ended or are still watched (a buy abandoned in the last 24 h).
     """
 
     symbol: str
@@ -234,10 +234,10 @@ class SymbolRecord(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """Which rows a reader wants, oldest first: behind the row ``after``, not older than ``since`` (ms).
+    """Which rows to read, oldest first: those after the row ``after``, not older than ``since`` (ms).
 
-    ``limit`` alone gives the newest so many; with ``after`` the next so many. Of these there are at most ``most``,
-    the oldest.
+    ``limit`` alone selects the newest rows; with ``after`` it selects the next ones. Of the selected rows the
+    oldest ``most`` are returned.
     """
 
     symbols: tuple[str, ...] = ()
@@ -281,21 +281,21 @@ Row = TypeVar("Row", OrderRow, CycleRow, EventRow)
 class Journal(Protocol):
     @property
     def hanging(self) -> str | None:
-        """Why nothing can become durable now: a commit has been under way for too long; None if none has."""
+        """Why nothing can become durable now: a commit takes too long; None if none does."""
         ...
 
     async def commit(self, unit: Unit) -> None:
         """Make one unit durable, in the order of the calls; raises ConflictError or JournalError."""
 
     async def claim(self, exchange: str, account_uid: str) -> None:
-        """Bind a new journal to its account, check an old one; raises DeploymentError or JournalError."""
+        """Bind a new journal to its account, or check an old one; raises DeploymentError or JournalError."""
 
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
-        """Every symbol ever configured, or one; raises JournalError."""
+        """All symbols ever configured, or one; raises JournalError."""
         ...
 
     async def answered(self, request_id: str) -> str | None:
-        """The stored result of a control request; raises JournalError."""
+        """The stored result of a control request, None if there is none; raises JournalError."""
         ...
 
     async def knows(self, symbol: str, client_order_id: str) -> bool:
@@ -309,5 +309,5 @@ class Journal(Protocol):
     async def rows(
         self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
     ) -> Sequence[tuple[int, bytes]]:
-        """The number of each row of a page, and what ``encode`` makes of it, off the loop; raises JournalError."""
+        """The number of each row of a page, and its result of ``encode``, run in a thread; raises JournalError."""
         ...

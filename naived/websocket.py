@@ -1,4 +1,7 @@
-"""A client and a server of WebSocket text frames. Only this module imports trio-websocket."""
+"""A client and a server of WebSocket text frames. Only this module imports trio-websocket.
+
+The Binance adapter and the simulator use it. A failure is a ConnectError or Closed.
+"""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -12,10 +15,10 @@ from wsproto.events import Event, Pong
 
 # The library's reader task stops answering pings while its queue is full: large enough for a burst (default: 1).
 _QUEUE = 1024
-_MAX_MESSAGE = 16 * 1024 * 1024  # bytes; an exchangeInfo of every symbol is the largest frame we may meet
+_MAX_MESSAGE = 16 * 1024 * 1024  # bytes; the largest frame is an exchangeInfo of all symbols
 _OPEN_TIMEOUT = 10  # seconds for TCP and TLS, and again for the WebSocket handshake
 _CLOSE_TIMEOUT = 5  # seconds for the closing handshake
-_SEND_TIMEOUT = 10  # seconds within which a live peer accepts a frame
+_SEND_TIMEOUT = 10  # seconds within which a working peer accepts a frame
 
 # At DEBUG it logs every frame, signatures included.
 logging.getLogger("trio-websocket").setLevel(logging.INFO)
@@ -37,7 +40,7 @@ class WebSocket:
         self._send, inner._send = inner._send, self._send_unless_late  # type: ignore[method-assign]
 
     async def _send_unless_late(self, event: Event) -> None:
-        """Do not answer a ping that crossed our close: the library would raise, and that would end its server."""
+        """Do not answer a ping that arrives after our close: the library would raise, and its server would end."""
         if not (self.closed and isinstance(event, Pong)):
             await self._send(event)
 
@@ -51,10 +54,10 @@ class WebSocket:
         return str(self._inner.path)
 
     async def send(self, text: str) -> None:
-        """Send one whole text frame; raises Closed, and then some bytes may have been sent.
+        """Send one text frame; raises Closed, and then some bytes may have been sent.
 
-        A caller cancelled before the send began sends nothing. One cancelled later waits for the end of the frame,
-        because half a frame would make all later ones unreadable; after 10 s it cuts the connection instead.
+        If cancelled before the send begins, nothing is sent. If cancelled later, it waits for the end of the frame,
+        because half a frame would make all later ones unreadable; after 10 s it closes the connection instead.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         with trio.move_on_after(_SEND_TIMEOUT, shield=True) as scope:
@@ -75,14 +78,14 @@ class WebSocket:
         return message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
 
     async def ping(self) -> None:
-        """Ping and wait for the pong; raises Closed. The caller bounds the wait."""
+        """Ping and wait for the pong; raises Closed. The caller limits the wait."""
         try:
             await self._inner.ping()
         except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise Closed(_why(error)) from error
 
     async def mute(self, seconds: float, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Send nothing for a while, not even a pong: so a simulated exchange stalls."""
+        """Send nothing for a while, not even a pong, to simulate an exchange that stalls."""
         async with self._inner._stream_lock:
             task_status.started()
             await trio.sleep(seconds)
@@ -103,10 +106,10 @@ def _why(error: BaseException) -> str:
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncGenerator[WebSocket, None]:
-    """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError, also at a breach of the protocol.
+    """Connect to ``ws://`` or ``wss://``, close at the end; raises ConnectError, also for an error of the protocol.
 
-    The library's own function to connect waits forever for a silent server, and does not close the socket after a
-    close by the peer; so we open the stream and the reader's nursery ourselves.
+    The library's own connect function waits forever for a server that does not answer, and does not close the
+    socket after the peer closed; so we open the stream and the reader's nursery ourselves.
     """
     # Not an ``async with``: it would wrap an exception of the body in a group.
     stream = await _open_stream(url)

@@ -1,4 +1,4 @@
-"""The first schema. Types and values are spelled out: what was true then stays true here."""
+"""The first schema. Types and values are literals, so that later changes of the code do not change it."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A third status, ``shutdown``: every open trader finishes, none is started; and whether its buys may rest."""
+"""Adds the status ``shutdown`` (open traders finish, none is started), and whether its buys may rest."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What a start needs to know of finished traders, so that it reads none of them: two counters and two indexes."""
+"""Adds two counters and two indexes, so that a start of the daemon reads no finished traders."""
 
 from collections import defaultdict
 from decimal import Decimal, localcontext

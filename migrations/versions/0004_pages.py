@@ -1,4 +1,4 @@
-"""The orders and the cycles of one symbol are listed page by page: an index for each."""
+"""Adds an index on the orders and one on the cycles of a symbol, which are listed page by page."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,8 +1,8 @@
-"""What an answer to a order or a cancel means: done, certainly not done, or unknown.
+"""Interprets the answer to an order or a cancel: accepted, refused, or unknown.
 
-Only a listed code says that this request created nothing; a 5xx, any other code and what cannot be read leave the
-outcome unknown. Messages vary, so codes decide. The message of ``-2010``, the matching engine's refusal of a new
-order, is read all the same: one of its messages ("duplicate") means that the order exists.
+A request is refused only if its code or status is listed here. A 5xx, any other code and an unreadable answer leave
+the outcome unknown. Messages vary, so codes decide, except for two codes that cover several cases: ``-1013``, and
+``-2010``, the matching engine's refusal of a new order. Its message "duplicate" means that the order exists.
 """
 
 from naived.binance.codec import ApiAnswer, ApiError, read_result
@@ -22,7 +22,7 @@ from naived.core.orders.report import (
 OK = 200
 _BANNED = 418
 _TOO_MANY = 429
-_SERVER_FAILED = 500  # this and above: the request may have succeeded all the same
+_SERVER_FAILED = 500  # with this status or a higher one the request may still have succeeded
 
 _ENGINE_REFUSED = -2010
 _CANCEL_REJECTED = -2011
@@ -42,7 +42,7 @@ _BY_STATUS = {
     _BANNED: Refusal.TOO_MANY,
     _TOO_MANY: Refusal.TOO_MANY,
 }
-_BY_MESSAGE = {  # the first part that occurs in the message, in lower case
+_BY_MESSAGE = {  # the first text that the message, in lower case, contains
     -1013: {
         "market is closed": Refusal.MARKET_CLOSED,
         "self-trade prevention": Refusal.MALFORMED,
@@ -64,7 +64,7 @@ _SHORTEST_WINDOW = 10_000  # ms: the shortest rate limit interval
 
 
 def placed(answer: ApiAnswer) -> Answer:
-    """The answer to ``order.place``."""
+    """Interpret the answer to ``order.place``."""
     if answer.status == OK:
         report = _report(answer)
         return report if isinstance(report, Unknown) else Accepted(report)
@@ -80,7 +80,7 @@ def placed(answer: ApiAnswer) -> Answer:
 
 
 def cancelled(answer: ApiAnswer) -> CancelAnswer:
-    """The answer to ``order.cancel``."""
+    """Interpret the answer to ``order.cancel``."""
     if answer.status == OK:
         report = _report(answer)
         return report if isinstance(report, Unknown) else CancelAccepted(report)
@@ -93,13 +93,13 @@ def cancelled(answer: ApiAnswer) -> CancelAnswer:
 
 
 def refuses_credentials(answer: ApiAnswer) -> bool:
-    """Does the exchange refuse our key or signature, which only a person can correct?"""
+    """Does the exchange refuse our key or signature? Only a person can correct that."""
     by_code = None if answer.error is None else _BY_CODE.get(answer.error.code)
     return answer.status != OK and Refusal.CREDENTIALS in (by_code, _BY_STATUS.get(answer.status))
 
 
 def halt_until(answer: ApiAnswer, now: int) -> int | None:
-    """The time (ms) before which nothing may be asked, if the exchange tells us to wait; else None."""
+    """The time (ms) before which no request may be sent, or None if the exchange does not make us wait."""
     error = answer.error
     if error is not None and error.data is not None and error.data.retry_after is not None:
         return error.data.retry_after
@@ -129,7 +129,7 @@ def _unknown(answer: ApiAnswer) -> Unknown:
 
 
 def _refusal(status: int, error: ApiError) -> Refusal | None:
-    """Why nothing was created; None if the outcome is open."""
+    """Why the request was refused; None if the outcome is unknown."""
     if error.code in _BY_MESSAGE:
         message = error.msg.lower()
         return next(kind for part, kind in _BY_MESSAGE[error.code].items() if part in message)

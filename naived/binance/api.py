@@ -1,4 +1,4 @@
-"""One connection to the WebSocket API: requests go out, answers find their request by id, events come in."""
+"""One connection to the WebSocket API: sends requests, matches answers to them by id, passes events on."""
 
 import itertools
 from collections import OrderedDict
@@ -24,16 +24,16 @@ from naived.websocket import Closed, WebSocket
 
 _log = structlog.get_logger(__name__)
 
-_LATE_REQUESTS = 1000  # given up, but an answer may still come; beyond this many the oldest is forgotten
+_MAX_GIVEN_UP = 1000  # requests without a caller that may still be answered; above this the oldest is dropped
 
 
 class NoAnswer(Exception):
-    """The request may have arrived, and what became of it is unknown."""
+    """The request may have arrived; its outcome is unknown."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request in flight, and its answer, or the reason why there will be none."""
+    """A request in flight; ``outcome`` is its answer, or the reason why there will be none."""
 
     method: str
     asked_at: float = field(default_factory=trio.current_time)
@@ -48,9 +48,9 @@ class _Waiting:
 class ApiConnection:
     """Sends requests. The reader of the socket calls ``take`` with each frame, and ``lose`` at the end.
 
-    ``on_answer`` gets every answer before its caller wakes, with the time (trio's) of the request, or None if no
-    caller waits for it. ``on_unclaimed`` gets the answers that no caller takes: with the method if the caller gave
-    up, with None if the answer names no request. ``on_event`` gets the events.
+    ``on_answer`` gets every answer before its caller resumes, with the request's time (trio's), or None if no
+    caller waits for it. ``on_unclaimed`` gets the answers that no caller receives: with the method if the caller
+    gave up, with None if the answer has no request id. ``on_event`` gets the events.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class ApiConnection:
         self._on_answer = on_answer
         self._on_event = on_event
         self._on_unclaimed = on_unclaimed
-        self._numbers = itertools.count(1)
+        self._request_ids = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
-        self._late: OrderedDict[int, str] = OrderedDict()  # methods, by request id
+        self._given_up: OrderedDict[int, str] = OrderedDict()  # methods, by request id
         self._idle = trio.Event()
         self._lost = False
         self._garbled = 0
@@ -78,7 +78,7 @@ class ApiConnection:
 
     async def request(self, method: str, params: Mapping[str, object], within: float) -> ApiAnswer:
         """Send once and wait for the answer, at most ``within`` seconds; raises NoAnswer."""
-        number = next(self._numbers)
+        number = next(self._request_ids)
         waiting = _Waiting(method)
         self._waiting[number] = waiting
         returned = False
@@ -113,7 +113,7 @@ class ApiConnection:
                 assert_never(frame)
 
     def lose(self, reason: str) -> None:
-        """The connection is over: nothing in flight will be answered."""
+        """The connection is closed: every request in flight raises NoAnswer with this reason."""
         self._lost = True
         for waiting in self._waiting.values():
             waiting.settle(reason)
@@ -132,7 +132,7 @@ class ApiConnection:
             waiting.settle(answer)
         elif answer.id is None:
             self._on_unclaimed(None, answer)
-        elif (method := self._late.pop(answer.id, None)) is not None:
+        elif (method := self._given_up.pop(answer.id, None)) is not None:
             _log.warning("late answer", method=method, status=answer.status)
             self._on_unclaimed(method, answer)
         else:
@@ -141,11 +141,11 @@ class ApiConnection:
     def _retire(self, number: int, waiting: _Waiting, returned: bool) -> None:
         del self._waiting[number]
         if not waiting.done.is_set():
-            self._late[number] = waiting.method
-            if len(self._late) > _LATE_REQUESTS:
-                self._late.popitem(last=False)
+            self._given_up[number] = waiting.method
+            if len(self._given_up) > _MAX_GIVEN_UP:
+                self._given_up.popitem(last=False)
         elif not returned and isinstance(waiting.outcome, ApiAnswer):
-            # The answer came after its caller was cancelled and before the caller ran.
+            # The answer came after the caller was cancelled, but before the caller ran again.
             self._on_unclaimed(waiting.method, waiting.outcome)
         if not self._waiting:
             self._idle.set()

@@ -5,18 +5,18 @@ from collections.abc import Callable
 
 import trio
 
-_FRESH = 60.0  # seconds for which a reading is preferred to a less exact one: the drift is a few milliseconds
+_FRESH = 60.0  # seconds for which an exact reading is kept: in that time the clocks drift by a few milliseconds
 
 
 class ServerClock:
     """Estimates the server's clock from below and from above.
 
-    The server wrote its time before we received it. So that time plus what passed here since its receipt is a
-    lower bound (``now``), and ``now`` plus the whole round trip is an upper one (``latest``). After a suspend of
-    this machine both are late, which is safe: the exchange refuses an order whose timestamp is too old.
+    The server wrote its time before we received it. So that time plus the time since we received it is a lower
+    bound (``now``), and ``now`` plus the whole round trip is an upper bound (``latest``). After a suspend of this
+    machine both are too low, which is safe: the exchange refuses an order whose timestamp is too old.
 
-    A reading with a long round trip is inexact. It is ignored while a better one is fresh and agrees with it;
-    otherwise one slow answer would make every order seem too late to send until the next reading.
+    A reading with a long round trip is inexact. It is ignored while a better one is fresh and agrees with it.
+    Otherwise one slow answer would make every order look too late to send until the next reading.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class ServerClock:
         self._monotonic = monotonic
         self._wall = wall
         self._offset: int | None = None  # ms: server time minus monotonic time, at the last receipt
-        self._round_trip = 0  # ms, of the request that brought it
+        self._round_trip = 0  # ms, of the request that gave the offset
         self._received_at = 0.0  # monotonic s
 
     def received(self, server_time: int, asked_at: float) -> None:
@@ -42,11 +42,11 @@ class ServerClock:
         self._offset, self._round_trip, self._received_at = offset, round_trip, now
 
     def now(self) -> int:
-        """Milliseconds; the machine's own clock before the first reading."""
+        """A lower bound of the exchange's clock (ms); before the first reading this machine's own clock."""
         if self._offset is None:
             return int(self._wall() * 1000)
         return self._offset + int(self._monotonic() * 1000)
 
     def latest(self) -> int:
-        """Milliseconds: the exchange's clock is not ahead of this, except for drift."""
+        """An upper bound of the exchange's clock (ms), except for drift."""
         return self.now() + self._round_trip

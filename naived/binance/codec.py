@@ -1,4 +1,4 @@
-"""The frames of Binance's two sockets, decoded, and the text of our requests.
+"""Decodes the frames of Binance's two sockets, and encodes our requests.
 
 A frame that cannot be decoded is a ``Garbled`` value, not an exception. Unknown fields and repeated keys are
 ignored: the exchange adds fields at any time, and its own samples repeat keys.
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Garbled:
-    """A frame that is not what the protocol says."""
+    """A frame that does not follow the protocol."""
 
     why: str
 
@@ -35,7 +35,7 @@ class Shutdown(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag="server
 
 
 class RequestError(msgspec.Struct, gc=False, frozen=True):
-    """The error in ``error``; the documented form has ``code`` and ``msg`` in the frame itself, both occur."""
+    """An error in ``error``. The documented form has ``code`` and ``msg`` in the frame itself; both forms occur."""
 
     code: int
     msg: str = ""
@@ -125,7 +125,7 @@ class ApiError(msgspec.Struct, gc=False, frozen=True):
 
 
 class ApiAnswer(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """The answer to request ``id``; None if it answers no request (401: our key was revoked)."""
+    """An answer; ``id`` is the request's, or None if it answers no request (status 401: our key was revoked)."""
 
     status: int
     id: int | None = None
@@ -138,7 +138,7 @@ _ABSENT = msgspec.Raw()
 
 
 class _ApiFrame(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """Both kinds of frame in one: an event has ``event``, an answer ``status``."""
+    """Either kind of frame: an event has ``event``, an answer has ``status``."""
 
     event: msgspec.Raw = _ABSENT
     status: int | None = None
@@ -155,12 +155,12 @@ _other_event = msgspec.json.Decoder(OtherEvent)
 _KNOWN_EVENTS = frozenset({"executionReport", "eventStreamTerminated", "serverShutdown"})
 _encoder = msgspec.json.Encoder()
 
-# JSON nested a thousand deep ends in a RecursionError, also inside a field that we do not read.
+# JSON with a thousand nested levels raises RecursionError, even inside a field that we do not read.
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 
 def read_market(text: str) -> MarketFrame | Garbled:
-    """A frame of a market stream connection."""
+    """Decode a frame of a market stream connection."""
     try:
         return _market.decode(text)
     except _UNREADABLE as error:
@@ -168,7 +168,7 @@ def read_market(text: str) -> MarketFrame | Garbled:
 
 
 def read_api(text: str) -> ApiAnswer | UserEvent | Garbled:
-    """A frame of a WebSocket API connection."""
+    """Decode a frame of a WebSocket API connection."""
     try:
         frame = _frame.decode(text)
         if frame.event is not _ABSENT:
@@ -184,7 +184,7 @@ def read_api(text: str) -> ApiAnswer | UserEvent | Garbled:
 
 
 def read_result(answer: ApiAnswer, shape: type[T]) -> T:
-    """The ``result`` of an answer in the shape its method promises; raises ValueError."""
+    """Decode the ``result`` of an answer; raises ValueError."""
     try:
         return msgspec.json.decode(answer.result, type=shape)
     except RecursionError as error:
@@ -192,5 +192,5 @@ def read_result(answer: ApiAnswer, shape: type[T]) -> T:
 
 
 def request(number: int, method: str, params: Mapping[str, object] | Sequence[str]) -> str:
-    """The text of one request; the stream sockets take a list of stream names for ``params``."""
+    """The text of one request; on a stream socket ``params`` is a list of stream names."""
     return _encoder.encode({"id": number, "method": method, "params": params}).decode()

@@ -1,9 +1,9 @@
-"""Keep one kind of connection up: when the present one ends or grows old, the next one is made.
+"""Keeps one kind of connection up: replaces the current connection when it ends or is 23 h old.
 
     connecting ──> up ──> ending ──> replaced ──> closed
         │                    │
         │                    └ 23 h old, or the exchange announced a shutdown: the next connection is made
-        │                      while this one goes on, and this one closes when the next one is up
+        │                      while this one is still used; this one closes when the next one is up
         └ failed or lost: the next connection is made after a pause
 
 Binance closes every connection after 24 h, and announces a shutdown on the connection itself. Nothing is lost if
@@ -25,21 +25,21 @@ _log = structlog.get_logger(__name__)
 Connect: TypeAlias = Callable[[str], AbstractAsyncContextManager[WebSocket]]
 
 _PING_EVERY = 20  # seconds: a market without trades sends nothing, so only a missing pong shows a dead connection
-_PONG_WITHIN = 10  # seconds
+_PONG_TIMEOUT = 10  # seconds
 _MAX_AGE = 23 * 3600  # seconds: an hour before the exchange closes it
-_FIRST_PAUSE = 1  # seconds after the first failure, doubled with each further one
-_LONGEST_PAUSE = 15  # seconds: back within half a minute of the exchange; it allows 300 attempts in 5 minutes
-_STEADY = 60  # seconds: the loss of a connection that was up this long is not counted as a failure
+_FIRST_PAUSE = 1  # seconds after the first failure, doubled after each further one
+_LONGEST_PAUSE = 15  # seconds: we are back within 30 s of an outage's end; 300 attempts in 5 minutes are allowed
+_STABLE_AFTER = 60  # seconds: the loss of a connection that was up this long is not counted as a failure
 
 
 class Connection:
-    """The state of one connection, from before it is made: its runner sets it, ``keep_connected`` reads it."""
+    """The state of one connection, created before it connects. Its runner sets it, ``keep_connected`` reads it."""
 
     def __init__(self, previous: "Connection | None" = None) -> None:
-        self.ending = trio.Event()  # the next connection is wanted
+        self.ending = trio.Event()  # the next connection is needed
         self.replaced = trio.Event()  # the next connection is up: this one may close
         self.reason = ""
-        self.pause = 0.0  # seconds to wait at least before the next connection
+        self.pause = 0.0  # seconds: the least wait before the next connection
         self.up_at: float | None = None  # trio's time
         self.scope = trio.CancelScope()
         self._previous = previous
@@ -58,7 +58,7 @@ class Connection:
             self.ending.set()
 
     async def wait_replaced(self) -> None:
-        """Return when the next connection is up, which is asked for by ``end`` or when this one is old."""
+        """Return when the next connection is up; asks for one when this one is too old."""
         with trio.move_on_after(_MAX_AGE):
             await self.ending.wait()
         self.end("a day old")
@@ -71,7 +71,7 @@ async def keep_connected(
     """Run one connection after the other until cancelled; ``name`` is for the log.
 
     ``run`` connects, calls ``mark_up``, and returns when the connection is over; it may raise ConnectError.
-    ``jitter`` gives a number in [0, 1) that shortens a pause by up to half: clients must not all return at once.
+    ``jitter`` gives a number in [0, 1) that shortens a pause by up to half, so that not all clients return at once.
     """
     failures = 0
     last_up: Connection | None = None
@@ -81,12 +81,12 @@ async def keep_connected(
             nursery.start_soon(_run, run, connection)
             await connection.ending.wait()
             if connection.up_at is None:
-                # If it still came up, nothing would ever replace it.
+                # If it came up later, nothing would ever replace it.
                 connection.scope.cancel()
                 failures += 1
             else:
                 last_up = connection
-                failures = 0 if trio.current_time() - connection.up_at >= _STEADY else failures + 1
+                failures = 0 if trio.current_time() - connection.up_at >= _STABLE_AFTER else failures + 1
             was_up = connection.up_at is not None
             _log.info("connection ends", connection=name, reason=connection.reason, was_up=was_up)
             await trio.sleep(max(connection.pause, _back_off(failures) * (1 - jitter() / 2)))
@@ -110,13 +110,13 @@ async def _run(run: Callable[[Connection], Awaitable[None]], connection: Connect
 
 
 async def read_frames(socket: WebSocket, take: Callable[[str], None]) -> Closed:
-    """Call ``take`` with every frame, and ping; returns why the connection is over.
+    """Call ``take`` with every frame, and ping; returns why the connection ended.
 
     ``take`` may raise Closed to end it.
     """
-    end = Closed(f"silent: no answer to our ping within {_PONG_WITHIN} s")
+    end = Closed(f"silent: no answer to our ping within {_PONG_TIMEOUT} s")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_cancel_when_silent, socket, nursery.cancel_scope)
+        nursery.start_soon(_cancel_without_pong, socket, nursery.cancel_scope)
         try:
             while True:
                 take(await socket.receive())
@@ -126,11 +126,11 @@ async def read_frames(socket: WebSocket, take: Callable[[str], None]) -> Closed:
     return end
 
 
-async def _cancel_when_silent(socket: WebSocket, scope: trio.CancelScope) -> None:
+async def _cancel_without_pong(socket: WebSocket, scope: trio.CancelScope) -> None:
     try:
         while True:
             await trio.sleep(_PING_EVERY)
-            with trio.fail_after(_PONG_WITHIN):
+            with trio.fail_after(_PONG_TIMEOUT):
                 await socket.ping()
     except (Closed, trio.TooSlowError):
         scope.cancel()

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``api_url`` speaks the WebSocket API, ``stream_url`` the combined market streams."""
+    """``api_url`` serves the WebSocket API, ``stream_url`` the combined market streams."""
 
     api_url: str
     stream_url: str

@@ -1,6 +1,6 @@
-"""Binance spot as the runtime's ``Exchange``: two sockets, one clock, one set of rate limits.
+"""The adapter for Binance spot of the port ``Exchange``: two sockets, one clock, one set of rate limits.
 
-The same adapter serves production, the testnets and a local simulator; only the ``Endpoint`` differs.
+It is the same for production, the testnets and a local simulator; only the ``Endpoint`` differs.
 """
 
 import random
@@ -24,20 +24,19 @@ from naived.core.orders.report import Answer, CancelAnswer, Unknown, Unsent
 from naived.ports import ExchangeError, OrderRequest, Sink
 from naived.websocket import connect as connect_websocket
 
-_ANSWER_WITHIN = 15  # seconds; the exchange itself gives up on its engine after 10, and says so
-_ANSWER_WINDOWS = (
-    3  # recvWindows of the order: behind them it cannot be accepted any more, and a query tells as much
-)
-_ORDER_WEIGHT = 1  # of a order or a cancel; given back when it succeeds
+_ANSWER_TIMEOUT = 15  # seconds; the exchange itself gives up on its engine after 10, and answers that
+# recvWindows of an order: after them it cannot be accepted any more, and a query gives the same information.
+_ANSWER_WINDOWS = 3
+_ORDER_WEIGHT = 1  # of an order or a cancel; the exchange gives it back on success
 
-_LATE_AT_MOST = 1000  # ms: drift and sending take at most this much of a request's window
-_LATE_SHARE = 5  # or a fifth of the window, if that is less
+_MAX_MARGIN = 1000  # ms of a request's window, kept for clock drift and sending
+_MARGIN_DIVISOR = 5  # or a fifth of the window, if that is less
 
 
 class BinanceExchange(Queries):
-    """Implements ``Exchange``; the questions are inherited.
+    """Implements ``Exchange``; the queries are inherited.
 
-    ``jitter`` gives numbers in [0, 1), ``clock`` is the machine's own until the server's time was read.
+    ``jitter`` gives numbers in [0, 1). ``clock`` is this machine's clock until the server's time was read.
     """
 
     def __init__(
@@ -88,15 +87,15 @@ class BinanceExchange(Queries):
         await trio.sleep(self._limits.delay(_use(side), _ORDER_WEIGHT) / 1000)
 
     async def place(self, request: OrderRequest) -> Answer:
-        """See ``Exchange``. Takes no slot: ``admit`` did."""
+        """See ``Exchange``. ``admit`` has already counted it."""
         if not self.connected:
             return Unsent("not connected")
-        margin = min(_LATE_AT_MOST, request.recv_window // _LATE_SHARE)
+        margin = min(_MAX_MARGIN, request.recv_window // _MARGIN_DIVISOR)
         if self.latest() >= request.timestamp + request.recv_window - margin:
             return Unsent("too late to send")
-        if self._limits.halted:  # since it was admitted
+        if self._limits.halted:  # it may have been halted since ``admit``
             return Unsent("the exchange told us to wait")
-        within = min(_ANSWER_WITHIN, _ANSWER_WINDOWS * request.recv_window / 1000)
+        within = min(_ANSWER_TIMEOUT, _ANSWER_WINDOWS * request.recv_window / 1000)
         try:
             return placed(await self._client.send(PLACE, _place_params(request), within))
         except NoAnswer as error:
@@ -107,7 +106,7 @@ class BinanceExchange(Queries):
         params: dict[str, Param] = {"symbol": symbol, "orderId": order_id, "newClientOrderId": cancel_id}
         try:
             await self._limits.wait(Use.CANCEL, _ORDER_WEIGHT)
-            return cancelled(await self._client.send("order.cancel", params, _ANSWER_WITHIN))
+            return cancelled(await self._client.send("order.cancel", params, _ANSWER_TIMEOUT))
         except NoAnswer as error:
             return Unknown(str(error))
         except ExchangeError as error:

@@ -1,11 +1,11 @@
-"""Binance's rate limits, as it states them, kept before a request is made.
+"""Keeps Binance's rate limits: checks and counts every request before it is sent.
 
-Windows are aligned to the exchange's clock (10 s at :00, :10, ...; a day at 00:00 UTC). Each is counted here
-and corrected upwards by the counts that answers carry: those include other programs on our account, but not
-our own requests in flight. The exchange lowers a count when an order fills; we do not, so we are at most too slow.
+Windows are aligned to the exchange's clock (10 s at :00, :10, ...; a day at 00:00 UTC). Requests are counted here,
+and the count is raised to the one in an answer, if that is higher: it includes other programs on our account, but
+not our own requests in flight. The exchange lowers a count when an order fills; we do not, so we may send too few.
 
-What each kind of request may use up decides who goes first: queries leave a part of the weight to orders and
-cancels, buys leave a part of the orders to sells, and buys wait a little longer when a window opens.
+Shares give priority: queries leave a part of the weight to orders and cancels, buys leave a part of the orders to
+sells, and buys wait a little longer after a window opens.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,10 +22,10 @@ _UNITS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_00
 
 _QUERIES_SHARE = Fraction(4, 5)  # of the weight
 _BUYS_SHARE = Fraction(4, 5)  # of the orders
-_BUYS_LAG = 100  # ms after a window opened: the sells that waited for it have their slots by then
+_BUY_DELAY = 100  # ms after a window opens, so that the sells that wait for it take their slots first
 _LONGEST_WAIT = 60_000  # ms, the longest window of the request weight
 
-# In force until the exchange has stated its own: the lowest that it ever documented.
+# Used until the exchange sent its own: the lowest that Binance ever documented.
 _ASSUMED = (
     RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000),
     RateLimit("ORDERS", "SECOND", 10, 50),
@@ -47,7 +47,7 @@ class Use(Enum):
 
 @dataclass(slots=True)
 class _Window:
-    """A limit of so many in ``interval`` ms; ``count`` belongs to the interval that began at ``start``."""
+    """At most ``limit`` in ``interval`` ms; ``count`` is that of the interval that began at ``start`` (ms)."""
 
     interval: int
     limit: int
@@ -56,13 +56,13 @@ class _Window:
 
     def roll(self, now: int) -> None:
         start = now - now % self.interval
-        # One interval back: the clock was corrected a little. More: it was wrong, and so is what was counted by it.
+        # One interval back: the clock was corrected a little. Further back: it was wrong, and so is the count.
         if not self.start - self.interval <= start <= self.start:
             self.start = start
             self.count = 0
 
     def free(self, amount: int, share: Fraction, now: int) -> int:
-        """Milliseconds until ``amount`` fits into our share, or until nothing is counted if it exceeds that."""
+        """Milliseconds until ``amount`` fits into the share, or until the count is 0 if it exceeds the share."""
         self.roll(now)
         if self.count == 0 or self.count + amount <= self.limit * share:
             return 0
@@ -70,19 +70,19 @@ class _Window:
 
 
 class Limits:
-    """All limits of one account and address; ``now`` is the exchange's clock, in ms as every time here."""
+    """All limits of one account and address; ``now`` is the exchange's clock. All times are ms."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self._weight: dict[int, _Window] = {}
         self._orders: dict[int, _Window] = {}
-        # Without the limits of connections and raw requests: they are far above what we make.
+        # The limits of connections and raw requests are ignored: we stay far below them.
         self._windows = {"REQUEST_WEIGHT": self._weight, "ORDERS": self._orders}
         self._halted_until = 0
         self.learn(_ASSUMED)
 
     def learn(self, rows: Iterable[RateLimit]) -> None:
-        """Take limits, and counts if they have them, from ``exchangeInfo`` or from an answer."""
+        """Update limits, and counts where given, from ``exchangeInfo`` or from an answer."""
         for row in rows:
             windows = self._windows.get(row.rate_limit_type)
             unit = _UNITS.get(row.interval)
@@ -96,7 +96,7 @@ class Limits:
                 window.count = max(window.count, row.count)
 
     def halt(self, until: int) -> None:
-        """Let no request go before ``until``: the exchange said so, and going on would bring a ban."""
+        """Allow no request before ``until``: the exchange demands it, and bans clients that go on."""
         self._halted_until = max(self._halted_until, until)
 
     @property
@@ -104,7 +104,7 @@ class Limits:
         return self._now() < self._halted_until
 
     def delay(self, use: Use, weight: int) -> int:
-        """Milliseconds until a request of this weight may go; 0 is now."""
+        """Milliseconds until a request of this weight may be sent; 0 is now."""
         now = self._now()
         share = _QUERIES_SHARE if use is Use.QUERY else Fraction(1)
         waits = [self._halted_until - now, 0]
@@ -113,10 +113,10 @@ class Limits:
             share = _BUYS_SHARE if use is Use.BUY else Fraction(1)
             waits += [window.free(1, share, now) for window in self._orders.values()]
         longest = max(waits)
-        return longest + _BUYS_LAG if longest and use is Use.BUY else longest
+        return longest + _BUY_DELAY if longest and use is Use.BUY else longest
 
     def take(self, use: Use, weight: int) -> bool:
-        """Count a request that is about to go; False if it may not go now."""
+        """Count a request that is about to be sent; False if it may not be sent now."""
         if self.delay(use, weight):
             return False
         for window in self._weight.values():
@@ -127,7 +127,7 @@ class Limits:
         return True
 
     async def wait(self, use: Use, weight: int) -> None:
-        """Wait until a request may go, and count it; raises ExchangeError if that takes longer than a minute."""
+        """Wait until a request may be sent, and count it; raises ExchangeError if that would take over a minute."""
         while not self.take(use, weight):
             delay = self.delay(use, weight)
             if delay > _LONGEST_WAIT:

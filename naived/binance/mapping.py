@@ -1,7 +1,7 @@
-"""The rows of Binance's answers, and what they and its execution reports are as our values.
+"""The rows of Binance's answers, and the conversion of rows and execution reports to our types.
 
-Rows have Binance's words and its numbers as text, and only the fields that we read. Each ``..._of`` function turns
-one into a value of ours; it raises ValueError (AmountError is one) when a number does not fit or a word is unknown.
+Rows have Binance's names, its numbers as text, and only the fields that we read. Each ``..._of`` function converts
+one; it raises ValueError (AmountError is one) when a number does not fit or a word is unknown.
 """
 
 import msgspec
@@ -108,7 +108,7 @@ class TradeRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
 
 
 class FilterRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """Any filter: the fields of all filters that we know."""
+    """A filter of any type: has the fields of all types that we read."""
 
     filter_type: str
     min_price: str = "0"
@@ -153,7 +153,7 @@ class Commission(msgspec.Struct, gc=False, frozen=True):
 
 
 class CommissionRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """``account.commission``, without the discount for paying in BNB: its documented formula contradicts itself."""
+    """``account.commission``; without the BNB discount, because its documented formula contradicts itself."""
 
     standard_commission: Commission
     tax_commission: Commission = Commission()
@@ -172,7 +172,7 @@ class AccountRow(msgspec.Struct, frozen=True):
 
 
 def report_of(row: OrderRow) -> Report:
-    """``created`` is the time of the cancel in the answer to a cancel, which has no time of creation."""
+    """The answer to a cancel has no time of creation: there ``created`` is the time of the cancel."""
     executed = parse_quantity(row.executed_qty)
     return Report(
         symbol=row.symbol,
@@ -243,14 +243,14 @@ def symbol_of(row: SymbolRow) -> SymbolInfo:
         trading=row.status == "TRADING" and row.is_spot_trading_allowed,
         status=row.status,
         filters=_filters_of(row),
-        # The mode of whichever order came last decides: either way the sell survives.
+        # The later order's mode decides. With these the buy expires and the sell stays, whichever is later.
         buy_stp=_BUY_STP if _BUY_STP in modes else None,
         sell_stp=_SELL_STP if _SELL_STP in modes else None,
     )
 
 
 def fees_of(row: CommissionRow) -> Fees:
-    """The larger of maker and taker plus the side's own rate; standard, tax and special parts summed."""
+    """A side's own rate plus the larger of maker and taker rate; standard, tax and special parts are summed."""
     parts = (row.standard_commission, row.tax_commission, row.special_commission)
     either = max(sum(parse_rate(part.maker) for part in parts), sum(parse_rate(part.taker) for part in parts))
     return Fees(
@@ -267,10 +267,10 @@ def account_of(row: AccountRow) -> AccountInfo:
 
 
 def _fills_of(row: OrderRow, executed: Quantity) -> tuple[Fill, ...]:
-    """The fills of a FULL answer; none if their sums are not the exchange's, and then the caller asks for them.
+    """The fills of a FULL answer; none if their sums differ from the row's, and the caller has to query them.
 
-    The answer has no quote amount for each fill: price * quantity is taken only if the sum of all is exact.
-    An order that fills in the answer to its order is the taker.
+    The answer has no quote amount for each fill: price * quantity is used, if the sum over all fills is exact.
+    Every fill in this answer is a taker's.
     """
     fills = tuple(
         Fill(
@@ -329,6 +329,6 @@ def _multiplier(text: str) -> Rate | None:
 
 def _status(text: str, executed: Quantity) -> OrderStatus:
     if text in ("PENDING_NEW", "PENDING_CANCEL"):
-        # Neither has ended; the second is documented as unused.
+        # Both are open; ``PENDING_CANCEL`` is documented as unused.
         return OrderStatus.PARTIALLY_FILLED if executed else OrderStatus.NEW
     return OrderStatus(text)

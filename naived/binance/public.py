@@ -1,4 +1,4 @@
-"""A symbol's row of ``exchangeInfo``, read without a key over a connection of its own; paper trading uses it."""
+"""Reads one symbol's row of ``exchangeInfo``, without a key and over its own connection; for paper trading."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,12 @@ from naived.binance.connection import Connect
 from naived.ports import ExchangeError
 from naived.websocket import Closed, ConnectError
 
-_WITHIN = 10  # seconds for the connection, the question and its answer
+_TIMEOUT = 10  # seconds for connecting, the request and its answer
 _NO_SUCH_SYMBOL = (-1121, -1100)  # invalid symbol; illegal characters
 
 
 class _ExchangeInfo(msgspec.Struct, frozen=True):
-    """An ``exchangeInfo`` with its rows as they were sent."""
+    """An ``exchangeInfo`` whose rows have all fields that were sent."""
 
     symbols: tuple[dict[str, Any], ...]
 
@@ -26,12 +26,12 @@ async def symbol_row(api_url: str, symbol: str, connect: Connect) -> Mapping[str
     """One row of ``exchangeInfo`` as it was sent, None if there is no such symbol; raises ExchangeError."""
     params = {"symbol": symbol, "showPermissionSets": False}
     try:
-        with trio.fail_after(_WITHIN):
+        with trio.fail_after(_TIMEOUT):
             async with connect(api_url) as socket:
                 await socket.send(request(1, "exchangeInfo", params))
                 answer = read_api(await socket.receive())
     except trio.TooSlowError as error:
-        raise ExchangeError(f"the source of prices did not answer within {_WITHIN} s") from error
+        raise ExchangeError(f"the source of prices did not answer within {_TIMEOUT} s") from error
     except (ConnectError, Closed) as error:
         raise ExchangeError(f"the source of prices did not answer: {error}") from error
     match answer:

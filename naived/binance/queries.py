@@ -1,4 +1,4 @@
-"""The questions of the port ``Exchange``, as Binance's methods answer them. Nothing here changes anything."""
+"""The queries of the port ``Exchange``, by Binance's methods. They change nothing at the exchange."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -36,17 +36,17 @@ _log = structlog.get_logger(__name__)
 _NO_SUCH_SYMBOL = (-1121, -1100)  # invalid symbol; illegal characters
 _NO_SUCH_ORDER = (
     -2013,  # does not exist
-    -2026,  # old, ended without a fill; was said of new orders by mistake, so it is evidence of absence and no more
+    -2026,  # old, ended without a fill; also sent for new orders by mistake, so it means no more than -2013
 )
 
-_OPEN_ORDERS_WEIGHT = 6  # of one symbol's
-_ALL_OPEN_ORDERS_WEIGHT = 80  # of all symbols' at once
-_PAGE = 1000  # rows, the most that a method gives at once
-_NAMES = 500  # symbols in one exchangeInfo: its answer is then about 1 MB
+_OPEN_ORDERS_WEIGHT = 6  # for one symbol
+_ALL_OPEN_ORDERS_WEIGHT = 80  # for all symbols at once
+_PAGE = 1000  # rows: the most in one answer
+_NAMES = 500  # symbols in one exchangeInfo request: its answer is then about 1 MB
 
 
 class Queries:
-    """The part of an ``Exchange`` that only asks. Weights are Binance's, of 2026-07."""
+    """The part of an ``Exchange`` that only reads. Source of the weights: Binance's documentation, 2026-07."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
@@ -82,7 +82,7 @@ class Queries:
 
     @property
     def bulk_open_orders_from(self) -> int:
-        """See ``Exchange``. One question for all symbols weighs 80, one for each symbol 6."""
+        """See ``Exchange``. A request for all symbols weighs 80, for one symbol 6."""
         return _ALL_OPEN_ORDERS_WEIGHT // _OPEN_ORDERS_WEIGHT + 1
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
@@ -109,12 +109,12 @@ class Queries:
         while True:
             answer = await self._client.ask_signed("myTrades", params, weight)
             page = _read(answer, tuple[TradeRow, ...], lambda rows: [fill_of(row) for row in rows])
-            # The order id is part of the key: both sides of one trade may be ours.
+            # The order id is part of the key: both orders of one trade may be ours.
             found |= {(fill.trade_id, fill.order_id): fill for fill in page}
             if len(page) < _PAGE:
                 return [found[key] for key in sorted(found)]
             if order_id is not None:
-                # Without ``fromId`` the newest are given, so a full page may not be the first one.
+                # Without ``fromId`` the answer has the newest fills: after a full page, start again at the oldest.
                 params["fromId"] = max(fill.trade_id for fill in page) + 1 if "fromId" in params else 0
             else:
                 params["startTime"] = since = _next_start(since or 0, max(fill.time for fill in page))
@@ -135,7 +135,7 @@ class Queries:
                 raise
             if len(names) == 1:
                 return {}
-            # One unknown name makes the whole answer an error that does not say which: halve until it is alone.
+            # One unknown name makes the whole answer an error that does not name it: halve until it is alone.
             middle = len(names) // 2
             return {**await self._symbols(names[:middle]), **await self._symbols(names[middle:])}
         info = _read(answer, ExchangeInfo, lambda info: info)
@@ -159,7 +159,7 @@ class Queries:
 
 
 def _read(answer: ApiAnswer, shape: type[Row], convert: Callable[[Row], Value]) -> Value:
-    """The answer's result as our value; raises RefusedError if it cannot be read."""
+    """Decode and convert the answer's result; raises RefusedError if it cannot be read."""
     try:
         return convert(read_result(answer, shape))
     except ValueError as error:
@@ -167,7 +167,7 @@ def _read(answer: ApiAnswer, shape: type[Row], convert: Callable[[Row], Value]) 
 
 
 def _readable(rows: Iterable[Row], convert: Callable[[Row], Value]) -> list[Value]:
-    """The rows that can be read: one that cannot is logged, and does not hide the others."""
+    """Convert the rows. One that cannot be read is logged and left out."""
     found = []
     for row in rows:
         try:
@@ -178,7 +178,7 @@ def _readable(rows: Iterable[Row], convert: Callable[[Row], Value]) -> list[Valu
 
 
 def _next_start(start: int, last: int) -> int:
-    """The start time (ms) of the page behind a full one; its first rows repeat the last ones of that page."""
+    """The start time (ms) of the page after a full one, whose last rows it repeats; raises ExchangeError."""
     if last <= start:
         raise ExchangeError(f"more than {_PAGE} rows in one millisecond")
     return last

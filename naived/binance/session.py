@@ -1,8 +1,8 @@
 """The session: a connection to the WebSocket API with a user data stream, and the requests that go over it.
 
-`UserSession` keeps the connection up: it is up once the server's clock was read and the user data stream is
-subscribed. The next connection is up before this one closes, and this one closes when no request is in flight on
-it. `ApiClient` sends requests over the newest connection. Each request is signed by itself, so that any kind of key
+`UserSession` runs the connection: it is up once the server's clock was read and the user data stream is subscribed.
+The next connection is up before this one closes, and this one closes when no request is in flight on it.
+`ApiClient` sends requests over the newest connection. Each request has its own signature, so that any kind of key
 works and no logon has to be repeated.
 """
 
@@ -42,20 +42,20 @@ _SUBSCRIBE = "userDataStream.subscribe.signature"
 _QUERY_TIMEOUT = 10  # seconds, the time after which the exchange itself gives up
 _OPEN_TIMEOUT = 10  # seconds for the subscription
 _OPEN_WEIGHT = 5  # of a connection (2), the time (1) and the subscription (2)
-_DRAIN = 15  # seconds; the exchange gives up a request after 10
-_WINDOW = 5000  # ms, the recvWindow of requests that bring no timestamp of their own
-_CLOSE_NOTICED = 0.1  # seconds, within which the reader of a closed connection has nearly always reported it
+_DRAIN_TIMEOUT = 15  # seconds; the exchange gives up a request after 10
+_WINDOW = 5000  # ms, the recvWindow of requests without a timestamp of their own
+_CLOSE_POLL = 0.1  # seconds: by then the reader of a closed connection has nearly always reported it
 _TIME_EVERY = 20  # seconds between readings of the server's clock: drift stays far below a millisecond
-_TIME_FAILURES = 3  # readings in a row: a server that answers our pings may have lost the exchange behind it
+_TIME_FAILURES = 3  # in a row: a server that answers our pings may have lost its connection to the exchange
 _REFUSED_PAUSE = 60  # seconds between attempts with a refused key: only a person can correct it
 
 _BAD_REQUEST = 400
-_REQUEST_CODES = -1100  # this code and those below are about the request; above are server, network, weight, clock
+_REQUEST_CODES = -1100  # this code and lower ones concern the request; higher ones server, network, weight, clock
 _KEY_CODES = frozenset({-2014, -2015})
 
 
 class RequestRefused(RefusedError):
-    """The exchange refused one question because of what it asked; ``code`` is Binance's."""
+    """The exchange refused one query because of its content; ``code`` is Binance's."""
 
     def __init__(self, why: str, code: int) -> None:
         super().__init__(why)
@@ -63,7 +63,7 @@ class RequestRefused(RefusedError):
 
 
 class ApiClient:
-    """Requests over the newest connection. `UserSession` calls ``adopt``, ``drop`` and ``learn``."""
+    """Sends requests over the newest connection. `UserSession` calls ``adopt``, ``drop`` and ``learn``."""
 
     def __init__(self, credentials: Credentials, clock: ServerClock, limits: Limits) -> None:
         self.clock = clock
@@ -71,7 +71,7 @@ class ApiClient:
         self._credentials = credentials
         self._connection: ApiConnection | None = None
         self._up = trio.Event()
-        self._absence = ExchangeError, "not connected yet"
+        self._not_connected = ExchangeError, "not connected yet"
 
     @property
     def connected(self) -> bool:
@@ -81,7 +81,7 @@ class ApiClient:
         """Wait for a connection that is up."""
         await self._up.wait()
         while not self.connected:  # closed, but ``drop`` was not called yet
-            await trio.sleep(_CLOSE_NOTICED)
+            await trio.sleep(_CLOSE_POLL)
             await self._up.wait()
 
     def adopt(self, connection: ApiConnection) -> None:
@@ -90,13 +90,16 @@ class ApiClient:
         self._up.set()
 
     def drop(self, connection: ApiConnection | None, reason: str, *, refused: bool) -> bool:
-        """This connection, or the attempt to make one (None), is over; True if none is left and that is news."""
+        """Record that a connection, or an attempt to connect (None), ended.
+
+        Returns True if no connection is left, and that or the reason is new.
+        """
         if self._connection is not connection and self.connected:
             return False
-        absence = (CredentialsError if refused else ExchangeError), reason
-        if self._connection is None and self._absence == absence:
+        not_connected = (CredentialsError if refused else ExchangeError), reason
+        if self._connection is None and self._not_connected == not_connected:
             return False
-        self._connection, self._absence = None, absence
+        self._connection, self._not_connected = None, not_connected
         if self._up.is_set():
             self._up = trio.Event()
         return True
@@ -104,26 +107,26 @@ class ApiClient:
     async def send(
         self, method: str, params: Params, within: float, connection: ApiConnection | None = None
     ) -> ApiAnswer:
-        """Sign and send once, with the present time unless a ``timestamp`` is given.
+        """Sign and send once, with the current time unless a ``timestamp`` is given.
 
         Raises NoAnswer, or ExchangeError without a connection.
         """
-        params = signed(_stamped(params, self.clock.now()), self._credentials)
-        return await (connection or self._present()).request(method, params, within)
+        params = signed(_with_timestamp(params, self.clock.now()), self._credentials)
+        return await (connection or self._current()).request(method, params, within)
 
     async def ask(self, method: str, params: Mapping[str, object], weight: int) -> ApiAnswer:
-        """The answer to an unsigned question, within the rate limits; raises ExchangeError, or RequestRefused."""
+        """The answer to an unsigned query, within the rate limits; raises ExchangeError, or RequestRefused."""
         await self.limits.wait(Use.QUERY, weight)
-        return _checked(method, await self._answer(method, params))
+        return _require_ok(method, await self._answer(method, params))
 
     async def ask_signed(self, method: str, params: Params, weight: int) -> ApiAnswer:
-        """The answer to a question on our account, otherwise as ``ask``."""
+        """As ``ask``, for a signed query."""
         await self.limits.wait(Use.QUERY, weight)
-        params = signed(_stamped(params, self.clock.now()), self._credentials)
-        return _checked(method, await self._answer(method, params))
+        params = signed(_with_timestamp(params, self.clock.now()), self._credentials)
+        return _require_ok(method, await self._answer(method, params))
 
     async def read_time(self, connection: ApiConnection | None = None) -> int:
-        """The server's clock (ms), just received, over this connection or the newest; raises ExchangeError."""
+        """Read the server's clock (ms) over this connection or the newest; raises ExchangeError."""
         asked_at = trio.current_time()
         answer = await self._answer("time", {}, connection)
         try:
@@ -134,10 +137,10 @@ class ApiClient:
         return server_time
 
     def learn(self, answer: ApiAnswer, asked_at: float | None) -> None:
-        """Take what an answer says about clock and rate limits, before anybody can send another request."""
+        """Update clock and rate limits from an answer, before any other request can be sent."""
         data = None if answer.error is None else answer.error.data
         if asked_at is not None and data is not None and data.server_time is not None:
-            # If the server's clock was not read yet, ``retryAfter`` would be compared with this machine's clock.
+            # Without this, ``retryAfter`` would be compared with this machine's clock before the first reading.
             self.clock.received(data.server_time, asked_at)
         self.limits.learn(answer.rate_limits)
         until = halt_until(answer, self.clock.now())
@@ -145,9 +148,9 @@ class ApiClient:
             _log.warning("rate limit exceeded, everything waits", until=until, answer=described(answer))
             self.limits.halt(until)
 
-    def _present(self) -> ApiConnection:
+    def _current(self) -> ApiConnection:
         if self._connection is None or self._connection.closed:
-            kind, reason = self._absence
+            kind, reason = self._not_connected
             raise kind(reason)
         return self._connection
 
@@ -155,16 +158,16 @@ class ApiClient:
         self, method: str, params: Mapping[str, object], connection: ApiConnection | None = None
     ) -> ApiAnswer:
         try:
-            return await (connection or self._present()).request(method, params, _QUERY_TIMEOUT)
+            return await (connection or self._current()).request(method, params, _QUERY_TIMEOUT)
         except NoAnswer as error:
             raise ExchangeError(f"{method}: {error}") from error
 
 
-def _stamped(params: Params, now: int) -> Params:
+def _with_timestamp(params: Params, now: int) -> Params:
     return params if "timestamp" in params else {**params, "timestamp": now, "recvWindow": _WINDOW}
 
 
-def _checked(method: str, answer: ApiAnswer) -> ApiAnswer:
+def _require_ok(method: str, answer: ApiAnswer) -> ApiAnswer:
     if answer.status == OK:
         return answer
     code = answer.error.code if answer.error else None
@@ -175,12 +178,12 @@ def _checked(method: str, answer: ApiAnswer) -> ApiAnswer:
 
 
 class _KeyRevoked(Closed):
-    """An answer to no request says that our key is refused: what became of the requests in flight is unknown."""
+    """An answer to no request refuses our key: the outcome of the requests in flight is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
-    """``run_connection`` is the life of one connection, for ``keep_connected``."""
+    """``keep_connected`` calls ``run_connection``, which returns when that connection has ended."""
 
     client: ApiClient
     url: str
@@ -201,7 +204,7 @@ class UserSession:
                 if await self._open(api, connection):
                     nursery.start_soon(self._keep_time, api, connection)
                     await connection.wait_replaced()
-                    await api.drained(_DRAIN)
+                    await api.drained(_DRAIN_TIMEOUT)
                 nursery.cancel_scope.cancel()
         except (ConnectError, ExchangeError) as error:
             self._end(None, connection, str(error))

@@ -1,6 +1,6 @@
 """Credentials: an API key, and the secret that signs each request.
 
-The signed text is all parameters but the signature, sorted by name, joined as ``name=value`` with ``&``, in
+The signed text is all parameters except the signature, sorted by name, joined as ``name=value`` with ``&``, in
 UTF-8 and without percent-encoding (WebSocket API, "Request security").
 """
 
@@ -20,7 +20,7 @@ Params: TypeAlias = Mapping[str, Param]
 
 
 class KeyFormatError(ValueError):
-    """The secret is not one that we can sign with; the message does not quote it."""
+    """We cannot sign with this secret; the message does not quote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def credentials(api_key: str, secret: str) -> Credentials:
     try:
         key = load_pem_private_key(secret.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # Without the cause: parsers quote what they cannot parse.
+        # Without the cause: a parser's message may quote the secret.
         raise KeyFormatError("the secret is not an unencrypted private key in PEM") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFormatError("the private key is not an Ed25519 key")
@@ -67,7 +67,7 @@ def payload(params: Params) -> bytes:
 
 
 def signed(params: Params, key: Credentials) -> dict[str, Param]:
-    """The parameters with ``apiKey`` and ``signature``."""
+    """The parameters, with ``apiKey`` and ``signature`` added."""
     whole = {**params, "apiKey": key.api_key}
     return {**whole, "signature": key.sign(payload(whole))}
 

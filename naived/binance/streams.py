@@ -24,14 +24,14 @@ from naived.websocket import Closed, WebSocket
 
 _log = structlog.get_logger(__name__)
 
-_STREAMS = 1024  # on one connection, the most the exchange allows
+_MAX_STREAMS = 1024  # on one connection, the most the exchange allows
 _BATCH = 200  # names in one request: about 3 kB
-_SPACING = 0.5  # seconds between requests: 5 incoming frames a second are allowed, pings and pongs among them
-_ACKNOWLEDGED = 10  # seconds for the answer to a subscription
+_REQUEST_INTERVAL = 0.5  # seconds: the exchange accepts 5 frames a second from us, pings and pongs included
+_SUBSCRIBE_TIMEOUT = 10  # seconds for the answer to a subscription
 
 
 class Streams:
-    """The market streams of an exchange; ``run`` keeps them up."""
+    """The market streams of an exchange; ``run`` keeps them connected."""
 
     def __init__(self, url: str, connect: Connect, jitter: Callable[[], float] = random.random) -> None:
         self._url = url
@@ -57,7 +57,7 @@ class Streams:
         return found
 
     async def watch(self, symbol: str) -> None:
-        """Subscribe to a symbol's trades, and return when that is acknowledged."""
+        """Subscribe to a symbol's trades; returns when the exchange has confirmed it."""
         await self.want(symbol).wait_active(symbol)
 
     def unwatch(self, symbol: str) -> None:
@@ -66,7 +66,7 @@ class Streams:
 
     def _free_set(self) -> "SubscriptionSet":
         for each in self._sets:
-            if len(each.wanted) < _STREAMS:
+            if len(each.wanted) < _MAX_STREAMS:
                 return each
         added = SubscriptionSet(self._url, self._connect)
         self._sets.append(added)
@@ -82,32 +82,32 @@ class _StreamSocket:
         self.socket = socket
         self.active: set[str] = set()
         self.refused: set[str] = set()
-        self._numbers = itertools.count(1)
+        self._request_ids = itertools.count(1)
         self._request = 0  # the id of the latest request
         self._answered = trio.Event()
         self._refusal: str | None = None
-        self._next_at = trio.current_time()  # when the next request may go
+        self._next_at = trio.current_time()  # when the next request may be sent
 
     def missing(self, wanted: Iterable[str]) -> list[str]:
-        """What to subscribe next; after a refusal of many, one at a time."""
+        """The symbols to subscribe next: only one after a refusal, to find which symbol is refused."""
         most = 1 if self._refusal else _BATCH
         new = (each for each in wanted if each not in self.active and each not in self.refused)
         return list(islice(new, most))
 
     def surplus(self, wanted: Container[str]) -> list[str]:
-        """What to unsubscribe next."""
+        """The symbols to unsubscribe next."""
         return [each for each in self.active if each not in wanted][:_BATCH]
 
     async def ask(self, method: str, symbols: Sequence[str]) -> str | None:
-        """Send a request when the rate allows; returns the exchange's refusal or None.
+        """Send a request when the rate limit allows; returns the exchange's refusal or None.
 
         Raises Closed, and TooSlowError if no answer comes.
         """
         await trio.sleep_until(self._next_at)
-        self._next_at = trio.current_time() + _SPACING
-        self._request = next(self._numbers)
+        self._next_at = trio.current_time() + _REQUEST_INTERVAL
+        self._request = next(self._request_ids)
         self._answered = trio.Event()
-        with trio.fail_after(_ACKNOWLEDGED):
+        with trio.fail_after(_SUBSCRIBE_TIMEOUT):
             await self.socket.send(request(self._request, method, [f"{each.lower()}@trade" for each in symbols]))
             await self._answered.wait()
         return self._refusal
@@ -127,23 +127,23 @@ class SubscriptionSet:
         self._connect = connect
         self._changed = trio.Event()
         self._sockets: list[_StreamSocket] = []
-        self._last: dict[str, int] = {}  # trade id by symbol: while two sockets are up, each trade comes twice
+        self._last_trade_id: dict[str, int] = {}  # by symbol: while two sockets are up, each trade comes twice
         self._garbled = 0
 
     def want(self, symbol: str) -> None:
         if symbol not in self.wanted:
             self.wanted[symbol] = trio.Event()
-            self._change()
+            self._notify_changed()
 
     async def wait_active(self, symbol: str) -> None:
         await self.wanted[symbol].wait()
 
     def unwatch(self, symbol: str) -> None:
         if self.wanted.pop(symbol, None) is not None:
-            self._change()
+            self._notify_changed()
 
     async def run_connection(self, sink: Sink, connection: Connection) -> None:
-        """The life of one connection, for ``keep_connected``."""
+        """Run one connection until it ends; ``keep_connected`` calls this."""
         async with self._connect(self._url) as socket, trio.open_nursery() as nursery:
             stream = _StreamSocket(socket)
             nursery.start_soon(self._read, stream, sink, connection, nursery.cancel_scope)
@@ -157,7 +157,7 @@ class SubscriptionSet:
             nursery.cancel_scope.cancel()
 
     async def _subscribe(self, stream: _StreamSocket, connection: Connection) -> NoReturn:
-        """Make active what is wanted, again after every change."""
+        """Subscribe what is wanted and unsubscribe the rest, again after every change."""
         while True:
             self._update_events()
             missing = stream.missing(self.wanted)
@@ -180,7 +180,7 @@ class SubscriptionSet:
         self, stream: _StreamSocket, sink: Sink, connection: Connection, scope: trio.CancelScope
     ) -> None:
         if not self._sockets:
-            self._last.clear()  # trade ids start again at 1 after a test exchange was reset
+            self._last_trade_id.clear()  # trade ids start again at 1 after a test exchange was reset
         self._sockets.append(stream)
         try:
             end = await read_frames(stream.socket, partial(self._take, sink, stream, connection))
@@ -193,17 +193,17 @@ class SubscriptionSet:
     def _take(self, sink: Sink, stream: _StreamSocket, connection: Connection, text: str) -> None:
         frame = read_market(text)
         if isinstance(frame, Garbled):
-            self._complain(frame.why)
+            self._log_garbled(frame.why)
             return
         trade = frame.data
         if type(trade) is MarketTrade:
-            if trade.id <= self._last.get(trade.symbol, -1):
+            if trade.id <= self._last_trade_id.get(trade.symbol, -1):
                 return
-            self._last[trade.symbol] = trade.id
+            self._last_trade_id[trade.symbol] = trade.id
             try:
                 price = parse_price(trade.price)
             except AmountError as error:
-                self._complain(str(error))
+                self._log_garbled(str(error))
                 return
             sink.trade(trade.symbol, trade.id, price, trade.quantity, trade.time)
         elif frame.shutdown:
@@ -211,17 +211,17 @@ class SubscriptionSet:
         elif frame.id is not None:
             stream.take_answer(frame)
 
-    def _complain(self, why: str) -> None:
+    def _log_garbled(self, why: str) -> None:
         self._garbled += 1
         if self._garbled == 1:
             _log.warning("unreadable frame of a market stream, further ones are only counted", why=why)
 
-    def _change(self) -> None:
+    def _notify_changed(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 
     def _update_events(self) -> None:
-        """Bring the events of ``wanted`` up to date."""
+        """Set the event of each wanted symbol that is active; replace it if the symbol no longer is."""
         for symbol, active in self.wanted.items():
             if any(symbol in stream.active for stream in self._sockets):
                 active.set()

@@ -1,4 +1,4 @@
-"""The ``naived`` command: reads what was asked for, starts the program, and gives the system its exit code."""
+"""The ``naived`` command: reads its options, runs the daemon or the simulator, and exits with its code."""
 
 import os
 import resource
@@ -154,7 +154,7 @@ def simulate(
 
 
 def _protect() -> None:
-    """What we write is ours alone, and no core dump holds the keys."""
+    """Make new files private to this user, and disable core dumps, which would contain the keys."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -1,4 +1,4 @@
-"""Reads the options of ``naived run`` into one frozen Config, or raises one clear ConfigError; opens nothing."""
+"""Reads the options of ``naived run``, and the API keys, into one frozen Config; raises ConfigError."""
 
 import ipaddress
 import os
@@ -29,13 +29,13 @@ OPTIONS = (
 
 _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
-_MAX_RECV_WINDOW = 60_000  # ms, Binance's bound
-_GRACE = 60_000  # ms; orders were reported missing for 22 s and more, and a 30 s delay inside was measured
-_MAX_GRACE = 3_600_000  # ms; a longer one would only keep a person waiting
+_MAX_RECV_WINDOW = 60_000  # ms, Binance's limit
+_GRACE = 60_000  # ms; Binance reported orders as missing for over 22 s, and an internal delay of 30 s was measured
+_MAX_GRACE = 3_600_000  # ms; a longer one would only make the operator wait
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: bool) -> Config:
-    """The configuration of ``naived run``; ``terminal``: will the log be read on one? Raises ConfigError."""
+    """The configuration of ``naived run``; ``terminal``: is the log written to one? Raises ConfigError."""
     options = gather(OPTIONS, flags, environ)
     exchange = options.get("exchange", _venue, Venue.SIMULATOR)
     home = options.get("home", _path, Path(_HOME).expanduser())
@@ -63,7 +63,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: b
 
 
 def prepare_home(home: Path) -> None:
-    """Make the home (0700) where there is none; refuse one that somebody else could change. Raises ConfigError."""
+    """Create the home (0700) if there is none; raises ConfigError if another user could change it."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = home.lstat()
@@ -107,7 +107,7 @@ def _exchange_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme != "ws" or not parts.hostname or parts.port is None or parts.path not in ("", "/"):
         raise ValueError(f"{text[:80]!r} is not an address such as ws://127.0.0.1:9443")
-    # Elsewhere it could be an exchange that takes the orders of a simulation for real ones.
+    # On another machine it could be an exchange that executes simulated orders as real ones.
     if parts.hostname != "localhost" and not _loopback(parts.hostname):
         raise ValueError(f"{parts.hostname} is not this machine: a simulator is reached on 127.0.0.1")
     return text.rstrip("/")
@@ -130,7 +130,7 @@ def _database(text: str) -> str:
         except ValueError:
             raise ValueError("the port of the database's address is not a number") from None
         return text
-    # The text may hold a password: it is not quoted.
+    # The text may contain a password, so the message does not quote it.
     raise ValueError("must be sqlite:///PATH or postgresql://USER@HOST/NAME")
 
 

@@ -1,4 +1,4 @@
-"""API keys: read from files that nobody else can read, never from a flag or the environment."""
+"""Reads API keys from files that no other user can read, never from a flag or the environment."""
 
 import os
 import stat
@@ -11,16 +11,16 @@ _PEM = "-----BEGIN "
 
 
 def read_keys(key_file: Path, secret_file: Path) -> ApiKeys:
-    """Both files must be ours or root's and closed to everybody else (0600); raises ConfigError."""
+    """Both files must be ours or root's and closed to other users (0600); raises ConfigError."""
     return _keys(key_file, secret_file, forbidden=0o077)
 
 
 def read_credentials(directory: Path) -> ApiKeys | None:
-    """``binance.key`` and ``binance.secret`` as systemd's LoadCredential= leaves them; None if not there."""
+    """Read ``binance.key`` and ``binance.secret``, made by systemd's LoadCredential=; None if one is missing."""
     key_file, secret_file = directory / "binance.key", directory / "binance.secret"
     if not key_file.exists() or not secret_file.exists():
         return None
-    # systemd grants our user by an access list on root's file; the list's mask shows as group bits.
+    # The file is root's. systemd gives us access by an access control list; its mask appears as the group bits.
     return _keys(key_file, secret_file, forbidden=0o007)
 
 
@@ -37,14 +37,14 @@ def _keys(key_file: Path, secret_file: Path, *, forbidden: int) -> ApiKeys:
     return ApiKeys(Secret(key), Secret(secret))
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    """Without O_NONBLOCK a FIFO put in the file's place would hold us for ever."""
+def _open_nonblocking(path: str, flags: int) -> int:
+    """Open with O_NONBLOCK: without it, a FIFO at this path would block for ever."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read(path: Path, forbidden: int) -> str:
     try:
-        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (the with is below, out of the try)
+        file = open(path, "rb", opener=_open_nonblocking)  # noqa: SIM115 (the with is below, out of the try)
     except OSError as error:
         raise ConfigError(f"cannot read the key file {path}: {error.strerror}") from error
     with file:
@@ -66,7 +66,7 @@ def _read(path: Path, forbidden: int) -> str:
     try:
         text = content.decode("ascii").strip()
     except UnicodeDecodeError:
-        # Without the cause: its text quotes the file's bytes.
+        # Without the cause: its message quotes the file's bytes.
         raise ConfigError(f"the key file {path} is not plain text") from None
     if not text:
         raise ConfigError(f"the key file {path} is empty")

@@ -8,9 +8,9 @@ import sys
 def main() -> None:
     """Run ``naived`` and exit with its code."""
     _fill_closed_streams()
-    # Python's own handler would print a traceback out of some import.
+    # Python's own handler would print a traceback from inside an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from naived.cli import commands  # deferred: most of a second, in which Ctrl-C may come
+    from naived.cli import commands  # deferred: it takes most of a second, and Ctrl-C may come meanwhile
 
     try:
         commands.main()
@@ -19,14 +19,14 @@ def main() -> None:
 
 
 def _fill_closed_streams() -> None:
-    """Python has None for a stream that we were started without, and its number would go to the next file."""
+    """Open /dev/null for a closed standard stream: the next opened file would get its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open
 
 
 def _discard_unwritten() -> None:
-    """Python would exit with 120 if it could not write the rest of the log: a full disk keeps our exit code."""
+    """Keep our exit code on a full disk: Python exits with 120 if it cannot write the rest of the log."""
     try:
         sys.stderr.flush()
     except OSError:

@@ -1,7 +1,7 @@
-"""Options of the command line: a flag goes before the environment, the environment before a TOML file.
+"""Options of the command line: a flag overrides the environment, the environment overrides a TOML file.
 
 Every option ``--some-name`` is also ``NAIVED_SOME_NAME`` and the key ``some_name`` (or ``some-name``) of the file
-that ``--config`` names. Nothing here knows what an option means: the caller hands a parser that raises ValueError.
+that ``--config`` names. This module does not know the options: callers pass a parser that raises ValueError.
 """
 
 import difflib
@@ -23,7 +23,7 @@ _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false"
 
 
 class UsageError(ConfigError):
-    """A flag on the command line cannot be understood."""
+    """A flag on the command line is invalid."""
 
     exit_code = 2
 
@@ -60,7 +60,7 @@ class Options:
         return default if given is None else _parsed(given, given.text(), parse)
 
     def switch(self, name: str) -> bool:
-        """Is it on? Not given means off; raises ConfigError."""
+        """Is it on? An option that was not given is off; raises ConfigError."""
         given = self._given.get(name)
         if given is None:
             return False
@@ -86,12 +86,12 @@ class Options:
 
 
 def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping[str, str]) -> Options:
-    """Find each of ``names``; a flag that is None, False or an empty list was not given. Raises ConfigError.
+    """Find each of ``names``; a flag that is None, False or an empty list counts as not given. Raises ConfigError.
 
     The file is ``flags["config"]``, else ``NAIVED_CONFIG``, else none.
     """
     for name, value in flags.items():
-        if value == "":  # of a variable that is not set, perhaps: never run another daemon than was meant
+        if value == "":  # perhaps from an unset variable; the default could be another daemon than was meant
             flag = _flag(name)
             raise UsageError(f"{flag}: the value is empty; give one, as in {flag}=VALUE, or leave {flag} out")
     given: dict[str, _Given] = {}
@@ -114,7 +114,7 @@ def _flag(name: str) -> str:
 
 def _read(path: Path, names: Collection[str]) -> Mapping[str, object]:
     try:
-        # A number with a point stays the text it was written as: a fee is never a float.
+        # A number with a point stays text: a fee is never a float.
         table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error

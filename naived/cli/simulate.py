@@ -41,7 +41,7 @@ _DEFAULT = SimulatorConfig()
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to simulate, and where to serve it; port 0 is any that is free."""
+    """What to simulate, and where to serve it; port 0 is any free port."""
 
     config: SimulatorConfig
     host: str
@@ -49,7 +49,7 @@ class Command:
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Command:
-    """What was asked for; raises ConfigError."""
+    """Read the options; raises ConfigError."""
     options = gather(OPTIONS, flags, environ)
     host, port = options.get("listen", _address, ("127.0.0.1", 0))
     config = SimulatorConfig(

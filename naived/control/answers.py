@@ -1,4 +1,4 @@
-"""Values of the runtime and the journal as the JSON documents that scripts rely on.
+"""Converts values of the runtime and the journal to JSON documents; scripts depend on them.
 
 Decimals are texts without exponent or trailing zeros, times RFC 3339 in UTC with milliseconds.
 """
@@ -22,12 +22,12 @@ from naived.runtime.symbol_task import Symbol
 Document = dict[str, Any]  # JSON-able; decimals are texts
 
 _PHASES = {Waiting: "waiting", Buying: "buying", Holding: "holding", Selling: "selling", Finished: "finished"}
-_COIN = Price(1)  # an average price is not a multiple of any tick
+_NO_TICK = Price(1)  # an average price is not rounded to a tick
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who answers. ``started_at`` is wall-clock ms; ``database`` is ``sqlite`` or ``postgresql``."""
+    """The daemon that answers. ``started_at`` is wall-clock ms; ``database`` is ``sqlite`` or ``postgresql``."""
 
     version: str
     instance_id: str
@@ -39,7 +39,7 @@ class Identity:
 
 
 def settings(values: Settings) -> Document:
-    """A symbol's settings; the budget is null where none was ever given."""
+    """A symbol's settings; the budget is null if it was never set."""
     return {
         "chunks": values.chunks,
         "budget": None if values.budget is None else format_amount(values.budget),
@@ -51,7 +51,7 @@ def settings(values: Settings) -> Document:
 
 
 def daemon(who: Identity, state: str) -> Document:
-    """The ``daemon`` of ``status``."""
+    """The field ``daemon`` of ``status``."""
     return {
         "version": who.version,
         "pid": who.pid,
@@ -123,7 +123,7 @@ def unset(name: str, defaults: Settings) -> Document:
 
 
 def _unrealized(value: Symbol) -> str | None:
-    """What a sale of all coins at the last price would bring, less their cost; null without a price."""
+    """The profit if all coins were sold at the last price; null without a price."""
     held = sum((position(trader) for trader in value.engine.leader.traders), value.engine.leader.leftover)
     if not held.quantity:
         return "0"
@@ -145,12 +145,12 @@ def _trader(value: Symbol, trader: Trader) -> Document:
         "reason": trader.phase.reason if isinstance(trader.phase, Waiting | Holding) else None,
         "since": format_time(trader.since),
         "rebuy_notified": trader.rebuy_notified,
-        "buy": None if buy is None else _leg(buy),
-        "sell": None if sell is None else _leg(sell),
+        "buy": None if buy is None else _order_fields(buy),
+        "sell": None if sell is None else _order_fields(sell),
     }
 
 
-def _leg(order: OrderState) -> Document:
+def _order_fields(order: OrderState) -> Document:
     intent = order.intent
     return {
         "client_order_id": order.client_order_id,
@@ -170,7 +170,7 @@ def order(order: OrderState) -> Document:
         "symbol": intent.symbol,
         "trader": f"{intent.symbol}-{intent.trader}",
         "side": str(intent.side),
-        **_leg(order),
+        **_order_fields(order),
         "fence_at": None if deadline is None else format_time(deadline),
         "created_at": format_time(order.created_at),
         "updated_at": format_time(order.updated_at),
@@ -178,12 +178,12 @@ def order(order: OrderState) -> Document:
 
 
 def open_orders(value: Symbol) -> list[Document]:
-    """Every order that rests on the exchange, and those in quarantine, which may rest there."""
+    """Live orders, and those in quarantine, which the exchange may have."""
     return [order(each) for each in (*value.engine.resting, *value.engine.quarantined)]
 
 
 def result(name: str, value: Symbol | None, outcome: Outcome) -> Document:
-    """One entry of ``results``; ``value`` is None for what was never configured."""
+    """One entry of ``results``; ``value`` is None for a symbol that was never configured."""
     error = outcome.error
     unknown = value is None and error is not None and error.code is Code.UNKNOWN_SYMBOL
     absent = None if unknown else "off"
@@ -216,7 +216,7 @@ def cycle(row: CycleRow) -> Document:
 
 
 def _average(money: Money, quantity: Quantity) -> str:
-    return format_amount(price_down(money * SCALE, quantity or 1, _COIN))
+    return format_amount(price_down(money * SCALE, quantity or 1, _NO_TICK))
 
 
 def _fees(fees: Mapping[str, int]) -> dict[str, str]:

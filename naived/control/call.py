@@ -13,16 +13,16 @@ from naived.control.protocol import ControlError
 from naived.control.requests import Params
 from naived.runtime.symbol_task import Symbol
 
-PATIENCE = 15.0  # seconds a request without a timeout waits for the exchange, and any for the database
-_GLANCE = 1.0  # seconds between two looks at the state: a database that hangs makes no news
+PATIENCE = 15.0  # seconds that a request without a timeout waits for the exchange, and every one for the database
+_CHECK_INTERVAL = 1.0  # seconds between two checks of the state: a database that hangs sends no notification
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a request did to one symbol.
 
-    ``error`` says why the state that it waited for was not reached; what it changed stays. ``more`` is what else
-    its result has.
+    ``error``: why the state it waited for was not reached; what it changed stays. ``more``: other fields of its
+    result.
     """
 
     changed: bool
@@ -39,26 +39,26 @@ class Patience:
     deadline: float
 
     def waiting(self) -> AbstractContextManager[None]:
-        """Cancel the block when nobody waits any more."""
+        """Cancel the block at the deadline, or when the caller is gone."""
         return self.caller.waiting(self.deadline)
 
     async def until(self, symbol: Symbol, done: Callable[[], bool]) -> bool:
-        """Wait for news of the symbol until it is ``done``; False if nobody waits any more."""
+        """Wait until ``done()``; False if the deadline passed or the caller is gone before."""
         with self.waiting():
             while not done():
-                with trio.move_on_after(_GLANCE):
+                with trio.move_on_after(_CHECK_INTERVAL):
                     await symbol.news.wait()
         return done()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    name: str  # of the symbol, which may be none
+    name: str  # of the symbol, which may not exist
     params: Params
     caller: Caller
 
     @property
     def patience(self) -> Patience:
-        """Counted from now."""
+        """The caller's timeout, counted from now."""
         timeout = self.params.get("timeout", PATIENCE)
         return Patience(self.caller, math.inf if timeout is None else trio.current_time() + timeout)

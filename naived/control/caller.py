@@ -1,4 +1,4 @@
-"""The client that waits for an answer: when it is gone, its waits end."""
+"""The client that waits for an answer. When it disconnects, the server ends its waits."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import trio
 
 
 class Caller:
-    """One client during one request. When it is gone, what it asked for is still done; only its waits end."""
+    """One client during one request. If it disconnects, the request is still performed; only its waits end."""
 
     def __init__(self) -> None:
         self._waits: set[trio.CancelScope] = set()
@@ -16,7 +16,7 @@ class Caller:
 
     @contextmanager
     def waiting(self, deadline: float = math.inf) -> Iterator[None]:
-        """Cancel the block when the client is gone, or at the deadline (trio time); nothing is raised behind it."""
+        """Cancel the block when the client is gone, or at the deadline (trio time); nothing is raised then."""
         with trio.CancelScope(deadline=deadline) as scope:
             if self._gone:
                 scope.cancel()
@@ -27,7 +27,7 @@ class Caller:
                 self._waits.discard(scope)
 
     def leave(self) -> None:
-        """The client is gone: end its waits, and later ones as soon as they begin."""
+        """The client is gone: end its waits, and later ones at once."""
         self._gone = True
         for scope in self._waits:
             scope.cancel()

@@ -1,4 +1,4 @@
-"""One client's connection: lines in, frames out; every wait has a limit."""
+"""One client's connection: reads lines, writes frames. Every wait has a limit; the server calls it."""
 
 import select
 
@@ -6,13 +6,13 @@ import trio
 
 from naived.control.protocol import MAX_REQUEST, Code, ControlError
 
-# Seconds. Local clients write at once; these limits free the place of one that hangs or means harm.
+# Seconds. Local clients write at once; these limits end the connection of a hanging or malicious one.
 _FIRST_BYTE = 5
 _PARTIAL_LINE = 10
 _IDLE = 60
 _WRITE_STALL = 5
 
-_CHUNK = 64 * 1024  # bytes that a client must read within _WRITE_STALL; a Unix socket buffers more
+_CHUNK = 64 * 1024  # bytes that a client must read within _WRITE_STALL; the buffer of a Unix socket is larger
 _HANGUP_CHECK = 1  # seconds
 
 
@@ -21,7 +21,7 @@ class GoneError(Exception):
 
 
 class Channel:
-    """Lines of one client. ``receive`` and ``send`` belong to one task: a request is answered before the next."""
+    """Lines of one client. Only one task may call ``receive`` and ``send``: requests are answered one by one."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
@@ -29,7 +29,10 @@ class Channel:
         self._patience = _FIRST_BYTE
 
     async def receive(self) -> bytes:
-        """The next line without its newline; raises ControlError (too long: unrecoverable) and GoneError."""
+        """The next line without its newline; raises GoneError, and ControlError if it is too long.
+
+        After an error the connection cannot be used any more.
+        """
         partial_deadline = trio.current_time() + _PARTIAL_LINE if self._buffer else None
         scanned = 0
         while (end := self._buffer.find(b"\n", scanned)) < 0 and len(self._buffer) <= MAX_REQUEST:
@@ -56,7 +59,7 @@ class Channel:
         raise GoneError("the client was silent for too long")
 
     async def send(self, *parts: bytes) -> None:
-        """Send all of a frame; raises GoneError, after which the connection is of no more use."""
+        """Send all of a frame; raises GoneError, after which the connection cannot be used any more."""
         for part in parts:
             for start in range(0, len(part), _CHUNK):
                 try:
@@ -66,8 +69,8 @@ class Channel:
                     raise GoneError("the client does not read") from error
 
     async def hung_up(self) -> None:
-        """Return when the client closed both directions; one that only ended its requests wants the answer."""
+        """Return when the client closed both directions; one that closed only its sending side still reads."""
         poll = select.poll()
         poll.register(self._stream.socket.fileno(), 0)
-        while not any(event & select.POLLHUP for _, event in poll.poll(0)):  # noqa: ASYNC110 - no event says it
+        while not any(event & select.POLLHUP for _, event in poll.poll(0)):  # noqa: ASYNC110 - it has no event
             await trio.sleep(_HANGUP_CHECK)

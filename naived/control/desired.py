@@ -1,4 +1,4 @@
-"""Make what a person asks for durable, once for each request, before it is answered."""
+"""Makes what a person asks for durable, once for each request id, before the request is answered."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
@@ -14,7 +14,7 @@ from naived.core.strategy.settings import DesiredState
 from naived.ports import JournalError
 from naived.runtime.symbol_task import Symbol
 
-_MOMENT = 1.0  # seconds that the database gets in any case: what it does write should not be told as doubtful
+_LEAST_WAIT = 1.0  # seconds the database always gets, so that what it does write is seldom answered as uncertain
 
 _TRUE, _FALSE = "true", "false"  # JSON: did a request change anything?
 
@@ -27,7 +27,10 @@ async def desire(
     *,
     cancel: frozenset[Side] = frozenset(),
 ) -> bool:
-    """Make a change durable; says whether it changed anything, and says the same to a repeated request."""
+    """Make a change durable; returns whether it changed anything, and the same to a repeated request.
+
+    Raises ControlError.
+    """
     with answered_in_time(call, symbol):
         await service.supervisor.restored(symbol)
         async with turn(service, call):
@@ -43,19 +46,19 @@ async def _change(
     change: Callable[[DesiredState], DesiredState],
     cancel: frozenset[Side],
 ) -> bool:
-    # Nothing is awaited between looking at the last state and making the next: two requests at once both count.
+    # There is no await between reading the last state and making the next, so two concurrent requests both count.
     before = symbol.desired
     wanted = change(before)
     resting = any(order.intent.side in cancel and not order.cancelling for order in symbol.engine.resting)
     changed = wanted != before or resting
     request = answer_to_store(call, changed=changed)
-    # What is so in memory may not be durable yet, or may have failed to become so; a fault is tried again.
+    # The same state in memory may not be durable yet, or its commit may have failed; a fault is tried again.
     if not (changed or request or symbol.behind or symbol.failed or symbol.fault):
         return False
     only_settings = wanted == replace(before, settings=wanted.settings) != before
     note = "settings changed" if only_settings else str(wanted.status)
     commit = symbol.direct(wanted, cancel=cancel, request=request, note=note if changed else None)
-    # Before the wait: the client may leave during it, and what it asked for stands all the same.
+    # Before the wait, because the client may leave during it, and its request must still take effect.
     service.supervisor.follow(symbol)
     if commit is None:
         raise messages.away(symbol.name, symbol.failed)
@@ -64,13 +67,13 @@ async def _change(
 
 
 def turn(service: Service, call: Call) -> AbstractAsyncContextManager[object]:
-    """A request that is repeated while the first is under way waits for it: the answer is stored once."""
+    """Lock the request's id: a repeated request waits for the first one, and the answer is stored once."""
     request = answer_to_store(call, changed=False)
     return nullcontext() if request is None else service.turns.setdefault(request[0], trio.Lock())
 
 
 async def stored_answer(service: Service, call: Call) -> bool | None:
-    """Did this very request, when it came before, change anything? None if it did not. Raises JournalError."""
+    """If the request was performed before: did it change anything? None if it was not. Raises JournalError."""
     request = answer_to_store(call, changed=False)
     if request is None:
         return None
@@ -79,20 +82,20 @@ async def stored_answer(service: Service, call: Call) -> bool | None:
 
 
 def answer_to_store(call: Call, *, changed: bool) -> tuple[str, str] | None:
-    """Under which key an answer is stored with its change, and the answer; None for a request without an id."""
+    """The key and the answer that are stored with the change; None for a request without an id."""
     request_id = call.params.get("request_id")
     return None if request_id is None else (f"{request_id}/{call.name}", _TRUE if changed else _FALSE)
 
 
 @contextmanager
 def answered_in_time(call: Call, symbol: Symbol | None) -> Iterator[None]:
-    """Raise ControlError if the database does not answer the block in time; what was handed in stands."""
+    """Raise ControlError if the database does not answer the block in time; a commit may still be written."""
     now = trio.current_time()
     try:
-        with trio.fail_at(min(max(call.patience.deadline, now + _MOMENT), now + PATIENCE)):
+        with trio.fail_at(min(max(call.patience.deadline, now + _LEAST_WAIT), now + PATIENCE)):
             yield
     except JournalError as error:
-        failed = None if symbol is None else symbol.failed  # it knows the cause, the error only that there is one
+        failed = None if symbol is None else symbol.failed  # has the cause, which the error has not
         raise messages.away(call.name, failed or error) from error
     except trio.TooSlowError as error:
         raise messages.away(call.name) from error

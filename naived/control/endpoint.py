@@ -1,4 +1,4 @@
-"""The control socket in the file system, and who connected to it."""
+"""The control socket in the file system, and the identity of a client that connects to it."""
 
 import os
 import socket
@@ -14,11 +14,11 @@ import trio
 from naived.control.protocol import MAX_PATH
 
 _BACKLOG = 512  # connections that wait for accept while the loop is busy; more get EAGAIN
-_UMASK = 0o177  # the socket is 0600 from its first moment
+_UMASK = 0o177  # so that the socket is created with mode 0600
 
 
 class EndpointError(Exception):
-    """The socket cannot be where it was asked for; the message says why."""
+    """The socket cannot be made at the requested path; the message says why."""
 
 
 class Peer(NamedTuple):
@@ -27,7 +27,7 @@ class Peer(NamedTuple):
 
 
 def peer_of(connection: trio.socket.SocketType) -> Peer:
-    """Who connected, as the kernel says. Outside Linux it does not; there only the directory's mode protects us."""
+    """Who connected, from the kernel. Outside Linux it is unknown; only the directory's mode protects us there."""
     if sys.platform == "linux":
         pid, uid, _gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return Peer(pid, uid)
@@ -37,9 +37,8 @@ def peer_of(connection: trio.socket.SocketType) -> Peer:
 class Endpoint:
     """The socket at ``path``, which listens from now on until `close`; raises EndpointError.
 
-    A stale socket is replaced, never that of a naived which has another home and the same ``--socket``. The socket
-    appears under its name by a rename, after it listens, so no client meets it half made. Whoever connects before
-    anybody accepts is kept waiting, not turned away.
+    A stale socket is replaced, but not one on which another naived listens. The socket is renamed to ``path`` only
+    once it listens, so no client finds it unfinished. Clients that connect before the server runs wait.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +68,7 @@ class Endpoint:
         """Remove the socket; a second call does nothing."""
         self._socket.close()
         with suppress(FileNotFoundError):
-            # Another daemon may have its socket under this name by now.
+            # By now the path may have the socket of another daemon.
             if _identity(self._path) == self._ours:
                 self._path.unlink()
 
@@ -112,12 +111,12 @@ def _check(path: Path) -> None:
 
 
 def _answers(path: Path) -> bool:
-    """Does anybody listen there?"""
+    """Does a process listen at this path?"""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))
-        except BlockingIOError:  # its backlog is full, so somebody listens
+        except BlockingIOError:  # the backlog is full, so a process listens
             return True
         except OSError:
             return False

@@ -1,4 +1,4 @@
-"""The newest events for clients that follow them, numbered and bounded; a client is told what it missed."""
+"""The newest events, numbered and bounded, for clients that follow them and for finding what one missed."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ import trio
 
 from naived.control.protocol import format_time
 
-RING = 10_000  # events that are kept for a client that connects again; the journal has more
+RING = 10_000  # events that are kept for a client that reconnects; the journal has more
 
 
 class EventLog:
     """A ring of events for `events` with ``follow``.
 
-    ``seq`` starts at the wall clock (ms) of the daemon's start, not at 1, so that numbers go on rising over
-    restarts and a follower that comes back with an old one sees a gap instead of somebody else's events.
+    ``seq`` starts at the wall clock (ms) of the daemon's start, not at 1. So numbers rise over restarts, and a
+    follower that returns with an old one gets a gap, not wrong events.
     """
 
     def __init__(self, first: int) -> None:
@@ -26,11 +26,11 @@ class EventLog:
 
     @property
     def last(self) -> int:
-        """The newest ``seq`` that was given out; before the first event, the one before it."""
+        """The ``seq`` of the newest event; before the first event, its ``seq`` minus 1."""
         return self._next - 1
 
     def publish(self, at: int, symbol: str | None, kind: str, message: str) -> None:
-        """Tell every follower, at once. ``at`` is in ms; no symbol: it is about the daemon."""
+        """Add an event and wake every follower. ``at`` is in ms; without a symbol it is about the daemon."""
         self._ring.append(
             {"seq": self._next, "at": format_time(at), "symbol": symbol, "kind": kind, "message": message}
         )
@@ -39,12 +39,12 @@ class EventLog:
         self._published = trio.Event()
 
     def after(self, seq: int, most: int) -> Sequence[dict[str, Any]]:
-        """The oldest ``most`` events behind ``seq`` that are still kept; compare their first ``seq`` for a gap."""
+        """The oldest ``most`` kept events after ``seq``. There is a gap if the first one is not ``seq + 1``."""
         oldest = self._next - len(self._ring)
         start = max(0, seq + 1 - oldest)
         return list(islice(self._ring, start, start + most))
 
     async def news(self, seq: int) -> None:
-        """Return when there is an event behind ``seq``."""
+        """Return when there is an event after ``seq``."""
         while self.last <= seq:
             await self._published.wait()

@@ -1,4 +1,4 @@
-"""Whether a name is a symbol: one that is configured, or at least listed by the exchange."""
+"""Finds the symbol of a name: a configured one, or one that the exchange lists."""
 
 import trio
 

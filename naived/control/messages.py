@@ -1,4 +1,4 @@
-"""The words of all answers: what was done, and errors that name the cause and the next step."""
+"""The texts of all answers: what was done, and errors with the cause and the next step."""
 
 from naived.control.protocol import Code, ControlError, format_time
 from naived.control.requests import MAX_SYMBOL
@@ -10,7 +10,7 @@ from naived.core.strategy.trader import Hold, Holding
 from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 
-OFF = "off"  # of a symbol that has nothing to end
+OFF = "off"  # for a symbol that was never configured, or has nothing to drain
 RESOLVED = "resolved"
 
 # What was done
@@ -30,7 +30,7 @@ def resolved(ended: int) -> str:
 
 
 def stopped(symbol: Symbol) -> str:
-    """How far a stop has come, and what it leaves behind."""
+    """How far a stop has come, and which orders remain."""
     word = "stopping" if actual_state(symbol)[0] is ActualState.STOPPING else "stopped"
     return f"{word}; {_remains(symbol)}"
 
@@ -57,7 +57,7 @@ def unlisted(name: str) -> ControlError:
 
 
 def not_looked_for(name: str, error: Exception) -> ControlError:
-    """Too many names were not listed lately."""
+    """Too many unknown names were asked for in the last minute."""
     hint = "correct the names, or wait a minute"
     return ControlError(Code.BUSY, f"not looked for: {error}", symbol=name, hint=hint)
 
@@ -86,12 +86,12 @@ def no_budget(name: str) -> ControlError:
 
 
 def out_of_range(name: str, error: Exception) -> ControlError:
-    """A setting that can never be; the error says which, and its range."""
+    """A setting out of its range; ``error`` names both."""
     return ControlError(Code.INVALID_PARAMS, str(error), symbol=name)
 
 
 def too_small(name: str, chunk: str, why: str, chunks: int, least: str) -> ControlError:
-    """``chunk`` and ``least``, the budget that is enough, are amounts with their asset."""
+    """``chunk`` and ``least``, the smallest budget, are amounts with their asset."""
     return ControlError(
         Code.INVALID_TRANSITION,
         f"{chunk} a chunk is too small to trade: {why}",
@@ -106,7 +106,7 @@ def no_such_order(name: str, client_order_id: str) -> ControlError:
 
 
 def away(name: str, cause: Exception | None = None) -> ControlError:
-    """The journal did not answer, or refused. ``cause``, where it is known, names its own next step."""
+    """The journal did not answer, or refused. The text of ``cause`` includes the next step."""
     doubt = "it is not certain that anything was changed"
     if cause is None:
         message, hint = f"the database is away: {doubt}", "try again; repeating it is safe"
@@ -116,7 +116,7 @@ def away(name: str, cause: Exception | None = None) -> ControlError:
 
 
 def unread(error: Exception) -> ControlError:
-    """Rows were asked for."""
+    """Rows could not be read."""
     return ControlError(Code.DATABASE_UNAVAILABLE, str(error), hint="try again")
 
 
@@ -132,18 +132,18 @@ def other_version(theirs: int, first: int, last: int) -> ControlError:
     )
 
 
-# Why what was waited for is not so
+# Why a wait was not successful
 
 
 def not_started(symbol: Symbol) -> ControlError | None:
-    """None if it trades, else why a start has not come to that."""
+    """None if it trades, otherwise why it does not."""
     state, reason = actual_state(symbol)
     match state:
         case ActualState.TRADING:
             return None
         case ActualState.QUARANTINED:
             return ControlError(
-                Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=_way_out(symbol)
+                Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=_quarantine_hint(symbol)
             )
         case ActualState.FAULTED:
             hint = f"when it is mended: naivectl start {symbol.name}"
@@ -155,14 +155,14 @@ def not_started(symbol: Symbol) -> ControlError | None:
 
 
 def still_stopping(symbol: Symbol) -> ControlError:
-    """Names the orders whose fate is open, and when each can no longer appear."""
+    """Names the orders whose state is unknown, and the time after which each can no longer appear."""
     unknown = [f"{order.client_order_id} (fence {_fence(order)})" for order in symbol.engine.unsettled]
     what = f"off, but the fate of {', '.join(unknown)} is not known" if unknown else "still stopping"
     return timed_out(symbol, what)
 
 
 def orders_not_told(symbol: Symbol) -> ControlError:
-    """It is off, and the exchange did not say in time what became of its orders."""
+    """It is off, and the exchange did not report its orders in time."""
     last = _remains(symbol)
     return timed_out(symbol, f"off, but what became of its orders is not known; as last told, {last}")
 
@@ -172,18 +172,18 @@ def not_reached(symbol: Symbol, goal: str) -> ControlError:
 
 
 def never_started(name: str) -> ControlError:
-    """Whoever waits for a symbol to trade waits no longer, and nobody has ever started it."""
+    """The wait for a symbol to trade timed out, and it was never started."""
     hint = f"begin with: naivectl start {name}"
     return ControlError(Code.TIMED_OUT, "not trading yet, never started", symbol=name, hint=hint)
 
 
 def overruled(symbol: Symbol, what: str) -> ControlError:
-    """Another request came in between."""
+    """Another request changed the status during the wait."""
     return ControlError(Code.INVALID_TRANSITION, f"somebody else {what} it meanwhile", symbol=symbol.name)
 
 
 def timed_out(symbol: Symbol, what: str) -> ControlError:
-    """Whoever asked waits no longer."""
+    """The wait ended at its deadline, or because the client is gone."""
     state, reason = actual_state(symbol)
     return ControlError(
         Code.TIMED_OUT,
@@ -198,7 +198,7 @@ def timed_out(symbol: Symbol, what: str) -> ControlError:
 
 
 def _unknown(name: str, message: str) -> ControlError:
-    """No exchange lists it."""
+    """The exchange does not list it, or it cannot be a symbol."""
     hint = "a symbol is base and quote asset in one word, such as ETHUSDT"
     return ControlError(Code.UNKNOWN_SYMBOL, message, symbol=name, hint=hint)
 
@@ -206,12 +206,12 @@ def _unknown(name: str, message: str) -> ControlError:
 def _unreached(
     name: str, why: str, hint: str = "try again when `naivectl status` shows the exchange as reached"
 ) -> ControlError:
-    """The exchange has to be asked first, and does not answer."""
+    """An answer of the exchange is needed, and it does not answer."""
     return ControlError(Code.EXCHANGE_UNAVAILABLE, why, symbol=name, hint=hint)
 
 
-def _way_out(symbol: Symbol) -> str:
-    """How a person ends a quarantine; the reason comes in the same order (`actual_state`)."""
+def _quarantine_hint(symbol: Symbol) -> str:
+    """How a person ends the quarantine that `actual_state` shows; both use the most serious block."""
     name = symbol.name
     by = symbol.engine.blocks[0].by if symbol.engine.blocks else None
     if by is BlockedBy.QUARANTINE:

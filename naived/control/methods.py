@@ -1,7 +1,7 @@
-"""The table of all methods of the control socket: what each takes, what it does.
+"""The table of all methods of the control socket: what each takes and does. The server calls them.
 
-A new method is one entry here. Its effect on one symbol is a function in `verbs` or in a module of its own, its
-words are in `messages`, its documents in `answers`.
+A new method is one entry here. Its effect on one symbol is a function in `verbs` or in its own module, its texts
+are in `messages`, its JSON in `answers`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,7 +37,7 @@ from naived.control.service import Service
 from naived.control.streams import follow, watch
 from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, Row
 
-# How methods are answered
+# Answers
 
 
 async def _hello(service: Service, params: Params, _caller: Caller) -> bytes:
@@ -48,7 +48,7 @@ async def _hello(service: Service, params: Params, _caller: Caller) -> bytes:
 
 
 async def _status(service: Service, params: Params, _caller: Caller) -> bytes:
-    """Always answered, because all of it is in memory. A symbol that was never configured is off."""
+    """Never fails, because everything is in memory. A symbol that was never configured is off."""
     names = params["symbols"] or sorted(service.supervisor.symbols)
     # Looked up once: another request may configure a symbol while the entries are made.
     symbols = [service.supervisor.symbols.get(name) for name in names]
@@ -64,13 +64,13 @@ async def _status(service: Service, params: Params, _caller: Caller) -> bytes:
 def _listed(
     name: str, kind: type[Row], document: Callable[[Row], answers.Document]
 ) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
-    """A method that answers with rows of the journal, oldest first, and ``next``: the ``after`` of those behind."""
+    """Makes a method that answers with rows of the journal, oldest first. ``next`` is the next page's ``after``."""
 
     async def answer(service: Service, params: Params, caller: Caller) -> bytes:
         await _check(service, params["symbols"], caller)
         after, limit = params["after"], params["limit"]
         held = MAX_ROWS if after is None else min(limit or MAX_ROWS, MAX_ROWS)
-        # One row more than is told: if it is there, there are more.
+        # One row more than is returned, to see whether there are more.
         more = None if limit is None else limit + (after is not None)
         page = Page(params["symbols"], after, params["since"], more, held + 1)
         try:
@@ -87,7 +87,7 @@ def _listed(
 def _each(
     verb: Callable[[Service, Call], Awaitable[Outcome]],
 ) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
-    """A method that does the verb for all symbols at the same time; a failure is the error of its symbol alone."""
+    """Makes a method that does the verb for all symbols at the same time. An error concerns its symbol only."""
 
     async def answer(service: Service, params: Params, caller: Caller) -> bytes:
         if service.suspending:
@@ -124,31 +124,31 @@ async def _watch(service: Service, channel: Channel, request: Request, caller: C
 
 
 async def _follow(service: Service, channel: Channel, request: Request, caller: Caller) -> NoReturn:
-    # Nothing ever happens to a symbol that does not exist: a typo would wait without end.
+    # A symbol that does not exist has no events, so with a typo the client would wait forever.
     await _check(service, request.params["symbols"], caller)
     await follow(channel, request.id, service.events, request.params)
 
 
-# What is wrong with parameters together
+# Rules: what is wrong with a combination of parameters
 
 
-def _which(name: str, params: Params) -> str | None:
+def _symbols_rule(name: str, params: Params) -> str | None:
     return f"{name} takes either symbols or all" if params["all"] == bool(params["symbols"]) else None
 
 
-def _which_settings(params: Params) -> str | None:
+def _settings_rule(params: Params) -> str | None:
     shown = not params["all"] and not given_settings(params)
-    return None if shown else _which("settings", params)
+    return None if shown else _symbols_rule("settings", params)
 
 
-def _which_orders(params: Params) -> str | None:
+def _resolve_rule(params: Params) -> str | None:
     one_or_all = params["all"] != (params["client_order_id"] is not None)
     if len(params["symbols"]) == 1 and one_or_all:
         return None
     return "resolve takes one symbol, and either client_order_id or all"
 
 
-def _which_events(params: Params) -> str | None:
+def _events_rule(params: Params) -> str | None:
     if not params["follow"]:
         return None if params["after_seq"] is None else "after_seq needs follow"
     if params["since"] is None and params["after"] is None:
@@ -185,25 +185,25 @@ METHODS: Mapping[str, Method] = {
     "start": Method(
         {**_CHANGE, **_waiting("start", True), **_SETTINGS},
         _each(verbs.start),
-        rule=partial(_which, "start"),
+        rule=partial(_symbols_rule, "start"),
         changes=_always,
     ),
     "stop": Method(
         {**_CHANGE, **_waiting("stop", True), "cancel": Param(one_of(*verbs.CANCEL), "none")},
         _each(verbs.stop),
-        rule=partial(_which, "stop"),
+        rule=partial(_symbols_rule, "stop"),
         changes=_always,
     ),
     "shutdown": Method(
         {**_CHANGE, **_waiting("shutdown", False), "keep_buys": Param(boolean, False)},
         _each(verbs.shutdown),
-        rule=partial(_which, "shutdown"),
+        rule=partial(_symbols_rule, "shutdown"),
         changes=_always,
     ),
     "settings": Method(
         {**_CHANGE, **_SETTINGS},
         _each(verbs.settings),
-        rule=_which_settings,
+        rule=_settings_rule,
         changes=lambda params: bool(given_settings(params)),
     ),
     "orders": Method(_ROWS, _listed("orders", OrderRow, lambda row: answers.order(row.order))),
@@ -213,7 +213,7 @@ METHODS: Mapping[str, Method] = {
         _listed("events", EventRow, answers.event),
         stream=_follow,
         streams=lambda params: bool(params["follow"]),
-        rule=_which_events,
+        rule=_events_rule,
     ),
     "wait": Method(
         {
@@ -222,12 +222,12 @@ METHODS: Mapping[str, Method] = {
             "timeout": Param(timeout, TIMEOUTS["wait"]),
         },
         _each(verbs.wait),
-        rule=partial(_which, "wait"),
+        rule=partial(_symbols_rule, "wait"),
     ),
     "resolve": Method(
         {**_CHANGE, "client_order_id": Param(short_text, None), "action": Param(one_of(*ACTIONS), REQUIRED)},
         _each(resolve),
-        rule=_which_orders,
+        rule=_resolve_rule,
         changes=_always,
     ),
 }

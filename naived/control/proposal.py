@@ -1,4 +1,4 @@
-"""Settings that a person proposes: parsed, put over the present ones, refused where they cannot work."""
+"""Settings that a person asks for: parsed, applied to the current ones, refused if they cannot work."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from naived.core.strategy.settings import Settings, SettingsError
 from naived.ports import ExchangeError
 from naived.runtime.listing import Listing, UnknownNamesError
 
-_PATIENCE = 5.0  # seconds for what need not be known: the request weight may be used up
+_PATIENCE = 5.0  # seconds for an optional check: the request weight may be used up
 
 _PARSERS: dict[str, Callable[[Any], int]] = {"chunks": int, "budget": parse_money}  # the others are rates
 
@@ -26,7 +26,10 @@ def given_settings(params: Mapping[str, Any]) -> list[str]:
 
 
 def proposed(name: str, params: dict[str, Any], default_budget: Money | None) -> Callable[[Settings], Settings]:
-    """What the given settings make of others; without any budget the default one. Raises ControlError."""
+    """A function that applies the given settings to others, with ``default_budget`` if there is none.
+
+    Raises ControlError.
+    """
     try:
         given: dict[str, Any] = {key: _PARSERS.get(key, parse_rate)(params[key]) for key in given_settings(params)}
         Settings(**given)
@@ -41,7 +44,7 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
 
 
 async def check_size(name: str, settings: Settings, listing: Listing, last: Price | None) -> None:
-    """Raise ControlError if a chunk is too small to trade, as far as the exchange tells it in time."""
+    """Raise ControlError if a chunk is too small to trade. Skipped if the exchange does not answer in time."""
     if settings.budget is None:
         return
     try:

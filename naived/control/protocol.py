@@ -1,10 +1,10 @@
-"""The control protocol: JSON-RPC 2.0, one UTF-8 object a line, over a Unix stream socket.
+"""The control protocol: JSON-RPC 2.0, one UTF-8 object per line, over a Unix stream socket.
 
-Daemon and `naivectl` share this module, so it needs the standard library alone, and little of that: no
-dataclasses, no datetime, no decimal at import (each is milliseconds of every `naivectl status`).
+Daemon and `naivectl` share this module, so it imports only the standard library, and little of that: no
+dataclasses, datetime or decimal (each would add milliseconds to every `naivectl status`).
 
-Answers may grow fields; clients ignore those they do not know. The methods and the strict decoding of
-requests, which only the daemon needs, are in `requests.py`.
+Later versions may add fields to answers; clients ignore unknown fields. The strict decoding of requests, which only
+the daemon needs, is in `requests.py`, the methods are in `methods.py`.
 """
 
 import json
@@ -16,21 +16,21 @@ PROTO = 1
 MIN_PROTO = 1
 
 MAX_REQUEST = 64 * 1024  # bytes of one line without its newline: 2,000 symbols fit
-MAX_SYMBOLS = 2_000  # names in one request: more than there are
+MAX_SYMBOLS = 2_000  # names in one request: more than the exchange lists
 MAX_ANSWER = 16 * 1024 * 1024  # bytes: 2,500 orders are 1 MiB, 500 symbols with traders too
 MAX_ROWS = 2_500  # rows of `orders`, `trades` or `events` in one answer: read in a quarter of a second
 MAX_PATH = 107  # bytes: sockaddr_un holds 108 with the terminating zero
 
 MAX_TEXT = 64  # characters of an id, a client order id or a decimal
 
-# Seconds that a request waits until what it asked for is so, if it does not say; None: without end.
+# Default seconds that a request waits until the state it asked for is reached; None: forever.
 TIMEOUTS: Mapping[str, float | None] = {"start": 30.0, "stop": 15.0, "shutdown": None, "wait": None}
 
 SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice")
 
 
 class Code(IntEnum):
-    """What went wrong, as a JSON-RPC error code; its ``kind`` in documents, and `naivectl`'s exit code."""
+    """A JSON-RPC error code, its ``kind`` in documents, and `naivectl`'s exit code."""
 
     kind: str
     exit: int
@@ -65,9 +65,9 @@ class Code(IntEnum):
 
 
 class ControlError(Exception):
-    """A request, or its part for one symbol, failed. ``message`` names thing and cause, ``hint`` the next step.
+    """A request, or its part for one symbol, failed. ``message`` names the cause, ``hint`` the next step.
 
-    ``data`` is whatever else helps (the state at a timeout); it is JSON-able.
+    ``data`` is additional JSON-able data, such as the state at a timeout.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ControlError(Exception):
 def encode_body(document: Mapping[str, object]) -> bytes:
     """A document as compact ASCII, which is safe in a terminal, a log and `nc`.
 
-    Raises ValueError or TypeError when it is not JSON-able.
+    Raises ValueError or TypeError if it is not JSON-able.
     """
     return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
 
@@ -115,7 +115,7 @@ def encode_request(request_id: int | str, method: str, params: Mapping[str, obje
 
 
 def result_parts(request_id: int | str, body: bytes) -> tuple[bytes, bytes, bytes]:
-    """The same as `encode_result` in parts, so that a large body which many clients get is not copied for each."""
+    """`encode_result` in parts, so that a large body for many clients is not copied for each."""
     return b'{"jsonrpc":"2.0","id":%b,"result":' % json.dumps(request_id).encode("ascii"), body, b"}\n"
 
 
@@ -125,7 +125,7 @@ def encode_result(request_id: int | str, body: bytes) -> bytes:
 
 
 def encode_error(request_id: int | str | None, error: ControlError) -> bytes:
-    """A failure as a line; the id is null when the request had none that could be read."""
+    """An error as a line; the id is null if the request had no readable one."""
     return encode_body({"jsonrpc": "2.0", "id": request_id, "error": error.wire()}) + b"\n"
 
 

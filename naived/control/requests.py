@@ -1,8 +1,8 @@
-"""A line of the control socket as a request: strict JSON, a known method, every parameter parsed.
+"""Decodes a line of the control socket to a request: strict JSON, a known method, every parameter parsed.
 
-A duplicate key, a NaN, a lone surrogate or an unknown parameter is refused: a typo here costs money.
-A name that cannot be a symbol is not refused here, because like any unknown symbol it fails alone. Whoever asks the
-exchange for a name, or logs it, asks `is_symbol` first.
+A duplicate key, a NaN, a lone surrogate or an unknown parameter is refused, because a typo here may cost money. A
+name that cannot be a symbol is not refused: like any unknown symbol it fails alone. Code that sends a name to the
+exchange or logs it must check `is_symbol` first.
 """
 
 import json
@@ -17,8 +17,8 @@ from naived.control.channel import Channel
 from naived.control.protocol import MAX_SYMBOLS, MAX_TEXT, Code, ControlError, parse_duration, parse_time
 
 MAX_SYMBOL = 32  # characters; the longest symbol on Binance has 22
-_UPPER = {ord(letter): letter.upper() for letter in ascii_lowercase}  # str.upper makes an I of a dotless one
-_MAX_INTEGER = 2**53  # exclusive: above it JSON readers elsewhere lose digits
+_UPPER = {ord(letter): letter.upper() for letter in ascii_lowercase}  # str.upper would turn a dotless i into I
+_MAX_INTEGER = 2**53  # exclusive: above it many JSON readers lose digits
 
 Params: TypeAlias = dict[str, Any]
 
@@ -27,7 +27,7 @@ ABSENT = object()
 
 
 class Param(NamedTuple):
-    """How one parameter is read; ``parse`` raises ValueError. Without default it may be ABSENT, or is REQUIRED."""
+    """How one parameter is read; ``parse`` raises ValueError. ABSENT: an optional one without a default."""
 
     parse: Callable[[Any], object]
     default: object = ABSENT
@@ -47,12 +47,12 @@ Stream: TypeAlias = Callable[[Any, Channel, Request, Caller], Awaitable[NoReturn
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What one method takes and does; ``answer`` and ``stream`` first get the service that the server has.
+    """What one method takes and does. The first argument of ``answer`` and ``stream`` is the server's service.
 
-    ``answer`` returns an encoded document. It raises ControlError only when nothing was done; what it was asked for
-    is done although its `Caller` left meanwhile. ``stream`` sends items until it is cancelled. Of the parameters,
-    ``streams`` says whether they ask for the stream, ``rule`` what is wrong with them together, ``changes`` whether
-    they change anything.
+    ``answer`` returns an encoded document. It raises ControlError only if nothing was done, and does what was asked
+    even if its `Caller` leaves meanwhile. ``stream`` sends items until it is cancelled. Three functions check the
+    parameters: ``streams``: do they ask for the stream? ``rule``: which error is in their combination? ``changes``:
+    do they ask for a change?
     """
 
     params: Mapping[str, Param]
@@ -122,7 +122,7 @@ def _invalid(message: str) -> ControlError:
 
 
 def is_symbol(text: str) -> bool:
-    """May an exchange list it? No control character, no space, no look-alike, no more than MAX_SYMBOL."""
+    """May it be a symbol? No control character, no space, no look-alike letters, at most MAX_SYMBOL long."""
     # isprintable is False for control, format, bidi and surrogate characters and for every space but " ".
     if not (0 < len(text) <= MAX_SYMBOL and text.isprintable() and " " not in text):
         return False
@@ -170,7 +170,7 @@ def _parse_json(line: bytes) -> object:
 
 
 def decode_request(line: bytes, methods: Mapping[str, Method]) -> tuple[int | str | None, Request | ControlError]:
-    """One line without its newline: its id, None if there is no valid one, and the request or its refusal."""
+    """Decode one line without its newline; returns its id (None if there is no valid one), and request or error."""
     try:
         frame = _parse_json(line)
     except ControlError as error:

@@ -1,4 +1,4 @@
-"""``resolve``: a person ends a quarantine or a hold, of one order or of all that a symbol has."""
+"""The verb ``resolve``: a person ends a quarantine or a hold, of one order or of all of a symbol."""
 
 import trio
 
@@ -44,7 +44,7 @@ async def resolve(service: Service, call: Call) -> Outcome:
 
 
 async def _missing(service: Service, call: Call, symbol: Symbol) -> Quantity:
-    """Coins that are missing now of those that a symbol is quarantined for; raises ControlError."""
+    """Coins that are missing now, if the symbol is blocked for missing coins, else 0; raises ControlError."""
     if not is_blocked_by(symbol.engine, BlockedBy.COINS):
         return Quantity(0)
     try:
@@ -56,14 +56,17 @@ async def _missing(service: Service, call: Call, symbol: Symbol) -> Quantity:
 
 
 async def _end(service: Service, call: Call, symbol: Symbol, lost: Quantity) -> int:
-    """End what waits for a person's word, or one order, where ``lost`` coins were missing; how much it was."""
+    """End all that waits for a person, or one order; returns how many. ``lost`` coins were missing before.
+
+    Raises ControlError, JournalError.
+    """
     adopt, wanted = call.params["action"] == "adopt", call.params["client_order_id"]
     before = service.view.held(symbol)
     commits = [*_released_orders(symbol, wanted, adopt), *_released_traders(symbol, wanted, adopt)]
     if not commits:
         await _check_known(service, call)
     if wanted is None and is_blocked_by(symbol.engine, BlockedBy.COINS):
-        # What a hold gave up just now is not missed any more; what was adopted just now was not counted.
+        # Coins that a hold wrote off just now are not missing any more; those adopted just now were not counted.
         rest = Quantity(min(lost, lost - before + service.view.held(symbol)))
         commits.append(symbol.offer(CoinsWrittenOff(rest, "adopted" if adopt else "written off")))
     ended = len(commits)
@@ -97,7 +100,7 @@ def _released_traders(symbol: Symbol, wanted: str | None, adopt: bool) -> list[C
 
 
 async def _check_known(service: Service, call: Call) -> None:
-    """What is resolved already is fine; raises ControlError for an order that never was, JournalError."""
+    """Raises ControlError for an order that never existed, JournalError. One that is resolved already is fine."""
     client_order_id = call.params["client_order_id"]
     if client_order_id is not None and not await service.journal.knows(call.name, client_order_id):
         raise messages.no_such_order(call.name, client_order_id)

@@ -1,6 +1,6 @@
-"""The control socket: who may connect, how much one connection may cost, and how requests are answered.
+"""Serves the control socket: who may connect, what one connection may use, and how requests are answered.
 
-The server knows nothing of the runtime: it calls the methods that it is given.
+The daemon runs ``serve`` with the table of methods; the server itself does not depend on the runtime.
 """
 
 import os
@@ -29,15 +29,15 @@ from naived.control.requests import (
     is_symbol,
 )
 
-_CONNECTIONS = 1024  # in all: descriptors must be left for the exchange and the database
-_CONNECTIONS_PER_UID = 512  # root can still connect when the owner's scripts use up theirs
-_STREAMS = 256  # each may cost a snapshot's bandwidth twice a second
+_CONNECTIONS = 1024  # in total, so that descriptors are left for the exchange and the database
+_CONNECTIONS_PER_UID = 512  # so that root can still connect when the owner's scripts use all of theirs
+_STREAMS = 256  # each may send a snapshot twice a second
 
 _log = structlog.get_logger(__name__)
 
 
 async def serve(endpoint: Endpoint, methods: Mapping[str, Method], service: object) -> None:
-    """Serve whoever connects until cancelled, which closes the endpoint; the methods work with ``service``."""
+    """Serve connections until cancelled, then close the endpoint. ``service`` is passed to the methods."""
     with closing(endpoint):
         await trio.serve_listeners(Server(methods, service).handle, [endpoint.listener])
 
@@ -50,7 +50,7 @@ class Server:
         self._streams = 0
 
     async def handle(self, stream: trio.SocketStream) -> None:
-        """Serve one connection to its end; nothing a client does makes this raise."""
+        """Serve one connection to its end; no action of a client makes this raise."""
         peer = peer_of(stream.socket)
         channel = Channel(stream)
         self._connections[peer.uid] += 1
@@ -58,7 +58,7 @@ class Server:
             with suppress(GoneError):
                 try:
                     self._admit(peer)
-                    await self._converse(channel, peer)
+                    await self._serve_requests(channel, peer)
                 except ControlError as error:
                     await channel.send(encode_error(None, error))
         finally:
@@ -72,8 +72,8 @@ class Server:
         if self._connections.total() > most or self._connections[peer.uid] > most_per_uid:
             raise ControlError(Code.BUSY, "naived has too many connections", hint="try again in a moment")
 
-    async def _converse(self, channel: Channel, peer: Peer) -> None:
-        # Every answer's send is a checkpoint, so a client that pipelines cannot keep others waiting.
+    async def _serve_requests(self, channel: Channel, peer: Peer) -> None:
+        # Each send is a checkpoint, so a client that pipelines requests does not block the others.
         while True:
             request_id, request = decode_request(await channel.receive(), self._methods)
             if isinstance(request, ControlError):
@@ -87,22 +87,22 @@ class Server:
             failure = await self._perform(channel, request, method)
             if failure is not None:
                 await channel.send(encode_error(request.id, failure))
-                # What a client of another version has sent behind its `hello` must not be performed.
+                # Requests after a failed `hello` are not performed: the client may be of another version.
                 if request.method == "hello" or method.stream_for(request.params):
                     return
 
     async def _perform(self, channel: Channel, request: Request, method: Method) -> ControlError | None:
-        """Answer a request, or say why not; raises GoneError."""
+        """Answer a request; returns the error if that failed; raises GoneError."""
         stream = method.stream_for(request.params)
         work = partial(self._answer, method.answer) if stream is None else partial(self._stream, stream)
         try:
-            await _attended(channel, partial(work, channel, request), changes=method.changes(request.params))
+            await _while_connected(channel, partial(work, channel, request), changes=method.changes(request.params))
         except GoneError:
             raise
         except ControlError as error:
             return error
         except Exception:
-            # A bug in an answer must not end the trading.
+            # A bug in an answer must not stop trading.
             _log.exception("control request failed", method=request.method)
             return ControlError(Code.INTERNAL_ERROR, f"naived failed to answer {request.method}; see its log")
         return None
@@ -128,39 +128,39 @@ class Server:
 
 
 def _room() -> tuple[int, int]:
-    """Connections in all and of one user: at most half of our descriptors, however few we may have."""
+    """The limits of connections, in total and per user: at most half of our file descriptors."""
     descriptors, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return _CONNECTIONS, _CONNECTIONS_PER_UID
     return min(_CONNECTIONS, descriptors // 2), min(_CONNECTIONS_PER_UID, descriptors // 4)
 
 
-async def _attended(channel: Channel, work: Callable[[Caller], Awaitable[None]], *, changes: bool) -> None:
-    """Do the work until its client is gone, which makes room for others; raises GoneError.
+async def _while_connected(channel: Channel, work: Callable[[Caller], Awaitable[None]], *, changes: bool) -> None:
+    """Do the work, and cancel it when its client disconnects; raises GoneError.
 
-    A change is done in any case. It stops only what it does within `Caller.waiting`.
+    A change is not cancelled, except for its waits (`Caller.waiting`).
     """
     caller = Caller()
     failure: Exception | None = GoneError("the client hung up")
     async with trio.open_nursery() as nursery:
 
-        async def notice() -> None:
+        async def watch_hangup() -> None:
             await channel.hung_up()
             caller.leave()
 
-        nursery.start_soon(notice)
+        nursery.start_soon(watch_hangup)
         try:
             with nullcontext() if changes else caller.waiting():
                 await work(caller)
                 failure = None
         except Exception as error:
-            failure = error  # raised outside: a nursery would wrap it
+            failure = error  # raised after the nursery, which would wrap it in a group
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
 
 
 def _loggable(params: Params) -> Params:
-    """The parameters of a change, with what only looks like a symbol escaped and cut."""
+    """The parameters of a change; names that cannot be symbols are escaped and shortened."""
     symbols = [name if is_symbol(name) else ascii(name[:MAX_SYMBOL]) for name in params["symbols"]]
     return {**params, "symbols": symbols}

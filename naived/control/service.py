@@ -21,10 +21,10 @@ from naived.runtime.supervisor import Supervisor
 
 @dataclass(eq=False)
 class Service:
-    """One running daemon, as its control methods see it.
+    """One running daemon, as its control methods see it. ``app.py`` makes it.
 
-    ``default_budget`` is that of a symbol which never had one, None where money is real. The methods share
-    ``statuses``, ``snapshots`` and ``turns`` (requests that are under way, by their key).
+    ``default_budget`` is for a symbol that never had a budget, None where money is real. The methods share
+    ``statuses``, ``snapshots`` and ``turns`` (locks of requests that are being performed, by their key).
     """
 
     identity: Identity
@@ -43,7 +43,7 @@ class Service:
 
     @property
     def state(self) -> str:
-        """The state of the daemon, in the word of ``status``."""
+        """The state of the daemon, as ``status`` shows it."""
         if self.suspending:
             return "suspending"
         failed = any(isinstance(symbol.failed, JournalError) for symbol in self.supervisor.symbols.values())

@@ -1,7 +1,7 @@
-"""The entries of ``status``, encoded and kept until their symbol changes.
+"""A cache of the encoded entries of ``status``; an entry is kept until its symbol changes.
 
-So a status costs what changed since the last one, however many clients ask: a new price a few microseconds, any
-other change a new entry.
+So the cost of a status depends on what changed, not on how many clients ask: a new price takes a few microseconds,
+any other change a new entry.
 """
 
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ _AT_ONCE = 32  # entries before other tasks run: some 4 ms if all of them change
 
 
 @dataclass(slots=True)
-class _Kept:
-    """An entry, and the values that it was made from: while these are equal, the entry is true."""
+class _CachedEntry:
+    """An entry, and the values it was made from: it is valid while these are equal."""
 
     made_from: tuple[object, ...]
     fields: dict[str, Any]
@@ -32,10 +32,10 @@ class _Kept:
 
 class Statuses:
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[Symbol, _Kept] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Symbol, _CachedEntry] = WeakKeyDictionary()
 
     async def entries(self, symbols: Iterable[Symbol]) -> list[bytes]:
-        """One entry for each, as it is at some moment of the call."""
+        """One entry for each symbol. They may be of different moments during the call."""
         entries = []
         for number, symbol in enumerate(symbols, 1):
             entries.append(self._entry(symbol))
@@ -48,7 +48,7 @@ class Statuses:
         made_from = (actual_state(symbol), symbol.desired, symbol.engine.leader, *symbol.engine.orders.values())
         if kept is None or kept.made_from != made_from:
             fields = answers.symbol(symbol)
-            kept = self._kept[symbol] = _Kept(made_from, fields, encode_body(fields.pop("traders")))
+            kept = self._kept[symbol] = _CachedEntry(made_from, fields, encode_body(fields.pop("traders")))
         last_trade = (symbol.gate.price, symbol.gate.time)
         if kept.last_trade != last_trade:
             kept.last_trade = last_trade

@@ -1,7 +1,7 @@
-"""The two streams of the control socket: what is (`watch`), and what happens (`events` with ``follow``).
+"""The two streams of the control socket: statuses (`watch`) and events (`events` with ``follow``).
 
-A stream owns its connection and ends when the client closes it. Each item is a result with the request's id.
-A stream that has nothing to say sends ``{"v": 1, "heartbeat": TIME}``: a quiet daemon must not look hung.
+A stream owns its connection and ends when the client closes it. Each item is a result with the request's id. A
+stream without items sends ``{"v": 1, "heartbeat": TIME}``, so that it does not look hung.
 """
 
 import math
@@ -16,9 +16,9 @@ from naived.control.channel import Channel
 from naived.control.events import RING, EventLog
 from naived.control.protocol import Code, ControlError, encode_body, encode_result, format_time, result_parts
 
-TICK = 0.5  # seconds between snapshots: as fast as a person can follow
+TICK = 0.5  # seconds between snapshots: as fast as a person can read
 HEARTBEAT = 15.0  # seconds
-QUEUE = 256  # events: one write, and what may happen during it
+QUEUE = 256  # events in one write, and the most that may happen during it
 
 
 def _heartbeat() -> bytes:
@@ -26,7 +26,7 @@ def _heartbeat() -> bytes:
 
 
 class Snapshot:
-    """What all watchers of the same symbols get: taken and encoded once a tick, however many they are."""
+    """What all watchers of the same symbols get; taken and encoded once a tick for all of them."""
 
     def __init__(self, take: Callable[[], Awaitable[bytes]]) -> None:
         self._take = take
@@ -38,7 +38,7 @@ class Snapshot:
         self.body = b""
 
     async def refresh(self) -> None:
-        """Take the snapshot of this tick, if nobody has; ``rev`` rises when something changed."""
+        """Take the snapshot of this tick, unless it was taken; ``rev`` rises if something changed."""
         async with self._taking:
             tick = math.floor(trio.current_time() / TICK)
             if tick == self._tick:
@@ -70,10 +70,10 @@ class Snapshots:
 
 
 async def watch(channel: Channel, request_id: int | str, snapshot: Snapshot) -> NoReturn:
-    """A whole snapshot at once and after every change, never more often than the tick and only the newest.
+    """Send a complete snapshot at once and after every change, at most one each tick.
 
-    Prices are part of it, so on a busy market there is one each tick. Runs until cancelled; raises ControlError
-    when a symbol is not known (any more), GoneError.
+    It includes prices, so with many trades there is one each tick. Runs until cancelled; raises ControlError if a
+    symbol is not known (any more), GoneError.
     """
     sent_rev, sent_at = 0, trio.current_time()
     while True:
@@ -89,10 +89,11 @@ async def watch(channel: Channel, request_id: int | str, snapshot: Snapshot) -> 
 
 
 async def follow(channel: Channel, request_id: int | str, log: EventLog, params: dict[str, Any]) -> NoReturn:
-    """Events as they happen: behind ``after_seq``, or the newest ``limit`` first; a gap names what is not kept.
+    """Send events as they happen; before them those after ``after_seq``, or the newest ``limit``.
 
-    The ring is the queue: a client is slow when more than QUEUE events came in during one write. Runs until
-    cancelled; raises ControlError (slow consumer), GoneError.
+    A ``gap`` item tells which events are not kept any more. There is no queue per client: a client is too slow if
+    more than QUEUE events happen during one write. Runs until cancelled; raises ControlError (slow consumer),
+    GoneError.
     """
     symbols = frozenset(params["symbols"])
 
@@ -128,7 +129,7 @@ async def follow(channel: Channel, request_id: int | str, log: EventLog, params:
             frame = encode_result(request_id, _heartbeat())
             continue
         events = log.after(position, QUEUE)
-        # None is kept when a follower comes back with an old number right after a restart.
+        # Right after a restart no event is kept, and a follower may ask with an old number.
         first, last = (events[0]["seq"], events[-1]["seq"]) if events else (log.last + 1, log.last)
         if first > position + 1:
             gap = {"v": 1, "gap": {"from": position + 1, "to": first - 1}}

@@ -1,7 +1,7 @@
-"""What the verbs do with one symbol: they make a desired state durable, then wait for the actual state.
+"""What each verb does for one symbol: make a desired state durable, then wait for the actual state.
 
-A wait that ends early undoes nothing. What is already so is a success that changed nothing. All of them raise
-ControlError if nothing was done.
+A wait that ends early undoes nothing. If the state is already as wanted, that is a success without a change. All
+verbs raise ControlError if nothing was done. ``methods.py`` calls them.
 """
 
 import trio
@@ -20,7 +20,7 @@ from naived.ports import ExchangeError
 from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol, blank
 
-_AGAIN = 1.0  # seconds before the exchange is asked once more
+_RETRY = 1.0  # seconds before a request that the exchange did not answer is repeated
 
 CANCEL = {"none": frozenset[Side](), "buys": frozenset({Side.BUY}), "all": frozenset(Side)}
 GOALS = ("off", "trading", "drained")
@@ -45,7 +45,7 @@ async def start(service: Service, call: Call) -> Outcome:
 
 
 async def _trading(service: Service, symbol: Symbol, patience: Patience) -> ControlError | None:
-    """Wait until it trades; why not, if it cannot, or not in time."""
+    """Wait until it trades; returns why it does not, or not in time."""
     settled = (ActualState.TRADING, ActualState.FAULTED, ActualState.QUARANTINED)
 
     def done() -> bool:
@@ -72,7 +72,7 @@ async def stop(service: Service, call: Call) -> Outcome:
 
 
 async def _stopped(service: Service, symbol: Symbol, patience: Patience) -> ControlError | None:
-    """Wait until its task has ended and every order's fate is known; why not, if not in time."""
+    """Wait until its task has ended and every order's state is known; returns why not, or not in time."""
 
     def done() -> bool:
         return symbol.desired.status is not Status.OFF or not (symbol.tended or symbol.engine.unsettled)
@@ -85,9 +85,9 @@ async def _stopped(service: Service, symbol: Symbol, patience: Patience) -> Cont
 
 
 async def ask_for_orders(service: Service, symbol: Symbol, patience: Patience) -> bool:
-    """Ask for every order that rests, until the exchange answers; False if nobody waits any more.
+    """Query every live order, until the exchange answers; False if the caller does not wait so long.
 
-    What was told is durable afterwards, fills included: whoever reads the journal next finds what we answer.
+    The result is durable afterwards, fills included, so that the journal agrees with our answer.
     """
     told = not symbol.engine.numbered
     with patience.waiting():
@@ -97,7 +97,7 @@ async def ask_for_orders(service: Service, symbol: Symbol, patience: Patience) -
                 await service.reconciler.look(symbol, symbol.engine.numbered)
                 told = True
             except ExchangeError:
-                await trio.sleep(_AGAIN)
+                await trio.sleep(_RETRY)
     await patience.until(symbol, lambda: not (symbol.behind or symbol.engine.unread))
     return told and not symbol.engine.unread
 
@@ -107,9 +107,9 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     if symbol is None:
         return Outcome(False, messages.OFF)
     if symbol.desired.status is Status.OFF and not symbol.engine.leader.traders:
-        # Perhaps this very request had it drained, and its answer was lost.
+        # The same request may have drained it before, and its answer was lost.
         with answered_in_time(call, symbol):
-            if symbol.failed is not None:  # what is desired may not have been written
+            if symbol.failed is not None:  # the desired state may not have been written
                 raise messages.away(call.name, symbol.failed)
             return Outcome(bool(await stored_answer(service, call)), messages.OFF)
     changed = await desire(
@@ -162,6 +162,6 @@ def _reached(symbol: Symbol, goal: str) -> bool:
 
 
 async def _check_size(service: Service, name: str, wanted: Settings) -> None:
-    """Raises ControlError if a chunk is too small to trade at the last price that is known."""
+    """Raises ControlError if a chunk is too small to trade at the last known price."""
     symbol = service.supervisor.symbols.get(name)
     await check_size(name, wanted, service.listing, None if symbol is None else symbol.gate.price)

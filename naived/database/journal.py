@@ -33,7 +33,7 @@ _PATIENCE = 8.0  # seconds for a query: less than a client waits, so that it get
 
 
 def wall_clock() -> int:
-    """Milliseconds since 1970."""
+    """The wall clock, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 

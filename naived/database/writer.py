@@ -41,7 +41,7 @@ class Writer:
         self._store = store
         self._token = trio.lowlevel.current_trio_token()
         self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
-        self._waiting: deque[_Ticket] = deque()  # in the order of the calls, which is that of the outcomes
+        self._waiting: deque[_Ticket] = deque()  # in the order of the calls; outcomes come in the same order
         self._closed = False
 
     async def submit(self, work: Work) -> None:

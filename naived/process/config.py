@@ -1,4 +1,4 @@
-"""What one naived was told when it was started: values alone. ``cli/config.py`` reads them."""
+"""The configuration of one naived: values only. ``cli/config.py`` reads them, ``daemon.py`` uses them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,7 +30,7 @@ class Venue(StrEnum):
 
 
 class Secret:
-    """A text that shows itself only to ``reveal``: not in a repr, a log or a traceback."""
+    """A text that only ``reveal`` shows: it is not in a repr, a log or a traceback."""
 
     __slots__ = ("_text",)
 
@@ -52,7 +52,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
-    """What the exchange knows us by; ``secret`` is an HMAC secret, or an Ed25519 private key in PEM."""
+    """The API key of our account; ``secret`` is an HMAC secret, or an Ed25519 private key in PEM."""
 
     key: Secret
     secret: Secret
@@ -60,7 +60,7 @@ class ApiKeys:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """``recv_window`` and ``grace`` are milliseconds; ``database`` may hold a password: it is not in the repr."""
+    """``recv_window`` and ``grace`` are milliseconds; ``database`` may hold a password, so the repr omits it."""
 
     home: Path
     socket: Path
@@ -75,7 +75,7 @@ class Config:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every text that must never be printed, in each form in which it is known."""
+        """Every text that must never be printed; a password both as it is in the URL and unquoted."""
         url = urlsplit(self.database)
         texts = parse_qs(url.query).get("password", [])
         if url.password is not None:

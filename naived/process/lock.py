@@ -1,4 +1,4 @@
-"""The lock of a home: one naived at a time. The kernel releases it when its holder ends, however it ends."""
+"""The lock of a home: only one naived at a time. The kernel releases it when its process ends, even by a crash."""
 
 import fcntl
 import os
@@ -13,15 +13,15 @@ _PID = 20  # bytes, more than any pid has digits
 
 
 class LockedError(Exception):
-    """Another naived has this home."""
+    """Another naived uses this home."""
 
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Hold the home's lock; raises LockedError, or ConfigError where there can be no lock.
+    """Hold the home's lock; raises LockedError, or ConfigError if the file cannot be locked.
 
-    The file stays when the lock is released: removing it could remove another holder's. The pid in it is for people
-    and decides nothing.
+    The file stays when the lock is released: by then another process may hold a lock on it. The pid in it is only
+    information for people.
     """
     path = home / _NAME
     try:

@@ -1,7 +1,7 @@
-"""Logs: structlog and the standard library's records alike, one record a line, to stderr, and never a secret.
+"""Logging: the records of structlog and of the standard library, one a line, to stderr, without secrets.
 
-Secrets are searched for in the finished line, so it does not matter how one came there: as a value, in a library's
-message, in the text of an exception.
+Secrets are removed from the finished line, so their origin does not matter: a value, the message of a library, the
+text of an exception.
 """
 
 import json
@@ -16,18 +16,18 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Below this many characters a "secret" is a common word, and hiding it would hide the log.
+# A shorter secret may be a common word: removing it would make the log unreadable.
 _SHORTEST_SECRET = 6
 
 # `signature=...`, `"apiKey": "..."`, and both inside JSON inside JSON; the value ends at a quote or a separator.
-# An escape is taken whole or not at all: half of one would leave a line that is not JSON.
+# An escape is matched whole or not at all: half of one would leave a line that is not JSON.
 _SIGNED = re.compile(
     r"""(?i)\b(signature|api_?key|x-mbx-apikey)"""
     r"""([\\"']*(?:\s|\\+[nrt])*[=:](?:\s|\\+[nrt])*(?:\\*["'])?)"""
     r"""(?:\\+u[0-9a-f]{4}|[^\s\\"'&,}\]])+"""
 )
 
-_QUIET = ("alembic", "sqlalchemy", "trio-websocket")  # at INFO they tell of themselves, not of trading
+_QUIET = ("alembic", "sqlalchemy", "trio-websocket")  # their INFO records do not concern trading
 
 
 def configure(
@@ -41,7 +41,7 @@ def configure(
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Before the console's own, which prints local variables where Rich is installed: secrets among them.
+        # Before the console's own formatter, which prints local variables (and secrets) if Rich is installed.
         structlog.processors.format_exc_info,
     ]
     handler = logging.StreamHandler(stream)
@@ -50,7 +50,7 @@ def configure(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendered(form, stream),
+                *_renderers(form, stream),
                 _Redactor(secrets),
             ],
         )
@@ -72,12 +72,12 @@ def configure(
 
 
 def complain(why: object) -> None:
-    """Print on stderr why naived ends. A full disk loses the text and does not change the exit code."""
+    """Print on stderr why naived ends. On a full disk the text is lost, and the exit code stays the same."""
     with suppress(OSError):
         print(f"naived: {_printable_lines(str(why))}", file=sys.stderr)
 
 
-def _rendered(form: Literal["console", "json"], stream: TextIO) -> list[Processor]:
+def _renderers(form: Literal["console", "json"], stream: TextIO) -> list[Processor]:
     match form:
         case "json":
             return [structlog.processors.JSONRenderer()]  # escapes all that is not plain ASCII
@@ -87,7 +87,7 @@ def _rendered(form: Literal["console", "json"], stream: TextIO) -> list[Processo
 
 
 def _escape(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDict:
-    """No text from outside may move the cursor or begin a line; a traceback keeps its line ends."""
+    """Escape values, so that none can move the cursor or begin a line; a traceback keeps its line ends."""
     for key, value in record.items():
         if key == "exception":
             record[key] = _printable_lines(str(value))
@@ -110,7 +110,7 @@ class _Redactor:
     """The last processor: it replaces secrets in the finished line."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # A key in PEM is several lines, and whoever quotes it may have escaped the line ends.
+        # Line by line: a key in PEM has several, and a text that quotes it may have escaped the line ends.
         lines = {line.strip() for secret in secrets for line in secret.splitlines()}
         known = {line for line in lines if len(line) >= _SHORTEST_SECRET and not line.startswith("-----")}
         forms = {form for line in known for form in (line, json.dumps(line)[1:-1], repr(line)[1:-1])}

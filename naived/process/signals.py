@@ -1,7 +1,7 @@
-"""Signals: the first asks for a suspend; a second one, or a suspend that takes too long, ends the process at once.
+"""Signals: the first starts a suspend; a second one, or a suspend that takes too long, ends the process at once.
 
-To end at once is to crash, with a crash's exit code. That is safe at any moment: the exchange is never ahead of the
-journal.
+That is a crash, with the exit code of a crash. It is safe at any moment: what is sent to the exchange is
+in the journal already.
 """
 
 import os
@@ -20,26 +20,28 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def suspendable(patience: float) -> AsyncIterator[trio.Event]:
-    """The event is set when a signal has asked for a suspend, also one that comes while everything is being opened.
+    """The event is set by the first signal, even if it comes while everything is being opened.
 
     From then on the block has ``patience`` seconds to end.
     """
-    # nohup ignores SIGHUP: its user wants the process to outlive the terminal.
-    asking = [each for each in _SUSPENDING if each is not signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
-    with trio.open_signal_receiver(*asking) as signals:
+    # nohup ignores SIGHUP, so that the process outlives the terminal.
+    numbers = [
+        each for each in _SUSPENDING if each is not signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN
+    ]
+    with trio.open_signal_receiver(*numbers) as signals:
         async with trio.open_nursery() as nursery:
             wanted = trio.Event()
-            nursery.start_soon(_obey, signals, wanted, patience)
+            nursery.start_soon(_handle, signals, wanted, patience)
             yield wanted
             nursery.cancel_scope.cancel()
 
 
-async def _obey(signals: AsyncIterator[int], wanted: trio.Event, patience: float) -> None:
+async def _handle(signals: AsyncIterator[int], wanted: trio.Event, patience: float) -> None:
     log.info("suspending", signal=signal.Signals(await anext(signals)).name)
     wanted.set()
     with trio.move_on_after(patience):
         async for number in signals:
-            # When a terminal closes, SIGHUP may come twice: to the job of a shell, and to its session.
+            # When a terminal closes, SIGHUP may come twice: for the shell's job, and for the session.
             if number != signal.SIGHUP:
                 os._exit(_CRASHED)
     log.warning("something hangs: leaving without it; the next start looks again at what was never acknowledged")

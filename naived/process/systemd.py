@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def notify(state: str) -> None:
-    """Send ``READY=1`` or the like; does nothing where nobody asked for it, and never fails."""
+    """Send a state such as ``READY=1``; does nothing without NOTIFY_SOCKET, and raises nothing."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

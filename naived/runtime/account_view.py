@@ -40,7 +40,7 @@ class AccountView:
         self._fees = FeeReader(exchange)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._fees.run)
             while True:
@@ -123,7 +123,7 @@ class FeeReader:
         return leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             await self._wanted.wait()
             self._wanted = trio.Event()

@@ -61,6 +61,5 @@ class Batcher(Generic[K, T]):
         finally:
             self._in_flight = None
             over.set()
-        await (
-            trio.lowlevel.checkpoint()
-        )  # return no sooner than the others, so that their next calls join one batch
+        # Return no sooner than the other callers, so that their next calls join one batch.
+        await trio.lowlevel.checkpoint()

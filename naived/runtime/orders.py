@@ -52,11 +52,11 @@ class Orders:
         self._grace = grace
         self._inbox, self._jobs = trio.open_memory_channel[Callable[[], Awaitable[None]]](_WAITING)
         self._resolving: set[tuple[str, str]] = set()
-        self._unanswered = 0  # sent, or about to be
+        self._unanswered = 0  # orders sent, or about to be sent, without an answer
         self._answered = trio.Event()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         async with trio.open_nursery() as nursery:
             async for job in self._jobs:
                 nursery.start_soon(job)
@@ -214,10 +214,9 @@ async def _ask(
         case Need.FILLS if order_id is not None:
             return FillsFound(client_order_id, tuple(await exchange.fills(name, order_id=order_id)))
         case Need.CANCEL if order_id is not None:
+            # The cancel must be durable first: after a crash it would look like one by a person.
             while symbol.behind and symbol.failed is None:
-                await (
-                    symbol.news.wait()
-                )  # the cancel must be durable first: after a crash it would look like one by a person
+                await symbol.news.wait()
             if symbol.failed is not None:
                 return None
             answer = await exchange.cancel(name, order_id, cancel_id(client_order_id))

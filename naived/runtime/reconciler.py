@@ -21,7 +21,9 @@ from naived.runtime.symbol_task import Symbol
 
 _EVERY = 60  # seconds between two reconciliations
 _RETRY = 2  # seconds before a failed one is repeated
-_TRADES_TIMEOUT = 5  # seconds that trades are awaited after an outage: sells must not wait longer for them
+_SUBSCRIPTION_TIMEOUT = (
+    5  # seconds to wait for the subscriptions after an outage: sells must not wait longer for them
+)
 _COVER_READINGS = 3  # readings of the balance that must all lack coins: a fill may come between two answers
 
 log = structlog.get_logger()
@@ -51,7 +53,7 @@ class Reconciler:
         self._foreign: Mapping[str, str] = {}
 
     async def run(self) -> None:
-        """Until cancelled; raises DeploymentError when the journal belongs to another account."""
+        """Run until cancelled; raises DeploymentError when the journal belongs to another account."""
         while True:
             over = await self._session.opening()
             try:
@@ -64,8 +66,8 @@ class Reconciler:
                     self._session.unheard(str(error))
                 await trio.sleep(_RETRY)
                 continue
-            with trio.move_on_after(_TRADES_TIMEOUT):
-                await self._await_trades()
+            with trio.move_on_after(_SUBSCRIPTION_TIMEOUT):
+                await self._await_subscriptions()
             if not over.is_set():
                 self._session.heard(refusals)
             with trio.move_on_after(_EVERY):
@@ -83,8 +85,8 @@ class Reconciler:
         refusals = await self._view.inform_all([symbol for symbol in kept if not symbol.engine.informed])
         return {**refusals, **await self.reconcile([symbol for symbol in kept if symbol.engine.informed])}
 
-    async def _await_trades(self) -> None:
-        """Wait until trades of every active symbol arrive (again)."""
+    async def _await_subscriptions(self) -> None:
+        """Wait until the trades of every active symbol are subscribed (again)."""
         for symbol in list(self._symbols.values()):
             if symbol.engine.leader.active:
                 await self._exchange.watch(symbol.name)

@@ -77,7 +77,7 @@ class Supervisor:
         return symbol
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         kept: set[str] = set()
         async with trio.open_nursery() as nursery:
             while True:
@@ -134,7 +134,7 @@ class _SymbolRunner:
         return self._measure_wanted is not None and not self._measure_wanted.is_set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         symbol = self._symbol
         while True:
             with symbol.contained():

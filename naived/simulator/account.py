@@ -1,8 +1,8 @@
-"""The account: free and locked balances, changed by orders and fills and by nothing else.
+"""The account: free and locked balances. Only orders and fills change them.
 
 An open order locks what it may still spend: a sell its remaining quantity, a buy the remaining quantity at its
-own price, rounded up. A fill is paid from the lock; what a better price saved returns to ``free``. The fee is
-taken from what is received, rounded up at 8 decimals.
+own price, rounded up. A fill is paid from the locked amount; what a better price saves returns to ``free``. The fee
+is taken from what is received, rounded up at 8 decimals.
 """
 
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ def cost(side: Side, price: Price, quantity: Quantity) -> Amount:
 
 
 def held(order: Order | None) -> Amount:
-    """What an order locks now. A MARKET order is over before it could rest, so it locks nothing."""
+    """What an order locks now. A MARKET order never rests, so it locks nothing."""
     if order is None or order.status.ended or order.type is OrderType.MARKET:
         return Amount(0)
     return cost(order.side, order.price, order.remaining)
 
 
 def fee(rate: Rate, side: Side, quantity: Quantity, quote: Money) -> Amount:
-    """The commission on one fill, in the asset that is received."""
+    """The commission on one fill, in the received asset."""
     return amount_up((quantity if side is Side.BUY else quote) * rate, SCALE)
 
 
@@ -47,12 +47,12 @@ class Account:
         return dict(self._balances)
 
     def require(self, asset: str, amount: Amount) -> None:
-        """Raises ApiError -2010 unless so much is free."""
+        """Raises ApiError -2010 if less than ``amount`` is free."""
         if self.balance(asset).free < amount:
             raise rejected("Account has insufficient balance for requested action.")
 
     def move(self, info: SymbolInfo, before: Order | None, after: Order, fill: Fill | None) -> None:
-        """Follow one order from ``before`` to ``after``: its lock changes, its fill is paid and received."""
+        """Book one change of an order: the change of its locked amount, and its fill."""
         spent_asset, received_asset = (info.quote, info.base) if after.side is Side.BUY else (info.base, info.quote)
         unlocked = held(before) - held(after)
         spent = received = 0

@@ -1,10 +1,10 @@
-"""One connection of the WebSocket API: requests in, answers out, and every fault that a request can meet.
+"""Serves one connection of the WebSocket API, and applies the faults of requests.
 
-    frame -> understood -> [disconnect, silence, request_lost, error] -> key, signature, time, weight
-          -> [late] -> time again -> tail -> method (the engine commits, events are told)
+    frame -> parsed -> [disconnect, silence, request_lost, error] -> key, signature, time, weight
+          -> [late] -> time again -> tail -> method (the engine commits, events are published)
           -> [reply_lost, error_after, disconnect with seconds] -> answer
 
-The clock is looked at twice, as the exchange does: on arrival and right before the engine.
+The time of a request is checked twice, as the exchange does: on arrival and right before the engine.
 """
 
 from collections.abc import Mapping
@@ -25,18 +25,18 @@ from naived.simulator.users import Session
 from naived.simulator.venue import Venue
 from naived.websocket import WebSocket
 
-_LATE = 2.0  # seconds a late request takes when the fault does not say
-_SILENCE = 60.0  # seconds a connection is silent when the fault does not say
+_LATE = 2.0  # seconds that a late request takes, if the fault has none
+_SILENCE = 60.0  # seconds that a connection is silent, if the fault has none
 _REVOKED = 401
 _CONNECTING = 2  # weight of a connection
 
-# Numbers with a point stay the text they were: what is signed is text, and money is never a float.
+# Numbers with a point stay text: the signature is over the text, and money is never a float.
 _decoder = msgspec.json.Decoder(float_hook=str)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that was understood; ``id`` is echoed as it came."""
+    """One parsed request; ``id`` is returned unchanged in the answer."""
 
     id: Any
     name: str
@@ -44,9 +44,9 @@ class Request:
 
 
 async def converse(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
-    """Answer one connection until it closes, a fault closes it, or it is one too many; raises Closed, in a group.
+    """Serve one connection until it closes, a fault closes it, or it exceeds the limit; raises Closed, in a group.
 
-    It counts as a connection from the first request that is not a ``sim.*`` one.
+    It counts as a connection from its first request that is not a ``sim.*`` one.
     """
     limits = _returns_limits(connection.target)
     session = Session(outbox, venue.users.add(outbox), venue.clock(), return_rate_limits=limits)
@@ -54,11 +54,11 @@ async def converse(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
     try:
         async with trio.open_nursery() as nursery:
             while True:
-                request = _understand(await connection.receive(), outbox)
+                request = _parse(await connection.receive(), outbox)
                 if request is None:
                     continue
                 if request.name.startswith("sim."):
-                    outbox.send(_steer(venue, request))
+                    outbox.send(_run_sim(venue, request))
                     continue
                 if not counted:
                     counted = True
@@ -66,7 +66,7 @@ async def converse(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
                     if not venue.limits.connect(venue.clock()):
                         nursery.cancel_scope.cancel()
                         return
-                fault = _armed(venue, request)
+                fault = _take_fault(venue, request)
                 match fault.kind if fault else None:
                     case "disconnect" if fault is not None and fault.seconds is None:
                         nursery.cancel_scope.cancel()
@@ -75,20 +75,20 @@ async def converse(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
                         continue
                     case "silence":
                         await nursery.start(mute, connection, outbox, fault)
-                exchange = _Answering(venue, session, request, fault)
-                if not exchange.begin():
+                handler = _RequestHandler(venue, session, request, fault)
+                if not handler.begin():
                     continue
                 if fault is not None and fault.kind == "late":
-                    nursery.start_soon(exchange.finish_later, _seconds(fault, _LATE))
+                    nursery.start_soon(handler.finish_later, _seconds(fault, _LATE))
                 else:
-                    exchange.finish()
+                    handler.finish()
                 if fault is not None and fault.kind == "disconnect":
-                    nursery.start_soon(_cut, nursery.cancel_scope, _seconds(fault, 0))
+                    nursery.start_soon(_cancel_after, nursery.cancel_scope, _seconds(fault, 0))
     finally:
         venue.users.remove(outbox)
 
 
-async def _cut(scope: trio.CancelScope, seconds: float) -> None:
+async def _cancel_after(scope: trio.CancelScope, seconds: float) -> None:
     await trio.sleep(seconds)
     scope.cancel()
 
@@ -100,13 +100,13 @@ async def mute(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Let a connection stall as its fault says: no frame leaves, no ping is answered."""
+    """Stall a connection for the seconds of its fault: no frame is sent, no ping is answered."""
     seconds = _seconds(fault, _SILENCE)
     outbox.pause(seconds)
     await connection.mute(seconds, task_status=task_status)
 
 
-def _armed(venue: Venue, request: Request) -> Fault | None:
+def _take_fault(venue: Venue, request: Request) -> Fault | None:
     symbol = request.params.get("symbol")
     venue.faults.act(request.name, symbol, venue.act)
     return venue.faults.take(REQUEST, method=request.name, symbol=symbol)
@@ -116,8 +116,8 @@ def _seconds(fault: Fault | None, usual: float) -> float:
     return usual if fault is None or fault.seconds is None else fault.seconds
 
 
-class _Answering:
-    """One request on its way: ``begin`` is its arrival, ``finish`` its turn at the engine and its answer."""
+class _RequestHandler:
+    """Handles one request: ``begin`` on its arrival, ``finish`` when it reaches the engine."""
 
     def __init__(self, venue: Venue, session: Session, request: Request, fault: Fault | None) -> None:
         self._venue = venue
@@ -127,7 +127,7 @@ class _Answering:
         self._method: Method | None = METHODS.get(request.name)
 
     def begin(self) -> bool:
-        """Count it and check who asks and when; False when it is answered already."""
+        """Count its weight, check key, signature and time; False if it was refused, and so answered."""
         venue, params = self._venue, self._request.params
         try:
             if self._method is None:
@@ -145,7 +145,7 @@ class _Answering:
         return True
 
     def finish(self) -> None:
-        """Look at the clock again, then do it and answer. What waits for the engine outlives its connection."""
+        """Check the time again, run the method and answer. After a tail it runs even if its connection closed."""
         venue, params = self._venue, self._request.params
         assert self._method is not None
         try:
@@ -170,7 +170,7 @@ class _Answering:
             if fault is not None and fault.kind == "not_found_lag":
                 venue.hide(result["symbol"], result["orderId"], fault.seconds)
                 if self._request.name != PLACE:
-                    result = self._method.run(venue, self._session, params)  # what lags is not found by this one
+                    result = self._method.run(venue, self._session, params)  # the hidden order is not found now
             if fault is not None and fault.kind == "error_after":
                 raise failure(fault, venue.limits, venue.clock())
             body: dict[str, Any] = {"status": 200, "result": result}
@@ -188,7 +188,7 @@ class _Answering:
         self._send(_refusal(error))
 
     def _send(self, body: Mapping[str, Any]) -> None:
-        # A revoked key is told without an id, so that it names no request.
+        # As at the exchange, the answer about a revoked key has no request id.
         number = None if body["status"] == _REVOKED else self._request.id
         if self._wants_limits():
             orders = self._method is not None and self._method.orders
@@ -211,8 +211,8 @@ class _Answering:
         return self._session.return_rate_limits if wanted is None else wanted != "false"
 
 
-def _steer(venue: Venue, request: Request) -> str:
-    """Do what a ``sim.*`` request asks; returns the answer's frame."""
+def _run_sim(venue: Venue, request: Request) -> str:
+    """Run a ``sim.*`` request; returns the answer's frame."""
     run = STEERING.get(request.name)
     try:
         if run is None:
@@ -237,8 +237,8 @@ def _frame(number: Any, body: Mapping[str, Any]) -> str:
     return msgspec.json.encode({"id": number, **body}).decode()
 
 
-def _understand(text: str, outbox: Outbox) -> Request | None:
-    """The request in a frame; None when it was none, and that is answered."""
+def _parse(text: str, outbox: Outbox) -> Request | None:
+    """The request in a frame; None if the frame is invalid, and then the error was sent."""
     number: Any = None
     try:
         frame = _decoder.decode(text)

@@ -1,10 +1,10 @@
-"""What can go wrong in the simulator: a configuration that cannot run, and a request that is refused."""
+"""The simulator's errors: a configuration that it cannot run, and a refused request."""
 
 from collections.abc import Mapping
 
 
 class SimulatorError(Exception):
-    """The simulator cannot do what its configuration asks; the message names the thing and the cause."""
+    """The simulator cannot run its configuration; the message names the setting or file, and the cause."""
 
 
 class TapeError(SimulatorError):
@@ -12,7 +12,7 @@ class TapeError(SimulatorError):
 
 
 class ApiError(SimulatorError):
-    """A refused request, as the exchange words it: a universal code, a text, and the status of the answer."""
+    """A refused request: the exchange's code and message, and the status of the answer."""
 
     def __init__(self, code: int, message: str, status: int = 400, data: Mapping[str, int] | None = None) -> None:
         super().__init__(code, message)
@@ -31,5 +31,5 @@ def filter_failure(name: str) -> ApiError:
 
 
 def rejected(message: str) -> ApiError:
-    """The matching engine said no: the text, not the code, tells why."""
+    """A refusal by the matching engine: all have this code, only the message gives the reason."""
     return ApiError(-2010, message)

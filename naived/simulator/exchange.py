@@ -1,7 +1,7 @@
-"""The engine: orders, balances and fills of one account. It has no socket, and its clock is given.
+"""The engine: orders, balances and fills of one account. It uses no socket, and its clock is a parameter.
 
-Every call that changes something is one step: it is checked, done in memory, committed to the ledger and only
-then returned with its events. A refusal (ApiError) is raised before anything has changed.
+Every call that changes something is one step: it is checked, done in memory, committed to the ledger, and then
+returned with its events. A refusal (ApiError) is raised before anything has changed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,13 +27,16 @@ from naived.simulator.order import (
 from naived.simulator.step import Done, Market, Step
 from naived.simulator.symbols import Listing, affordable, check, check_open
 
-# Ids of public trades are reserved in the ledger so many at a time: one write for hours of tape.
+# Ids of public trades are reserved in the ledger in blocks of this size: one write for hours of tape.
 _TRADE_BLOCK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Intake:
-    """A checked order before it is one: its quantity, and what it meets at its price (None: no price at all)."""
+class _CheckedOrder:
+    """A new order that passed the checks: does it fill at the last price, and which of our orders does it reach?
+
+    ``price`` is None for a MARKET order before the first trade.
+    """
 
     price: Price | None
     quantity: Quantity
@@ -42,7 +45,7 @@ class _Intake:
 
 
 class Exchange:
-    """One account on one exchange. ``partly(symbol)`` says whether the next fill shall be a partial one."""
+    """One account on one exchange. ``partly(symbol)``: is the next fill to be a partial one?"""
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class Exchange:
             self.list(listing)
 
     def list(self, listing: Listing) -> None:
-        """Trade a symbol, or trade it by new rules from now on; its open orders stay."""
+        """Add a symbol, or replace its rules; its open orders stay."""
         symbol = listing.info.symbol
         if symbol in self.markets:
             self.markets[symbol].listing = listing
@@ -85,15 +88,15 @@ class Exchange:
             raise ApiError(-1121, "Invalid symbol.") from None
 
     def check(self, new: NewOrder) -> None:
-        """What the API refuses before the engine sees an order; raises ApiError."""
+        """Raises ApiError for what the API refuses before an order reaches the engine."""
         market = self.market(new.symbol)
         check(market.listing, new, market.reference(self._clock()))
 
     def place(self, new: NewOrder) -> Done:
-        """Take one order, match it, rest what may rest; raises ApiError."""
+        """Accept one order, match it, and let the rest of it rest if its type allows; raises ApiError."""
         self.check(new)
         market = self.market(new.symbol)
-        intake = self._admit(market, new)
+        admitted = self._admit(market, new)
         step = self._step(market)
         market.counters.orders += 1
         order = Order(
@@ -104,22 +107,22 @@ class Exchange:
             type=new.type,
             time_in_force=new.time_in_force,
             price=new.price,
-            quantity=intake.quantity,
+            quantity=admitted.quantity,
             quote_quantity=new.quote_quantity,
             stp_mode=new.stp_mode,
             created=step.now,
             updated=step.now,
         )
         order = step.change(None, order, Execution.NEW)
-        order = _prevent(step, market, order, intake.meets)
-        if intake.takes and market.last is not None and not order.status.ended:
+        order = _prevent(step, market, order, admitted.meets)
+        if admitted.takes and market.last is not None and not order.status.ended:
             order = step.fill(order, market.last, maker=False)
         if not order.status.ended and not _may_rest(order):
             order = step.change(order, _expired(order), Execution.EXPIRED)
         return step.done(order)
 
     def cancel(self, symbol: str, order_id: int, cancel_id: str) -> Done:
-        """End an open order; ``cancel_id`` replaces its client order id. Raises ApiError -2011."""
+        """Cancel an open order; ``cancel_id`` replaces its client order id. Raises ApiError -2011."""
         market = self.market(symbol)
         order = market.open.get(order_id)
         if order is None:
@@ -133,7 +136,7 @@ class Exchange:
     def trade(
         self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False
     ) -> tuple[PublicTrade, tuple[Event, ...]]:
-        """Take one public trade: it becomes the last price and fills the orders that it trades through."""
+        """Process one public trade: it sets the last price and fills the orders that it trades through."""
         market = self.market(symbol)
         now = self._clock()
         number = market.next_trade
@@ -163,15 +166,15 @@ class Exchange:
             raise ApiError(-2039, "Client order ID is not correct for this order ID.")
         return order
 
-    def _admit(self, market: Market, new: NewOrder) -> _Intake:
-        """What the engine checks; raises ApiError -2010."""
+    def _admit(self, market: Market, new: NewOrder) -> _CheckedOrder:
+        """The checks of the engine; raises ApiError -2010."""
         listing = market.listing
         check_open(listing, len(market.open))
         if new.client_order_id in market.by_client_id:
             raise rejected("Duplicate order sent.")
         price = market.last if new.type is OrderType.MARKET else new.price
         if price is None:
-            return _Intake(None, new.quantity, takes=False, meets=())
+            return _CheckedOrder(None, new.quantity, takes=False, meets=())
         quantity = affordable(listing, new.quote_quantity, price) if new.quote_quantity else new.quantity
         takes = market.last is not None and crosses(new.side, price, market.last)
         meets = [market.open[order_id] for order_id in market.book.meeting(new.side, price)]
@@ -179,7 +182,7 @@ class Exchange:
             raise rejected("Order would immediately match and take.")
         spent = listing.info.quote if new.side is Side.BUY else listing.info.base
         self.account.require(spent, cost(new.side, price, quantity))
-        return _Intake(price, quantity, takes, meets)
+        return _CheckedOrder(price, quantity, takes, meets)
 
     def _step(self, market: Market) -> Step:
         return Step(market, self.account, self.ledger, self._clock(), fee_rate=self.fee_rate, partly=self._partly)
@@ -203,7 +206,7 @@ def _may_rest(order: Order) -> bool:
 
 
 def _expired(order: Order) -> Order:
-    """What could not be executed of an order that may not rest."""
+    """An order that may not rest, expired with its remaining quantity."""
     match order.type, order.time_in_force:
         case OrderType.MARKET, _:
             reason = "INSUFFICIENT_LIQUIDITY"

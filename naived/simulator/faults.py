@@ -1,28 +1,29 @@
-"""The fault switchboard: which faults are armed, who consumes them, and the errors that they answer with.
+"""The fault switchboard: which faults are armed, what consumes them, and the errors that they cause.
 
 Faults are armed one by one and consumed oldest first. Whether one with a ``probability`` happens is drawn from the
-exchange's seed. Who consumes which:
+exchange's seed. What consumes which:
 
     a request      request_lost late error error_after reply_lost disconnect silence balance not_found_lag
-    its like on a  request_lost reply_lost disconnect silence, if armed with that very method: SUBSCRIBE
-    stream
+    a request on   request_lost reply_lost disconnect silence, if armed with exactly its method: SUBSCRIBE
+    a stream
     a report       report_duplicate report_missing report_late report_reorder
-    a fill         partial_fills: only half of what could be filled is, once per count
+    a fill         partial_fills: only half of what could be filled is filled, once per count
     the exchange   manual_cancel manual_order halt filters server_shutdown: done at once, or, armed with a
                    ``method``, right before the next such request; a cancel needs something to cancel and waits
 
-What ``seconds`` says, where it says something:
+What ``seconds`` means, for the kinds that use it:
 
-    late           how long a request takes to the engine, which looks at its time again
-    reply_lost     the reply is not lost, but so late (without: lost)
-    disconnect     the request is done, its reply lost, and the connection cut so much later (without: before it)
-    error          until when nothing may be asked (``retryAfter``), for the codes -1003, -1015, 429 and 418
-    silence halt filters server_shutdown report_late    how long it lasts, or is put off
-    not_found_lag  how long neither order.status nor openOrders.status nor allOrders knows the order that was
-                   placed, or, armed with the method order.status, the order that was asked for
+    late           how long a request takes to the engine, which checks its time again
+    reply_lost     the reply is sent after that time (without ``seconds``: never)
+    disconnect     the request is executed, its reply is lost, and the connection is closed after that time
+                   (without ``seconds``: it is closed before the request is executed)
+    error          how long no request may be sent (``retryAfter``), for the codes -1003, -1015, 429 and 418
+    silence halt filters server_shutdown report_late    how long it lasts, or is delayed
+    not_found_lag  how long neither order.status nor openOrders.status nor allOrders finds the order that was
+                   placed, or, armed with the method order.status, the order that was queried
 
 The lists lag as the query does: both read memory before the database, and no document says that one is ahead of
-the other. Fills are told (myTrades, reports) all the same.
+the other. Fills do not lag (myTrades, reports).
 """
 
 from collections.abc import Callable, Collection
@@ -44,11 +45,11 @@ PLACE = "order.place"
 # Kinds that make sense for these methods only; armed without a method they wait for an order.place.
 _ONLY = {"balance": (PLACE,), "not_found_lag": (PLACE, "order.status")}
 
-_MOST_ARMED = 10_000  # a bound, far above what a test arms
-_MOST_COUNT = 1_000_000  # of one armed fault
+_MAX_ARMED = 10_000  # a bound, far above what a test arms
+_MAX_COUNT = 1_000_000  # of one armed fault
 
-# The errors that an armed fault answers with: a ``code`` below 0 is the exchange's own, with the status that goes
-# with it; one above 0 is the status alone, as of a gateway that had no code to give.
+# The errors of armed faults: a ``code`` below 0 is the exchange's own, and implies the status; one above 0 is the
+# status alone, as from a gateway that has no code.
 _REFUSED = 400
 _TOO_MANY = 429
 _BANNED = 418
@@ -85,13 +86,13 @@ _TEXT = {
     -2013: "Order does not exist.",
     -2015: "Invalid API-key, IP, or permissions for action.",
 }
-_RETRY = 1.0  # seconds until a request refused with 429 may be asked again, when the fault does not say
+_RETRY = 1.0  # seconds until a request refused with 429 may be repeated, if the fault has none
 _BAN = 120.0  # seconds; the shortest ban that is documented
 
 
 @dataclass(slots=True)
 class Fault:
-    """One armed fault; ``left`` times to go. ``seconds`` and ``probability`` as in sim.fault."""
+    """One armed fault, which can happen ``left`` more times. ``seconds`` and ``probability`` as in sim.fault."""
 
     kind: str
     method: str | None
@@ -122,12 +123,12 @@ def read_fault(params: Params) -> Fault:
         raise ApiError(-1130, f"Data sent for a parameter of sim.fault is not valid: {error}") from error
     if not 0 <= probability <= 1 or not (seconds is None or 0 <= seconds < float("inf")):
         raise ApiError(-1130, "Data sent for a parameter of sim.fault is not valid.")
-    count = integer(params, "count", most=_MOST_COUNT) or 1
+    count = integer(params, "count", most=_MAX_COUNT) or 1
     return Fault(kind, params.get("method"), params.get("symbol"), count, seconds, code, probability)
 
 
 class Switchboard:
-    """The armed faults of one exchange; ``consumed`` is told of each that happens."""
+    """The armed faults of one exchange; ``consumed`` is called with the kind of each that happens."""
 
     def __init__(self, random: Random, consumed: Callable[[str], None]) -> None:
         self._random = random
@@ -136,7 +137,7 @@ class Switchboard:
 
     def arm(self, fault: Fault) -> None:
         """Raises ApiError -1130 for an unknown kind or too many armed faults."""
-        if fault.kind not in REQUEST | REPORT | FILL | ACT or len(self._armed) >= _MOST_ARMED:
+        if fault.kind not in REQUEST | REPORT | FILL | ACT or len(self._armed) >= _MAX_ARMED:
             raise ApiError(-1130, "Data sent for parameter 'kind' is not valid.")
         self._armed.append(fault)
 
@@ -152,9 +153,9 @@ class Switchboard:
         symbol: str | None = None,
         named: bool = False,
     ) -> Fault | None:
-        """Consume the oldest armed fault of ``kinds`` that fits and that its probability lets happen.
+        """Consume the oldest armed fault of ``kinds`` that fits and that its random draw lets happen.
 
-        ``named``: only one that was armed for this very method.
+        ``named``: only one that was armed with exactly this method.
         """
         for fault in self._armed:
             if named and fault.method != method:
@@ -165,7 +166,7 @@ class Switchboard:
         return None
 
     def act(self, method: str | None, symbol: str | None, do: Callable[[Fault], bool]) -> None:
-        """Do what the exchange does of its own accord; ``do`` says whether it could be done already."""
+        """Run the armed actions of the exchange that are due; ``do`` returns False if one is not possible yet."""
         for fault in list(self._armed):
             due = fault.method is None or (fault.method == method and fault.symbol in (None, symbol))
             if fault.kind in ACT and due and self._random.random() < fault.probability and do(fault):
@@ -179,7 +180,7 @@ class Switchboard:
 
 
 def failure(fault: Fault, limits: Limits, now: int) -> ApiError:
-    """The error that the request is answered with. A ban (418) begins now, and refuses everything until it ends."""
+    """The error that answers the request. A ban (418) begins now, and refuses every request until it ends."""
     code = _NO_BALANCE if fault.kind == "balance" else fault.code
     if code == _BANNED:
         return limits.ban(now, _until(fault, _BAN, now))

@@ -1,8 +1,8 @@
 """The exchange's durable record: one SQLite file with orders, fills, balances and counters.
 
-Every change of the engine is one transaction, committed before anybody is told of it. The file is in WAL mode with
-``synchronous=NORMAL``: a commit survives a kill of the process. A power cut may lose the last commits; no test cuts
-the power. Amounts are canonical decimal text, so that any tool can read the file.
+Every change of the engine is one transaction, committed before its events are published. The file is in WAL mode
+with ``synchronous=NORMAL``: a commit survives a kill of the process. A power cut may lose the last commits; no test
+cuts the power. Amounts are canonical decimal text, so that any tool can read the file.
 """
 
 import sqlite3
@@ -64,7 +64,7 @@ def order_row(order: Order) -> tuple[Any, ...]:
 
 
 def read_order(row: Sequence[Any]) -> Order:
-    """What ``order_row`` wrote."""
+    """The inverse of ``order_row``."""
     named = dict(zip(_ORDER_COLUMNS, row, strict=True))
     named.update({name: parse_amount(named[name]) for name in _ORDER_AMOUNTS})
     return Order(
@@ -87,7 +87,7 @@ def fill_row(fill: Fill) -> tuple[Any, ...]:
 
 
 def read_fill(row: Sequence[Any]) -> Fill:
-    """What ``fill_row`` wrote."""
+    """The inverse of ``fill_row``."""
     symbol, trade_id, order_id, price, quantity, quote, fee, fee_asset, maker, time = row
     return Fill(
         symbol=symbol,
@@ -105,7 +105,7 @@ def read_fill(row: Sequence[Any]) -> Fill:
 
 @dataclass(slots=True)
 class Counters:
-    """The last number given out, per symbol. ``trades`` is reserved ahead in blocks, never written per trade."""
+    """The last ids used in one symbol; ``trades`` is reserved in blocks, so that a trade needs no write."""
 
     orders: int = 0
     fills: int = 0
@@ -116,7 +116,7 @@ class Counters:
 
 @dataclass(slots=True)
 class Change:
-    """What one step of the engine did, to be written whole."""
+    """What one step of the engine changed, for one transaction."""
 
     symbol: str
     orders: dict[int, Order] = field(default_factory=dict)
@@ -125,13 +125,13 @@ class Change:
 
 
 class History:
-    """Reads orders and fills as the exchange's history methods ask for them."""
+    """Reads orders and fills, for the exchange's history methods."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def open_orders(self) -> list[Order]:
-        """Every open order, oldest first: what rests again after a restart."""
+        """Every open order, oldest first; the engine loads them at its start."""
         return self._orders("WHERE status IN ('NEW', 'PARTIALLY_FILLED') ORDER BY created, id")
 
     def order(self, symbol: str, order_id: int) -> Order | None:
@@ -196,7 +196,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path | None, uid: int, balances: Mapping[str, Amount]) -> None:
-        """Open or begin a ledger; ``uid`` and ``balances`` count only when it begins. Raises SimulatorError."""
+        """Open or create a ledger; ``uid`` and ``balances`` are used only for a new one. Raises SimulatorError."""
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -219,11 +219,11 @@ class Ledger:
 
     @property
     def uid(self) -> int:
-        """The number of the account, made once when the ledger began."""
+        """The number of the account, chosen when the ledger was created."""
         return int(self._db.execute("SELECT uid FROM account").fetchone()[0])
 
     def write(self, change: Change, counters: Counters) -> None:
-        """Commit one step of the engine; raises sqlite3.Error, and then nothing of it is there."""
+        """Commit one step of the engine; raises sqlite3.Error, and then nothing of it is stored."""
         with _transaction(self._db):
             self._db.executemany(_WRITE_ORDER, [order_row(order) for order in change.orders.values()])
             self._db.executemany(
@@ -249,7 +249,7 @@ class Ledger:
         )
 
     def faults(self) -> dict[str, int]:
-        """How often each kind of fault has been consumed since the ledger began."""
+        """How often each kind of fault was consumed since the ledger was created."""
         return dict(self._db.execute("SELECT kind, consumed FROM faults ORDER BY kind").fetchall())
 
     def balances(self) -> dict[str, Balance]:

@@ -11,7 +11,7 @@ from naived.simulator.errors import ApiError
 
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _BAN = 120_000  # milliseconds: the shortest ban that is documented
-_BAN_FACTOR = 2  # a client that reaches so many times the limit is banned
+_BAN_FACTOR = 2  # a client above this many times the limit is banned
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Limits:
         self._banned_until = 0
 
     def take_weight(self, weight: int, now: int) -> None:
-        """Count a request; raises ApiError -1003 (429, or 418 while banned) when it is one too many."""
+        """Count a request; raises ApiError -1003 (429, or 418 while banned) if it exceeds the limit."""
         if now < self._banned_until:
             raise self._banned(now)
         for window in self._of("REQUEST_WEIGHT", now):
@@ -73,29 +73,29 @@ class Limits:
             raise ApiError(-1003, text, 429, _retry(now, window.began + window.length))
 
     def ban(self, now: int, until: int) -> ApiError:
-        """Refuse everything until then; returns the refusal."""
+        """Refuse every request before ``until``; returns the refusal."""
         self._banned_until = until
         return self._banned(now)
 
     def count_weight(self, change: int, now: int) -> None:
-        """Weight that is counted but never refused: of a connection, and back when a request turns out free."""
+        """Change the count without a refusal: for a connection, or to give back the weight of a free request."""
         for window in self._of("REQUEST_WEIGHT", now):
             window.count = max(window.count + change, 0)
 
     def check_order(self, now: int) -> None:
-        """Raises ApiError -1015 (429) when one more unfilled order is one too many."""
+        """Raises ApiError -1015 (429) if one more unfilled order would exceed the limit."""
         for window in self._of("ORDERS", now):
             if self._enforced and window.count >= window.limit:
                 text = f"Too many new orders; current limit is {window.limit} orders per {window.name}."
                 raise ApiError(-1015, text, 429, _retry(now, window.began + window.length))
 
     def count_order(self, change: int, now: int) -> None:
-        """One more unfilled order, or fewer of them after a first fill."""
+        """Change the count of unfilled orders: up with a new order, down with a first fill."""
         for window in self._of("ORDERS", now):
             window.count = max(window.count + change, 0)
 
     def connect(self, now: int) -> bool:
-        """Count a connection attempt; False when it is one too many."""
+        """Count a connection attempt; False if it exceeds the limit."""
         allowed = True
         for window in self._of("CONNECTIONS", now):
             window.count += 1
@@ -103,7 +103,7 @@ class Limits:
         return allowed or not self._enforced
 
     def rows(self, now: int, *, orders: bool) -> list[dict[str, Any]]:
-        """What an answer's ``rateLimits`` lists: the weight, before it the orders where they were touched."""
+        """The ``rateLimits`` of an answer: the weight, and before it the orders if ``orders``."""
         kinds = ("ORDERS", "REQUEST_WEIGHT") if orders else ("REQUEST_WEIGHT",)
         return [window.row() for kind in kinds for window in self._of(kind, now)]
 

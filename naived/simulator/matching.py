@@ -1,8 +1,8 @@
 """Matching: the resting orders of one symbol, the matching rule, self-trade prevention.
 
 The public market is the counterparty of every fill. A resting order fills at its own price when a public trade
-goes strictly through it; an order that comes in at or through the last price fills at the last price. Resting
-orders of our own that the newcomer's limit reaches are never traded with: the newcomer's mode says which goes.
+goes strictly through it; a new order at or through the last price fills at the last price. A new order never trades
+with resting orders of ours that its limit reaches: its self-trade prevention mode decides which order ends.
 """
 
 from bisect import bisect_left, insort
@@ -20,10 +20,10 @@ _MINUTE = 60_000  # milliseconds
 
 
 class Book:
-    """The ids of the resting orders of one symbol, by price, then age. ``Market`` has the orders."""
+    """The ids of the resting orders of one symbol, by price, then age. ``Market`` holds the orders."""
 
     def __init__(self) -> None:
-        # Best last, older before younger at one price: the end of a list is looked at and taken off in O(1).
+        # The best order is last, and at one price the oldest: the end of a list is read and removed in O(1).
         self._sides: dict[Side, list[tuple[int, int]]] = {Side.BUY: [], Side.SELL: []}
 
     def add(self, order: Order) -> None:
@@ -31,11 +31,10 @@ class Book:
 
     def remove(self, order: Order) -> None:
         keys = self._sides[order.side]
-        place = bisect_left(keys, _key(order.side, order.price, order.id))
-        del keys[place]
+        del keys[bisect_left(keys, _key(order.side, order.price, order.id))]
 
     def through(self, price: Price) -> list[int]:
-        """Ids of the orders a public trade at ``price`` goes strictly through, best first."""
+        """Ids of the orders that a public trade at ``price`` goes strictly through, best first."""
         found = []
         for rank, order_id in reversed(self._sides[Side.BUY]):
             if rank <= price:
@@ -77,9 +76,9 @@ class Prevented:
 
 
 def prevent(taker: Order, makers: Sequence[Order]) -> list[Prevented]:
-    """Apply the taker's self-trade prevention to the own orders it meets, best first.
+    """Apply the taker's self-trade prevention to the orders of ours that it reaches, best first.
 
-    The taker may come out open (it goes on matching), or ended; an untouched order is the same object.
+    The taker is open afterwards (it goes on matching) or ended; an unchanged order is the same object.
     """
     found: list[Prevented] = []
     for maker in makers:
@@ -117,7 +116,7 @@ def _decremented(order: Order, quantity: Quantity) -> Order:
 
 
 class Average:
-    """The volume-weighted average price of the last minutes, the present one counted as a whole."""
+    """The volume-weighted average price of the last minutes, of which the current one is the last."""
 
     def __init__(self, minutes: int) -> None:
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=max(minutes, 1))  # minute, value, quantity
@@ -131,7 +130,7 @@ class Average:
             self._minutes.append((minute, price * quantity, quantity))
 
     def price(self, time: int) -> tuple[int, int] | None:
-        """Value and quantity whose quotient is the average; None when nothing traded."""
+        """Value and quantity whose quotient is the average; None if nothing traded."""
         oldest = time // _MINUTE - (self._minutes.maxlen or 1)
         rows = [row for row in self._minutes if row[0] > oldest]
         quantity = sum(row[2] for row in rows)

@@ -1,4 +1,4 @@
-"""The methods of the WebSocket API: what each needs, what it weighs, what it does."""
+"""The methods of the WebSocket API: the parameters, the weight and the effect of each; raises ApiError."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from naived.simulator.params import Params, client_id, decimal, flag, integer, n
 from naived.simulator.users import Session
 from naived.simulator.venue import Venue
 
-_LONGEST_SPAN = 86_400_000  # milliseconds: history by time is asked for a day at most at once
+_LONGEST_SPAN = 86_400_000  # milliseconds: a query of history by time covers at most a day
 _MOST_ROWS = 1000
-_ROWS = 500  # when no limit is given
-_EVERYTHING = -1  # SQLite's LIMIT for no limit: an audit sees all
+_ROWS = 500  # if no limit is given
+_NO_LIMIT = -1  # SQLite's LIMIT: an audit needs all rows
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """``free``: costs nothing when it succeeds; ``orders``: its answer lists the order limits too."""
+    """``free``: has no weight if it succeeds; ``orders``: its answer lists the order limits too."""
 
     run: Callable[[Venue, Session, Params], Any]
     weight: Callable[[Params], int]
@@ -224,14 +224,14 @@ def _ledger(venue: Venue, params: Params) -> Any:
     if symbol is not None:
         exchange.market(symbol)
     return {
-        "orders": [_audited(order) for order in exchange.ledger.history.orders(symbol, limit=_EVERYTHING)],
-        "fills": _trades(venue, exchange.ledger.history.fills(symbol, limit=_EVERYTHING)),
+        "orders": [_ledger_row(order) for order in exchange.ledger.history.orders(symbol, limit=_NO_LIMIT)],
+        "fills": _trades(venue, exchange.ledger.history.fills(symbol, limit=_NO_LIMIT)),
         "balances": wire.balance_rows(exchange.account.balances(), omit_zero=False),
         "faults": exchange.ledger.faults(),
     }
 
 
-def _audited(order: Order) -> wire.Json:
+def _ledger_row(order: Order) -> wire.Json:
     return {
         **wire.status(order),
         "clientOrderId": order.client_order_id,
@@ -329,7 +329,7 @@ METHODS = {
     "session.subscriptions": Method(_subscriptions, _costs(2)),
 }
 
-# What a test asks of the simulator, not of an exchange: unsigned, without weight, never met by a fault.
+# For tests, not methods of an exchange: unsigned, without weight, and no fault applies to them.
 STEERING: Mapping[str, Callable[[Venue, Params], Any]] = {
     "sim.ledger": _ledger,
     "sim.trade": _trade,

@@ -1,7 +1,7 @@
 """The simulator's types for orders and for what happens to them.
 
-Times are milliseconds since 1970 in UTC. ``NewOrder`` is a request that was understood, ``Order`` a row of the
-ledger, ``Executed`` and ``Position`` what the account's owner is told.
+Times are milliseconds since 1970 in UTC. ``NewOrder`` is a parsed request, ``Order`` a row of the ledger,
+``Executed`` and ``Position`` are events of the user data stream.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class TimeInForce(StrEnum):
 
 
 class StpMode(StrEnum):
-    """Self-trade prevention; TRANSFER moves balances between accounts, within one account it is DECREMENT."""
+    """Self-trade prevention; TRANSFER moves balances between accounts; within one account it equals DECREMENT."""
 
     NONE = "NONE"
     EXPIRE_TAKER = "EXPIRE_TAKER"
@@ -38,7 +38,7 @@ class StpMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """``price`` is 0 for MARKET; ``quote_quantity`` is set where a MARKET order says what to spend or earn."""
+    """``price`` is 0 for MARKET; ``quote_quantity`` is set if a MARKET order gives the quote amount instead."""
 
     symbol: str
     side: Side
@@ -98,7 +98,7 @@ class Execution(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prevention:
-    """A match that self-trade prevention did not let happen, seen by one of its two orders."""
+    """A match that self-trade prevention prevented, as one of its two orders sees it."""
 
     id: int
     counter_order_id: int
@@ -108,7 +108,7 @@ class Prevention:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """One execution report; ``id`` counts them within a symbol."""
+    """One execution report; ``id`` counts the reports of a symbol."""
 
     id: int
     kind: Execution

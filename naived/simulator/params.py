@@ -1,4 +1,4 @@
-"""Request parameters as clients really send them: numbers and booleans as JSON values or as text."""
+"""Reads request parameters. Clients send numbers and booleans as JSON values or as text."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ CLIENT_ID = re.compile(r"[a-zA-Z0-9-_]{1,36}")
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _LONGEST_ID = 36  # characters
 _LONGEST_INTEGER = 18  # digits: they fit SQLite's integers
-# What Binance knows and this exchange does not: refused, because ignoring it would place another order.
+# Parameters that Binance has and the simulator has not: refused, because without them it is a different order.
 _NOT_SUPPORTED = (
     "icebergQty",
     "stopPrice",
@@ -29,7 +29,7 @@ _NOT_SUPPORTED = (
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, str]:
-    """Every value as the text that is signed; null counts as not sent. JSON numbers must come as text already."""
+    """Every value as the text that is signed, without nulls. Numbers with a point must be text already."""
     return {name: _text(value) for name, value in values.items() if value is not None}
 
 
@@ -46,7 +46,7 @@ def _text(value: Any) -> str:
 
 
 def required(params: Params, name: str) -> str:
-    """Raises ApiError -1102 when it is missing or empty."""
+    """Raises ApiError -1102 if it is missing or empty."""
     value = params.get(name)
     if not value:
         raise missing(name)
@@ -67,7 +67,7 @@ def integer(params: Params, name: str, *, most: int | None = None) -> int | None
 
 
 def flag(params: Params, name: str, default: bool) -> bool:
-    """Raises ApiError -1130 when it is neither true nor false."""
+    """Raises ApiError -1130 if it is neither true nor false."""
     value = params.get(name)
     if value is None:
         return default
@@ -92,7 +92,7 @@ def illegal(name: str, pattern: str) -> ApiError:
 
 
 def client_id(params: Params, name: str, fallback: str) -> str:
-    """Raises ApiError -1100 when it is not a legal client order id."""
+    """Raises ApiError -1100 if it is not a legal client order id."""
     value = params.get(name) or fallback
     if not CLIENT_ID.fullmatch(value):
         raise illegal(name, "^[a-zA-Z0-9-_]{1,36}$")
@@ -113,7 +113,7 @@ def decimal(params: Params, name: str) -> str:
 
 
 def new_order(params: Params, fallback_id: str, stp_default: str) -> NewOrder:
-    """What order.place and order.test ask for; raises ApiError -11xx."""
+    """The order in the parameters of order.place or order.test; raises ApiError -11xx."""
     for name in _NOT_SUPPORTED:
         if name in params:
             raise ApiError(-1106, f"Parameter '{name}' sent when not required.")

@@ -2,8 +2,8 @@
 
 simulate
 ├ serve           /ws-api/v3 requests and user data · /stream, /ws market streams
-├ one per tape    publishes its trades when their time comes
-└ later           what a fault put off
+├ one per tape    publishes its trades at their times
+└ later           calls that a fault or ``tail`` delayed
 """
 
 import secrets
@@ -35,7 +35,7 @@ from naived.simulator.users import Users
 from naived.simulator.venue import Venue
 from naived.websocket import Closed, WebSocket, serve
 
-_PER_SECOND = 5  # messages a stream connection may send
+_PER_SECOND = 5  # messages that a stream connection may send
 _UIDS = 10**9  # account numbers are below this
 
 
@@ -45,12 +45,12 @@ def _default_balances() -> Mapping[str, Amount]:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorConfig:
-    """What a simulator plays and enforces.
+    """What a simulator publishes and enforces.
 
-    ``tapes`` are files by symbol, ``walks`` random walks by symbol and where they begin; without either every
-    built-in symbol walks, unless the trades are ``fed`` by the program. ``speed`` None is as fast as readers drain.
-    ``exchange_info`` is an exchangeInfo answer or a file of one; None is the built-in list. ``balances``
-    count when a ledger begins; ``ledger`` None is a ledger in memory.
+    ``tapes`` are files by symbol, ``walks`` are the start prices of random walks by symbol. Without either, every
+    built-in symbol has a walk, unless the program feeds the trades (``fed``). ``speed`` None is as fast as the
+    readers receive. ``exchange_info`` is an exchangeInfo answer or a file of one; None is the built-in list.
+    ``balances`` are used for a new ledger; ``ledger`` None is a ledger in memory.
     """
 
     tapes: Mapping[str, Path] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class SimulatorConfig:
 
 
 class Simulation:
-    """A running simulator, for the program it runs in."""
+    """A running simulator, as the program around it uses it."""
 
     def __init__(self, venue: Venue, url: str) -> None:
         self._venue = venue
@@ -79,11 +79,11 @@ class Simulation:
         """``ws://HOST:PORT``: the WebSocket API at ``/ws-api/v3``, streams at ``/stream`` and ``/ws``."""
 
     def publish(self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False) -> None:
-        """Feed one public trade, also while held: it is matched and published. Raises ApiError -1121."""
+        """Match and publish one public trade, even while held. Raises ApiError -1121."""
         self._venue.trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
 
     def list(self, row: Mapping[str, Any]) -> None:
-        """Trade one more symbol, or trade it by new rules: a row of an exchangeInfo answer."""
+        """Add a symbol or replace its rules, from a row of an exchangeInfo answer. Raises SimulatorError."""
         self._venue.exchange.list(_listing(row))
 
 
@@ -100,7 +100,7 @@ async def simulate(
 ) -> None:
     """Run a simulator until cancelled; ``started`` gives the Simulation. Raises SimulatorError.
 
-    ``clock`` is the exchange's own time in ms; ``listen`` brings it connections, ``engine`` is what it trades with.
+    ``clock`` is the exchange's time in ms; ``listen`` accepts connections, ``engine`` makes the matching engine.
     ``tail``: see ``Venue``.
     """
     random = Random(config.seed)
@@ -111,7 +111,7 @@ async def simulate(
         async with trio.open_nursery() as nursery:
 
             def later(seconds: float, call: Callable[[], None]) -> None:
-                nursery.start_soon(_after, seconds, call)
+                nursery.start_soon(_call_after, seconds, call)
 
             faults = Switchboard(random, ledger.consumed)
             venue = Venue(
@@ -169,13 +169,13 @@ def _listing(row: Mapping[str, Any]) -> Listing:
         raise SimulatorError(f"not a symbol of an exchangeInfo answer: {error!r}") from error
 
 
-async def _after(seconds: float, call: Callable[[], None]) -> None:
+async def _call_after(seconds: float, call: Callable[[], None]) -> None:
     await trio.sleep(seconds)
     call()
 
 
 async def _connected(venue: Venue, limited: bool, connection: WebSocket) -> None:
-    """Serve one connection by its path, and end with it."""
+    """Serve one connection, of the kind that its path names, until it ends."""
     path = connection.target.partition("?")[0]
     api = path.rstrip("/") == "/ws-api/v3"
     if not (api or path.strip("/").split("/")[0] in ("ws", "stream")):
@@ -211,7 +211,7 @@ async def _as_stream(venue: Venue, connection: WebSocket, outbox: Outbox, *, lim
     subscriber = Subscriber(outbox, combined=connection.target.startswith("/stream"))
     wrap = '{{"stream":"!serverShutdown","data":{}}}'
     venue.shutdown_frames[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}")
-    second, heard = 0, 0
+    second, received = 0, 0
     try:
         if not venue.limits.connect(venue.clock()):
             return
@@ -221,10 +221,10 @@ async def _as_stream(venue: Venue, connection: WebSocket, outbox: Outbox, *, lim
             while True:
                 text = await connection.receive()
                 now = venue.clock() // 1000
-                second, heard = (second, heard + 1) if now == second else (now, 1)
+                second, received = (second, received + 1) if now == second else (now, 1)
                 fault = venue.faults.take(STREAM, method=method_of(text), named=True)
                 kind = fault.kind if fault else None
-                if kind == "disconnect" or (limited and heard > _PER_SECOND):
+                if kind == "disconnect" or (limited and received > _PER_SECOND):
                     nursery.cancel_scope.cancel()
                     return
                 if kind == "silence":

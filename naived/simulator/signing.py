@@ -1,7 +1,7 @@
 """API keys, signatures, and the time window in which a signed request is accepted.
 
-The signed text is every parameter but the signature, sorted by name, as ``name=value`` joined by ``&``, UTF-8,
-not percent-encoded. A request is taken only while server time <= timestamp + recvWindow.
+The signed text is every parameter except the signature, sorted by name, as ``name=value`` joined by ``&``, UTF-8,
+not percent-encoded. A request is accepted only while server time <= timestamp + recvWindow.
 """
 
 import base64
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from naived.simulator.errors import ApiError, SimulatorError, missing
 from naived.simulator.params import Params, illegal, integer, required
 
-_AHEAD = 1000  # milliseconds a timestamp may lie before the server's clock
+_AHEAD = 1000  # milliseconds that a timestamp may be ahead of the server's clock
 _DEFAULT_WINDOW = 5_000_000  # microseconds
 _LONGEST_WINDOW = 60_000_000  # microseconds
 _WINDOW = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
@@ -26,7 +26,7 @@ _MICROSECONDS_FROM = 10**14  # a timestamp from here on is in microseconds: in m
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The one API key that is accepted, with a secret (HMAC) or a public key (Ed25519); without one, any key is."""
+    """The only accepted API key, with a secret (HMAC) or a public key (Ed25519). ``api_key`` None accepts any."""
 
     api_key: str | None = None
     secret: str | None = None
@@ -71,7 +71,7 @@ def read_key(api_key: str | None, secret: str | None, public_key: str | None) ->
 
 
 def payload(params: Params) -> bytes:
-    """What is signed."""
+    """The signed text."""
     return "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature").encode()
 
 

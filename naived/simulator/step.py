@@ -1,4 +1,4 @@
-"""One step of the engine: what it does to orders, balances and the book, committed whole."""
+"""One step of the engine: its changes of orders, balances and the book, committed together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from naived.simulator.symbols import Listing
 
 @dataclass(slots=True)
 class Market:
-    """One symbol at work. ``last`` is the last public price since this process began, None before the first."""
+    """The state of one symbol. ``last`` is the last public price, None before the first one of this process."""
 
     listing: Listing
     counters: Counters
@@ -27,13 +27,13 @@ class Market:
     by_client_id: dict[str, int] = field(default_factory=dict)
 
     def reference(self, now: int) -> tuple[int, int] | None:
-        """The average price as a quotient; the last price where the symbol averages over nothing."""
+        """The average price as a quotient, or the last price if the symbol has no averaging period."""
         if self.listing.average_minutes:
             return self.average.price(now)
         return None if self.last is None else (self.last, 1)
 
     def keep(self, order: Order) -> None:
-        """Keep an open order in the book, take an ended one out of it."""
+        """Keep an open order in the book; remove an ended one."""
         known = order.id in self.open
         if order.status.ended:
             if known:
@@ -48,7 +48,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One order after a step, the fills it got in it, and everything to tell, in order."""
+    """One order after a step, its fills in that step, and all events, in order."""
 
     order: Order
     fills: tuple[Fill, ...]
@@ -56,7 +56,7 @@ class Done:
 
 
 class Step:
-    """A step in progress: balances move at once, the ledger and the book follow with ``commit``."""
+    """A step in progress: balances change at once, the ledger and the book with ``commit``."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Step:
         fill: Fill | None = None,
         prevention: Prevention | None = None,
     ) -> Order:
-        """Take an order from ``before`` to ``after`` and tell of it; returns it as it is now."""
+        """Change an order from ``before`` to ``after`` and add the events; returns it with its new time."""
         info, counters = self._market.listing.info, self._market.counters
         after = replace(after, updated=self.now)
         self._account.move(info, before, after, fill)
@@ -101,7 +101,7 @@ class Step:
         return after
 
     def fill(self, order: Order, price: Price, *, maker: bool) -> Order:
-        """Execute an open order at ``price``: whole, or a part of it where a partial fill was asked for."""
+        """Execute an open order at ``price``: all of it, or half if a partial fill is due."""
         info, counters = self._market.listing.info, self._market.counters
         quantity = self._executable(order)
         quote = value_down(price, quantity)
@@ -137,13 +137,13 @@ class Step:
         )
 
     def commit(self) -> tuple[Event, ...]:
-        """Make the step durable, update the book, and return what is to be told."""
+        """Make the step durable, update the book, and return the events."""
         self._ledger.write(self._change, self._market.counters)
         for order in self._change.orders.values():
             self._market.keep(order)
         return tuple(self._events)
 
     def done(self, order: Order) -> Done:
-        """Commit a step that was about one order."""
+        """Commit a step that one order caused."""
         fills = tuple(fill for fill in self._change.fills if fill.order_id == order.id)
         return Done(order, fills, self.commit())

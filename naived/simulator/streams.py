@@ -1,6 +1,6 @@
-"""What leaves on a connection, and market streams: their subscribers, and the requests of a stream connection.
+"""The send queue of a connection, the subscribers of market streams, and the requests of a stream connection.
 
-What waits to be sent is bounded: a slow reader loses its connection, and costs no memory.
+The queue is bounded: a slow reader loses its connection instead of using up memory.
 """
 
 from collections.abc import Iterable
@@ -16,15 +16,15 @@ from naived.simulator.order import PublicTrade
 from naived.simulator.params import legal_id
 from naived.websocket import Closed, WebSocket
 
-# Frames; a trade is about 200 bytes. Far more than any burst of a tape, far less than would hurt.
+# Frames of about 200 bytes for a trade: 2 MB, and far more than any burst of a tape.
 CAPACITY = 10_000
 _MOST_STREAMS = 1024  # per connection
-_PATIENCE = 5.0  # seconds a reader may hold up a tape that is played as fast as it drains
-_LOOK_AGAIN = 0.001  # seconds between two looks at a crowded reader
+_DRAIN_TIMEOUT = 5.0  # seconds that a reader may delay a tape that is played as fast as readers receive
+_DRAIN_POLL = 0.001  # seconds between two checks of a crowded reader
 
 
 class Outbox:
-    """Frames for one connection, put in synchronously by anyone and sent in order by ``run``."""
+    """The frames for one connection: ``send`` queues them without waiting, ``run`` sends them in order."""
 
     def __init__(self) -> None:
         self._put, self._get = trio.open_memory_channel[str](CAPACITY)
@@ -33,18 +33,18 @@ class Outbox:
 
     @property
     def crowded(self) -> bool:
-        """Is it time to let the reader catch up?"""
+        """Is the queue more than half full, so that the tape has to wait for the reader?"""
         return not self._dropped.is_set() and self._put.statistics().current_buffer_used > CAPACITY // 2
 
     def send(self, frame: str) -> None:
-        """Queue one frame; a reader that left no room is dropped."""
+        """Queue one frame; if the queue is full, the connection is dropped."""
         try:
             self._put.send_nowait(frame)
         except trio.WouldBlock:
             self.drop()
 
     def pause(self, seconds: float) -> None:
-        """Send nothing for a while; what comes meanwhile is queued."""
+        """Send nothing for a while; frames are queued meanwhile."""
         self._paused_until = trio.current_time() + seconds
 
     def drop(self) -> None:
@@ -56,7 +56,7 @@ class Outbox:
         await self._dropped.wait()
 
     async def run(self, connection: WebSocket) -> None:
-        """Send until cancelled or the connection is gone."""
+        """Send until cancelled or the connection is closed."""
         try:
             async for frame in self._get:
                 if trio.current_time() < self._paused_until:
@@ -67,7 +67,7 @@ class Outbox:
 
 
 class Subscriber:
-    """One stream connection: its streams and how it wants them wrapped."""
+    """One stream connection: its streams, and whether its frames are ``combined`` or raw."""
 
     def __init__(self, outbox: Outbox, *, combined: bool) -> None:
         self.outbox = outbox
@@ -82,7 +82,7 @@ class Streams:
         self._by_stream: dict[str, dict[Subscriber, None]] = {}
 
     def subscribe(self, subscriber: Subscriber, names: Iterable[str]) -> bool:
-        """Add streams; subscribing twice is fine. False, and nothing is added, when they would be too many."""
+        """Add streams; subscribing twice is allowed. False, and nothing is added, if they would be too many."""
         new = dict.fromkeys(names)
         if len(subscriber.streams | new) > _MOST_STREAMS:
             return False
@@ -92,7 +92,7 @@ class Streams:
         return True
 
     def unsubscribe(self, subscriber: Subscriber, names: Iterable[str]) -> None:
-        """Drop streams; unknown names are fine."""
+        """Remove streams; unknown names are ignored."""
         for name in names:
             if name in subscriber.streams:
                 del subscriber.streams[name]
@@ -102,7 +102,7 @@ class Streams:
                     del self._by_stream[name]
 
     def publish(self, trade: PublicTrade) -> None:
-        """Send one trade to its subscribers; it is encoded once a stream, however many they are."""
+        """Send one trade to its subscribers; it is encoded once for each stream."""
         symbol = trade.symbol.lower()
         for name, shape in ((f"{symbol}@trade", wire.public_trade), (f"{symbol}@aggTrade", wire.aggregate_trade)):
             listeners = self._by_stream.get(name)
@@ -114,18 +114,18 @@ class Streams:
                 subscriber.outbox.send(combined if subscriber.combined else raw)
 
     async def drain(self) -> None:
-        """Wait until no reader is crowded; one that stays so is dropped."""
-        patience = trio.current_time() + _PATIENCE
+        """Wait until no reader is crowded; one that still is after the timeout is dropped."""
+        deadline = trio.current_time() + _DRAIN_TIMEOUT
         while crowded := [s for listeners in self._by_stream.values() for s in listeners if s.outbox.crowded]:
-            if trio.current_time() > patience:
+            if trio.current_time() > deadline:
                 for subscriber in crowded:
                     subscriber.outbox.drop()
                 return
-            await trio.sleep(_LOOK_AGAIN)
+            await trio.sleep(_DRAIN_POLL)
 
 
 def named_in(target: str) -> list[str]:
-    """The streams a connection's path asks for: ``/ws/<stream>`` or ``/stream?streams=a/b``."""
+    """The streams in a connection's path: ``/ws/<stream>`` or ``/stream?streams=a/b``."""
     url = urlsplit(target)
     if url.path.startswith("/ws/"):
         names = url.path.removeprefix("/ws/").split("/")
@@ -136,7 +136,7 @@ def named_in(target: str) -> list[str]:
 
 
 def answer(streams: Streams, subscriber: Subscriber, text: str) -> str:
-    """Do one request of a stream connection; returns the answer's frame."""
+    """Run one request of a stream connection; returns the answer's frame."""
     try:
         request = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -173,7 +173,7 @@ def answer(streams: Streams, subscriber: Subscriber, text: str) -> str:
 
 
 def method_of(text: str) -> str | None:
-    """What a request of a stream connection asks for, if that can be told."""
+    """The method of a request of a stream connection; None if it cannot be read."""
     try:
         request = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):

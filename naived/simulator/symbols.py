@@ -1,6 +1,6 @@
-"""Which symbols are traded and by which rules: rows of an exchangeInfo answer, read or built in.
+"""The symbols and their rules: rows of an exchangeInfo answer, from a file or built in.
 
-``check`` and what follows it refuse an order that breaks the rules of its symbol, before the engine sees it.
+``check`` and the functions after it refuse an order that breaks the rules of its symbol.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,10 @@ from naived.simulator.order import NewOrder, OrderType
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One symbol: its row as it is answered, and what of it the engine goes by.
+    """One symbol: its exchangeInfo row, and the values from it that the engine uses.
 
-    ``average_minutes``: over how long the reference price is averaged; 0 means the last price.
-    ``market_step`` and its bounds are the MARKET_LOT_SIZE filter, 0 where a part is off.
+    ``average_minutes``: the averaging period of the reference price; 0 means the last price.
+    ``market_step`` and its bounds are the MARKET_LOT_SIZE filter; 0 is off.
     """
 
     row: Mapping[str, Any]
@@ -56,7 +56,7 @@ RATE_LIMITS: tuple[Mapping[str, Any], ...] = (
 
 _STP_MODES = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"]
 
-# symbol: base asset, quote asset, plausible price, tick size, step size, largest quantity
+# symbol: base asset, quote asset, start price of the walk, tick size, step size, largest quantity
 _BUILT_IN = {
     "BTCUSDT": ("BTC", "USDT", "96000.00", "0.01", "0.00001", "9000"),
     "ETHUSDT": ("ETH", "USDT", "2683.80", "0.01", "0.0001", "9000"),
@@ -84,12 +84,12 @@ _LEAST_NOTIONAL = {"USDT": "5", "BTC": "0.0001"}
 
 
 def built_in_prices() -> dict[str, Price]:
-    """Where the random walks of the built-in symbols begin."""
+    """The start prices of the random walks of the built-in symbols."""
     return {symbol: parse_price(row[2]) for symbol, row in _BUILT_IN.items()}
 
 
 def built_in() -> dict[str, Any]:
-    """An exchangeInfo answer for the built-in symbols, in today's shape."""
+    """An exchangeInfo answer for the built-in symbols."""
     return {
         "exchangeFilters": [],
         "rateLimits": list(RATE_LIMITS),
@@ -171,7 +171,7 @@ def _row(symbol: str, base: str, quote: str, tick: str, step: str, most: str) ->
 def load(source: Path | Mapping[str, Any] | None) -> tuple[dict[str, Listing], Sequence[Mapping[str, Any]]]:
     """Listings by symbol and rate limits of an exchangeInfo answer, bare or as the result of a WebSocket one.
 
-    Raises SimulatorError when the file cannot be read or does not have that shape.
+    Raises SimulatorError if the file cannot be read or is not such an answer.
     """
     where = str(source) if isinstance(source, Path) else "the exchangeInfo given"
     try:
@@ -187,7 +187,7 @@ def load(source: Path | Mapping[str, Any] | None) -> tuple[dict[str, Listing], S
 
 
 def listing(row: Mapping[str, Any]) -> Listing:
-    """Read one symbol's row; raises KeyError, TypeError or AmountError when it lacks what the engine needs."""
+    """Read one symbol's row; raises KeyError, TypeError or AmountError if the engine cannot use it."""
     by_type = {item["filterType"]: item for item in row["filters"]}
     price, lot = by_type.get("PRICE_FILTER", {}), by_type.get("LOT_SIZE", {})
     notional = by_type.get("NOTIONAL") or by_type.get("MIN_NOTIONAL", {})
@@ -227,12 +227,12 @@ def listing(row: Mapping[str, Any]) -> Listing:
 
 
 def halted(old: Listing) -> Listing:
-    """The same symbol while it is not traded."""
+    """The same symbol with the status HALT."""
     return listing({**old.row, "status": "HALT"})
 
 
 def coarser(old: Listing) -> Listing:
-    """The same symbol with a ten times larger tick and step, as exchanges now and then do."""
+    """The same symbol with ten times larger tick and step sizes; exchanges make such changes."""
 
     def tenfold(item: Mapping[str, Any]) -> Mapping[str, Any]:
         names = {"PRICE_FILTER": ("tickSize", "minPrice"), "LOT_SIZE": ("stepSize", "minQty")}
@@ -285,7 +285,7 @@ def check_open(listing: Listing, open_orders: int) -> None:
 
 
 def affordable(listing: Listing, quote_quantity: Money, price: Price) -> Quantity:
-    """The quantity a MARKET order buys or sells for so much quote money, down to the step; raises ApiError."""
+    """The quantity that a MARKET order trades for ``quote_quantity``, rounded down to the step; raises ApiError."""
     step = Quantity(max(listing.info.filters.step_size, listing.market_step, 1))
     quantity = quantity_down(quote_quantity * SCALE, price, step)
     if not quantity:

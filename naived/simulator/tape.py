@@ -1,7 +1,7 @@
 """Tapes: public trades from files or from a random walk, and the pace at which they are played.
 
-Files are those of data.binance.vision, read one trade at a time. Two layouts, told apart by the sixth column (a
-flag, or an id), with or without a header:
+Files are those of data.binance.vision, read one trade at a time. They have one of two layouts, recognized by the
+number of columns, with or without a header:
 
     trades      id, price, quantity, quote quantity, time, buyer is maker, best match
     aggTrades   id, price, quantity, first id, last id, time, buyer is maker, best match
@@ -41,13 +41,13 @@ _MICROSECONDS_FROM = 10**14  # a time from here on is in microseconds: in millis
 _TRADES, _AGGREGATES = 7, 8  # columns
 _MICROSECONDS = 1_000_000  # in a second
 
-# Of the random walk:
+# The random walk:
 _PARTS = 1024  # of a tick
-_STEP = (35, 100_000)  # 0.035 % at most, evenly drawn: a standard deviation of 0.02 %
-_PULL = 5_000  # trades to come back: about 17 minutes at speed 1
-_GAP = 400_000  # microseconds at most between two trades, evenly drawn: five a second
-_WORTH = (2, 400)  # times the least notional: 10 to 2000 USDT a trade
-_LEAST_NOTIONAL = parse_money("5")  # where the symbol has none
+_MAX_STEP = (35, 100_000)  # 0.035 %, uniformly distributed: a standard deviation of 0.02 %
+_REVERSION = 5_000  # trades in which the distance from the anchor decays: about 17 minutes at speed 1
+_MAX_GAP = 400_000  # microseconds between two trades, uniformly distributed: five trades a second
+_TRADE_VALUE = (2, 400)  # times the least notional: 10 to 2000 USDT a trade
+_LEAST_NOTIONAL = parse_money("5")  # if the symbol has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ class TapeTrade:
 
 
 def read(path: Path, *, loop: bool = False) -> Generator[TapeTrade, None, None]:
-    """The trades of a ``.csv``, ``.csv.gz`` or ``.zip``, oldest first; raises TapeError as it goes.
+    """The trades of a ``.csv``, ``.csv.gz`` or ``.zip``, oldest first; raises TapeError where reading fails.
 
-    ``loop`` begins again at the end, its times going on from there.
+    ``loop`` starts again at the end; its times continue from there.
     """
     shift = 0
     while True:
@@ -76,7 +76,7 @@ def read(path: Path, *, loop: bool = False) -> Generator[TapeTrade, None, None]:
             raise TapeError(f"tape {path} has no trades")
         if not loop:
             return
-        # A tape that begins and ends in one millisecond would otherwise loop without time passing.
+        # At least a millisecond: a tape whose trades have all one time would repeat without time passing.
         shift += max(last - first, 1000)
 
 
@@ -146,32 +146,32 @@ def _opened(path: Path) -> Iterator[TextIO]:
 
 
 def walk(symbol: str, anchor: Price, filters: Filters, seed: int) -> Iterator[TapeTrade]:
-    """A market without a recording: trades without end around ``anchor``, in integers only. Times begin at 0.
+    """A random walk: endless trades around ``anchor``, in integers only. Times begin at 0.
 
-    The same arguments give the same walk. The price is held in 1024ths of a tick, so that a symbol with few ticks
-    in its price moves like any other. Each trade moves it by up to ``_STEP`` of the anchor, and back by a part of
-    its distance from it (``_PULL``): a standard deviation of 0.02 % a trade, so about 0.3 % (a default cycle with
-    both fees) in a minute at speed 1. The price stays within some per cent of the anchor.
+    The same arguments give the same walk. The price is kept in 1024ths of a tick, so that a symbol with few ticks
+    in its price moves like any other. Each trade moves it by up to ``_MAX_STEP`` of the anchor, and back by a
+    part of its distance from the anchor (``_REVERSION``): a standard deviation of 0.02 % a trade, so about 0.3 % (a
+    default cycle with both fees) in a minute at speed 1. The price stays within a few per cent of the anchor.
     """
     random = Random(f"{seed}:{symbol}")
     tick = filters.tick_size or 1
-    home = level = max(anchor // tick, 1) * _PARTS
-    most = max(home * _STEP[0] // _STEP[1], 1)
+    center = level = max(anchor // tick, 1) * _PARTS
+    max_step = max(center * _MAX_STEP[0] // _MAX_STEP[1], 1)
     least = filters.min_notional or _LEAST_NOTIONAL
     time = 0
     while True:
-        drift = -((level - home) // _PULL)
-        moved = max(level + random.randint(-most, most) + drift, _PARTS)
+        drift = -((level - center) // _REVERSION)
+        moved = max(level + random.randint(-max_step, max_step) + drift, _PARTS)
         price = Price(moved // _PARTS * tick)
-        worth = random.randint(_WORTH[0] * least, _WORTH[1] * least)
-        quantity = quantity_up(worth * SCALE, price, Quantity(filters.step_size or 1))
+        value = random.randint(_TRADE_VALUE[0] * least, _TRADE_VALUE[1] * least)
+        quantity = quantity_up(value * SCALE, price, Quantity(filters.step_size or 1))
         yield TapeTrade(price, quantity, time, buyer_is_maker=moved < level)
         level = moved
-        time += random.randint(1, _GAP)
+        time += random.randint(1, _MAX_GAP)
 
 
 class Pace:
-    """How fast recorded time passes: ``speed`` times real time, or as fast as readers drain when it is None."""
+    """How fast tapes are played: ``speed`` times real time, or as fast as readers receive if it is None."""
 
     def __init__(self, speed: Fraction | None, *, held: bool) -> None:
         self._speed = speed
@@ -192,7 +192,7 @@ class Pace:
         publish: Callable[[TapeTrade], None],
         drain: Callable[[], Awaitable[None]],
     ) -> None:
-        """Publish every trade when its time comes; a hold shifts all that follow. Returns when the tape ends."""
+        """Publish every trade at its time; a hold delays all later ones. Returns when the tape ends."""
         began: float | None = None
         first = 0
         for trade in trades:

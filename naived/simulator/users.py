@@ -1,4 +1,4 @@
-"""The user data stream: execution reports and balances to every subscription, and the faults of reports."""
+"""The user data stream: sends execution reports and balances to subscribers, and applies the faults of reports."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ from naived.simulator.order import Event, Executed
 from naived.simulator.streams import Outbox
 
 Later: TypeAlias = Callable[[float, Callable[[], None]], None]
-"""Call something after so many seconds, in a task of the server's nursery."""
+"""Makes a call after some seconds, in a task of the server's nursery."""
 
-_MOST_IDS = 65_535  # subscriptions over the life of one session
-_LATE = 2.0  # seconds a late report takes when the fault does not say
-_REORDER = 1.0  # seconds after which a held report goes out even if no other one overtakes it
+_MAX_ID = 65_535  # of the subscriptions of one session
+_LATE = 2.0  # seconds that a report is late, if the fault has none
+_REORDER = 1.0  # seconds after which a report that was held back is sent even if no other came before it
 
 
 class Subscriptions:
-    """One session's subscriptions by id; the account is one, so at most one is active."""
+    """One session's subscriptions by id; there is one account, so at most one is active."""
 
     def __init__(self) -> None:
         self._active: dict[int, bool] = {}
-        self._given = 0
+        self._next_id = 0
 
     def open(self, *, by_session: bool) -> int:
-        """Raises ApiError -2035 or -2042. ``by_session``: it ends with session.logout."""
+        """Returns the new id; raises ApiError -2035 or -2042. ``by_session``: session.logout ends it."""
         if self._active:
             raise ApiError(-2035, "User Data Stream subscription already active.")
-        if self._given > _MOST_IDS:
+        if self._next_id > _MAX_ID:
             raise ApiError(-2042, "Subscription ID space exhausted; reconnect to subscribe again.")
-        number = self._given
-        self._given += 1
+        number = self._next_id
+        self._next_id += 1
         self._active[number] = by_session
         return number
 
@@ -71,10 +71,10 @@ class Users:
         self._faults = faults
         self._later = later
         self._listeners: dict[Outbox, Subscriptions] = {}
-        self._overtaken: list[str] = []
+        self._held_back: list[str] = []
 
     def add(self, outbox: Outbox) -> Subscriptions:
-        """A connection that may subscribe, from now until ``remove``."""
+        """Add a connection, which may subscribe until ``remove``."""
         self._listeners[outbox] = Subscriptions()
         return self._listeners[outbox]
 
@@ -82,7 +82,7 @@ class Users:
         del self._listeners[outbox]
 
     def publish(self, events: Iterable[Event]) -> None:
-        """Send events to every subscription, in order, unless a fault is armed for them."""
+        """Send events to every subscription, in order, except for armed faults."""
         for event in events:
             frame = msgspec.json.encode(wire.event(event)).decode()
             fault = self._faults.take(REPORT, symbol=event.order.symbol) if isinstance(event, Executed) else None
@@ -94,21 +94,21 @@ class Users:
                     self._later(_LATE if fault.seconds is None else fault.seconds, self._sender(frame))
                     continue
                 case "report_reorder":
-                    self._overtaken.append(frame)
-                    self._later(_REORDER, self._release)
+                    self._held_back.append(frame)
+                    self._later(_REORDER, self._send_held_back)
                     continue
                 case "report_duplicate":
                     self._send(frame)
             self._send(frame)
             if isinstance(event, Executed):
-                self._release()
+                self._send_held_back()
 
     def _sender(self, frame: str) -> Callable[[], None]:
         return lambda: self._send(frame)
 
-    def _release(self) -> None:
-        overtaken, self._overtaken = self._overtaken, []
-        for frame in overtaken:
+    def _send_held_back(self) -> None:
+        held_back, self._held_back = self._held_back, []
+        for frame in held_back:
             self._send(frame)
 
     def _send(self, frame: str) -> None:

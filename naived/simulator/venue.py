@@ -1,4 +1,4 @@
-"""One exchange with everything around its engine, as the request methods see it."""
+"""One exchange: the engine and all else that the request methods use."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,18 +21,19 @@ from naived.simulator.users import Later, Users
 
 _ID_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 22  # characters, as long as the exchange's own
-_OUTAGE = 30.0  # seconds a halt or a change of filters lasts when the fault does not say
+_OUTAGE = 30.0  # seconds that a halt or a change of filters lasts, if the fault has none
 _NOTICE = 10.0  # seconds between serverShutdown and the end of the connections
-_LAG = 5.0  # seconds an order is not found when the fault does not say
-_MAKER_RETURN, _TAKER_RETURN = 5, 1  # unfilled orders a first fill gives back, as in the documented example
-_BY_HAND = 10 * SCALE  # quote money of an order by hand, or the least notional if that is more
+_LAG = 5.0  # seconds that an order is not found, if the fault has none
+_MAKER_RETURN, _TAKER_RETURN = 5, 1  # unfilled orders that a first fill gives back; source: Binance's example
+_MANUAL_VALUE = 10 * SCALE  # quote money of a manual order, or the least notional if that is more
 
 
 @dataclass(slots=True)
 class Venue:
     """``clock`` is server time in ms; ``shutdown_frames`` are the open connections, each with its shutdown frame.
 
-    ``tail`` says how long (s) a request of a method waits for the engine once nothing can refuse it any more.
+    ``tail`` gives the seconds that a request of a method waits for the engine after both time checks. ``outages``
+    has the listings to restore, ``unseen`` until when (ms) an order is hidden, by symbol and id.
     """
 
     exchange: Exchange
@@ -52,11 +53,11 @@ class Venue:
     unseen: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def new_id(self) -> str:
-        """A client order id for an order that came without one."""
+        """A client order id for an order without one."""
         return "".join(self.random.choices(_ID_LETTERS, k=_ID_LENGTH))
 
     def tell(self, events: Sequence[Event]) -> None:
-        """Publish what a step of the engine did; a first fill gives unfilled orders back to the limits."""
+        """Publish the events of a step; a first fill lowers the count of unfilled orders."""
         for event in events:
             if isinstance(event, Executed) and event.fill and event.order.executed == event.fill.quantity:
                 self.limits.count_order(-_MAKER_RETURN if event.fill.maker else -_TAKER_RETURN, self.clock())
@@ -70,7 +71,7 @@ class Venue:
         return trade.id
 
     def hide(self, symbol: str, order_id: int, seconds: float | None) -> None:
-        """Let queries not find an order for a while."""
+        """Hide an order from queries for a while."""
         self.unseen[symbol, order_id] = self.clock() + int(1000 * (_LAG if seconds is None else seconds))
 
     def hidden(self, symbol: str, order_id: int) -> bool:
@@ -83,13 +84,13 @@ class Venue:
         return False
 
     def act(self, fault: Fault) -> bool:
-        """Do what the exchange, or the account's owner, does unasked; False while it cannot be done yet."""
+        """Run an armed action of the exchange or of the account's owner; False if it is not possible yet."""
         markets = [m for s, m in self.exchange.markets.items() if fault.symbol in (None, s)]
         match fault.kind:
             case "manual_cancel":
-                return self._cancel_by_hand(markets)
+                return self._cancel_manually(markets)
             case "manual_order":
-                return self._order_by_hand(markets)
+                return self._order_manually(markets)
             case "halt" | "filters":
                 return self._relist(markets, fault)
             case "server_shutdown":
@@ -97,7 +98,7 @@ class Venue:
                 return True
         raise AssertionError(fault.kind)
 
-    def _cancel_by_hand(self, markets: Sequence[Market]) -> bool:
+    def _cancel_manually(self, markets: Sequence[Market]) -> bool:
         resting = [order for market in markets for order in market.open.values()]
         if not resting:
             return False
@@ -109,14 +110,14 @@ class Venue:
         self.tell(done.events)
         return True
 
-    def _order_by_hand(self, markets: Sequence[Market]) -> bool:
-        """A small buy a tenth below the market: it rests, and it is not ours."""
+    def _order_manually(self, markets: Sequence[Market]) -> bool:
+        """Place a small buy 10 % below the market: it rests, and its id is not one of naived's."""
         traded = next((market for market in markets if market.last is not None), None)
         if traded is None or traded.last is None:
             return False
         info = traded.listing.info
         price = price_up(traded.last * 9, 10, Price(info.filters.tick_size or 1))
-        worth = Money(max(_BY_HAND, info.filters.min_notional))
+        worth = Money(max(_MANUAL_VALUE, info.filters.min_notional))
         step = Quantity(info.filters.step_size or 1)
         order = NewOrder(
             symbol=info.symbol,
@@ -146,7 +147,7 @@ class Venue:
         return True
 
     def restore(self, symbols: Iterable[str]) -> None:
-        """End what halts and changes of filters did to these symbols."""
+        """End the halts and changes of filters of these symbols."""
         for symbol in symbols:
             if symbol in self.outages:
                 self.exchange.list(self.outages.pop(symbol))

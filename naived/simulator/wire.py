@@ -1,4 +1,4 @@
-"""Orders, fills, balances and trades as the exchange writes them. Every amount has 8 places."""
+"""Converts orders, fills, balances and trades to the exchange's JSON. Every amount has 8 decimals."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
@@ -58,7 +58,7 @@ def cancelled(order: Order) -> Json:
 
 
 def status(order: Order) -> Json:
-    """One order as order.status and the lists show it: a cancelled one under its cancel's id."""
+    """One order in order.status and the lists; the client order id of a cancelled one is its cancel's."""
     row = {
         "symbol": order.symbol,
         "orderId": order.id,
@@ -149,7 +149,7 @@ def balance_rows(balances: Mapping[str, Balance], *, omit_zero: bool) -> list[Js
 
 
 def commission(symbol: str, fee: Rate) -> Json:
-    """The answer to account.commission: standard rates alone, no discount."""
+    """The answer to account.commission: standard rates only, no discount."""
     return {
         "symbol": symbol,
         "standardCommission": _rates(fee),
@@ -171,7 +171,7 @@ def _rates(fee: Rate) -> Json:
 def exchange_info(
     listings: Iterable[Listing], limits: Sequence[Mapping[str, Any]], now: int, *, sets: bool
 ) -> Json:
-    """The answer to exchangeInfo; without ``sets`` the symbols' permission sets are left out."""
+    """The answer to exchangeInfo; ``sets`` includes the symbols' permission sets."""
     rows = [listing.row for listing in listings]
     return {
         "timezone": "UTC",

@@ -81,7 +81,7 @@ NONE: Band = (-1, _NEVER)  # every price lies inside: no trade matters
 class Leader(Struct, frozen=True):
     """One symbol's traders and money; ``traders`` are the living ones, oldest first.
 
-    ``active``: rules were read, orders were compared and trades arrive, so the desired state is in effect.
+    ``active``: rules were read, orders compared and trades subscribed, so the desired state is in effect.
     """
 
     info: SymbolInfo
@@ -241,7 +241,7 @@ class Adopted(Struct, frozen=True):
 
 
 class Activated(Struct, frozen=True):
-    """Rules were read, orders were compared and trades arrive: the desired state is in effect from now on."""
+    """Rules were read, orders compared and trades subscribed: the desired state is in effect from now on."""
 
 
 LeaderEvent: TypeAlias = (

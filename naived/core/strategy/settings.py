@@ -17,7 +17,7 @@ _REPRICE = parse_rate("0.01")
 
 
 class SettingsError(ValueError):
-    """A setting is out of its range; the message names the setting, the value and the range."""
+    """A setting is out of its range; the message names the setting and the range."""
 
 
 class Status(StrEnum):
