@@ -10,7 +10,8 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, CancelAnswer, Fill, Report
 from naived.core.orders.state import OrderState
-from naived.core.strategy.formulas import Fees, Leftover
+from naived.core.strategy.formulas import Coins, Fees
+from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Trader
 
@@ -208,7 +209,8 @@ class Unit(Struct, frozen=True):
     desired: DesiredState | None = None
     expected: Status | None = None
     next_trader: int | None = None
-    leftover: Leftover | None = None
+    lots: Lots | None = None
+    owed: Coins | None = None
     traders: tuple[Trader, ...] = ()
     orders: tuple[OrderState, ...] = ()
     fills: tuple[Fill, ...] = ()
@@ -226,7 +228,8 @@ class SymbolRecord(Struct, frozen=True):
     symbol: str
     desired: DesiredState
     next_trader: int
-    leftover: Leftover
+    lots: Lots
+    owed: Coins
     traders: tuple[Trader, ...]
     orders: tuple[OrderState, ...]
     cycles: int
@@ -255,7 +258,10 @@ class OrderRow(Struct, frozen=True):
 
 
 class CycleRow(Struct, frozen=True):
-    """A finished trader that sold or wrote off something, with the fees of all its fills by asset."""
+    """A finished trader that sold or wrote off something, with the fees of all its fills by asset.
+
+    ``..._fees_valued`` is None for a cycle that was booked before fees in a third asset were valued.
+    """
 
     row: int
     symbol: str
@@ -265,6 +271,8 @@ class CycleRow(Struct, frozen=True):
     sold: Quantity
     received: Money
     profit: Money
+    buy_fees_valued: Money | None
+    sell_fees_valued: Money | None
     started_at: int
     finished_at: int
     fees: Mapping[str, Amount]

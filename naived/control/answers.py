@@ -9,12 +9,15 @@ from typing import Any
 
 from naived.control.call import Outcome
 from naived.control.protocol import Code, format_time
-from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down
+from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
-from naived.core.strategy.formulas import Leftover
+from naived.core.strategy import lots
+from naived.core.strategy.formulas import Coins
+from naived.core.strategy.leader import Leader
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting, position
+from naived.core.strategy.traders import spent_rebuys
 from naived.ports import CycleRow, EventRow
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
@@ -79,6 +82,7 @@ def symbol(value: Symbol) -> Document:
     """One entry of ``status``."""
     leader = value.engine.leader
     state, reason = actual_state(value)
+    spent = spent_rebuys(leader.traders)
     return {
         "symbol": value.name,
         "status": str(value.desired.status),
@@ -88,9 +92,41 @@ def symbol(value: Symbol) -> Document:
         "budget": None if leader.settings.budget is None else format_amount(leader.settings.budget),
         "cycles": leader.cycles,
         "realized_profit": format_amount(leader.profit),
+        **_money(leader),
         **prices(value),
-        "traders": [_trader(value, trader) for trader in leader.traders],
+        "traders": [_trader(value, trader, trader.number in spent) for trader in leader.traders],
     }
+
+
+def _money(leader: Leader) -> Document:
+    """What is held, what live buys may still spend, and what makes these figures readable."""
+    info, held = leader.info, _held(leader)
+    return {
+        "base": info.base or None,
+        "quote": info.quote or None,
+        "tick": format_amount(info.filters.tick_size) if info.base else None,
+        "held": format_amount(held.quantity),
+        "held_cost": format_amount(held.cost),
+        "tied_up": format_amount(_tied_up(leader)),
+        "leftover": [
+            {
+                "quantity": format_amount(lot.quantity),
+                "cost": format_amount(lot.cost),
+                "price": format_amount(lot.price),
+                "reason": lots.explain(lot, info.filters),
+            }
+            for lot in leader.lots
+        ],
+    }
+
+
+def _tied_up(leader: Leader) -> int:
+    """The quote money in live buys."""
+    return sum(
+        value_up(phase.intent.price, Quantity(phase.intent.quantity - phase.bought.quantity))
+        for phase in (trader.phase for trader in leader.traders)
+        if isinstance(phase, Buying)
+    )
 
 
 def prices(value: Symbol) -> Document:
@@ -115,6 +151,13 @@ def unset(name: str, defaults: Settings) -> Document:
         "budget": shown["budget"],
         "cycles": 0,
         "realized_profit": "0",
+        "base": None,
+        "quote": None,
+        "tick": None,
+        "held": "0",
+        "held_cost": "0",
+        "tied_up": "0",
+        "leftover": [],
         "last_price": None,
         "last_trade_at": None,
         "unrealized_profit": "0",
@@ -124,7 +167,7 @@ def unset(name: str, defaults: Settings) -> Document:
 
 def _unrealized(value: Symbol) -> str | None:
     """The profit if all coins were sold at the last price; null without a price."""
-    held = sum((position(trader) for trader in value.engine.leader.traders), value.engine.leader.leftover)
+    held = _held(value.engine.leader)
     if not held.quantity:
         return "0"
     if value.gate.price is None:
@@ -132,11 +175,17 @@ def _unrealized(value: Symbol) -> str | None:
     return format_amount(_worth(value, held, value.gate.price) - held.cost)
 
 
-def _worth(value: Symbol, held: Leftover, price: Price) -> Money:
+def _held(leader: Leader) -> Coins:
+    """Everything that was bought and not sold, lots included; coins that are owed are missing from it."""
+    kept = (Coins(lot.quantity, lot.cost) for lot in leader.lots)
+    return sum((*map(position, leader.traders), *kept), leader.owed)
+
+
+def _worth(value: Symbol, held: Coins, price: Price) -> Money:
     return money_down(held.quantity * price * (SCALE - value.engine.leader.fees.sell), SCALE * SCALE)
 
 
-def _trader(value: Symbol, trader: Trader) -> Document:
+def _trader(value: Symbol, trader: Trader, rebuy_spent: bool) -> Document:
     buy = None if isinstance(trader.phase, Waiting) else value.engine.order(trader.number, Side.BUY, trader.buys)
     sell = value.engine.order(trader.number, Side.SELL, trader.sells)
     return {
@@ -144,7 +193,7 @@ def _trader(value: Symbol, trader: Trader) -> Document:
         "phase": _PHASES[type(trader.phase)],
         "reason": trader.phase.reason if isinstance(trader.phase, Waiting | Holding) else None,
         "since": format_time(trader.since),
-        "rebuy_notified": trader.rebuy_notified,
+        "rebuy_notified": rebuy_spent,
         "buy": None if buy is None else _order_fields(buy),
         "sell": None if sell is None else _order_fields(sell),
     }
@@ -165,13 +214,13 @@ def _order_fields(order: OrderState) -> Document:
 def order(order: OrderState) -> Document:
     """One entry of ``orders``; ``fence_at`` is when the exchange can no longer accept the latest attempt."""
     intent = order.intent
-    deadline = order.fence
+    fence = order.fence
     return {
         "symbol": intent.symbol,
         "trader": f"{intent.symbol}-{intent.trader}",
         "side": str(intent.side),
         **_order_fields(order),
-        "fence_at": None if deadline is None else format_time(deadline),
+        "fence_at": None if fence is None else format_time(fence),
         "created_at": format_time(order.created_at),
         "updated_at": format_time(order.updated_at),
     }
@@ -209,10 +258,15 @@ def cycle(row: CycleRow) -> Document:
         "sold": format_amount(row.sold),
         "sell_price": _average(row.received, row.sold),
         "fees": _fees(row.fees),
+        "fees_valued": None if row.sell_fees_valued is None else format_amount(_fees_valued(row)),
         "profit": format_amount(row.profit),
         "started_at": format_time(row.started_at),
         "finished_at": format_time(row.finished_at),
     }
+
+
+def _fees_valued(row: CycleRow) -> Money:
+    return Money((row.buy_fees_valued or 0) + (row.sell_fees_valued or 0))
 
 
 def _average(money: Money, quantity: Quantity) -> str:

@@ -100,6 +100,16 @@ def too_small(name: str, chunk: str, why: str, chunks: int, least: str) -> Contr
     )
 
 
+def too_large(name: str, chunk: str, why: str, chunks: int, largest: str) -> ControlError:
+    """``chunk`` and ``largest``, the largest budget, are amounts with their asset."""
+    return ControlError(
+        Code.INVALID_TRANSITION,
+        f"{chunk} a chunk is too large to trade: {why}",
+        symbol=name,
+        hint=f"the largest budget for {chunks} chunks is {largest}",
+    )
+
+
 def no_such_order(name: str, client_order_id: str) -> ControlError:
     hint = f"see them with: naivectl orders {name}"
     return ControlError(Code.INVALID_TRANSITION, f"there is no order {client_order_id}", symbol=name, hint=hint)

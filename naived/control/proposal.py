@@ -10,7 +10,7 @@ from naived.control import messages
 from naived.control.protocol import SETTINGS
 from naived.core.amount import AmountError, Money, Price, format_amount, parse_money, parse_rate
 from naived.core.market import describe
-from naived.core.strategy.formulas import least_budget, untradable
+from naived.core.strategy.formulas import largest_budget, least_budget, untradable
 from naived.core.strategy.settings import Settings, SettingsError
 from naived.ports import ExchangeError
 from naived.runtime.listing import Listing, UnknownNamesError
@@ -44,7 +44,7 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
 
 
 async def check_size(name: str, settings: Settings, listing: Listing, last: Price | None) -> None:
-    """Raise ControlError if a chunk is too small to trade. Skipped if the exchange does not answer in time."""
+    """Raise ControlError if a chunk is too small or too large. Skipped if the exchange does not answer in time."""
     if settings.budget is None:
         return
     try:
@@ -58,7 +58,12 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
         return
     rest = (settings.buy_down, settings.profit, fees, info.filters)
     failed = untradable(price, settings.budget, settings.chunks, *rest)
-    if failed in ("NOTIONAL", "LOT_SIZE"):
-        least = least_budget(price, settings.chunks, *rest) or Money(0)
-        chunk, enough = (f"{format_amount(amount)} {info.quote}" for amount in (settings.allocation, least))
-        raise messages.too_small(name, chunk, describe(info.filters, failed), settings.chunks, enough)
+    if failed not in ("NOTIONAL", "LOT_SIZE"):
+        return
+    least = least_budget(price, settings.chunks, *rest) or Money(0)
+    largest = largest_budget(price, settings.chunks, *rest)
+    chunk, why = f"{format_amount(settings.allocation)} {info.quote}", describe(info.filters, failed)
+    if settings.budget < least:
+        raise messages.too_small(name, chunk, why, settings.chunks, f"{format_amount(least)} {info.quote}")
+    if largest is not None and settings.budget > largest:
+        raise messages.too_large(name, chunk, why, settings.chunks, f"{format_amount(largest)} {info.quote}")

@@ -120,7 +120,7 @@ class Engine(Struct, frozen=True):
     @property
     def ids_needed(self) -> int:
         """One for each trader that lives or may start: a step decides at most one order per trader."""
-        return max(len(self.leader.traders), self.leader.settings.chunks) + 1
+        return max(len(self.leader.traders), self.leader.settings.chunks) + len(self.leader.lots) + 1
 
     def order(self, number: int, side: Side, seq: int) -> OrderState | None:
         """The ``seq``-th order of trader ``number`` on this side; None if it is not kept (any more)."""

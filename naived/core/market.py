@@ -37,6 +37,7 @@ class Filters(Struct, frozen=True):
     ask_down: Rate | None = None
     ask_up: Rate | None = None
     max_orders: int = 0
+    max_position: Quantity = Quantity(0)
 
 
 class SymbolInfo(Struct, frozen=True):
@@ -98,6 +99,7 @@ def describe(filters: Filters, name: str) -> str:
                 f"{format_amount(filters.min_quantity)} and {format_amount(filters.max_quantity)}"
             )
         case "NOTIONAL":
-            return f"an order is worth at least {format_amount(filters.min_notional)}"
+            most = f" and at most {format_amount(filters.max_notional)}" if filters.max_notional else ""
+            return f"an order is worth at least {format_amount(filters.min_notional)}{most}"
         case _:
             return "the price is too far from the exchange's reference price"

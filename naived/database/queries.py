@@ -10,8 +10,9 @@ from naived.core.amount import Amount
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import WATCHED, OrderState
+from naived.core.strategy.lots import Lot
 from naived.core.strategy.trader import Trader
-from naived.database.rows import desired_of, event_of, fill_of, leftover_of, order_of
+from naived.database.rows import desired_of, event_of, fill_of, lot_of, order_of, owed_of
 from naived.database.schema import (
     ABANDONED,
     LIVE,
@@ -19,6 +20,7 @@ from naived.database.schema import (
     control_request,
     events,
     fills,
+    lots,
     orders,
     settings,
     traders,
@@ -34,7 +36,7 @@ _CYCLE = (
     traders.c.cycle.label("row"),
     *(traders.c.symbol, traders.c.number),
     *(sa.func.coalesce(traders.c[name], 0).label(name) for name in ("bought", "cost")),  # NULL: it bought nothing
-    *(traders.c.sold, traders.c.received, traders.c.profit),
+    *(traders.c.sold, traders.c.received, traders.c.profit, traders.c.buy_fees_valued, traders.c.sell_fees_valued),
     *(traders.c.started_at, traders.c.since.label("finished_at")),
 )
 
@@ -43,13 +45,17 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
     """The records of all symbols, or of one, ordered by name; ``now`` is in ms."""
     living = _by_symbol(_living_traders(connection, symbol), lambda trader: trader.symbol)
     current = _by_symbol(_current_orders(connection, symbol, now), lambda order: order.intent.symbol)
+    kept: defaultdict[str, list[Lot]] = defaultdict(list)
+    for row in connection.execute(_of(sa.select(lots).order_by(lots.c.price), lots, symbol)).mappings():
+        kept[row["symbol"]].append(lot_of(row))
     rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbol)).mappings()
     return [
         SymbolRecord(
             symbol=row["symbol"],
             desired=desired_of(row),
             next_trader=row["next_trader"],
-            leftover=leftover_of(row),
+            lots=tuple(kept[row["symbol"]]),
+            owed=owed_of(row),
             traders=tuple(living[row["symbol"]]),
             orders=tuple(current[row["symbol"]]),
             cycles=row["cycles"],

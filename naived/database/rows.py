@@ -7,7 +7,8 @@ from sqlalchemy import RowMapping as Row
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
-from naived.core.strategy.formulas import Leftover
+from naived.core.strategy.formulas import Coins
+from naived.core.strategy.lots import Lot, Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.ports import Event
 
@@ -38,12 +39,20 @@ def desired_of(row: Row) -> DesiredState:
     return DesiredState(settings=settings, status=Status(row["status"]), keep_buys=row["keep_buys"])
 
 
-def leftover_row(leftover: Leftover) -> dict[str, Any]:
-    return {"leftover_quantity": leftover.quantity, "leftover_cost": leftover.cost}
+def owed_row(owed: Coins) -> dict[str, Any]:
+    return {"owed_quantity": owed.quantity, "owed_cost": owed.cost}
 
 
-def leftover_of(row: Row) -> Leftover:
-    return Leftover(row["leftover_quantity"], row["leftover_cost"])
+def owed_of(row: Row) -> Coins:
+    return Coins(row["owed_quantity"], row["owed_cost"])
+
+
+def lot_rows(symbol: str, lots: Lots) -> list[dict[str, Any]]:
+    return [{"symbol": symbol, "price": lot.price, "quantity": lot.quantity, "cost": lot.cost} for lot in lots]
+
+
+def lot_of(row: Row) -> Lot:
+    return Lot(row["quantity"], row["cost"], row["price"])
 
 
 def order_row(order: OrderState) -> dict[str, Any]:

@@ -125,13 +125,23 @@ settings = sa.Table(
     sa.Column("rebuy_interval", DecimalAmount, nullable=False),
     sa.Column("reprice_interval", DecimalAmount, nullable=False),
     sa.Column("next_trader", sa.BigInteger, nullable=False),
-    sa.Column("leftover_quantity", DecimalAmount, nullable=False),
-    sa.Column("leftover_cost", DecimalAmount, nullable=False),
+    # Coins that were sold and are owed, and what they brought; both are 0 or negative.
+    sa.Column("owed_quantity", DecimalAmount, nullable=False),
+    sa.Column("owed_cost", DecimalAmount, nullable=False),
     sa.Column("keep_buys", sa.Boolean, nullable=False, server_default=sa.false()),
     # The number of finished cycles and the sum of their profits, so that a start need not read all of them.
     sa.Column("cycles", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("realized_profit", DecimalAmount, nullable=False, server_default="0"),
     _one_of("status", Status).ddl_if(dialect="sqlite"),
+)
+
+lots = sa.Table(
+    "lots",
+    metadata,
+    sa.Column("symbol", sa.Text, sa.ForeignKey(settings.c.symbol), primary_key=True),
+    sa.Column("price", DecimalAmount, primary_key=True),
+    sa.Column("quantity", DecimalAmount, nullable=False),
+    sa.Column("cost", DecimalAmount, nullable=False),
 )
 
 traders = sa.Table(
@@ -178,6 +188,14 @@ traders = sa.Table(
     sa.Column("profit", DecimalAmount),
     # The number of this finished cycle, counted over the whole database; readers page by it.
     sa.Column("cycle", sa.BigInteger, unique=True),
+    # Added later, so behind the others: which trader's rebuy began its line, and more of some phases.
+    sa.Column("origin", sa.BigInteger),
+    sa.Column("wait_behind", sa.BigInteger),
+    sa.Column("decided_on", DecimalAmount),
+    sa.Column("carried_price", DecimalAmount),
+    sa.Column("dust_price", DecimalAmount),
+    sa.Column("buy_fees_valued", DecimalAmount),
+    sa.Column("sell_fees_valued", DecimalAmount),
     _one_of("phase", PHASES),
     sa.CheckConstraint("(phase IN ('buying', 'selling')) = (seq IS NOT NULL)", name="seq_of_intent"),
 )
@@ -241,6 +259,7 @@ fills = sa.Table(
     sa.Column("fee_asset", sa.Text, nullable=False),
     sa.Column("maker", sa.Boolean, nullable=False),
     sa.Column("time", Instant, nullable=False),
+    sa.Column("fee_value", DecimalAmount),
     sa.ForeignKeyConstraint(["symbol", "order_id"], [orders.c.symbol, orders.c.order_id]),
     sa.UniqueConstraint("symbol", "order_id", "trade_id"),
 )

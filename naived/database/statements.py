@@ -8,11 +8,12 @@ from functools import cache
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from naived.database.schema import control_request, deployment, events, fills, orders, settings, traders
+from naived.database.schema import control_request, deployment, events, fills, lots, orders, settings, traders
 
 INTENT = ("symbol", "trader", "side", "seq", "price", "quantity")
 
 INSERT_FILL = sa.insert(fills).inline()
+INSERT_LOT = sa.insert(lots).inline()
 INSERT_EVENT = sa.insert(events).inline()
 INSERT_REQUEST = sa.insert(control_request).inline()
 
@@ -35,8 +36,8 @@ COUNT = (
 
 @cache
 def upsert_settings(dialect: str, names: tuple[str, ...]) -> sa.Insert:
-    """A symbol's settings; a new row starts with trader number 1 and no leftovers."""
-    first = {"next_trader": 1, "leftover_quantity": 0, "leftover_cost": 0}
+    """A symbol's settings; a new row starts with trader number 1 and owes no coins."""
+    first = {"next_trader": 1, "owed_quantity": 0, "owed_cost": 0}
     statement = _insert(dialect, settings)
     changed = {name: statement.excluded[name] for name in names if name != "symbol"}
     return statement.values(**first).on_conflict_do_update(index_elements=["symbol"], set_=changed)

@@ -31,14 +31,15 @@ from naived.core.orders.state import TERMINAL, OrderState
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Finished, Trader
 from naived.database.engine import cause
-from naived.database.rows import desired_row, event_row, fill_row, leftover_row, order_row
-from naived.database.schema import control_request, deployment, events, settings
+from naived.database.rows import desired_row, event_row, fill_row, lot_rows, order_row, owed_row
+from naived.database.schema import control_request, deployment, events, lots, settings
 from naived.database.statements import (
     COUNT,
     COUNTERS,
     FINISHED_PROFIT,
     INSERT_EVENT,
     INSERT_FILL,
+    INSERT_LOT,
     INSERT_REQUEST,
     TAKE_TURN,
     upsert_order,
@@ -231,8 +232,12 @@ def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
     changes: dict[str, Any] = {}
     if unit.next_trader is not None:
         changes["next_trader"] = unit.next_trader
-    if unit.leftover is not None:
-        changes |= leftover_row(unit.leftover)
+    if unit.owed is not None:
+        changes |= owed_row(unit.owed)
+    if unit.lots is not None:
+        connection.execute(sa.delete(lots).where(lots.c.symbol == unit.symbol))
+        for row in lot_rows(unit.symbol, unit.lots):
+            connection.execute(INSERT_LOT, row)
     if not changes:
         return
     statement = sa.update(settings).where(settings.c.symbol == unit.symbol).values(changes)

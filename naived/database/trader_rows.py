@@ -4,14 +4,29 @@ from typing import Any, assert_never
 
 from sqlalchemy import RowMapping as Row
 
+from naived.core.amount import Money, Price
 from naived.core.orders.intent import OrderIntent, Side
-from naived.core.strategy.formulas import Bought, Fees, Leftover, Sold
-from naived.core.strategy.trader import Buying, Finished, Hold, Holding, Phase, Selling, Terms, Trader, Waiting
+from naived.core.strategy.formulas import Bought, Fees, Sold
+from naived.core.strategy.lots import Lot
+from naived.core.strategy.sizing import Terms
+from naived.core.strategy.trader import Buying, Finished, Hold, Holding, Phase, Selling, Trader, Waiting
 
 _SIDE_OF_PHASE = {"buying": Side.BUY, "selling": Side.SELL}
 _NOT_IN_EVERY_PHASE = (
-    *("reason", "wait_after", "seq", "accepted", "cancelling", "hold", "retry_at", "failures"),
+    *(
+        "reason",
+        "wait_after",
+        "wait_behind",
+        "decided_on",
+        "seq",
+        "accepted",
+        "cancelling",
+        "hold",
+        "retry_at",
+        "failures",
+    ),
     *("limit_price", "bought", "cost", "base_fees", "carried_quantity", "carried_cost"),
+    *("carried_price", "buy_fees_valued", "sell_fees_valued", "dust_price"),
     *("sold", "received", "quote_fees", "sold_base_fees", "dust_quantity", "dust_cost", "profit"),
 )
 
@@ -31,6 +46,7 @@ def trader_row(trader: Trader) -> dict[str, Any]:
         "rebuy_notified": trader.rebuy_notified,
         "buys": trader.buys,
         "sells": trader.sells,
+        "origin": trader.origin,
         "budget": terms.budget,
         "chunks": terms.chunks,
         "buy_down_interval": terms.buy_down,
@@ -46,12 +62,13 @@ def trader_row(trader: Trader) -> dict[str, Any]:
 
 def _phase_row(phase: Phase) -> dict[str, Any]:
     match phase:
-        case Waiting(after, reason):
-            return {"phase": "waiting", "wait_after": after, "reason": reason}
-        case Buying(intent, bought, accepted, cancelling):
+        case Waiting(after, reason, behind):
+            return {"phase": "waiting", "wait_after": after, "reason": reason, "wait_behind": behind}
+        case Buying(intent, bought, decided_on, accepted, cancelling):
             return {
                 "phase": "buying",
                 "seq": intent.seq,
+                "decided_on": decided_on,
                 "accepted": accepted,
                 "cancelling": cancelling,
                 **_bought_row(bought),
@@ -84,6 +101,7 @@ def _phase_row(phase: Phase) -> dict[str, Any]:
                 "profit": profit,
                 "dust_quantity": dust.quantity,
                 "dust_cost": dust.cost,
+                "dust_price": dust.price,
                 **(_bought_row(maybe_bought) if maybe_bought else {}),
                 **_carried_row(carried),
                 **_sold_row(sold),
@@ -98,11 +116,16 @@ def _bought_row(bought: Bought) -> dict[str, Any]:
         "bought": bought.quantity,
         "cost": bought.cost,
         "base_fees": bought.base_fees,
+        "buy_fees_valued": bought.fees_valued,
     }
 
 
-def _carried_row(carried: Leftover) -> dict[str, Any]:
-    return {"carried_quantity": carried.quantity, "carried_cost": carried.cost}
+def _carried_row(carried: Lot) -> dict[str, Any]:
+    return {
+        "carried_quantity": carried.quantity,
+        "carried_cost": carried.cost,
+        "carried_price": carried.price,
+    }
 
 
 def _sold_row(sold: Sold) -> dict[str, Any]:
@@ -111,6 +134,7 @@ def _sold_row(sold: Sold) -> dict[str, Any]:
         "received": sold.received,
         "quote_fees": sold.quote_fees,
         "sold_base_fees": sold.base_fees,
+        "sell_fees_valued": sold.fees_valued,
     }
 
 
@@ -136,15 +160,17 @@ def trader_of(row: Row) -> Trader:
         rebuy_notified=row["rebuy_notified"],
         buys=row["buys"],
         sells=row["sells"],
+        origin=row["origin"],
     )
 
 
 def _phase_of(row: Row) -> Phase:
     match row["phase"]:
         case "waiting":
-            return Waiting(row["wait_after"], row["reason"])
+            return Waiting(row["wait_after"], row["reason"], row["wait_behind"] or 0)
         case "buying":
-            return Buying(_intent_of(row), _bought_of(row), row["accepted"], row["cancelling"])
+            decided_on = row["decided_on"] or Price(0)
+            return Buying(_intent_of(row), _bought_of(row), decided_on, row["accepted"], row["cancelling"])
         case "holding":
             return Holding(
                 bought=_bought_of(row),
@@ -182,12 +208,14 @@ def _intent_of(row: Row) -> OrderIntent:
 
 
 def _bought_of(row: Row) -> Bought:
-    return Bought(row["limit_price"], row["bought"], row["cost"], row["base_fees"])
+    fees_valued = row["buy_fees_valued"] or Money(0)
+    return Bought(row["limit_price"], row["bought"], row["cost"], row["base_fees"], fees_valued)
 
 
-def _carried_of(row: Row) -> Leftover:
-    return Leftover(row["carried_quantity"], row["carried_cost"])
+def _carried_of(row: Row) -> Lot:
+    return Lot(row["carried_quantity"], row["carried_cost"], row["carried_price"] or Price(0))
 
 
 def _sold_of(row: Row) -> Sold:
-    return Sold(row["sold"], row["received"], row["quote_fees"], row["sold_base_fees"])
+    fees_valued = row["sell_fees_valued"] or Money(0)
+    return Sold(row["sold"], row["received"], row["quote_fees"], row["sold_base_fees"], fees_valued)

@@ -46,7 +46,8 @@ class Commit:
         self.unit = replace(
             second,
             next_trader=first.next_trader if second.next_trader is None else second.next_trader,
-            leftover=first.leftover if second.leftover is None else second.leftover,
+            lots=first.lots if second.lots is None else second.lots,
+            owed=first.owed if second.owed is None else second.owed,
             traders=tuple(traders),
             orders=tuple(orders),
             fills=first.fills + second.fills,

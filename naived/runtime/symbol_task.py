@@ -23,7 +23,7 @@ from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine,
 from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.state import Admitted, need
-from naived.core.strategy.formulas import NO_LEFTOVER, Fees
+from naived.core.strategy.formulas import NO_COINS, Fees
 from naived.core.strategy.leader import NONE, Activated, Informed, Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import Directed, Note, Traded, Woke
@@ -79,7 +79,7 @@ class Context:
 
 def blank(name: str) -> SymbolRecord:
     """The record of a symbol that was never configured."""
-    return SymbolRecord(name, DesiredState(Settings(), Status.OFF), 1, NO_LEFTOVER, (), (), 0, Money(0))
+    return SymbolRecord(name, DesiredState(Settings(), Status.OFF), 1, (), NO_COINS, (), (), 0, Money(0))
 
 
 class Symbol:
@@ -194,18 +194,19 @@ class Symbol:
         elif not (changes.notes or changes.questions or desired is not None):
             return None
         now = self.context.exchange.now()
-        next_number, leftover = after.leader.next_number, after.leader.leftover
+        leader, known = after.leader, before.leader
         unit = Unit(
-            self.name,
-            desired,
-            expected,
-            next_number if next_number != before.leader.next_number else None,
-            leftover if leftover != before.leader.leftover else None,
-            tuple(changes.traders.values()),
-            tuple(changes.orders.values()),
-            tuple(changes.fills),
-            tuple(Record(now, self.name, note.kind, note.message) for note in changes.notes),
-            request,
+            symbol=self.name,
+            desired=desired,
+            expected=expected,
+            next_trader=leader.next_number if leader.next_number != known.next_number else None,
+            lots=leader.lots if leader.lots != known.lots else None,
+            owed=leader.owed if leader.owed != known.owed else None,
+            traders=tuple(changes.traders.values()),
+            orders=tuple(changes.orders.values()),
+            fills=tuple(changes.fills),
+            events=tuple(Record(now, self.name, note.kind, note.message) for note in changes.notes),
+            request=request,
         )
         commit = None
         if unit != Unit(self.name) or changes.questions or changes.fault is not None:
@@ -276,7 +277,8 @@ class Symbol:
             active=False,
             traders=record.traders,
             next_number=record.next_trader,
-            leftover=record.leftover,
+            lots=record.lots,
+            owed=record.owed,
             cycles=record.cycles,
             profit=record.profit,
         )

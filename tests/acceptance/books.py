@@ -81,7 +81,7 @@ def _cycles_have_the_ledgers_fees(exchange: Exchange, daemon: Daemon, symbol: st
 
 
 def _money_is_conserved(exchange: Exchange, daemon: Daemon, database: str, symbol: str, funds: Decimal) -> None:
-    """Change of the quote balance = profits - cost of what is still held, leftovers included."""
+    """Change of the quote balance = profits - cost of what is still held, lots included."""
     profits = sum(Decimal(cycle["profit"]) for cycle in daemon.ask("trades", symbols=[symbol])["trades"])
     assert Decimal(daemon.symbol(symbol)["realized_profit"]) == profits
     held_quantity, held_cost = _held(database, symbol)
@@ -100,12 +100,15 @@ def _held(database: str, symbol: str) -> tuple[Decimal, Decimal]:
             ),
             {"symbol": symbol},
         ).all()
-        leftovers = connection.execute(
-            sa.text("SELECT leftover_quantity, leftover_cost FROM settings WHERE symbol = :symbol"),
+        kept = connection.execute(
+            sa.text(
+                "SELECT owed_quantity, owed_cost FROM settings WHERE symbol = :symbol "
+                "UNION ALL SELECT quantity, cost FROM lots WHERE symbol = :symbol"
+            ),
             {"symbol": symbol},
-        ).one()
+        ).all()
     engine.dispose()
-    quantity, cost = (Decimal(value) for value in leftovers)
+    quantity, cost = (sum((Decimal(row[column]) for row in kept), Decimal(0)) for column in (0, 1))
     for row in rows:
         bought, base_fees, carried, sold, sold_fees, paid, carried_cost, received, fees = (
             Decimal(value or 0) for value in row

@@ -19,6 +19,18 @@ from tests.simulation.audit import Blame
 from tests.support.postgres import Server, running_server
 
 _OLDER = "0001"
+_LATER_COLUMNS = {
+    "traders": (
+        "origin",
+        "wait_behind",
+        "decided_on",
+        "carried_price",
+        "dust_price",
+        "buy_fees_valued",
+        "sell_fees_valued",
+    ),
+    "fills": ("fee_value",),
+}
 _LATER_SETTINGS = ("keep_buys", "cycles", "realized_profit")
 _LATER_INDEXES = (
     ("living_traders", "traders"),
@@ -81,8 +93,14 @@ class Storage:
             return False
         with self._connected(Role.MIGRATE) as connection:
             older = Operations(MigrationContext.configure(connection))
+            older.drop_table("lots")
             for index, table in _LATER_INDEXES:
                 older.drop_index(index, table)
+            for table, columns in _LATER_COLUMNS.items():
+                for column in columns:
+                    older.drop_column(table, column)
+            for name in ("quantity", "cost"):
+                older.alter_column("settings", f"owed_{name}", new_column_name=f"leftover_{name}")
             if self.server is None:
                 with older.batch_alter_table("settings") as settings:
                     settings.drop_constraint("ck_settings_status", type_="check")

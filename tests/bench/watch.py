@@ -19,7 +19,7 @@ from naived.control.endpoint import Endpoint
 from naived.control.methods import METHODS
 from naived.control.server import serve
 from naived.core.amount import Price, parse_price
-from naived.core.strategy.formulas import NO_LEFTOVER
+from naived.core.strategy.formulas import NO_COINS
 from naived.core.strategy.leader import Informed
 from naived.core.strategy.settings import DesiredState, Status
 from naived.database.journal import open_journal
@@ -79,7 +79,7 @@ def _record(name: str, tag: str) -> SymbolRecord:
     leader = sellers(name)
     desired = DesiredState(settings(), Status.OFF, False)
     return SymbolRecord(
-        name, desired, 6, NO_LEFTOVER, leader.traders, orders(leader, tag), 0, settings().budget or 0
+        name, desired, 6, (), NO_COINS, leader.traders, orders(leader, tag), 0, settings().budget or 0
     )
 
 

@@ -10,20 +10,29 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from naived.core.amount import SCALE, Quantity, Rate, parse_price
 from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff, Deactivated
+from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused, Report, Unknown, Unsent
 from naived.core.orders.state import LOOKS, Answered, Missing, OrderState, Reported, State
 from naived.core.strategy.leader import Activated, Informed, Lost
+from naived.core.strategy.lots import together
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader import Holding, Released, Selling, Woke, position
 from tests.support.engine import GRACE, WINDOW, Workbench, check, check_quiet, workbench
-from tests.support.market import FEES, FREE, TENTH, Exchange, info, settings
+from tests.support.market import FEES, FREE, TENTH, Exchange, filters, info, settings
 
 WISHES = (
     settings(chunks=3, budget="300", profit="0.0005", rebuy="0.001", reprice="0.002"),
     settings(chunks=1, budget="60", rebuy="0.001"),
     settings(chunks=5, budget="1000", rebuy="0.0005", reprice="0"),
     settings(chunks=2, budget="11", buy_down="0.001", rebuy="0.002"),
+)
+RULES = (
+    *(filters(), filters()),
+    filters(step="0.01"),
+    filters(tick="1", step="0.001"),
+    filters(notional="30"),
+    filters(step="1"),
 )
 picks = st.integers(0, 10**6)
 
@@ -76,7 +85,7 @@ class AnySequence(RuleBasedStateMachine):
     def fill_in_part(self, pick: int, share: int) -> None:
         orders = self.bench.exchange.open()
         order = orders[pick % len(orders)]
-        step = info().filters.step_size
+        step = self.bench.exchange.rules.filters.step_size
         part = order.rest * share // 10 // step * step
         if part:
             self.bench.exchange.fill(order, part, order.intent.price, self.bench.now)
@@ -218,6 +227,13 @@ class AnySequence(RuleBasedStateMachine):
     def reconcile(self) -> None:
         self.bench.reconcile()
 
+    @rule(rules=st.sampled_from(RULES), heard=st.booleans())
+    def change_rules(self, rules: Filters, heard: bool) -> None:
+        """The exchange changes what an order may be, also under what rests; it tells us, or not yet."""
+        self.bench.exchange.rules = info(rules)
+        if heard:
+            self.inform()
+
     @rule()
     def inform(self) -> None:
         self.bench.step(Informed(self.bench.exchange.rules, self.bench.leader.fees))
@@ -243,6 +259,7 @@ class AnySequence(RuleBasedStateMachine):
         if not hasattr(self, "bench"):
             return
         at_work = self.bench
+        self.change_rules(filters(), heard=True)
         at_work.step(Blocked(BlockedBy.EXCHANGE, None))
         at_work.direct(Status.SHUTDOWN)
         at_work.step(Activated())
@@ -268,8 +285,9 @@ class AnySequence(RuleBasedStateMachine):
         check_quiet(at_work)
         exchange, leader = at_work.exchange, at_work.leader
         assert exchange.open() == []
-        assert exchange.base == leader.leftover.quantity + at_work.written_off
-        assert exchange.quote - Exchange(info()).quote == leader.profit - leader.leftover.cost
+        lots = together(leader.lots)
+        assert exchange.base == leader.owed.quantity + lots.quantity + at_work.written_off
+        assert exchange.quote - Exchange(info()).quote == leader.profit - leader.owed.cost - lots.cost
 
 
 AnySequence.TestCase.settings = bounds(

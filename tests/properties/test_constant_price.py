@@ -1,11 +1,11 @@
 """A market that does not move gives no reason to do anything twice."""
 
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from naived.core.amount import Money, Price, Rate
 from naived.core.orders.intent import Side
-from naived.core.strategy.formulas import Fees, buy_price, reprice_above
+from naived.core.strategy.formulas import Fees, buy_price
 from naived.core.strategy.settings import Settings
 from tests.support.engine import check, check_quiet, workbench
 from tests.support.market import ETH, TENTH, Exchange, info
@@ -30,7 +30,6 @@ def test_at_a_constant_price_a_trader_buys_once_and_nothing_is_cancelled(
     price: Price, wanted: Settings, fee: Rate
 ) -> None:
     limit = buy_price(price, wanted.buy_down, ETH)
-    assume(not wanted.reprice or price <= reprice_above(limit, wanted.reprice))
     cycle = workbench(wanted, Fees(fee, fee), Exchange(info(), fee))
     cycle.market(*[price] * 10)
     intents = [order.intent for order in cycle.journal.orders.values()]

@@ -35,6 +35,7 @@ class Journal:
 
     prefix: str
     settings: Sequence[Row]
+    lots: Sequence[Row]
     traders: Sequence[Row]
     orders: Sequence[Row]
     fills: Sequence[Row]
@@ -51,7 +52,7 @@ def read(database: str) -> Journal:
                 return [dict(row._mapping) for row in connection.execute(sa.select(table))]
 
             (deployment,) = rows(schema.deployment)
-            tables = (schema.settings, schema.traders, schema.orders, schema.fills, schema.events)
+            tables = (schema.settings, schema.lots, schema.traders, schema.orders, schema.fills, schema.events)
             return Journal(f"n1{deployment['tag']}-", *(rows(table) for table in tables))
     finally:
         engine.dispose()
@@ -187,8 +188,7 @@ def _one_sell_per_buy(journal: Journal, blame: Blame) -> None:
             blame(4, f"{key} sold {sold[key]} of {bought[key] - base_fees[key] + carried}")
     forgiven = {row["symbol"] for row in journal.events if row["kind"] == "written off"}
     for row in journal.settings:
-        if row["symbol"] not in forgiven and row["leftover_quantity"] != left[row["symbol"]]:
-            blame(
-                4,
-                f"{row['symbol']} has {row['leftover_quantity']} left over, its traders left {left[row['symbol']]}",
-            )
+        symbol = row["symbol"]
+        kept = row["owed_quantity"] + sum(lot["quantity"] for lot in journal.lots if lot["symbol"] == symbol)
+        if symbol not in forgiven and kept != left[symbol]:
+            blame(4, f"{symbol} has lots of {kept}, its traders left {left[symbol]}")

@@ -149,7 +149,7 @@ def _two_transactions() -> Sequence[Change]:
             known = tuple(order for order in unit.orders if order.fills)
             await self.context.journal.commit(replace(unit, traders=(), orders=known, events=()))
             rest = tuple(order for order in unit.orders if not order.fills)
-            commit.unit = replace(unit, orders=rest, fills=(), leftover=None, next_trader=None)
+            commit.unit = replace(unit, orders=rest, fills=(), lots=None, owed=None, next_trader=None)
         await perform(self, commit)
 
     return [(Symbol, "_perform", halved)]

@@ -19,9 +19,11 @@ from naived.core.amount import (
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
-from naived.core.strategy.formulas import NO_LEFTOVER, Bought, Fees, Leftover, Sold
+from naived.core.strategy.formulas import Bought, Coins, Fees, Sold
+from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader import Buying, Finished, Hold, Holding, Selling, Terms, Trader, Waiting
+from naived.core.strategy.sizing import Terms
+from naived.core.strategy.trader import Buying, Finished, Hold, Holding, Selling, Trader, Waiting
 from naived.ports import Event, Unit
 
 NOW = 1_795_330_800_000  # ms: 2026-11-22T07:00:00Z
@@ -56,19 +58,19 @@ def trader(number: int = 1, phase: Any = None, symbol: str = SYMBOL, since: int 
 
 def buying(number: int = 1, symbol: str = SYMBOL, seq: int = 1) -> Trader:
     decided = intent(number, symbol=symbol, seq=seq)
-    return trader(number, Buying(decided, Bought(decided.price)), symbol)
+    return trader(number, Buying(decided, Bought(decided.price), parse_price("2683.8")), symbol)
 
 
 def finished(number: int = 1, profit: str | None = "0.12345678", symbol: str = SYMBOL, since: int = NOW) -> Trader:
     """``profit`` None: it sold nothing."""
     if profit is None:
-        return trader(number, Finished(None, Sold(), NO_LEFTOVER, NO_LEFTOVER, None, "stopped"), symbol, since)
+        return trader(number, Finished(None, Sold(), NO_LOT, NO_LOT, None, "stopped"), symbol, since)
     bought = Bought(
         parse_price("2683.53"), parse_quantity("0.0745"), parse_money("199.92"), parse_quantity("0.0000745")
     )
     sold = Sold(parse_quantity("0.0744"), parse_money("200.09"), parse_money("0.2"), Quantity(0))
-    dust = Leftover(parse_quantity("0.0000255"), parse_money("0.06"))
-    phase = Finished(bought, sold, NO_LEFTOVER, dust, parse_money(profit))
+    dust = Lot(parse_quantity("0.0000255"), parse_money("0.06"), parse_price("2689.45"))
+    phase = Finished(bought, sold, NO_LOT, dust, parse_money(profit))
     return trader(number, phase, symbol, since)
 
 
@@ -122,9 +124,11 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 counts = st.integers(0, 2**31 - 1)
 row_numbers = st.integers(1, 2**63 - 1)
 
-leftovers = st.builds(Leftover, amounts.map(Quantity), amounts.map(Money))
-sold = st.builds(Sold, amounts.map(Quantity), amounts.map(Money), amounts.map(Money), amounts.map(Quantity))
-boughts = st.builds(Bought, amounts.map(Price), amounts.map(Quantity), amounts.map(Money), amounts.map(Quantity))
+lots = st.builds(Lot, amounts.map(Quantity), amounts.map(Money), amounts.map(Price))
+owed = st.builds(Coins, signed_amounts.map(Quantity), signed_amounts.map(Money))
+_money = amounts.map(Money)
+sold = st.builds(Sold, amounts.map(Quantity), _money, _money, amounts.map(Quantity), _money)
+boughts = st.builds(Bought, amounts.map(Price), amounts.map(Quantity), _money, amounts.map(Quantity), _money)
 terms = st.builds(Terms, amounts.map(Money), counts, rates, rates, rates, rates, st.builds(Fees, rates, rates))
 
 
@@ -135,17 +139,17 @@ def _intents(side: Side) -> st.SearchStrategy[OrderIntent]:
 
 
 phases = st.one_of(
-    st.builds(Waiting, times, st.none() | texts),
-    st.builds(Buying, _intents(Side.BUY), boughts, st.booleans(), st.booleans()),
-    st.builds(Holding, boughts, st.sampled_from(Hold), texts, st.none() | times, leftovers, sold, counts),
-    st.builds(Selling, boughts, _intents(Side.SELL), leftovers, sold, counts, st.booleans()),
+    st.builds(Waiting, times, st.none() | texts, counts),
+    st.builds(Buying, _intents(Side.BUY), boughts, amounts.map(Price), st.booleans(), st.booleans()),
+    st.builds(Holding, boughts, st.sampled_from(Hold), texts, st.none() | times, lots, sold, counts),
+    st.builds(Selling, boughts, _intents(Side.SELL), lots, sold, counts, st.booleans()),
 )
 finishes = st.builds(
     Finished,
     st.none() | boughts,
     sold,
-    leftovers,
-    leftovers,
+    lots,
+    lots,
     st.none() | signed_amounts.map(Money),
     st.none() | texts,
 )
@@ -153,7 +157,9 @@ finishes = st.builds(
 
 def traders(any_phase: st.SearchStrategy[Any]) -> st.SearchStrategy[Trader]:
     return st.builds(
-        Trader, st.just(SYMBOL), st.just(1), terms, any_phase, times, times, st.booleans(), counts, counts
+        Trader,
+        *(st.just(SYMBOL), st.just(1), terms, any_phase, times, times, st.booleans(), counts, counts),
+        st.none() | row_numbers,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from naived.core.amount import SCALE, Money, Quantity
+from naived.core.amount import SCALE, Money, Price, Quantity
 from naived.core.engine import Changes, Engine, Event, Question, load, step
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused
@@ -25,8 +25,9 @@ from naived.core.orders.state import (
     need,
 )
 from naived.core.strategy.formulas import Bought, Fees
-from naived.core.strategy.leader import Activated, Leader, commitments
+from naived.core.strategy.leader import Activated, Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.sizing import asked
 from naived.core.strategy.trader import (
     Buying,
     Counted,
@@ -39,6 +40,7 @@ from naived.core.strategy.trader import (
     Woke,
     position,
 )
+from naived.core.strategy.traders import chunks_taken, commitments
 from tests.support.market import FEES, START, Exchange, Order, info, settings, trade
 
 WINDOW = 5_000
@@ -65,7 +67,6 @@ class Workbench:
     exchange: Exchange
     now: int = START
     last: int = 0
-    trades: int = 0
     slots: bool = True
     journal: Changes = field(default_factory=Changes)
     wire: list[Frame] = field(default_factory=list)
@@ -142,10 +143,9 @@ class Workbench:
 
     def trade(self, price: str | int) -> None:
         """A public trade: the exchange matches, the engine is told if it lies outside the band."""
-        self.trades += 1
-        event = Traded(trade(price, self.now, self.trades))
-        self.last = event.trade.price
+        self.last = trade(price).price
         self.exchange.trade(self.last, self.now)
+        event = Traded(trade(price, self.now, self.exchange.trades))
         low, high = self.engine.band
         if low < self.last < high:
             check_idle(self, event)
@@ -170,7 +170,8 @@ class Workbench:
             return Refused(Refusal.CLOCK, -1021, "Timestamp for this request is outside of the recvWindow.")
         intent = self.journal.orders[frame.client_order_id].intent
         answer = self.exchange.place(frame.client_order_id, intent, self.last, self.now)
-        assert not isinstance(answer, Refused), f"an honest exchange refused: {answer}"
+        if isinstance(answer, Refused):  # the rules changed while it was on its way
+            assert answer.kind is Refusal.FILTER, f"an honest exchange refused: {answer}"
         return answer
 
     def answer(self, answer: Answer) -> None:
@@ -293,15 +294,12 @@ def rebought(of: Workbench | None = None) -> Workbench:
 
 
 def lost(before: Trader, after: Trader) -> int:
-    """Coins that a step wrote off: leftovers that were not there, a position that a person gave up."""
-    gone = 0
-    match before.phase, after.phase:
-        case (Holding() | Selling() as old, Holding() | Selling() | Finished() as new):
-            gone = old.carried.quantity - new.carried.quantity if old.carried else 0
+    """Coins that a step wrote off: a position that a person gave up."""
     match after.phase:
         case Finished(Bought() as bought, sold, carried, reason="written off by hand"):
-            gone += bought.net + carried.quantity - sold.quantity - sold.base_fees
-    return gone
+            return bought.net + carried.quantity - sold.quantity - sold.base_fees
+        case _:
+            return 0
 
 
 def check(of: Workbench) -> None:
@@ -337,17 +335,19 @@ def check_idle(of: Workbench, event: Traded) -> None:
 
 
 def check_decision(of: Workbench, intent: OrderIntent) -> None:
-    """A buy keeps to chunks and budget in force; a sell is never at a lower price than the trader's one before."""
+    """A buy keeps to chunks and budget in force; a sell is never below what it and its lots must bring."""
     if intent.side is Side.BUY:
         wanted = of.leader.settings
         assert of.leader.status is Status.ON
         assert not of.engine.blocked
-        assert len(of.traders) <= wanted.chunks
+        assert chunks_taken(of.traders) <= wanted.chunks
         assert wanted.budget is not None
-        assert commitments(of.traders)[0] <= wanted.budget
+        assert commitments(of.traders, of.leader.lots)[0] <= wanted.budget
     else:
-        before = [o.intent for o in of.journal.orders.values() if o.intent.trader == intent.trader]
-        assert all(known.price <= intent.price for known in before if known.side is Side.SELL)
+        trader = next(trader for trader in of.traders if trader.number == intent.trader)
+        assert isinstance(trader.phase, Selling)
+        exact = replace(of.leader.info.filters, tick_size=Price(1))
+        assert intent.price >= asked(trader.terms, trader.phase.bought, trader.phase.carried, exact)
 
 
 def check_life(before: OrderState, after: OrderState, event: Event) -> None:
@@ -390,7 +390,8 @@ def check_money(of: Workbench) -> None:
             quote -= sign * part.quote + (part.fee if part.fee_asset == "USDT" else 0)
     assert len(of.journal.fills) == parts, "each fill is a row once"
     leader = of.leader
-    coins, money = leader.leftover.quantity, leader.profit - leader.leftover.cost
+    coins = leader.owed.quantity + sum(lot.quantity for lot in leader.lots)
+    money = leader.profit - leader.owed.cost - sum(lot.cost for lot in leader.lots)
     for trader in of.traders:
         coins += position(trader).quantity
         match trader.phase:

@@ -83,7 +83,6 @@ class ExchangeDouble:
         self._sink: Sink | None = None
         self._session = 0
         self._up = trio.Event()
-        self._trades = 0
         self._held: list[Report] = []
 
     # What tests do to it
@@ -94,9 +93,8 @@ class ExchangeDouble:
         self.last[symbol] = value
         self.markets[symbol].trade(value, self.now())
         self.flush()
-        self._trades += 1
         if self._sink is not None and symbol in self.watched:
-            self._sink.trade(symbol, self._trades, value, "1", self.now())
+            self._sink.trade(symbol, self.markets[symbol].trades, value, "1", self.now())
 
     def flush(self) -> None:
         """Tell what happened to orders since."""

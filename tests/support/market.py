@@ -162,14 +162,19 @@ class Exchange:
         return [order for order in self.orders if order.open and side in (None, order.intent.side)]
 
     def trade(self, price: int, now: int) -> None:
-        """What rests on the far side of this price is filled, whole, at its own price."""
+        """What rests on the far side of this price is filled, whole, at its own price, by this trade."""
+        self.trades += 1
         for order in self.open():
             limit = order.intent.price
             if price < limit if order.intent.side is Side.BUY else price > limit:
-                self.fill(order, order.rest, limit, now)
+                self._fill(order, order.rest, limit, now)
 
     def fill(self, order: Order, quantity: int, price: int, now: int) -> None:
+        """A trade of its own."""
         self.trades += 1
+        self._fill(order, quantity, price, now)
+
+    def _fill(self, order: Order, quantity: int, price: int, now: int) -> None:
         quote = money_down(price * quantity, SCALE)
         buys = order.intent.side is Side.BUY
         fee = amount_up((quantity if buys else quote) * self.fee, SCALE)

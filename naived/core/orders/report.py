@@ -29,7 +29,11 @@ class OrderStatus(StrEnum):
 
 
 class Fill(Struct, frozen=True):
-    """One execution of our order, unique by (symbol, order_id, trade_id); all amounts are the exchange's."""
+    """One execution of our order, unique by (symbol, order_id, trade_id); all amounts are the exchange's.
+
+    ``fee_value``: what a fee in a third asset was worth in quote when the fill was booked; None if it is no such
+    fee, or no price was known.
+    """
 
     symbol: str
     order_id: int
@@ -41,6 +45,7 @@ class Fill(Struct, frozen=True):
     fee_asset: str
     maker: bool
     time: int
+    fee_value: Money | None = None
 
 
 class Report(Struct, frozen=True):

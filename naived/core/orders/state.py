@@ -200,11 +200,11 @@ class Executed(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """``at`` is the time of the last fill (exchange ms); None if nothing was executed."""
+    """``trade_id`` is that of the newest fill; None if nothing was executed."""
 
     fate: Fate
     refused: Refused | None = None
-    at: int | None = None
+    trade_id: int | None = None
 
 
 class Contradicted(Struct, frozen=True):
@@ -440,8 +440,8 @@ def _executed(
     actions: tuple[Action, ...] = tuple(Executed(fill) for fill in fresh)
     if final is not None and executed == reported:
         state = _FINAL_STATE[final]
-        at = max((fill.time for fill in order.fills + fresh), default=None)
-        actions += (Ended(_fate(final, order.cancelling), _rejection(final), at),)
+        newest = max((fill.trade_id for fill in order.fills + fresh), default=None)
+        actions += (Ended(_fate(final, order.cancelling), _rejection(final), newest),)
     after = replace(
         order,
         state=state,

@@ -34,29 +34,33 @@ class Fees(Struct, frozen=True):
     sell: Rate
 
 
-class Leftover(Struct, frozen=True):
-    """Coins that are too few to sell, and what they cost; added to the symbol's next sell."""
+class Coins(Struct, frozen=True):
+    """Coins of the base asset and what they cost. Both are negative for coins that were sold and are owed."""
 
     quantity: Quantity = Quantity(0)
     cost: Money = Money(0)
 
-    def __add__(self, other: "Leftover") -> "Leftover":
-        return Leftover(Quantity(self.quantity + other.quantity), Money(self.cost + other.cost))
+    def __add__(self, other: "Coins") -> "Coins":
+        return Coins(Quantity(self.quantity + other.quantity), Money(self.cost + other.cost))
 
     def __bool__(self) -> bool:
         return bool(self.quantity or self.cost)
 
 
-NO_LEFTOVER = Leftover()
+NO_COINS = Coins()
 
 
 class Bought(Struct, frozen=True):
-    """The result of a buy so far: gross quantity, quote paid, and fees taken in the base asset."""
+    """The result of a buy so far: gross quantity, quote paid, and fees taken in the base asset.
+
+    ``fees_valued`` are fees taken in a third asset, at their value in quote when they were paid.
+    """
 
     limit: Price
     quantity: Quantity = Quantity(0)
     cost: Money = Money(0)
     base_fees: Quantity = Quantity(0)
+    fees_valued: Money = Money(0)
 
     @property
     def net(self) -> Quantity:
@@ -74,33 +78,37 @@ class Bought(Struct, frozen=True):
             Quantity(self.quantity - part.quantity),
             Money(self.cost - part.cost),
             Quantity(self.base_fees - part.base_fees),
+            Money(self.fees_valued - part.fees_valued),
         )
 
     def with_fill(self, fill: Fill, base: str, quote: str) -> "Bought":
-        """With one more fill of the buy; a fee in a third asset changes neither side."""
+        """With one more fill of the buy."""
         return replace(
             self,
             quantity=Quantity(self.quantity + fill.quantity),
             cost=Money(self.cost + fill.quote + (fill.fee if fill.fee_asset == quote else 0)),
             base_fees=Quantity(self.base_fees + (fill.fee if fill.fee_asset == base else 0)),
+            fees_valued=Money(self.fees_valued + (fill.fee_value or 0)),
         )
 
 
 class Sold(Struct, frozen=True):
-    """The result of one trader's sells so far: base sold, quote received, fees in quote and in base."""
+    """The result of one trader's sells so far: base sold, quote received, fees in quote, base and a third asset."""
 
     quantity: Quantity = Quantity(0)
     received: Money = Money(0)
     quote_fees: Money = Money(0)
     base_fees: Quantity = Quantity(0)
+    fees_valued: Money = Money(0)
 
     def with_fill(self, fill: Fill, base: str, quote: str) -> "Sold":
-        """With one more fill of a sell; a fee in a third asset changes neither side."""
+        """With one more fill of a sell."""
         return Sold(
             Quantity(self.quantity + fill.quantity),
             Money(self.received + fill.quote),
             Money(self.quote_fees + (fill.fee if fill.fee_asset == quote else 0)),
             Quantity(self.base_fees + (fill.fee if fill.fee_asset == base else 0)),
+            Money(self.fees_valued + (fill.fee_value or 0)),
         )
 
 
@@ -155,9 +163,13 @@ def rebuy_below(limit: Price, rebuy: Rate) -> Price:
     return price_up(limit * (SCALE - rebuy), SCALE, _EXACT)
 
 
-def reprice_above(limit: Price, reprice: Rate) -> Price:
-    """A trade strictly above this price cancels the resting buy, so that it is placed again higher."""
-    return price_down(limit * (SCALE + reprice), SCALE, _EXACT)
+def reprice_above(traded: Price, reprice: Rate, filters: Filters) -> Price:
+    """A trade strictly above this price cancels the resting buy, so that it is placed again higher.
+
+    ``traded`` is the price of the trade that the buy was decided on, never its own limit: at a constant price
+    nothing is cancelled, however coarse the ticks are.
+    """
+    return Price(max(price_down(traded * (SCALE + reprice), SCALE, _EXACT), traded + filters.tick_size))
 
 
 def untradable(
@@ -165,7 +177,7 @@ def untradable(
 ) -> str | None:
     """The filter that a buy decided at ``last``, or the sell of what it buys, would fail; None if both pass.
 
-    Leftovers are not counted: a cycle must be able to sell without them.
+    Lots are not counted: a cycle must be able to sell without them.
     """
     price = buy_price(last, buy_down, filters)
     quantity = buy_quantity(budget, chunks, price, filters)
@@ -200,3 +212,20 @@ def least_budget(
         quantity_up(sold * SCALE, SCALE - fees.buy, step),
     )
     return Money(value_up(price, bought) * chunks)
+
+
+def largest_budget(
+    last: Price, chunks: int, buy_down: Rate, profit: Rate, fees: Fees, filters: Filters
+) -> Money | None:
+    """The largest budget whose buy and sell pass the upper bounds at ``last``; None if there are none."""
+    price = buy_price(last, buy_down, filters)
+    bounds = [filters.max_quantity] if filters.max_quantity else []
+    if filters.max_position:
+        bounds.append(Quantity(filters.max_position // chunks))
+    if filters.max_notional and price:
+        quantity = Quantity(filters.max_notional * SCALE // price)
+        target = sell_price(price, value_up(price, quantity), quantity, profit, fees, filters)
+        bounds.append(Quantity(filters.max_notional * SCALE // target))
+    if not bounds or not price:
+        return None
+    return Money(money_down(price * quantity_down(min(bounds), 1, filters.step_size), SCALE) * chunks)

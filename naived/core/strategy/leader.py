@@ -17,30 +17,32 @@
 nothing, so that a price gate compares two integers per trade and calls ``step_leader`` only outside.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from naived.core.amount import Money, Price, Quantity, format_amount, money_down, value_up
+from naived.core.amount import Money, Price, Quantity, format_amount, value_up
 from naived.core.market import SymbolInfo, Trade
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import STALE, Ended, UnexpectedError
 from naived.core.strategy import trader as trading
 from naived.core.strategy.formulas import (
-    NO_LEFTOVER,
+    NO_COINS,
     NOTHING_SOLD,
     Bought,
+    Coins,
     Fees,
-    Leftover,
     Sold,
+    dust_cost,
     rebuy_below,
-    reprice_above,
 )
+from naived.core.strategy.lots import NO_LOT, Lot, Lots, added, sellable, together
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.sizing import Terms, affordable
 from naived.core.strategy.trader import (
     Buying,
     Cancel,
@@ -60,15 +62,16 @@ from naived.core.strategy.trader import (
     Released,
     Reread,
     Selling,
-    SymbolView,
-    Terms,
     Traded,
     Trader,
     TraderEvent,
     Waiting,
     Woke,
     position,
+    reprice_limit,
 )
+from naived.core.strategy.traders import chunks_taken, commitments, rebuy_limit, spent_rebuys
+from naived.core.strategy.view import UNLIMITED, Funds, SymbolView
 
 _HAND_PAUSE = 60_000  # ms before a successor buys, after a person cancelled the buy
 _NEVER = 1 << 62  # above every price
@@ -90,7 +93,8 @@ class Leader(Struct, frozen=True):
     active: bool = False
     traders: tuple[Trader, ...] = ()
     next_number: int = 1
-    leftover: Leftover = NO_LEFTOVER
+    lots: Lots = ()
+    owed: Coins = NO_COINS
     cycles: int = 0
     profit: Money = Money(0)
 
@@ -121,73 +125,37 @@ def band(leader: Leader, blocked: str | None) -> Band:
     traders = leader.traders
     low, high = NONE
     rebuys = NONE[0]
+    spent = spent_rebuys(traders)
+    first = True
     for trader in traders:
         phase = trader.phase
         if type(phase) is Waiting:
             return EVERY
-        if type(phase) is Buying and phase.accepted and not phase.cancelling and trader.terms.reprice:
-            high = min(high, reprice_above(phase.intent.price, trader.terms.reprice) + 1)
+        if trader.sells_lots:
+            continue
+        first = False
+        if type(phase) is Buying:
+            reprice = reprice_limit(trader, leader.info.filters)
+            if reprice is not None:
+                high = min(high, reprice + 1)
         limit = rebuy_limit(trader)
-        if limit is not None:
+        if limit is not None and trader.number not in spent:
             rebuys = max(rebuys, rebuy_below(limit, trader.terms.rebuy) - 1)
-    may_start = rebuys > low or not traders  # checked first, as summing the money of all traders is slower
-    if (
-        may_start
-        and len(traders) < leader.settings.chunks
-        and _has_room(leader, len(traders), sum(commitments(traders)))
-    ):
-        return (rebuys, high) if traders else EVERY
+    may_start = rebuys > low or first  # checked first, as summing the money of all traders is slower
+    if may_start and _has_room(leader, traders, sum(commitments(traders, leader.lots))):
+        return EVERY if first else (rebuys, high)
     return low, high
 
 
-def commitment(trader: Trader) -> int:
-    """The quote money a trader has spent or may still spend; for a waiting one its whole share."""
-    match trader.phase:
-        case Selling(bought) | Holding(bought):
-            return bought.cost
-        case Buying(intent, bought):
-            return bought.cost + value_up(intent.price, Quantity(intent.quantity - bought.quantity))
-        case Waiting():
-            return money_down(trader.terms.budget, trader.terms.chunks)
-        case Finished():
-            return 0
-        case _:
-            assert_never(trader.phase)
-
-
-def commitments(traders: Iterable[Trader]) -> tuple[int, int]:
-    """The sum for traders that decided to buy, and the sum for those that still wait."""
-    spent = shares = 0
-    for trader in traders:
-        if type(trader.phase) is Waiting:
-            shares += commitment(trader)
-        else:
-            spent += commitment(trader)
-    return spent, shares
-
-
-def rebuy_limit(trader: Trader) -> Price | None:
-    """The limit of the buy from which this trader's rebuy is measured; None without one, or if it was used."""
-    if trader.rebuy_notified:
-        return None
-    match trader.phase:
-        case Selling(bought) | Holding(bought):
-            return bought.limit
-        case Buying(intent, _, True):
-            return intent.price
-        case _:
-            return None
-
-
-def _has_room(leader: Leader, living: int, committed: int) -> bool:
+def _has_room(leader: Leader, traders: Collection[Trader], committed: int) -> bool:
     """May one more trader start, by chunks, by orders and by money?"""
     settings = leader.settings
     most = leader.info.filters.max_orders
     return (
         settings.budget is not None
-        and living < settings.chunks
-        and (not most or living < most)
-        and committed + settings.allocation <= settings.budget
+        and chunks_taken(traders) < settings.chunks
+        and (not most or len(traders) < most)
+        and committed < settings.budget
     )
 
 
@@ -271,7 +239,7 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
     """
     draft = _Draft(leader, now, blocked, {trader.number: trader for trader in leader.traders})
     match event:
-        case Traded(trade):
+        case Traded(trade=trade):
             _traded(draft, event, trade)
         case OrderNews(intent):
             trader = draft.living.get(intent.trader)
@@ -320,11 +288,12 @@ class _Draft:
     touched: dict[int, Trader] = field(default_factory=dict)
     money: tuple[int, int] | None = None  # the commitments of ``living``, summed when first needed, then kept
     lowest_sell: Price | None = None  # of ``living``; set only while a trade is handled
+    funds: Funds = UNLIMITED  # what the trade came with, less what was bought on it
 
     @property
     def commitments(self) -> tuple[int, int]:
         if self.money is None:
-            self.money = commitments(self.living.values())
+            self.money = commitments(self.living.values(), self.leader.lots)
         return self.money
 
     def view(self, *, deciding: bool) -> SymbolView:
@@ -336,7 +305,7 @@ class _Draft:
             leader.desired.keep_buys,
             leader.info.base,
             leader.info.quote,
-            leader.leftover,
+            leader.lots,
         )
         if not deciding:
             return view
@@ -344,7 +313,8 @@ class _Draft:
             view,
             room=Money(max(0, (leader.settings.budget or 0) - self.commitments[0])),
             lowest_sell=self.lowest_sell,
-            surplus=surplus(len(self.living), leader.settings.chunks),
+            surplus=surplus(chunks_taken(self.living.values()), leader.settings.chunks),
+            funds=self.funds,
         )
 
     def put(self, trader: Trader) -> None:
@@ -362,7 +332,7 @@ class _Draft:
 
     def _recount(self, trader: Trader | None, sign: int) -> None:
         if trader is not None and self.money is not None:
-            spent, shares = commitments((trader,))
+            spent, shares = commitments((trader,), ())
             self.money = self.money[0] + sign * spent, self.money[1] + sign * shares
 
     def tell(self, trader: Trader, event: TraderEvent) -> None:
@@ -371,49 +341,123 @@ class _Draft:
         self.put(after)
         for command in commands:
             match command:
-                case Carry(leftover):
-                    rest = self.leader.leftover
-                    rest = Leftover(Quantity(rest.quantity - leftover.quantity), Money(rest.cost - leftover.cost))
-                    self.leader = replace(self.leader, leftover=rest)
-                case Leave(leftover):
-                    self.leader = replace(self.leader, leftover=self.leader.leftover + leftover)
+                case Carry(lots):
+                    self.put_lots(tuple(lot for lot in self.leader.lots if lot not in lots))
+                case Leave(lot):
+                    self.leave(lot)
+                case Place(intent=OrderIntent(side=Side.BUY) as intent):
+                    self._reserve(intent)
+                    self.commands.append(command)
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:
-            self._ended(after.phase, event)
+            self._ended(trader, after.phase, event)
+
+    def _reserve(self, buy: OrderIntent) -> None:
+        """Leave to the other buys of this step what this one does not take of the account's funds."""
+        quote, position = self.funds.quote, self.funds.position
+        if quote is not None:
+            quote = Money(quote - value_up(buy.price, buy.quantity))
+        if position is not None:
+            position = Quantity(position + buy.quantity)
+        self.funds = Funds(quote, position)
+
+    def put_lots(self, lots: Lots) -> None:
+        self.leader = replace(self.leader, lots=lots)
+        self.money = None
+
+    def leave(self, lot: Lot) -> None:
+        """One more lot of the symbol; coins that it owes are taken out of it first."""
+        if lot.quantity < 0:
+            self.owe(Coins(lot.quantity, lot.cost))
+            return
+        if self.leader.owed.quantity < 0:
+            lot = self._pay(self.leader.owed, lot)
+        if lot.quantity > 0:
+            self.put_lots(added(self.leader.lots, lot))
+
+    def owe(self, coins: Coins) -> None:
+        """Coins were sold that the symbol's traders did not have: its lots replace them, then those to come."""
+        lots = self.leader.lots
+        self.leader = replace(self.leader, owed=self.leader.owed + coins)
+        self.put_lots(())
+        for lot in lots:
+            self.leave(lot)
+
+    def _pay(self, owed: Coins, lot: Lot) -> Lot:
+        """What is left of a lot after the coins that were sold by mistake; the difference is a profit or a loss."""
+        paid = Quantity(min(lot.quantity, -owed.quantity))
+        cost = dust_cost(lot.cost, paid, lot.quantity)
+        received = dust_cost(Money(-owed.cost), paid, Quantity(-owed.quantity))
+        self.leader = replace(self.leader, owed=Coins(Quantity(owed.quantity + paid), Money(owed.cost + received)))
+        self.settle(Bought(lot.price, paid, cost), Sold(paid, received), "paid back coins that were owed")
+        coins = f"{format_amount(paid)} {self.leader.info.base}"
+        self.commands.append(
+            Note("lot", f"{self.leader.info.symbol}: {coins} of a lot replace coins that were owed")
+        )
+        return Lot(Quantity(lot.quantity - paid), Money(lot.cost - cost), lot.price)
+
+    def settle(self, bought: Bought, sold: Sold, reason: str, of: Trader | None = None) -> None:
+        """Book a profit or a loss as a cycle of its own, which ended when it began and has no successor."""
+        profit = Money(sold.received - bought.cost)
+        finished = Finished(bought, sold, NO_LOT, NO_LOT, profit, reason)
+        trader = self.add(Waiting())
+        if of is not None:
+            trader = replace(trader, terms=of.terms, started_at=of.started_at)
+        self.put(replace(trader, phase=finished))
+        self.count(finished)
 
     def tell_all(self, event: TraderEvent) -> None:
         for trader in list(self.living.values()):
             self.tell(trader, event)
 
-    def _ended(self, finished: Finished, event: TraderEvent) -> None:
+    def _ended(self, trader: Trader, finished: Finished, event: TraderEvent) -> None:
         """Count the cycle and start a successor, which acts on a trade later than the end of this one."""
         self.count(finished)
+        if trader.sells_lots:
+            return
         match event:
-            case OrderNews(news=(*_, Ended(at=int(at)))):
-                self.start(after=at)
+            case OrderNews(news=(*_, Ended(trade_id=int(trade_id)))):
+                self.start(behind=trade_id, origin=trader.origin)
             case _:
-                self.start(after=self.now + (_HAND_PAUSE if finished.bought is None else 0))
+                pause = _HAND_PAUSE if finished.bought is None else 0
+                self.start(after=self.now + pause, origin=trader.origin)
 
     def count(self, finished: Finished) -> None:
         leader = self.leader
         if finished.profit is not None:
             self.leader = replace(leader, cycles=leader.cycles + 1, profit=Money(leader.profit + finished.profit))
 
-    def start(self, after: int) -> Trader | None:
-        """One more trader, for trades later than ``after`` (exchange ms); None if there is no room for it."""
-        if self.leader.status is not Status.ON or not _has_room(
-            self.leader, len(self.living), sum(self.commitments)
-        ):
-            return None
-        return self.add(Waiting(after))
+    def start(self, *, after: int = 0, behind: int = 0, origin: int | None = None) -> Trader | None:
+        """One more trader; None if there is no room for it.
 
-    def add(self, phase: Phase) -> Trader:
+        It acts on a trade later than ``after`` (exchange ms) and with an id above ``behind``.
+        """
+        traders, committed = self.living.values(), sum(self.commitments)
+        if self.leader.status is not Status.ON or not _has_room(self.leader, traders, committed):
+            return None
+        return self.add(Waiting(after, behind=behind), origin)
+
+    def add(self, phase: Phase, origin: int | None = None) -> Trader:
         leader = self.leader
-        trader = Trader(leader.info.symbol, leader.next_number, terms_of(leader), phase, self.now, self.now)
+        trader = Trader(
+            leader.info.symbol, leader.next_number, terms_of(leader), phase, self.now, self.now, origin=origin
+        )
         self.leader = replace(leader, next_number=leader.next_number + 1)
         self.put(trader)
         return trader
+
+    def sell_lots(self) -> None:
+        """Give lots that make a whole order a trader of their own."""
+        most = self.leader.info.filters.max_orders
+        while self.leader.lots and not (most and len(self.living) >= most):
+            selling, rest = sellable(self.leader.lots, self.leader.info.filters)
+            if not selling:
+                break
+            lot = together(selling)
+            self.put_lots(rest)
+            trader = self.add(Holding(Bought(lot.price), Hold.STOPPED, "stopped", None, carried=lot))
+            self.tell(trader, Released(trader.number, adopt=True))
 
     def renew(self) -> None:
         """Give waiting traders the newest settings and fees."""
@@ -423,6 +467,9 @@ class _Draft:
                 self.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
 
     def result(self, before: Leader) -> LeaderStep:
+        after = self.leader
+        if after.lots and after is not before and after.status is not Status.OFF:
+            self.sell_lots()
         if self.touched:
             self.leader = replace(self.leader, traders=tuple(self.living.values()))
         if self.leader is not before and self.leader.status is Status.SHUTDOWN and not self.living:
@@ -434,21 +481,34 @@ def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
     leader = draft.leader
     if draft.blocked is not None or leader.status is not Status.ON:
         return
+    draft.funds = event.funds
     if draft.now - trade.time <= STALE:
-        if not leader.traders:
-            draft.start(after=0)
-        for trader in leader.traders:
-            limit = rebuy_limit(trader)
-            if limit is not None and trade.price < rebuy_below(limit, trader.terms.rebuy):
-                started = draft.start(after=0)
-                if started is not None:
-                    draft.put(replace(trader, rebuy_notified=True))
-                    draft.commands.append(Note("rebuy", f"{trader.id}: the price fell, {started.id} may_start"))
+        if not chunks_taken(leader.traders):
+            draft.start()
+        _rebuy(draft, trade)
     sells = (each.phase.intent.price for each in draft.living.values() if isinstance(each.phase, Selling))
     draft.lowest_sell = min(sells, default=None)
     for trader in list(draft.living.values()):
         if isinstance(trader.phase, Waiting | Buying):  # the other phases do not depend on prices
             draft.tell(trader, event)
+
+
+def _rebuy(draft: _Draft, trade: Trade) -> None:
+    """Start a trader for each whose rebuy the price has reached, if the money is enough for it at this price."""
+    leader = draft.leader
+    spent: set[int] | None = None  # computed only when a rebuy is reached
+    for trader in leader.traders:
+        limit = rebuy_limit(trader)
+        if limit is None or trade.price >= rebuy_below(limit, trader.terms.rebuy):
+            continue
+        if spent is None:
+            spent = spent_rebuys(leader.traders)
+        room = Money((leader.settings.budget or 0) - sum(draft.commitments))
+        if trader.number in spent or not affordable(terms_of(leader), trade.price, room, leader.info.filters):
+            continue
+        started = draft.start(origin=trader.number)
+        if started is not None:
+            draft.commands.append(Note("rebuy", f"{trader.id}: the price fell, {started.id} joins"))
 
 
 def _counted(draft: _Draft, free: Quantity) -> None:
@@ -465,21 +525,25 @@ def _lost(draft: _Draft, trader: Trader, quantity: Quantity) -> None:
     match trader.phase:
         case Holding() if quantity >= position(trader).quantity:
             draft.tell(trader, Released(trader.number, adopt=False))
+            return
         case Buying(bought=bought) | Holding(bought=bought) | Selling(bought=bought) as phase if bought.net > 0:
             part = bought.part(quantity)
-            draft.put(replace(trader, phase=replace(phase, bought=bought.without(part))))
-            # The written-off part becomes a finished trader of its own, without a successor: the trader goes on.
-            loss = Finished(part, NOTHING_SOLD, NO_LEFTOVER, NO_LEFTOVER, Money(-part.cost), "written off by hand")
-            draft.put(replace(draft.add(Waiting()), terms=trader.terms, phase=loss, started_at=trader.started_at))
-            draft.count(loss)
-            lost = f"{format_amount(part.net)} {draft.leader.info.base}"
-            draft.commands.append(Note("written off", f"{trader.id}: {lost} written off by hand"))
+            kept: Phase = replace(phase, bought=bought.without(part))
+        case Holding(carried=carried) | Selling(carried=carried) as phase:
+            lost = Quantity(min(quantity, carried.quantity))
+            part = Bought(carried.price, lost, dust_cost(carried.cost, lost, carried.quantity))
+            rest = Lot(Quantity(carried.quantity - lost), Money(carried.cost - part.cost), carried.price)
+            kept = replace(phase, carried=rest)
         case _:
-            pass
+            return
+    draft.put(replace(trader, phase=kept))
+    draft.settle(part, NOTHING_SOLD, "written off by hand", of=trader)
+    coins = f"{format_amount(part.net)} {draft.leader.info.base}"
+    draft.commands.append(Note("written off", f"{trader.id}: {coins} written off by hand"))
 
 
 def _adopted(draft: _Draft, intent: OrderIntent, fills: tuple[Fill, ...]) -> None:
-    """Bought coins get a new trader that sells them; sold coins are subtracted from the leftovers."""
+    """A new trader sells bought coins; coins that were sold are taken from the lots, or owed by those to come."""
     info = draft.leader.info
     if not fills:
         return
@@ -494,5 +558,4 @@ def _adopted(draft: _Draft, intent: OrderIntent, fills: tuple[Fill, ...]) -> Non
     for fill in fills:
         sold = sold.with_fill(fill, info.base, info.quote)
     gone = Quantity(-sold.quantity - sold.base_fees)
-    owed = Leftover(gone, Money(sold.quote_fees - sold.received))
-    draft.leader = replace(draft.leader, leftover=draft.leader.leftover + owed)
+    draft.owe(Coins(gone, Money(sold.quote_fees - sold.received)))

@@ -5,8 +5,8 @@
        └──nothing bought─┘          ended early └──retried── Holding
 
 1. A trader has at most one live order. A phase holds only what is true in it.
-2. What was bought is sold, or shown as held, or, if too small to sell, added to the symbol's leftovers. The price
-   is never lowered, the position never dropped.
+2. What was bought is sold, or shown as held, or, if too small to sell, becomes a lot of the symbol with the price
+   that the trader would ask. The price is never lowered, the position never dropped.
 3. While the symbol is ``off`` nothing new is placed; what fills meanwhile is booked, and sold after the next start.
 4. While it is ``shutdown`` nothing is bought: a waiting trader ends, a resting buy is cancelled unless it may rest.
 
@@ -20,28 +20,26 @@ from typing import TypeAlias, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from naived.core.amount import Money, Price, Quantity, Rate, format_amount, value_up
-from naived.core.market import Filters, Trade, refusal
+from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, price_up
+from naived.core.market import Filters, Trade
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Refusal, Refused
 from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed, UnexpectedError
 from naived.core.strategy.formulas import (
-    NO_LEFTOVER,
+    NO_COINS,
     NOTHING_SOLD,
     Bought,
-    Fees,
-    Leftover,
+    Coins,
     Sold,
     buy_price,
     buy_quantity,
     dust_cost,
-    least_budget,
-    offered,
     reprice_above,
-    sell_price,
-    untradable,
 )
+from naived.core.strategy.lots import NO_LOT, Lot, Lots, split, together
 from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.sizing import Terms, asked, held, obstacle, offer, spending
+from naived.core.strategy.view import UNLIMITED, Funds, SymbolView
 
 # How long a buy waits after a refusal, by reason (ms); a reason that is not here faults the symbol.
 _BUY_BACKOFF = {
@@ -56,18 +54,6 @@ _SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
 _SELL_BACKOFF_MOST = 300_000  # ms
 
 
-class Terms(Struct, frozen=True):
-    """What a trader is made with and keeps: its share of the budget, its intervals, the fees it calculates with."""
-
-    budget: Money
-    chunks: int
-    buy_down: Rate
-    profit: Rate
-    rebuy: Rate
-    reprice: Rate
-    fees: Fees
-
-
 class Hold(StrEnum):
     """Why bought coins are not offered for sale right now."""
 
@@ -80,15 +66,22 @@ class Hold(StrEnum):
 
 
 class Waiting(Struct, frozen=True):
-    """Waiting for a trade later than ``after`` (exchange ms). ``reason``: why it did not buy on the last one."""
+    """Waiting for a trade later than ``after`` (exchange ms) with an id above ``behind``.
+
+    ``reason``: why it did not buy on the last one.
+    """
 
     after: int = 0
     reason: str | None = None
+    behind: int = 0
 
 
 class Buying(Struct, frozen=True):
+    """``decided_on``: the price of the trade that the buy was decided on; 0 where an older journal has none."""
+
     intent: OrderIntent
     bought: Bought
+    decided_on: Price
     accepted: bool = False  # the exchange has the order; only then is the rebuy measured from it
     cancelling: bool = False
 
@@ -100,7 +93,7 @@ class Holding(Struct, frozen=True):
     hold: Hold
     reason: str
     retry_at: int | None
-    carried: Leftover = NO_LEFTOVER
+    carried: Lot = NO_LOT
     sold: Sold = NOTHING_SOLD
     failures: int = 0  # of the sell, in a row; they set the back-off
 
@@ -108,7 +101,7 @@ class Holding(Struct, frozen=True):
 class Selling(Struct, frozen=True):
     bought: Bought
     intent: OrderIntent
-    carried: Leftover = NO_LEFTOVER
+    carried: Lot = NO_LOT
     sold: Sold = NOTHING_SOLD
     failures: int = 0
     cancelling: bool = False
@@ -119,8 +112,8 @@ class Finished(Struct, frozen=True):
 
     bought: Bought | None
     sold: Sold
-    carried: Leftover
-    dust: Leftover
+    carried: Lot
+    dust: Lot
     profit: Money | None
     reason: str | None = None
 
@@ -129,7 +122,11 @@ Phase: TypeAlias = Waiting | Buying | Holding | Selling | Finished
 
 
 class Trader(Struct, frozen=True):
-    """``buys`` and ``sells`` count the intents of each side; ``since``: when the phase began (exchange ms)."""
+    """``buys`` and ``sells`` count the intents of each side; ``since``: when the phase began (exchange ms).
+
+    ``origin``: the number of the trader whose rebuy started this one or one of its forerunners. ``rebuy_notified``:
+    its rebuy was spent before origins were recorded.
+    """
 
     symbol: str
     number: int
@@ -140,51 +137,43 @@ class Trader(Struct, frozen=True):
     rebuy_notified: bool = False
     buys: int = 0
     sells: int = 0
+    origin: int | None = None
 
     @property
     def id(self) -> str:
         return f"{self.symbol}-{self.number}"
 
+    @property
+    def sells_lots(self) -> bool:
+        """It sells lots of its symbol and never bought: it counts in no chunk and has no rebuy and no successor."""
+        return isinstance(self.phase, Holding | Selling | Finished) and self.buys == 0 and not _own(self.phase)
 
-def position(trader: Trader) -> Leftover:
+
+def _own(phase: Holding | Selling | Finished) -> bool:
+    """Has it coins of a buy of its own, or one that was adopted?"""
+    return phase.bought is not None and phase.bought.quantity > 0
+
+
+def position(trader: Trader) -> Coins:
     """The coins a trader owns right now, and what they cost."""
     match trader.phase:
         case Buying(bought=bought):
-            return Leftover(bought.net, bought.cost)
+            return Coins(bought.net, bought.cost)
         case Holding(bought, carried=carried, sold=sold) | Selling(bought, carried=carried, sold=sold):
             have = Quantity(bought.net + carried.quantity)
             rest = Quantity(have - sold.quantity - sold.base_fees)
-            return Leftover(rest, dust_cost(Money(bought.cost + carried.cost), rest, have))
+            return Coins(rest, dust_cost(Money(bought.cost + carried.cost), rest, have))
         case Waiting() | Finished():
-            return NO_LEFTOVER
+            return NO_COINS
         case _:
             assert_never(trader.phase)
-
-
-class SymbolView(Struct, frozen=True):
-    """What a trader may know of its symbol at one moment (``now`` in exchange ms).
-
-    A sell may include the ``leftover``. The last three are for the decision to buy, and set only for a waiting
-    trader and a trade: ``room`` is the money the budget leaves for one more buy, ``lowest_sell`` the lowest price
-    of a live sell, ``surplus`` why nothing may be bought though a trader waits.
-    """
-
-    now: int
-    filters: Filters
-    status: Status
-    keep_buys: bool
-    base: str
-    quote: str
-    leftover: Leftover
-    room: Money = Money(0)
-    lowest_sell: Price | None = None
-    surplus: str | None = None
 
 
 class Traded(Struct, frozen=True):
     """A public trade."""
 
     trade: Trade
+    funds: Funds = UNLIMITED
 
 
 class OrderNews(Struct, frozen=True):
@@ -235,15 +224,15 @@ class Cancel(Struct, frozen=True):
 
 
 class Carry(Struct, frozen=True):
-    """Take this much out of the symbol's leftovers: it is part of the sell now."""
+    """Take these out of the symbol's lots: they are part of the sell now."""
 
-    leftover: Leftover
+    lots: Lots
 
 
 class Leave(Struct, frozen=True):
-    """Put this much into the symbol's leftovers."""
+    """Add this to the symbol's lots; a negative quantity is owed by them."""
 
-    leftover: Leftover
+    lot: Lot
 
 
 class Note(Struct, frozen=True):
@@ -276,7 +265,7 @@ TraderStep: TypeAlias = tuple[Trader, tuple[Command, ...]]
 def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderStep:
     """Apply one event; one that changes nothing returns the same trader. Raises UnexpectedError."""
     match event:
-        case Traded(trade):
+        case Traded(trade=trade):
             return _traded(trader, trade, view)
         case OrderNews():
             return _on_order_news(trader, event, view)
@@ -299,7 +288,7 @@ def _enter(trader: Trader, phase: Phase, view: SymbolView) -> Trader:
 
 
 def _finish_empty(trader: Trader, view: SymbolView, reason: str) -> TraderStep:
-    return _enter(trader, Finished(None, NOTHING_SOLD, NO_LEFTOVER, NO_LEFTOVER, None, reason), view), ()
+    return _enter(trader, Finished(None, NOTHING_SOLD, NO_LOT, NO_LOT, None, reason), view), ()
 
 
 # Waiting and Buying
@@ -309,52 +298,57 @@ def _traded(trader: Trader, trade: Trade, view: SymbolView) -> TraderStep:
     match trader.phase:
         case Waiting() as waiting:
             return _decide(trader, waiting, trade, view)
-        case Buying(intent, _, True, False) as buying if view.status is Status.ON:
-            limit = trader.terms.reprice
-            if limit and trade.price > reprice_above(intent.price, limit):
+        case Buying() as buying if view.status is Status.ON:
+            limit = reprice_limit(trader, view.filters)
+            if limit is not None and trade.price > limit:
                 return _enter(trader, replace(buying, cancelling=True), view), (
-                    Cancel(intent),
-                    Note("repriced", f"{trader.id}: the price left its buy at {format_amount(intent.price)}"),
+                    Cancel(buying.intent),
+                    Note(
+                        "repriced", f"{trader.id}: the price left its buy at {format_amount(buying.intent.price)}"
+                    ),
                 )
             return trader, ()
         case _:
             return trader, ()
 
 
+def reprice_limit(trader: Trader, filters: Filters) -> Price | None:
+    """The price above which its resting buy is cancelled; None if it has none, or what it bought is too little."""
+    match trader.phase:
+        case Buying(intent, bought, decided_on, accepted=True, cancelling=False) if trader.terms.reprice:
+            if bought.quantity and offer(trader.terms, bought, NO_LOT, bought.net, filters) is None:
+                return None
+            # A journal that an older naived wrote has no such price.
+            traded = decided_on or price_up(intent.price * SCALE, SCALE - trader.terms.buy_down, filters.tick_size)
+            return reprice_above(traded, trader.terms.reprice, filters)
+        case _:
+            return None
+
+
 def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) -> TraderStep:
-    if view.status is not Status.ON or trade.time <= waiting.after or view.now - trade.time > STALE:
+    if (
+        view.status is not Status.ON
+        or trade.time <= waiting.after
+        or trade.id <= waiting.behind
+        or view.now - trade.time > STALE
+    ):
         return trader, ()
     terms = trader.terms
     price = buy_price(trade.price, terms.buy_down, view.filters)
-    quantity = buy_quantity(terms.budget, terms.chunks, price, view.filters)
-    reason = view.surplus or _obstacle(terms, trade.price, price, quantity, view)
+    quantity = buy_quantity(*spending(terms, view.room), price, view.filters)
+    reason = view.surplus or obstacle(terms, trade.price, price, quantity, view)
     if reason is not None:
         if waiting.reason is not None and _cause(reason) == _cause(waiting.reason):
             return trader, ()
         return replace(trader, phase=replace(waiting, reason=reason)), (Note("waits", f"{trader.id}: {reason}"),)
     intent = OrderIntent(trader.symbol, trader.number, Side.BUY, trader.buys + 1, price, quantity)
-    buying = replace(_enter(trader, Buying(intent, Bought(price)), view), buys=intent.seq, rebuy_notified=False)
-    return buying, (Place(intent, trade.time),)
+    buying = _enter(trader, Buying(intent, Bought(price), trade.price), view)
+    return replace(buying, buys=intent.seq, rebuy_notified=False), (Place(intent, trade.time),)
 
 
 def _cause(reason: str) -> str:
     """The part before the colon. The numbers after it change with every trade and are no reason for a new note."""
     return reason.partition(":")[0]
-
-
-def _obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: SymbolView) -> str | None:
-    """Why this buy would be refused, or must not be placed; None if it may be."""
-    failed = untradable(last, terms.budget, terms.chunks, terms.buy_down, terms.profit, terms.fees, view.filters)
-    if failed:
-        least = least_budget(last, terms.chunks, terms.buy_down, terms.profit, terms.fees, view.filters)
-        if least is not None and terms.budget < least:
-            return f"too small to trade ({failed}): the least budget is {format_amount(least)} {view.quote}"
-        return f"the exchange would refuse it ({failed})"
-    if value_up(price, quantity) > view.room:
-        return f"no room in the budget: {format_amount(view.room)} {view.quote} are left"
-    if view.lowest_sell is not None and price >= view.lowest_sell:
-        return f"our own sell is in the way: it rests at {format_amount(view.lowest_sell)}"
-    return None
 
 
 def _on_order_news(trader: Trader, event: OrderNews, view: SymbolView) -> TraderStep:
@@ -410,50 +404,46 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
 def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | None = None) -> TraderStep:
     """Sell what is held, at most ``most``. Finish if that is too little; hold it while the symbol is off."""
     bought, carried, sold = holding.bought, holding.carried, holding.sold
-    commands: tuple[Command, ...] = ()
-    first = not (carried or sold.quantity or holding.failures)
-    if first and view.leftover and view.status is not Status.OFF:
-        carried = view.leftover
-        commands = (Carry(carried),)
-    held = _held(bought, carried, sold)
-    offer = _offer(trader.terms, bought, held if most is None else min(held, most), view.filters)
-    if offer is None:
-        finished, more = _finish(trader, bought, carried, sold, view)
-        return finished, commands + more
+    first = bought.net > 0 and not (carried or sold.quantity or holding.failures)
+    joining: Lots = ()
+    if first and view.lots and view.status is not Status.OFF:
+        joining, _ = split(view.lots, asked(trader.terms, bought, NO_LOT, view.filters))
+    owned = held(bought, together((carried, *joining)), sold)
+    order = offer(
+        trader.terms,
+        bought,
+        together((carried, *joining)),
+        owned if most is None else min(owned, most),
+        view.filters,
+    )
+    if order is None:
+        return _finish(trader, bought, carried, sold, view)
     if view.status is Status.OFF:
         stopped = replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None)
         return (trader if stopped == trader.phase else _enter(trader, stopped, view)), ()
-    intent = OrderIntent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, *offer)
-    selling = Selling(bought, intent, carried, sold, holding.failures)
+    intent = OrderIntent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, *order)
+    selling = Selling(bought, intent, together((carried, *joining)), sold, holding.failures)
+    commands: tuple[Command, ...] = (Carry(joining),) if joining else ()
     return replace(_enter(trader, selling, view), sells=intent.seq), (*commands, Place(intent, view.now))
 
 
-def _held(bought: Bought, carried: Leftover, sold: Sold) -> Quantity:
-    return Quantity(bought.net + carried.quantity - sold.quantity - sold.base_fees)
-
-
-def _offer(terms: Terms, bought: Bought, have: Quantity, filters: Filters) -> tuple[Price, Quantity] | None:
-    """The price and quantity of a sell of at most ``have``; None if that is too little to sell."""
-    if bought.net <= 0:
-        return None
-    price = sell_price(bought.limit, bought.cost, bought.net, terms.profit, terms.fees, filters)
-    quantity = offered(have, price, filters)
-    if quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL"):
-        return None
-    return price, quantity
-
-
-def _finish(trader: Trader, bought: Bought, carried: Leftover, sold: Sold, view: SymbolView) -> TraderStep:
+def _finish(trader: Trader, bought: Bought, carried: Lot, sold: Sold, view: SymbolView) -> TraderStep:
+    """What is left becomes a lot at the price that was asked."""
     have = Quantity(bought.net + carried.quantity)
     cost = Money(bought.cost + carried.cost)
-    rest = _held(bought, carried, sold)
-    dust = Leftover(rest, dust_cost(cost, rest, have))
+    rest = held(bought, carried, sold)
+    dust = NO_LOT
+    if rest:  # below 0: a fee was taken in the coins that were sold
+        dust = Lot(rest, dust_cost(cost, rest, have), asked(trader.terms, bought, carried, view.filters))
     commands: tuple[Command, ...] = (Leave(dust),) if dust else ()
-    if not sold.quantity:
+    if dust and not sold.quantity:
         finished = Finished(bought, sold, carried, dust, None, "too small to sell")
-        note = Note("leftover", f"{trader.id}: {format_amount(rest)} {view.base} is too small to sell")
+        note = Note(
+            "lot", f"{trader.id}: {format_amount(rest)} {view.base} is too small to sell, and kept as a lot"
+        )
         return _enter(trader, finished, view), (*commands, note)
-    profit = Money(sold.received - sold.quote_fees - (cost - dust.cost))
+    fees = sold.quote_fees + sold.fees_valued + bought.fees_valued
+    profit = Money(sold.received - fees - (cost - dust.cost))
     note = Note("finished", f"{trader.id}: profit {format_amount(profit)} {view.quote}")
     return _enter(trader, Finished(bought, sold, carried, dust, profit), view), (*commands, note)
 
@@ -506,10 +496,10 @@ def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
     """Sell no more than is free. If that is too little to sell, hold everything and count again later."""
     match trader.phase:
         case Holding(bought, Hold.BALANCE, carried=carried, sold=sold) as holding:
-            held = _held(bought, carried, sold)
-            if _offer(trader.terms, bought, min(free, held), view.filters) is not None:
+            owned = held(bought, carried, sold)
+            if offer(trader.terms, bought, carried, min(free, owned), view.filters) is not None:
                 return _sell(trader, holding, view, most=free)
-            reason = f"of {format_amount(held)} {view.base} only {format_amount(free)} are free"
+            reason = f"of {format_amount(owned)} {view.base} only {format_amount(free)} are free"
             return _enter(trader, replace(holding, reason=reason), view), ()
         case _:
             return trader, ()
@@ -518,16 +508,11 @@ def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
 def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: SymbolView) -> TraderStep:
     note = Note("refused", f"{trader.id}: sell refused: {refused.message}")
     match refused.kind:
-        case Refusal.BALANCE if selling.carried.quantity > 0:
-            lost = selling.carried
-            holding = _hold(
-                replace(selling, carried=Leftover(Quantity(0), lost.cost)), Hold.BALANCE, refused.message, None
-            )
-            message = (
-                f"{trader.id}: {format_amount(lost.quantity)} {view.base} of leftovers are not there: written off"
-            )
-            again, commands = _sell(trader, replace(holding, failures=1), view)
-            return again, (note, Note("written off", message), *commands)
+        case Refusal.BALANCE if selling.carried and selling.bought.net > 0 and not selling.sold.quantity:
+            # The lots may be what is missing: its own coins are offered without them.
+            alone = _hold(replace(selling, carried=NO_LOT), Hold.BALANCE, refused.message, None, failures=1)
+            again, commands = _sell(trader, alone, view)
+            return again, (note, Leave(selling.carried), *commands)
         case Refusal.BALANCE:
             hold, commands = Hold.BALANCE, (note,)
         case Refusal.FILTER:
@@ -577,8 +562,9 @@ def _released(trader: Trader, adopt: bool, view: SymbolView) -> TraderStep:
         case Holding() as holding if adopt:
             return _sell(trader, replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None), view)
         case Holding(bought, carried=carried, sold=sold):
-            profit = Money(sold.received - sold.quote_fees - bought.cost - carried.cost)
-            finished = Finished(bought, sold, carried, NO_LEFTOVER, profit, "written off by hand")
+            fees = sold.quote_fees + sold.fees_valued + bought.fees_valued
+            profit = Money(sold.received - fees - bought.cost - carried.cost)
+            finished = Finished(bought, sold, carried, NO_LOT, profit, "written off by hand")
             return _enter(trader, finished, view), (Note("written off", f"{trader.id}: written off by hand"),)
         case _:
             return trader, ()

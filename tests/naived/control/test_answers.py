@@ -54,6 +54,8 @@ def test_a_cycle_has_average_prices_and_no_fee_of_nothing() -> None:
         sold=parse_quantity("0.0744"),
         received=parse_money("200.09"),
         profit=parse_money("0.12345678"),
+        buy_fees_valued=parse_money("0.1"),
+        sell_fees_valued=parse_money("0.02"),
         started_at=NOW,
         finished_at=NOW + 1,
         fees={"USDT": parse_amount("0.20009508"), "ETH": parse_amount("0.0000745"), "BNB": Amount(0)},
@@ -63,6 +65,7 @@ def test_a_cycle_has_average_prices_and_no_fee_of_nothing() -> None:
         "trader": "ETHUSDT-1",
         "bought": "0.0745",
         "buy_price": "2683.48993288",
+        "fees_valued": "0.12",
         "sold": "0.0744",
         "sell_price": "2689.38172043",
         "fees": {"ETH": "0.0000745", "USDT": "0.20009508"},
@@ -74,8 +77,9 @@ def test_a_cycle_has_average_prices_and_no_fee_of_nothing() -> None:
 
 def test_a_cycle_that_sold_nothing_has_no_price() -> None:
     nothing = (Quantity(0), Money(0))
-    row = CycleRow(1, "ETHUSDT", 1, *nothing, *nothing, Money(-1), NOW, NOW, {})
+    row = CycleRow(1, "ETHUSDT", 1, *nothing, *nothing, Money(-1), None, None, NOW, NOW, {})
     assert (answers.cycle(row)["sell_price"], answers.cycle(row)["buy_price"]) == ("0", "0")
+    assert answers.cycle(row)["fees_valued"] is None
 
 
 def test_an_event_of_the_daemon_has_no_symbol() -> None:

@@ -55,6 +55,13 @@ async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockCl
                     "last_trade_at": document["symbols"][0]["last_trade_at"],
                     "cycles": 0,
                     "realized_profit": "0",
+                    "base": "ETH",
+                    "quote": "USDT",
+                    "tick": "0.01",
+                    "held": "0.0999",
+                    "held_cost": "199.98",
+                    "tied_up": "199.9598",
+                    "leftover": [],
                     "unrealized_profit": "-2.375802",
                     "traders": [
                         {
@@ -217,6 +224,7 @@ async def test_trades_are_finished_cycles_with_profit_after_fees(world: World, c
             "sold": "0.0999",
             "sell_price": "2005.81",
             "fees": {"ETH": "0.0001", "USDT": "0.20038042"},
+            "fees_valued": "0",
             "profit": "0.20003858",
         }
 

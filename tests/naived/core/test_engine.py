@@ -333,7 +333,7 @@ def test_a_sell_that_was_given_up_and_sold_all_the_same_is_owed_by_the_leftovers
     cycle.settle()
     cycle.reconcile()
     cycle.settle()
-    assert cycle.leader.leftover.quantity == -sell.intent.quantity
+    assert cycle.leader.owed.quantity == -sell.intent.quantity
     assert cycle.phases == ["holding"]
     check(cycle)
 

@@ -83,7 +83,7 @@ def test_a_distance_that_is_not_limited_is_not_checked() -> None:
     [
         ("PRICE_FILTER", "a price is a multiple of 0.01 between 0.01 and 1000000"),
         ("LOT_SIZE", "a quantity is a multiple of 0.0001 between 0.0001 and 9000000"),
-        ("NOTIONAL", "an order is worth at least 5"),
+        ("NOTIONAL", "an order is worth at least 5 and at most 9000000"),
         ("PERCENT_PRICE_BY_SIDE", "the price is too far from the exchange's reference price"),
     ],
 )

@@ -11,12 +11,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from naived.core.amount import parse_money
+from naived.core.amount import Money, Quantity, parse_money, parse_price, parse_quantity
+from naived.core.strategy.formulas import NO_COINS, Coins
+from naived.core.strategy.lots import Lot
 from naived.database import migrate as migrate_module
 from naived.database.engine import ConfigurationError, Role, open_engine, parse_url
 from naived.database.migrate import HEAD, migrate
-from naived.database.queries import load
+from naived.database.queries import events_page, load
 from naived.database.schema import metadata
+from naived.ports import Page
 
 
 @pytest.fixture
@@ -128,6 +131,35 @@ def test_the_counters_of_a_symbol_begin_with_its_history(engine: sa.Engine) -> N
         bitcoin, ether = load(connection, None, 0)
     assert (ether.cycles, ether.profit) == (3, parse_money("90000000000000000000.20000001"))
     assert (bitcoin.cycles, bitcoin.profit) == (0, 0)
+
+
+def test_what_was_left_over_becomes_a_lot_with_a_price_and_what_is_owed_stays_owed(engine: sa.Engine) -> None:
+    migrate(engine.url, "0001")
+    symbol, trader = FIRST_ROWS.split(";")[:2]
+    with engine.begin() as connection:
+        for name, left in (
+            ("ETH", "'0.5', '1000'"),
+            ("BTC", "'-0.5', '-1000'"),
+            ("BNB", "'0', '7'"),
+            ("SOL", "'0.1', '2'"),
+        ):
+            connection.exec_driver_sql(symbol.replace("ETH", name).replace("2, '0', '0'", f"2, {left}"))
+        connection.exec_driver_sql(trader.replace("'0.001')", "'0.002')"))
+    engine.dispose()
+    migrate(engine.url)
+    with engine.connect() as connection:
+        coin, bitcoin, ether, sol = load(connection, None, 0)
+        (event,) = events_page(connection, Page())
+    # 1000 * 1.001 / (0.5 * 0.998) and, where there was no trader, 2 * 1.001 / (0.1 * 0.999), rounded up
+    assert ether.lots == (Lot(parse_quantity("0.5"), parse_money("1000"), parse_price("2006.01202405")),)
+    assert sol.lots == (Lot(parse_quantity("0.1"), parse_money("2"), parse_price("20.04004005")),)
+    assert (bitcoin.lots, bitcoin.owed) == (
+        (),
+        Coins(Quantity(-parse_quantity("0.5")), Money(-parse_money("1000"))),
+    )
+    assert (coin.lots, coin.owed, coin.profit) == ((), NO_COINS, -parse_money("7"))
+    assert (event.event.symbol, event.event.kind) == ("BNBUSDT", "written off")
+    assert ether.owed == NO_COINS
 
 
 Second = Callable[[str, str], None]

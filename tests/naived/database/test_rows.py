@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from naived.core.amount import Money, Rate
 from naived.core.orders.state import OrderState
-from naived.core.strategy.formulas import Leftover
+from naived.core.strategy.formulas import Coins
+from naived.core.strategy.lots import Lot
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import events_page, load, orders_page
@@ -20,8 +21,9 @@ from tests.support.database import (
     SYMBOL,
     amounts,
     desired,
-    leftovers,
+    lots,
     orders,
+    owed,
     row_numbers,
     texts,
     times,
@@ -79,14 +81,20 @@ def test_an_order_is_read_with_its_fills_as_it_was_written(engine: sa.Engine, or
 
 
 @ON_A_DATABASE
-@given(wanted=wishes, next_trader=row_numbers, leftover=leftovers)
+@given(
+    wanted=wishes,
+    next_trader=row_numbers,
+    kept=st.lists(lots, max_size=3, unique_by=lambda lot: lot.price),
+    coins=owed,
+)
 def test_a_symbols_settings_are_read_as_they_were_written(
-    engine: sa.Engine, wanted: DesiredState, next_trader: int, leftover: Leftover
+    engine: sa.Engine, wanted: DesiredState, next_trader: int, kept: list[Lot], coins: Coins
 ) -> None:
-    write(engine, Unit(SYMBOL, wanted, None, next_trader, leftover))
+    ordered = tuple(sorted(kept, key=lambda lot: lot.price))
+    write(engine, Unit(SYMBOL, wanted, None, next_trader, ordered, coins))
     with engine.connect() as connection:
         (record,) = load(connection, SYMBOL, NOW)
-    assert (record.desired, record.next_trader, record.leftover) == (wanted, next_trader, leftover)
+    assert (record.desired, record.next_trader, record.lots, record.owed) == (wanted, next_trader, ordered, coins)
 
 
 @ON_A_DATABASE

@@ -25,7 +25,7 @@ def test_what_an_intent_stands_for_is_never_updated(dialect: str) -> None:
     assert all(f"{name} = excluded" not in updated for name in _ROW[:-1])
 
 
-def test_a_wish_leaves_counters_and_leftovers_of_a_known_symbol_alone() -> None:
+def test_a_wish_leaves_counters_and_owed_coins_of_a_known_symbol_alone() -> None:
     names = ("symbol", "status")
     text = str(upsert_settings("sqlite", names).compile(dialect=_dialect("sqlite"), column_keys=names))
     assert "next_trader" in text

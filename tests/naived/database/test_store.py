@@ -169,7 +169,7 @@ def test_a_status_is_compared_before_it_is_set(engine: sa.Engine, store: Store) 
     assert (record(engine).desired.status, messages(engine)) == (Status.OFF, ["drained"])
 
 
-def test_settings_leave_counter_and_leftover_alone(engine: sa.Engine, store: Store) -> None:
+def test_settings_leave_counter_and_lots_alone(engine: sa.Engine, store: Store) -> None:
     store.apply([first_buy(number=4), Unit(SYMBOL, desired(Status.OFF, keep_buys=True))])
     found = record(engine)
     assert (found.next_trader, found.desired) == (5, desired(Status.OFF, keep_buys=True))

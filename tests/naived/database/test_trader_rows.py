@@ -64,6 +64,8 @@ def test_a_finished_trader_is_a_cycle_once_it_sold_something(engine: sa.Engine, 
         sold=phase.sold.quantity,
         received=phase.sold.received,
         profit=phase.profit or Money(0),
+        buy_fees_valued=bought.fees_valued if phase.bought else None,
+        sell_fees_valued=phase.sold.fees_valued,
         started_at=trader.started_at,
         finished_at=trader.since,
         fees={},
@@ -82,6 +84,8 @@ def test_a_finished_trader_is_a_cycle_once_it_sold_something(engine: sa.Engine, 
         "dust_cost",
         "carried_quantity",
         "carried_cost",
+        "carried_price",
+        "dust_price",
     )
     assert [row[name] for name in told] == [
         phase.reason,
@@ -91,6 +95,8 @@ def test_a_finished_trader_is_a_cycle_once_it_sold_something(engine: sa.Engine, 
         phase.dust.cost,
         phase.carried.quantity,
         phase.carried.cost,
+        phase.carried.price,
+        phase.dust.price,
     ]
 
 

@@ -106,7 +106,7 @@ async def test_a_buy_that_the_price_has_left_behind_is_moved(world: World, clock
     exchange = world.exchange
     async with world.naived() as naived:
         await naived.start()
-        await naived.trade("2000", "2019")
+        await naived.trade("2000", "2020")
         assert len(exchange.wire) == 1
-        await naived.trade("2020", "2021")
+        await naived.trade("2020.01", "2021")
         assert [order.intent.price for order in exchange.open()] == [202_079 * 10**6]

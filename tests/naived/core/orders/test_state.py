@@ -302,7 +302,7 @@ def test_fills_are_told_in_order_and_the_end_after_them() -> None:
     assert (part.state, first) == (State.PARTIALLY_FILLED, (Executed(PART),))
     whole, second = step_order(part, ALL, START)
     assert (whole.state, whole.executed) == (State.FILLED, parse_quantity("0.0745"))
-    assert second == (Executed(REST), Ended(Fate.FILLED, None, START + 2))
+    assert second == (Executed(REST), Ended(Fate.FILLED, None, 2))
 
 
 def test_a_fill_is_applied_once_however_often_it_is_told() -> None:
@@ -320,7 +320,7 @@ def test_reports_in_the_wrong_order_end_the_same() -> None:
     assert early.final is OrderStatus.FILLED
     late, todo = step_order(early, SOME, START)
     assert late.state is State.FILLED
-    assert todo == (Executed(PART), Ended(Fate.FILLED, None, START + 2))
+    assert todo == (Executed(PART), Ended(Fate.FILLED, None, 2))
 
 
 def test_an_order_with_missing_fills_has_not_ended() -> None:
@@ -328,7 +328,7 @@ def test_an_order_with_missing_fills_has_not_ended() -> None:
     assert (silent.state, silent.final, todo) == (State.OPEN, OrderStatus.FILLED, ())
     found, told = step_order(silent, FillsFound(ID, (PART, REST)), START)
     assert found.state is State.FILLED
-    assert told == (Executed(PART), Executed(REST), Ended(Fate.FILLED, None, START + 2))
+    assert told == (Executed(PART), Executed(REST), Ended(Fate.FILLED, None, 2))
 
 
 def test_fills_may_be_newer_than_the_last_report_of_a_live_order() -> None:
@@ -362,7 +362,7 @@ def test_a_rejection_by_the_matching_engine_has_a_reason() -> None:
 
 def test_a_cancel_that_lost_the_race_is_a_fill() -> None:
     cancelling = after(resting(), CancelWanted(ID), SOME)
-    assert actions(cancelling, ALL)[-1] == Ended(Fate.FILLED, None, START + 2)
+    assert actions(cancelling, ALL)[-1] == Ended(Fate.FILLED, None, 2)
 
 
 def test_a_cancel_is_wanted_once() -> None:

@@ -21,11 +21,11 @@ from naived.core.amount import (
 from naived.core.market import Filters, refusal
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import (
-    NO_LEFTOVER,
+    NO_COINS,
     NOTHING_SOLD,
     Bought,
+    Coins,
     Fees,
-    Leftover,
     Sold,
     buy_price,
     buy_quantity,
@@ -131,7 +131,7 @@ def test_a_rebuy_is_strictly_below_its_edge(limit: str, rebuy: str, edge: str) -
 
 
 def test_the_reprice_edge_is_exact() -> None:
-    assert format_amount(reprice_above(parse_price("2683.53"), parse_rate("0.01"))) == "2710.3653"
+    assert format_amount(reprice_above(parse_price("2683.80"), parse_rate("0.01"), ETH)) == "2710.638"
 
 
 def test_a_chunk_whose_sell_would_be_too_small_is_not_bought() -> None:
@@ -191,13 +191,13 @@ def test_one_order_offers_no_more_than_it_may_be_worth(most: str, quantity: str)
     assert offered(parse_quantity("7"), parse_price("2000.01"), rules) == parse_quantity(quantity)
 
 
-def test_leftovers_add_up_and_are_nothing_only_without_coins_and_cost() -> None:
-    some = Leftover(parse_quantity("0.1"), parse_money("2"))
-    assert some + NO_LEFTOVER == some
+def test_coins_add_up_and_are_nothing_only_without_coins_and_cost() -> None:
+    some = Coins(parse_quantity("0.1"), parse_money("2"))
+    assert some + NO_COINS == some
     assert (some + some).cost == parse_money("4")
-    assert not NO_LEFTOVER
-    assert Leftover(Quantity(0), Money(1))
-    assert Leftover(Quantity(1), Money(0))
+    assert not NO_COINS
+    assert Coins(Quantity(0), Money(1))
+    assert Coins(Quantity(1), Money(0))
 
 
 NOTHING_BOUGHT = Bought(parse_price("2683.53"))
@@ -306,7 +306,7 @@ def test_one_unit_less_than_the_least_budget_is_too_little_where_no_rounding_hel
 
 @given(st.integers(1, 10**13), st.integers(1, SCALE - 1).map(Rate))
 def test_edges_lie_on_their_own_side_of_the_limit(limit: int, rate: Rate) -> None:
-    assert rebuy_below(Price(limit), rate) <= limit <= reprice_above(Price(limit), rate)
+    assert rebuy_below(Price(limit), rate) <= limit <= reprice_above(Price(limit), rate, ETH)
     below = rebuy_below(Price(limit), rate)
     assert (below - 1) * SCALE < limit * (SCALE - rate) <= below * SCALE
 

@@ -9,7 +9,7 @@ from naived.core.market import Filters
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus, Refusal, Refused, Unknown
 from naived.core.orders.state import LOOKS, STALE, Answered, Ended, Fate, State
-from naived.core.strategy.formulas import NO_LEFTOVER, NOTHING_SOLD, Bought, Fees, Leftover
+from naived.core.strategy.formulas import NO_COINS, NOTHING_SOLD, Bought, Coins, Fees
 from naived.core.strategy.leader import (
     EVERY,
     NONE,
@@ -23,12 +23,11 @@ from naived.core.strategy.leader import (
     Lost,
     awaits,
     band,
-    commitments,
     step_leader,
 )
+from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import (
-    Buying,
     Counted,
     Directed,
     Finished,
@@ -43,6 +42,7 @@ from naived.core.strategy.trader import (
     Waiting,
     position,
 )
+from naived.core.strategy.traders import commitment, commitments, spent_rebuys
 from tests.support.engine import (
     GRACE,
     WINDOW,
@@ -141,7 +141,8 @@ def test_a_golden_cycle_runs_from_trade_to_profit(
     done = finish(cycle)
     assert [format_amount(part) for part in (done.dust.quantity, done.dust.cost)] == [dust, dust_cost]
     assert [format_amount(profit) for profit in cycle.profits] == [earned]
-    assert (cycle.leader.leftover, format_amount(cycle.leader.profit)) == (done.dust, earned)
+    assert cycle.leader.lots == ((done.dust,) if done.dust else ())
+    assert format_amount(cycle.leader.profit) == earned
     assert cycle.exchange.quote - parse_money("100000") == cycle.leader.profit - done.dust.cost
 
 
@@ -161,7 +162,7 @@ def test_a_fee_above_the_expected_one_raises_the_sell() -> None:
 
 
 def test_dust_is_carried_until_it_is_worth_a_step() -> None:
-    cycle = workbench(ONE)
+    cycle = workbench()
     seen = []
     for _ in range(4):
         done = finish(sold(bought(cycle)))
@@ -176,11 +177,11 @@ def test_dust_is_carried_until_it_is_worth_a_step() -> None:
     check(cycle)
 
 
-def test_a_crumb_is_left_over_and_sold_with_the_next_position() -> None:
-    cycle = resting(workbench(ONE))
+def test_a_crumb_becomes_a_lot_and_is_sold_with_the_next_position() -> None:
+    cycle = resting()
     fill_in_part(cycle, "0.0004")
     cycle.end(OrderStatus.EXPIRED)
-    assert cycle.leader.leftover == Leftover(parse_quantity("0.0003996"), parse_money("1.073412"))
+    assert cycle.leader.lots == (Lot(parse_quantity("0.0003996"), parse_money("1.073412"), parse_price("2689.45")),)
     assert finish(cycle).reason == "too small to sell"
     done = finish(sold(bought(cycle)))
     assert format_amount(done.sold.quantity) == "0.0748"
@@ -193,7 +194,7 @@ def test_a_crumb_is_left_over_and_sold_with_the_next_position() -> None:
 def test_fees_in_a_third_asset_are_not_netted() -> None:
     cycle = sold(bought(workbench(exchange=Exchange(info(), TENTH, fee_asset="BNB"))))
     assert [format_amount(profit) for profit in cycle.profits] == ["0.44104"]  # G9
-    assert cycle.leader.leftover == NO_LEFTOVER
+    assert cycle.leader.lots == ()
 
 
 def test_a_share_whose_sell_would_be_too_small_buys_nothing() -> None:
@@ -207,7 +208,7 @@ def test_a_share_whose_sell_would_be_too_small_buys_nothing() -> None:
 def test_more_chunks_do_not_raise_the_budget() -> None:
     (holder,) = bought().traders
     five = tuple(replace(holder, number=number) for number in range(1, 6))
-    assert format_amount(sum(commitments(five))) == "999.614925"  # G13
+    assert format_amount(sum(commitments(five, ()))) == "999.614925"  # G13
     leader = replace(workbench(settings(chunks=10)).leader, traders=five, next_number=6)
     assert pure(leader, Traded(trade("2000"))).leader is leader
     waiting = replace(leader, traders=(*five, replace(holder, number=6, phase=Waiting())), next_number=7)
@@ -241,8 +242,8 @@ def test_two_that_buy_on_one_trade_share_what_the_budget_leaves() -> None:
     both = [replace(waiting, number=number, phase=Waiting()) for number in (2, 3)]
     leader = replace(leader, traders=(*leader.traders, *both), desired=DesiredState(wanted, Status.ON))
     _, second, third = pure(leader, Traded(trade("2600"))).leader.traders
-    assert isinstance(second.phase, Buying)
-    assert third.phase == Waiting(reason="no room in the budget: 100.331991 USDT are left")
+    shares = [format_amount(commitment(trader)) for trader in (second, third)]
+    assert shares == ["149.745024", "100.08999"]  # its share of 150, and what 450 leave
 
 
 # Who starts when
@@ -270,7 +271,7 @@ def test_a_rebuy_acts_on_the_trade_that_triggered_it_and_only_once() -> None:
     cycle = bought()
     cycle.trade("2680.00")
     assert cycle.phases == ["selling", "buying"]
-    assert cycle.trader(1).rebuy_notified
+    assert spent_rebuys(cycle.traders) == {1}
     assert format_amount(cycle.order(2, Side.BUY).intent.price) == "2679.73"
     cycle.settle()
     cycle.trade("2679.90")
@@ -291,11 +292,11 @@ def test_no_rebuy_is_measured_from_a_buy_that_the_exchange_does_not_have_yet() -
 def test_a_chance_that_cannot_be_taken_is_not_used_up() -> None:
     cycle = bought(workbench(ONE))
     cycle.trade("2600")
-    assert not cycle.trader(1).rebuy_notified
+    assert spent_rebuys(cycle.traders) == set()
     cycle.direct(Status.ON, settings(chunks=2, budget="400"))
     cycle.trade("2600")
     assert len(cycle.traders) == 2
-    assert cycle.trader(1).rebuy_notified
+    assert spent_rebuys(cycle.traders) == {1}
 
 
 @pytest.mark.parametrize(
@@ -309,7 +310,7 @@ def test_there_are_never_more_traders_though_the_budget_has_room_for_more(
     cycle = workbench(wanted, exchange=Exchange(info(rules)))
     cycle.market(*(str(price) for price in range(2683, 2600, -5)))
     assert len(cycle.traders) == most
-    assert sum(commitments(cycle.traders)) + wanted.allocation < (wanted.budget or 0)
+    assert sum(commitments(cycle.traders, cycle.leader.lots)) + wanted.allocation < (wanted.budget or 0)
 
 
 def test_a_successor_acts_on_a_trade_later_than_the_fill_and_with_the_newest_settings() -> None:
@@ -320,8 +321,11 @@ def test_a_successor_acts_on_a_trade_later_than_the_fill_and_with_the_newest_set
     cycle.now += 1
     cycle.settle()
     assert cycle.trader(2).terms.budget == parse_money("300")
-    assert cycle.trader(2).phase == Waiting(after=cycle.now - 1)
-    assert pure(cycle.leader, Traded(trade("2683.80", cycle.now - 1)), cycle.now) == LeaderStep(cycle.leader)
+    filled_by = cycle.exchange.trades
+    assert cycle.trader(2).phase == Waiting(behind=filled_by)
+    for number in (filled_by - 1, filled_by):
+        early = Traded(trade("2683.80", cycle.now, number))
+        assert pure(cycle.leader, early, cycle.now) == LeaderStep(cycle.leader)
     cycle.trade("2683.80")
     assert cycle.phases == ["buying"]
 
@@ -543,7 +547,7 @@ def test_a_buy_in_part_that_loses_what_it_bought_goes_on() -> None:
     cycle = resting(workbench(ONE))
     fill_in_part(cycle, "0.01")
     cycle.step(Lost(1, position(cycle.traders[0]).quantity))
-    assert (cycle.phases, position(cycle.traders[0])) == (["buying"], NO_LEFTOVER)
+    assert (cycle.phases, position(cycle.traders[0])) == (["buying"], NO_COINS)
     check(cycle)
 
 
@@ -659,10 +663,10 @@ def test_an_adopted_buy_that_was_given_up_is_sold_by_a_trader_of_its_own(active:
         assert trader.phase.hold is Hold.STOPPED
 
 
-def test_an_adopted_sell_that_was_given_up_is_owed_by_the_leftovers() -> None:
+def test_an_adopted_sell_that_was_given_up_is_owed_by_the_lots() -> None:
     leader = late(Side.SELL, fill("2689.45", "0.0744", "0.20009508", "USDT"))
     assert leader.traders == ()
-    assert leader.leftover == Leftover(-parse_quantity("0.0744"), -parse_money("199.89498492"))  # type: ignore[arg-type]
+    assert leader.owed == Coins(-parse_quantity("0.0744"), -parse_money("199.89498492"))  # type: ignore[arg-type]
 
 
 def test_an_adopted_order_that_executed_nothing_changes_nothing() -> None:
@@ -715,7 +719,7 @@ def test_no_trade_matters_while_nothing_may_be_bought() -> None:
 
 def test_a_resting_buy_is_bounded_by_its_rebuy_and_its_reprice() -> None:
     low, high = resting().engine.band
-    assert (format_amount(low), format_amount(high)) == ("2682.72494099", "2710.36530001")
+    assert (format_amount(low), format_amount(high)) == ("2682.72494099", "2710.63800001")
 
 
 def test_a_buy_that_is_being_cancelled_or_not_yet_there_has_no_upper_bound() -> None:
@@ -726,14 +730,16 @@ def test_a_buy_that_is_being_cancelled_or_not_yet_there_has_no_upper_bound() -> 
     assert band(changed(leader, phase=replace(leader.traders[0].phase, cancelling=True)), None)[1] == NONE[1]
 
 
-def test_a_rebuy_that_was_used_or_has_no_room_has_no_lower_bound() -> None:
+def test_a_rebuy_that_has_no_room_has_no_lower_bound() -> None:
     leader = resting().leader
-    crowded = [
-        replace(leader, desired=DesiredState(wanted, Status.ON))
-        for wanted in (settings(chunks=1), settings(budget="201"))
-    ]
-    for each in (changed(leader, rebuy_notified=True), *crowded):
-        assert band(each, None)[0] == NONE[0]
+    for wanted in (settings(chunks=1), settings(budget="199")):
+        assert band(replace(leader, desired=DesiredState(wanted, Status.ON)), None)[0] == NONE[0]
+
+
+def test_a_rebuy_is_no_bound_while_the_trader_it_started_lives() -> None:
+    leader = resting().leader
+    used = replace(leader.traders[0], number=2, origin=1, phase=replace(leader.traders[0].phase, accepted=False))
+    assert band(replace(leader, traders=(*leader.traders, used)), None)[0] == NONE[0]
 
 
 def test_the_highest_unused_rebuy_is_the_lower_bound() -> None:
@@ -761,9 +767,9 @@ def test_each_trader_commits_what_it_spent_or_may_still_spend() -> None:
     cycle = resting()
     (trader,) = cycle.traders
     waiting = replace(trader, phase=Waiting())
-    done = replace(trader, phase=Finished(None, NOTHING_SOLD, NO_LEFTOVER, NO_LEFTOVER, None))
-    spent, shares = commitments((waiting, trader, waiting, done))
+    done = replace(trader, phase=Finished(None, NOTHING_SOLD, NO_LOT, NO_LOT, None))
+    spent, shares = commitments((waiting, trader, waiting, done), ())
     assert (format_amount(spent), format_amount(shares)) == ("199.922985", "400")
     half = cycle.exchange.open()[0].rest // 2
     fill_in_part(cycle, format_amount(half), "2682.53")
-    assert format_amount(commitments(cycle.traders)[0]) == "199.885735"
+    assert format_amount(commitments(cycle.traders, ())[0]) == "199.885735"

@@ -5,7 +5,8 @@ from naived.core.amount import Money, Price, Quantity, format_amount, parse_mone
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, Refusal, Refused
 from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed
-from naived.core.strategy.formulas import NO_LEFTOVER, Bought, Leftover, Sold
+from naived.core.strategy.formulas import NO_COINS, Bought, Coins, Sold
+from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import (
     Buying,
@@ -59,7 +60,7 @@ VIEW = SymbolView(
     quote="USDT",
     room=parse_money("1000"),
     lowest_sell=None,
-    leftover=NO_LEFTOVER,
+    lots=(),
 )
 OFF = replace(VIEW, status=Status.OFF)
 DRAIN = replace(VIEW, status=Status.SHUTDOWN)
@@ -101,7 +102,7 @@ def refused(kind: Refusal, retry_at: int | None = None) -> Ended:
     return Ended(Fate.REJECTED, Refused(kind, -1, f"no: {kind}", retry_at))
 
 
-FILLED = Ended(Fate.FILLED, None, START + 5)
+FILLED = Ended(Fate.FILLED, None, 5)
 CANCELLED = Ended(Fate.CANCELLED)
 BUYING = after(FRESH, VIEW, LAST, Placed())
 SELLING = after(BUYING, VIEW, Executed(WHOLE), FILLED, Placed())
@@ -148,7 +149,7 @@ def test_nothing_is_bought_unless_the_symbol_is_on(view: SymbolView) -> None:
     ("view", "reason"),
     [
         (replace(VIEW, surplus="more traders than chunks: 2 of 1"), "more traders than chunks: 2 of 1"),
-        (replace(VIEW, room=parse_money("199.92")), "no room in the budget: 199.92 USDT are left"),
+        (replace(VIEW, room=parse_money("5.36")), "no room in the budget: 5.36 USDT are left"),
         (replace(VIEW, lowest_sell=parse_price("2683.53")), "our own sell is in the way: it rests at 2683.53"),
         (
             replace(VIEW, filters=filters(notional="201")),
@@ -160,11 +161,12 @@ def test_nothing_is_bought_unless_the_symbol_is_on(view: SymbolView) -> None:
         ),
         (
             replace(VIEW, filters=filters(ask_up=10**8)),
-            "the exchange would refuse it (PERCENT_PRICE_BY_SIDE)",
+            "the exchange would refuse it (PERCENT_PRICE_BY_SIDE): "
+            "the price is too far from the exchange's reference price",
         ),
         (
             replace(VIEW, filters=filters(max_quantity=parse_quantity("0.07"))),
-            "the exchange would refuse it (LOT_SIZE)",
+            "too large to trade (LOT_SIZE): the largest budget is 939.2355 USDT",
         ),
     ],
 )  # fmt: skip
@@ -214,23 +216,24 @@ def test_what_is_worth_more_than_one_order_may_be_is_sold_in_several() -> None:
 @pytest.mark.parametrize("fate", [Fate.CANCELLED, Fate.BY_HAND, Fate.EXPIRED, Fate.ABANDONED])
 def test_whatever_ends_a_partly_filled_buy_what_was_bought_is_sold(fate: Fate) -> None:
     part = after(BUYING, VIEW, Executed(PART))
-    assert placed(tell(part, VIEW, Ended(fate, None, START))[1]) == ("2689.45", "0.0399")
+    assert placed(tell(part, VIEW, Ended(fate, None, 1))[1]) == ("2689.45", "0.0399")
 
 
-def test_a_bought_crumb_that_cannot_be_sold_becomes_a_leftover_with_its_cost() -> None:
+def test_a_bought_crumb_that_cannot_be_sold_becomes_a_lot_with_its_cost_and_its_price() -> None:
     crumb = after(BUYING, VIEW, Executed(CRUMB))
     finished, commands = tell(crumb, VIEW, CANCELLED)
-    left = Leftover(parse_quantity("0.0003996"), parse_money("1.073412"))  # G8
+    left = Lot(parse_quantity("0.0003996"), parse_money("1.073412"), parse_price("2689.45"))  # G8
     assert (finished.phase.dust, finished.phase.profit) == (left, None)
     assert finished.phase.reason == "too small to sell"
     assert commands[0] == Leave(left)
 
 
-def test_a_buy_that_its_fee_ate_up_leaves_its_cost() -> None:
+def test_a_buy_that_its_fee_used_up_is_a_loss() -> None:
     eaten = replace(PART, quantity=Quantity(1), quote=Money(1), fee=Quantity(1))
     finished, commands = tell(BUYING, VIEW, Executed(eaten), CANCELLED)
     assert isinstance(finished.phase, Finished)
-    assert commands[0] == Leave(Leftover(Quantity(0), Money(1)))
+    assert (finished.phase.profit, finished.phase.dust) == (Money(-1), NO_LOT)
+    assert [type(command) for command in commands] == [Note]
 
 
 @pytest.mark.parametrize(
@@ -238,12 +241,12 @@ def test_a_buy_that_its_fee_ate_up_leaves_its_cost() -> None:
     [(Fate.CANCELLED, 0), (Fate.ABANDONED, 0), (Fate.EXPIRED, 1_000)],
 )
 def test_after_a_buy_that_bought_nothing_the_trader_waits_again(fate: Fate, pause: int) -> None:
-    waiting, commands = tell(replace(BUYING, rebuy_notified=True), VIEW, Ended(fate))
+    waiting, commands = tell(BUYING, VIEW, Ended(fate))
     assert waiting.phase == Waiting(after=START + pause if pause else 0)
     assert commands == ()
     again, _ = tell(waiting, replace(VIEW, now=START + 1_001), Traded(trade("2683.80", START + 1_001)))
     assert isinstance(again.phase, Buying)
-    assert (again.phase.intent.seq, again.rebuy_notified) == (2, False)
+    assert again.phase.intent.seq == 2
 
 
 def test_a_buy_cancelled_by_a_person_ends_its_trader() -> None:
@@ -290,12 +293,12 @@ def test_a_refusal_that_says_when_to_come_back_is_obeyed() -> None:
 
 
 def test_a_price_that_leaves_a_resting_buy_behind_cancels_it() -> None:
-    edge = "2710.36"  # one percent above 2683.53 is 2710.3653
+    edge = "2710.638"  # one percent above 2683.80, the price of the trade that it was decided on
     assert tell(BUYING, VIEW, Traded(trade(edge))) == (BUYING, ())
-    cancelling, commands = tell(BUYING, VIEW, Traded(trade("2710.37")))
+    cancelling, commands = tell(BUYING, VIEW, Traded(trade("2710.64")))
     assert isinstance(cancelling.phase, Buying)
     assert Cancel(cancelling.phase.intent) in commands
-    assert tell(cancelling, VIEW, Traded(trade("2710.37"))) == (cancelling, ())
+    assert tell(cancelling, VIEW, Traded(trade("2710.64"))) == (cancelling, ())
 
 
 def test_a_reprice_of_zero_means_never() -> None:
@@ -341,7 +344,7 @@ def test_a_start_before_the_cancel_lands_buys_anew_afterwards() -> None:
     assert waiting.phase == Waiting()
 
 
-@pytest.mark.parametrize("view", [OFF, replace(OFF, leftover=Leftover(Quantity(1), Money(1)))])
+@pytest.mark.parametrize("view", [OFF, replace(OFF, lots=(Lot(Quantity(1), Money(1), Price(1)),))])
 def test_what_fills_while_off_is_held_and_sold_by_the_next_start(view: SymbolView) -> None:
     holding, commands = tell(BUYING, view, Executed(WHOLE), FILLED)
     assert (holding.phase.hold, holding.phase.retry_at, commands) == (Hold.STOPPED, None, ())
@@ -355,14 +358,14 @@ def test_what_fills_while_off_is_held_and_sold_by_the_next_start(view: SymbolVie
 
 def finished(*fills: Fill, fate: Fate = Fate.FILLED) -> tuple[Trader, tuple[Command, ...]]:
     sold = after(SELLING, VIEW, *(Executed(part) for part in fills))
-    return tell(sold, VIEW, Ended(fate, None, START + 9))
+    return tell(sold, VIEW, Ended(fate, None, 9))
 
 
 def test_a_sold_position_finishes_with_its_profit_and_leaves_its_dust() -> None:
     done, commands = finished(GONE)
     assert done.phase.profit == parse_money("0.04049843")  # G1
     assert commands == (
-        Leave(Leftover(parse_quantity("0.0000255"), parse_money("0.06849851"))),
+        Leave(Lot(parse_quantity("0.0000255"), parse_money("0.06849851"), parse_price("2689.45"))),
         Note("finished", "ETHUSDT-1: profit 0.04049843 USDT"),
     )
 
@@ -376,7 +379,7 @@ def test_a_sell_that_ended_too_early_sells_the_rest_at_the_same_price() -> None:
 def test_a_rest_too_small_to_sell_is_left_with_its_share_of_the_cost() -> None:
     done, commands = finished(MOST, fate=Fate.CANCELLED)
     assert isinstance(done.phase, Finished)
-    left = Leftover(parse_quantity("0.0014255"), parse_money("3.82920121"))
+    left = Lot(parse_quantity("0.0014255"), parse_money("3.82920121"), parse_price("2689.45"))
     assert commands[0] == Leave(left)
     assert done.phase.profit == MOST.quote - MOST.fee - (parse_money("199.922985") - left.cost)
 
@@ -394,7 +397,7 @@ def test_a_position_that_is_written_off_is_a_loss() -> None:
     holding, _ = finished(HALF, fate=Fate.BY_HAND)
     gone, _ = tell(holding, VIEW, Released(1, adopt=False))
     assert gone.phase.profit == HALF.quote - HALF.fee - parse_money("199.922985")
-    assert gone.phase.dust == NO_LEFTOVER
+    assert gone.phase.dust == NO_LOT
 
 
 def test_a_release_of_what_is_not_held_changes_nothing() -> None:
@@ -444,43 +447,45 @@ def test_after_a_filter_refused_the_price_goes_up_and_the_quantity_down() -> Non
     assert placed(tell(holding, coarse, Woke())[1]) == ("2690", "0.07")
 
 
-LEFT = Leftover(parse_quantity("0.0000765"), parse_money("0.20549554"))
+S = parse_price("2689.45")
+LEFT = Lot(parse_quantity("0.0000765"), parse_money("0.20549554"), parse_price("2689.45"))
+DEARER = Lot(parse_quantity("1"), parse_money("2700"), parse_price("2689.46"))
 
 
 def carrying(view: SymbolView = VIEW) -> tuple[Trader, tuple[Command, ...]]:
-    return tell(after(BUYING, VIEW, Executed(WHOLE)), replace(view, leftover=LEFT), FILLED)
+    return tell(after(BUYING, VIEW, Executed(WHOLE)), replace(view, lots=(LEFT, DEARER)), FILLED)
 
 
-def test_a_sell_carries_the_leftovers_along() -> None:
+def test_a_sell_takes_along_the_lots_that_may_be_sold_at_its_price_and_no_dearer_one() -> None:
     selling, commands = carrying()
-    assert commands[0] == Carry(LEFT)
+    assert commands[0] == Carry((LEFT,))
     assert placed(commands) == ("2689.45", "0.0745")
     whole = fill("2689.45", "0.0745", "0.20036403", "USDT")
     done, commands = tell(selling, VIEW, Executed(whole), FILLED)
     assert isinstance(done.phase, Finished)
-    assert commands[0] == Leave(Leftover(parse_quantity("0.000002"), parse_money("0.00537243")))  # G7
+    assert commands[0] == Leave(Lot(parse_quantity("0.000002"), parse_money("0.00537243"), S))  # G7
     assert done.phase.profit == parse_money("0.04055286")
 
 
 def test_a_second_sell_carries_no_more() -> None:
     part = fill("2689.45", "0.04", "0.107578", "USDT")
     cancelled = after(carrying()[0], VIEW, Executed(part))
-    commands = tell(cancelled, replace(VIEW, leftover=LEFT), CANCELLED)[1]
+    commands = tell(cancelled, replace(VIEW, lots=(LEFT,)), CANCELLED)[1]
     assert [type(command) for command in commands] == [Place]
 
 
-def test_a_sell_refused_for_balance_is_first_tried_without_the_leftovers() -> None:
+def test_a_sell_refused_for_balance_gives_its_lots_back_and_is_tried_without_them() -> None:
     selling, commands = tell(carrying()[0], VIEW, refused(Refusal.BALANCE))
     assert isinstance(selling.phase, Selling)
     assert placed(commands) == ("2689.45", "0.0744")
-    assert "0.0000765 ETH of leftovers are not there: written off" in notes(commands)[1]
-    assert selling.phase.carried == Leftover(Quantity(0), LEFT.cost)
+    assert Leave(LEFT) in commands
+    assert selling.phase.carried == NO_LOT
     holding, _ = tell(selling, VIEW, refused(Refusal.BALANCE))
     assert holding.phase.hold is Hold.BALANCE
 
 
 def short_of_coins() -> Trader:
-    """Its sell was refused for balance a second ago, and there are no leftovers that could be the reason."""
+    """Its sell was refused for balance a second ago, and it took no lots along that could be the reason."""
     return tell(SELLING, VIEW, refused(Refusal.BALANCE))[0]
 
 
@@ -534,22 +539,13 @@ def test_a_balance_refused_while_off_is_sold_by_the_next_start() -> None:
     assert placed(tell(holding, VIEW, DIRECTED)[1]) == ("2689.45", "0.0744")
 
 
-def test_coins_owed_to_a_fee_are_not_written_off_as_missing_leftovers() -> None:
-    owed = Leftover(Quantity(-50_000), parse_money("-1.3"))
-    selling, commands = tell(after(BUYING, VIEW, Executed(WHOLE)), replace(VIEW, leftover=owed), FILLED)
-    assert placed(commands) == ("2689.45", "0.0739")
-    holding, _ = tell(selling, VIEW, refused(Refusal.BALANCE))
-    assert isinstance(holding.phase, Holding)
-    assert holding.phase.carried == owed
-
-
-def test_a_fee_taken_in_the_sold_coin_is_owed_by_the_leftovers() -> None:
+def test_a_fee_taken_in_the_sold_coin_is_owed_by_the_lots() -> None:
     done, commands = finished(replace(GONE, fee=parse_quantity("0.0000744"), fee_asset="ETH"))
     assert isinstance(done.phase, Finished)
     left = commands[0]
     assert isinstance(left, Leave)
-    assert format_amount(left.leftover.quantity) == "-0.0000489"
-    assert done.phase.profit == GONE.quote - (parse_money("199.922985") - left.leftover.cost)
+    assert format_amount(left.lot.quantity) == "-0.0000489"
+    assert done.phase.profit == GONE.quote - (parse_money("199.922985") - left.lot.cost)
 
 
 def test_stop_with_all_cancelled_holds_until_the_next_start() -> None:
@@ -592,28 +588,28 @@ NOTHING = Bought(parse_price("2683.53"))
 HELD = NOTHING.with_fill(fill("2683.53", "0.0745"), "ETH", "USDT")
 EATEN = Bought(parse_price("2683.53"), Quantity(1), Money(1), Quantity(1))
 HALF_SOLD = Sold(parse_quantity("0.03725"), parse_money("100"))
-ALL_OF_IT = Leftover(HELD.quantity, HELD.cost)
-TENTH_CARRIED = Leftover(parse_quantity("0.1"), parse_money("1"))
+ALL_OF_IT = Coins(HELD.quantity, HELD.cost)
+TENTH_CARRIED = Lot(parse_quantity("0.1"), parse_money("1"), parse_price("2000"))
 
 
 @pytest.mark.parametrize(
     ("phase", "owned"),
     [
-        (Waiting(), NO_LEFTOVER),
-        (Buying(BUY, NOTHING), NO_LEFTOVER),
-        (Buying(BUY, HELD), ALL_OF_IT),
+        (Waiting(), NO_COINS),
+        (Buying(BUY, NOTHING, parse_price("2683.80")), NO_COINS),
+        (Buying(BUY, HELD, parse_price("2683.80")), ALL_OF_IT),
         (Holding(HELD, Hold.STOPPED, "stopped", None), ALL_OF_IT),
-        (Holding(EATEN, Hold.STOPPED, "its fee ate it up", None), Leftover(Quantity(0), Money(1))),
+        (Holding(EATEN, Hold.STOPPED, "its fee ate it up", None), Coins(Quantity(0), Money(1))),
         (
             Selling(HELD, SELL, sold=replace(HALF_SOLD, base_fees=parse_quantity("0.03725"))),
-            NO_LEFTOVER,
+            NO_COINS,
         ),
-        (Selling(HELD, SELL, sold=HALF_SOLD), Leftover(parse_quantity("0.03725"), parse_money("99.9614925"))),
-        (Selling(HELD, SELL, TENTH_CARRIED), Leftover(parse_quantity("0.1745"), parse_money("200.922985"))),
-        (Finished(HELD, HALF_SOLD, NO_LEFTOVER, NO_LEFTOVER, None), NO_LEFTOVER),
+        (Selling(HELD, SELL, sold=HALF_SOLD), Coins(parse_quantity("0.03725"), parse_money("99.9614925"))),
+        (Selling(HELD, SELL, TENTH_CARRIED), Coins(parse_quantity("0.1745"), parse_money("200.922985"))),
+        (Finished(HELD, HALF_SOLD, NO_LOT, NO_LOT, None), NO_COINS),
     ],
 )
-def test_a_position_is_what_is_held_and_its_share_of_the_cost(phase: Phase, owned: Leftover) -> None:
+def test_a_position_is_what_is_held_and_its_share_of_the_cost(phase: Phase, owned: Coins) -> None:
     assert position(replace(FRESH, phase=phase)) == owned
 
 

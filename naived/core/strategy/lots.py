@@ -1,0 +1,89 @@
+"""Lots: coins too few to sell by themselves, each with what it cost and the lowest price at which it may be sold.
+
+A symbol keeps its lots sorted by price. A sell whose price is at or above a lot's own takes the lot along; as soon
+as one, or several together at the highest of their prices, make a whole order, they are sold by a trader of their
+own.
+Pure functions, called by the trader, the leader and the database.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from naived.core.amount import SCALE, Money, Price, Quantity, Rate, price_up
+from naived.core.market import Filters, describe, refusal
+from naived.core.orders.intent import Side
+from naived.core.strategy.formulas import offered
+
+MOST = 32  # lots of one symbol: each is a row, and every sell looks at all of them
+
+
+class Lot(Struct, frozen=True):
+    """``price`` is the sell price that its trader would ask; it is never sold below it."""
+
+    quantity: Quantity = Quantity(0)
+    cost: Money = Money(0)
+    price: Price = Price(0)
+
+    def __bool__(self) -> bool:
+        return bool(self.quantity or self.cost)
+
+
+NO_LOT = Lot()
+Lots: TypeAlias = tuple[Lot, ...]
+
+
+def together(lots: Sequence[Lot]) -> Lot:
+    """All of them as one, at the highest of their prices."""
+    return Lot(
+        Quantity(sum(lot.quantity for lot in lots)),
+        Money(sum(lot.cost for lot in lots)),
+        max((lot.price for lot in lots), default=Price(0)),
+    )
+
+
+def added(lots: Lots, lot: Lot) -> Lots:
+    """With one more lot. Those of one price are one; beyond ``MOST`` the two nearest become one at the higher."""
+    same = [each for each in lots if each.price == lot.price]
+    merged = sorted(
+        (*(each for each in lots if each.price != lot.price), together([*same, lot])), key=lambda each: each.price
+    )
+    if len(merged) > MOST:
+        nearest = min(range(len(merged) - 1), key=lambda at: merged[at + 1].price - merged[at].price)
+        merged[nearest : nearest + 2] = [together(merged[nearest : nearest + 2])]
+    return tuple(merged)
+
+
+def split(lots: Lots, price: Price) -> tuple[Lots, Lots]:
+    """Those that may be sold at ``price``, and the others."""
+    count = sum(lot.price <= price for lot in lots)
+    return lots[:count], lots[count:]
+
+
+def sellable(lots: Lots, filters: Filters) -> tuple[Lots, Lots]:
+    """The fewest, from the cheapest on, that together make a whole order, and the others; none if no order fits."""
+    for count in range(1, len(lots) + 1):
+        if too_little(together(lots[:count]), filters) is None:
+            return lots[:count], lots[count:]
+    return (), lots
+
+
+def too_little(lot: Lot, filters: Filters) -> str | None:
+    """Why the exchange would refuse it as an order of its own: the name of a filter; None if it would not."""
+    price = price_up(lot.price, 1, filters.tick_size)
+    failed = refusal(filters, Side.SELL, price, offered(lot.quantity, price, filters), None)
+    return failed if failed in ("LOT_SIZE", "NOTIONAL") else None
+
+
+def own_price(cost: Money, quantity: Quantity, profit: Rate, sell_fee: Rate) -> Price:
+    """The lowest price at which ``quantity`` (> 0), bought for ``cost``, earns ``profit`` after the sell's fee."""
+    return price_up(cost * (SCALE + profit) * SCALE, quantity * (SCALE - sell_fee), Price(1))
+
+
+def explain(lot: Lot, filters: Filters) -> str:
+    """Why it is not sold now, and what would change that."""
+    failed = too_little(lot, filters)
+    if failed is None:
+        return "it is sold as soon as the symbol is on or draining"
+    return f"too small to sell ({failed}): {describe(filters, failed)}"

@@ -1,0 +1,102 @@
+"""How much a trader may buy, and for how much it sells: its terms against the rules of the exchange.
+
+Pure functions, called by the trader, the leader and ``control/proposal.py``.
+"""
+
+from msgspec import Struct
+
+from naived.core.amount import Money, Price, Quantity, Rate, format_amount, price_up, value_up
+from naived.core.market import Filters, describe, refusal
+from naived.core.orders.intent import Side
+from naived.core.strategy.formulas import (
+    Bought,
+    Fees,
+    Sold,
+    largest_budget,
+    least_budget,
+    offered,
+    sell_price,
+    untradable,
+)
+from naived.core.strategy.lots import Lot
+from naived.core.strategy.view import SymbolView
+
+
+class Terms(Struct, frozen=True):
+    """What a trader is made with and keeps: its share of the budget, its intervals, the fees it calculates with."""
+
+    budget: Money
+    chunks: int
+    buy_down: Rate
+    profit: Rate
+    rebuy: Rate
+    reprice: Rate
+    fees: Fees
+
+
+def spending(terms: Terms, room: Money) -> tuple[Money, int]:
+    """A buy's share of the budget, as a budget and its chunks; what the budget leaves where that is less."""
+    return (terms.budget, terms.chunks) if terms.budget <= room * terms.chunks else (room, 1)
+
+
+def affordable(terms: Terms, last: Price, room: Money, filters: Filters) -> bool:
+    """Would a buy decided at ``last`` and the sell of what it buys pass, with the ``room`` in the budget?"""
+    return unfit(terms, last, *spending(terms, room), filters) is None
+
+
+def unfit(terms: Terms, last: Price, budget: Money, chunks: int, filters: Filters) -> str | None:
+    return untradable(last, budget, chunks, terms.buy_down, terms.profit, terms.fees, filters)
+
+
+def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: SymbolView) -> str | None:
+    """Why this buy would be refused, or must not be placed; None if it may be."""
+    filters = view.filters
+    failed = unfit(terms, last, terms.budget, terms.chunks, filters)
+    if failed:
+        return misfit(failed, terms, last, filters, view.quote)
+    if unfit(terms, last, *spending(terms, view.room), filters):
+        return f"no room in the budget: {format_amount(view.room)} {view.quote} are left"
+    if view.lowest_sell is not None and price >= view.lowest_sell:
+        return f"our own sell is in the way: it rests at {format_amount(view.lowest_sell)}"
+    position, quote = view.funds.position, view.funds.quote
+    if filters.max_position and position is not None and position + quantity > filters.max_position:
+        most = f"{format_amount(filters.max_position)} {view.base}"
+        return f"the account may have no more (MAX_POSITION): at most {most}, it has {format_amount(position)}"
+    if quote is not None and value_up(price, quantity) > quote:
+        free = f"{format_amount(max(0, quote))} {view.quote} are free"
+        return f"not enough {view.quote} that no other symbol holds: {free}"
+    return None
+
+
+def misfit(failed: str, terms: Terms, last: Price, filters: Filters, quote: str) -> str:
+    """In words: the filter that a whole share of the budget fails, and the budget that would pass it."""
+    least = least_budget(last, terms.chunks, terms.buy_down, terms.profit, terms.fees, filters)
+    if least is not None and terms.budget < least:
+        return f"too small to trade ({failed}): the least budget is {format_amount(least)} {quote}"
+    largest = largest_budget(last, terms.chunks, terms.buy_down, terms.profit, terms.fees, filters)
+    if largest is not None and terms.budget > largest:
+        return f"too large to trade ({failed}): the largest budget is {format_amount(largest)} {quote}"
+    return f"the exchange would refuse it ({failed}): {describe(filters, failed)}"
+
+
+def held(bought: Bought, carried: Lot, sold: Sold) -> Quantity:
+    return Quantity(bought.net + carried.quantity - sold.quantity - sold.base_fees)
+
+
+def asked(terms: Terms, bought: Bought, carried: Lot, filters: Filters) -> Price:
+    """The price to ask: what the trader's own coins must bring, and never less than that of the lots."""
+    lots = price_up(carried.price, 1, filters.tick_size)
+    if bought.net <= 0:
+        return lots
+    return max(lots, sell_price(bought.limit, bought.cost, bought.net, terms.profit, terms.fees, filters))
+
+
+def offer(
+    terms: Terms, bought: Bought, carried: Lot, have: Quantity, filters: Filters
+) -> tuple[Price, Quantity] | None:
+    """The price, and how much of ``have`` to offer at it; None if that is too little to sell."""
+    price = asked(terms, bought, carried, filters)
+    quantity = offered(have, price, filters) if price else Quantity(0)
+    if quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL"):
+        return None
+    return price, quantity

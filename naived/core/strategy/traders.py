@@ -1,0 +1,63 @@
+"""What the traders of one symbol take together: chunks, money and rebuys. Called by the leader and the engine."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from naived.core.amount import Price, Quantity, money_down, value_up
+from naived.core.strategy.lots import Lots
+from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting
+
+
+def chunks_taken(traders: Iterable[Trader]) -> int:
+    """How many traders take one of the symbol's chunks."""
+    return sum(not trader.sells_lots for trader in traders)
+
+
+def spent_rebuys(traders: Iterable[Trader]) -> set[int]:
+    """The numbers of traders whose rebuy started one that lives, itself or as a successor in its line."""
+    spent: set[int] = set()
+    newest = 0
+    for trader in traders:
+        if trader.origin is not None:
+            spent.add(trader.origin)
+        if not trader.sells_lots:
+            newest = max(newest, trader.number)
+    spent |= {trader.number for trader in traders if trader.rebuy_notified and trader.number < newest}
+    return spent
+
+
+def commitment(trader: Trader) -> int:
+    """The quote money a trader has spent or may still spend; for a waiting one its whole share."""
+    match trader.phase:
+        case Selling(bought, carried=carried) | Holding(bought, carried=carried):
+            return bought.cost + carried.cost
+        case Buying(intent, bought):
+            return bought.cost + value_up(intent.price, Quantity(intent.quantity - bought.quantity))
+        case Waiting():
+            return money_down(trader.terms.budget, trader.terms.chunks)
+        case Finished():
+            return 0
+        case _:
+            assert_never(trader.phase)
+
+
+def commitments(traders: Iterable[Trader], lots: Lots) -> tuple[int, int]:
+    """The sum for the lots and the traders that decided to buy, and the sum for those that still wait."""
+    spent, shares = sum(int(lot.cost) for lot in lots), 0
+    for trader in traders:
+        if type(trader.phase) is Waiting:
+            shares += commitment(trader)
+        else:
+            spent += commitment(trader)
+    return spent, shares
+
+
+def rebuy_limit(trader: Trader) -> Price | None:
+    """The limit of the buy from which this trader's rebuy is measured, spent or not; None if it has none."""
+    match trader.phase:
+        case Selling(bought) | Holding(bought) if bought.quantity:
+            return bought.limit
+        case Buying(intent, accepted=True):
+            return intent.price
+        case _:
+            return None
