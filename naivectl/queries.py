@@ -26,9 +26,10 @@ def status(invocation: Invocation, symbols: Sequence[str], *, live: bool = False
         print(to_json(document))
     elif not invocation.quiet:
         show(status_tables(document, traders=bool(symbols)), headline(document))
-        state = document.get("daemon", {}).get("state")
-        if state != "ready" and not on_terminal():
-            complain(f"naived is {clean(state)}", None)
+        daemon = document.get("daemon", {})
+        state, reason = daemon.get("state"), daemon.get("reason")
+        if (state != "ready" or reason) and not on_terminal():
+            complain(f"naived is {clean(state)}" + (f": {clean(reason)}" if reason else ""), None)
     return 0
 
 

@@ -43,6 +43,7 @@ def headline(document: Document) -> str:
         f"naived {daemon.get('version')}",
         daemon.get("exchange"),
         daemon.get("state"),
+        *filter(None, (daemon.get("reason"),)),
         f"pid {daemon.get('pid')}",
     )
     return "  ".join(clean(part) for part in parts)

@@ -18,6 +18,8 @@ from naived.core.amount import Money
 from naived.core.orders import client_id
 from naived.ports import Event, Exchange, Journal
 from naived.runtime.account_view import AccountView
+from naived.runtime.fee_prices import FeePrices
+from naived.runtime.funds import AccountFunds
 from naived.runtime.listing import Listing
 from naived.runtime.orders import Orders
 from naived.runtime.price_gate import PriceGates
@@ -54,6 +56,7 @@ class App:
     exchange: Exchange
     session: Session
     view: AccountView
+    prices: FeePrices
     orders: Orders
     reconciler: Reconciler
     supervisor: Supervisor
@@ -74,17 +77,38 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
 
     symbols: dict[str, Symbol] = {}
     gates = PriceGates()
-    session = Session(symbols, gates, client_id.prefix(signing.tag))
-    view = AccountView(exchange, symbols)
+    funds = AccountFunds(symbols)
+    prices = FeePrices(exchange, gates)
+    session = Session(symbols, gates, funds, client_id.prefix(signing.tag))
+    view = AccountView(exchange, symbols, funds, prices)
     orders = Orders(exchange, view, signing.grace)
     reconciler = Reconciler(exchange, journal, session, view, symbols, identity.exchange, signing.grace)
-    context = Context(exchange, journal, orders, publish, new_id, signing.epoch, signing.recv_window)
+    context = Context(
+        exchange,
+        journal,
+        orders,
+        publish,
+        funds.of,
+        prices.value,
+        new_id,
+        signing.epoch,
+        signing.recv_window,
+    )
     supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
     supervisor.load(await journal.load())
     service = Service(
-        identity, supervisor, session, view, reconciler, Listing(exchange), journal, signing.budget, events
+        identity,
+        supervisor,
+        session,
+        view,
+        reconciler,
+        Listing(exchange),
+        journal,
+        exchange,
+        signing.budget,
+        events,
     )
-    return App(exchange, session, view, orders, reconciler, supervisor, service, events)
+    return App(exchange, session, view, prices, orders, reconciler, supervisor, service, events)
 
 
 @dataclass(slots=True)
@@ -105,6 +129,7 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
     async with trio.open_nursery() as account:
         account.start_soon(app.exchange.run, app.session)
         account.start_soon(app.view.run)
+        account.start_soon(app.prices.run)
         account.start_soon(app.orders.run)
         account.start_soon(app.reconciler.run)
         async with trio.open_nursery() as symbols:

@@ -6,6 +6,7 @@ symbol fill as they would there. Everything else is the Binance adapter, connect
 """
 
 import math
+import random
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -20,7 +21,7 @@ from naived.binance.streams import Streams
 from naived.core.amount import AmountError, Price, parse_quantity
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Report
-from naived.ports import Sink
+from naived.ports import Balance, RefusedError, Sink
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation
 from naived.websocket import connect as connect_websocket
@@ -44,7 +45,9 @@ class PaperExchange(BinanceExchange):
         super().__init__(simulator(simulation.url), credentials, connect=connect)
         self._simulation = simulation
         self._source = source
-        self._source_trades = Streams(source.stream_url, connect)
+        self._source_trades = Streams(
+            source.stream_url, connect, random.random, self._refusals, lambda: self._clock.latest_time
+        )
         self._listed_at: dict[str, float] = {}  # trio's time, by symbol
 
     async def run(self, sink: Sink) -> None:
@@ -53,7 +56,7 @@ class PaperExchange(BinanceExchange):
             nursery.start_soon(self._source_trades.run, _TradeSink(self._simulation))
             nursery.start_soon(super().run, sink)
 
-    async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
+    async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         """See ``Exchange``."""
         return await super().symbols([name for name in names if await self._list(name)])
 
@@ -89,6 +92,8 @@ class _TradeSink:
         self._simulation.publish(symbol, price, parsed)
 
     def report(self, report: Report) -> None: ...
+
+    def balances(self, balances: Mapping[str, Balance]) -> None: ...
 
     def opened(self) -> None: ...
 

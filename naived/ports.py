@@ -33,7 +33,7 @@ class JournalError(Exception):
 
 
 class ConflictError(JournalError):
-    """A constraint refused this unit only: it contradicts what the journal already has."""
+    """This unit was refused, alone: it contradicts what the journal holds, or the journal cannot hold it."""
 
 
 class DeploymentError(JournalError):
@@ -62,10 +62,14 @@ class Balance(Struct, frozen=True):
 
 
 class AccountInfo(Struct, frozen=True):
-    """``uid`` is the permanent id of the account; balances are by asset."""
+    """``uid`` names the account for as long as it exists; balances are by asset.
+
+    ``unreadable``: why the balance of an asset that is missing is not known; None: it is 0.
+    """
 
     uid: str
     balances: Mapping[str, Balance]
+    unreadable: str | None = None
 
 
 class Sink(Protocol):
@@ -77,11 +81,24 @@ class Sink(Protocol):
     def report(self, report: Report) -> None:
         """One execution report of the user data stream, ours or foreign."""
 
+    def balances(self, balances: Mapping[str, Balance]) -> None:
+        """What the account has now of these assets."""
+
     def opened(self) -> None:
         """A session with its user data stream is open: reports arrive from now on; earlier ones must be queried."""
 
     def closed(self, reason: str) -> None:
         """The session ended; every answer in flight is Unknown."""
+
+
+class Remarks(Struct, frozen=True):
+    """``limited``: why the exchange takes no order now although it answers; None if it takes them.
+
+    ``refused``: what of the exchange's frames could not be believed lately; None if nothing.
+    """
+
+    limited: str | None = None
+    refused: str | None = None
 
 
 class Session(Protocol):
@@ -93,6 +110,11 @@ class Session(Protocol):
     @property
     def connected(self) -> bool:
         """Is there a session with a user data stream?"""
+        ...
+
+    @property
+    def remarks(self) -> Remarks:
+        """What a person should know of the connections although they are up."""
         ...
 
 
@@ -152,8 +174,11 @@ class Queries(Protocol):
         """The fills of one order, or of a symbol since ``since`` (ms), oldest first; raises ExchangeError."""
         ...
 
-    async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
-        """Trading rules by name; a name that is not listed is missing; raises ExchangeError."""
+    async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
+        """Trading rules by name, or why they cannot be read; a name that is not listed is missing.
+
+        Raises ExchangeError.
+        """
         ...
 
     async def fees(self, symbol: str) -> Fees:

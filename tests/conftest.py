@@ -20,7 +20,7 @@ os.environ["PYTHONHASHSEED"] = "0"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where a test takes seconds. With `-n` they begin first, so that all processes end together.
-_LONG = ("audit", "simulation", "acceptance", "fuzz", "conformance", "test_demo.py")
+_LONG = ("audit", "simulation", "acceptance", "fuzz", "conformance", "field", "test_demo.py")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -46,6 +46,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-postgres", action="store_true", help="skip the tests that need a PostgreSQL server")
+    parser.addoption("--clients", action="store_true", help="install third-party clients and let them trade")
 
 
 @pytest.fixture(scope="session")

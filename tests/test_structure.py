@@ -16,6 +16,7 @@ ELSEWHERE = (
     "audit",
     "bench",
     "conformance",
+    "field",
     "fuzz",
     "properties",
     "simulation",

@@ -1,4 +1,4 @@
-"""Lots instead of leftovers, the line of each trader, the price a buy was decided on, and fees in a third asset."""
+"""Lots, lines of traders, the price behind a buy, fees in a third asset, orders amended or ended by others."""
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
@@ -32,6 +32,9 @@ def upgrade() -> None:
         *(sa.Column(name, DECIMAL) for name in ("buy_fees_valued", "sell_fees_valued")),
     ):
         op.add_column("traders", column)
+    op.add_column("orders", sa.Column("amended", DECIMAL))
+    for name in ("adopted", "by_exchange"):
+        op.add_column("orders", sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("fills", sa.Column("fee_value", DECIMAL))
     op.alter_column("settings", "leftover_quantity", new_column_name="owed_quantity")
     op.alter_column("settings", "leftover_cost", new_column_name="owed_cost")

@@ -5,7 +5,8 @@ the outcome unknown. Messages vary, so codes decide, except for two codes that c
 ``-2010``, the matching engine's refusal of a new order. Its message "duplicate" means that the order exists.
 """
 
-from naived.binance.codec import ApiAnswer, ApiError, read_result
+from naived.binance.border import LATEST, read
+from naived.binance.codec import ApiAnswer, ApiError
 from naived.binance.mapping import OrderRow, report_of
 from naived.core.orders.report import (
     Accepted,
@@ -59,14 +60,14 @@ _BY_MESSAGE = {  # the first text that the message, in lower case, contains
     },
 }
 
-_SHORTEST_BAN = 120_000  # ms, as documented
-_SHORTEST_WINDOW = 10_000  # ms: the shortest rate limit interval
+_BAN = 120_000, 3 * 86_400_000  # ms, the shortest and the longest, as documented
+_WINDOW = 10_000, 60_000  # ms, of the shortest rate limit and of that of the request weight
 
 
-def placed(answer: ApiAnswer) -> Answer:
-    """Interpret the answer to ``order.place``."""
+def placed(answer: ApiAnswer, now: int, until: int = LATEST) -> Answer:
+    """Interpret the answer to ``order.place``, at ``now``; ``until`` is the latest time believed (ms)."""
     if answer.status == OK:
-        report = _report(answer)
+        report = _report(answer, until)
         return report if isinstance(report, Unknown) else Accepted(report)
     error = answer.error
     if error is None or answer.status >= _SERVER_FAILED:
@@ -76,13 +77,14 @@ def placed(answer: ApiAnswer) -> Answer:
     kind = _refusal(answer.status, error)
     if kind is None:
         return _unknown(answer)
-    return Refused(kind, error.code, error.msg, error.data.retry_after if error.data else None)
+    wait = None if error.data is None or error.data.retry_after is None else halt(answer, now)
+    return Refused(kind, error.code, error.msg, None if wait is None else now + wait)
 
 
-def cancelled(answer: ApiAnswer) -> CancelAnswer:
-    """Interpret the answer to ``order.cancel``."""
+def cancelled(answer: ApiAnswer, until: int = LATEST) -> CancelAnswer:
+    """Interpret the answer to ``order.cancel``; ``until`` is the latest time believed (ms)."""
     if answer.status == OK:
-        report = _report(answer)
+        report = _report(answer, until)
         return report if isinstance(report, Unknown) else CancelAccepted(report)
     error = answer.error
     if error is None or answer.status >= _SERVER_FAILED:
@@ -98,16 +100,25 @@ def refuses_credentials(answer: ApiAnswer) -> bool:
     return answer.status != OK and Refusal.CREDENTIALS in (by_code, _BY_STATUS.get(answer.status))
 
 
-def halt_until(answer: ApiAnswer, now: int) -> int | None:
-    """The time (ms) before which no request may be sent, or None if the exchange does not make us wait."""
+def halt(answer: ApiAnswer, now: int) -> int | None:
+    """How long (ms) no request may be sent, or None if the exchange does not make us wait.
+
+    Of the ``retryAfter`` of a ban at most three days are believed, of any other at most a minute; one that has
+    passed is no time at all.
+    """
     error = answer.error
-    if error is not None and error.data is not None and error.data.retry_after is not None:
-        return error.data.retry_after
+    after = None if error is None or error.data is None else error.data.retry_after
     if answer.status == _BANNED:
-        return now + _SHORTEST_BAN
-    if answer.status == _TOO_MANY or (error is not None and _BY_CODE.get(error.code) is Refusal.TOO_MANY):
-        return now + _SHORTEST_WINDOW
-    return None
+        shortest, longest = _BAN
+    elif (
+        after is not None
+        or answer.status == _TOO_MANY
+        or (error is not None and _BY_CODE.get(error.code) is Refusal.TOO_MANY)
+    ):
+        shortest, longest = _WINDOW
+    else:
+        return None
+    return shortest if after is None or after <= now else min(after - now, longest)
 
 
 def described(answer: ApiAnswer) -> str:
@@ -117,9 +128,9 @@ def described(answer: ApiAnswer) -> str:
     return f"{answer.error.code} {answer.error.msg}".rstrip()
 
 
-def _report(answer: ApiAnswer) -> Report | Unknown:
+def _report(answer: ApiAnswer, until: int) -> Report | Unknown:
     try:
-        return report_of(read_result(answer, OrderRow))
+        return report_of(read(answer.result, OrderRow, lambda _: None), until)
     except ValueError as error:
         return Unknown(f"unreadable answer: {error}")
 

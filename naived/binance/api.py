@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from naived.binance.codec import (
+    AccountPosition,
     ApiAnswer,
     ExecutionReport,
     Garbled,
@@ -50,7 +51,8 @@ class ApiConnection:
 
     ``on_answer`` gets every answer before its caller resumes, with the request's time (trio's), or None if no
     caller waits for it. ``on_unclaimed`` gets the answers that no caller receives: with the method if the caller
-    gave up, with None if the answer has no request id. ``on_event`` gets the events.
+    gave up, with None if the answer has no request id. ``on_event`` gets the events. ``on_garbled`` gets what each
+    unreadable frame is, and why it is unreadable; the request that one answers raises NoAnswer.
     """
 
     def __init__(
@@ -60,17 +62,18 @@ class ApiConnection:
         on_answer: Callable[[ApiAnswer, float | None], None],
         on_event: Callable[[UserEvent], None],
         on_unclaimed: Callable[[str | None, ApiAnswer], None],
+        on_garbled: Callable[[str, str], None],
     ) -> None:
         self._socket = socket
         self._on_answer = on_answer
         self._on_event = on_event
         self._on_unclaimed = on_unclaimed
+        self._on_garbled = on_garbled
         self._request_ids = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._given_up: OrderedDict[int, str] = OrderedDict()  # methods, by request id
         self._idle = trio.Event()
         self._lost = False
-        self._garbled = 0
 
     @property
     def closed(self) -> bool:
@@ -103,11 +106,12 @@ class ApiConnection:
         match frame:
             case ApiAnswer():
                 self._take_answer(frame)
-            case Garbled(why):
-                self._garbled += 1
-                if self._garbled == 1:
-                    _log.warning("unreadable frame of the WebSocket API, further ones are only counted", why=why)
-            case ExecutionReport() | StreamTerminated() | Shutdown() | OtherEvent():
+            case Garbled(why, kind, number):
+                self._on_garbled(kind, why)
+                waiting = None if number is None else self._waiting.get(number)
+                if waiting is not None:
+                    waiting.settle(f"unreadable answer: {why}")
+            case ExecutionReport() | AccountPosition() | StreamTerminated() | Shutdown() | OtherEvent():
                 self._on_event(frame)
             case _:
                 assert_never(frame)

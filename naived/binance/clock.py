@@ -5,6 +5,10 @@ from collections.abc import Callable
 
 import trio
 
+from naived.binance.border import AHEAD, LATEST
+
+_JUMP = 60_000  # ms by which a reading may differ from the clock as we know it, without a second one that agrees
+_FIRST_JUMP = 86_400_000  # ms, the same for the first reading: it is compared with this machine's clock
 _FRESH = 60.0  # seconds for which an exact reading is kept: in that time the clocks drift by a few milliseconds
 
 
@@ -17,6 +21,9 @@ class ServerClock:
 
     A reading with a long round trip is inexact. It is ignored while a better one is fresh and agrees with it.
     Otherwise one slow answer would make every order look too late to send until the next reading.
+
+    A reading far from what we know is believed when the next one agrees with it: one absurd number changes nothing,
+    and after a suspend of this machine, or if its clock is wrong, two readings are enough.
     """
 
     def __init__(
@@ -29,17 +36,42 @@ class ServerClock:
         self._offset: int | None = None  # ms: server time minus monotonic time, at the last receipt
         self._round_trip = 0  # ms, of the request that gave the offset
         self._received_at = 0.0  # monotonic s
+        self._doubtful: int | None = None  # the offset of the last reading, if it was not believed
 
-    def received(self, server_time: int, asked_at: float) -> None:
-        """An answer with the server's time (ms) came now; its request was sent at ``asked_at`` (monotonic s)."""
+    @property
+    def latest_time(self) -> int:
+        """The latest time (ms) that the exchange may tell us: a little ahead of its clock, once that was read."""
+        return LATEST if self._offset is None else self.latest() + AHEAD
+
+    def monotonic(self) -> int:
+        """Milliseconds on a clock that nobody sets."""
+        return int(self._monotonic() * 1000)
+
+    def received(self, server_time: int, asked_at: float) -> bool:
+        """An answer with the server's time (ms) came now; its request was sent at ``asked_at`` (monotonic s).
+
+        False if it is not believed: then the next reading decides.
+        """
         now = self._monotonic()
         offset, round_trip = server_time - int(now * 1000), int((now - asked_at) * 1000) + 1
+        if not self._believable(offset):
+            self._doubtful = offset
+            return False
+        self._doubtful = None
         if self._offset is not None and round_trip > self._round_trip and now - self._received_at < _FRESH:
             behind = offset > self._offset + self._round_trip
             ahead = offset + round_trip < self._offset
             if not (behind or ahead):
-                return
+                return True
         self._offset, self._round_trip, self._received_at = offset, round_trip, now
+        return True
+
+    def _believable(self, offset: int) -> bool:
+        known, jump = self._offset, _JUMP
+        if known is None:
+            known, jump = int((self._wall() - self._monotonic()) * 1000), _FIRST_JUMP
+        agreed = self._doubtful is not None and abs(offset - self._doubtful) <= _JUMP
+        return agreed or abs(offset - known) <= jump
 
     def now(self) -> int:
         """A lower bound of the exchange's clock (ms); before the first reading this machine's own clock."""

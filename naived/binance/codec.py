@@ -4,30 +4,38 @@ A frame that cannot be decoded is a ``Garbled`` value, not an exception. Unknown
 ignored: the exchange adds fields at any time, and its own samples repeat keys.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Meta
+
+from naived.binance.border import UNREADABLE, Code, Id, OrderId, Time, message, read
 
 T = TypeVar("T")
+
+_LONGEST_INTERVAL = 3600  # of any unit
+_HIGHEST_LIMIT = 1_000_000_000  # requests or orders in an interval; the exchange's are below a million
 
 
 @dataclass(frozen=True, slots=True)
 class Garbled:
-    """A frame that does not follow the protocol."""
+    """A frame that does not follow the protocol; ``kind`` names it, ``id`` is that of our request if it has one."""
 
     why: str
+    kind: str = "a frame of the WebSocket API"
+    id: int | None = None
 
 
 class MarketTrade(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag="trade"):
     """One ``<symbol>@trade`` event; price and quantity are decimal text, ``time`` is the trade's (ms)."""
 
     symbol: str = msgspec.field(name="s")
-    id: int = msgspec.field(name="t")
+    id: Id = msgspec.field(name="t")
     price: str = msgspec.field(name="p")
     quantity: str = msgspec.field(name="q")
-    time: int = msgspec.field(name="T")
+    time: Time = msgspec.field(name="T")
 
 
 class Shutdown(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag="serverShutdown"):
@@ -60,45 +68,72 @@ class MarketFrame(msgspec.Struct, gc=False, frozen=True):
     def refusal(self) -> str | None:
         """Code and message of an error."""
         if self.error is not None:
-            return f"{self.error.code} {self.error.msg}"
-        return None if self.code is None else f"{self.code} {self.msg}"
+            return message(f"{self.error.code} {self.error.msg}")
+        return None if self.code is None else message(f"{self.code} {self.msg}")
 
 
-class ExecutionReport(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag="executionReport"):
-    """A report on one order; the field table is Binance's ``user-data-stream.md``."""
+class Execution(msgspec.Struct, gc=False, frozen=True):
+    """What a report says of the fill that caused it. Times in ms."""
+
+    quantity: str = msgspec.field(name="l")
+    price: str = msgspec.field(name="L")
+    quote: str = msgspec.field(name="Y")
+    time: Time = msgspec.field(name="T")
+    trade_id: Id = msgspec.field(name="t")
+    fee: str = msgspec.field(name="n")
+    maker: bool = msgspec.field(name="m")
+    fee_asset: str | None = msgspec.field(name="N", default=None)
+
+
+class ExecutionReport(msgspec.Struct, gc=False, frozen=True):
+    """What a report says of its order; the field table is Binance's ``user-data-stream.md``.
+
+    ``raw`` is the whole report: ``execution_of`` reads the fill from it.
+    """
 
     symbol: str = msgspec.field(name="s")
     client_order_id: str = msgspec.field(name="c")
     side: str = msgspec.field(name="S")
     quantity: str = msgspec.field(name="q")
     price: str = msgspec.field(name="p")
-    execution: str = msgspec.field(name="x")
     status: str = msgspec.field(name="X")
-    order_id: int = msgspec.field(name="i")
-    last_quantity: str = msgspec.field(name="l")
+    order_id: OrderId = msgspec.field(name="i")
     executed: str = msgspec.field(name="z")
-    last_price: str = msgspec.field(name="L")
-    last_quote: str = msgspec.field(name="Y")
-    time: int = msgspec.field(name="T")
-    created: int = msgspec.field(name="O")
-    cancelled_id: str = msgspec.field(name="C", default="")
-    fee: str | None = msgspec.field(name="n", default=None)
-    fee_asset: str | None = msgspec.field(name="N", default=None)
-    trade_id: int = msgspec.field(name="t", default=-1)
-    maker: bool = msgspec.field(name="m", default=False)
+    created: Time = msgspec.field(name="O")
+    cancelled_id: str | None = msgspec.field(name="C", default=None)
+    kind: str = msgspec.field(name="x", default="")
+    time: Time | None = msgspec.field(name="T", default=None)
+    total: str = msgspec.field(name="Z", default="")
+    expiry_reason: str = msgspec.field(name="eR", default="")
+    raw: msgspec.Raw = msgspec.field(name=" raw", default=msgspec.Raw())
 
 
-class StreamTerminated(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag="eventStreamTerminated"):
+def execution_of(report: ExecutionReport) -> Execution:
+    """The fill in a report; raises ValueError."""
+    return read(report.raw, Execution, _ignore)
+
+
+def _ignore(_why: str) -> None:
+    """For a side field that is stored and shown, and decides nothing."""
+
+
+class StreamTerminated(msgspec.Struct, gc=False, frozen=True):
     """Our user data subscription ended: subscribe again."""
 
 
+class AccountPosition(msgspec.Struct, gc=False, frozen=True):
+    """New balances of the assets that an order, a deposit or a withdrawal changed; each row is read by itself."""
+
+    rows: tuple[msgspec.Raw, ...] = msgspec.field(name="B", default=())
+
+
 class OtherEvent(msgspec.Struct, gc=False, frozen=True):
-    """A user event that we do not use: balances are read by queries."""
+    """A user event that we do not use."""
 
     kind: str = msgspec.field(name="e")
 
 
-UserEvent: TypeAlias = ExecutionReport | StreamTerminated | Shutdown | OtherEvent
+UserEvent: TypeAlias = ExecutionReport | AccountPosition | StreamTerminated | Shutdown | OtherEvent
 
 
 class RateLimit(msgspec.Struct, gc=False, frozen=True, rename="camel"):
@@ -106,65 +141,74 @@ class RateLimit(msgspec.Struct, gc=False, frozen=True, rename="camel"):
 
     rate_limit_type: str
     interval: str
-    interval_num: int
-    limit: int
-    count: int | None = None
+    interval_num: Annotated[int, Meta(ge=1, le=_LONGEST_INTERVAL)]
+    limit: Annotated[int, Meta(ge=1, le=_HIGHEST_LIMIT)]
+    count: Annotated[int, Meta(ge=0)] | None = None
 
 
 class ErrorData(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """Times in ms since 1970."""
+    """Times in ms since 1970; a ban until later than we can believe is shortened, so it has no upper bound here."""
 
-    server_time: int | None = None
+    server_time: Time | None = None
     retry_after: int | None = None
 
 
 class ApiError(msgspec.Struct, gc=False, frozen=True):
-    code: int
+    code: Code
     msg: str = ""
     data: ErrorData | None = None
 
 
 class ApiAnswer(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """An answer; ``id`` is the request's, or None if it answers no request (status 401: our key was revoked)."""
+    """An answer; ``id`` is the request's, or None if it answers no request (status 401: our key was revoked).
+
+    ``refused``: what beside the result could not be read, and was left out.
+    """
 
     status: int
     id: int | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: ApiError | None = None
     rate_limits: tuple[RateLimit, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 _ABSENT = msgspec.Raw()
+_NULL = msgspec.Raw(b"null")
 
 
 class _ApiFrame(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     """Either kind of frame: an event has ``event``, an answer has ``status``."""
 
     event: msgspec.Raw = _ABSENT
-    status: int | None = None
-    id: int | str | None = None
-    result: msgspec.Raw = msgspec.Raw(b"null")
-    error: ApiError | None = None
-    rate_limits: tuple[RateLimit, ...] = ()
+    status: msgspec.Raw = _ABSENT
+    id: msgspec.Raw = _NULL
+    result: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+    rate_limits: msgspec.Raw = _NULL
+
+
+class _RawError(msgspec.Struct, gc=False, frozen=True):
+    code: Code
+    msg: str = ""
+    data: msgspec.Raw = _NULL
 
 
 _market = msgspec.json.Decoder(MarketFrame)
 _frame = msgspec.json.Decoder(_ApiFrame)
-_event = msgspec.json.Decoder(ExecutionReport | StreamTerminated | Shutdown)
-_other_event = msgspec.json.Decoder(OtherEvent)
-_KNOWN_EVENTS = frozenset({"executionReport", "eventStreamTerminated", "serverShutdown"})
+_event_kind = msgspec.json.Decoder(OtherEvent)
+_report = msgspec.json.Decoder(ExecutionReport)
+_id = msgspec.json.Decoder(int | str | None)
+_status = msgspec.json.Decoder(Annotated[int, Meta(ge=100, le=599)])
 _encoder = msgspec.json.Encoder()
-
-# JSON with a thousand nested levels raises RecursionError, even inside a field that we do not read.
-_UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 
 def read_market(text: str) -> MarketFrame | Garbled:
     """Decode a frame of a market stream connection."""
     try:
         return _market.decode(text)
-    except _UNREADABLE as error:
-        return Garbled(str(error))
+    except UNREADABLE as error:
+        return Garbled(str(error), "a frame of a market stream")
 
 
 def read_api(text: str) -> ApiAnswer | UserEvent | Garbled:
@@ -172,15 +216,87 @@ def read_api(text: str) -> ApiAnswer | UserEvent | Garbled:
     try:
         frame = _frame.decode(text)
         if frame.event is not _ABSENT:
-            other = _other_event.decode(frame.event)
-            return _event.decode(frame.event) if other.kind in _KNOWN_EVENTS else other
-    except _UNREADABLE as error:
+            return _read_event(frame.event)
+        number = _id.decode(frame.id)
+    except UNREADABLE as error:
         return Garbled(str(error))
-    if frame.status is None:
+    if frame.status is _ABSENT:
         return Garbled("neither an answer nor an event")
-    if isinstance(frame.id, str):
+    if isinstance(number, str):
         return Garbled("an answer to a request that is not ours")
-    return ApiAnswer(frame.status, frame.id, frame.result, frame.error, frame.rate_limits)
+    try:
+        status = _status.decode(frame.status)
+    except UNREADABLE as error:
+        return Garbled(str(error), "the status of an answer", number)
+    refused: list[str] = []
+    failure = _read_error(frame.error, refused.append)
+    limits = _read_limits(frame.rate_limits, refused.append)
+    return ApiAnswer(status, number, frame.result, failure, limits, tuple(refused))
+
+
+def _read_event(event: msgspec.Raw) -> UserEvent | Garbled:
+    kind = _event_kind.decode(event).kind
+    match kind:
+        case "executionReport":
+            try:
+                return msgspec.structs.replace(_read_report(event), raw=event)
+            except ValueError as error:
+                return Garbled(str(error), "an execution report")
+        case "outboundAccountPosition":
+            return read(event, AccountPosition, _ignore)
+        case "eventStreamTerminated":
+            return StreamTerminated()
+        case "serverShutdown":
+            return Shutdown()
+        case _:
+            return OtherEvent(kind)
+
+
+def _read_report(event: msgspec.Raw) -> ExecutionReport:
+    try:
+        return _report.decode(event)
+    except UNREADABLE:
+        return read(event, ExecutionReport, _ignore)
+
+
+def _read_error(raw: msgspec.Raw, on_side: Callable[[str], None]) -> ApiError | None:
+    if raw == _NULL:
+        return None
+    try:
+        error = read(raw, _RawError, on_side)
+    except ValueError as unreadable:
+        on_side(f"error: {unreadable}")
+        return None
+    data = None
+    try:
+        data = None if error.data == _NULL else read(error.data, ErrorData, on_side)
+    except ValueError as unreadable:
+        on_side(f"error.data: {unreadable}")
+    return ApiError(error.code, message(error.msg), data)
+
+
+def _read_limits(raw: msgspec.Raw, on_side: Callable[[str], None]) -> tuple[RateLimit, ...]:
+    """The rows that can be read; a count above its own limit cannot."""
+    try:
+        rows = msgspec.json.decode(raw, type=tuple[msgspec.Raw, ...] | None) or ()
+    except UNREADABLE as error:
+        on_side(f"rateLimits: {error}")
+        return ()
+    return read_limits(rows, on_side)
+
+
+def read_limits(rows: Sequence[msgspec.Raw], on_side: Callable[[str], None]) -> tuple[RateLimit, ...]:
+    """The rows of ``rateLimits`` that can be read; one whose count is above its own limit cannot."""
+    limits = []
+    for row in rows:
+        try:
+            limit = read(row, RateLimit, on_side)
+            if limit.count is not None and limit.count > limit.limit:
+                raise ValueError(f"{limit.count} of {limit.limit} are counted")
+            limits.append(limit)
+        except ValueError as error:
+            on_side(f"rateLimits: {error}")
+    return tuple(limits)
 
 
 def read_result(answer: ApiAnswer, shape: type[T]) -> T:

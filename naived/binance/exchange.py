@@ -10,6 +10,7 @@ import trio
 
 from naived.binance.answers import cancelled, placed
 from naived.binance.api import NoAnswer
+from naived.binance.border import Refusals
 from naived.binance.clock import ServerClock
 from naived.binance.connection import Connect, keep_connected
 from naived.binance.endpoint import Endpoint
@@ -21,7 +22,7 @@ from naived.binance.streams import Streams
 from naived.core.amount import format_wire
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, CancelAnswer, Unknown, Unsent
-from naived.ports import ExchangeError, OrderRequest, Sink
+from naived.ports import ExchangeError, OrderRequest, Remarks, Sink
 from naived.websocket import connect as connect_websocket
 
 _ANSWER_TIMEOUT = 15  # seconds; the exchange itself gives up on its engine after 10, and answers that
@@ -49,12 +50,15 @@ class BinanceExchange(Queries):
         clock: ServerClock | None = None,
     ) -> None:
         self._clock = clock or ServerClock()
-        self._limits = Limits(self._clock.now)
-        super().__init__(ApiClient(credentials, self._clock, self._limits))
+        self._limits = Limits(self._clock.now, self._clock.monotonic)
+        self._refusals = Refusals(self._clock.now)
+        super().__init__(ApiClient(credentials, self._clock, self._limits, self._refusals))
         self._api_url = endpoint.api_url
         self._connect = connect
         self._jitter = jitter
-        self._streams = Streams(endpoint.stream_url, connect, jitter)
+        self._streams = Streams(
+            endpoint.stream_url, connect, jitter, self._refusals, lambda: self._clock.latest_time
+        )
 
     async def run(self, sink: Sink) -> None:
         """See ``Exchange``."""
@@ -67,6 +71,11 @@ class BinanceExchange(Queries):
     def connected(self) -> bool:
         """See ``Exchange``."""
         return self._client.connected
+
+    @property
+    def remarks(self) -> Remarks:
+        """See ``Exchange``."""
+        return Remarks(self._limits.reached, self._refusals.recent)
 
     def now(self) -> int:
         """See ``Exchange``."""
@@ -97,7 +106,8 @@ class BinanceExchange(Queries):
             return Unsent("the exchange told us to wait")
         within = min(_ANSWER_TIMEOUT, _ANSWER_WINDOWS * request.recv_window / 1000)
         try:
-            return placed(await self._client.send(PLACE, _place_params(request), within))
+            answer = await self._client.send(PLACE, _place_params(request), within)
+            return placed(answer, self.now(), self._clock.latest_time)
         except NoAnswer as error:
             return Unknown(str(error))
 
@@ -106,7 +116,8 @@ class BinanceExchange(Queries):
         params: dict[str, Param] = {"symbol": symbol, "orderId": order_id, "newClientOrderId": cancel_id}
         try:
             await self._limits.wait(Use.CANCEL, _ORDER_WEIGHT)
-            return cancelled(await self._client.send("order.cancel", params, _ANSWER_TIMEOUT))
+            answer = await self._client.send("order.cancel", params, _ANSWER_TIMEOUT)
+            return cancelled(answer, self._clock.latest_time)
         except NoAnswer as error:
             return Unknown(str(error))
         except ExchangeError as error:

@@ -4,12 +4,17 @@ Windows are aligned to the exchange's clock (10 s at :00, :10, ...; a day at 00:
 and the count is raised to the one in an answer, if that is higher: it includes other programs on our account, but
 not our own requests in flight. The exchange lowers a count when an order fills; we do not, so we may send too few.
 
+A count that reaches its limit would forbid every order, for the longest interval until tomorrow: the account's own
+count has to confirm it first (``doubtful``). A wait that the exchange demands runs on a clock that nobody sets, so
+that no wrong time of the server prolongs it.
+
 Shares give priority: queries leave a part of the weight to orders and cancels, buys leave a part of the orders to
 sells, and buys wait a little longer after a window opens.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from fractions import Fraction
 
@@ -23,6 +28,7 @@ _UNITS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_00
 _QUERIES_SHARE = Fraction(4, 5)  # of the weight
 _BUYS_SHARE = Fraction(4, 5)  # of the orders
 _BUY_DELAY = 100  # ms after a window opens, so that the sells that wait for it take their slots first
+_LONGEST_INTERVAL = 86_400_000  # ms, as documented
 _LONGEST_WAIT = 60_000  # ms, the longest window of the request weight
 
 # Used until the exchange sent its own: the lowest that Binance ever documented.
@@ -70,44 +76,75 @@ class _Window:
 
 
 class Limits:
-    """All limits of one account and address; ``now`` is the exchange's clock. All times are ms."""
+    """All limits of one account and address; ``now`` is the exchange's clock. All times are ms.
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    ``monotonic`` is a clock that nobody sets.
+    """
+
+    def __init__(self, now: Callable[[], int], monotonic: Callable[[], int]) -> None:
         self._now = now
+        self._monotonic = monotonic
         self._weight: dict[int, _Window] = {}
         self._orders: dict[int, _Window] = {}
         # The limits of connections and raw requests are ignored: we stay far below them.
         self._windows = {"REQUEST_WEIGHT": self._weight, "ORDERS": self._orders}
-        self._halted_until = 0
+        self._halted_until = monotonic()
+        self._doubt = trio.Event()
         self.learn(_ASSUMED)
 
-    def learn(self, rows: Iterable[RateLimit]) -> None:
-        """Update limits, and counts where given, from ``exchangeInfo`` or from an answer."""
+    def learn(self, rows: Iterable[RateLimit], *, confirmed: bool = False) -> None:
+        """Update limits, and counts where given, from ``exchangeInfo`` or from an answer.
+
+        ``confirmed``: the counts answer a request for them, so one that reaches its limit is believed.
+        """
         for row in rows:
             windows = self._windows.get(row.rate_limit_type)
-            unit = _UNITS.get(row.interval)
-            if windows is None or unit is None or row.interval_num < 1:
+            interval = _UNITS.get(row.interval, 0) * row.interval_num
+            if windows is None or not 0 < interval <= _LONGEST_INTERVAL:
                 continue
-            interval = unit * row.interval_num
             window = windows.setdefault(interval, _Window(interval, row.limit))
             window.limit = row.limit
-            if row.count is not None:
-                window.roll(self._now())
+            if row.count is None:
+                continue
+            window.roll(self._now())
+            if row.count >= row.limit > window.count and windows is self._orders and not confirmed:
+                self._doubt.set()
+            else:
                 window.count = max(window.count, row.count)
 
-    def halt(self, until: int) -> None:
-        """Allow no request before ``until``: the exchange demands it, and bans clients that go on."""
-        self._halted_until = max(self._halted_until, until)
+    async def doubtful(self) -> None:
+        """Wait until a count of orders reached its limit that only the exchange's own count can confirm."""
+        await self._doubt.wait()
+        self._doubt = trio.Event()
+
+    def halt(self, wait: int) -> None:
+        """Allow no request for ``wait`` ms: the exchange demands it, and bans clients that go on."""
+        self._halted_until = max(self._halted_until, self._monotonic() + wait)
 
     @property
     def halted(self) -> bool:
-        return self._now() < self._halted_until
+        return self._monotonic() < self._halted_until
+
+    @property
+    def reached(self) -> str | None:
+        """Which limit forbids an order now, and until when, in words; None if none does."""
+        now = self._now()
+        if self.halted:
+            return (
+                f"the exchange told us to send nothing until {_clock(now + self._halted_until - self._monotonic())}"
+            )
+        for window in self._orders.values():
+            wait = window.free(1, Fraction(1), now)
+            if wait:
+                limit = f"{window.limit} orders in {window.interval // 1000} s"
+                return f"the account's limit of {limit} is used up until {_clock(now + wait)}"
+        return None
 
     def delay(self, use: Use, weight: int) -> int:
         """Milliseconds until a request of this weight may be sent; 0 is now."""
         now = self._now()
         share = _QUERIES_SHARE if use is Use.QUERY else Fraction(1)
-        waits = [self._halted_until - now, 0]
+        waits = [self._halted_until - self._monotonic(), 0]
         waits += [window.free(weight, share, now) for window in self._weight.values()]
         if use.places:
             share = _BUYS_SHARE if use is Use.BUY else Fraction(1)
@@ -133,3 +170,8 @@ class Limits:
             if delay > _LONGEST_WAIT:
                 raise ExchangeError(f"rate limit exceeded: nothing may be asked for {delay // 1000} s")
             await trio.sleep(delay / 1000)
+
+
+def _clock(time: int) -> str:
+    """A time (ms) as text, to the second."""
+    return datetime.fromtimestamp(time // 1000, UTC).isoformat().replace("+00:00", "Z")

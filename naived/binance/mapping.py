@@ -1,14 +1,22 @@
 """The rows of Binance's answers, and the conversion of rows and execution reports to our types.
 
-Rows have Binance's names, its numbers as text, and only the fields that we read. Each ``..._of`` function converts
-one; it raises ValueError (AmountError is one) when a number does not fit or a word is unknown.
+Rows have Binance's names, its numbers as text, and only the fields that we read; a field with a default is a side
+field (`border.read`). Each ``..._of`` function converts one; it raises ValueError (AmountError is one) when a
+number does not fit, a word is unknown, or the fields contradict each other. ``until`` (ms) is the latest time
+believed.
 """
 
-import msgspec
-import structlog
+from collections.abc import Callable
 
-from naived.binance.codec import ExecutionReport, RateLimit
+import msgspec
+
+from naived.binance.border import LATEST, Id, OrderId, Time, bounded, in_time, name, word
+from naived.binance.codec import Execution, ExecutionReport, execution_of
+from naived.binance.filters import filters_of
 from naived.core.amount import (
+    SCALE,
+    Amount,
+    Money,
     Quantity,
     Rate,
     parse_amount,
@@ -18,42 +26,22 @@ from naived.core.amount import (
     parse_rate,
     value_down,
 )
-from naived.core.market import Filters, SymbolInfo
+from naived.core.market import SymbolInfo
 from naived.core.orders import client_id
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill, OrderStatus, Report
 from naived.core.strategy.formulas import Fees
-from naived.ports import AccountInfo, Balance
-
-_log = structlog.get_logger(__name__)
-
-
-# Filters that do not apply to a plain LIMIT order, or that only the exchange can check.
-_IGNORED_FILTERS = frozenset(
-    {
-        "EXCHANGE_MAX_NUM_ALGO_ORDERS",
-        "EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
-        "EXCHANGE_MAX_NUM_ORDER_LISTS",
-        "EXCHANGE_MAX_NUM_ORDERS",
-        "ICEBERG_PARTS",
-        "MARKET_LOT_SIZE",
-        "MAX_ASSET",
-        "MAX_NUM_ALGO_ORDERS",
-        "MAX_NUM_ICEBERG_ORDERS",
-        "MAX_NUM_ORDER_AMENDS",
-        "MAX_NUM_ORDER_LISTS",
-        "MAX_POSITION",
-        "TRAILING_DELTA",
-    }
-)
+from naived.ports import Balance
 
 _BUY_STP, _SELL_STP = "EXPIRE_TAKER", "EXPIRE_MAKER"
+_CANCELED = "CANCELED"
+_QUOTE_TOLERANCE = 1000  # a quote amount may differ by a thousandth: fiat is rounded to two places
 
 
 class ServerTime(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     """``time``; milliseconds."""
 
-    server_time: int
+    server_time: Time
 
 
 class TickerPrice(msgspec.Struct, gc=False, frozen=True):
@@ -70,14 +58,14 @@ class FillPart(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     qty: str
     commission: str
     commission_asset: str
-    trade_id: int
+    trade_id: Id
 
 
 class OrderRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     """An order in the answers of ``order.place`` (FULL), ``order.cancel`` and the queries."""
 
     symbol: str
-    order_id: int
+    order_id: OrderId
     client_order_id: str
     price: str
     orig_qty: str
@@ -85,10 +73,11 @@ class OrderRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     status: str
     side: str
     cummulative_quote_qty: str = ""
-    orig_client_order_id: str = ""
-    transact_time: int = 0
-    time: int = 0
-    update_time: int = 0
+    orig_client_order_id: str | None = None
+    transact_time: Time | None = None
+    time: Time | None = None
+    update_time: Time | None = None
+    expiry_reason: str = ""
     fills: tuple[FillPart, ...] = ()
 
 
@@ -96,36 +85,15 @@ class TradeRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     """A row of ``myTrades``."""
 
     symbol: str
-    id: int
-    order_id: int
+    id: Id
+    order_id: OrderId
     price: str
     qty: str
     quote_qty: str
     commission: str
     commission_asset: str
-    time: int
+    time: Time
     is_maker: bool
-
-
-class FilterRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """A filter of any type: has the fields of all types that we read."""
-
-    filter_type: str
-    min_price: str = "0"
-    max_price: str = "0"
-    tick_size: str = "0"
-    min_qty: str = "0"
-    max_qty: str = "0"
-    step_size: str = "0"
-    min_notional: str = "0"
-    max_notional: str = "0"
-    bid_multiplier_up: str = ""
-    bid_multiplier_down: str = ""
-    ask_multiplier_up: str = ""
-    ask_multiplier_down: str = ""
-    multiplier_up: str = ""
-    multiplier_down: str = ""
-    max_num_orders: int = 0
 
 
 class SymbolRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -133,31 +101,48 @@ class SymbolRow(msgspec.Struct, frozen=True, rename="camel"):
     status: str
     base_asset: str
     quote_asset: str
-    filters: tuple[FilterRow, ...]
+    filters: tuple[msgspec.Raw, ...]
+    base_asset_precision: int = 8
+    quote_asset_precision: int = 8
     is_spot_trading_allowed: bool = True
     allowed_self_trade_prevention_modes: tuple[str, ...] = ()
 
 
+class SymbolName(msgspec.Struct, gc=False, frozen=True):
+    """What is read of a symbol's row that cannot be read whole."""
+
+    symbol: str
+
+
 class ExchangeInfo(msgspec.Struct, frozen=True, rename="camel"):
-    symbols: tuple[SymbolRow, ...]
-    rate_limits: tuple[RateLimit, ...] = ()
+    symbols: tuple[msgspec.Raw, ...]
+    rate_limits: tuple[msgspec.Raw, ...] = ()
 
 
 class Commission(msgspec.Struct, gc=False, frozen=True):
     """Rates of one part of the commission."""
 
-    maker: str = "0"
-    taker: str = "0"
+    maker: str
+    taker: str
     buyer: str = "0"
     seller: str = "0"
 
 
+class Discount(msgspec.Struct, gc=False, frozen=True, rename="camel"):
+    """Of fees paid in a third asset, usually BNB. Its rate is not used: the documentation contradicts itself."""
+
+    enabled_for_account: bool = False
+    enabled_for_symbol: bool = False
+    discount_asset: str = ""
+
+
 class CommissionRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """``account.commission``; without the BNB discount, because its documented formula contradicts itself."""
+    """``account.commission``."""
 
     standard_commission: Commission
-    tax_commission: Commission = Commission()
-    special_commission: Commission = Commission()
+    tax_commission: Commission | None = None
+    special_commission: Commission | None = None
+    discount: Discount | None = None
 
 
 class BalanceRow(msgspec.Struct, gc=False, frozen=True):
@@ -166,83 +151,135 @@ class BalanceRow(msgspec.Struct, gc=False, frozen=True):
     locked: str
 
 
+class PositionRow(msgspec.Struct, gc=False, frozen=True):
+    """A balance as the user data stream tells it."""
+
+    asset: str = msgspec.field(name="a")
+    free: str = msgspec.field(name="f")
+    locked: str = msgspec.field(name="l")
+
+
 class AccountRow(msgspec.Struct, frozen=True):
-    uid: int
-    balances: tuple[BalanceRow, ...]
+    uid: Id
+    balances: tuple[msgspec.Raw, ...]
 
 
-def report_of(row: OrderRow) -> Report:
+def report_of(row: OrderRow, until: int = LATEST) -> Report:
     """The answer to a cancel has no time of creation: there ``created`` is the time of the cancel."""
-    executed = parse_quantity(row.executed_qty)
-    return Report(
-        symbol=row.symbol,
+    executed = bounded(parse_quantity, row.executed_qty)
+    created = row.time or row.transact_time
+    if created is None:
+        raise ValueError("it has no time")
+    placed_as = row.orig_client_order_id or client_id.placed_id(row.client_order_id)
+    report = Report(
+        symbol=name(row.symbol),
         order_id=row.order_id,
-        client_order_id=row.orig_client_order_id or client_id.placed_id(row.client_order_id),
+        client_order_id=placed_as,
         side=Side(row.side.lower()),
-        price=parse_price(row.price),
-        quantity=parse_quantity(row.orig_qty),
+        price=bounded(parse_price, row.price),
+        quantity=bounded(parse_quantity, row.orig_qty),
         status=_status(row.status, executed),
         executed=executed,
-        created=row.time or row.transact_time,
-        time=row.update_time or row.transact_time or row.time,
+        created=in_time(created, until),
+        time=in_time(row.update_time or row.transact_time or created, until),
         fills=_fills_of(row, executed),
+        by_exchange=_ended_itself(row.status, row.client_order_id, placed_as, row.expiry_reason),
     )
+    return _checked(report, row.cummulative_quote_qty)
 
 
-def report_of_event(event: ExecutionReport) -> Report:
-    executed = parse_quantity(event.executed)
-    fill = Fill(
-        symbol=event.symbol,
+def report_of_event(event: ExecutionReport, until: int = LATEST) -> Report:
+    """Without ``fills`` if the fill cannot be read: the quantity then shows that one has to be asked for."""
+    executed = bounded(parse_quantity, event.executed)
+    placed_as = event.cancelled_id or client_id.placed_id(event.client_order_id)
+    report = Report(
+        symbol=name(event.symbol),
         order_id=event.order_id,
-        trade_id=event.trade_id,
-        price=parse_price(event.last_price),
-        quantity=parse_quantity(event.last_quantity),
-        quote=parse_money(event.last_quote),
-        fee=parse_amount(event.fee or "0"),
-        fee_asset=event.fee_asset or "",
-        maker=event.maker,
-        time=event.time,
-    )
-    return Report(
-        symbol=event.symbol,
-        order_id=event.order_id,
-        client_order_id=event.cancelled_id or client_id.placed_id(event.client_order_id),
+        client_order_id=placed_as,
         side=Side(event.side.lower()),
-        price=parse_price(event.price),
-        quantity=parse_quantity(event.quantity),
+        price=bounded(parse_price, event.price),
+        quantity=bounded(parse_quantity, event.quantity),
         status=_status(event.status, executed),
         executed=executed,
-        created=event.created,
-        time=event.time,
-        fills=(fill,) if event.execution == "TRADE" else (),
+        created=in_time(event.created, until),
+        time=min(event.time or event.created, until),
+        by_exchange=_ended_itself(event.status, event.client_order_id, placed_as, event.expiry_reason),
+    )
+    return _checked(report, event.total)
+
+
+def fill_of_event(event: ExecutionReport, until: int = LATEST) -> Fill | None:
+    """The fill that the report tells, None if it tells none."""
+    if event.kind != "TRADE":
+        return None
+    execution: Execution = execution_of(event)
+    return _fill(
+        event.symbol,
+        event.order_id,
+        execution.trade_id,
+        (execution.price, execution.quantity, execution.quote),
+        (execution.fee, execution.fee_asset),
+        in_time(execution.time, until),
+        maker=execution.maker,
     )
 
 
-def fill_of(row: TradeRow) -> Fill:
-    return Fill(
-        symbol=row.symbol,
-        order_id=row.order_id,
-        trade_id=row.id,
-        price=parse_price(row.price),
-        quantity=parse_quantity(row.qty),
-        quote=parse_money(row.quote_qty),
-        fee=parse_amount(row.commission),
-        fee_asset=row.commission_asset,
+def fill_of(row: TradeRow, until: int = LATEST, order_id: int | None = None) -> Fill:
+    """``order_id``: of which order the fill must be, None if of any."""
+    if order_id not in (None, row.order_id):
+        raise ValueError(f"it is of order {row.order_id}")
+    return _fill(
+        name(row.symbol),
+        row.order_id,
+        row.id,
+        (row.price, row.qty, row.quote_qty),
+        (row.commission, row.commission_asset),
+        in_time(row.time, until),
         maker=row.is_maker,
-        time=row.time,
     )
 
 
-def symbol_of(row: SymbolRow) -> SymbolInfo:
-    """``trading`` is true if a plain order may be placed now."""
+def _fill(
+    symbol: str,
+    order_id: int,
+    trade_id: int,
+    amounts: tuple[str, str, str],
+    fee: tuple[str, str | None],
+    time: int,
+    *,
+    maker: bool,
+) -> Fill:
+    """``amounts`` are price, quantity and quote amount; the last must be the product of the others."""
+    price, quantity = bounded(parse_price, amounts[0], 1), bounded(parse_quantity, amounts[1], 1)
+    quote, paid = bounded(parse_money, amounts[2]), bounded(parse_amount, fee[0])
+    product = value_down(price, quantity)
+    if abs(quote - product) > product // _QUOTE_TOLERANCE + 1:
+        raise ValueError(f"{amounts[2][:40]} is not {amounts[0][:40]} * {amounts[1][:40]}")
+    return Fill(
+        symbol=symbol,
+        order_id=order_id,
+        trade_id=trade_id,
+        price=price,
+        quantity=quantity,
+        quote=quote,
+        fee=paid,
+        fee_asset=_fee_asset(paid, fee[1] or ""),
+        maker=maker,
+        time=time,
+    )
+
+
+def symbol_of(row: SymbolRow, note: Callable[[str], None]) -> SymbolInfo:
+    """``trading`` is true if a plain order may be placed now. ``note`` is told which filters were left out."""
+    filters = filters_of(row.filters, (row.base_asset_precision, row.quote_asset_precision), note)
     modes = row.allowed_self_trade_prevention_modes
     return SymbolInfo(
-        symbol=row.symbol,
-        base=row.base_asset,
-        quote=row.quote_asset,
+        symbol=name(row.symbol),
+        base=name(row.base_asset),
+        quote=name(row.quote_asset),
         trading=row.status == "TRADING" and row.is_spot_trading_allowed,
-        status=row.status,
-        filters=_filters_of(row),
+        status=word(row.status),
+        filters=filters,
         # The later order's mode decides. With these the buy expires and the sell stays, whichever is later.
         buy_stp=_BUY_STP if _BUY_STP in modes else None,
         sell_stp=_SELL_STP if _SELL_STP in modes else None,
@@ -251,80 +288,98 @@ def symbol_of(row: SymbolRow) -> SymbolInfo:
 
 def fees_of(row: CommissionRow) -> Fees:
     """A side's own rate plus the larger of maker and taker rate; standard, tax and special parts are summed."""
-    parts = (row.standard_commission, row.tax_commission, row.special_commission)
+    every = (row.standard_commission, row.tax_commission, row.special_commission)
+    parts = [part for part in every if part is not None]
     either = max(sum(parse_rate(part.maker) for part in parts), sum(parse_rate(part.taker) for part in parts))
-    return Fees(
+    fees = Fees(
         buy=Rate(either + sum(parse_rate(part.buyer) for part in parts)),
         sell=Rate(either + sum(parse_rate(part.seller) for part in parts)),
+        asset=_discount_asset(row.discount),
     )
+    if max(fees.buy, fees.sell) >= SCALE:
+        raise ValueError("the fees are 100 % or more: nothing can be earned")
+    return fees
 
 
-def account_of(row: AccountRow) -> AccountInfo:
-    return AccountInfo(
-        uid=str(row.uid),
-        balances={each.asset: Balance(parse_amount(each.free), parse_amount(each.locked)) for each in row.balances},
-    )
+def _discount_asset(discount: Discount | None) -> str | None:
+    if discount is None or not (discount.enabled_for_account and discount.enabled_for_symbol):
+        return None
+    return name(discount.discount_asset) if discount.discount_asset else None
+
+
+def balance_of(row: BalanceRow | PositionRow) -> tuple[str, Balance]:
+    """The asset and what the account has of it."""
+    return name(row.asset), Balance(bounded(parse_amount, row.free), bounded(parse_amount, row.locked))
+
+
+def _ended_itself(status: str, client_order_id: str, placed_as: str, reason: str) -> bool:
+    """Did the exchange end the order without a cancel request? Such a request replaces the client order id.
+
+    In the answer to a query only the new id of a person's cancel is left, so it is no id of ours.
+    """
+    if reason == "EXCHANGE_CANCELED":
+        return True
+    return status == _CANCELED and client_order_id == placed_as and client_id.is_naived(placed_as)
+
+
+def _checked(report: Report, quote: str) -> Report:
+    """The report of an order of a naived, if its fields agree; ``quote`` is all that was executed, if it was told.
+
+    Other orders may be of types that have no price, or no quantity of their own.
+    """
+    if not client_id.is_naived(report.client_order_id):
+        return report
+    status, executed = report.status, report.executed
+    whole = status is OrderStatus.FILLED
+    if (
+        not report.price
+        or not 0 < report.quantity >= executed
+        or (whole and executed != report.quantity)
+        or (status is OrderStatus.NEW and executed)
+        or (status is OrderStatus.PARTIALLY_FILLED and not executed)
+        or (not executed and quote.strip("0.") and not quote.startswith("-"))
+    ):
+        raise ValueError(f"{status} does not agree with {executed} of {report.quantity} at {report.price}")
+    return report
 
 
 def _fills_of(row: OrderRow, executed: Quantity) -> tuple[Fill, ...]:
-    """The fills of a FULL answer; none if their sums differ from the row's, and the caller has to query them.
+    """The fills of a FULL answer; none if one cannot be read, or their sums differ from the row's.
 
-    The answer has no quote amount for each fill: price * quantity is used, if the sum over all fills is exact.
-    Every fill in this answer is a taker's.
+    Without them the caller has to query them. The answer has no quote amount for each fill: price * quantity is
+    used, if the sum over all fills is exact. Every fill in this answer is a taker's.
     """
-    fills = tuple(
-        Fill(
-            symbol=row.symbol,
-            order_id=row.order_id,
-            trade_id=part.trade_id,
-            price=parse_price(part.price),
-            quantity=parse_quantity(part.qty),
-            quote=value_down(parse_price(part.price), parse_quantity(part.qty)),
-            fee=parse_amount(part.commission),
-            fee_asset=part.commission_asset,
-            maker=False,
-            time=row.transact_time,
-        )
-        for part in row.fills
-    )
-    if not fills:
+    try:
+        fills = tuple(_fill_of_part(row, part) for part in row.fills)
+        total = parse_money(row.cummulative_quote_qty)
+    except ValueError:
         return ()
-    exact = sum(fill.quantity for fill in fills) == executed and sum(fill.quote for fill in fills) == parse_money(
-        row.cummulative_quote_qty
-    )
+    exact = sum(fill.quantity for fill in fills) == executed and sum(fill.quote for fill in fills) == total
     return fills if exact else ()
 
 
-def _filters_of(row: SymbolRow) -> Filters:
-    by_type = {each.filter_type: each for each in row.filters}
-    price = by_type.pop("PRICE_FILTER", FilterRow(""))
-    lot = by_type.pop("LOT_SIZE", FilterRow(""))
-    old_notional = by_type.pop("MIN_NOTIONAL", FilterRow(""))
-    notional = by_type.pop("NOTIONAL", old_notional)
-    percent = by_type.pop("PERCENT_PRICE", FilterRow(""))
-    by_side = by_type.pop("PERCENT_PRICE_BY_SIDE", FilterRow(""))
-    orders = by_type.pop("MAX_NUM_ORDERS", FilterRow(""))
-    for unknown in by_type.keys() - _IGNORED_FILTERS:
-        _log.warning("unknown filter, only the exchange checks it", symbol=row.symbol, filter=unknown)
-    return Filters(
-        tick_size=parse_price(price.tick_size),
-        min_price=parse_price(price.min_price),
-        max_price=parse_price(price.max_price),
-        step_size=parse_quantity(lot.step_size),
-        min_quantity=parse_quantity(lot.min_qty),
-        max_quantity=parse_quantity(lot.max_qty),
-        min_notional=parse_money(notional.min_notional),
-        max_notional=parse_money(notional.max_notional),
-        bid_down=_multiplier(by_side.bid_multiplier_down or percent.multiplier_down),
-        bid_up=_multiplier(by_side.bid_multiplier_up or percent.multiplier_up),
-        ask_down=_multiplier(by_side.ask_multiplier_down or percent.multiplier_down),
-        ask_up=_multiplier(by_side.ask_multiplier_up or percent.multiplier_up),
-        max_orders=orders.max_num_orders,
+def _fill_of_part(row: OrderRow, part: FillPart) -> Fill:
+    if row.transact_time is None:
+        raise ValueError("it has no time")
+    quote: Money = value_down(bounded(parse_price, part.price, 1), bounded(parse_quantity, part.qty, 1))
+    paid = bounded(parse_amount, part.commission)
+    return Fill(
+        symbol=row.symbol,
+        order_id=row.order_id,
+        trade_id=part.trade_id,
+        price=parse_price(part.price),
+        quantity=parse_quantity(part.qty),
+        quote=quote,
+        fee=paid,
+        fee_asset=_fee_asset(paid, part.commission_asset),
+        maker=False,
+        time=row.transact_time,
     )
 
 
-def _multiplier(text: str) -> Rate | None:
-    return parse_rate(text) if text else None
+def _fee_asset(paid: Amount, text: str) -> str:
+    """The asset of a fee; where none was paid it may be missing."""
+    return name(text) if paid or text else ""
 
 
 def _status(text: str, executed: Quantity) -> OrderStatus:

@@ -1,25 +1,30 @@
 """The queries of the port ``Exchange``, by Binance's methods. They change nothing at the exchange."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-import structlog
+import msgspec
 
-from naived.binance.codec import ApiAnswer, read_result
+from naived.binance.border import bounded, name, read
+from naived.binance.codec import read_limits
 from naived.binance.limits import Use
 from naived.binance.mapping import (
     AccountRow,
+    BalanceRow,
     CommissionRow,
     ExchangeInfo,
     OrderRow,
+    SymbolName,
+    SymbolRow,
     TickerPrice,
     TradeRow,
-    account_of,
+    balance_of,
     fees_of,
     fill_of,
     report_of,
     symbol_of,
 )
+from naived.binance.reading import Reader
 from naived.binance.session import ApiClient, RequestRefused
 from naived.binance.signing import Param
 from naived.core.amount import Price, parse_price
@@ -27,11 +32,6 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill, Report
 from naived.core.strategy.formulas import Fees
 from naived.ports import AccountInfo, ExchangeError, RefusedError
-
-Row = TypeVar("Row")
-Value = TypeVar("Value")
-
-_log = structlog.get_logger(__name__)
 
 _NO_SUCH_SYMBOL = (-1121, -1100)  # invalid symbol; illegal characters
 _NO_SUCH_ORDER = (
@@ -50,6 +50,7 @@ class Queries:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
+        self._reader = Reader(client.refusals, client.clock)
 
     async def server_time(self) -> int:
         """See ``Exchange``."""
@@ -71,14 +72,14 @@ class Queries:
             if error.code in _NO_SUCH_ORDER:
                 return None
             raise
-        return _read(answer, OrderRow, report_of)
+        return self._reader.one(answer, "an order", OrderRow, partial(report_of, until=self._reader.until))
 
     async def open_orders(self, symbol: str | None = None) -> Sequence[Report]:
         """See ``Exchange``."""
         params = {} if symbol is None else {"symbol": symbol}
         weight = _ALL_OPEN_ORDERS_WEIGHT if symbol is None else _OPEN_ORDERS_WEIGHT
         answer = await self._client.ask_signed("openOrders.status", params, weight)
-        return _read(answer, tuple[OrderRow, ...], lambda rows: _readable(rows, report_of))
+        return self._reader.orders(answer, "an open order").values
 
     @property
     def bulk_open_orders_from(self) -> int:
@@ -86,16 +87,18 @@ class Queries:
         return _ALL_OPEN_ORDERS_WEIGHT // _OPEN_ORDERS_WEIGHT + 1
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
-        """See ``Exchange``."""
+        """See ``Exchange``. A row that cannot be read is an error: what is not in the list is held for absent."""
         found: dict[int, Report] = {}
         while True:
             params: dict[str, Param] = {"symbol": symbol, "startTime": since, "limit": _PAGE}
             answer = await self._client.ask_signed("allOrders", params, 20)
-            page = _read(answer, tuple[OrderRow, ...], lambda rows: [report_of(row) for row in rows])
-            found |= {report.order_id: report for report in page}
-            if len(page) < _PAGE:
+            page = self._reader.orders(answer, "an order")
+            if page.unreadable is not None:
+                raise RefusedError(page.unreadable)
+            found |= {report.order_id: report for report in page.values}
+            if page.total < _PAGE:
                 return list(found.values())
-            since = _next_start(since, max(report.time for report in page))
+            since = _next_start(since, max(report.time for report in page.values))
 
     async def fills(self, symbol: str, *, order_id: int | None = None, since: int | None = None) -> Sequence[Fill]:
         """See ``Exchange``."""
@@ -108,25 +111,28 @@ class Queries:
         found: dict[tuple[int, int], Fill] = {}
         while True:
             answer = await self._client.ask_signed("myTrades", params, weight)
-            page = _read(answer, tuple[TradeRow, ...], lambda rows: [fill_of(row) for row in rows])
+            convert = partial(fill_of, until=self._reader.until, order_id=order_id)
+            page = self._reader.rows(answer, "a fill", TradeRow, convert)
+            if page.unreadable is not None and (order_id is None or not page.values):
+                raise RefusedError(page.unreadable)  # what is not in the list of all fills is held for absent
             # The order id is part of the key: both orders of one trade may be ours.
-            found |= {(fill.trade_id, fill.order_id): fill for fill in page}
-            if len(page) < _PAGE:
+            found |= {(fill.trade_id, fill.order_id): fill for fill in page.values}
+            if page.total < _PAGE:
                 return [found[key] for key in sorted(found)]
             if order_id is not None:
                 # Without ``fromId`` the answer has the newest fills: after a full page, start again at the oldest.
-                params["fromId"] = max(fill.trade_id for fill in page) + 1 if "fromId" in params else 0
+                params["fromId"] = max(fill.trade_id for fill in page.values) + 1 if "fromId" in params else 0
             else:
-                params["startTime"] = since = _next_start(since or 0, max(fill.time for fill in page))
+                params["startTime"] = since = _next_start(since or 0, max(fill.time for fill in page.values))
 
-    async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
+    async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         """See ``Exchange``."""
-        found: dict[str, SymbolInfo] = {}
+        found: dict[str, SymbolInfo | RefusedError] = {}
         for start in range(0, len(names), _NAMES):
             found |= await self._symbols(names[start : start + _NAMES])
         return found
 
-    async def _symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
+    async def _symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         params = {"symbols": list(names), "showPermissionSets": False}
         try:
             answer = await self._client.ask("exchangeInfo", params, 20)
@@ -138,43 +144,50 @@ class Queries:
             # One unknown name makes the whole answer an error that does not name it: halve until it is alone.
             middle = len(names) // 2
             return {**await self._symbols(names[:middle]), **await self._symbols(names[middle:])}
-        info = _read(answer, ExchangeInfo, lambda info: info)
-        self._client.limits.learn(info.rate_limits)
-        return {each.symbol: each for each in _readable(info.symbols, symbol_of)}
+        note = self._client.refusals.adder("the rules of a symbol")
+        info = self._reader.one(answer, "the list of symbols", ExchangeInfo, lambda info: info)
+        self._client.limits.learn(read_limits(info.rate_limits, note))
+        found: dict[str, SymbolInfo | RefusedError] = {}
+        for raw in info.symbols:
+            try:
+                row = symbol_of(read(raw, SymbolRow, note), note)
+                found[row.symbol] = row
+            except ValueError as error:
+                note(f"{_name(raw)}: {error}")
+                found[_name(raw)] = RefusedError(f"the rules of {_name(raw)} cannot be read: {error}")
+        # The exchange refuses a question that names a symbol it does not list, so all of these are listed.
+        missing = {name: RefusedError(f"the exchange left out the rules of {name}") for name in names}
+        return {name: found.get(name, missing[name]) for name in names}
 
     async def fees(self, symbol: str) -> Fees:
         """See ``Exchange``."""
         answer = await self._client.ask_signed("account.commission", {"symbol": symbol}, 20)
-        return _read(answer, CommissionRow, fees_of)
+        fees = self._reader.one(answer, "the fees", CommissionRow, fees_of)
+        if fees.buy and fees.sell:
+            self._client.charged.add(symbol)
+        else:
+            self._client.charged.discard(symbol)
+        return fees
 
     async def last_price(self, symbol: str) -> Price | None:
         """See ``Exchange``."""
         answer = await self._client.ask("ticker.price", {"symbol": symbol}, 2)
-        return _read(answer, TickerPrice, lambda row: parse_price(row.price)) or None
+        return self._reader.one(answer, "a price", TickerPrice, lambda row: bounded(parse_price, row.price)) or None
 
     async def account(self) -> AccountInfo:
         """See ``Exchange``."""
         answer = await self._client.ask_signed("account.status", {"omitZeroBalances": True}, 20)
-        return _read(answer, AccountRow, account_of)
+        row = self._reader.one(answer, "the account", AccountRow, lambda row: row)
+        balances = self._reader.converted(row.balances, "a balance", BalanceRow, balance_of)
+        return AccountInfo(str(row.uid), dict(balances.values), balances.unreadable)
 
 
-def _read(answer: ApiAnswer, shape: type[Row], convert: Callable[[Row], Value]) -> Value:
-    """Decode and convert the answer's result; raises RefusedError if it cannot be read."""
+def _name(raw: msgspec.Raw) -> str:
+    """The symbol of a row, if that much can be read."""
     try:
-        return convert(read_result(answer, shape))
-    except ValueError as error:
-        raise RefusedError(f"unreadable answer: {error}") from error
-
-
-def _readable(rows: Iterable[Row], convert: Callable[[Row], Value]) -> list[Value]:
-    """Convert the rows. One that cannot be read is logged and left out."""
-    found = []
-    for row in rows:
-        try:
-            found.append(convert(row))
-        except ValueError as error:
-            _log.error("unreadable row", row=str(row), why=str(error))
-    return found
+        return name(msgspec.json.decode(raw, type=SymbolName).symbol)
+    except (ValueError, RecursionError):
+        return "?"
 
 
 def _next_start(start: int, last: int) -> int:

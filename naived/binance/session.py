@@ -6,29 +6,34 @@ The next connection is up before this one closes, and this one closes when no re
 works and no logon has to be repeated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
+import msgspec
 import structlog
 import trio
+from msgspec.structs import replace
 
-from naived.binance.answers import OK, described, halt_until, placed, refuses_credentials
+from naived.binance.answers import OK, described, halt, placed, refuses_credentials
 from naived.binance.api import ApiConnection, NoAnswer
+from naived.binance.border import Refusals, read
 from naived.binance.clock import ServerClock
 from naived.binance.codec import (
+    AccountPosition,
     ApiAnswer,
     ExecutionReport,
     OtherEvent,
     Shutdown,
     StreamTerminated,
     UserEvent,
+    read_limits,
     read_result,
 )
 from naived.binance.connection import Connect, Connection, read_frames
 from naived.binance.limits import Limits, Use
-from naived.binance.mapping import ServerTime, report_of_event
+from naived.binance.mapping import PositionRow, ServerTime, balance_of, fill_of_event, report_of_event
 from naived.binance.signing import Credentials, Params, signed
 from naived.core.orders.report import Accepted
 from naived.ports import CredentialsError, ExchangeError, RefusedError, Sink
@@ -46,6 +51,9 @@ _DRAIN_TIMEOUT = 15  # seconds; the exchange gives up a request after 10
 _WINDOW = 5000  # ms, the recvWindow of requests without a timestamp of their own
 _CLOSE_POLL = 0.1  # seconds: by then the reader of a closed connection has nearly always reported it
 _TIME_EVERY = 20  # seconds between readings of the server's clock: drift stays far below a millisecond
+_READINGS = 3  # of the clock in one go: two that agree are believed, wherever the clock was before
+_COUNT_PAUSE = 10  # seconds between two requests for the account's count of orders
+_COUNT_WEIGHT = 40
 _TIME_FAILURES = 3  # in a row: a server that answers our pings may have lost its connection to the exchange
 _REFUSED_PAUSE = 60  # seconds between attempts with a refused key: only a person can correct it
 
@@ -63,11 +71,16 @@ class RequestRefused(RefusedError):
 
 
 class ApiClient:
-    """Sends requests over the newest connection. `UserSession` calls ``adopt``, ``drop`` and ``learn``."""
+    """Sends requests over the newest connection. `UserSession` calls ``adopt``, ``drop`` and ``learn``.
 
-    def __init__(self, credentials: Credentials, clock: ServerClock, limits: Limits) -> None:
+    ``refusals`` counts what could not be read. ``charged`` are the symbols whose fills cost a fee.
+    """
+
+    def __init__(self, credentials: Credentials, clock: ServerClock, limits: Limits, refusals: Refusals) -> None:
         self.clock = clock
         self.limits = limits
+        self.refusals = refusals
+        self.charged: set[str] = set()
         self._credentials = credentials
         self._connection: ApiConnection | None = None
         self._up = trio.Event()
@@ -127,26 +140,33 @@ class ApiClient:
 
     async def read_time(self, connection: ApiConnection | None = None) -> int:
         """Read the server's clock (ms) over this connection or the newest; raises ExchangeError."""
-        asked_at = trio.current_time()
-        answer = await self._answer("time", {}, connection)
-        try:
-            server_time = read_result(answer, ServerTime).server_time
-        except ValueError as error:
-            raise ExchangeError(f"time: {described(answer)}") from error
-        self.clock.received(server_time, asked_at)
-        return server_time
+        for _ in range(_READINGS):
+            asked_at = trio.current_time()
+            answer = await self._answer("time", {}, connection)
+            try:
+                server_time = read_result(answer, ServerTime).server_time
+            except ValueError as error:
+                if answer.status == OK:
+                    self.refusals.add("the time of the server", str(error))
+                raise ExchangeError(f"time: {described(answer)}") from error
+            if self.clock.received(server_time, asked_at):
+                return server_time
+            self.refusals.add("the time of the server", f"{server_time} is far from what the clock was")
+        raise ExchangeError("time: the readings of the exchange's clock contradict each other")
 
     def learn(self, answer: ApiAnswer, asked_at: float | None) -> None:
         """Update clock and rate limits from an answer, before any other request can be sent."""
+        for why in answer.refused:
+            self.refusals.add("a side field of an answer", why)
         data = None if answer.error is None else answer.error.data
         if asked_at is not None and data is not None and data.server_time is not None:
             # Without this, ``retryAfter`` would be compared with this machine's clock before the first reading.
             self.clock.received(data.server_time, asked_at)
         self.limits.learn(answer.rate_limits)
-        until = halt_until(answer, self.clock.now())
-        if until is not None:
-            _log.warning("rate limit exceeded, everything waits", until=until, answer=described(answer))
-            self.limits.halt(until)
+        wait = halt(answer, self.clock.now())
+        if wait is not None:
+            _log.warning("rate limit exceeded, everything waits", seconds=wait / 1000, answer=described(answer))
+            self.limits.halt(wait)
 
     def _current(self) -> ApiConnection:
         if self._connection is None or self._connection.closed:
@@ -161,6 +181,18 @@ class ApiClient:
             return await (connection or self._current()).request(method, params, _QUERY_TIMEOUT)
         except NoAnswer as error:
             raise ExchangeError(f"{method}: {error}") from error
+
+
+async def _confirm_counts(client: ApiClient) -> None:
+    """Ask how many orders the account has placed in each interval; raises ExchangeError."""
+    answer = await client.ask_signed("account.rateLimits.orders", {}, _COUNT_WEIGHT)
+    note = client.refusals.adder("a count of orders")
+    try:
+        rows = read_result(answer, tuple[msgspec.Raw, ...])
+    except ValueError as error:
+        note(str(error))
+        raise ExchangeError(f"account.rateLimits.orders: {error}") from error
+    client.limits.learn(read_limits(rows, note), confirmed=True)
 
 
 def _with_timestamp(params: Params, now: int) -> Params:
@@ -199,10 +231,12 @@ class UserSession:
                     on_answer=self.client.learn,
                     on_event=partial(self._take_event, connection),
                     on_unclaimed=self._take_unclaimed,
+                    on_garbled=self.client.refusals.add,
                 )
                 nursery.start_soon(self._read, socket, api, connection, nursery.cancel_scope)
                 if await self._open(api, connection):
                     nursery.start_soon(self._keep_time, api, connection)
+                    nursery.start_soon(self._confirm_counts)
                     await connection.wait_replaced()
                     await api.drained(_DRAIN_TIMEOUT)
                 nursery.cancel_scope.cancel()
@@ -253,6 +287,15 @@ class UserSession:
                 if failures == _TIME_FAILURES:
                     connection.end("pings are answered, requests are not")
 
+    async def _confirm_counts(self) -> None:
+        while True:
+            await self.client.limits.doubtful()
+            try:
+                await _confirm_counts(self.client)
+            except ExchangeError as error:
+                _log.warning("a limit of orders seems reached and was not confirmed", reason=str(error))
+            await trio.sleep(_COUNT_PAUSE)
+
     def _end(
         self, api: ApiConnection | None, connection: Connection, reason: str, *, refused: bool = False
     ) -> None:
@@ -263,12 +306,10 @@ class UserSession:
     def _take_event(self, connection: Connection, event: UserEvent) -> None:
         match event:
             case ExecutionReport():
-                try:
-                    report = report_of_event(event)
-                except ValueError as error:
-                    _log.error("unreadable execution report", symbol=event.symbol, why=str(error))
-                    return
-                self.sink.report(report)
+                with self.client.refusals.refusing("an execution report"):
+                    self._take_report(event)
+            case AccountPosition(rows):
+                self._take_balances(rows)
             case Shutdown():
                 connection.end("the server shuts down")
             case StreamTerminated():
@@ -278,10 +319,33 @@ class UserSession:
             case _:
                 assert_never(event)
 
+    def _take_balances(self, rows: Sequence[msgspec.Raw]) -> None:
+        """Pass on those that can be read."""
+        balances = {}
+        for row in rows:
+            with self.client.refusals.refusing("a balance"):
+                asset, balance = balance_of(read(row, PositionRow, lambda _why: None))
+                balances[asset] = balance
+        self.sink.balances(balances)
+
+    def _take_report(self, event: ExecutionReport) -> None:
+        """Pass it on; without its fill if that cannot be read, so that it is asked for. Raises ValueError."""
+        until = self.client.clock.latest_time
+        report = report_of_event(event, until)
+        with self.client.refusals.refusing("the fill of an execution report"):
+            fill = fill_of_event(event, until)
+            if fill is not None:
+                if fill.quantity > report.executed:
+                    raise ValueError("one fill is more than all fills")
+                if not fill.fee and fill.symbol in self.client.charged:
+                    raise ValueError("it cost no fee, and the account pays fees")
+                report = replace(report, fills=(fill,))
+        self.sink.report(report)
+
     def _take_unclaimed(self, method: str | None, answer: ApiAnswer) -> None:
         """Report an order that was accepted after its caller gave up; end the connection if our key was revoked."""
         if method == PLACE:
-            outcome = placed(answer)
+            outcome = placed(answer, self.client.clock.now(), self.client.clock.latest_time)
             if isinstance(outcome, Accepted):
                 self.sink.report(outcome.report)
         elif method is None:

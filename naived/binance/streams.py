@@ -7,7 +7,6 @@ one request at a time. So a new connection, a reconnect and a changed set of sym
 """
 
 import itertools
-import random
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from itertools import islice
@@ -16,9 +15,11 @@ from typing import NoReturn
 import structlog
 import trio
 
+from naived.binance.border import Refusals, bounded, in_time
 from naived.binance.codec import Garbled, MarketFrame, MarketTrade, read_market, request
 from naived.binance.connection import Connect, Connection, keep_connected, read_frames
-from naived.core.amount import AmountError, parse_price
+from naived.binance.sequence import TradeSequence
+from naived.core.amount import parse_price
 from naived.ports import Sink
 from naived.websocket import Closed, WebSocket
 
@@ -31,12 +32,24 @@ _SUBSCRIBE_TIMEOUT = 10  # seconds for the answer to a subscription
 
 
 class Streams:
-    """The market streams of an exchange; ``run`` keeps them connected."""
+    """The market streams of an exchange; ``run`` keeps them connected.
 
-    def __init__(self, url: str, connect: Connect, jitter: Callable[[], float] = random.random) -> None:
+    ``jitter``: see `keep_connected`. ``refusals`` counts the frames that cannot be read, ``latest_time`` is the
+    latest time (ms) of a trade that is believed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        connect: Connect,
+        jitter: Callable[[], float],
+        refusals: Refusals,
+        latest_time: Callable[[], int],
+    ) -> None:
         self._url = url
         self._connect = connect
         self._jitter = jitter
+        self._border = refusals, latest_time
         self._sets: list[SubscriptionSet] = []
         self._set_added = trio.Event()
 
@@ -68,7 +81,7 @@ class Streams:
         for each in self._sets:
             if len(each.wanted) < _MAX_STREAMS:
                 return each
-        added = SubscriptionSet(self._url, self._connect)
+        added = SubscriptionSet(self._url, self._connect, *self._border)
         self._sets.append(added)
         self._set_added.set()
         self._set_added = trio.Event()
@@ -121,14 +134,15 @@ class _StreamSocket:
 class SubscriptionSet:
     """The symbols of one connection, and of the next one while both are up."""
 
-    def __init__(self, url: str, connect: Connect) -> None:
+    def __init__(self, url: str, connect: Connect, refusals: Refusals, latest_time: Callable[[], int]) -> None:
         self.wanted: dict[str, trio.Event] = {}  # the event: the symbol is active on some socket
         self._url = url
         self._connect = connect
         self._changed = trio.Event()
         self._sockets: list[_StreamSocket] = []
-        self._last_trade_id: dict[str, int] = {}  # by symbol: while two sockets are up, each trade comes twice
-        self._garbled = 0
+        self._refusals = refusals
+        self._latest_time = latest_time
+        self._sequences: dict[str, TradeSequence] = {}  # while two sockets are up, each trade comes twice
 
     def want(self, symbol: str) -> None:
         if symbol not in self.wanted:
@@ -180,7 +194,7 @@ class SubscriptionSet:
         self, stream: _StreamSocket, sink: Sink, connection: Connection, scope: trio.CancelScope
     ) -> None:
         if not self._sockets:
-            self._last_trade_id.clear()  # trade ids start again at 1 after a test exchange was reset
+            self._sequences.clear()  # trade ids start again at 1 after a test exchange was reset
         self._sockets.append(stream)
         try:
             end = await read_frames(stream.socket, partial(self._take, sink, stream, connection))
@@ -193,28 +207,32 @@ class SubscriptionSet:
     def _take(self, sink: Sink, stream: _StreamSocket, connection: Connection, text: str) -> None:
         frame = read_market(text)
         if isinstance(frame, Garbled):
-            self._log_garbled(frame.why)
+            self._refusals.add(frame.kind, frame.why)
             return
         trade = frame.data
         if type(trade) is MarketTrade:
-            if trade.id <= self._last_trade_id.get(trade.symbol, -1):
-                return
-            self._last_trade_id[trade.symbol] = trade.id
-            try:
-                price = parse_price(trade.price)
-            except AmountError as error:
-                self._log_garbled(str(error))
-                return
-            sink.trade(trade.symbol, trade.id, price, trade.quantity, trade.time)
+            with self._refusals.refusing("a public trade"):
+                self._take_trade(sink, trade)
         elif frame.shutdown:
             connection.end("the server shuts down")
         elif frame.id is not None:
             stream.take_answer(frame)
 
-    def _log_garbled(self, why: str) -> None:
-        self._garbled += 1
-        if self._garbled == 1:
-            _log.warning("unreadable frame of a market stream, further ones are only counted", why=why)
+    def _take_trade(self, sink: Sink, trade: MarketTrade) -> None:
+        """Pass a trade on if it is new; raises ValueError if it is not believed."""
+        symbol = trade.symbol
+        if symbol not in self.wanted:
+            return
+        price = bounded(parse_price, trade.price, 1)
+        time = in_time(trade.time, self._latest_time())
+        sequence = self._sequences.get(symbol)
+        if sequence is None:
+            sequence = self._sequences[symbol] = TradeSequence()
+        new = sequence.take(trade.id, time)
+        if new is None:
+            raise ValueError(f"id {trade.id} of {symbol} does not follow the ids before it")
+        if new:
+            sink.trade(symbol, trade.id, price, trade.quantity, time)
 
     def _notify_changed(self) -> None:
         self._changed.set()

@@ -53,8 +53,8 @@ def settings(values: Settings) -> Document:
     }
 
 
-def daemon(who: Identity, state: str) -> Document:
-    """The field ``daemon`` of ``status``."""
+def daemon(who: Identity, state: str, reason: str | None, exchange_state: str) -> Document:
+    """The ``daemon`` of ``status``; only of one that is ready the ``reason`` may be null."""
     return {
         "version": who.version,
         "pid": who.pid,
@@ -63,6 +63,8 @@ def daemon(who: Identity, state: str) -> Document:
         "exchange_url": who.exchange_url,
         "database": who.database,
         "state": state,
+        "reason": reason,
+        "exchange_state": exchange_state,
     }
 
 
@@ -205,7 +207,7 @@ def _order_fields(order: OrderState) -> Document:
         "client_order_id": order.client_order_id,
         "order_id": order.order_id,
         "price": format_amount(intent.price),
-        "quantity": format_amount(intent.quantity),
+        "quantity": format_amount(order.quantity),
         "executed": format_amount(order.executed),
         "state": str(order.state),
     }

@@ -57,7 +57,7 @@ async def _status(service: Service, params: Params, _caller: Caller) -> bytes:
         encode_body(answers.unset(name, service.defaults)) if symbol is None else next(kept)
         for name, symbol in zip(names, symbols, strict=True)
     ]
-    daemon = encode_body(answers.daemon(service.identity, service.state))
+    daemon = encode_body(answers.daemon(service.identity, service.state, service.reason, service.exchange_state))
     return b'{"v":1,"daemon":%b,"symbols":[%b]}' % (daemon, b",".join(entries))
 
 

@@ -11,7 +11,7 @@ from naived.control.statuses import Statuses
 from naived.control.streams import Snapshots
 from naived.core.amount import Money
 from naived.core.strategy.settings import Settings
-from naived.ports import Journal, JournalError
+from naived.ports import Exchange, Journal, JournalError
 from naived.runtime.account_view import AccountView
 from naived.runtime.listing import Listing
 from naived.runtime.reconciler import Reconciler
@@ -34,6 +34,7 @@ class Service:
     reconciler: Reconciler
     listing: Listing
     journal: Journal
+    exchange: Exchange
     default_budget: Money | None
     events: EventLog
     suspending: bool = False
@@ -43,13 +44,37 @@ class Service:
 
     @property
     def state(self) -> str:
-        """The state of the daemon, as ``status`` shows it."""
+        """The state of the daemon, in the word of ``status``."""
+        return self._state_and_reason[0]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the daemon is in its state; of a daemon that is ready, what a person should know all the same."""
+        return self._state_and_reason[1]
+
+    @property
+    def exchange_state(self) -> str:
+        """``up``, ``limited`` (it answers and takes no order now) or ``down``."""
+        if self.session.away is not None or not self.session.ready:
+            return "down"
+        return "up" if self.exchange.remarks.limited is None else "limited"
+
+    @property
+    def _state_and_reason(self) -> tuple[str, str | None]:
         if self.suspending:
-            return "suspending"
-        failed = any(isinstance(symbol.failed, JournalError) for symbol in self.supervisor.symbols.values())
-        if self.session.away is not None or failed or self.journal.hanging is not None:
-            return "degraded"
-        return "ready" if self.session.ready else "starting"
+            return "suspending", "naived is asked to end: statuses stay, orders rest"
+        if self.session.away is not None:
+            return "degraded", f"the exchange is away: {self.session.away}"
+        hanging = self.journal.hanging
+        if hanging is not None:
+            return "degraded", hanging
+        for symbol in self.supervisor.symbols.values():
+            if isinstance(symbol.failed, JournalError):
+                return "degraded", str(symbol.failed)
+        if not self.session.ready:
+            return "starting", "the first answers of the exchange are awaited"
+        remarks = self.exchange.remarks
+        return "ready", remarks.limited or remarks.refused
 
     @property
     def defaults(self) -> Settings:

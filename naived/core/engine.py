@@ -171,7 +171,7 @@ def unbooked(engine: Engine, trader: Trader) -> Quantity:
         case OrderState(state=State.UNKNOWN | State.INTENDED):
             return sell.intent.quantity
         case OrderState(state=State.OPEN | State.PARTIALLY_FILLED, missed_at=int()):
-            return Quantity(sell.intent.quantity - sell.executed)
+            return Quantity(sell.quantity - sell.executed)
         case OrderState(state=State.OPEN | State.PARTIALLY_FILLED):
             return Quantity(sell.reported - sell.executed)
         case _:
@@ -467,5 +467,5 @@ def _write_off(draft: _Draft, event: CoinsWrittenOff) -> None:
 def _unoffered(draft: _Draft, trader: Trader) -> Quantity:
     """The coins of a trader that are not in its live sell."""
     sell = _sell_of(draft, trader)
-    offered = 0 if sell is None or sell.state not in LIVE else sell.intent.quantity - sell.executed
+    offered = 0 if sell is None or sell.state not in LIVE else sell.quantity - sell.executed
     return Quantity(position(trader).quantity - offered)

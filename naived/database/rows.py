@@ -82,6 +82,9 @@ def order_row(order: OrderState) -> dict[str, Any]:
         "created_at": order.created_at,
         "updated_at": order.updated_at,
         "epoch": order.epoch,
+        "amended": order.amended,
+        "adopted": order.adopted,
+        "by_exchange": order.by_exchange,
     }
 
 
@@ -113,6 +116,9 @@ def order_of(row: Row, fills: tuple[Fill, ...]) -> OrderState:
         cancelling=row["cancelling"],
         reason=row["reason"],
         code=row["code"],
+        amended=row["amended"],
+        adopted=row["adopted"],
+        by_exchange=row["by_exchange"],
         fills=fills,
     )
 

@@ -5,8 +5,11 @@ A group of units is one transaction, and each unit in it a savepoint:
     BEGIN
     UPDATE deployment SET written = <group> WHERE epoch = <ours> AND written >= <last>      the turn
     SAVEPOINT  unit 1  RELEASE
-    SAVEPOINT  unit 2  ROLLBACK TO      a constraint refused it: only this unit fails
+    SAVEPOINT  unit 2  ROLLBACK TO      a constraint refused it, or it cannot be stored: only this unit fails
     COMMIT
+
+If the transaction fails before its COMMIT, each unit is tried again in a transaction of its own, so that what
+concerns one unit fails that one. When two in a row fail, it is the database that fails, and the rest is not tried.
 
 The first UPDATE, the turn, does three things:
 
@@ -25,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from naived.core.orders.state import TERMINAL, OrderState
 from naived.core.strategy.settings import DesiredState, Status
@@ -52,6 +55,7 @@ from naived.ports import ConflictError, DeploymentError, JournalError, Unit
 KEPT_EVENTS = 100_000  # about 20 MB: months of few events, or a day of very many
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
 _PRUNE_EVERY = 1_000  # rows by which a table may exceed its bound
+_GIVE_UP = 2  # failures in a row, of units that are tried alone, that show that the database fails
 _OTHER = "Name another one with --database"
 
 _TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # lower-case base32
@@ -112,6 +116,19 @@ class Store:
 
     def apply(self, works: Sequence[Work]) -> list[Outcome]:
         """Make the group durable; returns for each work, in the same order, None or why it was not written."""
+        outcomes, alone = self._apply_together(works)
+        if not alone or len(works) == 1:
+            return outcomes
+        outcomes = []
+        for work in works:
+            if len(outcomes) >= _GIVE_UP and None not in outcomes[-_GIVE_UP:]:
+                outcomes.append(outcomes[-1])
+            else:
+                outcomes += self._apply_together([work])[0]
+        return outcomes
+
+    def _apply_together(self, works: Sequence[Work]) -> tuple[list[Outcome], bool]:
+        """As ``apply``, in one transaction; True if it failed before its COMMIT, so that nothing is in doubt."""
         group = next(self._groups)
         outcomes: list[Outcome] = []
         try:
@@ -124,11 +141,11 @@ class Store:
             self._engine.dispose()  # the connection is in an unknown state and not used again
             committing = len(outcomes) == len(works)
             if not (committing and self._is_written(group)):
-                return [_failure(error) for _ in works]
+                return [_failure(error) for _ in works], not committing
         except JournalError as error:
-            return [JournalError(*error.args) for _ in works]
+            return [JournalError(*error.args) for _ in works], False
         self._written = group
-        return outcomes
+        return outcomes, False
 
     def close(self) -> None:
         self._engine.dispose()
@@ -185,8 +202,22 @@ def _apply_one(connection: sa.Connection, work: Work) -> Outcome:
     except (ConflictError, DeploymentError) as error:
         savepoint.rollback()
         return error
+    except Exception as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, DataError):
+            raise  # it may concern every unit
+        savepoint.rollback()
+        return _unwritable(work, error)
     savepoint.commit()
     return None
+
+
+def _unwritable(work: Work, error: Exception) -> ConflictError:
+    """The outcome of a unit whose values the database cannot hold; they should have been refused before."""
+    what = work.symbol if isinstance(work, Unit) else work.exchange
+    why = cause(error) if isinstance(error, SQLAlchemyError) else repr(error)
+    unwritable = ConflictError(f"{what}: the journal cannot hold this change: {why}. This is a bug in naived")
+    unwritable.__cause__ = error
+    return unwritable
 
 
 def _write(connection: sa.Connection, work: Work) -> None:

@@ -6,6 +6,7 @@ traders starts with theirs, and the current fees are read later, at most one sym
 traders waits for them. Any other question that many symbols have at the same time is sent once for all of them.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
@@ -20,9 +21,12 @@ from naived.core.strategy.leader import Informed
 from naived.core.strategy.trader import Counted, position
 from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError
 from naived.runtime.batcher import Batcher
+from naived.runtime.fee_prices import FeePrices
+from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import FaultError, Symbol
 
-_DAILY = 86_400  # seconds between readings of rules and fees
+_MINUTE = 60  # seconds
+_READ_EVERY = 60  # minutes between readings of rules and fees; in a closed market it is one
 _FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is left for orders and cancels
 _NOTHING = Balance(Amount(0), Amount(0))
 
@@ -32,21 +36,26 @@ log = structlog.get_logger()
 class AccountView:
     """``symbols`` are those of the supervisor. Raises ExchangeError as the exchange does."""
 
-    def __init__(self, exchange: Exchange, symbols: Mapping[str, Symbol]) -> None:
+    def __init__(
+        self, exchange: Exchange, symbols: Mapping[str, Symbol], funds: AccountFunds, prices: FeePrices
+    ) -> None:
         self._exchange = exchange
         self._symbols = symbols
+        self._funds = funds
+        self._prices = prices
         self._rules = Batcher(exchange.symbols)
-        self._balances = Batcher[Symbol, AccountInfo](lambda _: exchange.account())
+        self._balances = Batcher[Symbol, AccountInfo](lambda _: self._account())
         self._fees = FeeReader(exchange)
 
     async def run(self) -> None:
         """Run until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._fees.run)
-            while True:
-                await trio.sleep(_DAILY)
+            for minute in itertools.count(1):
+                await trio.sleep(_MINUTE)
                 for symbol in self._symbols.values():
-                    if symbol.engine.leader.active:
+                    leader = symbol.engine.leader
+                    if leader.active and (minute % _READ_EVERY == 0 or not leader.info.trading):
                         nursery.start_soon(self.answer, symbol, Question.RULES)
 
     async def inform(self, symbol: Symbol) -> None:
@@ -64,11 +73,26 @@ class AccountView:
                 refusals[symbol.name] = str(error)
         return refusals
 
-    async def _inform(self, symbol: Symbol, rules: Mapping[str, SymbolInfo]) -> None:
+    async def _inform(self, symbol: Symbol, rules: Mapping[str, SymbolInfo | RefusedError]) -> None:
         info = rules.get(symbol.name)
+        if isinstance(info, RefusedError):
+            raise info
         if info is None:
             raise FaultError(f"the exchange does not list {symbol.name} (any more)")
-        symbol.offer(Informed(info, await self._fees.of(symbol)))
+        fees = await self._fees.of(symbol)
+        if fees.asset is not None and fees.asset != info.base:
+            self._prices.follow(fees.asset, info.quote)
+        symbol.offer(Informed(info, fees))
+
+    async def _account(self) -> AccountInfo:
+        account = await self._exchange.account()
+        self._funds.learn(account.balances, all_assets=True)
+        return account
+
+    async def read_funds(self) -> None:
+        """Read the balances if any symbol's buys depend on them; raises ExchangeError."""
+        if self._funds.wanted:
+            await self._account()
 
     async def answer(self, symbol: Symbol, question: Question) -> None:
         """Offer the answer to the symbol. Not retried: the symbol asks again if it matters."""
@@ -90,8 +114,11 @@ class AccountView:
         return self.held(symbol), Quantity(balance.free + balance.locked)
 
     async def _balance(self, symbol: Symbol) -> Balance:
-        """The account's balance of a symbol's base asset."""
-        return (await self._balances.ask(symbol)).balances.get(symbol.engine.leader.info.base, _NOTHING)
+        """The account's balance of a symbol's base asset; raises ExchangeError."""
+        account, asset = await self._balances.ask(symbol), symbol.engine.leader.info.base
+        if asset not in account.balances and account.unreadable is not None:
+            raise RefusedError(f"the balance of {asset} is not known: {account.unreadable}")
+        return account.balances.get(asset, _NOTHING)
 
     def held(self, symbol: Symbol) -> Quantity:
         """What the traders of all symbols with the same base asset own of it, without what may be sold already."""

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from naived.core.engine import BlockedBy
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import Hold, Holding
+from naived.core.strategy.trader import Hold, Holding, Waiting
 from naived.runtime.symbol_task import Symbol
 
 
@@ -42,11 +42,14 @@ def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
         return ActualState.DEGRADED, block.reason
     if not engine.leader.active:
         return ActualState.STARTING, None
+    if engine.informed and not engine.leader.info.trading:
+        return ActualState.DEGRADED, f"the market is closed: {engine.leader.info.status}"
     for trader in engine.leader.traders:
         if isinstance(trader.phase, Holding) and trader.phase.hold in _TROUBLED:
             return ActualState.DEGRADED, f"{trader.id} cannot sell: {trader.phase.reason}"
     draining = symbol.desired.status is Status.SHUTDOWN
-    return (ActualState.DRAINING if draining else ActualState.TRADING), _unresolved(symbol)
+    reason = _unresolved(symbol) or symbol.context.exchange.remarks.limited or _waiting(symbol)
+    return (ActualState.DRAINING if draining else ActualState.TRADING), reason
 
 
 def _ending(symbol: Symbol) -> tuple[ActualState, str | None]:
@@ -62,4 +65,12 @@ def _unresolved(symbol: Symbol) -> str | None:
     """Why an order cannot be resolved now, if one cannot."""
     for client_order_id, reason in symbol.unresolved.items():
         return f"order {client_order_id} is not resolved: {reason}"
+    return None
+
+
+def _waiting(symbol: Symbol) -> str | None:
+    """Why a trader does not buy though the price would have it, if one does not."""
+    for trader in symbol.engine.leader.traders:
+        if isinstance(trader.phase, Waiting) and trader.phase.reason is not None:
+            return f"{trader.id} waits: {trader.phase.reason}"
     return None

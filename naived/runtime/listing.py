@@ -13,7 +13,7 @@ import trio
 from naived.core.amount import Price
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
-from naived.ports import Exchange
+from naived.ports import Exchange, RefusedError
 
 T = TypeVar("T")
 
@@ -65,6 +65,8 @@ class Listing:
             if many and name not in self._listed:
                 raise UnknownNamesError(f"{_MOST_UNKNOWN} names in a minute were not listed")
             found = (await self._exchange.symbols([name])).get(name)
+            if isinstance(found, RefusedError):
+                raise found
             if found is None:
                 self._unknown.append(trio.current_time())
             else:

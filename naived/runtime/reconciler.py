@@ -16,6 +16,7 @@ from naived.core.strategy.settings import Status
 from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError, RefusedError
 from naived.runtime.account_view import AccountView
 from naived.runtime.batcher import Batcher
+from naived.runtime.funds import holds
 from naived.runtime.session import Session
 from naived.runtime.symbol_task import Symbol
 
@@ -75,14 +76,15 @@ class Reconciler:
 
     async def _reconcile_all(self) -> Mapping[str, str]:
         if not self._session.claimed.is_set():
-            await self._journal.claim(self._venue, (await self._exchange.account()).uid)
+            await self._journal.claim(self._venue, await _account_uid(self._exchange))
             self._session.claimed.set()
         kept = [
             symbol
             for symbol in self._symbols.values()
-            if symbol.desired.status is not Status.OFF or symbol.engine.watched
+            if symbol.desired.status is not Status.OFF or symbol.engine.watched or holds(symbol)
         ]
         refusals = await self._view.inform_all([symbol for symbol in kept if not symbol.engine.informed])
+        await self._view.read_funds()
         return {**refusals, **await self.reconcile([symbol for symbol in kept if symbol.engine.informed])}
 
     async def _await_subscriptions(self) -> None:
@@ -207,3 +209,11 @@ class Reconciler:
         reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
         for each in self._symbols.values():
             each.offer(Blocked(BlockedBy.LINEAGE, reason))
+
+
+async def _account_uid(exchange: Exchange) -> str:
+    """The account's id, read twice: a journal that is bound to a wrong one is of no use any more."""
+    uid = (await exchange.account()).uid
+    if (await exchange.account()).uid != uid:
+        raise ExchangeError("two answers of the exchange name two accounts")
+    return uid

@@ -12,6 +12,8 @@ from naived.core.amount import Price
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.report import Report
 from naived.core.orders.state import Reported
+from naived.ports import Balance
+from naived.runtime.funds import AccountFunds
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.symbol_task import Symbol
 
@@ -25,12 +27,13 @@ class Session:
     ``claimed`` is set when it is certain that the journal belongs to the exchange's account.
     """
 
-    def __init__(self, symbols: Mapping[str, Symbol], feed: PriceGates, prefix: str) -> None:
+    def __init__(self, symbols: Mapping[str, Symbol], gates: PriceGates, funds: AccountFunds, prefix: str) -> None:
         self.away: str | None = None
         self.ready = False
         self.claimed = trio.Event()
         self._symbols = symbols
-        self._feed = feed
+        self._gates = gates
+        self._funds = funds
         self._prefix = prefix
         self._open = trio.Event()
         self._over = trio.Event()
@@ -38,12 +41,22 @@ class Session:
     # Calls of the adapter (ports.Sink)
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
-        self._feed.trade(symbol, trade_id, price, quantity, time)
+        self._gates.trade(symbol, trade_id, price, quantity, time)
 
     def report(self, report: Report) -> None:
         symbol = self._symbols.get(report.symbol)
-        if symbol is not None and symbol.engine.informed and self.is_ours(report):
+        if symbol is None or not symbol.engine.informed:
+            return
+        if self.is_ours(report):
             symbol.offer(Reported(report.client_order_id, report))
+            return
+        # An order that a person amended has another client order id; its number is the same.
+        for order in symbol.engine.orders.values():
+            if order.order_id == report.order_id:
+                symbol.offer(Reported(order.client_order_id, report))
+
+    def balances(self, balances: Mapping[str, Balance]) -> None:
+        self._funds.learn(balances)
 
     def opened(self) -> None:
         log.info("session opened")

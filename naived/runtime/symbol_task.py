@@ -22,11 +22,13 @@ from naived.core.amount import Money, Price, Quantity, Rate
 from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine, Event, Question
 from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import Side
-from naived.core.orders.state import Admitted, need
+from naived.core.orders.report import Accepted, Fill
+from naived.core.orders.state import Admitted, Answered, FillsFound, Reported, need
 from naived.core.strategy.formulas import NO_COINS, Fees
 from naived.core.strategy.leader import NONE, Activated, Informed, Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import Directed, Note, Traded, Woke
+from naived.core.strategy.view import Funds
 from naived.ports import Event as Record
 from naived.ports import Exchange, Journal, SymbolRecord, Unit
 from naived.runtime.commit import Commit, CommitQueue
@@ -66,12 +68,18 @@ class Commands(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all symbols share. ``publish`` passes a durable event to the clients that follow events."""
+    """What all symbols share. ``publish`` passes a durable event to the clients that follow events.
+
+    ``funds``: what a buy of a symbol may take of the account. ``fee_value``: what a fill's fee in a third asset is
+    worth in quote, given base and quote.
+    """
 
     exchange: Exchange
     journal: Journal
     commands: Commands
     publish: Callable[[Record], None]
+    funds: Callable[["Symbol"], Funds]
+    fee_value: Callable[[Fill, str, str], Money | None]
     new_id: Callable[[], str]
     epoch: int
     recv_window: int
@@ -102,7 +110,7 @@ class Symbol:
         self._settling = trio.Lock()
         unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
         self.engine = Engine(Leader(unread, _NO_FEES, record.desired), context.epoch)
-        gate.on_breakout = lambda trade: self.offer(Traded(trade))
+        gate.on_breakout = lambda trade: self.offer(Traded(trade, context.funds(self)))
         self.restore(record)
 
     @property
@@ -162,7 +170,7 @@ class Symbol:
         missing = engine.ids_needed - len(engine.ids)
         if missing > 0:
             engine = replace(engine, ids=(*engine.ids, *(context.new_id() for _ in range(missing))))
-        engine, changes = core.step(engine, event, now)
+        engine, changes = core.step(engine, self._valued(event), now)
         for client_order_id in changes.admits:
             timestamp = context.exchange.admit(engine.orders[client_order_id].intent.side)
             if timestamp is not None:
@@ -173,6 +181,23 @@ class Symbol:
         if type(event) in (Activated, Informed):
             self.resolve_orders()
         return changes
+
+    def _valued(self, event: Event) -> Event:
+        """The event with the value of each fee that was taken in a third asset."""
+        match event:
+            case Reported(report=report) if report.fills:
+                return replace(event, report=replace(report, fills=self._valued_fills(report.fills)))
+            case Answered(answer=Accepted(report)) if report.fills:
+                fills = self._valued_fills(report.fills)
+                return replace(event, answer=Accepted(replace(report, fills=fills)))
+            case FillsFound(fills=fills):
+                return replace(event, fills=self._valued_fills(fills))
+            case _:
+                return event
+
+    def _valued_fills(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
+        info = self.engine.leader.info
+        return tuple(replace(fill, fee_value=self.context.fee_value(fill, info.base, info.quote)) for fill in fills)
 
     # Commits out
 

@@ -1,8 +1,8 @@
-"""The account: free and locked balances. Only orders and fills change them.
+"""The account: free and locked balances. Orders, fills, deposits and withdrawals change them.
 
 An open order locks what it may still spend: a sell its remaining quantity, a buy the remaining quantity at its
 own price, rounded up. A fill is paid from the locked amount; what a better price saves returns to ``free``. The fee
-is taken from what is received, rounded up at 8 decimals.
+is taken from what is received or from a third asset while that lasts, rounded up at 8 decimals.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.simulator.errors import rejected
-from naived.simulator.order import Balance, Order, OrderType
+from naived.simulator.order import Balance, FeeAsset, Order, OrderType
 
 NOTHING = Balance(Amount(0), Amount(0))
 
@@ -32,6 +32,11 @@ def held(order: Order | None) -> Amount:
 def fee(rate: Rate, side: Side, quantity: Quantity, quote: Money) -> Amount:
     """The commission on one fill, in the received asset."""
     return amount_up((quantity if side is Side.BUY else quote) * rate, SCALE)
+
+
+def fee_elsewhere(rate: Rate, quote: Money, fees: FeeAsset) -> Amount:
+    """The commission on one fill worth ``quote``, in a third asset: less its discount, at its price."""
+    return amount_up(quote * rate * (SCALE - fees.discount), SCALE * fees.price)
 
 
 class Account:
@@ -57,13 +62,21 @@ class Account:
         unlocked = held(before) - held(after)
         spent = received = 0
         if fill is not None:
-            spent, received = (
-                (fill.quote, fill.quantity - fill.fee)
-                if after.side is Side.BUY
-                else (fill.quantity, fill.quote - fill.fee)
-            )
+            spent, received = (fill.quote, fill.quantity) if after.side is Side.BUY else (fill.quantity, fill.quote)
         self._add(spent_asset, free=unlocked - spent, locked=-unlocked)
         self._add(received_asset, free=received, locked=0)
+        if fill is not None:
+            self._add(fill.fee_asset, free=-fill.fee, locked=0)
+
+    def set_free(self, asset: str, free: Amount) -> int:
+        """A deposit or withdrawal, after which ``free`` is free; returns the change."""
+        change = free - self.balance(asset).free
+        self._add(asset, free=change, locked=0)
+        return change
+
+    def restore(self, balances: Mapping[str, Balance]) -> None:
+        """Go back to earlier balances: the step that changed them failed."""
+        self._balances = dict(balances)
 
     def _add(self, asset: str, *, free: int, locked: int) -> None:
         old = self.balance(asset)

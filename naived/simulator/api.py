@@ -10,28 +10,35 @@ The time of a request is checked twice, as the exchange does: on arrival and rig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+import structlog
 import trio
 
 from naived.simulator.errors import ApiError
 from naived.simulator.faults import PLACE, REQUEST, Fault, failure
-from naived.simulator.methods import METHODS, STEERING, Method
+from naived.simulator.methods import METHODS, Method
+from naived.simulator.options import Options
 from naived.simulator.params import Params, flat, legal_id
 from naived.simulator.signing import check_time
+from naived.simulator.steering import STEERING
 from naived.simulator.streams import Outbox
 from naived.simulator.users import Session
 from naived.simulator.venue import Venue
+from naived.simulator.wire import in_microseconds
 from naived.websocket import WebSocket
 
 _LATE = 2.0  # seconds that a late request takes, if the fault has none
 _SILENCE = 60.0  # seconds that a connection is silent, if the fault has none
 _REVOKED = 401
+_INTERNAL = 500
 _CONNECTING = 2  # weight of a connection
 
 # Numbers with a point stay text: the signature is over the text, and money is never a float.
 _decoder = msgspec.json.Decoder(float_hook=str)
+
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +50,18 @@ class Request:
     params: Params
 
 
-async def converse(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
+async def converse(venue: Venue, connection: WebSocket, outbox: Outbox, options: Options) -> None:
     """Serve one connection until it closes, a fault closes it, or it exceeds the limit; raises Closed, in a group.
 
     It counts as a connection from its first request that is not a ``sim.*`` one.
     """
-    limits = _returns_limits(connection.target)
-    session = Session(outbox, venue.users.add(outbox), venue.clock(), return_rate_limits=limits)
+    session = Session(
+        outbox,
+        venue.users.add(outbox, micro=options.micro),
+        venue.clock(),
+        return_rate_limits=options.return_rate_limits,
+        micro=options.micro,
+    )
     counted = False
     try:
         async with trio.open_nursery() as nursery:
@@ -58,7 +70,7 @@ async def converse(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
                 if request is None:
                     continue
                 if request.name.startswith("sim."):
-                    outbox.send(_run_sim(venue, request))
+                    outbox.send(_run_sim(venue, session, request))
                     continue
                 if not counted:
                     counted = True
@@ -66,7 +78,11 @@ async def converse(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
                     if not venue.limits.connect(venue.clock()):
                         nursery.cancel_scope.cancel()
                         return
-                fault = _take_fault(venue, request)
+                try:
+                    fault = _take_fault(venue, request)
+                except Exception as error:
+                    outbox.send(_frame(request.id, _refusal(_as_refusal(error, request.name))))
+                    continue
                 match fault.kind if fault else None:
                     case "disconnect" if fault is not None and fault.seconds is None:
                         nursery.cancel_scope.cancel()
@@ -133,13 +149,14 @@ class _RequestHandler:
             if self._method is None:
                 raise _unsupported()
             venue.limits.take_weight(self._method.weight(params), venue.clock())
+            self._method.check_names(params)
             if self._method.signed:
                 check_time(params, venue.clock())
                 if self._session.api_key is None or "apiKey" in params or "signature" in params:
                     venue.key.check(params)
             if self._fault is not None and self._fault.kind in ("error", "balance"):
                 raise failure(self._fault, venue.limits, venue.clock())
-        except ApiError as error:
+        except Exception as error:
             self._refuse(error)
             return False
         return True
@@ -151,7 +168,7 @@ class _RequestHandler:
         try:
             if self._method.signed:
                 check_time(params, venue.clock())
-        except ApiError as error:
+        except Exception as error:
             self._refuse(error)
             return
         tail = venue.tail(self._request.name)
@@ -174,26 +191,30 @@ class _RequestHandler:
             if fault is not None and fault.kind == "error_after":
                 raise failure(fault, venue.limits, venue.clock())
             body: dict[str, Any] = {"status": 200, "result": result}
-        except ApiError as error:
+        except Exception as error:
             self._refuse(error)
         else:
             self._send(body)
-        venue.faults.act(None, None, venue.act)
+        try:
+            venue.faults.act(None, None, venue.act)
+        except Exception:  # the request that let the armed action happen was answered already
+            _log.exception("an armed action failed", after=self._request.name)
 
     async def finish_later(self, seconds: float) -> None:
         await trio.sleep(seconds)
         self.finish()
 
-    def _refuse(self, error: ApiError) -> None:
-        self._send(_refusal(error))
+    def _refuse(self, error: Exception) -> None:
+        self._send(_refusal(_as_refusal(error, self._request.name)))
 
     def _send(self, body: Mapping[str, Any]) -> None:
         # As at the exchange, the answer about a revoked key has no request id.
         number = None if body["status"] == _REVOKED else self._request.id
         if self._wants_limits():
             orders = self._method is not None and self._method.orders
-            body = {**body, "rateLimits": self._venue.limits.rows(self._venue.clock(), orders=orders)}
-        self._deliver(_frame(number, body))
+            kinds = ("ORDERS", "REQUEST_WEIGHT") if orders else ("REQUEST_WEIGHT",)
+            body = {**body, "rateLimits": self._venue.limits.rows(self._venue.clock(), kinds=kinds)}
+        self._deliver(_frame(number, body, micro=self._session.micro))
 
     def _deliver(self, frame: str) -> None:
         fault, outbox = self._fault, self._session.outbox
@@ -211,19 +232,34 @@ class _RequestHandler:
         return self._session.return_rate_limits if wanted is None else wanted != "false"
 
 
-def _run_sim(venue: Venue, request: Request) -> str:
+def _run_sim(venue: Venue, session: Session, request: Request) -> str:
     """Run a ``sim.*`` request; returns the answer's frame."""
-    run = STEERING.get(request.name)
+    hand = STEERING.get(request.name)
     try:
-        if run is None:
+        if hand is None:
             raise _unsupported()
-        return _frame(request.id, {"status": 200, "result": run(venue, request.params)})
-    except ApiError as error:
-        return _frame(request.id, _refusal(error))
+        hand.check_names(request.params)
+        body = {"status": 200, "result": hand.run(venue, request.params)}
+    except Exception as error:
+        body = _refusal(_as_refusal(error, request.name))
+    return _frame(request.id, body, micro=session.micro)
+
+
+def _as_refusal(error: Exception, name: str) -> ApiError:
+    """What answers a request that failed: a fault of ours ends this request alone, and is logged."""
+    if isinstance(error, ApiError):
+        return error
+    _log.error("a request failed", method=name, exc_info=error)
+    return ApiError(-1000, "An unknown error occurred while processing the request.", _INTERNAL)
 
 
 def _unsupported() -> ApiError:
     return ApiError(-1020, "This operation is not supported.")
+
+
+def refused(error: ApiError) -> str:
+    """The frame that refuses a whole connection."""
+    return _frame(None, _refusal(error))
 
 
 def _refusal(error: ApiError) -> dict[str, Any]:
@@ -233,7 +269,8 @@ def _refusal(error: ApiError) -> dict[str, Any]:
     return {"status": error.status, "error": described}
 
 
-def _frame(number: Any, body: Mapping[str, Any]) -> str:
+def _frame(number: Any, body: Mapping[str, Any], *, micro: bool = False) -> str:
+    body = in_microseconds(body) if micro else body
     return msgspec.json.encode({"id": number, **body}).decode()
 
 
@@ -261,7 +298,3 @@ def _parse(text: str, outbox: Outbox) -> Request | None:
         error = refused
     outbox.send(_frame(number, _refusal(error)))
     return None
-
-
-def _returns_limits(target: str) -> bool:
-    return parse_qs(urlsplit(target).query).get("returnRateLimits", ["true"])[-1] != "false"

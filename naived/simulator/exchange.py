@@ -4,14 +4,15 @@ Every call that changes something is one step: it is checked, done in memory, co
 returned with its events. A refusal (ApiError) is raised before anything has changed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from naived.core.amount import Price, Quantity, Rate
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus
 from naived.simulator.account import Account, cost
-from naived.simulator.errors import ApiError, rejected
+from naived.simulator.errors import ApiError, amend_rejected, rejected
 from naived.simulator.ledger import Counters, Ledger
 from naived.simulator.matching import Average, crosses, prevent
 from naived.simulator.order import (
@@ -24,8 +25,14 @@ from naived.simulator.order import (
     PublicTrade,
     TimeInForce,
 )
+from naived.simulator.rules import affordable, altered, check, check_amendment, check_open, check_position, in_range
 from naived.simulator.step import Done, Market, Step
-from naived.simulator.symbols import Listing, affordable, check, check_open
+from naived.simulator.symbols import Listing
+
+DELISTED = "delisted"
+"""The name in the ledger's rules that marks a symbol as delisted."""
+
+_OUT_OF_RANGE = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"  # the expiry reason
 
 # Ids of public trades are reserved in the ledger in blocks of this size: one write for hours of tape.
 _TRADE_BLOCK = 1_000_000
@@ -45,7 +52,10 @@ class _CheckedOrder:
 
 
 class Exchange:
-    """One account on one exchange. ``partly(symbol)``: is the next fill to be a partial one?"""
+    """One account on one exchange. ``partly(symbol)``: is the next fill to be a partial one?
+
+    ``altered_rules`` and ``fee_asset`` are what ``interventions`` changed of rules and fees.
+    """
 
     def __init__(
         self,
@@ -58,18 +68,27 @@ class Exchange:
     ) -> None:
         self.ledger = ledger
         self.fee_rate = fee_rate
+        self.fee_asset = ledger.alterations.fee_asset()
         self.account = Account(ledger.balances())
         self.markets: dict[str, Market] = {}
         self._clock = clock
         self._partly = partly
         self._counters = ledger.counters()
+        self.altered_rules = ledger.alterations.rules()
         self._resting = ledger.history.open_orders()
         for listing in listings.values():
             self.list(listing)
 
     def list(self, listing: Listing) -> None:
-        """Add a symbol, or replace its rules; its open orders stay."""
+        """Add a symbol, or replace its rules; its open orders stay.
+
+        What ``altered_rules`` has of its rules stays so. A symbol that was delisted is not listed again.
+        """
         symbol = listing.info.symbol
+        rules = self.altered_rules.get(symbol, {})
+        if DELISTED in rules:
+            return
+        listing = altered(listing, rules) if rules else listing
         if symbol in self.markets:
             self.markets[symbol].listing = listing
             return
@@ -97,29 +116,34 @@ class Exchange:
         self.check(new)
         market = self.market(new.symbol)
         admitted = self._admit(market, new)
-        step = self._step(market)
-        market.counters.orders += 1
-        order = Order(
-            symbol=new.symbol,
-            id=market.counters.orders,
-            client_order_id=new.client_order_id,
-            side=new.side,
-            type=new.type,
-            time_in_force=new.time_in_force,
-            price=new.price,
-            quantity=admitted.quantity,
-            quote_quantity=new.quote_quantity,
-            stp_mode=new.stp_mode,
-            created=step.now,
-            updated=step.now,
-        )
-        order = step.change(None, order, Execution.NEW)
-        order = _prevent(step, market, order, admitted.meets)
-        if admitted.takes and market.last is not None and not order.status.ended:
-            order = step.fill(order, market.last, maker=False)
-        if not order.status.ended and not _may_rest(order):
-            order = step.change(order, _expired(order), Execution.EXPIRED)
-        return step.done(order)
+        with self.step(market) as step:
+            market.counters.orders += 1
+            order = Order(
+                symbol=new.symbol,
+                id=market.counters.orders,
+                client_order_id=new.client_order_id,
+                side=new.side,
+                type=new.type,
+                time_in_force=new.time_in_force,
+                price=new.price,
+                quantity=admitted.quantity,
+                quote_quantity=new.quote_quantity,
+                stp_mode=new.stp_mode,
+                created=step.now,
+                updated=step.now,
+                strategy_id=new.strategy_id,
+                strategy_type=new.strategy_type,
+            )
+            order = step.change(None, order, Execution.NEW)
+            order = _prevent(step, market, order, admitted.meets)
+            if admitted.takes and market.last is not None and not order.status.ended:
+                if in_range(market.last, market.mean_price(step.now)):
+                    order = step.fill(order, market.last, maker=False)
+                else:
+                    order = step.change(order, _expired(order, _OUT_OF_RANGE), Execution.EXPIRED)
+            if not order.status.ended and not _may_rest(order):
+                order = step.change(order, _expired(order), Execution.EXPIRED)
+            return step.done(order)
 
     def cancel(self, symbol: str, order_id: int, cancel_id: str) -> Done:
         """Cancel an open order; ``cancel_id`` replaces its client order id. Raises ApiError -2011."""
@@ -129,14 +153,30 @@ class Exchange:
             raise ApiError(-2011, "Unknown order sent.")
         if market.listing.info.status not in ("TRADING", "CANCEL_ONLY"):
             raise ApiError(-2011, "Market is closed.")
-        step = self._step(market)
-        after = replace(order, status=OrderStatus.CANCELED, cancel_id=cancel_id)
-        return step.done(step.change(order, after, Execution.CANCELED))
+        with self.step(market) as step:
+            after = replace(order, status=OrderStatus.CANCELED, cancel_id=cancel_id)
+            return step.done(step.change(order, after, Execution.CANCELED))
+
+    def amend(self, symbol: str, order_id: int, quantity: Quantity, new_id: str) -> Done:
+        """Lower the quantity of an open order, which keeps its place; ``new_id`` becomes its client order id.
+
+        Raises ApiError -2038, or -1013 if the rules refuse the new quantity.
+        """
+        market = self.market(symbol)
+        order = market.open.get(order_id)
+        if order is None:
+            raise amend_rejected("Unknown order sent.")
+        check_amendment(market.listing, order, quantity)
+        if market.by_client_id.get(new_id, order_id) != order_id:
+            raise amend_rejected("Duplicate order sent.")
+        with self.step(market) as step:
+            after = replace(order, quantity=quantity, amended_id=new_id, amendments=order.amendments + 1)
+            return step.done(step.change(order, after, Execution.REPLACED, original_id=order.current_id))
 
     def trade(
         self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False
     ) -> tuple[PublicTrade, tuple[Event, ...]]:
-        """Process one public trade: it sets the last price and fills the orders that it trades through."""
+        """Process one public trade: it sets the last price, and in an open market fills what it trades through."""
         market = self.market(symbol)
         now = self._clock()
         number = market.next_trade
@@ -144,17 +184,16 @@ class Exchange:
             market.counters.trades += _TRADE_BLOCK
             self.ledger.count(symbol, market.counters)
         market.next_trade += 1
-        market.last = price
-        market.average.add(now, price, quantity)
         trade = PublicTrade(symbol, number, price, quantity, now, buyer_is_maker)
-        reached = market.book.through(price)
+        market.record(trade)
+        reached = market.book.through(price) if market.listing.info.trading else ()
         if not reached:
             return trade, ()
-        step = self._step(market)
-        for order_id in reached:
-            order = market.open[order_id]
-            step.fill(order, order.price, maker=True)
-        return trade, step.commit()
+        with self.step(market) as step:
+            for order_id in reached:
+                order = market.open[order_id]
+                step.fill(order, order.price, maker=True)
+            return trade, step.commit()
 
     def find(self, symbol: str, order_id: int | None, client_order_id: str | None) -> Order | None:
         """One order, open or ended; raises ApiError -2039 when both ids are given and do not belong together."""
@@ -162,7 +201,8 @@ class Exchange:
         if order_id is None:
             return self.ledger.history.order_by_client_id(symbol, client_order_id or "")
         order = self.ledger.history.order(symbol, order_id)
-        if order is not None and client_order_id not in (None, order.client_order_id, order.cancel_id):
+        known = order and (None, order.client_order_id, order.amended_id, order.cancel_id)
+        if known and client_order_id not in known:
             raise ApiError(-2039, "Client order ID is not correct for this order ID.")
         return order
 
@@ -182,10 +222,30 @@ class Exchange:
             raise rejected("Order would immediately match and take.")
         spent = listing.info.quote if new.side is Side.BUY else listing.info.base
         self.account.require(spent, cost(new.side, price, quantity))
+        if new.side is Side.BUY:
+            held = self.account.balance(listing.info.base)
+            bids = sum(order.remaining for order in market.open.values() if order.side is Side.BUY)
+            check_position(listing, held.free + held.locked + bids + quantity)
         return _CheckedOrder(price, quantity, takes, meets)
 
-    def _step(self, market: Market) -> Step:
-        return Step(market, self.account, self.ledger, self._clock(), fee_rate=self.fee_rate, partly=self._partly)
+    @contextmanager
+    def step(self, market: Market) -> Iterator[Step]:
+        """One step of the engine; if it fails, balances and counters are as before."""
+        balances, counters = self.account.balances(), replace(market.counters)
+        try:
+            yield Step(
+                market,
+                self.account,
+                self.ledger,
+                self._clock(),
+                fee_rate=self.fee_rate,
+                fee_asset=self.fee_asset,
+                partly=self._partly,
+            )
+        except BaseException:
+            self.account.restore(balances)
+            market.counters = counters
+            raise
 
 
 def _prevent(step: Step, market: Market, taker: Order, makers: Sequence[Order]) -> Order:
@@ -205,9 +265,11 @@ def _may_rest(order: Order) -> bool:
     return order.type is not OrderType.MARKET and order.time_in_force is TimeInForce.GTC
 
 
-def _expired(order: Order) -> Order:
+def _expired(order: Order, reason: str | None = None) -> Order:
     """An order that may not rest, expired with its remaining quantity."""
     match order.type, order.time_in_force:
+        case _ if reason is not None:
+            pass
         case OrderType.MARKET, _:
             reason = "INSUFFICIENT_LIQUIDITY"
         case _, TimeInForce.FOK:

@@ -8,8 +8,9 @@ exchange's seed. What consumes which:
     a stream
     a report       report_duplicate report_missing report_late report_reorder
     a fill         partial_fills: only half of what could be filled is filled, once per count
-    the exchange   manual_cancel manual_order halt filters server_shutdown: done at once, or, armed with a
-                   ``method``, right before the next such request; a cancel needs something to cancel and waits
+    the exchange   manual_cancel manual_order manual_amend halt filters server_shutdown: done at once, or, armed
+                   with a ``method``, right before the next such request; a cancel needs something to cancel, an
+                   amendment an order that can be halved, and waits
 
 What ``seconds`` means, for the kinds that use it:
 
@@ -40,7 +41,7 @@ REQUEST = frozenset(
 REPORT = frozenset(("report_duplicate", "report_missing", "report_late", "report_reorder"))
 STREAM = frozenset(("request_lost", "reply_lost", "disconnect", "silence"))
 FILL = frozenset(("partial_fills",))
-ACT = frozenset(("manual_cancel", "manual_order", "halt", "filters", "server_shutdown"))
+ACT = frozenset(("manual_cancel", "manual_order", "manual_amend", "halt", "filters", "server_shutdown"))
 PLACE = "order.place"
 # Kinds that make sense for these methods only; armed without a method they wait for an order.place.
 _ONLY = {"balance": (PLACE,), "not_found_lag": (PLACE, "order.status")}

@@ -12,13 +12,21 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from naived.core.amount import Amount, format_amount, parse_amount, parse_money, parse_price, parse_quantity
+from naived.core.amount import (
+    Amount,
+    format_amount,
+    parse_amount,
+    parse_money,
+    parse_price,
+    parse_quantity,
+    parse_rate,
+)
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.simulator.errors import SimulatorError
-from naived.simulator.order import Balance, Order, OrderType, StpMode, TimeInForce
+from naived.simulator.order import Balance, FeeAsset, Order, OrderType, StpMode, TimeInForce
 
-_VERSION = 1  # of the tables, in SQLite's user_version
+_VERSION = 2  # of the tables, in SQLite's user_version
 
 _TABLES = """
 CREATE TABLE account (uid INTEGER NOT NULL);
@@ -43,6 +51,17 @@ CREATE TABLE fills (
     maker INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (symbol, id));
 CREATE INDEX fills_by_order ON fills (symbol, order_id);
 CREATE INDEX fills_by_time ON fills (symbol, time);
+"""
+# From version 1: amendments, strategies, and what a test changed of rules and fees.
+_SECOND = """
+ALTER TABLE orders ADD COLUMN amended_id TEXT;
+ALTER TABLE orders ADD COLUMN amendments INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN strategy_id INTEGER;
+ALTER TABLE orders ADD COLUMN strategy_type INTEGER;
+CREATE INDEX orders_by_amended_id ON orders (symbol, amended_id);
+CREATE TABLE rules (
+    symbol TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (symbol, name));
+CREATE TABLE fees (asset TEXT NOT NULL, price TEXT NOT NULL, discount TEXT NOT NULL);
 """
 
 
@@ -139,12 +158,12 @@ class History:
         return found[0] if found else None
 
     def order_by_client_id(self, symbol: str, client_order_id: str) -> Order | None:
-        """The newest order that was placed under this id or whose cancel carried it."""
+        """The newest order that was placed under this id, or whose amendment or cancel carried it."""
         found = self._orders(
-            "WHERE symbol = ? AND (client_order_id = ? OR cancel_id = ?) ORDER BY id DESC LIMIT 1",
+            "WHERE symbol = ? AND (client_order_id = ? OR amended_id = ? OR cancel_id = ?) "
+            "ORDER BY id DESC LIMIT 1",
             symbol,
-            client_order_id,
-            client_order_id,
+            *[client_order_id] * 3,
         )
         return found[0] if found else None
 
@@ -189,10 +208,45 @@ class History:
         return rows if forward else rows[::-1]
 
 
+class Alterations:
+    """What ``sim.*`` requests changed of the exchange itself, so that it survives a restart."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def rules(self) -> dict[str, dict[str, str]]:
+        """The changed rules by symbol and name."""
+        found: dict[str, dict[str, str]] = {}
+        for symbol, name, value in self._db.execute("SELECT symbol, name, value FROM rules"):
+            found.setdefault(symbol, {})[name] = value
+        return found
+
+    def set_rules(self, symbol: str, rules: Mapping[str, str]) -> None:
+        rows = [(symbol, name, value) for name, value in rules.items()]
+        with _transaction(self._db):
+            self._db.executemany("INSERT OR REPLACE INTO rules VALUES (?, ?, ?)", rows)
+
+    def fee_asset(self) -> FeeAsset | None:
+        """The asset in which fees are taken; None is the asset received."""
+        row = self._db.execute("SELECT asset, price, discount FROM fees").fetchone()
+        return None if row is None else FeeAsset(row[0], parse_price(row[1]), parse_rate(row[2]))
+
+    def set_fee_asset(self, fees: FeeAsset | None) -> None:
+        with _transaction(self._db):
+            self._db.execute("DELETE FROM fees")
+            if fees is not None:
+                row = (fees.asset, format_amount(fees.price), format_amount(fees.discount))
+                self._db.execute("INSERT INTO fees VALUES (?, ?, ?)", row)
+
+    def set_balance(self, asset: str, balance: Balance) -> None:
+        row = (asset, format_amount(balance.free), format_amount(balance.locked))
+        self._db.execute("INSERT OR REPLACE INTO balances VALUES (?, ?, ?)", row)
+
+
 class Ledger:
     """One open ledger file, or a ledger in memory when ``path`` is None. Close it at the end.
 
-    ``history`` reads its orders and fills.
+    ``history`` reads its orders and fills, ``alterations`` keeps what tests changed.
     """
 
     def __init__(self, path: Path | None, uid: int, balances: Mapping[str, Amount]) -> None:
@@ -204,15 +258,18 @@ class Ledger:
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 rows = [(asset, format_amount(amount), "0") for asset, amount in balances.items()]
-                self._db.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version={_VERSION};")
+                self._db.executescript(f"BEGIN IMMEDIATE;{_TABLES}{_SECOND}PRAGMA user_version={_VERSION};")
                 self._db.execute("INSERT INTO account VALUES (?)", (uid,))
                 self._db.executemany("INSERT INTO balances VALUES (?, ?, ?)", rows)
                 self._db.execute("COMMIT")
+            elif version == 1:
+                self._db.executescript(f"BEGIN IMMEDIATE;{_SECOND}PRAGMA user_version={_VERSION};COMMIT;")
             elif version != _VERSION:
                 raise SimulatorError(f"ledger {path} has version {version}, this simulator needs {_VERSION}")
         except sqlite3.Error as error:
             raise SimulatorError(f"ledger {path}: {error}") from error
         self.history = History(self._db)
+        self.alterations = Alterations(self._db)
 
     def close(self) -> None:
         self._db.close()

@@ -3,7 +3,7 @@
 This exchange has one client address and one account, so every count is global.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,9 +102,8 @@ class Limits:
             allowed = allowed and window.count <= window.limit
         return allowed or not self._enforced
 
-    def rows(self, now: int, *, orders: bool) -> list[dict[str, Any]]:
-        """The ``rateLimits`` of an answer: the weight, and before it the orders if ``orders``."""
-        kinds = ("ORDERS", "REQUEST_WEIGHT") if orders else ("REQUEST_WEIGHT",)
+    def rows(self, now: int, *, kinds: Sequence[str]) -> list[dict[str, Any]]:
+        """The rows of these kinds, as ``rateLimits`` of an answer has them."""
         return [window.row() for kind in kinds for window in self._of(kind, now)]
 
     def _of(self, kind: str, now: int) -> list[_Window]:

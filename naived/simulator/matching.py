@@ -46,6 +46,11 @@ class Book:
             found.append(-order_id)
         return found
 
+    def best(self, side: Side) -> int | None:
+        """The id of the best order of a side."""
+        keys = self._sides[side]
+        return -keys[-1][1] if keys else None
+
     def meeting(self, side: Side, limit: Price) -> list[int]:
         """Ids of the resting orders that a new order of ``side`` reaches with ``limit``, best first."""
         found = []

@@ -1,14 +1,15 @@
 """The simulator's types for orders and for what happens to them.
 
 Times are milliseconds since 1970 in UTC. ``NewOrder`` is a parsed request, ``Order`` a row of the ledger,
-``Executed`` and ``Position`` are events of the user data stream.
+``Executed``, ``Position`` and ``Transfer`` are
+events of the user data stream.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from naived.core.amount import Amount, Money, Price, Quantity
+from naived.core.amount import Amount, Money, Price, Quantity, Rate
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill, OrderStatus
 
@@ -49,11 +50,16 @@ class NewOrder:
     quote_quantity: Money
     client_order_id: str
     stp_mode: StpMode
+    strategy_id: int | None = None
+    strategy_type: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order. ``quote`` is what its fills were worth, ``prevented`` what self-trade prevention took away."""
+    """One order. ``quote`` is what its fills were worth, ``prevented`` what self-trade prevention took away.
+
+    ``client_order_id`` is the id at placement, ``amended_id`` the one that an amendment gave it instead.
+    """
 
     symbol: str
     id: int
@@ -73,6 +79,15 @@ class Order:
     prevented: Quantity = Quantity(0)
     cancel_id: str | None = None
     expiry: str | None = None
+    amended_id: str | None = None
+    amendments: int = 0
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+
+    @property
+    def current_id(self) -> str:
+        """The client order id that reports and queries show until the order is cancelled."""
+        return self.amended_id or self.client_order_id
 
     @property
     def remaining(self) -> Quantity:
@@ -86,11 +101,21 @@ class Balance:
     locked: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class FeeAsset:
+    """A third asset in which fees are paid while it lasts: ``price`` in quote money for one, less ``discount``."""
+
+    asset: str
+    price: Price
+    discount: Rate
+
+
 class Execution(StrEnum):
     """Why an execution report is sent."""
 
     NEW = "NEW"
     CANCELED = "CANCELED"
+    REPLACED = "REPLACED"
     TRADE = "TRADE"
     EXPIRED = "EXPIRED"
     TRADE_PREVENTION = "TRADE_PREVENTION"
@@ -108,7 +133,7 @@ class Prevention:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """One execution report; ``id`` counts the reports of a symbol."""
+    """One execution report; ``id`` counts the reports of a symbol, ``original_id`` is what REPLACED replaced."""
 
     id: int
     kind: Execution
@@ -116,6 +141,7 @@ class Executed:
     time: int
     fill: Fill | None = None
     prevention: Prevention | None = None
+    original_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +152,16 @@ class Position:
     balances: tuple[tuple[str, Balance], ...]
 
 
-Event: TypeAlias = Executed | Position
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A deposit of ``change``, or a withdrawal if it is negative."""
+
+    time: int
+    asset: str
+    change: int
+
+
+Event: TypeAlias = Executed | Position | Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +174,13 @@ class PublicTrade:
     quantity: Quantity
     time: int
     buyer_is_maker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BookTop:
+    """The best bid and the best ask; 0 where there is none."""
+
+    bid: Price
+    bid_quantity: Quantity
+    ask: Price
+    ask_quantity: Quantity

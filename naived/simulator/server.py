@@ -20,15 +20,16 @@ from typing import Any
 import msgspec
 import trio
 
-from naived.core.amount import Amount, AmountError, Price, Quantity, Rate, parse_amount, parse_rate
-from naived.simulator.api import converse, mute
-from naived.simulator.errors import SimulatorError
+from naived.core.amount import Amount, Price, Quantity, Rate, parse_amount, parse_rate
+from naived.simulator.api import converse, mute, refused
+from naived.simulator.errors import ApiError, SimulatorError
 from naived.simulator.exchange import Exchange
 from naived.simulator.faults import STREAM, Switchboard
 from naived.simulator.ledger import Ledger
 from naived.simulator.limits import Limits
+from naived.simulator.options import Options, read_options
 from naived.simulator.signing import read_key
-from naived.simulator.streams import Outbox, Streams, Subscriber, answer, method_of, named_in
+from naived.simulator.streams import NO_STREAM, Outbox, Streams, Subscriber, answer, fed, method_of, stream_error
 from naived.simulator.symbols import Listing, built_in_prices, listing, load
 from naived.simulator.tape import Pace, TapeTrade, read, walk
 from naived.simulator.users import Users
@@ -36,6 +37,7 @@ from naived.simulator.venue import Venue
 from naived.websocket import Closed, WebSocket, serve
 
 _PER_SECOND = 5  # messages that a stream connection may send
+_SEEDS = 2**64  # more than anybody has
 _UIDS = 10**9  # account numbers are below this
 
 
@@ -79,7 +81,9 @@ class Simulation:
         """``ws://HOST:PORT``: the WebSocket API at ``/ws-api/v3``, streams at ``/stream`` and ``/ws``."""
 
     def publish(self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False) -> None:
-        """Match and publish one public trade, even while held. Raises ApiError -1121."""
+        """Match and publish one public trade, even while held; none of a delisted symbol. Raises ApiError -1121."""
+        if symbol in self._venue.exchange.altered_rules and symbol not in self._venue.exchange.markets:
+            return
         self._venue.trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
 
     def list(self, row: Mapping[str, Any]) -> None:
@@ -103,11 +107,13 @@ async def simulate(
     ``clock`` is the exchange's time in ms; ``listen`` accepts connections, ``engine`` makes the matching engine.
     ``tail``: see ``Venue``.
     """
-    random = Random(config.seed)
     listings, limit_rows = load(config.exchange_info)
     key = read_key(config.api_key, config.api_secret, config.api_public_key)
     tapes = _tapes(config, listings)
     with closing(Ledger(config.ledger, 1 + secrets.randbelow(_UIDS), config.balances)) as ledger:
+        # After a restart the ids that it makes are other ones than before: every id in use came with a report.
+        reports = sum(counters.executions for counters in ledger.counters().values())
+        random = Random(config.seed + reports * _SEEDS)
         async with trio.open_nursery() as nursery:
 
             def later(seconds: float, call: Callable[[], None]) -> None:
@@ -159,13 +165,17 @@ def _tapes(config: SimulatorConfig, listings: Mapping[str, Listing]) -> dict[str
 
 
 def _publish(venue: Venue, symbol: str, trade: TapeTrade) -> None:
+    """Publish a trade of a tape; a market that is closed or delisted has none."""
+    market = venue.exchange.markets.get(symbol)
+    if market is None or not market.listing.info.trading:
+        return
     venue.trade(symbol, trade.price, trade.quantity, buyer_is_maker=trade.buyer_is_maker)
 
 
 def _listing(row: Mapping[str, Any]) -> Listing:
     try:
         return listing(row)
-    except (KeyError, TypeError, AmountError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SimulatorError(f"not a symbol of an exchangeInfo answer: {error!r}") from error
 
 
@@ -182,16 +192,32 @@ async def _connected(venue: Venue, limited: bool, connection: WebSocket) -> None
         return
     outbox = Outbox()
     try:
+        options = await _options(venue, connection, api=api)
+        if options is None:
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(outbox.run, connection)
             nursery.start_soon(_end_when_dropped, outbox, nursery.cancel_scope)
             if api:
-                await _as_api(venue, connection, outbox)
+                await _as_api(venue, connection, outbox, options)
             else:
-                await _as_stream(venue, connection, outbox, limited=limited)
+                await _as_stream(venue, connection, outbox, options, limited=limited)
             nursery.cancel_scope.cancel()
     except* Closed:
         pass
+
+
+async def _options(venue: Venue, connection: WebSocket, *, api: bool) -> Options | None:
+    """What the connection asks for; None if this exchange does not do it, and then the error was sent."""
+    try:
+        options = read_options(connection.target)
+    except ApiError as error:
+        await connection.send(refused(error) if api else stream_error(error.code, error.message, None))
+        return None
+    if not api and not all(fed(name, venue.exchange.markets) for name in options.streams):
+        await connection.send(stream_error(2, NO_STREAM, None))
+        return None
+    return options
 
 
 async def _end_when_dropped(outbox: Outbox, scope: trio.CancelScope) -> None:
@@ -199,23 +225,25 @@ async def _end_when_dropped(outbox: Outbox, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _as_api(venue: Venue, connection: WebSocket, outbox: Outbox) -> None:
-    venue.shutdown_frames[outbox] = lambda: _shutdown(venue, '{{"event":{}}}')
+async def _as_api(venue: Venue, connection: WebSocket, outbox: Outbox, options: Options) -> None:
+    venue.shutdown_frames[outbox] = lambda: _shutdown(venue, '{{"event":{}}}', options)
     try:
-        await converse(venue, connection, outbox)
+        await converse(venue, connection, outbox, options)
     finally:
         del venue.shutdown_frames[outbox]
 
 
-async def _as_stream(venue: Venue, connection: WebSocket, outbox: Outbox, *, limited: bool) -> None:
-    subscriber = Subscriber(outbox, combined=connection.target.startswith("/stream"))
+async def _as_stream(
+    venue: Venue, connection: WebSocket, outbox: Outbox, options: Options, *, limited: bool
+) -> None:
+    subscriber = Subscriber(outbox, combined=options.combined, micro=options.micro)
     wrap = '{{"stream":"!serverShutdown","data":{}}}'
-    venue.shutdown_frames[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}")
+    venue.shutdown_frames[outbox] = lambda: _shutdown(venue, wrap if subscriber.combined else "{}", options)
     second, received = 0, 0
     try:
         if not venue.limits.connect(venue.clock()):
             return
-        if not venue.streams.subscribe(subscriber, named_in(connection.target)):
+        if not venue.streams.subscribe(subscriber, options.streams):
             return
         async with trio.open_nursery() as nursery:
             while True:
@@ -231,7 +259,7 @@ async def _as_stream(venue: Venue, connection: WebSocket, outbox: Outbox, *, lim
                     await nursery.start(mute, connection, outbox, fault)
                 if kind == "request_lost":
                     continue
-                reply = answer(venue.streams, subscriber, text)
+                reply = answer(venue.streams, subscriber, text, venue.exchange.markets)
                 if kind != "reply_lost":
                     outbox.send(reply)
     finally:
@@ -239,5 +267,6 @@ async def _as_stream(venue: Venue, connection: WebSocket, outbox: Outbox, *, lim
         del venue.shutdown_frames[outbox]
 
 
-def _shutdown(venue: Venue, wrap: str) -> str:
-    return wrap.format(msgspec.json.encode({"e": "serverShutdown", "E": venue.clock()}).decode())
+def _shutdown(venue: Venue, wrap: str, options: Options) -> str:
+    event = {"e": "serverShutdown", "E": venue.clock() * (1000 if options.micro else 1)}
+    return wrap.format(msgspec.json.encode(event).decode())

@@ -15,13 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from naived.simulator.errors import ApiError, SimulatorError, missing
-from naived.simulator.params import Params, illegal, integer, required
+from naived.simulator.params import MICROSECONDS_FROM, Params, illegal, integer, required
 
 _AHEAD = 1000  # milliseconds that a timestamp may be ahead of the server's clock
 _DEFAULT_WINDOW = 5_000_000  # microseconds
 _LONGEST_WINDOW = 60_000_000  # microseconds
 _WINDOW = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
-_MICROSECONDS_FROM = 10**14  # a timestamp from here on is in microseconds: in milliseconds it is the year 5138
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def check_time(params: Params, now: int) -> None:
     timestamp = integer(params, "timestamp")
     if timestamp is None:
         raise missing("timestamp")
-    given = timestamp if timestamp >= _MICROSECONDS_FROM else timestamp * 1000
+    given = timestamp if timestamp >= MICROSECONDS_FROM else timestamp * 1000
     window = _window(params.get("recvWindow"))
     if given >= (now + _AHEAD) * 1000:
         raise ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")

@@ -1,7 +1,4 @@
-"""The symbols and their rules: rows of an exchangeInfo answer, from a file or built in.
-
-``check`` and the functions after it refuse an order that breaks the rules of its symbol.
-"""
+"""The symbols and their rules: rows of an exchangeInfo answer, from a file or built in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,22 +8,17 @@ from typing import Any
 import msgspec
 
 from naived.core.amount import (
-    SCALE,
-    AmountError,
-    Money,
     Price,
     Quantity,
+    Rate,
     format_wire,
     parse_money,
     parse_price,
     parse_quantity,
     parse_rate,
-    price_down,
-    quantity_down,
 )
-from naived.core.market import Filters, SymbolInfo, refusal
-from naived.simulator.errors import ApiError, SimulatorError, filter_failure, rejected
-from naived.simulator.order import NewOrder, OrderType
+from naived.core.market import Filters, SymbolInfo
+from naived.simulator.errors import SimulatorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +26,7 @@ class Listing:
     """One symbol: its exchangeInfo row, and the values from it that the engine uses.
 
     ``average_minutes``: the averaging period of the reference price; 0 means the last price.
-    ``market_step`` and its bounds are the MARKET_LOT_SIZE filter; 0 is off.
+    ``market_step`` and its bounds are the MARKET_LOT_SIZE filter; 0 is off, as it is for the other bounds.
     """
 
     row: Mapping[str, Any]
@@ -45,6 +37,8 @@ class Listing:
     market_step: int
     market_least: int
     market_most: int
+    max_position: int
+    max_amendments: int
 
 
 RATE_LIMITS: tuple[Mapping[str, Any], ...] = (
@@ -119,8 +113,8 @@ def _row(symbol: str, base: str, quote: str, tick: str, step: str, most: str) ->
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
-        "amendAllowed": False,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -181,31 +175,34 @@ def load(source: Path | Mapping[str, Any] | None) -> tuple[dict[str, Listing], S
         limits = answer.get("rateLimits") or RATE_LIMITS
     except OSError as error:
         raise SimulatorError(f"cannot read {where}: {error.strerror}") from error
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, AmountError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise SimulatorError(f"{where} is not an exchangeInfo answer: {error!r}") from error
     return listings, limits
 
 
 def listing(row: Mapping[str, Any]) -> Listing:
-    """Read one symbol's row; raises KeyError, TypeError or AmountError if the engine cannot use it."""
-    by_type = {item["filterType"]: item for item in row["filters"]}
+    """Read one symbol's row; raises KeyError, TypeError or ValueError if the engine cannot use it.
+
+    A value that is null or 0 is off, as the exchange documents; a tick or step of 0 is then 10^-8.
+    """
+    by_type = {item["filterType"]: item for item in row["filters"] or ()}
     price, lot = by_type.get("PRICE_FILTER", {}), by_type.get("LOT_SIZE", {})
     notional = by_type.get("NOTIONAL") or by_type.get("MIN_NOTIONAL", {})
     percent, market = by_type.get("PERCENT_PRICE_BY_SIDE", {}), by_type.get("MARKET_LOT_SIZE", {})
     filters = Filters(
-        tick_size=parse_price(price.get("tickSize", "0")),
-        min_price=parse_price(price.get("minPrice", "0")),
-        max_price=parse_price(price.get("maxPrice", "0")),
-        step_size=parse_quantity(lot.get("stepSize", "0")),
-        min_quantity=parse_quantity(lot.get("minQty", "0")),
-        max_quantity=parse_quantity(lot.get("maxQty", "0")),
-        min_notional=parse_money(notional.get("minNotional", "0")),
-        max_notional=parse_money(notional.get("maxNotional", "0")),
-        bid_down=parse_rate(percent["bidMultiplierDown"]) if percent else None,
-        bid_up=parse_rate(percent["bidMultiplierUp"]) if percent else None,
-        ask_down=parse_rate(percent["askMultiplierDown"]) if percent else None,
-        ask_up=parse_rate(percent["askMultiplierUp"]) if percent else None,
-        max_orders=by_type.get("MAX_NUM_ORDERS", {}).get("maxNumOrders", 0),
+        tick_size=Price(max(parse_price(price.get("tickSize") or "0"), 1)),
+        min_price=parse_price(price.get("minPrice") or "0"),
+        max_price=parse_price(price.get("maxPrice") or "0"),
+        step_size=Quantity(max(parse_quantity(lot.get("stepSize") or "0"), 1)),
+        min_quantity=parse_quantity(lot.get("minQty") or "0"),
+        max_quantity=parse_quantity(lot.get("maxQty") or "0"),
+        min_notional=parse_money(notional.get("minNotional") or "0"),
+        max_notional=parse_money(notional.get("maxNotional") or "0"),
+        bid_down=_multiplier(percent, "bidMultiplierDown"),
+        bid_up=_multiplier(percent, "bidMultiplierUp"),
+        ask_down=_multiplier(percent, "askMultiplierDown"),
+        ask_up=_multiplier(percent, "askMultiplierUp"),
+        max_orders=_count(by_type, "MAX_NUM_ORDERS", "maxNumOrders"),
     )
     return Listing(
         row=row,
@@ -217,77 +214,20 @@ def listing(row: Mapping[str, Any]) -> Listing:
             status=row["status"],
             filters=filters,
         ),
-        stp_modes=frozenset(row.get("allowedSelfTradePreventionModes", ["NONE"])),
-        stp_default=row.get("defaultSelfTradePreventionMode", "NONE"),
-        average_minutes=percent.get("avgPriceMins", notional.get("avgPriceMins", 0)),
-        market_step=parse_quantity(market.get("stepSize", "0")),
-        market_least=parse_quantity(market.get("minQty", "0")),
-        market_most=parse_quantity(market.get("maxQty", "0")),
+        stp_modes=frozenset(row.get("allowedSelfTradePreventionModes") or ["NONE"]),
+        stp_default=row.get("defaultSelfTradePreventionMode") or "NONE",
+        average_minutes=int(percent.get("avgPriceMins", notional.get("avgPriceMins")) or 0),
+        market_step=parse_quantity(market.get("stepSize") or "0"),
+        market_least=parse_quantity(market.get("minQty") or "0"),
+        market_most=parse_quantity(market.get("maxQty") or "0"),
+        max_position=parse_quantity(by_type.get("MAX_POSITION", {}).get("maxPosition") or "0"),
+        max_amendments=_count(by_type, "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends"),
     )
 
 
-def halted(old: Listing) -> Listing:
-    """The same symbol with the status HALT."""
-    return listing({**old.row, "status": "HALT"})
+def _multiplier(percent: Mapping[str, Any], name: str) -> Rate | None:
+    return Rate(parse_rate(percent.get(name) or "0")) or None
 
 
-def coarser(old: Listing) -> Listing:
-    """The same symbol with ten times larger tick and step sizes; exchanges make such changes."""
-
-    def tenfold(item: Mapping[str, Any]) -> Mapping[str, Any]:
-        names = {"PRICE_FILTER": ("tickSize", "minPrice"), "LOT_SIZE": ("stepSize", "minQty")}
-        return {**item, **{n: format_wire(10 * parse_price(item[n])) for n in names.get(item["filterType"], ())}}
-
-    return listing({**old.row, "filters": [tenfold(item) for item in old.row["filters"]]})
-
-
-def check(listing: Listing, new: NewOrder, reference: tuple[int, int] | None) -> None:
-    """Raises ApiError -1013 for what the API refuses; ``reference`` is the average price as a quotient."""
-    filters = listing.info.filters
-    if new.stp_mode.value not in listing.stp_modes:
-        raise ApiError(-1013, "This symbol does not allow the specified self-trade prevention mode.")
-    if new.type is OrderType.MARKET:
-        _check_market(listing, new, reference)
-        return
-    average = price_down(*reference, Price(1)) if reference else None
-    failed = refusal(filters, new.side, new.price, new.quantity, average)
-    if failed is not None:
-        raise filter_failure(failed)
-
-
-def _check_market(listing: Listing, new: NewOrder, reference: tuple[int, int] | None) -> None:
-    filters = listing.info.filters
-    if new.quote_quantity:
-        if new.quote_quantity < filters.min_notional:
-            raise filter_failure("NOTIONAL")
-        return
-    if not _fits(new.quantity, filters.min_quantity, filters.max_quantity, filters.step_size):
-        raise filter_failure("LOT_SIZE")
-    if not _fits(new.quantity, listing.market_least, listing.market_most, listing.market_step):
-        raise filter_failure("MARKET_LOT_SIZE")
-    if reference is not None:
-        value, quantity = reference
-        if value * new.quantity < filters.min_notional * SCALE * quantity:
-            raise filter_failure("NOTIONAL")
-
-
-def _fits(quantity: int, least: int, most: int, step: int) -> bool:
-    return (not least or quantity >= least) and (not most or quantity <= most) and not (step and quantity % step)
-
-
-def check_open(listing: Listing, open_orders: int) -> None:
-    """Raises ApiError -2010 for what the matching engine refuses."""
-    if not listing.info.trading:
-        raise rejected("Market is closed.")
-    most = listing.info.filters.max_orders
-    if most and open_orders >= most:
-        raise rejected("Filter failure: MAX_NUM_ORDERS")
-
-
-def affordable(listing: Listing, quote_quantity: Money, price: Price) -> Quantity:
-    """The quantity that a MARKET order trades for ``quote_quantity``, rounded down to the step; raises ApiError."""
-    step = Quantity(max(listing.info.filters.step_size, listing.market_step, 1))
-    quantity = quantity_down(quote_quantity * SCALE, price, step)
-    if not quantity:
-        raise filter_failure("LOT_SIZE")
-    return quantity
+def _count(by_type: Mapping[str, Mapping[str, Any]], kind: str, name: str) -> int:
+    return int(by_type.get(kind, {}).get(name) or 0)

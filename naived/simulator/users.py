@@ -21,9 +21,13 @@ _REORDER = 1.0  # seconds after which a report that was held back is sent even i
 
 
 class Subscriptions:
-    """One session's subscriptions by id; there is one account, so at most one is active."""
+    """One session's subscriptions by id; there is one account, so at most one is active.
 
-    def __init__(self) -> None:
+    ``micro``: its events have their times in microseconds.
+    """
+
+    def __init__(self, *, micro: bool = False) -> None:
+        self.micro = micro
         self._active: dict[int, bool] = {}
         self._next_id = 0
 
@@ -54,12 +58,16 @@ class Subscriptions:
 
 @dataclass(slots=True)
 class Session:
-    """One WebSocket API connection. ``api_key`` is set from session.logon to session.logout; times are ms."""
+    """One WebSocket API connection. ``api_key`` is set from session.logon to session.logout; times are ms.
+
+    ``micro``: answers have their times in microseconds.
+    """
 
     outbox: Outbox
     subscriptions: Subscriptions
     connected_since: int
     return_rate_limits: bool = True
+    micro: bool = False
     api_key: str | None = None
     authorized_since: int | None = None
 
@@ -71,11 +79,11 @@ class Users:
         self._faults = faults
         self._later = later
         self._listeners: dict[Outbox, Subscriptions] = {}
-        self._held_back: list[str] = []
+        self._held_back: list[_Frame] = []
 
-    def add(self, outbox: Outbox) -> Subscriptions:
+    def add(self, outbox: Outbox, *, micro: bool = False) -> Subscriptions:
         """Add a connection, which may subscribe until ``remove``."""
-        self._listeners[outbox] = Subscriptions()
+        self._listeners[outbox] = Subscriptions(micro=micro)
         return self._listeners[outbox]
 
     def remove(self, outbox: Outbox) -> None:
@@ -84,7 +92,7 @@ class Users:
     def publish(self, events: Iterable[Event]) -> None:
         """Send events to every subscription, in order, except for armed faults."""
         for event in events:
-            frame = msgspec.json.encode(wire.event(event)).decode()
+            frame = _Frame(event)
             fault = self._faults.take(REPORT, symbol=event.order.symbol) if isinstance(event, Executed) else None
             match fault.kind if fault else None:
                 case "report_missing":
@@ -103,7 +111,7 @@ class Users:
             if isinstance(event, Executed):
                 self._send_held_back()
 
-    def _sender(self, frame: str) -> Callable[[], None]:
+    def _sender(self, frame: "_Frame") -> Callable[[], None]:
         return lambda: self._send(frame)
 
     def _send_held_back(self) -> None:
@@ -111,7 +119,21 @@ class Users:
         for frame in held_back:
             self._send(frame)
 
-    def _send(self, frame: str) -> None:
+    def _send(self, frame: "_Frame") -> None:
         for outbox, subscriptions in self._listeners.items():
             for number in subscriptions:
-                outbox.send(f'{{"subscriptionId":{number},"event":{frame}}}')
+                outbox.send(f'{{"subscriptionId":{number},"event":{frame.text(micro=subscriptions.micro)}}}')
+
+
+class _Frame:
+    """One event, encoded once for each unit of time."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = wire.event(event)
+        self._texts: dict[bool, str] = {}
+
+    def text(self, *, micro: bool) -> str:
+        if micro not in self._texts:
+            event = wire.in_microseconds(self._event) if micro else self._event
+            self._texts[micro] = msgspec.json.encode(event).decode()
+        return self._texts[micro]

@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from naived.core.amount import SCALE, Money, Price, Quantity, price_up, quantity_up
-from naived.core.orders.intent import Side
-from naived.simulator.errors import ApiError
+from naived.core.amount import Price, Quantity
 from naived.simulator.exchange import Exchange
 from naived.simulator.faults import Fault, Switchboard
 from naived.simulator.limits import Limits
-from naived.simulator.order import Event, Executed, NewOrder, OrderType, StpMode, TimeInForce
+from naived.simulator.order import BookTop, Event, Executed
+from naived.simulator.owner import amend_oldest, cancel_oldest, place_one
+from naived.simulator.rules import coarser, halted
 from naived.simulator.signing import Key
-from naived.simulator.step import Market
+from naived.simulator.step import Done, Market
 from naived.simulator.streams import Outbox, Streams
-from naived.simulator.symbols import Listing, coarser, halted
+from naived.simulator.symbols import Listing
 from naived.simulator.tape import Pace
 from naived.simulator.users import Later, Users
 
@@ -25,7 +25,6 @@ _OUTAGE = 30.0  # seconds that a halt or a change of filters lasts, if the fault
 _NOTICE = 10.0  # seconds between serverShutdown and the end of the connections
 _LAG = 5.0  # seconds that an order is not found, if the fault has none
 _MAKER_RETURN, _TAKER_RETURN = 5, 1  # unfilled orders that a first fill gives back; source: Binance's example
-_MANUAL_VALUE = 10 * SCALE  # quote money of a manual order, or the least notional if that is more
 
 
 @dataclass(slots=True)
@@ -33,7 +32,8 @@ class Venue:
     """``clock`` is server time in ms; ``shutdown_frames`` are the open connections, each with its shutdown frame.
 
     ``tail`` gives the seconds that a request of a method waits for the engine after both time checks. ``outages``
-    has the listings to restore, ``unseen`` until when (ms) an order is hidden, by symbol and id.
+    has the listings to restore, ``unseen`` until when (ms) an order is hidden, by symbol and id. ``quotes`` are the
+    best bids and asks that were published last.
     """
 
     exchange: Exchange
@@ -51,6 +51,7 @@ class Venue:
     shutdown_frames: dict[Outbox, Callable[[], str]] = field(default_factory=dict)
     outages: dict[str, Listing] = field(default_factory=dict)
     unseen: dict[tuple[str, int], int] = field(default_factory=dict)
+    quotes: dict[str, BookTop] = field(default_factory=dict)
 
     def new_id(self) -> str:
         """A client order id for an order without one."""
@@ -62,12 +63,25 @@ class Venue:
             if isinstance(event, Executed) and event.fill and event.order.executed == event.fill.quantity:
                 self.limits.count_order(-_MAKER_RETURN if event.fill.maker else -_TAKER_RETURN, self.clock())
         self.users.publish(events)
+        for symbol in {event.order.symbol for event in events if isinstance(event, Executed)}:
+            self._quote(symbol)
+
+    def _quote(self, symbol: str) -> None:
+        """Publish the best bid and ask of a symbol if somebody listens and they changed."""
+        market = self.exchange.markets.get(symbol)
+        if market is None or not self.streams.quoted(symbol):
+            return
+        top = market.best()
+        if self.quotes.get(symbol) != top:
+            self.quotes[symbol] = top
+            self.streams.publish_quote(symbol, top)
 
     def trade(self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False) -> int:
         """Match and publish one public trade; returns its id. Raises ApiError -1121."""
         trade, events = self.exchange.trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
         self.tell(events)
         self.streams.publish(trade)
+        self._quote(symbol)
         return trade.id
 
     def hide(self, symbol: str, order_id: int, seconds: float | None) -> None:
@@ -86,53 +100,22 @@ class Venue:
     def act(self, fault: Fault) -> bool:
         """Run an armed action of the exchange or of the account's owner; False if it is not possible yet."""
         markets = [m for s, m in self.exchange.markets.items() if fault.symbol in (None, s)]
+        done: Done | None
         match fault.kind:
             case "manual_cancel":
-                return self._cancel_manually(markets)
+                done = cancel_oldest(self.exchange, markets, self.new_id)
             case "manual_order":
-                return self._order_manually(markets)
+                done = place_one(self.exchange, markets, self.new_id)
+            case "manual_amend":
+                done = amend_oldest(self.exchange, markets, self.new_id)
             case "halt" | "filters":
                 return self._relist(markets, fault)
             case "server_shutdown":
                 self._shut_down(_NOTICE if fault.seconds is None else fault.seconds)
                 return True
-        raise AssertionError(fault.kind)
-
-    def _cancel_manually(self, markets: Sequence[Market]) -> bool:
-        resting = [order for market in markets for order in market.open.values()]
-        if not resting:
-            return False
-        oldest = min(resting, key=lambda order: (order.created, order.id))
-        try:
-            done = self.exchange.cancel(oldest.symbol, oldest.id, f"web_{self.new_id()}")
-        except ApiError:
-            return False
-        self.tell(done.events)
-        return True
-
-    def _order_manually(self, markets: Sequence[Market]) -> bool:
-        """Place a small buy 10 % below the market: it rests, and its id is not one of naived's."""
-        traded = next((market for market in markets if market.last is not None), None)
-        if traded is None or traded.last is None:
-            return False
-        info = traded.listing.info
-        price = price_up(traded.last * 9, 10, Price(info.filters.tick_size or 1))
-        worth = Money(max(_MANUAL_VALUE, info.filters.min_notional))
-        step = Quantity(info.filters.step_size or 1)
-        order = NewOrder(
-            symbol=info.symbol,
-            side=Side.BUY,
-            type=OrderType.LIMIT,
-            time_in_force=TimeInForce.GTC,
-            price=price,
-            quantity=quantity_up(worth * SCALE, price, step),
-            quote_quantity=Money(0),
-            client_order_id=f"web_{self.new_id()}",
-            stp_mode=StpMode(traded.listing.stp_default),
-        )
-        try:
-            done = self.exchange.place(order)
-        except ApiError:
+            case _:
+                raise AssertionError(fault.kind)
+        if done is None:
             return False
         self.tell(done.events)
         return True
@@ -141,7 +124,7 @@ class Venue:
         for market in markets:
             info = market.listing.info
             self.outages.setdefault(info.symbol, market.listing)
-            self.exchange.list(halted(market.listing) if fault.kind == "halt" else coarser(market.listing))
+            market.listing = halted(market.listing) if fault.kind == "halt" else coarser(market.listing)
         symbols = [market.listing.info.symbol for market in markets]
         self.later(_OUTAGE if fault.seconds is None else fault.seconds, lambda: self.restore(symbols))
         return True

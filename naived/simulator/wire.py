@@ -1,13 +1,23 @@
-"""Converts orders, fills, balances and trades to the exchange's JSON. Every amount has 8 decimals."""
+"""Converts orders, fills and balances to the exchange's JSON. Every amount has 8 decimals, times are ms."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
 
 from naived.core.amount import SCALE, Rate, format_wire, value_down
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
-from naived.simulator.order import Balance, Event, Executed, Execution, Order, OrderType, Position, PublicTrade
-from naived.simulator.symbols import Listing
+from naived.simulator.order import (
+    Balance,
+    Event,
+    Executed,
+    Execution,
+    FeeAsset,
+    Order,
+    OrderType,
+    Position,
+    Transfer,
+)
+from naived.simulator.step import Done
 
 Json: TypeAlias = dict[str, Any]
 
@@ -21,7 +31,7 @@ def placed(order: Order, fills: Sequence[Fill], shape: str) -> Json:
         "symbol": order.symbol,
         "orderId": order.id,
         "orderListId": -1,
-        "clientOrderId": order.client_order_id,
+        "clientOrderId": order.current_id,
         "transactTime": order.updated,
     }
     if shape == "ACK":
@@ -47,7 +57,7 @@ def cancelled(order: Order) -> Json:
     """The answer to order.cancel."""
     return {
         "symbol": order.symbol,
-        "origClientOrderId": order.client_order_id,
+        "origClientOrderId": order.current_id,
         "orderId": order.id,
         "orderListId": -1,
         "clientOrderId": order.cancel_id,
@@ -57,13 +67,42 @@ def cancelled(order: Order) -> Json:
     }
 
 
+def amended(done: Done, original_id: str) -> Json:
+    """The answer to order.amend.keepPriority."""
+    order = done.order
+    return {
+        "transactTime": order.updated,
+        "executionId": next(event.id for event in done.events if isinstance(event, Executed)),
+        "amendedOrder": {
+            "symbol": order.symbol,
+            "orderId": order.id,
+            "orderListId": -1,
+            "origClientOrderId": original_id,
+            "clientOrderId": order.current_id,
+            "price": format_wire(order.price),
+            "qty": format_wire(order.quantity),
+            "executedQty": format_wire(order.executed),
+            "preventedQty": format_wire(order.prevented),
+            "quoteOrderQty": format_wire(order.quote_quantity),
+            "cumulativeQuoteQty": format_wire(order.quote),
+            "status": order.status.value,
+            "timeInForce": order.time_in_force.value,
+            "type": order.type.value,
+            "side": _SIDES[order.side],
+            "workingTime": order.created,
+            **_strategy(order),
+            "selfTradePreventionMode": order.stp_mode.value,
+        },
+    }
+
+
 def status(order: Order) -> Json:
     """One order in order.status and the lists; the client order id of a cancelled one is its cancel's."""
     row = {
         "symbol": order.symbol,
         "orderId": order.id,
         "orderListId": -1,
-        "clientOrderId": order.cancel_id or order.client_order_id,
+        "clientOrderId": order.cancel_id or order.current_id,
         **_terms(order),
         "stopPrice": _ZERO,
         "icebergQty": _ZERO,
@@ -89,7 +128,13 @@ def _terms(order: Order) -> Json:
         "timeInForce": order.time_in_force.value,
         "type": order.type.value,
         "side": _SIDES[order.side],
+        **_strategy(order),
     }
+
+
+def _strategy(order: Order) -> Json:
+    given = {"strategyId": order.strategy_id, "strategyType": order.strategy_type}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _stp(order: Order) -> Json:
@@ -148,38 +193,40 @@ def balance_rows(balances: Mapping[str, Balance], *, omit_zero: bool) -> list[Js
     ]
 
 
-def commission(symbol: str, fee: Rate) -> Json:
-    """The answer to account.commission: standard rates only, no discount."""
+def commission(symbol: str, fee: Rate, fee_asset: FeeAsset | None) -> Json:
+    """The answer to account.commission: standard rates only, and the asset that gives a discount, if any."""
     return {
         "symbol": symbol,
         "standardCommission": _rates(fee),
         "specialCommission": _rates(Rate(0)),
         "taxCommission": _rates(Rate(0)),
-        "discount": {
-            "enabledForAccount": False,
-            "enabledForSymbol": False,
-            "discountAsset": "BNB",
-            "discount": "0.75000000",
-        },
+        "discount": _discount(fee_asset),
+    }
+
+
+def order_commission(fee: Rate, fee_asset: FeeAsset | None) -> Json:
+    """The answer to order.test with computeCommissionRates."""
+    rates = {"maker": format_wire(fee), "taker": format_wire(fee)}
+    none = {"maker": _ZERO, "taker": _ZERO}
+    return {
+        "standardCommissionForOrder": rates,
+        "specialCommissionForOrder": none,
+        "taxCommissionForOrder": none,
+        "discount": _discount(fee_asset),
+    }
+
+
+def _discount(fee_asset: FeeAsset | None) -> Json:
+    return {
+        "enabledForAccount": fee_asset is not None,
+        "enabledForSymbol": fee_asset is not None,
+        "discountAsset": fee_asset.asset if fee_asset else "BNB",
+        "discount": format_wire(fee_asset.discount) if fee_asset else "0.25000000",
     }
 
 
 def _rates(fee: Rate) -> Json:
     return {"maker": format_wire(fee), "taker": format_wire(fee), "buyer": _ZERO, "seller": _ZERO}
-
-
-def exchange_info(
-    listings: Iterable[Listing], limits: Sequence[Mapping[str, Any]], now: int, *, sets: bool
-) -> Json:
-    """The answer to exchangeInfo; ``sets`` includes the symbols' permission sets."""
-    rows = [listing.row for listing in listings]
-    return {
-        "timezone": "UTC",
-        "serverTime": now,
-        "rateLimits": list(limits),
-        "exchangeFilters": [],
-        "symbols": rows if sets else [{k: v for k, v in row.items() if k != "permissionSets"} for row in rows],
-    }
 
 
 def event(happened: Event) -> Json:
@@ -197,6 +244,15 @@ def event(happened: Event) -> Json:
                     for asset, balance in happened.balances
                 ],
             }
+        case Transfer():
+            change = "-" * (happened.change < 0) + format_wire(abs(happened.change))
+            return {
+                "e": "balanceUpdate",
+                "E": happened.time,
+                "a": happened.asset,
+                "d": change,
+                "T": happened.time,
+            }
         case _:
             assert_never(happened)
 
@@ -208,7 +264,7 @@ def _report(happened: Executed) -> Json:
         "e": "executionReport",
         "E": happened.time,
         "s": order.symbol,
-        "c": order.cancel_id if cancelled else order.client_order_id,
+        "c": order.cancel_id if cancelled else order.current_id,
         "S": _SIDES[order.side],
         "o": order.type.value,
         "f": order.time_in_force.value,
@@ -217,7 +273,7 @@ def _report(happened: Executed) -> Json:
         "P": _ZERO,
         "F": _ZERO,
         "g": -1,
-        "C": order.client_order_id if cancelled else "",
+        "C": order.current_id if cancelled else happened.original_id,
         "x": happened.kind.value,
         "X": order.status.value,
         "r": "NONE",
@@ -240,8 +296,8 @@ def _report(happened: Executed) -> Json:
         "W": order.created,
         "V": order.stp_mode.value,
     }
-    if order.expiry is not None:
-        report["eR"] = order.expiry
+    optional = {"eR": order.expiry, "j": order.strategy_id, "J": order.strategy_type}
+    report |= {name: value for name, value in optional.items() if value is not None}
     if prevention is not None:
         report |= {
             "v": prevention.id,
@@ -257,33 +313,25 @@ def _report(happened: Executed) -> Json:
     return report
 
 
-def public_trade(happened: PublicTrade) -> Json:
-    """One event of ``<symbol>@trade``, its nine keys in the recorded order."""
-    return {
-        "e": "trade",
-        "E": happened.time,
-        "s": happened.symbol,
-        "t": happened.id,
-        "p": format_wire(happened.price),
-        "q": format_wire(happened.quantity),
-        "T": happened.time,
-        "m": happened.buyer_is_maker,
-        "M": True,
-    }
+_TIMES = frozenset(
+    (
+        *("serverTime", "time", "updateTime", "workingTime", "transactTime", "closeTime", "timestamp"),
+        *("authorizedSince", "connectedSince", "retryAfter", "E", "T", "O", "W"),
+    )
+)
 
 
-def aggregate_trade(happened: PublicTrade) -> Json:
-    """One event of ``<symbol>@aggTrade``: here every trade is an aggregate of its own."""
-    return {
-        "e": "aggTrade",
-        "E": happened.time,
-        "s": happened.symbol,
-        "a": happened.id,
-        "p": format_wire(happened.price),
-        "q": format_wire(happened.quantity),
-        "f": happened.id,
-        "l": happened.id,
-        "T": happened.time,
-        "m": happened.buyer_is_maker,
-        "M": True,
-    }
+def in_microseconds(value: Any) -> Any:
+    """The same answer or event with its times in microseconds."""
+    match value:
+        case dict():
+            # In this event alone ``u`` is a time.
+            times = _TIMES | {"u"} if value.get("e") == "outboundAccountPosition" else _TIMES
+            return {
+                name: part * 1000 if name in times and isinstance(part, int) else in_microseconds(part)
+                for name, part in value.items()
+            }
+        case list() | tuple():
+            return [in_microseconds(part) for part in value]
+        case _:
+            return value

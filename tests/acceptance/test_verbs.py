@@ -13,6 +13,8 @@ DAEMON = {
     "exchange_url": str,
     "database": str,
     "state": str,
+    "reason": str | None,
+    "exchange_state": str,
 }
 STATUS = {
     "symbol": str,

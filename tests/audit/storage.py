@@ -29,6 +29,7 @@ _LATER_COLUMNS = {
         "buy_fees_valued",
         "sell_fees_valued",
     ),
+    "orders": ("amended", "adopted", "by_exchange"),
     "fills": ("fee_value",),
 }
 _LATER_SETTINGS = ("keep_buys", "cycles", "realized_profit")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.simulation.hunt import caught
 from tests.simulation.mutants import MUTANTS, mutated
+from tests.simulation.mutations import fields, mutations, report, sample
 from tests.simulation.plan import SCENARIOS, Plan, swarm
 from tests.simulation.points import reached
 from tests.simulation.shrink import shrunk
@@ -36,6 +37,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--pairs", action="store_true", help="a crash at each two seams of a scenario")
     parser.add_argument("--mutants", action="store_true", help="which seed catches which bug put into naived")
+    parser.add_argument(
+        "--mutations", action="store_true", help="each field of each kind of frame with each odd value"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="of --mutations only so many, dealt by --from")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with this bug in naived")
     return parser.parse_args()
 
@@ -45,6 +50,11 @@ def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
     arguments = _arguments()
+    if arguments.mutations:
+        found = fields()
+        every = mutations(found)
+        chosen = sample(every, arguments.sample or len(every), arguments.first)
+        return report(found, chosen, arguments.jobs)
     if arguments.mutants:
         return _hunt_all(arguments.first, arguments.seeds, arguments.jobs)
     if arguments.trace is not None:

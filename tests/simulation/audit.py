@@ -25,6 +25,8 @@ _PLACED = ("open", "partially_filled", "filled", "cancelled", "expired")
 _NEVER = ("rejected", "not_placed", "abandoned")
 _STATES = {"NEW": "open", "PARTIALLY_FILLED": "partially_filled", "FILLED": "filled", "CANCELED": "cancelled"}
 
+_OF_A_FILL = ("price", "quantity", "quote", "fee", "fee_asset", "maker", "time")
+
 Blame = Callable[[int, str], None]
 Row = Mapping[str, Any]
 
@@ -112,12 +114,12 @@ def _applied(ours: Sequence[Order], fills: Sequence[Fill], journal: Journal, bla
     """Each fill once, as it was, and the sums are what the exchange says was executed."""
     ids = {(order.symbol, order.id) for order in ours}
     there = {
-        (fill.symbol, fill.order_id, fill.trade_id): (int(fill.price), int(fill.quantity), int(fill.fee))
+        (fill.symbol, fill.order_id, fill.trade_id): tuple(getattr(fill, name) for name in _OF_A_FILL)
         for fill in fills
         if (fill.symbol, fill.order_id) in ids
     }
     here = {
-        (row["symbol"], row["order_id"], row["trade_id"]): (row["price"], row["quantity"], row["fee"])
+        (row["symbol"], row["order_id"], row["trade_id"]): tuple(row[name] for name in _OF_A_FILL)
         for row in journal.fills
     }
     if len(here) != len(journal.fills):

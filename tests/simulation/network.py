@@ -144,11 +144,15 @@ class End:
 
 
 class Network:
-    """``seen`` is told of every frame that is sent; the weather falls from ``random``."""
+    """``seen`` is told of every frame that is sent; the weather falls from ``random``.
+
+    ``change`` makes what arrives at the client of a frame: given the wire, the text and whether the client sent it.
+    """
 
     def __init__(self, random: Random, seen: Callable[[str, str], None]) -> None:
         self.weather = Weather()
         self.befell: dict[str, int] = {}
+        self.change: Callable[[Wire, str, bool], str] | None = None
         self._random = random
         self._seen = seen
         self._handler: Handler | None = None
@@ -186,6 +190,8 @@ class Network:
     def carry(self, wire: Wire, frames: Frames, text: str, *, from_client: bool) -> None:
         """Send one frame on its way; raises Closed if that is its end."""
         self._seen(">" if from_client else "<", text)
+        if self.change is not None and not wire.sheltered:
+            text = self.change(wire, text, from_client)
         delay = self._latency()
         if wire.hole:
             return

@@ -18,6 +18,7 @@ from naived.core.orders.state import State
 from naived.ports import Unit
 from tests.simulation.network import End, Network
 
+_SLACK = 1_000  # ms by which naived's clock may be behind when it begins to wait
 STARTING, RUNNING, LEAVING = "starting", "running", "leaving"
 
 
@@ -213,13 +214,12 @@ class Guarded:
 
     async def receive(self) -> str:
         text = await self._end.receive()
-        frame = msgspec.json.decode(text)
+        frame = _decoded(text)
         if "id" in frame and "status" in frame:
             self._heed(frame)
             self._placing.pop(frame["id"], None)
             self._process.pass_by(f"answer {self._asked.get(frame['id'])}")
-        elif "event" in frame and frame["event"]["e"] == "executionReport":
-            report = frame["event"]
+        elif (report := _report(frame)) is not None:
             early = " before its answer" if report["c"] in self._placing.values() else ""
             self._process.pass_by(f"report {report['x']}{early}")
         elif self._process.dead:
@@ -227,12 +227,33 @@ class Guarded:
         return text
 
     def _heed(self, frame: dict[str, Any]) -> None:
-        until = frame.get("error", {}).get("data", {}).get("retryAfter")
-        if until is not None:
-            self._process.banned_until = max(self._process.banned_until, until)
+        """Of a wait as much is demanded as the exchange documents."""
+        try:
+            until = int(frame["error"]["data"]["retryAfter"])
+        except (KeyError, TypeError, ValueError):
+            return
+        longest = 3 * 86_400_000 if frame["status"] == 418 else 60_000
+        until = min(until, self._process.now() + longest - _SLACK)
+        self._process.banned_until = max(self._process.banned_until, until)
 
     async def ping(self) -> None:
         await self._end.ping()
+
+
+def _decoded(text: str) -> dict[str, Any]:
+    """The frame, empty if it is none."""
+    try:
+        frame = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return {}
+    return frame if isinstance(frame, dict) and isinstance(frame.get("id", 0), int | None) else {}
+
+
+def _report(frame: dict[str, Any]) -> dict[str, Any] | None:
+    """The execution report in a frame, if it is one."""
+    event = frame.get("event")
+    known = isinstance(event, dict) and event.get("e") == "executionReport" and {"c", "x"} <= event.keys()
+    return event if known else None
 
 
 def _kind(unit: Unit) -> str:

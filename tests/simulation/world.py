@@ -94,19 +94,24 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
 
 
-def run(plan: Plan, tell: Callable[[str], None] | None = None) -> Outcome:
-    """Live one seed; ``tell`` gets every line of the trace whose hash is the outcome's ``digest``."""
+def run(
+    plan: Plan, tell: Callable[[str], None] | None = None, make: "Callable[..., World] | None" = None
+) -> Outcome:
+    """Live one seed; ``tell`` gets every line of the trace whose hash is the outcome's ``digest``.
+
+    ``make`` makes another world than `World`.
+    """
     random = Random(plan.seed)
     blank = _blank_journal()
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=_memory()) as home, _deterministic(plan.seed):
         shutil.copy(blank, Path(home) / _JOURNAL)
-        world = _World(plan, random, Path(home), tell)
+        world = (make or World)(plan, random, Path(home), tell)
         with _logged(world.trace):
             trio.run(world.live, clock=MockClock(autojump_threshold=0))
         return world.outcome
 
 
-class _World:
+class World:
     def __init__(self, plan: Plan, random: Random, home: Path, tell: Callable[[str], None] | None) -> None:
         self.outcome = Outcome(plan.seed)
         self._plan = plan

@@ -29,7 +29,7 @@ from naived.core.orders.report import (
     Unsent,
 )
 from naived.core.strategy.formulas import Fees
-from naived.ports import AccountInfo, Balance, ExchangeError, OrderRequest, RefusedError, Sink
+from naived.ports import AccountInfo, Balance, ExchangeError, OrderRequest, RefusedError, Remarks, Sink
 from tests.support.market import ETH, START, TENTH, Exchange, Order
 
 T = TypeVar("T")
@@ -80,6 +80,7 @@ class ExchangeDouble:
         self.on_place: Callable[[OrderRequest], None] = lambda request: None
         self.throttled_until = 0  # ms
         self.gone: str | None = None
+        self.remarked = Remarks()
         self._sink: Sink | None = None
         self._session = 0
         self._up = trio.Event()
@@ -180,6 +181,10 @@ class ExchangeDouble:
     def connected(self) -> bool:
         return self._up.is_set()
 
+    @property
+    def remarks(self) -> Remarks:
+        return self.remarked
+
     def now(self) -> int:
         return START + int(trio.current_time() * 1000)
 
@@ -276,7 +281,7 @@ class ExchangeDouble:
             [p for p in parts if order_id in (None, p.order_id) and (since is None or p.time >= since)]
         )
 
-    async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo]:
+    async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         await self._ask("symbols")
         return await self._arrived({name: self.markets[name].rules for name in names if name in self.markets})
 

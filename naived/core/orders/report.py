@@ -52,7 +52,8 @@ class Report(Struct, frozen=True):
     """One order at one moment: from an execution report, the answer to a request, or a query.
 
     ``client_order_id`` is the id at placement. ``executed`` is cumulative. ``fills`` are those that were included:
-    at most one in an execution report, all in a FULL answer, none in a query.
+    at most one in an execution report, all in a FULL answer, none in a query. ``by_exchange``: it ended without a
+    cancel request, ours or a person's.
     """
 
     symbol: str
@@ -66,6 +67,7 @@ class Report(Struct, frozen=True):
     created: int
     time: int
     fills: tuple[Fill, ...] = ()
+    by_exchange: bool = False
 
 
 class Refusal(StrEnum):

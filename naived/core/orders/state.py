@@ -77,7 +77,9 @@ class OrderState(Struct, frozen=True):
     0 is an intent that was never admitted. ``epoch`` is that of the process which decided, then of the one which
     made the latest attempt. ``executed`` is the sum of the applied ``fills`` (sorted by trade id), ``reported`` the
     exchange's cumulative quantity, ``final`` the exchange's final status, applied once the two are equal.
-    ``cancelling``: a cancel is wanted or sent, under the id ``<client_order_id>-x``.
+    ``cancelling``: a cancel is wanted or sent, under the id ``<client_order_id>-x``. ``amended`` is the quantity
+    that a person left of it; ``adopted``: a person took it back, so the exchange's price and quantity count;
+    ``by_exchange``: the exchange ended it by itself.
 
     In memory only: ``looks`` counts queries that found nothing, after the fence or, for an order that existed,
     since ``missed_at``; ``refused`` is the refusal of a later attempt.
@@ -102,9 +104,17 @@ class OrderState(Struct, frozen=True):
     reason: str | None = None
     code: int | None = None
     fills: tuple[Fill, ...] = ()
+    amended: Quantity | None = None
+    adopted: bool = False
+    by_exchange: bool = False
     looks: int = 0
     missed_at: int | None = None
     refused: Refused | None = None
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the exchange is to execute: as intended, or what a person left of it."""
+        return self.intent.quantity if self.amended is None else self.amended
 
     @property
     def fence(self) -> int | None:
@@ -182,6 +192,7 @@ class Fate(StrEnum):
     FILLED = "filled"
     CANCELLED = "cancelled"
     BY_HAND = "cancelled by hand"
+    BY_EXCHANGE = "ended by the exchange"
     EXPIRED = "expired"
     REJECTED = "rejected"
     ABANDONED = "abandoned"
@@ -372,6 +383,10 @@ def _reported(order: OrderState, report: Report) -> OrderStep:
         actions = (Placed(),)
     elif order.missed_at is not None:
         known = replace(order, looks=0, missed_at=None)
+    if report.quantity < order.quantity:
+        known = replace(known, amended=report.quantity)
+    if report.by_exchange and report.status.ended and order.final is None:
+        known = replace(known, by_exchange=True)
     final = order.final or (report.status if report.status.ended else None)
     after, more = _executed(known, report.fills, reported, final)
     return after, actions + more
@@ -383,12 +398,12 @@ def _mismatch(order: OrderState, report: Report) -> str | None:
         return f"two orders under one id: {order.order_id} and {report.order_id}"
     if order.state in (State.REJECTED, State.QUARANTINED) and order.order_id is None:
         return f"refused, and yet order {report.order_id} exists"
-    if (report.symbol, report.side, report.price, report.quantity) != (
-        intent.symbol,
-        intent.side,
-        intent.price,
-        intent.quantity,
-    ):
+    if (report.symbol, report.side) != (intent.symbol, intent.side):
+        return f"order {report.order_id} is not what was intended"
+    # A person may leave less of an order that is there; the exchange amends nothing else.
+    smaller = order.order_id is not None and report.executed <= report.quantity < intent.quantity
+    same = report.price == intent.price and (smaller or report.quantity == intent.quantity)
+    if not same and not order.adopted:
         return f"order {report.order_id} is not what was intended"
     if order.order_id is None and report.created < order.created_at - SKEW:
         return f"order {report.order_id} is older than its intent"
@@ -441,7 +456,7 @@ def _executed(
     if final is not None and executed == reported:
         state = _FINAL_STATE[final]
         newest = max((fill.trade_id for fill in order.fills + fresh), default=None)
-        actions += (Ended(_fate(final, order.cancelling), _rejection(final), newest),)
+        actions += (Ended(_fate(final, order), _rejection(final), newest),)
     after = replace(
         order,
         state=state,
@@ -482,12 +497,14 @@ def _merged(known: tuple[Fill, ...], fresh: tuple[Fill, ...]) -> tuple[Fill, ...
     return tuple(sorted(known + fresh, key=lambda fill: fill.trade_id))
 
 
-def _fate(final: OrderStatus, cancelling: bool) -> Fate:
+def _fate(final: OrderStatus, order: OrderState) -> Fate:
     match final:
         case OrderStatus.FILLED:
             return Fate.FILLED
         case OrderStatus.CANCELED:
-            return Fate.CANCELLED if cancelling else Fate.BY_HAND
+            if order.cancelling:
+                return Fate.CANCELLED
+            return Fate.BY_EXCHANGE if order.by_exchange else Fate.BY_HAND
         case OrderStatus.REJECTED:
             return Fate.REJECTED
         case _:
@@ -549,6 +566,6 @@ def _resolved(order: OrderState, adopt: bool) -> OrderStep:
         state = State.OPEN if order.order_id is not None else State.UNKNOWN
         if order.order_id is not None and order.executed:
             state = State.PARTIALLY_FILLED
-        return replace(order, state=state, final=None, reason=None, looks=0, missed_at=None), ()
+        return replace(order, state=state, final=None, reason=None, looks=0, missed_at=None, adopted=True), ()
     state = State.ABANDONED if order.order_id is None else State.CANCELLED
     return replace(order, state=state, reason="written off by hand"), (Ended(Fate.BY_HAND),)

@@ -28,10 +28,14 @@ _COIN = Quantity(1)  # a quantity after fees is not rounded to a step
 
 
 class Fees(Struct, frozen=True):
-    """Commission rates that a new trader calculates with: the larger of maker and taker, all parts summed."""
+    """Commission rates that a new trader calculates with: the larger of maker and taker, all parts summed.
+
+    ``asset``: a third asset that fees are taken in while the account has some of it; None if there is none.
+    """
 
     buy: Rate
     sell: Rate
+    asset: str | None = None
 
 
 class Coins(Struct, frozen=True):

@@ -306,6 +306,7 @@ class _Draft:
             leader.info.base,
             leader.info.quote,
             leader.lots,
+            None if leader.info.trading else leader.info.status,
         )
         if not deciding:
             return view

@@ -51,6 +51,8 @@ def unfit(terms: Terms, last: Price, budget: Money, chunks: int, filters: Filter
 def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: SymbolView) -> str | None:
     """Why this buy would be refused, or must not be placed; None if it may be."""
     filters = view.filters
+    if view.closed is not None:
+        return f"the market is closed ({view.closed})"
     failed = unfit(terms, last, terms.budget, terms.chunks, filters)
     if failed:
         return misfit(failed, terms, last, filters, view.quote)

@@ -50,6 +50,7 @@ _BUY_BACKOFF = {
     Refusal.MARKET_CLOSED: 10_000,  # a halt ends by itself; without a public trade there is no new attempt
 }
 _EXPIRED_BACKOFF = 1_000  # ms; a buy that self-trade prevention ended must not be repeated in a tight loop
+_ENDED_BACKOFF = 10_000  # ms; after the exchange ended a buy by itself, its rules are read again
 _SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
 _SELL_BACKOFF_MOST = 300_000  # ms
 
@@ -385,6 +386,12 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
         return _finish_empty(trader, view, "buy cancelled by hand")
     if view.status is not Status.ON:
         return _finish_empty(trader, view, "nothing bought")
+    if fate is Fate.BY_EXCHANGE:
+        reason = "the exchange ended its buy"
+        return _enter(trader, Waiting(after=view.now + _ENDED_BACKOFF, reason=reason), view), (
+            Note("ended by the exchange", f"{trader.id}: {reason}"),
+            Reread(),
+        )
     if fate is not Fate.REJECTED or refused is None:
         backoff = _EXPIRED_BACKOFF if fate is Fate.EXPIRED else 0
         return _enter(trader, Waiting(after=view.now + backoff if backoff else 0), view), ()
@@ -466,6 +473,10 @@ def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, 
                 f"to sell again: naivectl resolve {trader.symbol} --all --adopt"
             )
             return _enter(trader, holding, view), (Note("held", message),)
+        case Ended(Fate.BY_EXCHANGE):
+            reason = "the exchange ended its sell"
+            note = Note("ended by the exchange", f"{trader.id}: {reason}")
+            return _retry_later(trader, selling, Hold.EXPIRED, reason, None, view), (note, Reread())
         case Ended(Fate.EXPIRED | Fate.ABANDONED):
             return _retry_later(trader, selling, Hold.EXPIRED, "the sell expired", None, view), ()
         case Ended(Fate.REJECTED, refused) if refused is not None:

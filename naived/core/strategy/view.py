@@ -36,6 +36,7 @@ class SymbolView(Struct, frozen=True):
     base: str
     quote: str
     lots: Lots
+    closed: str | None = None
     room: Money = Money(0)
     lowest_sell: Price | None = None
     surplus: str | None = None

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import trio
 
+from naived.binance.clock import ServerClock
 from naived.binance.endpoint import Endpoint
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
@@ -200,7 +201,8 @@ def sink() -> Recorder:
 def exchange(peer: Peer) -> BinanceExchange:
     """Not running yet."""
     who = credentials("the-key", "the-secret")
-    return BinanceExchange(Endpoint(API, STREAMS), who, connect=peer.connect, jitter=lambda: 0.0)
+    clock = ServerClock(wall=lambda: peer.now() / 1000)
+    return BinanceExchange(Endpoint(API, STREAMS), who, connect=peer.connect, jitter=lambda: 0.0, clock=clock)
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 import pytest
 from msgspec import Raw
 
-from naived.binance.answers import cancelled, halt_until, placed, refuses_credentials
+from naived.binance.answers import cancelled, halt, placed, refuses_credentials
 from naived.binance.codec import ApiAnswer, ApiError, ErrorData
 from naived.core.orders.report import Accepted, CancelAccepted, CancelRefused, Refusal, Refused, Unknown
 
+NOW = 1_700_000_000_000  # ms
 ORDER = (
-    b'{"symbol":"ETHUSDT","orderId":7,"clientOrderId":"n1-a","transactTime":5,"price":"1.0","origQty":"1.0",'
+    b'{"symbol":"ETHUSDT","orderId":7,"clientOrderId":"n1-a","transactTime":1700000000000,"price":"1.0","origQty":"1.0",'
     b'"executedQty":"0.0","cummulativeQuoteQty":"0.0","status":"NEW","side":"BUY"}'
 )
 
@@ -21,14 +22,14 @@ def error(code, message="", status=400, retry_after=None):
 
 
 def test_an_order_id_means_accepted():
-    answer = placed(ok())
+    answer = placed(ok(), NOW)
     assert isinstance(answer, Accepted)
     assert answer.report.order_id == 7
 
 
 @pytest.mark.parametrize("result", [b"{}", b"null", ORDER.replace(b'"1.0"', b'"1.0e5"')])
 def test_an_unreadable_success_is_unknown(result):
-    assert isinstance(placed(ok(result)), Unknown)
+    assert isinstance(placed(ok(result), NOW), Unknown)
     assert isinstance(cancelled(ok(result)), Unknown)
 
 
@@ -56,7 +57,7 @@ def test_an_unreadable_success_is_unknown(result):
     ],
 )
 def test_a_listed_code_is_a_refusal(code, message, kind):
-    assert placed(error(code, message)) == Refused(kind, code, message)
+    assert placed(error(code, message), NOW) == Refused(kind, code, message)
 
 
 @pytest.mark.parametrize(
@@ -70,30 +71,30 @@ def test_a_listed_code_is_a_refusal(code, message, kind):
     ],
 )
 def test_a_status_of_the_gateway_is_a_refusal(status, code, kind):
-    answer = placed(error(code, status=status, retry_after=99))
+    answer = placed(error(code, status=status, retry_after=99), NOW)
     assert isinstance(answer, Refused)
-    assert (answer.kind, answer.retry_at) == (kind, 99)
+    assert (answer.kind, answer.retry_at) == (kind, NOW + (120_000 if status == 418 else 10_000))
 
 
 @pytest.mark.parametrize("code", [-1000, -1001, -1006, -1007, -1008, -1016, -1200, -1099, -2011, -7777, 0])
 def test_any_other_code_leaves_the_outcome_unknown(code):
-    assert placed(error(code)) == Unknown(f"{code}", code)
+    assert placed(error(code), NOW) == Unknown(f"{code}", code)
     if code != -2011:
         assert cancelled(error(code)) == Unknown(f"{code}", code)
 
 
 @pytest.mark.parametrize("code", [-1013, -1021, -2010, -2015, -7777])
 def test_a_5xx_leaves_the_outcome_unknown_whatever_its_code(code):
-    assert isinstance(placed(error(code, status=503)), Unknown)
+    assert isinstance(placed(error(code, status=503), NOW), Unknown)
     assert isinstance(cancelled(error(code, status=500)), Unknown)
 
 
 def test_an_error_without_a_code_is_unknown():
-    assert placed(ApiAnswer(400, 1)) == Unknown("status 400", None)
+    assert placed(ApiAnswer(400, 1), NOW) == Unknown("status 400", None)
 
 
 def test_a_duplicate_is_unknown_because_the_order_exists():
-    assert placed(error(-2010, "Duplicate order sent.")) == Unknown("duplicate", -2010)
+    assert placed(error(-2010, "Duplicate order sent."), NOW) == Unknown("duplicate", -2010)
 
 
 def test_a_cancel_is_accepted_refused_or_unknown():
@@ -103,13 +104,28 @@ def test_a_cancel_is_accepted_refused_or_unknown():
 
 
 def test_the_exchange_says_how_long_we_must_wait_and_too_many_requests_always_make_us_wait():
-    assert halt_until(error(-1003, status=429, retry_after=123), now=50) == 123
-    assert halt_until(error(-1015, status=400, retry_after=123), now=50) == 123
-    assert halt_until(error(-1015, status=429), now=50) == 50 + 10_000
-    assert halt_until(error(-1003, status=418), now=50) == 50 + 120_000
-    assert halt_until(error(-1008, retry_after=123), now=50) == 123
-    assert halt_until(error(-2010), now=50) is None
-    assert halt_until(ok(), now=50) is None
+    assert halt(error(-1003, status=429, retry_after=NOW + 123), NOW) == 123
+    assert halt(error(-1015, status=400, retry_after=NOW + 123), NOW) == 123
+    assert halt(error(-1015, status=429), NOW) == 10_000
+    assert halt(error(-1003, status=418), NOW) == 120_000
+    assert halt(error(-1008, retry_after=NOW + 123), NOW) == 123
+    assert halt(error(-2010), NOW) is None
+    assert halt(ok(), NOW) is None
+
+
+@pytest.mark.parametrize("after", [32_503_680_000_000, 2**63, 10**22])
+def test_a_wait_is_believed_as_long_as_the_exchange_documents_it(after):
+    day = 86_400_000
+    assert halt(error(-1003, status=429, retry_after=after), NOW) == 60_000
+    assert halt(error(-1003, status=418, retry_after=after), NOW) == 3 * day
+    assert halt(error(-1003, status=418, retry_after=NOW + 2 * day), NOW) == 2 * day
+    assert placed(error(-1015, status=429, retry_after=after), NOW).retry_at == NOW + 60_000
+
+
+@pytest.mark.parametrize("after", [0, -1, -(10**15), NOW - 5])
+def test_a_wait_that_ended_in_the_past_is_the_shortest_one(after):
+    assert halt(error(-1003, status=429, retry_after=after), NOW) == 10_000
+    assert halt(error(-1003, status=418, retry_after=after), NOW) == 120_000
 
 
 def test_credentials_are_refused_by_code_or_status():

@@ -22,7 +22,7 @@ class Socket:
 
 class Told:
     def __init__(self):
-        self.answers, self.events, self.unclaimed = [], [], []
+        self.answers, self.events, self.unclaimed, self.garbled = [], [], [], []
 
     def api(self, socket):
         return ApiConnection(
@@ -30,6 +30,7 @@ class Told:
             on_answer=lambda answer, asked_at: self.answers.append((answer.id, asked_at)),
             on_event=self.events.append,
             on_unclaimed=lambda method, answer: self.unclaimed.append((method, answer.id)),
+            on_garbled=lambda kind, why: self.garbled.append((kind, why)),
         )
 
 

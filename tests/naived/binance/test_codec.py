@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from naived.binance.border import read
 from naived.binance.codec import (
+    AccountPosition,
     ApiAnswer,
     ExecutionReport,
     Garbled,
     MarketTrade,
-    OtherEvent,
     Shutdown,
     StreamTerminated,
     read_api,
@@ -21,6 +22,7 @@ from naived.binance.codec import (
     read_result,
     request,
 )
+from naived.binance.mapping import PositionRow, balance_of
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 recorded = pytest.mark.skipif(not DATA.is_dir(), reason="the recordings are not beside this checkout")
@@ -61,9 +63,12 @@ def test_a_recorded_answer_is_read():
 
 
 @recorded
-def test_a_recorded_balance_event_is_an_event_that_we_do_not_use():
-    text = (DATA / "fixtures" / "demo_outbound_account_position_2026-09-30.json").read_text()
-    assert read_api(text) == OtherEvent("outboundAccountPosition")
+def test_the_balances_of_a_recorded_event_are_read_row_by_row():
+    event = read_api((DATA / "fixtures" / "demo_outbound_account_position_2026-09-30.json").read_text())
+    assert isinstance(event, AccountPosition)
+    rows = [read(row, PositionRow, lambda _why: None) for row in event.rows]
+    assert len(rows) == 3
+    assert all(balance.free >= 0 for _, balance in map(balance_of, rows))
 
 
 @pytest.mark.parametrize(

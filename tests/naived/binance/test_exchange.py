@@ -220,9 +220,36 @@ async def test_the_counts_of_an_answer_are_respected(autojump_clock, running, pe
         "limit": full.limit,
         "count": full.count,
     }
+    peer.answer("account.rateLimits.orders", [row])
     peer.answer("order.place", PLACED, rateLimits=[row])
     await running.place(buy(running.now()))
+    assert running.admit(Side.SELL) is not None, "a count at its limit was believed before it was confirmed"
+    await trio.sleep(1)
     assert running.admit(Side.SELL) is None
+    assert (
+        running.remarks.limited == "the account's limit of 50 orders in 10 s is used up until 2023-11-14T22:13:30Z"
+    )
+
+
+@pytest.mark.parametrize("count", [51, 10**12, 2**63, -1, "50", None])
+async def test_a_count_above_its_own_limit_is_not_believed(autojump_clock, running, peer, count):
+    row = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": count}
+    peer.answer("order.place", PLACED, rateLimits=[row])
+    await running.place(buy(running.now()))
+    assert running.admit(Side.SELL) is not None
+    assert running.remarks.limited is None
+    assert not peer.asked("account.rateLimits.orders")
+    assert (running.remarks.refused is None) == (count is None)
+
+
+async def test_a_count_that_the_account_does_not_confirm_forbids_nothing(autojump_clock, running, peer):
+    day = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 160_000, "count": 160_000}
+    peer.answer("account.rateLimits.orders", [day | {"count": 7}])
+    peer.answer("order.place", PLACED, rateLimits=[day])
+    await running.place(buy(running.now()))
+    await trio.sleep(5)
+    assert len(peer.asked("account.rateLimits.orders")) == 1
+    assert running.admit(Side.SELL) is not None
 
 
 async def test_too_many_requests_stop_everything_until_the_exchange_allows(autojump_clock, running, peer):
@@ -251,10 +278,10 @@ async def test_during_a_ban_of_days_requests_fail_at_once(autojump_clock, runnin
 async def test_a_watched_symbol_is_watched_until_unwatched(autojump_clock, running, peer, sink):
     await running.watch("ETHUSDT")
     peer.streams.push(
-        '{"stream":"ethusdt@trade","data":{"e":"trade","E":2,"s":"ETHUSDT","t":5,"p":"2683.80","q":"0.002","T":1}}'
+        '{"stream":"ethusdt@trade","data":{"e":"trade","E":2,"s":"ETHUSDT","t":5,"p":"2683.80","q":"0.002","T":1700000000000}}'
     )
     await sink.until(lambda: sink.trades)
-    assert sink.trades == [("ETHUSDT", 5, parse_price("2683.8"), "0.002", 1)]
+    assert sink.trades == [("ETHUSDT", 5, parse_price("2683.8"), "0.002", 1_700_000_000_000)]
     await running.unwatch("ETHUSDT")
     await running.unwatch("NEVERWATCHED")
     await wait_all_tasks_blocked()

@@ -3,17 +3,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from naived.binance.border import read
 from naived.binance.codec import ExecutionReport, read_api
 from naived.binance.mapping import (
     AccountRow,
+    BalanceRow,
     CommissionRow,
     ExchangeInfo,
     OrderRow,
     SymbolRow,
     TradeRow,
-    account_of,
+    balance_of,
     fees_of,
     fill_of,
+    fill_of_event,
     report_of,
     report_of_event,
     symbol_of,
@@ -135,11 +138,22 @@ def order(sample, **changes):
     return report_of(msgspec.convert(sample | changes, OrderRow))
 
 
+def read_event(**changes):
+    text = msgspec.json.encode({"event": EXECUTION | {"e": "executionReport"} | changes}).decode()
+    found = read_api(text)
+    assert isinstance(found, ExecutionReport), found
+    return found
+
+
 def event(**changes):
-    return report_of_event(msgspec.convert(EXECUTION | changes, ExecutionReport))
+    return report_of_event(read_event(**changes))
+
+
+notes = []  # what `symbol` left out of a row
 
 
 def symbol(*filters, **changes):
+    notes.clear()
     row = {
         "symbol": "ETHUSDT",
         "status": "TRADING",
@@ -147,7 +161,7 @@ def symbol(*filters, **changes):
         "quoteAsset": "USDT",
         "filters": list(filters),
     }
-    return symbol_of(msgspec.convert(row | changes, SymbolRow))
+    return symbol_of(read(msgspec.json.encode(row | changes), SymbolRow, notes.append), notes.append)
 
 
 def test_a_full_answer_has_its_fills_whose_sum_is_the_exchanges():
@@ -194,7 +208,7 @@ def test_only_the_suffix_of_our_own_cancels_is_removed_from_an_id(said, placed):
 def test_a_fill_in_a_report_has_the_exchanges_own_amounts():
     report = event()
     assert (report.status, report.executed) == (OrderStatus.PARTIALLY_FILLED, parse_quantity("0.04"))
-    [fill] = report.fills
+    fill = fill_of_event(read_event())
     assert (fill.price, fill.quantity) == (parse_price("2679.5"), parse_quantity("0.04"))
     assert (fill.quote, fill.fee, fill.fee_asset) == (parse_money("107.18"), parse_amount("0.00004"), "ETH")
     assert fill.maker
@@ -202,12 +216,14 @@ def test_a_fill_in_a_report_has_the_exchanges_own_amounts():
 
 
 def test_a_report_of_a_cancel_has_the_id_of_the_order_and_no_fill():
-    report = event(x="CANCELED", X="CANCELED", c="n1-abc-x", C="n1-abc", l="0.00000000", n="0", N=None, t=-1)
-    assert (report.client_order_id, report.status, report.fills) == ("n1-abc", OrderStatus.CANCELED, ())
+    changes = {"x": "CANCELED", "X": "CANCELED", "c": "n1-abc-x", "C": "n1-abc", "l": "0.00000000", "t": -1}
+    report = event(**changes)
+    assert (report.client_order_id, report.status) == ("n1-abc", OrderStatus.CANCELED)
+    assert fill_of_event(read_event(**changes)) is None
 
 
 def test_a_prevented_self_trade_is_no_fill():
-    assert event(x="TRADE_PREVENTION", X="EXPIRED_IN_MATCH", t=-1).fills == ()
+    assert fill_of_event(read_event(x="TRADE_PREVENTION", X="EXPIRED_IN_MATCH", t=-1)) is None
 
 
 @pytest.mark.parametrize(
@@ -245,7 +261,9 @@ def test_a_row_of_the_history_is_a_fill():
 def test_recorded_rules_are_read(file, name, allowed):
     info = msgspec.json.decode((DATA / file).read_bytes(), type=ExchangeInfo)
     [row] = info.symbols
-    rules = symbol_of(row)
+    notes.clear()
+    rules = symbol_of(read(row, SymbolRow, notes.append), notes.append)
+    assert notes == []
     assert (rules.symbol, rules.quote, rules.trading) == (name, "USDT", True)
     assert (rules.buy_stp, rules.sell_stp) == (("EXPIRE_TAKER", "EXPIRE_MAKER") if allowed else (None, None))
     assert rules.filters.min_notional == parse_money("5")
@@ -257,14 +275,16 @@ def test_recorded_rules_are_read(file, name, allowed):
 @recorded
 def test_a_recorded_account_is_read():
     text = (DATA / "fixtures" / "demo_account_status_2026-09-29.json").read_text().replace('"bal"', "1")
-    account = account_of(msgspec.json.decode(read_api(text).result, type=AccountRow))
-    assert account.uid == "0"
-    assert account.balances["USDT"].free == parse_amount("3689.34023246")
+    account = msgspec.json.decode(read_api(text).result, type=AccountRow)
+    assert account.uid == 0
+    balances = dict(balance_of(msgspec.json.decode(each, type=BalanceRow)) for each in account.balances)
+    assert balances["USDT"].free == parse_amount("3689.34023246")
 
 
 def test_an_absent_filter_is_off():
     filters = symbol().filters
-    assert (filters.tick_size, filters.min_notional, filters.max_orders) == (0, 0, 0)
+    assert (filters.tick_size, filters.step_size) == (1, 1)
+    assert (filters.max_price, filters.min_notional, filters.max_orders) == (0, 0, 0)
     assert filters.bid_down is filters.ask_up is None
 
 
@@ -305,6 +325,6 @@ def test_fees_are_the_larger_of_maker_and_taker_with_every_part():
 
 
 def test_a_rate_finer_than_ours_is_refused():
-    row = {"symbol": "X", "standardCommission": {"maker": "0.000000001"}}
+    row = {"symbol": "X", "standardCommission": {"maker": "0.000000001", "taker": "0"}}
     with pytest.raises(AmountError):
         fees_of(msgspec.convert(row, CommissionRow))

@@ -5,6 +5,7 @@ from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import Fees
 from naived.ports import ExchangeError, RefusedError
 
+EPOCH = 1_700_000_000_000  # ms, the peer's clock at trio's time 0
 ORDER = {
     "symbol": "ETHUSDT",
     "orderId": 7,
@@ -15,8 +16,8 @@ ORDER = {
     "cummulativeQuoteQty": "0.00000000",
     "status": "NEW",
     "side": "BUY",
-    "time": 1000,
-    "updateTime": 2000,
+    "time": EPOCH + 1000,
+    "updateTime": EPOCH + 2000,
 }
 TRADE = {
     "symbol": "ETHUSDT",
@@ -27,7 +28,7 @@ TRADE = {
     "quoteQty": "260.00000000",
     "commission": "0.00010000",
     "commissionAsset": "ETH",
-    "time": 3000,
+    "time": EPOCH + 3000,
     "isMaker": True,
 }
 SYMBOL = {"symbol": "ETHUSDT", "status": "TRADING", "baseAsset": "ETH", "quoteAsset": "USDT", "filters": []}
@@ -46,7 +47,7 @@ async def test_an_order_is_asked_for_by_either_id(autojump_clock, running, peer)
     peer.answer("order.status", ORDER)
     await running.order("ETHUSDT", order_id=7)
     found = await running.order("ETHUSDT", client_order_id="n1-abc")
-    assert (found.order_id, found.created, found.time) == (7, 1000, 2000)
+    assert (found.order_id, found.created, found.time) == (7, EPOCH + 1000, EPOCH + 2000)
     assert sent(peer, "order.status") == [
         {"symbol": "ETHUSDT", "orderId": 7},
         {"symbol": "ETHUSDT", "origClientOrderId": "n1-abc"},
@@ -90,22 +91,24 @@ async def test_one_question_for_all_open_orders_is_used_where_it_weighs_less_tha
 
 
 async def test_a_long_list_of_orders_is_read_to_its_end_without_repetitions(autojump_clock, running, peer):
-    everything = [ORDER | {"orderId": number, "updateTime": 2000 + number // 2} for number in range(2500)]
+    everything = [
+        ORDER | {"orderId": number, "updateTime": EPOCH + 2000 + number // 2} for number in range(1, 2501)
+    ]
 
     def page(request):
         since = request["params"]["startTime"]
         return {"status": 200, "result": [each for each in everything if each["updateTime"] >= since][:1000]}
 
     peer.script["allOrders"] = page
-    found = await running.orders_since("ETHUSDT", 1500)
-    assert [each.order_id for each in found] == list(range(2500))
+    found = await running.orders_since("ETHUSDT", EPOCH + 1500)
+    assert [each.order_id for each in found] == list(range(1, 2501))
     assert len(peer.asked("allOrders")) == 3
 
 
 async def test_a_full_page_of_one_millisecond_is_an_error(autojump_clock, running, peer):
-    peer.answer("allOrders", [ORDER | {"orderId": number} for number in range(1000)])
+    peer.answer("allOrders", [ORDER | {"orderId": number} for number in range(1, 1001)])
     with pytest.raises(ExchangeError, match="one millisecond"):
-        await running.orders_since("ETHUSDT", 2000)
+        await running.orders_since("ETHUSDT", EPOCH + 2000)
 
 
 async def test_fills_of_an_order_are_read_page_by_page(autojump_clock, running, peer):
@@ -125,14 +128,14 @@ async def test_fills_of_an_order_are_read_page_by_page(autojump_clock, running, 
 
 
 async def test_fills_since_a_time_are_read_page_by_page_oldest_first(autojump_clock, running, peer):
-    everything = [TRADE | {"id": number, "time": 3000 + number // 3} for number in range(1500)]
+    everything = [TRADE | {"id": number, "time": EPOCH + 3000 + number // 3} for number in range(1500)]
 
     def page(request):
         since = request["params"]["startTime"]
         return {"status": 200, "result": [each for each in everything if each["time"] >= since][:1000]}
 
     peer.script["myTrades"] = page
-    fills = await running.fills("ETHUSDT", since=3000)
+    fills = await running.fills("ETHUSDT", since=EPOCH + 3000)
     assert [fill.trade_id for fill in fills] == list(range(1500))
 
 

@@ -2,6 +2,7 @@ import pytest
 import trio
 
 from naived.binance import connection
+from naived.binance.border import Refusals
 from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer, ApiError, ErrorData
 from naived.binance.endpoint import Endpoint
@@ -33,8 +34,8 @@ REPORT = {
     "t": -1,
     "m": False,
     "Y": "0.00000000",
-    "T": 2,
-    "O": 1,
+    "T": 1_700_000_000_002,
+    "O": 1_700_000_000_001,
 }
 
 
@@ -248,7 +249,9 @@ class Api:
 @pytest.fixture
 async def client():
     clock = ServerClock()
-    return ApiClient(credentials("the-key", "the-secret"), clock, Limits(clock.now))
+    return ApiClient(
+        credentials("the-key", "the-secret"), clock, Limits(clock.now, clock.monotonic), Refusals(clock.now)
+    )
 
 
 async def test_the_loss_of_an_older_connection_is_no_news(client):

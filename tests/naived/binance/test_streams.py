@@ -6,20 +6,22 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from naived.binance import streams as streams_module
+from naived.binance.border import Refusals
 from naived.binance.streams import Streams
 from naived.core.amount import parse_price
 
 URL = "memory://streams"
+EPOCH = 1_700_000_000_000  # ms, the peer's clock at trio's time 0
 
 
 def trade(symbol, number, price="2683.80000000"):
-    data = {"e": "trade", "E": 2, "s": symbol, "t": number, "p": price, "q": "0.00200000", "T": 1, "m": True}
+    data = {"e": "trade", "E": 2, "s": symbol, "t": number, "p": price, "q": "0.00200000", "T": EPOCH, "m": True}
     return {"stream": f"{symbol.lower()}@trade", "data": data}
 
 
 @pytest.fixture
 async def streams(peer, sink, nursery):
-    made = Streams(URL, peer.connect, jitter=lambda: 0.0)
+    made = Streams(URL, peer.connect, lambda: 0.0, Refusals(peer.now), lambda: EPOCH + 60_000)
     nursery.start_soon(made.run, sink)
     return made
 
@@ -42,7 +44,7 @@ async def test_the_trades_of_a_watched_symbol_are_reported(autojump_clock, strea
     assert subscribed(peer) == ["ethusdt@trade"]
     peer.streams.push(trade("ETHUSDT", 5))
     await sink.until(lambda: sink.trades)
-    assert sink.trades == [("ETHUSDT", 5, parse_price("2683.8"), "0.00200000", 1)]
+    assert sink.trades == [("ETHUSDT", 5, parse_price("2683.8"), "0.00200000", EPOCH)]
 
 
 async def test_watching_twice_subscribes_once_and_returns_at_once(autojump_clock, streams, peer):
@@ -163,6 +165,7 @@ async def test_at_a_shutdown_the_old_connection_stays_until_everything_is_subscr
 
 async def test_while_two_connections_are_up_each_trade_is_reported_once(autojump_clock, streams, peer, sink):
     await streams.watch("ETHUSDT")
+    await streams.watch("BTCUSDT")
     old = peer.streams
     peer.ignore("SUBSCRIBE")
     old.push({"e": "serverShutdown", "E": 1})

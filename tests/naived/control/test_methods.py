@@ -42,6 +42,8 @@ async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockCl
                 "exchange_url": "ws://127.0.0.1:1",
                 "database": "sqlite",
                 "state": "ready",
+                "reason": None,
+                "exchange_state": "up",
             },
             "symbols": [
                 {

@@ -286,24 +286,51 @@ def test_a_database_that_is_away_fails_the_group_and_is_used_again_when_it_is_ba
     assert messages(engine) == ["back"]
 
 
-def test_a_full_disk_fails_the_whole_group_and_nothing_of_it_is_there(sqlite_url: str) -> None:
+def test_a_unit_for_which_the_disk_has_no_room_fails_alone(sqlite_url: str) -> None:
     with opened(sqlite_url) as engine:
         store = Store(engine, enter(engine).epoch)
         assert store.apply([said("earlier")]) == [None]
         engine.dispose()
-        once(engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 60"))
+        listening.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 60"))
         outcomes = store.apply([said("before"), said("x" * 1_000_000), said("after")])
-        assert [type(outcome) for outcome in outcomes] == [JournalError] * 3
-        assert "database or disk is full" in str(outcomes[0])
+        assert [type(outcome) for outcome in outcomes] == [type(None), JournalError, type(None)]
+        assert "database or disk is full" in str(outcomes[1])
         assert store.apply([said("room again")]) == [None]
-        assert messages(engine) == ["earlier", "room again"]
+        assert messages(engine) == ["earlier", "before", "after", "room again"]
 
 
-def test_an_error_that_is_no_constraint_fails_the_whole_group(engine: sa.Engine, store: Store) -> None:
-    too_far = 10**18  # ms: no calendar reaches it
-    outcomes = store.apply([said("before"), Unit(SYMBOL, events=(event("far", at=too_far),)), said("after")])
-    assert [type(outcome) for outcome in outcomes] == [JournalError] * 3
-    assert messages(engine) == []
+def test_a_disk_that_is_full_is_not_asked_for_every_unit(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(sqlite_url) as engine:
+        store = Store(engine, enter(engine).epoch)
+        engine.dispose()
+        listening.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 60"))
+        tried: list[int] = []
+        together = store._apply_together
+        monkeypatch.setattr(store, "_apply_together", lambda works: tried.append(len(works)) or together(works))
+        outcomes = store.apply([said("x" * 1_000_000) for _ in range(50)])
+        assert [type(outcome) for outcome in outcomes] == [JournalError] * 50
+        assert tried == [50, 1, 1]
+
+
+@pytest.mark.parametrize("at", [10**18, -(10**17), 2**63, 10**22])  # ms: no calendar reaches them
+def test_a_time_that_the_database_cannot_hold_fails_its_unit_alone(
+    engine: sa.Engine, store: Store, at: int
+) -> None:
+    outcomes = store.apply([said("before"), Unit(SYMBOL, events=(event("far", at=at),)), said("after")])
+    assert [type(outcome) for outcome in outcomes] == [type(None), ConflictError, type(None)]
+    assert f"{SYMBOL}: the journal cannot hold this change" in str(outcomes[1])
+    assert messages(engine) == ["before", "after"]
+
+
+@pytest.mark.parametrize("change", [{"trade_id": 2**63}, {"trade_id": 10**22}, {"order_id": 2**80}])
+def test_a_number_that_the_database_cannot_hold_fails_its_unit_alone(
+    engine: sa.Engine, store: Store, change: dict[str, int]
+) -> None:
+    assert store.apply([first_buy()]) == [None]
+    unwritable = Unit(SYMBOL, fills=(replace(fill(), **change),))
+    outcomes = store.apply([said("before"), unwritable, said("after")])
+    assert [type(outcome) for outcome in outcomes] == [type(None), ConflictError, type(None)]
+    assert messages(engine) == ["before", "after"]
 
 
 def backend(engine: sa.Engine) -> int:
@@ -326,7 +353,7 @@ def test_a_backend_that_dies_between_groups_costs_nothing(postgres_url: str) -> 
         assert messages(engine) == ["first", "second"]
 
 
-def test_a_backend_that_dies_within_a_group_takes_all_of_it_along(postgres_url: str) -> None:
+def test_a_group_whose_backend_dies_is_written_by_the_next_one_each_unit_once(postgres_url: str) -> None:
     with opened(postgres_url) as engine:
         store = Store(engine, enter(engine).epoch)
         store.apply([said("earlier")])
@@ -339,9 +366,9 @@ def test_a_backend_that_dies_within_a_group_takes_all_of_it_along(postgres_url: 
         listening.listen(engine, "before_cursor_execute", die)
         outcomes = store.apply([said("one"), said("two")])
         listening.remove(engine, "before_cursor_execute", die)
-        assert [type(outcome) for outcome in outcomes] == [JournalError] * 2
+        assert outcomes == [None, None]
         assert store.apply([said("later")]) == [None]
-        assert messages(engine) == ["earlier", "later"]
+        assert messages(engine) == ["earlier", "one", "two", "later"]
 
 
 def test_reading_back_waits_for_a_lost_transaction_to_end(postgres_url: str) -> None:

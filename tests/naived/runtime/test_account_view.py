@@ -120,16 +120,25 @@ async def test_a_symbol_whose_fees_are_not_told_does_not_keep_the_others_from_st
         await naived.until(lambda: naived.state("BTCUSDT") == "trading", 70)
 
 
-async def test_rules_are_read_again_every_day(world: World, clock: MockClock) -> None:
+async def test_rules_are_read_again_every_hour_and_every_minute_in_a_closed_market(
+    world: World, clock: MockClock
+) -> None:
     exchange: ExchangeDouble = world.exchange
     async with world.naived() as naived:
         await naived.start()
         market = exchange.markets["ETHUSDT"]
         market.rules = replace(market.rules, status="CHANGED")
-        await trio.sleep(86_399)
+        await trio.sleep(3_590)
         assert naived.symbol().engine.leader.info.status == "TRADING"
         await trio.sleep(60)
         assert naived.symbol().engine.leader.info.status == "CHANGED"
+        exchange.relist("ETHUSDT", trading=False)
+        await trio.sleep(3_600)
+        assert naived.state() == "degraded"
+        assert "the market is closed" in (naived.reason() or "")
+        exchange.relist("ETHUSDT", trading=True)
+        await trio.sleep(61)
+        assert naived.state() == "trading"
 
 
 async def test_symbols_that_begin_together_are_asked_for_as_one(world: World, clock: MockClock) -> None:
@@ -143,4 +152,4 @@ async def test_symbols_that_begin_together_are_asked_for_as_one(world: World, cl
         await naived.until(lambda: {naived.state("ETHUSDT"), naived.state("BTCUSDT")} == {"trading"})
         # Once for the account, which is known first, and once for both symbols.
         assert exchange.asked.count("symbols") == 2
-        assert exchange.asked.count("account") == 2
+        assert exchange.asked.count("account") == 3, "two readings name the account, one counts the coins"

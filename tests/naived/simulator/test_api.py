@@ -1,11 +1,15 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
 
+from naived.simulator.methods import METHODS
 from naived.simulator.signing import payload, read_key
+from naived.simulator.steering import STEERING
 from naived.websocket import Closed
 from tests.support.simulator import PATIENCE, Client, api, limit, running, signed
 
@@ -109,7 +113,10 @@ async def test_signatures_are_checked_where_there_is_a_key() -> None:
         assert (await client.fail("order.status", **right))[1] == -2013
         assert (await client.fail("order.status", **{**right, "orderId": 2}))[1] == -1022
         assert (await client.fail("order.status", **{**right, "apiKey": "other"}))[1] == -2015
-        assert (await client.fail("session.logon", **right))[1] == -4056
+        bare = {**signed(), "apiKey": "k"}
+        text = payload({name: str(value) for name, value in bare.items()})
+        bare["signature"] = hmac.new(b"s3cret", text, hashlib.sha256).hexdigest()
+        assert (await client.fail("session.logon", **bare))[1] == -4056
 
 
 async def test_the_time_is_checked_again_right_before_the_engine() -> None:
@@ -328,3 +335,55 @@ async def test_an_order_by_hand_that_meets_ours_ends_it_in_match() -> None:
         reports = [each for each in client.events if each["e"] == "executionReport"]
         [ours] = [report for report in reports if report["c"] == "ours"]
         assert (ours["x"], ours["X"], ours["z"]) == ("TRADE_PREVENTION", "EXPIRED_IN_MATCH", "0.00000000")
+
+
+async def test_a_parameter_that_the_method_does_not_know_is_refused() -> None:
+    async with running() as simulation, api(simulation) as client:
+        asked = limit("BUY", "2600", "0.1", newClientOrderID="typo")
+        assert await client.fail("order.place", **asked) == (
+            400,
+            -1104,
+            "Not all sent parameters were read; read '9' parameter(s) but was sent '10'.",
+        )
+        assert (await client.fail("time", symbol="ETHUSDT"))[1] == -1104
+        assert (await client.fail("sim.trade", symbol="ETHUSDT", price="1", qty="1"))[1] == -1104
+        assert await placed(client) == []
+        assert await client.get("time", returnRateLimits=True)
+
+
+async def test_an_exception_ends_one_request_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> Any:
+        raise ZeroDivisionError("integer modulo by zero")
+
+    for name in ("time", "order.status"):
+        monkeypatch.setitem(METHODS, name, replace(METHODS[name], run=broken))
+    async with running() as simulation, api(simulation) as client, api(simulation) as other:
+        unknown = (500, -1000, "An unknown error occurred while processing the request.")
+        assert await client.fail("time") == unknown
+        assert await client.fail("order.status", **signed(**ETH, orderId=1)) == unknown
+        await client.get("order.place", **limit("BUY", "2600", "0.1"))
+        assert await other.get("ping") == {}
+    assert "integer modulo by zero" in "".join(capsys.readouterr())
+
+
+_ODD = ["", "0", "-1", "1e9", "nan", "9" * 40, "\x00", "\u2028", "[]", "{}", True, 10**30, [1], {"a": 1}]
+
+
+async def test_no_value_of_any_parameter_ends_a_request_with_an_exception() -> None:
+    async with running(no_limits=True) as simulation, api(simulation) as client:
+        await client.get("sim.trade", symbol="ETHUSDT", price="2683.80", quantity="1")
+        hands = {name: hand for name, hand in STEERING.items() if name not in ("sim.delist", "sim.fault")}
+        for name, takes in (*((n, m.takes) for n, m in METHODS.items()), *((n, h.takes) for n, h in hands.items())):
+            usual: dict[str, Any] = limit("BUY", "2600", "0.1", orderId=1, cancelOrderId=1, newQty="0.01", limit=5)
+            usual |= {"cancelReplaceMode": "ALLOW_FAILURE", "asset": "BNB", "free": "5", "order_id": 1}
+            usual["status"] = "EXPIRED"
+            known = set(takes.split())
+            if not name.startswith("sim.") and METHODS[name].signed:
+                known |= set(signed())
+            base = {key: value for key, value in usual.items() if key in known}
+            for parameter in sorted(known):
+                for odd in _ODD:
+                    answer = await client.ask(name, **{**base, parameter: odd})
+                    assert answer["status"] in (200, 400, 409, 429), (name, parameter, odd, answer)

@@ -11,7 +11,8 @@ from naived.core.orders.report import OrderStatus
 from naived.simulator.errors import ApiError
 from naived.simulator.exchange import Exchange
 from naived.simulator.order import Event, Executed, Execution, OrderType, Position, StpMode, TimeInForce
-from naived.simulator.symbols import Listing, halted, load
+from naived.simulator.rules import halted
+from naived.simulator.symbols import Listing, load
 from tests.support.simulator import ETH, exchange, new, print_trade
 
 

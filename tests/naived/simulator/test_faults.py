@@ -140,7 +140,8 @@ def test_an_unknown_kind_is_refused() -> None:
 
 CONTRACT = """
     reply_lost request_lost late error error_after disconnect silence report_duplicate report_missing report_late
-    report_reorder partial_fills not_found_lag manual_cancel manual_order halt filters balance server_shutdown
+    report_reorder partial_fills not_found_lag manual_cancel manual_order manual_amend halt filters
+    balance server_shutdown
 """
 
 

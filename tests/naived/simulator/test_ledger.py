@@ -2,6 +2,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +127,39 @@ def test_a_file_that_is_no_ledger_is_refused_by_name(tmp_path: Path) -> None:
         Ledger(tmp_path / "missing" / "ledger.db", 7, {})
 
 
+def test_a_ledger_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> None:
+    first = exchange(Ledger(tmp_path / "ledger.db", 7, USDT))
+    first.place(new("buy", "2600", "0.1", client_order_id="old"))
+    first.ledger.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:  # what the second version added is taken back
+        db.execute("DROP INDEX orders_by_amended_id")
+        for column in ("amended_id", "amendments", "strategy_id", "strategy_type"):
+            db.execute(f"ALTER TABLE orders DROP COLUMN {column}")
+        db.executescript("DROP TABLE rules; DROP TABLE fees; PRAGMA user_version=1;")
+    for _ in range(2):
+        after = exchange(Ledger(tmp_path / "ledger.db", 99, {}))
+        assert after.ledger.uid == 7
+        assert [order.current_id for order in after.market("ETHUSDT").open.values()] == ["old"]
+        after.ledger.close()
+
+
+def test_a_step_that_fails_changes_no_balance_and_no_order() -> None:
+    engine = exchange(USDT="100000", ETH="1")
+    print_trade(engine, "2683.80")
+    engine.place(new("buy", "2600", "0.1"))
+    before = engine.account.balances(), dict(engine.market("ETHUSDT").open)
+    engine.ledger.close()
+    for fail in (
+        lambda: engine.place(new("buy", "2690", "0.2")),
+        lambda: engine.cancel("ETHUSDT", 1, "x"),
+        lambda: engine.amend("ETHUSDT", 1, parse_quantity("0.05"), "y"),
+        lambda: print_trade(engine, "2599"),
+    ):
+        with pytest.raises(sqlite3.Error):
+            fail()
+        assert (engine.account.balances(), dict(engine.market("ETHUSDT").open)) == before
+
+
 def test_history_is_oldest_first_and_the_newest_without_a_beginning() -> None:
     times = iter(range(NOW, NOW + 1000))
     engine = exchange(clock=lambda: next(times))
@@ -184,6 +218,10 @@ orders = st.builds(
     prevented=amounts.map(Quantity),
     cancel_id=st.none() | names,
     expiry=st.none() | names,
+    amended_id=st.none() | names,
+    amendments=st.integers(0, 10),
+    strategy_id=st.none() | times,
+    strategy_type=st.none() | times,
 )
 fills = st.builds(
     Fill,

@@ -14,7 +14,7 @@ ROWS = (
 
 
 def counts(limits: Limits, now: int) -> list[int]:
-    return [row["count"] for row in limits.rows(now, orders=True)]
+    return [row["count"] for row in limits.rows(now, kinds=("ORDERS", "REQUEST_WEIGHT"))]
 
 
 def test_too_much_weight_is_refused_until_the_clock_turns_the_minute() -> None:
@@ -92,5 +92,5 @@ def test_connections_are_attempts_per_five_minutes() -> None:
 
 def test_an_answer_lists_what_it_touched() -> None:
     limits = Limits(ROWS, enforced=True)
-    assert [row["rateLimitType"] for row in limits.rows(NOW, orders=False)] == ["REQUEST_WEIGHT"]
-    assert limits.rows(NOW, orders=True)[0] == {**ROWS[1], "count": 0}
+    assert [row["rateLimitType"] for row in limits.rows(NOW, kinds=["REQUEST_WEIGHT"])] == ["REQUEST_WEIGHT"]
+    assert limits.rows(NOW, kinds=["ORDERS"])[0] == {**ROWS[1], "count": 0}

@@ -278,3 +278,48 @@ async def test_a_tape_that_breaks_on_the_way_ends_the_simulation(tmp_path: Path)
     with pytest.RaisesGroup(pytest.RaisesExc(SimulatorError, match="line 2"), flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(simulate, config))
+
+
+async def test_a_tape_is_silent_in_a_closed_market_and_ends_with_its_symbol() -> None:
+    walks = {"ETHUSDT": parse_price("2683.80"), "BTCUSDT": parse_price("96000")}
+    config = {"walks": walks, "fed": False, "speed": Fraction(50), "no_limits": True}
+    async with running(**config) as simulation, api(simulation) as client:
+
+        async def newest(symbol: str) -> int:
+            rows = await client.get("trades.recent", symbol=symbol, limit=1)
+            return rows[-1]["id"] if rows else 0
+
+        async def later(symbol: str, than: int) -> None:
+            with trio.fail_after(PATIENCE):
+                while await newest(symbol) <= than:
+                    pass
+
+        await later("ETHUSDT", 0)
+        await client.get("sim.rules", symbol="ETHUSDT", status="BREAK")
+        closed = await newest("ETHUSDT")
+        await later("BTCUSDT", await newest("BTCUSDT") + 10)
+        assert await newest("ETHUSDT") == closed
+        await client.get("sim.rules", symbol="ETHUSDT", status="TRADING")
+        await later("ETHUSDT", closed)
+        await client.get("sim.delist", symbol="ETHUSDT")
+        await later("BTCUSDT", await newest("BTCUSDT") + 10)
+        simulation.publish("ETHUSDT", parse_price("2683.80"), parse_quantity("1"))
+        with pytest.raises(ApiError, match="-1121"):
+            simulation.publish("NOPE", parse_price("2683.80"), parse_quantity("1"))
+
+
+async def test_a_delisted_symbol_is_heard_no_more_and_cannot_be_listed_again() -> None:
+    async with (
+        running() as simulation,
+        stream(simulation, "/stream?streams=ethusdt@trade/btcusdt@trade") as connection,
+        api(simulation) as client,
+    ):
+        assert await ask(connection, "LIST_SUBSCRIPTIONS") == {
+            "result": ["ethusdt@trade", "btcusdt@trade"],
+            "id": 1,
+        }
+        await client.get("sim.delist", symbol="ETHUSDT")
+        assert (await ask(connection, "LIST_SUBSCRIPTIONS"))["result"] == ["btcusdt@trade"]
+        simulation.list(ETH.row)
+        assert (await client.fail("exchangeInfo", symbol="ETHUSDT"))[1] == -1121
+        assert (await ask(connection, "SUBSCRIBE", "ethusdt@trade"))["code"] == 2

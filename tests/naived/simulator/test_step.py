@@ -22,7 +22,15 @@ def resting() -> Iterator[tuple[Market, Account, Ledger, Order]]:
 
 
 def begin(market: Market, account: Account, ledger: Ledger, *, half: bool = False) -> Step:
-    return Step(market, account, ledger, NOW + 5, fee_rate=parse_rate("0.001"), partly=lambda symbol: half)
+    return Step(
+        market,
+        account,
+        ledger,
+        NOW + 5,
+        fee_rate=parse_rate("0.001"),
+        fee_asset=None,
+        partly=lambda symbol: half,
+    )
 
 
 def test_nothing_is_durable_or_off_the_book_before_the_commit(

@@ -6,9 +6,11 @@ import trio
 import trio.testing
 
 from naived.core.amount import parse_price, parse_quantity
-from naived.simulator.order import PublicTrade
-from naived.simulator.streams import CAPACITY, Outbox, Streams, Subscriber, answer, method_of, named_in
+from naived.simulator.order import BookTop, PublicTrade
+from naived.simulator.streams import CAPACITY, Outbox, Streams, Subscriber, answer, method_of
 from naived.websocket import Closed
+
+SYMBOLS = {"ETHUSDT", "BTCUSDT"}
 
 
 class Heard(Outbox):
@@ -87,7 +89,7 @@ def test_a_connection_has_1024_streams_and_not_one_more() -> None:
     ("request_text", "expected"),
     [
         (
-            '{"method":"SUBSCRIBE","params":["btcusdt@trade","x@aggTrade"],"id":1}',
+            '{"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@bookTicker"],"id":1}',
             {"result": None, "id": 1},
         ),
         ('{"method":"UNSUBSCRIBE","params":["btcusdt@trade"],"id":"a-b"}', {"result": None, "id": "a-b"}),
@@ -110,6 +112,22 @@ def test_a_connection_has_1024_streams_and_not_one_more() -> None:
             '{"method":"SUBSCRIBE","params":[],"id":null}',
             {"code": 2, "msg": "Invalid request: invalid stream", "id": None},
         ),
+        *(
+            (
+                f'{{"method":"SUBSCRIBE","params":["ethusdt@trade","{never}"],"id":1}}',
+                {"code": 2, "msg": "Invalid request: invalid stream", "id": 1},
+            )
+            for never in (
+                "ethusdt@kline_1m",
+                "ethusdt@depth",
+                "ethusdt@depth@100ms",
+                "ethusdt@",
+                "nope@trade",
+                "ETHUSDT@trade",
+                "!ticker@arr",
+                "@trade",
+            )
+        ),
         (
             '{"method":"DANCE","id":1}',
             {"code": 2, "msg": "Invalid request: unknown variant `DANCE`", "id": 1},
@@ -128,35 +146,19 @@ def test_a_connection_has_1024_streams_and_not_one_more() -> None:
 def test_a_stream_request_is_answered(request_text: str, expected: dict[str, Any]) -> None:
     streams = Streams()
     subscriber, _ = listener(streams, "ethusdt@trade")
-    assert json.loads(answer(streams, subscriber, request_text)) == expected
+    assert json.loads(answer(streams, subscriber, request_text, SYMBOLS)) == expected
 
 
 @pytest.mark.parametrize("garbage", ["", "{", "[" * 100_000, "[]", "7", '{"method":[],"id":1}'])
 def test_garbage_on_a_stream_is_answered_with_an_error(garbage: str) -> None:
     streams = Streams()
     subscriber, _ = listener(streams, "ethusdt@trade")
-    assert json.loads(answer(streams, subscriber, garbage))["code"] in (2, 3)
+    assert json.loads(answer(streams, subscriber, garbage, SYMBOLS))["code"] in (2, 3)
     assert method_of(garbage) is None
 
 
 def test_a_request_names_its_method() -> None:
     assert method_of('{"method":"SUBSCRIBE","params":[]}') == "SUBSCRIBE"
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("/stream?streams=btcusdt@trade/ethusdt@aggTrade", ["btcusdt@trade", "ethusdt@aggTrade"]),
-        ("/ws/btcusdt@trade", ["btcusdt@trade"]),
-        ("/ws/btcusdt@trade?timeUnit=MICROSECOND", ["btcusdt@trade"]),
-        ("/ws/0", []),
-        ("/ws", []),
-        ("/stream", []),
-        ("/stream?streams=", []),
-    ],
-)
-def test_a_path_names_streams_or_none_yet(target: str, expected: list[str]) -> None:
-    assert named_in(target) == expected
 
 
 async def test_a_reader_that_stays_crowded_is_dropped_and_the_tape_goes_on(
@@ -245,3 +247,36 @@ async def test_a_lost_connection_drops_its_outbox(autojump_clock: trio.testing.M
     outbox.send("x")
     await outbox.run(Line(closed=True))  # type: ignore[arg-type]
     assert await dropped(outbox)
+
+
+def test_the_best_bid_and_ask_have_neither_type_nor_time_and_a_rising_number() -> None:
+    streams = Streams()
+    _, raw = listener(streams, "ethusdt@bookTicker")
+    assert streams.quoted("ETHUSDT")
+    assert not streams.quoted("BTCUSDT")
+    for bid in ("2683.79", "2683.80"):
+        top = BookTop(parse_price(bid), parse_quantity("1"), parse_price("2683.81"), parse_quantity("2"))
+        streams.publish_quote("ETHUSDT", top)
+    assert raw == [
+        {"u": u, "s": "ETHUSDT", "b": b, "B": "1.00000000", "a": "2683.81000000", "A": "2.00000000"}
+        for u, b in ((1, "2683.79000000"), (2, "2683.80000000"))
+    ]
+
+
+def test_each_listener_has_its_own_unit_of_time() -> None:
+    streams = Streams()
+    outbox = Heard()
+    streams.subscribe(Subscriber(outbox, combined=True, micro=True), ["ethusdt@trade"])
+    _, milli = listener(streams, "ethusdt@trade")
+    streams.publish(trade())
+    assert (outbox.frames[0]["data"]["T"], outbox.frames[0]["data"]["E"]) == (1723161255611000, 1723161255611000)
+    assert milli[0]["T"] == 1723161255611
+
+
+def test_a_delisted_symbol_loses_its_subscriptions() -> None:
+    streams = Streams()
+    subscriber, frames = listener(streams, "ethusdt@trade", "btcusdt@trade", "ethusdt@bookTicker")
+    streams.forget("ETHUSDT")
+    assert list(subscriber.streams) == ["btcusdt@trade"]
+    streams.publish(trade())
+    assert frames == []

@@ -4,22 +4,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import format_amount, parse_money, parse_price, parse_quantity
+from naived.core.amount import format_amount, parse_price
 from naived.core.market import Filters
-from naived.simulator.errors import ApiError, SimulatorError
-from naived.simulator.order import OrderType
-from naived.simulator.symbols import (
-    RATE_LIMITS,
-    affordable,
-    built_in_prices,
-    check,
-    check_open,
-    coarser,
-    halted,
-    listing,
-    load,
-)
-from tests.support.simulator import DATA, ETH, new
+from naived.simulator.errors import SimulatorError
+from naived.simulator.symbols import RATE_LIMITS, built_in_prices, listing, load
+from tests.support.simulator import DATA, ETH
 
 
 @pytest.mark.parametrize(
@@ -103,69 +92,27 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
         load(tmp_path / "info.json")
 
 
-def test_a_halt_and_coarser_steps_show_in_the_row_and_in_the_rules() -> None:
-    assert halted(ETH).row["status"] == "HALT"
-    assert not halted(ETH).info.trading
-    coarse = coarser(ETH)
-    assert format_amount(coarse.info.filters.tick_size) == "0.1"
-    assert format_amount(coarse.info.filters.step_size) == "0.001"
-    assert coarse.row["filters"][0]["tickSize"] == "0.10000000"
-    assert format_amount(ETH.info.filters.tick_size) == "0.01"
+@pytest.mark.parametrize("off", ["0.00000000", "0", "", None])
+def test_a_tick_or_step_that_is_off_allows_every_price_and_quantity(off: str | None) -> None:
+    names = {"tickSize", "minPrice", "maxPrice", "stepSize", "minQty", "maxQty", "minNotional", "maxNotional"}
+    names |= {"bidMultiplierUp", "bidMultiplierDown", "askMultiplierUp", "askMultiplierDown"}
+    filters = [{k: off if k in names else v for k, v in item.items()} for item in ETH.row["filters"]]
+    read = listing({**ETH.row, "filters": filters})
+    assert (read.info.filters.tick_size, read.info.filters.step_size) == (1, 1)
+    assert (read.info.filters.max_price, read.info.filters.bid_up) == (0, None)
 
 
-AVERAGE = (parse_price("2000") * 3, 3)
+def test_a_symbol_without_filters_is_read() -> None:
+    nothing = [
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": None},
+        {"filterType": "NOTIONAL", "avgPriceMins": None},
+    ]
+    assert listing({**ETH.row, "filters": nothing}).average_minutes == 0
+    empty = {**ETH.row, "filters": None, "allowedSelfTradePreventionModes": None}
+    assert listing(empty).info.filters.tick_size == 1
+    assert listing({**ETH.row, "filters": []}).max_position == 0
 
 
-@pytest.mark.parametrize(
-    ("side", "price", "failed"),
-    [
-        ("buy", "2400", None),
-        ("buy", "2400.01", "PERCENT_PRICE_BY_SIDE"),
-        ("buy", "1000", None),
-        ("buy", "999.99", "PERCENT_PRICE_BY_SIDE"),
-        ("sell", "4000", None),
-        ("sell", "4000.01", "PERCENT_PRICE_BY_SIDE"),
-        ("sell", "1600", None),
-        ("sell", "1599.99", "PERCENT_PRICE_BY_SIDE"),
-    ],
-)
-def test_a_price_stays_within_percent_of_the_average(side: str, price: str, failed: str | None) -> None:
-    if failed is None:
-        check(ETH, new(side, price, "1"), AVERAGE)
-        return
-    with pytest.raises(ApiError) as caught:
-        check(ETH, new(side, price, "1"), AVERAGE)
-    assert caught.value.message == f"Filter failure: {failed}"
-
-
-def test_without_an_average_any_price_on_the_tick_will_do() -> None:
-    check(ETH, new("buy", "999999.99", "1"), None)
-
-
-def test_a_market_order_may_be_a_dust_below_the_least_notional_and_not_pass() -> None:
-    check(ETH, new("buy", "0", "0.0025", type=OrderType.MARKET), AVERAGE)
-    with pytest.raises(ApiError, match="NOTIONAL"):
-        check(ETH, new("buy", "0", "0.0024", type=OrderType.MARKET), AVERAGE)
-
-
-def test_too_many_open_orders_and_a_closed_market_are_the_engines_refusals() -> None:
-    check_open(ETH, 199)
-    with pytest.raises(ApiError, match=r"-2010.*MAX_NUM_ORDERS"):
-        check_open(ETH, 200)
-    with pytest.raises(ApiError, match=r"-2010.*Market is closed"):
-        check_open(halted(ETH), 0)
-
-
-def test_coarser_rules_refuse_what_was_fine() -> None:
-    check(ETH, new("buy", "2000.01", "0.0101"), AVERAGE)
-    with pytest.raises(ApiError, match="PRICE_FILTER"):
-        check(coarser(ETH), new("buy", "2000.01", "0.0101"), AVERAGE)
-    with pytest.raises(ApiError, match="LOT_SIZE"):
-        check(coarser(ETH), new("buy", "2000.1", "0.0101"), AVERAGE)
-
-
-def test_money_buys_whole_steps_only() -> None:
-    assert format_amount(affordable(ETH, parse_money("100"), parse_price("2683.80"))) == "0.0372"
-    with pytest.raises(ApiError, match="LOT_SIZE"):
-        affordable(ETH, parse_money("0.1"), parse_price("2683.80"))
-    assert parse_quantity("0.0372") * parse_price("2683.80") <= parse_money("100") * 10**8
+def test_a_count_that_is_text_is_a_count() -> None:
+    row = {**ETH.row, "filters": [{"filterType": "MAX_NUM_ORDERS", "maxNumOrders": "7"}]}
+    assert listing(row).info.filters.max_orders == 7

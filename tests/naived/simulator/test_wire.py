@@ -1,14 +1,11 @@
-from dataclasses import replace
-
 import pytest
 
-from naived.core.amount import parse_amount, parse_price, parse_quantity, parse_rate
+from naived.core.amount import parse_amount, parse_rate
 from naived.core.orders.report import OrderStatus
 from naived.simulator import wire
-from naived.simulator.order import Balance, Executed, OrderType, PublicTrade, StpMode
+from naived.simulator.order import Balance, Executed, OrderType, StpMode
 from naived.simulator.step import Done
-from naived.simulator.symbols import RATE_LIMITS
-from tests.support.simulator import ETH, NOW, exchange, new, print_trade
+from tests.support.simulator import NOW, exchange, new, print_trade
 
 
 def taken() -> Done:
@@ -177,7 +174,8 @@ def test_an_account_shows_rates_and_balances() -> None:
 
 
 def test_commission_is_the_standard_rate_alone() -> None:
-    rates = wire.commission("ETHUSDT", parse_rate("0.00075"))
+    rates = wire.commission("ETHUSDT", parse_rate("0.00075"), None)
+    assert rates["discount"]["enabledForAccount"] is False
     assert rates["standardCommission"] == {
         "maker": "0.00075000",
         "taker": "0.00075000",
@@ -185,27 +183,3 @@ def test_commission_is_the_standard_rate_alone() -> None:
         "seller": "0.00000000",
     }
     assert set(rates["taxCommission"].values()) == set(rates["specialCommission"].values()) == {"0.00000000"}
-
-
-def test_permission_sets_are_left_out_on_request() -> None:
-    whole = wire.exchange_info([ETH], RATE_LIMITS, NOW, sets=True)
-    assert whole["symbols"] == [ETH.row]
-    short = wire.exchange_info([ETH], RATE_LIMITS, NOW, sets=False)
-    assert short["symbols"][0].keys() == ETH.row.keys() - {"permissionSets"}
-    assert (whole["serverTime"], whole["timezone"], whole["exchangeFilters"]) == (NOW, "UTC", [])
-
-
-def test_a_public_trade_is_what_was_recorded() -> None:
-    trade = PublicTrade("ETHUSDT", 1520538925, parse_price("2683.8"), parse_quantity("0.002"), 1723161255611, True)
-    assert wire.public_trade(trade) == {
-        "e": "trade",
-        "E": 1723161255611,
-        "s": "ETHUSDT",
-        "t": 1520538925,
-        "p": "2683.80000000",
-        "q": "0.00200000",
-        "T": 1723161255611,
-        "m": True,
-        "M": True,
-    }
-    assert wire.aggregate_trade(replace(trade, id=5))["f"] == 5

@@ -542,3 +542,38 @@ def test_an_order_is_live_or_has_ended_or_waits_for_us_or_for_a_person() -> None
 @pytest.mark.parametrize("status", list(OrderStatus))
 def test_an_order_has_ended_unless_it_can_still_be_filled(status: OrderStatus) -> None:
     assert status.ended is (status not in {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+
+
+def less(quantity: str, executed: str = "0", status: OrderStatus = OrderStatus.NEW, *fills: Fill) -> Reported:
+    """A report of the order after a person left less of it: it has a new client order id."""
+    return Reported(ID, replace(report(status, executed, *fills), quantity=parse_quantity(quantity)))
+
+
+def test_the_quantity_of_an_amended_order_follows_the_exchange() -> None:
+    amended = after(resting(), less("0.05"))
+    assert (amended.state, amended.quantity, amended.intent.quantity) == (
+        State.OPEN,
+        parse_quantity("0.05"),
+        parse_quantity("0.0745"),
+    )
+    assert step_order(amended, Reported(ID, report()), START) == (amended, ())  # an older report comes late
+    filled = after(amended, less("0.05", "0.05", OrderStatus.FILLED, fill(PRICE, "0.05", number=1)))
+    assert (filled.state, filled.executed) == (State.FILLED, parse_quantity("0.05"))
+
+
+def test_an_order_that_was_amended_to_more_or_to_another_price_is_quarantined_until_a_person_adopts_it() -> None:
+    dearer = Reported(ID, replace(report(), price=parse_price("2683.54")))
+    for odd in (less("0.08"), dearer):
+        quarantined = after(resting(), odd)
+        assert quarantined.state is State.QUARANTINED
+        adopted = after(quarantined, Resolved(ID, adopt=True), odd)
+        assert adopted.state is State.OPEN
+
+
+@pytest.mark.parametrize(("by_exchange", "fate"), [(True, Fate.BY_EXCHANGE), (False, Fate.BY_HAND)])
+def test_an_order_that_the_exchange_ends_by_itself_is_not_called_cancelled_by_hand(
+    by_exchange: bool, fate: Fate
+) -> None:
+    ended = Reported(ID, replace(report(OrderStatus.CANCELED), by_exchange=by_exchange))
+    assert step_order(resting(), ended, START)[1] == (Ended(fate),)
+    assert step_order(after(resting(), CancelWanted(ID)), ended, START)[1] == (Ended(Fate.CANCELLED),)

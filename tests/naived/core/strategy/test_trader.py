@@ -39,6 +39,7 @@ from naived.core.strategy.trader import (
     position,
     step_trader,
 )
+from naived.core.strategy.view import Funds
 from tests.support.market import ETH, FEES, START, fill, filters, settings, trade
 
 SETTINGS = settings()
@@ -651,3 +652,58 @@ def test_the_phase_is_dated_and_a_change_within_it_is_not() -> None:
     later = replace(VIEW, now=START + 100)
     assert after(BUYING, later, Executed(PART)).since == START
     assert after(BUYING, later, Executed(WHOLE), FILLED).since == START + 100
+
+
+# Money as the exchange takes it
+
+
+def test_fees_in_a_third_asset_lower_the_profit_by_what_they_were_worth() -> None:
+    whole = replace(fill("2683.53", "0.0745", "0.0002", "BNB"), fee_value=parse_money("0.19992299"))
+    selling, commands = tell(BUYING, VIEW, Executed(whole), FILLED)
+    assert placed(commands) == ("2689.45", "0.0745")
+    gone = fill("2689.45", "0.0745", "0.0002", "BNB", number=2, order_id=2)
+    done = after(selling, VIEW, Executed(replace(gone, fee_value=parse_money("0.20036403"))), FILLED)
+    assert done.phase.profit == parse_money("0.04075298")  # G9
+    assert done.phase.bought.fees_valued + done.phase.sold.fees_valued == parse_money("0.40028702")
+
+
+def test_what_the_exchange_ends_by_itself_is_called_so_and_its_rules_are_read_again() -> None:
+    waiting, commands = tell(BUYING, VIEW, Ended(Fate.BY_EXCHANGE))
+    assert waiting.phase == Waiting(after=START + 10_000, reason="the exchange ended its buy")
+    assert Reread() in commands
+    holding, commands = tell(SELLING, VIEW, Ended(Fate.BY_EXCHANGE))
+    assert (holding.phase.hold, holding.phase.reason) == (Hold.EXPIRED, "the exchange ended its sell")
+    assert Reread() in commands
+
+
+def test_a_partly_filled_buy_is_repriced_only_if_what_it_bought_can_be_sold() -> None:
+    crumb = after(BUYING, VIEW, Executed(CRUMB))
+    far = Traded(trade("2800"))
+    assert tell(crumb, VIEW, far) == (crumb, ())
+    part = after(BUYING, VIEW, Executed(PART))
+    assert Cancel(part.phase.intent) in tell(part, VIEW, far)[1]
+
+
+def test_a_closed_market_is_waited_for() -> None:
+    waiting, _ = tell(FRESH, replace(VIEW, closed="BREAK"), LAST)
+    assert waiting.phase == Waiting(reason="the market is closed (BREAK)")
+
+
+@pytest.mark.parametrize(
+    ("funds", "reason"),
+    [
+        (Funds(quote=parse_money("199.92")), "not enough USDT that no other symbol holds: 199.92 USDT are free"),
+        (Funds(position=parse_quantity("9")), None),
+    ],
+)
+def test_only_what_no_other_symbol_holds_is_spent(funds: Funds, reason: str | None) -> None:
+    trader, _ = tell(FRESH, replace(VIEW, funds=funds), LAST)
+    assert trader.phase.reason == reason if reason else isinstance(trader.phase, Buying)
+
+
+def test_the_largest_position_is_not_exceeded() -> None:
+    rules = filters(max_position=parse_quantity("0.1"))
+    view = replace(VIEW, filters=rules, funds=Funds(position=parse_quantity("0.0256")))
+    waiting, _ = tell(FRESH, view, LAST)
+    assert "MAX_POSITION" in (waiting.phase.reason or "")
+    assert placed(tell(FRESH, replace(view, funds=Funds(position=parse_quantity("0.0255"))), LAST)[1])

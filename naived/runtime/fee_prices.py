@@ -1,0 +1,64 @@
+"""The prices of assets in which fees are paid, such as BNB: a fee in one is a cost, at its value when it was paid.
+
+The exchange pairs such an asset with the quote asset (BNBUSDT). The account view says which to follow; symbols ask
+for the value of a fee when they book a fill.
+"""
+
+import math
+
+import structlog
+import trio
+
+from naived.core.amount import SCALE, Money, money_up
+from naived.core.orders.report import Fill
+from naived.ports import Exchange, ExchangeError, RefusedError
+from naived.runtime.price_gate import PriceGates
+
+_RETRY = 10.0  # seconds before a price that was not told is asked for again
+
+log = structlog.get_logger()
+
+
+class FeePrices:
+    def __init__(self, exchange: Exchange, gates: PriceGates) -> None:
+        self._exchange = exchange
+        self._gates = gates
+        self._followed: set[str] = set()
+        self._send, self._pairs = trio.open_memory_channel[str](math.inf)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as nursery:
+            async for pair in self._pairs:
+                nursery.start_soon(self._follow, pair)
+
+    def follow(self, asset: str, quote: str) -> None:
+        """Know the price of the asset in the quote asset from now on."""
+        pair = f"{asset}{quote}"
+        if asset != quote and pair not in self._followed:
+            self._followed.add(pair)
+            self._send.send_nowait(pair)
+
+    def value(self, fill: Fill, base: str, quote: str) -> Money | None:
+        """What the fill's fee is worth in quote; None for a fee in base or quote, and if no price is known."""
+        if not fill.fee or fill.fee_asset in (base, quote):
+            return None
+        self.follow(fill.fee_asset, quote)
+        price = self._gates.gate(f"{fill.fee_asset}{quote}").price
+        return None if price is None else money_up(fill.fee * price, SCALE)
+
+    async def _follow(self, pair: str) -> None:
+        """Ask for the last price, then subscribe to trades."""
+        gate = self._gates.gate(pair)
+        while True:
+            try:
+                price = await self._exchange.last_price(pair)
+                break
+            except RefusedError as error:
+                log.warning("fees in a third asset are not valued", symbol=pair, error=str(error))
+                return
+            except ExchangeError:
+                await trio.sleep(_RETRY)
+        if gate.price is None:
+            gate.price = price
+        await self._exchange.watch(pair)

@@ -1,0 +1,110 @@
+"""What the account has, as far as it decides on buys: coins have one owner, and MAX_POSITION counts all of them.
+
+The coins that one symbol's traders hold (BTC of BTCUSDT) are not money that another symbol (ETHBTC) may spend,
+whether the first one is on, off or stopped. Symbols ask at every trade that may start a buy; the balances come from
+the user data stream and from queries of the account.
+"""
+
+from collections.abc import Mapping
+
+from naived.core.amount import Amount, Money, Quantity, value_up
+from naived.core.orders.intent import Side
+from naived.core.orders.state import State
+from naived.core.strategy.trader import position
+from naived.core.strategy.view import UNLIMITED, Funds
+from naived.ports import Balance
+from naived.runtime.symbol_task import Symbol
+
+_NOTHING = Balance(Amount(0), Amount(0))
+_AT_THE_EXCHANGE = (State.OPEN, State.PARTIALLY_FILLED)
+_NOT_THERE_YET = (State.NOT_PLACED, State.INTENDED, State.UNKNOWN)
+
+
+class AccountFunds:
+    """``symbols`` are those of the supervisor; ``balances`` are the newest known, by asset."""
+
+    def __init__(self, symbols: Mapping[str, Symbol]) -> None:
+        self.balances: dict[str, Balance] = {}
+        self._symbols = symbols
+
+    def learn(self, balances: Mapping[str, Balance], *, all_assets: bool = False) -> None:
+        """Of these assets the account has this now; with ``all_assets`` nothing of any other."""
+        if all_assets:
+            self.balances.clear()
+        self.balances.update(balances)
+
+    @property
+    def wanted(self) -> bool:
+        """Does any symbol's buy depend on the balances?"""
+        return any(self._holders(symbol) or _limited(symbol) for symbol in self._symbols.values())
+
+    def of(self, symbol: Symbol) -> Funds:
+        """What a buy of the symbol may take now."""
+        holders, limited = self._holders(symbol), _limited(symbol)
+        if not holders and not limited:
+            return UNLIMITED
+        info = symbol.engine.leader.info
+        quote = position = None
+        if holders:
+            free = self.balances.get(info.quote, _NOTHING).free
+            quote = Money(free - sum(map(_claimed, holders)) - self._on_its_way(info.quote))
+        if limited:
+            base = self.balances.get(info.base, _NOTHING)
+            position = Quantity(base.free + base.locked + _being_bought(symbol))
+        return Funds(quote, position)
+
+    def _holders(self, symbol: Symbol) -> list[Symbol]:
+        """The symbols that hold coins of this one's quote asset."""
+        quote = symbol.engine.leader.info.quote
+        if not quote:
+            return []
+        return [
+            other
+            for other in self._symbols.values()
+            if other is not symbol and _is_base(other, quote) and holds(other)
+        ]
+
+    def _on_its_way(self, quote: str) -> int:
+        """The quote money of buys that the exchange may not have locked yet."""
+        return sum(
+            value_up(order.intent.price, order.intent.quantity)
+            for other in self._symbols.values()
+            if other.engine.leader.info.quote == quote
+            for order in other.engine.orders.values()
+            if order.intent.side is Side.BUY and order.state in _NOT_THERE_YET
+        )
+
+
+def holds(symbol: Symbol) -> bool:
+    """Has it coins, or will it have them?"""
+    return bool(symbol.engine.leader.traders or symbol.engine.leader.lots)
+
+
+def _limited(symbol: Symbol) -> bool:
+    return bool(symbol.engine.leader.info.filters.max_position) and symbol.engine.informed
+
+
+def _is_base(symbol: Symbol, asset: str) -> bool:
+    """Is this its base asset? While its rules are not read, its name decides: at worst a buy waits."""
+    base = symbol.engine.leader.info.base
+    return base == asset if base else symbol.name.startswith(asset)
+
+
+def _claimed(symbol: Symbol) -> int:
+    """Coins that the symbol holds and that no sell of it has locked at the exchange."""
+    leader = symbol.engine.leader
+    held = sum(position(trader).quantity for trader in leader.traders) + sum(lot.quantity for lot in leader.lots)
+    locked = sum(
+        order.quantity - order.executed
+        for order in symbol.engine.orders.values()
+        if order.intent.side is Side.SELL and order.state in _AT_THE_EXCHANGE
+    )
+    return held - locked
+
+
+def _being_bought(symbol: Symbol) -> int:
+    return sum(
+        order.quantity - order.executed
+        for order in symbol.engine.orders.values()
+        if order.intent.side is Side.BUY and order.state in (*_NOT_THERE_YET, *_AT_THE_EXCHANGE)
+    )

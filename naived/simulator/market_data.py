@@ -1,0 +1,111 @@
+"""The methods of public market data; raises ApiError."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from naived.core.amount import Price, format_wire, price_down
+from naived.simulator import market_wire as wire
+from naived.simulator.errors import ApiError, missing
+from naived.simulator.order import PublicTrade
+from naived.simulator.params import Params, flag, integer, moment, required, strings
+from naived.simulator.step import Market
+from naived.simulator.users import Session
+from naived.simulator.venue import Venue
+from naived.simulator.wire import Json
+
+_MOST_ROWS = 1000
+_ROWS = 500  # if no limit is given
+
+
+def ping(venue: Venue, session: Session, params: Params) -> Any:
+    return {}
+
+
+def time(venue: Venue, session: Session, params: Params) -> Any:
+    return {"serverTime": venue.clock()}
+
+
+def exchange_info(venue: Venue, session: Session, params: Params) -> Any:
+    status = params.get("symbolStatus")
+    listings = [m.listing for m in _named(venue, params) if status in (None, m.listing.info.status)]
+    sets = flag(params, "showPermissionSets", True)
+    return wire.exchange_info(listings, venue.limit_rows, venue.clock(), sets=sets)
+
+
+def ticker_price(venue: Venue, session: Session, params: Params) -> Any:
+    return _one_or_many(params, [wire.price(m.listing.info.symbol, m.last) for m in _named(venue, params)])
+
+
+def ticker_book(venue: Venue, session: Session, params: Params) -> Any:
+    return _one_or_many(params, [wire.book(m.listing.info.symbol, m.best()) for m in _named(venue, params)])
+
+
+def average_price(venue: Venue, session: Session, params: Params) -> Any:
+    market, now = venue.exchange.market(required(params, "symbol")), venue.clock()
+    reference = market.reference(now)
+    price = price_down(*reference, Price(1)) if reference else 0
+    return {"mins": market.listing.average_minutes, "price": format_wire(price), "closeTime": now}
+
+
+def reference_price(venue: Venue, session: Session, params: Params) -> Any:
+    symbol, now = required(params, "symbol"), venue.clock()
+    price = venue.exchange.market(symbol).mean_price(now)
+    return {
+        "symbol": symbol,
+        "referencePrice": None if price is None else format_wire(price),
+        "timestamp": now,
+    }
+
+
+def execution_rules(venue: Venue, session: Session, params: Params) -> Any:
+    return {"symbolRules": [wire.price_range(m.listing.info.symbol) for m in _named(venue, params)]}
+
+
+def recent_trades(venue: Venue, session: Session, params: Params) -> Any:
+    known = venue.exchange.market(required(params, "symbol")).trades
+    return [wire.recent_trade(trade) for trade in list(known)[-_limit(params) :]]
+
+
+def historical_trades(venue: Venue, session: Session, params: Params) -> Any:
+    return [wire.recent_trade(trade) for trade in _from_id(venue, params)]
+
+
+def aggregate_trades(venue: Venue, session: Session, params: Params) -> Any:
+    start, end = moment(params, "startTime"), moment(params, "endTime")
+    if start is None and end is None:
+        return [wire.aggregate(trade) for trade in _from_id(venue, params)]
+    if "fromId" in params:
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
+    known = venue.exchange.market(required(params, "symbol")).trades
+    within = [t for t in known if (start is None or t.time >= start) and (end is None or t.time <= end)]
+    limit = _limit(params)
+    return [wire.aggregate(trade) for trade in (within[-limit:] if start is None else within[:limit])]
+
+
+def _from_id(venue: Venue, params: Params) -> Sequence[PublicTrade]:
+    """Trades from ``fromId`` on, or the newest."""
+    known = list(venue.exchange.market(required(params, "symbol")).trades)
+    first, limit = integer(params, "fromId"), _limit(params)
+    return known[-limit:] if first is None else [trade for trade in known if trade.id >= first][:limit]
+
+
+def _limit(params: Params) -> int:
+    return integer(params, "limit", most=_MOST_ROWS) or _ROWS
+
+
+def _named(venue: Venue, params: Params) -> list[Market]:
+    """The markets of ``symbol`` or ``symbols``, or all of them."""
+    names = strings(params, "symbols")
+    if "symbol" in params:
+        if names is not None:
+            raise ApiError(-1128, "Combination of optional parameters invalid.")
+        names = [required(params, "symbol")]
+    if names is None:
+        return list(venue.exchange.markets.values())
+    if not names:
+        raise missing("symbols")
+    return [venue.exchange.market(name) for name in names]
+
+
+def _one_or_many(params: Params, rows: list[Json]) -> Any:
+    return rows[0] if "symbol" in params else rows
