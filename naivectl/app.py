@@ -232,7 +232,7 @@ def wait(
 ) -> int:
     """Wait until it is so."""
     params = {**_symbol_params("wait", symbols, all), "for": goal.value, "timeout": _timeout("wait", timeout)}
-    return _report(context.obj, call(context.obj.sockets(), "wait", params, _patience(params)))
+    return _report(context.obj, _ask(context, "wait", params))
 
 
 @app.command("is-trading")
@@ -319,10 +319,17 @@ def _page_params(symbols: Sequence[str] | None, limit: int | None, since: str | 
     return _given(symbols=list(symbols or ()), limit=limit, since=start)
 
 
+def _ask(context: typer.Context, method: str, params: Document) -> Document:
+    """The answer of a daemon, which may start or suspend for as long as the verb may wait."""
+    timeout, patience = params.get("timeout", "none"), _patience(params)
+    door = patience if timeout == "none" else parse_duration(timeout)
+    return call(context.obj.sockets(), method, params, patience, door)
+
+
 def _change(context: typer.Context, method: str, params: Document) -> int:
     """Request a change with a new request id, so that a repeated request is done once."""
     params = {**params, "request_id": str(uuid.uuid4())}
-    return _report(context.obj, call(context.obj.sockets(), method, params, _patience(params)))
+    return _report(context.obj, _ask(context, method, params))
 
 
 def _report(invocation: Invocation, document: Document) -> int:

@@ -12,11 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 from naivectl.shapes import SHAPES, fits
-from naived.control.protocol import MAX_ANSWER, MAX_PATH, PROTO, Code, encode_request
+from naived.control.protocol import LOCK, MAX_ANSWER, MAX_PATH, PROTO, Code, encode_request
 
 SILENCE = 10.0  # seconds: a daemon that does not hang answers `hello` in milliseconds
 _STREAM_SILENCE = 40.0  # seconds: more than two heartbeats
 _RECV_TIMEOUT = 0.5  # seconds: Python handles a signal that comes right before a system call only after it
+_POLL = 0.05  # seconds between two looks for a daemon that starts or suspends
 _CHUNK = 256 * 1024  # bytes
 
 _HELLO = 0
@@ -43,13 +44,19 @@ class Failure(Exception):
 class LostError(Failure):
     """The connection ended before the answer: the request may have been done or not."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, message: str = "naived went away before it answered; what was asked may be done or not"
+    ) -> None:
         super().__init__(
             "connection_lost",
-            "naived went away before it answered; what was asked may be done or not",
+            message,
             "see: naivectl status",
             7,
         )
+
+
+class UnheardError(LostError):
+    """The connection ended before the daemon had begun with the request: nothing was done."""
 
 
 def about(symbol: object, message: object) -> str:
@@ -89,37 +96,66 @@ def exit_code(code: object) -> int:
 
 
 def call(
-    sockets: Sequence[str], method: str, params: Mapping[str, object], patience: float | None = SILENCE
+    sockets: Sequence[str],
+    method: str,
+    params: Mapping[str, object],
+    patience: float | None = SILENCE,
+    door: float | None = SILENCE,
 ) -> Document:
-    """The result of one request; ``patience`` is in seconds, None for no limit. Raises Failure.
+    """The result of one request; both times are in seconds, None without end. Raises Failure.
 
-    A request with a ``request_id`` is sent once more if the connection is lost; the daemon does it only once.
+    ``door`` bounds the wait for a daemon that starts or suspends, ``patience`` the wait for its answer. A change
+    has a ``request_id``: if the connection is lost it is sent once more, and performed only once.
     """
     try:
-        return _call(sockets, method, params, patience)
+        return _call(sockets, method, params, patience, door)
     except LostError as lost:
         if "request_id" not in params:
             raise
         try:
-            return _call(sockets, method, params, patience)
+            return _call(sockets, method, params, patience, door)
         except Failure as failure:
             raise (lost if failure.exit == 7 else failure) from None
 
 
-def _call(sockets: Sequence[str], method: str, params: Mapping[str, object], patience: float | None) -> Document:
-    with _Connection(sockets) as connection:
-        connection.request(method, params)
+def _call(
+    sockets: Sequence[str],
+    method: str,
+    params: Mapping[str, object],
+    patience: float | None,
+    door: float | None,
+) -> Document:
+    with _begun(sockets, method, params, door) as connection:
         return fitting(method, connection.answer(_CALL, patience))
 
 
 def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) -> Iterator[Document]:
-    """The items of a stream without its heartbeats, until the caller stops; raises Failure."""
-    with _Connection(sockets) as connection:
-        connection.request(method, params)
+    """The items of a stream without its heartbeats, until the caller has enough; raises Failure."""
+    with _begun(sockets, method, params, SILENCE) as connection:
         while True:
             item = connection.answer(_CALL, _STREAM_SILENCE)
             if "heartbeat" not in item:
                 yield fitting("status" if method == "watch" else "event", item)
+
+
+def _begun(sockets: Sequence[str], method: str, params: Mapping[str, object], door: float | None) -> "_Connection":
+    """A connection to a daemon that works on this request; may wait for one that starts. Raises Failure."""
+    deadline = float("inf") if door is None else time.monotonic() + door
+    patience = None if door is None else max(SILENCE, door)
+    for last in (False, True):
+        connection = _Connection(sockets, deadline)
+        try:
+            connection.request(method, params, patience)
+            return connection
+        except UnheardError:
+            connection.close()
+            if last or time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL)
+        except BaseException:
+            connection.close()
+            raise
+    raise AssertionError("unreachable")
 
 
 def fitting(shape: str, document: Document) -> Document:
@@ -130,17 +166,20 @@ def fitting(shape: str, document: Document) -> Document:
 
 
 class _Connection:
-    def __init__(self, sockets: Sequence[str]) -> None:
-        self._socket = _connect(sockets)
+    def __init__(self, sockets: Sequence[str], deadline: float) -> None:
+        self._socket = _connect(sockets, deadline)
         self._buffer = bytearray()
 
     def __enter__(self) -> "_Connection":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
-    def request(self, method: str, params: Mapping[str, object]) -> None:
+    def request(self, method: str, params: Mapping[str, object], patience: float | None) -> None:
         """Send `hello` and the request; the answer to `hello` shows that the daemon does not hang. Raises Failure.
 
         A daemon of another version answers only `hello`, and does not perform the request.
@@ -154,7 +193,10 @@ class _Connection:
                 self._socket.sendall(frames, getattr(socket, "MSG_NOSIGNAL", 0))
             except TimeoutError:
                 raise self._silent() from None
-        self.answer(_HELLO, SILENCE)
+        try:
+            self.answer(_HELLO, patience)
+        except LostError:
+            raise UnheardError("naived went away before it took the request; nothing was done") from None
 
     def answer(self, request_id: int, patience: float | None) -> Document:
         """The result of a request; raises Failure."""
@@ -207,25 +249,64 @@ class _Connection:
         return Failure("silent", f"{who} is alive but does not answer", "look at its log, or try again", 75)
 
 
-def _connect(sockets: Sequence[str]) -> socket.socket:
-    failure: Failure | None = None
-    for path in sockets:
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.settimeout(SILENCE)
-            connection.connect(path)
-            return connection
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except ConnectionRefusedError:
-            failure = failure or _refused(path)
-        except OSError as error:
-            connection.close()
-            raise _unreachable(path, error) from error
+def _connect(sockets: Sequence[str], deadline: float) -> socket.socket:
+    """Connect to the first socket with a listener; wait while a daemon starts or suspends. Raises Failure."""
+    while True:
+        failure: Failure | None = None
+        for path in sockets:
+            try:
+                return _connected(path)
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except ConnectionRefusedError:
+                failure = failure or _refused(path)
+        busy = next((path for path in sockets if _is_held(os.path.join(os.path.dirname(path), LOCK))), None)
+        if busy is None:
+            raise failure or Failure(
+                "not_running", f"naived is not running (no socket at {sockets[0]})", "Start it with: naived", 7
+            )
+        if time.monotonic() > deadline:
+            raise Failure(
+                "busy",
+                f"naived starts or suspends, and takes no connections at {busy}",
+                "try again in a moment",
+                75,
+            )
+        time.sleep(_POLL)
+
+
+def _connected(path: str) -> socket.socket:
+    """A connection to this socket; raises OSError if nobody listens there, Failure."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(SILENCE)
+        connection.connect(path)
+        return connection
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         connection.close()
-    raise failure or Failure(
-        "not_running", f"naived is not running (no socket at {sockets[0]})", "Start it with: naived", 7
-    )
+        raise
+    except OSError as error:
+        connection.close()
+        raise _unreachable(path, error) from error
+
+
+def _is_held(lock: str) -> bool:
+    """Does a process hold the lock of a home? No, if we may not look."""
+    import fcntl  # deferred: nearly every call finds its daemon
+
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _refused(path: str) -> Failure:

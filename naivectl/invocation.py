@@ -8,6 +8,7 @@ from naivectl.client import Failure
 
 _FLAGS = {"--json": "json", "--jsonl": "jsonl", "-q": "quiet", "--quiet": "quiet"}
 _VALUES = ("--socket", "--home")
+_OF_THE_SYSTEM = "/run/naived/control.sock"
 
 
 class Invocation(NamedTuple):
@@ -43,7 +44,9 @@ class Invocation(NamedTuple):
             return (named,)
         if home := os.environ.get("NAIVED_HOME"):
             return (os.path.join(home, "control.sock"),)
-        return (os.path.expanduser("~/.local/state/naived/control.sock"), "/run/naived/control.sock")
+        own = os.path.expanduser("~/.local/state/naived/control.sock")
+        # Without HOME, a user that the system does not list has no home.
+        return (own, _OF_THE_SYSTEM) if os.path.isabs(own) else (_OF_THE_SYSTEM,)
 
 
 def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -13,6 +13,8 @@ from naivectl.render import complain, headline, on_terminal, show, status_tables
 from naivectl.table import clean
 from naived.control.protocol import Code
 
+_COMPLETION = 1.0  # seconds that a shell waits for symbols to complete with
+
 
 def status(invocation: Invocation, symbols: Sequence[str], *, live: bool = False) -> int:
     """Print the symbols, and the traders of named ones."""
@@ -92,7 +94,7 @@ def version(invocation: Invocation) -> int:
 def symbols(invocation: Invocation) -> int:
     """Print the configured symbols for shell completion; without a daemon nothing."""
     try:
-        document = call(invocation.sockets(), "status", {})
+        document = call(invocation.sockets(), "status", {}, _COMPLETION, _COMPLETION)
     except Failure:
         return 0
     for row in document["symbols"]:

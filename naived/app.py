@@ -25,6 +25,7 @@ from naived.runtime.orders import Orders
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
+from naived.runtime.strangers import Strangers
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Context, Symbol
 
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What is signed and who signs.
+    """Parameters of one naived.
 
     ``tag`` and ``epoch`` come from the journal; ``recv_window`` and ``grace`` are ms. ``budget`` is the default of
     a symbol (None where money is real). ``random_bytes`` returns as many random bytes as its argument.
@@ -62,6 +63,13 @@ class App:
     supervisor: Supervisor
     service: Service
     events: EventLog
+    context: Context
+
+    def retime(self, recv_window: int, grace: int) -> None:
+        """Use these (ms) for orders that are sent, and for questions that are asked, from now on."""
+        self.context.recv_window = recv_window
+        self.orders.grace = grace
+        self.reconciler.grace = grace
 
 
 async def assemble(exchange: Exchange, journal: Journal, identity: Identity, signing: Signing) -> App:
@@ -82,7 +90,8 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
     session = Session(symbols, gates, funds, client_id.prefix(signing.tag))
     view = AccountView(exchange, symbols, funds, prices)
     orders = Orders(exchange, view, signing.grace)
-    reconciler = Reconciler(exchange, journal, session, view, symbols, identity.exchange, signing.grace)
+    strangers = Strangers(signing.tag, journal, publish, lambda name: supervisor.configure(name), exchange.now)
+    reconciler = Reconciler(exchange, journal, session, view, symbols, identity.exchange, signing.grace, strangers)
     context = Context(
         exchange,
         journal,
@@ -108,7 +117,7 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
         signing.budget,
         events,
     )
-    return App(exchange, session, view, prices, orders, reconciler, supervisor, service, events)
+    return App(exchange, session, view, prices, orders, reconciler, supervisor, service, events, context)
 
 
 @dataclass(slots=True)

@@ -17,8 +17,8 @@ import resource
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 
@@ -32,48 +32,65 @@ from naived.binance.endpoint import ENDPOINTS
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import Credentials, KeyFormatError, credentials
 from naived.control.answers import Identity
-from naived.control.endpoint import Endpoint, EndpointError
+from naived.control.endpoint import Endpoint
 from naived.control.methods import METHODS
 from naived.control.server import serve
+from naived.core.amount import Price
+from naived.core.orders.report import Report
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
+from naived.database.store import check_account
 from naived.database.writer import HANGING
 from naived.paper import PaperExchange
-from naived.ports import DeploymentError, Exchange, JournalError
+from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError
 from naived.process import systemd
+from naived.process.account import KnownAccount
 from naived.process.config import Config, ConfigError, Venue
-from naived.process.lock import LockedError, locked
 from naived.process.logs import complain
+from naived.process.reload import Reload
 from naived.process.signals import suspendable
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.websocket import connect as connect_websocket
 
+_ASKING = 0.2  # seconds between two questions for the account, until a session is open
 _CLOSING = 0.5  # seconds to close connections and files, which depends on no other program
 # Seconds that a suspend may take; `docker stop` kills after 10. All its commits together get the time after which
 # one commit counts as hanging.
 PATIENCE = ANSWERS + HANGING + _CLOSING
 
 # Exit codes; the last three are EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG.
-_UNANSWERED, _LOCKED, _UNREACHABLE, _MISCONFIGURED = 1, 69, 75, 78
-_UNUSABLE = (ConfigError, ConfigurationError, DeploymentError, EndpointError, KeyFormatError)
+_UNANSWERED, _UNREACHABLE, _MISCONFIGURED = 1, 75, 78
+_UNUSABLE = (ConfigError, ConfigurationError, DeploymentError, KeyFormatError)
 
 log = structlog.get_logger()
 
 
-async def run(config: Config, connect: Connect = connect_websocket) -> int:
+async def run(
+    config: Config,
+    endpoint: Endpoint,
+    connect: Connect = connect_websocket,
+    reread: Callable[[], Config] | None = None,
+) -> int:
     """Run until a signal suspends it; returns the exit code. ``connect`` makes all connections to exchanges.
+
+    The caller holds the lock of the home, and closes ``endpoint`` afterwards. SIGHUP calls ``reread`` for the
+    configuration as it is now; without it SIGHUP suspends.
 
     An error that a person can correct, or that passes, is printed on one line. Any other one is raised: a crash.
     """
     _raise_file_limit()
     try:
-        async with suspendable(PATIENCE) as suspend:
-            with locked(config.home), closing(Endpoint(config.socket)) as endpoint:
-                answered = await _open_and_run(config, connect, suspend, endpoint)
+        reload = Reload(config, reread or (lambda: config))
+        async with suspendable(PATIENCE, reload if reread else None) as suspend:
+            try:
+                answered = await _open_and_run(reload, connect, suspend, endpoint)
+            except _SuspendedError:
+                log.info("suspended")
+                answered = True
     except ExceptionGroup as group:
-        _, crash = group.split((LockedError, *_UNUSABLE, JournalError))
+        _, crash = group.split((*_UNUSABLE, JournalError))
         if crash is not None:
             raise
         refusal = _leaf(group)
@@ -89,8 +106,6 @@ def _leaf(error: Exception) -> Exception:
 
 
 def _exit_code(refusal: Exception) -> int:
-    if isinstance(refusal, LockedError):
-        return _LOCKED
     return _MISCONFIGURED if isinstance(refusal, _UNUSABLE) else _UNREACHABLE
 
 
@@ -101,12 +116,25 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _open_and_run(config: Config, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> bool:
+async def _open_and_run(reload: Reload, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> bool:
     """Open all, trade, close all; returns whether everything that was sent was answered."""
+    config = reload.config
     started_at = time.time_ns() // 1_000_000
     who = _credentials(config)
+    known = KnownAccount(config.home, config.exchange, config.exchange_url or "", who.api_key)
+
+    async def whose(account_uid: str) -> None:
+        """Return once it is certain that our key is for this account; raises DeploymentError, _SuspendedError."""
+        if known.uid == account_uid:
+            return
+        found = await _ask_whose(config, who, connect, suspend)
+        if found is None:
+            raise _SuspendedError
+        check_account(account_uid, found, config.exchange)
+        known.remember(found)
+
     async with (
-        open_journal(config.database, str(config.exchange)) as journal,
+        open_journal(config.database, str(config.exchange), whose) as journal,
         _exchange(config, who, connect) as (exchange, url),
     ):
         identity = Identity(
@@ -118,7 +146,7 @@ async def _open_and_run(config: Config, connect: Connect, suspend: trio.Event, e
             url,
             journal.kind,
         )
-        answered = await _run_until_suspended(config, journal, exchange, identity, suspend, endpoint)
+        answered = await _run_until_suspended(reload, journal, exchange, identity, known, suspend, endpoint)
     if answered:
         log.info("suspended")
     else:
@@ -130,6 +158,54 @@ def _credentials(config: Config) -> Credentials:
     if config.api_keys is None:
         return credentials("naived", secrets.token_hex(16))  # our own simulator accepts any key
     return credentials(config.api_keys.key.reveal(), config.api_keys.secret.reveal())
+
+
+class _SuspendedError(Exception):
+    """A signal came before anything was opened that a suspend would have to close."""
+
+
+async def _ask_whose(config: Config, who: Credentials, connect: Connect, suspend: trio.Event) -> str | None:
+    """The account of our key, as soon as the exchange says it; None if a suspend was asked for before."""
+    async with _exchange(config, who, connect) as (exchange, _), trio.open_nursery() as nursery:
+
+        async def leave() -> None:
+            await suspend.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(leave)
+        nursery.start_soon(exchange.run, _Unheard())
+        said: str | None = None
+        while True:
+            try:
+                uid = (await exchange.account()).uid
+                nursery.cancel_scope.cancel()
+                return uid
+            except ExchangeError as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("waiting for the exchange to say whose account our key is for", error=said)
+            await trio.sleep(_ASKING)
+    return None
+
+
+class _Unheard:
+    """A ``ports.Sink`` for an exchange that is only asked."""
+
+    def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None: ...
+
+    def report(self, report: Report) -> None: ...
+
+    def balances(self, balances: Mapping[str, Balance]) -> None: ...
+
+    def opened(self) -> None: ...
+
+    def closed(self, reason: str) -> None: ...
+
+
+async def _remember(claimed: trio.Event, journal: SqlJournal, known: KnownAccount) -> None:
+    await claimed.wait()
+    if journal.account_uid is not None:
+        known.remember(journal.account_uid)
 
 
 @asynccontextmanager
@@ -165,13 +241,15 @@ async def _simulator(config: SimulatorConfig) -> AsyncIterator[Simulation]:
 
 
 async def _run_until_suspended(
-    config: Config,
+    reload: Reload,
     journal: SqlJournal,
     exchange: Exchange,
     identity: Identity,
+    known: KnownAccount,
     suspend: trio.Event,
     endpoint: Endpoint,
 ) -> bool:
+    config = reload.config
     signing = Signing(
         journal.tag,
         journal.epoch,
@@ -181,11 +259,16 @@ async def _run_until_suspended(
         os.urandom,
     )
     app = await assemble(exchange, journal, identity, signing)
+    reload.apply = lambda config: app.retime(config.recv_window, config.grace)
+    reload.apply(reload.config)  # read again while the journal was loaded
     try:
         async with running(app, partial(serve, endpoint, METHODS)) as suspension:
             log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
             systemd.notify("READY=1")
-            await suspend.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_remember, app.session.claimed, journal, known)
+                await suspend.wait()
+                nursery.cancel_scope.cancel()
             systemd.notify("STOPPING=1")
     except* DeploymentError:
         raise

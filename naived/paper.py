@@ -15,7 +15,7 @@ import trio
 from naived.binance.connection import Connect
 from naived.binance.endpoint import Endpoint, simulator
 from naived.binance.exchange import BinanceExchange
-from naived.binance.public import symbol_row
+from naived.binance.public import symbol_rows
 from naived.binance.signing import Credentials
 from naived.binance.streams import Streams
 from naived.core.amount import AmountError, Price, parse_quantity
@@ -58,23 +58,27 @@ class PaperExchange(BinanceExchange):
 
     async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         """See ``Exchange``."""
-        return await super().symbols([name for name in names if await self._list(name)])
+        oldest = trio.current_time() - _FRESH
+        stale = [name for name in names if self._listed_at.get(name, -math.inf) <= oldest]
+        unlisted = set(stale) - await self._list(stale)
+        return await super().symbols([name for name in names if name not in unlisted])
 
-    async def _list(self, name: str) -> bool:
-        """List a symbol in the simulator with its current rules; False if that fails; raises ExchangeError."""
-        if trio.current_time() - self._listed_at.get(name, -math.inf) < _FRESH:
-            return True
-        row = await symbol_row(self._source.api_url, name, self._connect)
-        if row is None:
-            return False
-        try:
-            self._simulation.list(row)
-        except SimulatorError as error:
-            log.error("the simulator cannot trade a symbol", symbol=name, why=str(error))
-            return False
-        self._listed_at[name] = trio.current_time()
-        self._source_trades.want(name)
-        return True
+    async def _list(self, names: Sequence[str]) -> set[str]:
+        """List symbols in the simulator by their present rules; returns those that can be; raises ExchangeError."""
+        listed: set[str] = set()
+        if not names:
+            return listed
+        rows = await symbol_rows(self._source.api_url, names, self._connect)
+        for name, row in rows.items():
+            try:
+                self._simulation.list(row)
+            except SimulatorError as error:
+                log.error("the simulator cannot trade a symbol", symbol=name, why=str(error))
+                continue
+            self._listed_at[name] = trio.current_time()
+            self._source_trades.want(name)
+            listed.add(name)
+        return listed
 
 
 class _TradeSink:

@@ -62,14 +62,16 @@ class Balance(Struct, frozen=True):
 
 
 class AccountInfo(Struct, frozen=True):
-    """``uid`` names the account for as long as it exists; balances are by asset.
+    """``uid`` is the permanent id of the account; balances are by asset.
 
-    ``unreadable``: why the balance of an asset that is missing is not known; None: it is 0.
+    ``unreadable``: why the balance of an asset that is missing is not known; None: it is 0. ``fees`` are its rates
+    on a symbol that has none of its own; None if the exchange does not say them legibly.
     """
 
     uid: str
     balances: Mapping[str, Balance]
     unreadable: str | None = None
+    fees: Fees | None = None
 
 
 class Sink(Protocol):

@@ -20,7 +20,7 @@ os.environ["PYTHONHASHSEED"] = "0"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where a test takes seconds. With `-n` they begin first, so that all processes end together.
-_LONG = ("audit", "simulation", "acceptance", "fuzz", "conformance", "field", "test_demo.py")
+_LONG = ("audit", "simulation", "acceptance", "field", "fuzz", "conformance", "test_demo.py")
 
 
 @pytest.hookimpl(tryfirst=True)

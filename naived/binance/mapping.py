@@ -162,6 +162,7 @@ class PositionRow(msgspec.Struct, gc=False, frozen=True):
 class AccountRow(msgspec.Struct, frozen=True):
     uid: Id
     balances: tuple[msgspec.Raw, ...]
+    commission_rates: msgspec.Raw = msgspec.field(name="commissionRates", default=msgspec.Raw(b"null"))
 
 
 def report_of(row: OrderRow, until: int = LATEST) -> Report:
@@ -341,6 +342,14 @@ def _checked(report: Report, quote: str) -> Report:
     ):
         raise ValueError(f"{status} does not agree with {executed} of {report.quantity} at {report.price}")
     return report
+
+
+def account_fees(raw: msgspec.Raw) -> Fees | None:
+    """The rates of the account, None if there are none that can be read: they are not worth the balances."""
+    try:
+        return fees_of(CommissionRow(msgspec.json.decode(raw, type=Commission)))
+    except ValueError:
+        return None
 
 
 def _fills_of(row: OrderRow, executed: Quantity) -> tuple[Fill, ...]:

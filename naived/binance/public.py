@@ -1,6 +1,6 @@
-"""Reads one symbol's row of ``exchangeInfo``, without a key and over its own connection; for paper trading."""
+"""Reads rows of ``exchangeInfo``, without a key and over a connection of its own; for paper trading."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from naived.binance.answers import OK, described
 from naived.binance.codec import ApiAnswer, ApiError, read_api, read_result, request
 from naived.binance.connection import Connect
 from naived.ports import ExchangeError
-from naived.websocket import Closed, ConnectError
+from naived.websocket import Closed, ConnectError, WebSocket
 
 _TIMEOUT = 10  # seconds for connecting, the request and its answer
 _NO_SUCH_SYMBOL = (-1121, -1100)  # invalid symbol; illegal characters
@@ -22,25 +22,36 @@ class _ExchangeInfo(msgspec.Struct, frozen=True):
     symbols: tuple[dict[str, Any], ...]
 
 
-async def symbol_row(api_url: str, symbol: str, connect: Connect) -> Mapping[str, Any] | None:
-    """One row of ``exchangeInfo`` as it was sent, None if there is no such symbol; raises ExchangeError."""
-    params = {"symbol": symbol, "showPermissionSets": False}
+async def symbol_rows(api_url: str, symbols: Collection[str], connect: Connect) -> Mapping[str, Mapping[str, Any]]:
+    """The rows of ``exchangeInfo`` as they were sent, by symbol, over one connection; raises ExchangeError.
+
+    A symbol that the exchange does not list has none.
+    """
+    names = {"symbols": list(symbols)}
     try:
         with trio.fail_after(_TIMEOUT):
             async with connect(api_url) as socket:
-                await socket.send(request(1, "exchangeInfo", params))
-                answer = read_api(await socket.receive())
+                rows = await _rows(socket, names)
+                if rows is None:
+                    # One unknown name makes the whole answer an error that does not name it.
+                    rows = await _rows(socket, {}) if len(symbols) > 1 else ()
     except trio.TooSlowError as error:
         raise ExchangeError(f"the source of prices did not answer within {_TIMEOUT} s") from error
     except (ConnectError, Closed) as error:
         raise ExchangeError(f"the source of prices did not answer: {error}") from error
+    return {row["symbol"]: row for row in rows or () if row.get("symbol") in symbols}
+
+
+async def _rows(socket: WebSocket, names: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    """The rows of one answer, None if the exchange does not list one of the names; raises ExchangeError, Closed."""
+    await socket.send(request(1, "exchangeInfo", {**names, "showPermissionSets": False}))
+    answer = read_api(await socket.receive())
     match answer:
         case ApiAnswer(status=status) if status == OK:
             try:
-                rows = read_result(answer, _ExchangeInfo).symbols
+                return read_result(answer, _ExchangeInfo).symbols
             except ValueError as error:
                 raise ExchangeError(f"the source of prices gave no list of symbols: {error}") from error
-            return next((row for row in rows if row.get("symbol") == symbol), None)
         case ApiAnswer(error=ApiError(code=code)) if code in _NO_SUCH_SYMBOL:
             return None
         case ApiAnswer():

@@ -18,6 +18,7 @@ from naived.binance.mapping import (
     SymbolRow,
     TickerPrice,
     TradeRow,
+    account_fees,
     balance_of,
     fees_of,
     fill_of,
@@ -134,6 +135,7 @@ class Queries:
 
     async def _symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         params = {"symbols": list(names), "showPermissionSets": False}
+        asked_for_all = False
         try:
             answer = await self._client.ask("exchangeInfo", params, 20)
         except RequestRefused as error:
@@ -141,23 +143,28 @@ class Queries:
                 raise
             if len(names) == 1:
                 return {}
-            # One unknown name makes the whole answer an error that does not name it: halve until it is alone.
-            middle = len(names) // 2
-            return {**await self._symbols(names[:middle]), **await self._symbols(names[middle:])}
+            # One unknown name makes the whole answer an error that does not name it: all symbols weigh no more.
+            answer = await self._client.ask("exchangeInfo", {"showPermissionSets": False}, 20)
+            asked_for_all = True
         note = self._client.refusals.adder("the rules of a symbol")
         info = self._reader.one(answer, "the list of symbols", ExchangeInfo, lambda info: info)
         self._client.limits.learn(read_limits(info.rate_limits, note))
         found: dict[str, SymbolInfo | RefusedError] = {}
+        wanted = set(names)
         for raw in info.symbols:
+            if _name(raw) not in wanted:
+                continue
             try:
                 row = symbol_of(read(raw, SymbolRow, note), note)
                 found[row.symbol] = row
             except ValueError as error:
                 note(f"{_name(raw)}: {error}")
                 found[_name(raw)] = RefusedError(f"the rules of {_name(raw)} cannot be read: {error}")
-        # The exchange refuses a question that names a symbol it does not list, so all of these are listed.
-        missing = {name: RefusedError(f"the exchange left out the rules of {name}") for name in names}
-        return {name: found.get(name, missing[name]) for name in names}
+        if not asked_for_all:
+            # The exchange refuses a question that names a symbol it does not list, so all of these are listed.
+            for name in wanted - found.keys():
+                found[name] = RefusedError(f"the exchange left out the rules of {name}")
+        return found
 
     async def fees(self, symbol: str) -> Fees:
         """See ``Exchange``."""
@@ -179,7 +186,9 @@ class Queries:
         answer = await self._client.ask_signed("account.status", {"omitZeroBalances": True}, 20)
         row = self._reader.one(answer, "the account", AccountRow, lambda row: row)
         balances = self._reader.converted(row.balances, "a balance", BalanceRow, balance_of)
-        return AccountInfo(str(row.uid), dict(balances.values), balances.unreadable)
+        return AccountInfo(
+            str(row.uid), dict(balances.values), balances.unreadable, account_fees(row.commission_rates)
+        )
 
 
 def _name(raw: msgspec.Raw) -> str:

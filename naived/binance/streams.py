@@ -211,8 +211,10 @@ class SubscriptionSet:
             return
         trade = frame.data
         if type(trade) is MarketTrade:
-            with self._refusals.refusing("a public trade"):
+            try:
                 self._take_trade(sink, trade)
+            except ValueError as error:
+                self._refusals.add("a public trade", str(error))
         elif frame.shutdown:
             connection.end("the server shuts down")
         elif frame.id is not None:

@@ -1,17 +1,15 @@
 """The ``naived`` command: reads its options, runs the daemon or the simulator, and exits with its code."""
 
 import os
-import resource
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
-import structlog
 import trio
 import typer
 
-from naived.cli import config as configuration
+from naived.cli.launch import launch
 from naived.process import logs
 from naived.process.config import ConfigError
 
@@ -97,21 +95,7 @@ def run(
     log_level: Annotated[_Text, typer.Option(metavar="LEVEL", help="debug, info, warning or error [info]")] = None,
 ) -> None:
     """The daemon, in the foreground."""
-    _protect()
-    try:
-        loaded = configuration.load(context.params, os.environ, terminal=sys.stderr.isatty())
-        configuration.prepare_home(loaded.home)
-    except ConfigError as error:
-        _refuse(error)
-    logs.configure(loaded.log_format, loaded.log_level, loaded.secrets)
-    from naived import daemon  # deferred: --help and a wrong option need no database
-
-    try:
-        code = trio.run(daemon.run, loaded)
-    except Exception:
-        structlog.get_logger("naived").critical("naived crashed: orders rest, the journal is whole", exc_info=True)
-        code = 1
-    raise typer.Exit(code)
+    raise typer.Exit(launch(context.params))
 
 
 @app.command(epilog=_EPILOG)
@@ -151,12 +135,6 @@ def simulate(
         trio.run(serve, wanted)
     except ConfigError as error:
         _refuse(error)
-
-
-def _protect() -> None:
-    """Make new files private to this user, and disable core dumps, which would contain the keys."""
-    os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _refuse(error: ConfigError) -> NoReturn:

@@ -9,23 +9,8 @@ from typing import get_args
 from urllib.parse import urlsplit
 
 from naived.cli.keys import read_credentials, read_keys
-from naived.cli.options import Options, duration, gather
+from naived.cli.options import RUN, Options, duration, gather
 from naived.process.config import ApiKeys, Config, ConfigError, LogFormat, LogLevel, Venue
-
-OPTIONS = (
-    "home",
-    "socket",
-    "database",
-    "exchange",
-    "exchange_url",
-    "api_key_file",
-    "api_secret_file",
-    "live",
-    "recv_window",
-    "grace",
-    "log_format",
-    "log_level",
-)
 
 _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
@@ -36,14 +21,15 @@ _MAX_GRACE = 3_600_000  # ms; a longer one would only make the operator wait
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: bool) -> Config:
     """The configuration of ``naived run``; ``terminal``: is the log written to one? Raises ConfigError."""
-    options = gather(OPTIONS, flags, environ)
+    options = gather(RUN, flags, environ)
     exchange = options.get("exchange", _venue, Venue.SIMULATOR)
-    home = options.get("home", _path, Path(_HOME).expanduser())
+    home = options.get("home", _path, None) or _default_home()
+    live = options.switch("live")
     exchange_url = options.get("exchange_url", _exchange_url, None)
     if exchange_url is not None and not exchange.simulated:
         raise ConfigError(f"exchange-url is only for simulator and paper: the address of {exchange} is built in")
     api_keys = _api_keys(options, exchange, environ)
-    if exchange is Venue.BINANCE and not options.switch("live"):
+    if exchange is Venue.BINANCE and not live:
         raise ConfigError("the exchange binance trades with real money: say --live as well")
     grace = options.get("grace", _grace, _GRACE)
     if exchange is Venue.BINANCE and grace < _GRACE:
@@ -93,8 +79,22 @@ def _api_keys(options: Options, exchange: Venue, environ: Mapping[str, str]) -> 
     return keys
 
 
+def _default_home() -> Path:
+    try:
+        return _path(_HOME)
+    except ValueError as error:
+        raise ConfigError(f"there is no default home: {error}. Name one with --home") from error
+
+
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    """The absolute path; with ``..`` in it, the one that it leads to. Raises ValueError."""
+    try:
+        path = Path(text).expanduser().absolute()
+    except RuntimeError as error:  # neither HOME nor an entry among the system's users
+        raise ValueError(f"{text[:80]!r} names no directory, for the user {os.geteuid()} has none") from error
+    if path.name == "..":
+        return Path(os.path.realpath(path))
+    return Path(os.path.realpath(path.parent)) / path.name if ".." in path.parts else path
 
 
 def _venue(text: str) -> Venue:

@@ -70,4 +70,6 @@ def _read(path: Path, forbidden: int) -> str:
         raise ConfigError(f"the key file {path} is not plain text") from None
     if not text:
         raise ConfigError(f"the key file {path} is empty")
+    if not all(char.isprintable() or char in "\r\n" for char in text):
+        raise ConfigError(f"the key file {path} is not plain text: it has a zero byte or another control character")
     return text

@@ -1,8 +1,10 @@
-"""The entry point. Until the daemon handles signals, Ctrl-C ends the process and prints nothing."""
+"""The entry point. Ctrl-C ends the process without a traceback, also while it imports."""
 
 import os
 import signal
 import sys
+
+from naived.cli.launch import launch, plain_flags
 
 
 def main() -> None:
@@ -10,10 +12,14 @@ def main() -> None:
     _fill_closed_streams()
     # Python's own handler would print a traceback from inside an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from naived.cli import commands  # deferred: it takes most of a second, and Ctrl-C may come meanwhile
-
+    flags = plain_flags(sys.argv[1:])
     try:
-        commands.main()
+        if flags is None:
+            from naived.cli import commands  # deferred: it takes half a second
+
+            commands.main()
+        else:
+            sys.exit(launch(flags))
     finally:
         _discard_unwritten()
 

@@ -22,10 +22,53 @@ _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
+# The options of `naived run` and of `naived simulate`.
+RUN = (
+    "home",
+    "socket",
+    "database",
+    "exchange",
+    "exchange_url",
+    "api_key_file",
+    "api_secret_file",
+    "live",
+    "recv_window",
+    "grace",
+    "log_format",
+    "log_level",
+)
+SIMULATE = (
+    "listen",
+    "tape",
+    "random_walk",
+    "seed",
+    "speed",
+    "loop",
+    "hold",
+    "exchange_info",
+    "balance",
+    "fee",
+    "ledger",
+    "no_limits",
+    "api_key",
+    "api_secret",
+    "api_public_key",
+)
+
+_PREFIX = "NAIVED_"
+_OF_TESTS = ("NAIVED_TEST_", "NAIVED_SIMULATION_")  # they steer our tests, not a program
+
+
 class UsageError(ConfigError):
     """A flag on the command line is invalid."""
 
     exit_code = 2
+
+
+class _Number(str):
+    """A number with a point in a file, as it was written there: a fee is never a float."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +81,22 @@ class _Given:
         return self.error(f"{self.origin}: {reason}")
 
     def text(self) -> str:
-        if isinstance(self.value, str):
-            return self.value
+        if not isinstance(self.value, str) or isinstance(self.value, _Number):
+            raise self.fail(f"{self.value!s:.40} must be a text in quotes")
+        return self.legible(self.value)
+
+    def number(self) -> str:
+        """The text of a number, which a file may have without quotes."""
         if isinstance(self.value, int) and not isinstance(self.value, bool):
             return str(self.value)
-        raise self.fail("must be a text in quotes")
+        return self.legible(str(self.value)) if isinstance(self.value, _Number) else self.text()
+
+    def legible(self, text: str) -> str:
+        if "\0" in text:
+            raise self.fail("the text has a zero byte")
+        if not text:
+            raise self.fail("the text is empty")
+        return text
 
 
 class Options:
@@ -54,10 +108,15 @@ class Options:
     def __contains__(self, name: str) -> bool:
         return name in self._given
 
-    def get(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """The parsed value, or ``default``; raises ConfigError, UsageError for a flag."""
+    def get(self, name: str, parse: Callable[[str], T], default: T, *, number: bool = False) -> T:
+        """The parsed value, or ``default``; raises ConfigError, UsageError for a flag.
+
+        In a file, a value must be a text in quotes; with ``number`` it may also be a number.
+        """
         given = self._given.get(name)
-        return default if given is None else _parsed(given, given.text(), parse)
+        if given is None:
+            return default
+        return _parsed(given, given.number() if number else given.text(), parse)
 
     def switch(self, name: str) -> bool:
         """Is it on? An option that was not given is off; raises ConfigError."""
@@ -66,9 +125,9 @@ class Options:
             return False
         if isinstance(given.value, bool):
             return given.value
-        value = _SWITCH.get(given.text().lower())
+        value = _SWITCH.get(given.value.lower()) if isinstance(given.value, str) else None
         if value is None:
-            raise given.fail(f"{given.value!r} is neither true nor false")
+            raise given.fail(f"{given.value!s:.40} is neither true nor false")
         return value
 
     def every(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
@@ -76,13 +135,13 @@ class Options:
         given = self._given.get(name)
         if given is None:
             return ()
-        if isinstance(given.value, str):
-            words = _parsed(given, given.value, shlex.split)
-        elif isinstance(given.value, list | tuple) and all(isinstance(word, str) for word in given.value):
+        if isinstance(given.value, list | tuple):
             words = list(given.value)
         else:
-            raise given.fail("must be a list of texts")
-        return tuple(_parsed(given, word, parse) for word in words)
+            words = _parsed(given, given.text(), shlex.split) if isinstance(given.value, str) else [given.value]
+        if not all(isinstance(word, str) and not isinstance(word, _Number) for word in words):
+            raise given.fail("must be a list of texts in quotes")
+        return tuple(_parsed(given, given.legible(word), parse) for word in words)
 
 
 def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping[str, str]) -> Options:
@@ -90,6 +149,7 @@ def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping
 
     The file is ``flags["config"]``, else ``NAIVED_CONFIG``, else none.
     """
+    _check_variables(environ)
     for name, value in flags.items():
         if value == "":  # perhaps from an unset variable; the default could be another daemon than was meant
             flag = _flag(name)
@@ -100,12 +160,29 @@ def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping
         for name, value in _read(Path(str(path)), names).items():
             given[name] = _Given(value, f"{name} in {path}", ConfigError)
     for name in names:
-        variable = f"NAIVED_{name.upper()}"
+        variable = _variable(name)
         if environ.get(variable):
             given[name] = _Given(environ[variable], variable, ConfigError)
         if flags.get(name):
             given[name] = _Given(flags[name], _flag(name), UsageError)
     return Options(given)
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    """Raise ConfigError for a variable that looks like one of ours and that no program of ours reads."""
+    known = {_variable(name) for name in (*RUN, *SIMULATE, "config")}
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in known and not name.startswith(_OF_TESTS):
+            raise ConfigError(f"no option has the environment variable {name}{_meant(name, known)}; unset it")
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"
 
 
 def _flag(name: str) -> str:
@@ -115,17 +192,20 @@ def _flag(name: str) -> str:
 def _read(path: Path, names: Collection[str]) -> Mapping[str, object]:
     try:
         # A number with a point stays text: a fee is never a float.
-        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
+        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_Number)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deep to be a configuration") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    values = {}
+    values: dict[str, object] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            raise ConfigError(f"{path} has an unknown key {key!r}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise ConfigError(f"{path} has an unknown key {key!r}{_meant(name, names)}")
+        if name in values:
+            raise ConfigError(f"{path} has {name} twice, once as {key}")
         values[name] = value
     return values
 

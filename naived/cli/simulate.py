@@ -10,31 +10,13 @@ from typing import TypeVar
 
 import trio
 
-from naived.cli.options import Options, gather, pair
+from naived.cli.options import SIMULATE, Options, gather, pair
 from naived.core.amount import SCALE, Price, Rate, parse_amount, parse_price, parse_rate
 from naived.process.config import ConfigError
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 
 T = TypeVar("T")
-
-OPTIONS = (
-    "listen",
-    "tape",
-    "random_walk",
-    "seed",
-    "speed",
-    "loop",
-    "hold",
-    "exchange_info",
-    "balance",
-    "fee",
-    "ledger",
-    "no_limits",
-    "api_key",
-    "api_secret",
-    "api_public_key",
-)
 
 _DEFAULT = SimulatorConfig()
 
@@ -50,18 +32,18 @@ class Command:
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Command:
     """Read the options; raises ConfigError."""
-    options = gather(OPTIONS, flags, environ)
+    options = gather(SIMULATE, flags, environ)
     host, port = options.get("listen", _address, ("127.0.0.1", 0))
     config = SimulatorConfig(
         tapes=_by_name(options, "tape", Path),
         walks=_by_name(options, "random_walk", _price),
-        seed=options.get("seed", int, _DEFAULT.seed),
-        speed=options.get("speed", _speed, _DEFAULT.speed),
+        seed=options.get("seed", int, _DEFAULT.seed, number=True),
+        speed=options.get("speed", _speed, _DEFAULT.speed, number=True),
         loop=options.switch("loop"),
         hold=options.switch("hold"),
         exchange_info=options.get("exchange_info", Path, None),
         balances=_by_name(options, "balance", parse_amount) or _DEFAULT.balances,
-        fee=options.get("fee", _fee, _DEFAULT.fee),
+        fee=options.get("fee", _fee, _DEFAULT.fee, number=True),
         ledger=options.get("ledger", Path, None),
         no_limits=options.switch("no_limits"),
         api_key=options.get("api_key", str, None),

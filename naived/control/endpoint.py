@@ -7,11 +7,12 @@ import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
-
-import trio
+from typing import TYPE_CHECKING, NamedTuple
 
 from naived.control.protocol import MAX_PATH
+
+if TYPE_CHECKING:  # the socket is made before trio is imported, which takes a quarter of a second
+    import trio
 
 _BACKLOG = 512  # connections that wait for accept while the loop is busy; more get EAGAIN
 _UMASK = 0o177  # so that the socket is created with mode 0600
@@ -26,7 +27,7 @@ class Peer(NamedTuple):
     uid: int
 
 
-def peer_of(connection: trio.socket.SocketType) -> Peer:
+def peer_of(connection: "trio.socket.SocketType") -> Peer:
     """Who connected, from the kernel. Outside Linux it is unknown; only the directory's mode protects us there."""
     if sys.platform == "linux":
         pid, uid, _gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -38,7 +39,7 @@ class Endpoint:
     """The socket at ``path``, which listens from now on until `close`; raises EndpointError.
 
     A stale socket is replaced, but not one on which another naived listens. The socket is renamed to ``path`` only
-    once it listens, so no client finds it unfinished. Clients that connect before the server runs wait.
+    once it listens, so no client finds it unfinished. Clients that connect while no server runs wait.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,8 +49,7 @@ class Endpoint:
         try:
             mask = os.umask(_UMASK)
             try:
-                with suppress(FileNotFoundError):
-                    temporary.unlink()
+                _discard_socket(temporary)
                 listener.bind(os.fspath(temporary))
             finally:
                 os.umask(mask)
@@ -62,7 +62,13 @@ class Endpoint:
             raise EndpointError(f"cannot make the control socket {path}: {error.strerror}") from error
         self._path = path
         self._socket = listener
-        self.listener = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+
+    @property
+    def listener(self) -> "trio.SocketListener":
+        """A listener of its own at this socket: when it is closed, the socket listens on."""
+        import trio
+
+        return trio.SocketListener(trio.socket.from_stdlib_socket(self._socket.dup()))
 
     def close(self) -> None:
         """Remove the socket; a second call does nothing."""
@@ -75,6 +81,13 @@ class Endpoint:
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{os.getpid()}")
+
+
+def _discard_socket(path: Path) -> None:
+    """Remove what a killed process with our pid left there; a file that is no socket is not ours."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
 
 
 def _identity(path: Path) -> tuple[int, int]:

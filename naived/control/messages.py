@@ -227,7 +227,7 @@ def _quarantine_hint(symbol: Symbol) -> str:
     if by is BlockedBy.QUARANTINE:
         return f"look at it with `naivectl orders {name}`, then {_resolve(name)}"
     if by is BlockedBy.LINEAGE:
-        return "end the other naived and its orders, then start this one again"
+        return f"end the other naived and its orders, then `naivectl start {name}`; or do what the reason says"
     return f"put the coins back, then `naivectl start {name}`; or {_resolve(name)}"
 
 

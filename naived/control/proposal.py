@@ -51,7 +51,7 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
         with trio.fail_after(_PATIENCE):
             info = await listing.info(name)
             price = last or await listing.last_price(name)
-            fees = await listing.fees(name)
+            fees = await listing.fees()
     except (ExchangeError, UnknownNamesError, trio.TooSlowError):
         return
     if info is None or price is None:

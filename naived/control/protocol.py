@@ -19,6 +19,8 @@ MAX_REQUEST = 64 * 1024  # bytes of one line without its newline: 2,000 symbols 
 MAX_SYMBOLS = 2_000  # names in one request: more than the exchange lists
 MAX_ANSWER = 16 * 1024 * 1024  # bytes: 2,500 orders are 1 MiB, 500 symbols with traders too
 MAX_ROWS = 2_500  # rows of `orders`, `trades` or `events` in one answer: read in a quarter of a second
+LOCK = "naived.lock"  # in the home of a daemon, which holds it locked as long as its process lives
+
 MAX_PATH = 107  # bytes: sockaddr_un holds 108 with the terminating zero
 
 MAX_TEXT = 64  # characters of an id, a client order id or a decimal

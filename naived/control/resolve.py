@@ -70,6 +70,9 @@ async def _end(service: Service, call: Call, symbol: Symbol, lost: Quantity) -> 
         rest = Quantity(min(lost, lost - before + service.view.held(symbol)))
         commits.append(symbol.offer(CoinsWrittenOff(rest, "adopted" if adopt else "written off")))
     ended = len(commits)
+    if wanted is None and not adopt and service.reconciler.strangers.ignore(symbol.name):
+        service.reconciler.block_lineage()
+        ended += 1
     request = answer_to_store(call, changed=ended > 0)
     if request is not None:
         commits.append(symbol.direct(symbol.desired, request=request))

@@ -7,7 +7,7 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import closing, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import NoReturn
 
@@ -37,9 +37,11 @@ _log = structlog.get_logger(__name__)
 
 
 async def serve(endpoint: Endpoint, methods: Mapping[str, Method], service: object) -> None:
-    """Serve connections until cancelled, then close the endpoint. ``service`` is passed to the methods."""
-    with closing(endpoint):
-        await trio.serve_listeners(Server(methods, service).handle, [endpoint.listener])
+    """Serve connections until cancelled. ``service`` is passed to the methods.
+
+    Who connects later waits for the endpoint's end: a client then learns that nothing of what it asks was done.
+    """
+    await trio.serve_listeners(Server(methods, service).handle, [endpoint.listener])
 
 
 class Server:

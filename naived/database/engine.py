@@ -1,6 +1,5 @@
 """Makes SQLAlchemy engines for SQLite or PostgreSQL, each for one role, and explains their errors."""
 
-import os
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from naived.database.sqlite_file import SqliteFile
+from naived.database.sqlite_file import DamagedError, FileConnection, NotOursError, SqliteFile, claim, is_damage
 from naived.ports import JournalError
 
 READERS = 2  # connections: a long listing must not keep a symbol from being loaded
@@ -30,7 +29,10 @@ _REFUSED_FOR_GOOD = (
     "does not exist",
     "permission denied",
 )
-_WRONG_FILE = ("file is not a database", "unable to open database file", "attempt to write a readonly database")
+_WRONG_FILE = ("unable to open database file", "attempt to write a readonly database")
+
+
+_ANOTHER = "Or name another file with --database"
 
 
 class ConfigurationError(JournalError):
@@ -69,17 +71,20 @@ def describe(url: URL) -> str:
     return f"the PostgreSQL database {url.database!r} at {where}"
 
 
-def open_engine(url: URL, role: Role) -> sa.Engine:
-    """An engine whose connections are set up for their role. It connects at the first use."""
+def open_engine(url: URL, role: Role, file: SqliteFile | None = None) -> sa.Engine:
+    """An engine whose connections are set up for their role. It connects at the first use.
+
+    Engines that are open at the same time for one SQLite database share its ``file``.
+    """
     if url.get_backend_name() == "sqlite":
-        return _sqlite(url, role)
+        return _sqlite(url, role, file or SqliteFile(url.database or ""))
     return _postgresql(url, role)
 
 
-def _sqlite(url: URL, role: Role) -> sa.Engine:
+def _sqlite(url: URL, role: Role, file: SqliteFile) -> sa.Engine:
     # isolation_level None: the driver's implicit BEGIN would leave half of a failed migration behind.
     # check_same_thread: a pooled connection is used by several threads, one at a time.
-    connect_args = {"isolation_level": None, "check_same_thread": False}
+    connect_args = {"isolation_level": None, "check_same_thread": False, "factory": FileConnection}
     engine = sa.create_engine(url, connect_args=connect_args, **_pool(role))
     pragmas = [
         f"busy_timeout = {_BUSY_TIMEOUT}",
@@ -90,7 +95,6 @@ def _sqlite(url: URL, role: Role) -> sa.Engine:
         f"query_only = {'ON' if role is Role.READ else 'OFF'}",
     ]
     begin = "BEGIN" if role is Role.READ else "BEGIN IMMEDIATE"
-    file = SqliteFile(url.database or "")
 
     @event.listens_for(engine, "do_connect")
     def connect(*_: Any) -> None:
@@ -100,7 +104,7 @@ def _sqlite(url: URL, role: Role) -> sa.Engine:
     def set_up(connection: Any, _record: Any) -> None:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
-        file.opened()
+        file.opened(connection)
 
     @event.listens_for(engine, "begin")
     def start(connection: sa.Connection) -> None:
@@ -157,18 +161,28 @@ def _pool(role: Role) -> dict[str, Any]:
 
 
 def make_private(url: URL) -> None:
-    """Make an SQLite file private to our user; its WAL files get the same mode. Raises ConfigurationError."""
-    path = Path(url.database or "")
+    """Make an SQLite file, or make ours private, with its WAL files. Raises ConfigurationError.
+
+    A file that is not ours, or that is damaged, stays as it is.
+    """
     try:
-        if path.exists():
-            # By path: closing a file descriptor would drop the POSIX locks of all our connections to the file.
-            path.chmod(0o600)
-        else:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        claim(Path(url.database or ""))
+    except NotOursError as error:
+        raise ConfigurationError(f"{describe(url)} cannot be used: {error}. {_ANOTHER}") from error
+    except DamagedError as error:
+        raise damaged(url, str(error)) from error
     except OSError as error:
         raise ConfigurationError(
             f"{describe(url)} cannot be opened: {error.strerror}. Check the path and who owns it"
         ) from error
+
+
+def damaged(url: URL, text: str) -> ConfigurationError:
+    """The error for a file that is broken; ``text`` is SQLite's."""
+    return ConfigurationError(
+        f"{describe(url)} is damaged, or no database: {text}. Keep a copy of it, then put a backup in its "
+        f"place, or what `sqlite3 FILE .recover` reads from it. {_ANOTHER}"
+    )
 
 
 def cause(error: SQLAlchemyError) -> str:
@@ -180,8 +194,10 @@ def cause(error: SQLAlchemyError) -> str:
 def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
     """ConfigurationError if a person must change something, otherwise JournalError: try again later."""
     text = cause(error)
+    if url.get_backend_name() == "sqlite" and is_damage(text):
+        return damaged(url, text)
     if any(known in text for known in _WRONG_FILE):
-        return ConfigurationError(f"{describe(url)} cannot be used: {text}. Name another file with --database")
+        return ConfigurationError(f"{describe(url)} cannot be used: {text}. {_ANOTHER}")
     if any(known in text for known in _REFUSED_FOR_GOOD):
         return ConfigurationError(
             f"{describe(url)} refuses us: {text}. Check user, password and name in --database"

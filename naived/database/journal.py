@@ -4,8 +4,8 @@
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,9 +15,19 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from naived.database import queries
-from naived.database.engine import READERS, Role, cause, make_private, open_engine, opening_error, parse_url
+from naived.database.engine import (
+    READERS,
+    Role,
+    cause,
+    damaged,
+    make_private,
+    open_engine,
+    opening_error,
+    parse_url,
+)
 from naived.database.migrate import migrate
-from naived.database.store import Claim, Deployment, Store, enter
+from naived.database.sqlite_file import SqliteFile, is_damage
+from naived.database.store import Claim, Deployment, Store, enter, owner
 from naived.database.writer import Submit, inline, writer_thread
 from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, Row, SymbolRecord, Unit
 
@@ -53,6 +63,7 @@ class SqlJournal:
         self.tag = deployment.tag  # four lower-case base32 characters in the ids of all orders of this database
         self.epoch = deployment.epoch  # the number of processes that opened this database so far
         self.kind = kind  # ``sqlite`` or ``postgresql``
+        self.account_uid: str | None = None  # once it was claimed
         self._submit = submit
         self._hanging = hanging
         self._reader = reader
@@ -69,6 +80,7 @@ class SqlJournal:
 
     async def claim(self, exchange: str, account_uid: str) -> None:
         await self._submit(Claim(exchange, account_uid))
+        self.account_uid = account_uid
 
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
         # A lost connection may still be committing on the server. The empty unit is written after that has ended,
@@ -111,7 +123,8 @@ class SqlJournal:
 class Reader:
     """Runs queries in the calling thread. After ``close`` each connection is closed when its last query ends."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, address: URL, engine: sa.Engine) -> None:
+        self._address = address
         self._engine = engine
         self._pool = engine.pool
         self._closed = False
@@ -122,7 +135,10 @@ class Reader:
             with self._engine.begin() as connection:
                 return query(connection)
         except SQLAlchemyError as error:
-            raise JournalError(f"the database cannot be read now: {cause(error)}. Try again") from error
+            text = cause(error)
+            if is_damage(text):
+                raise damaged(self._address, text) from error
+            raise JournalError(f"the database cannot be read now: {text}. Try again") from error
         except ValueError as error:
             raise JournalError(
                 f"the database holds what this version cannot read: {error}. Was it changed by hand?"
@@ -137,23 +153,34 @@ class Reader:
         self._pool.dispose()
 
 
+Whose = Callable[[str], Awaitable[None]]
+
+
 @asynccontextmanager
 async def open_journal(
-    url: str, exchange: str | None = None, *, threads: bool = True, now: Callable[[], int] = wall_clock
+    url: str,
+    exchange: str | None = None,
+    whose: Whose | None = None,
+    *,
+    threads: bool = True,
+    now: Callable[[], int] = wall_clock,
 ) -> AsyncIterator[SqlJournal]:
     """Open a database, upgrade it, begin a new epoch. At the end submitted units are written, then it closes.
 
     Without ``threads`` everything runs in the caller's thread and blocks its loop, for a deterministic simulation.
-    Raises DeploymentError if the database belongs to another ``exchange``; a daemon that uses it is not disturbed.
+    Raises DeploymentError if the database belongs to another ``exchange``, or ``whose``, which is called with the
+    account that it belongs to, raises it: a daemon that uses the database is not disturbed.
     Raises ConfigurationError where a person must change something, otherwise JournalError: unreachable, try later.
     """
     address = parse_url(url)
-    if threads:
-        deployment = await trio.to_thread.run_sync(_prepare, address, exchange)
-    else:
-        deployment = _prepare(address, exchange)
-    store = Store(open_engine(address, Role.WRITE), deployment.epoch)
-    reader = Reader(open_engine(address, Role.READ))
+    run = trio.to_thread.run_sync if threads else _run_inline
+    account_uid = await run(_prepare, address, exchange)
+    if account_uid is not None and whose is not None:
+        await whose(account_uid)
+    deployment = await run(_enter, address, exchange)
+    file = SqliteFile(address.database or "") if address.get_backend_name() == "sqlite" else None
+    store = Store(open_engine(address, Role.WRITE, file), deployment.epoch, file)
+    reader = Reader(address, open_engine(address, Role.READ, file))
     make = partial(SqlJournal, deployment, address.get_backend_name(), reader=reader, now=now, threads=threads)
     try:
         if threads:
@@ -166,16 +193,41 @@ async def open_journal(
         store.close()
 
 
-def _prepare(address: URL, exchange: str | None) -> Deployment:
-    """Runs in a worker thread: everything here may wait for a disk or a network."""
+async def _run_inline(function: Callable[..., T], *arguments: Any) -> T:
+    await trio.lowlevel.checkpoint()
+    return function(*arguments)
+
+
+def _prepare(address: URL, exchange: str | None) -> str | None:
+    """Upgrade and check the database; returns its account. Runs in a worker thread: it may wait for a disk."""
     if address.get_backend_name() == "sqlite":
         make_private(address)
-    try:
+    with _opening(address):
         migrate(address)
+        engine = open_engine(address, Role.READ)
+        try:
+            with engine.begin() as connection:
+                account_uid = owner(connection, exchange)
+                if address.get_backend_name() == "sqlite":
+                    # A damaged file shows now at the latest, and is still as it was.
+                    queries.load(connection, None, 0)
+                return account_uid
+        finally:
+            engine.dispose()
+
+
+def _enter(address: URL, exchange: str | None) -> Deployment:
+    with _opening(address):
         engine = open_engine(address, Role.WRITE)
         try:
             return enter(engine, exchange)
         finally:
             engine.dispose()
+
+
+@contextmanager
+def _opening(address: URL) -> Iterator[None]:
+    try:
+        yield
     except SQLAlchemyError as error:
         raise opening_error(address, error) from error

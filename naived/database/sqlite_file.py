@@ -1,37 +1,180 @@
-"""Checks that the database file at a path is still the one that was opened.
+"""The files of an SQLite database: whose they are before we open them, and that they stay the same afterwards.
 
-SQLite goes on writing to a file that was deleted, moved or replaced, and those commits would be lost at a restart.
-A new connection would create an empty file beside the old write-ahead log, and discard that log's last commits.
+SQLite follows links, opens any file, and makes its tables in the database of another program. It goes on writing to
+files that were deleted, moved or replaced: those commits would be lost at a restart. A new connection would create
+an empty file beside the old write-ahead log, or an empty log, and so discard the last commits.
 """
 
 import os
+import re
+import sqlite3
+import stat
+import threading
+import weakref
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote
 
 from naived.ports import JournalError
 
+_WAL = "-wal"
+_LOGS = (_WAL, "-shm")  # they live while a connection is open
+_BESIDE = (*_LOGS, "-journal")
+_OUR_TABLES = frozenset({"alembic_version", "deployment"})
+# Lines of `quick_check` about a row that a person changed: the file itself is whole.
+_OF_A_ROW = re.compile(r"(NULL value|CHECK constraint failed|datatype mismatch|non-\w+ value) in .*")
+_DAMAGED = ("malformed", "file is not a database", "disk image")  # in SQLite's messages
+
+_CHECKED = 32 * 1024 * 1024  # bytes: checked in a tenth of a second; a start must not take longer with the history
+
+_LEAST = 512  # bytes, the smallest page; SQLite takes a shorter file for an empty one
+
+_Identity = tuple[int, int]
+
+
+class NotOursError(Exception):
+    """The file must not be opened; the message says why and what to do."""
+
+
+class DamagedError(Exception):
+    """The file is a damaged database, or none; the message is SQLite's."""
+
+
+def is_damage(text: str) -> bool:
+    """Does a message of SQLite mean that the file itself is broken?"""
+    return any(known in text for known in _DAMAGED)
+
+
+def claim(path: Path) -> None:
+    """Make the file (0600) if there is none; else make it private, once it is known to be ours.
+
+    Raises NotOursError, DamagedError, OSError. A file that is not ours is left as it is: its bytes, its mode.
+    """
+    for each in (path, *(Path(f"{path}{suffix}") for suffix in _BESIDE)):
+        _check_kind(each)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        pass
+    else:
+        os.close(descriptor)
+        return
+    tables = _checked_tables(path)
+    if tables and not tables >= _OUR_TABLES:
+        raise NotOursError(f"it has tables of another program, {min(tables)!r} for one")
+    if path.lstat().st_mode & 0o077:
+        # By path: closing a file descriptor would drop the POSIX locks of all our connections to the file.
+        path.chmod(0o600)
+
+
+def _check_kind(path: Path) -> None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(status.st_mode):
+        raise NotOursError(f"{path} is a link; name the file itself")
+    if not stat.S_ISREG(status.st_mode):
+        raise NotOursError(f"{path} is not a regular file")
+    if status.st_uid != os.geteuid():
+        raise NotOursError(f"{path} belongs to another user")
+
+
+def _checked_tables(path: Path) -> set[str]:
+    """The names of the tables, read without changing a byte; raises DamagedError, OSError.
+
+    A file that is not too large is checked as a whole. With a log beside it the file alone may be half of a change.
+    """
+    log = Path(f"{path}{_WAL}")
+    alone = not (log.exists() and log.stat().st_size)
+    mode = "mode=ro&immutable=1" if alone else "mode=ro"
+    if 0 < path.stat().st_size < _LEAST:
+        raise DamagedError("file is not a database")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True)) as connection:
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            if alone and path.stat().st_size <= _CHECKED:
+                found = [text for (text,) in connection.execute("PRAGMA quick_check")]
+                if broken := [text for text in found if text != "ok" and not _OF_A_ROW.fullmatch(text)]:
+                    raise DamagedError(" ".join(broken[0].split()))
+            return {name for (name,) in rows}
+    except sqlite3.DatabaseError as error:
+        if is_damage(str(error)):
+            raise DamagedError(str(error)) from error
+        raise OSError(0, str(error)) from error
+
+
+class FileConnection(sqlite3.Connection):
+    """A connection that tells its ``SqliteFile`` when it is closed, and counts no more when it is forgotten."""
+
+    file: "SqliteFile | None" = None
+
+    def close(self) -> None:
+        super().close()
+        if self.file is not None:
+            self.file.closed(self)
+
 
 class SqliteFile:
-    """A path, and the identity of the file that was there at the first connection."""
+    """A path, and the identities of the files that its first connection found or made there."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._opened: tuple[int, int] | None = None
+        self._database: _Identity | None = None
+        self._logs: dict[str, _Identity] = {}  # by suffix
+        self._connections = weakref.WeakSet[FileConnection]()
+        self._lock = threading.Lock()  # writer and readers are threads
 
-    def opened(self) -> None:
-        """Call after each new connection: the first one remembers the file."""
-        if self._opened is None:
-            self._opened = self._file_id()
+    def opened(self, connection: FileConnection) -> None:
+        """Call after each new connection: the first one remembers the files."""
+        with self._lock:
+            connection.file = self
+            self._connections.add(connection)
+            if self._database is None:
+                self._database = _identity(self._path)
+            self._learn()
+
+    def closed(self, connection: FileConnection) -> None:
+        """A connection was closed: SQLite itself removes the logs with the last one."""
+        with self._lock:
+            self._connections.discard(connection)
 
     def check(self) -> None:
-        """Raises JournalError if another file is at the path, or none."""
-        if self._opened is not None and self._file_id() != self._opened:
-            raise JournalError(
-                f"the database {self._path} was replaced, moved or deleted while naived had it open: "
-                "nothing more is written. Put it back, or start naived again to go on with what is there"
-            )
+        """Raises JournalError if a file was replaced or is gone."""
+        with self._lock:
+            if self._database is None:
+                return
+            if not self._connections:
+                self._logs.clear()
+            self._learn()
+            expected = {"": self._database, **self._logs}
+        for suffix, identity in expected.items():
+            if _identity(f"{self._path}{suffix}") != identity:
+                raise JournalError(
+                    f"the database {self._path}{suffix} was replaced, moved or deleted while naived had it open: "
+                    "nothing more is written. Put it back, or start naived again to go on with what is there"
+                )
 
-    def _file_id(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return None
+    def _learn(self) -> None:
+        if not self._connections:
+            return
+        for suffix in _LOGS:
+            found = _identity(f"{self._path}{suffix}")
+            if suffix not in self._logs and found is not None:
+                self._logs[suffix] = found
+
+    @property
+    def only_logs_are_gone(self) -> bool:
+        """Is the database itself in its place, and no other log?"""
+        with self._lock:
+            logs = dict(self._logs)
+        return _identity(self._path) == self._database and all(
+            _identity(f"{self._path}{suffix}") in (None, known) for suffix, known in logs.items()
+        )
+
+
+def _identity(path: str) -> _Identity | None:
+    with suppress(OSError):
+        found = os.stat(path)
         return found.st_dev, found.st_ino
+    return None

@@ -23,11 +23,13 @@ The first UPDATE, the turn, does three things:
 
 import itertools
 import secrets
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from naived.core.orders.state import TERMINAL, OrderState
@@ -36,6 +38,7 @@ from naived.core.strategy.trader import Finished, Trader
 from naived.database.engine import cause
 from naived.database.rows import desired_row, event_row, fill_row, lot_rows, order_row, owed_row
 from naived.database.schema import control_request, deployment, events, lots, settings
+from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.statements import (
     COUNT,
     COUNTERS,
@@ -61,6 +64,8 @@ _OTHER = "Name another one with --database"
 _TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # lower-case base32
 _TAG_LENGTH = 4
 
+_log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -82,6 +87,32 @@ class Deployment:
     epoch: int
 
 
+def owner(connection: sa.Connection, exchange: str | None) -> str | None:
+    """The account that the database belongs to, None for a new one; raises DeploymentError as ``enter`` does."""
+    row = connection.execute(sa.select(deployment)).mappings().one_or_none()
+    if row is None:
+        return None
+    _check_exchange(row, exchange)
+    account_uid: str | None = row["account_uid"]
+    return account_uid
+
+
+def _check_exchange(row: sa.RowMapping, exchange: str | None) -> None:
+    if exchange is not None and row["exchange"] not in (None, exchange):
+        raise DeploymentError(
+            f"this database belongs to account {row['account_uid']} on {row['exchange']}, "
+            f"not to {exchange}. {_OTHER}"
+        )
+
+
+def check_account(account_uid: str, found: str, exchange: str) -> None:
+    """Raises DeploymentError if the account that was ``found`` is not that of the database."""
+    if account_uid != found:
+        raise DeploymentError(
+            f"this database belongs to account {account_uid} on {exchange}, not to {found} on {exchange}. {_OTHER}"
+        )
+
+
 def enter(engine: sa.Engine, exchange: str | None = None) -> Deployment:
     """Begin a new epoch: earlier processes can write no more.
 
@@ -94,11 +125,7 @@ def enter(engine: sa.Engine, exchange: str | None = None) -> Deployment:
             tag = "".join(secrets.choice(_TAG_ALPHABET) for _ in range(_TAG_LENGTH))
             connection.execute(sa.insert(deployment).values(id=1, tag=tag, epoch=1, written=0))
             return Deployment(tag, 1)
-        if exchange is not None and row["exchange"] not in (None, exchange):
-            raise DeploymentError(
-                f"this database belongs to account {row['account_uid']} on {row['exchange']}, "
-                f"not to {exchange}. {_OTHER}"
-            )
+        _check_exchange(row, exchange)
         entered = Deployment(row["tag"], row["epoch"] + 1)
         connection.execute(sa.update(deployment).values(epoch=entered.epoch, written=0))
         return entered
@@ -107,9 +134,11 @@ def enter(engine: sa.Engine, exchange: str | None = None) -> Deployment:
 class Store:
     """Applies groups, one at a time, on its own engine, for one epoch."""
 
-    def __init__(self, engine: sa.Engine, epoch: int) -> None:
+    def __init__(self, engine: sa.Engine, epoch: int, file: SqliteFile | None = None) -> None:
+        self.lost: str | None = None  # why nothing can be written: the files of the database are not in their place
         self._engine = engine
         self._epoch = epoch
+        self._file = file
         self._groups = itertools.count(1)
         self._written = 0  # the last group that is known to be written
         self._since_pruned = _PRUNE_EVERY
@@ -147,6 +176,35 @@ class Store:
         self._written = group
         return outcomes, False
 
+    def look(self) -> None:
+        """See that an SQLite database is still in its place; ``lost`` says why not.
+
+        Without its write-ahead log, which we still have open, what is in it is copied to the database: the log is
+        lost when this process ends.
+        """
+        if self._file is None:
+            return
+        try:
+            self._file.check()
+        except JournalError as error:
+            if self.lost is None:
+                _log.error("database lost", error=str(error))
+                self.lost = str(error)
+                if self._file.only_logs_are_gone:
+                    self._rescue()
+        else:
+            self.lost = None
+
+    def _rescue(self) -> None:
+        try:
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+            finally:
+                connection.close()
+        except (SQLAlchemyError, JournalError, sqlite3.Error) as error:
+            _log.error("write-ahead log not rescued", error=str(error))
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -181,10 +239,11 @@ class Store:
 
 
 def _failure(error: SQLAlchemyError) -> JournalError:
-    failure = JournalError(
-        f"the database did not take the change: {cause(error)}. "
-        "See that it runs and has room; naived tries again by itself"
-    )
+    text = cause(error)
+    next_step = "See that it runs and has room; naived tries again by itself"
+    if is_damage(text):
+        next_step = "The file is damaged: suspend naived, keep a copy of it, and put a backup in its place"
+    failure = JournalError(f"the database did not take the change: {text}. {next_step}")
     failure.__cause__ = error
     return failure
 

@@ -19,6 +19,7 @@ from naived.ports import JournalError
 
 GROUP = 500  # units: bounds one transaction to about 100 ms
 WAITING = 10_000  # units; a symbol submits one at a time, so this many symbols would have to wait
+_LOOK = 1.0  # seconds between two looks at the files of an idle database
 HANGING = 5.0  # seconds after which the database counts as hung; a commit takes milliseconds
 
 Submit: TypeAlias = Callable[[Work], Awaitable[None]]
@@ -63,6 +64,8 @@ class Writer:
 
     def hanging(self) -> str | None:
         """Why nothing becomes durable now: the oldest work has waited longer than HANGING; None if it has not."""
+        if self._store.lost is not None:
+            return self._store.lost
         if not self._waiting or trio.current_time() - self._waiting[0].since < HANGING:
             return None
         return f"the database does not answer: a change has been waiting for it for more than {HANGING:.0f} s"
@@ -83,7 +86,7 @@ class Writer:
     def _next_group(self) -> tuple[list[_Ticket], bool]:
         """Wait for tickets, then take all that wait (at most GROUP); False if the queue was closed after them."""
         group: list[_Ticket] = []
-        ticket = self._tickets.get()
+        ticket = self._first()
         while ticket is not None:
             group.append(ticket)
             if len(group) == GROUP:
@@ -93,6 +96,14 @@ class Writer:
             except queue.Empty:
                 return group, True
         return group, False
+
+    def _first(self) -> _Ticket | None:
+        """The next ticket; while none comes, look after the database."""
+        while True:
+            try:
+                return self._tickets.get(timeout=_LOOK)
+            except queue.Empty:
+                self._store.look()
 
     def _apply(self, works: Sequence[Work]) -> list[Outcome]:
         try:

@@ -2,32 +2,43 @@
 
 import fcntl
 import os
+import re
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
+from naived.control.protocol import LOCK
 from naived.process.config import ConfigError
 
-_NAME = "naived.lock"
-_PID = 20  # bytes, more than any pid has digits
+_PID = re.compile(rb"[0-9]{0,20}\n?")
+_MOST = 32  # bytes read of a file that may not be ours; a pid has fewer
+_TRIES = 5  # a `naivectl` that looks whether the lock is held holds it for microseconds
+_PAUSE = 0.02  # seconds between two
 
 
-class LockedError(Exception):
+class LockedError(ConfigError):
     """Another naived uses this home."""
+
+    exit_code: ClassVar[int] = 69
 
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Hold the home's lock; raises LockedError, or ConfigError if the file cannot be locked.
+    """Hold the home's lock; raises LockedError, or ConfigError if the file cannot be locked or is not a lock.
 
     The file stays when the lock is released: by then another process may hold a lock on it. The pid in it is only
-    information for people.
+    information for people. A file that another program wrote, or a link to one, stays as it is.
     """
-    path = home / _NAME
+    path = home / LOCK
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        raise ConfigError(f"cannot open the lock {path}: {error.strerror}") from error
+        why = "it is a link; remove it" if path.is_symlink() else error.strerror
+        raise ConfigError(f"cannot open the lock {path}: {why}") from error
     try:
         _take(descriptor, path)
         yield
@@ -36,15 +47,30 @@ def locked(home: Path) -> Iterator[None]:
 
 
 def _take(descriptor: int, path: Path) -> None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        raise ConfigError(f"{path} is not a file of ours, so it cannot be the lock; move it away")
+    holder = os.pread(descriptor, _MOST, 0)
+    if not _PID.fullmatch(holder):
+        raise ConfigError(f"{path} holds something else than the pid of a naived; move it away")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_locked(descriptor):
+            raise LockedError(
+                f"another naived (pid {holder.decode().strip() or 'unknown'}) has the home {path.parent}; "
+                "stop it, or choose another --home"
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, _PID, 0).decode("ascii", "replace").strip()
-        raise LockedError(
-            f"another naived (pid {holder or 'unknown'}) has the home {path.parent}; "
-            "stop it, or choose another --home"
-        ) from error
     except OSError as error:
         raise ConfigError(f"cannot take the lock {path}: {error.strerror}") from error
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Lock the file, if no other naived holds it."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+    return False

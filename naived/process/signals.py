@@ -6,38 +6,43 @@ in the journal already.
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 import trio
 
-_SUSPENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+from naived.process.opening import SUSPENDING
+
 _CRASHED = 1  # exit code
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def suspendable(patience: float) -> AsyncIterator[trio.Event]:
+async def suspendable(patience: float, hangup: Callable[[], None] | None = None) -> AsyncIterator[trio.Event]:
     """The event is set by the first signal, even if it comes while everything is being opened.
 
-    From then on the block has ``patience`` seconds to end.
+    From then on the block has ``patience`` seconds to end. Until then SIGHUP calls ``hangup``, if that is given.
+    Signals that were held back before are received now.
     """
     # nohup ignores SIGHUP, so that the process outlives the terminal.
-    numbers = [
-        each for each in _SUSPENDING if each is not signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN
-    ]
+    numbers = [each for each in SUSPENDING if each is not signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
     with trio.open_signal_receiver(*numbers) as signals:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SUSPENDING)
         async with trio.open_nursery() as nursery:
             wanted = trio.Event()
-            nursery.start_soon(_handle, signals, wanted, patience)
+            nursery.start_soon(_handle, signals, wanted, patience, hangup)
             yield wanted
             nursery.cancel_scope.cancel()
 
 
-async def _handle(signals: AsyncIterator[int], wanted: trio.Event, patience: float) -> None:
-    log.info("suspending", signal=signal.Signals(await anext(signals)).name)
+async def _handle(
+    signals: AsyncIterator[int], wanted: trio.Event, patience: float, hangup: Callable[[], None] | None
+) -> None:
+    while (number := await anext(signals)) == signal.SIGHUP and hangup is not None:
+        hangup()
+    log.info("suspending", signal=signal.Signals(number).name)
     wanted.set()
     with trio.move_on_after(patience):
         async for number in signals:

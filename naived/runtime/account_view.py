@@ -1,19 +1,21 @@
 """Reads the account: rules and fees of symbols, and balances. Supervisor, reconciler and orders call it.
 
-The exchange gives fees for one symbol per request, at a fifth of a percent of a minute's request weight: 500
-symbols that start together would wait for minutes. But traders store the fees they calculate with. So a symbol with
-traders starts with theirs, and the current fees are read later, at most one symbol a second; a symbol without
-traders waits for them. Any other question that many symbols have at the same time is sent once for all of them.
+The exchange gives fees for one symbol per request, at a third of a percent of a minute's request weight: 300
+symbols that start together would use all of it. So a symbol with traders starts with the fees that they store,
+most others with the account's, and each symbol's own are read later, at most one symbol a second. Any other
+question that many symbols have at the same time is sent once for all of them.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import assert_never
 
 import structlog
 import trio
 
-from naived.core.amount import Amount, Quantity
+from naived.core.amount import Amount, Quantity, parse_rate
 from naived.core.engine import Question, unbooked
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
@@ -28,6 +30,9 @@ from naived.runtime.symbol_task import FaultError, Symbol
 _MINUTE = 60  # seconds
 _READ_EVERY = 60  # minutes between readings of rules and fees; in a closed market it is one
 _FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is left for orders and cancels
+_FEE_BURST = 10  # symbols whose fees are read at once, before the rest waits: a thirtieth of a minute's weight
+_FEE_TIMEOUT = 2.0  # seconds that a start waits for a symbol's own fees
+_LEAST_FEE = parse_rate("0.001")  # what the exchange takes of an account without any discount
 _NOTHING = Balance(Amount(0), Amount(0))
 
 log = structlog.get_logger()
@@ -45,7 +50,7 @@ class AccountView:
         self._prices = prices
         self._rules = Batcher(exchange.symbols)
         self._balances = Batcher[Symbol, AccountInfo](lambda _: self._account())
-        self._fees = FeeReader(exchange)
+        self._fees = FeeReader(exchange, self._balances.ask)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -133,21 +138,39 @@ class AccountView:
 
 
 class FeeReader:
-    """``of`` returns known fees at once; ``run`` then reads the current ones."""
+    """``of`` returns the fees to reckon with now; ``run`` reads a symbol's own, at most one symbol a second.
 
-    def __init__(self, exchange: Exchange) -> None:
+    A symbol's own fees are read at once while few symbols ask (``_FEE_BURST``). Else, or if the exchange does not
+    tell them, those of the account are used until then, but not less than ``_LEAST_FEE``.
+    """
+
+    def __init__(self, exchange: Exchange, account: Callable[[Symbol], Awaitable[AccountInfo]]) -> None:
         self._exchange = exchange
+        self._account = account
         self._due: dict[str, Symbol] = {}
         self._wanted = trio.Event()
+        self._asked: deque[float] = deque(maxlen=_FEE_BURST)  # trio's time of the latest requests
 
     async def of(self, symbol: Symbol) -> Fees:
-        """The fees of a symbol: the known ones if it has traders, otherwise read now; raises ExchangeError."""
+        """The fees of a symbol: known ones, or its own, or the account's; raises ExchangeError."""
         leader = symbol.engine.leader
-        if not leader.traders:
-            return await self._exchange.fees(symbol.name)
+        known = leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees if leader.traders else None
+        if known is None and self._may_ask():
+            with suppress(ExchangeError), trio.move_on_after(_FEE_TIMEOUT):
+                return await self._ask(symbol)
         self._due[symbol.name] = symbol
         self._wanted.set()
-        return leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees
+        return known or at_least((await self._account(symbol)).fees)
+
+    def _may_ask(self) -> bool:
+        """Were there fewer requests than one a second lately?"""
+        if self._due:
+            return False
+        return len(self._asked) < _FEE_BURST or self._asked[0] + _FEE_BURST * _FEE_PAUSE <= trio.current_time()
+
+    async def _ask(self, symbol: Symbol) -> Fees:
+        self._asked.append(trio.current_time())
+        return await self._exchange.fees(symbol.name)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -162,7 +185,14 @@ class FeeReader:
     async def _read(self, symbol: Symbol) -> None:
         with symbol.contained():
             try:
-                symbol.offer(Informed(symbol.engine.leader.info, await self._exchange.fees(symbol.name)))
+                symbol.offer(Informed(symbol.engine.leader.info, await self._ask(symbol)))
             except ExchangeError as error:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
                 self._due.setdefault(symbol.name, symbol)
+
+
+def at_least(fees: Fees | None) -> Fees:
+    """The account's fees as they are used for a symbol whose own are not known."""
+    if fees is None:
+        return Fees(_LEAST_FEE, _LEAST_FEE)
+    return Fees(max(fees.buy, _LEAST_FEE), max(fees.sell, _LEAST_FEE))

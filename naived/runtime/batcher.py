@@ -4,6 +4,8 @@
 request is sent gets its answer; a later call waits for the next request, so no answer is older than its question.
 """
 
+import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -11,6 +13,11 @@ from typing import Generic, TypeVar
 import trio
 
 from naived.ports import ExchangeError
+
+# After so many requests in a row the next ones wait, on average for so many seconds: symbols that start one after
+# the other share requests, too. Each may weigh a percent of a minute's limit.
+_BURST = 4
+_GATHERING = 0.3
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -31,6 +38,7 @@ class Batcher(Generic[K, T]):
     def __init__(self, put: Callable[[Sequence[K]], Awaitable[T]]) -> None:
         self._put = put
         self._next: _Batch[K, T] | None = None
+        self._starts = deque([-math.inf] * _BURST, maxlen=_BURST)  # trio's times of the latest requests
         self._in_flight: trio.Event | None = None  # set when the current request is over
 
     async def ask(self, key: K) -> T:
@@ -52,14 +60,16 @@ class Batcher(Generic[K, T]):
 
     async def _ask(self, batch: _Batch[K, T]) -> None:
         over = self._in_flight = trio.Event()
-        if self._next is batch:
-            self._next = None
         try:
+            await trio.sleep_until(self._starts[0] + _BURST * _GATHERING)
+            if self._next is batch:
+                self._next = None
+            self._starts.append(trio.current_time())
             batch.answers.append(await self._put(batch.keys))
         except ExchangeError as error:
             batch.failure = str(error)
         finally:
             self._in_flight = None
             over.set()
-        # Return no sooner than the other callers, so that their next calls join one batch.
+        # Return no sooner than the others, so that their next calls join one batch.
         await trio.lowlevel.checkpoint()

@@ -13,13 +13,14 @@ import trio
 from naived.core.amount import Price
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
-from naived.ports import Exchange, RefusedError
+from naived.ports import AccountInfo, Exchange, RefusedError
+from naived.runtime.account_view import at_least
+from naived.runtime.batcher import Batcher
 
 T = TypeVar("T")
 
 _FRESH = 60.0  # seconds; symbols that trade do not use this cache
 _MOST_UNKNOWN = 60  # names not listed, per minute: a fifth of Binance's weight
-_AT_ONCE = 8  # requests at the same time, so that few exceed _MOST_UNKNOWN before the answers are counted
 
 
 class UnknownNamesError(Exception):
@@ -51,31 +52,34 @@ class Listing:
         self._exchange = exchange
         self._infos: _Cache[SymbolInfo | None] = _Cache()
         self._fees: _Cache[Fees] = _Cache()
+        self._together = Batcher(exchange.symbols)
         self._listed: set[str] = set()
         self._unknown: deque[float] = deque(maxlen=_MOST_UNKNOWN)
-        self._limiter = trio.CapacityLimiter(_AT_ONCE)
+        self._account = Batcher[str, AccountInfo](lambda _: exchange.account())
 
     async def info(self, name: str) -> SymbolInfo | None:
         """The rules of a symbol, None if it is not listed; raises UnknownNamesError, but not if it ever was."""
         return await self._infos.get_or_ask(name, lambda: self._ask(name))
 
     async def _ask(self, name: str) -> SymbolInfo | None:
-        async with self._limiter:
-            many = len(self._unknown) == _MOST_UNKNOWN and self._unknown[0] + _FRESH > trio.current_time()
-            if many and name not in self._listed:
-                raise UnknownNamesError(f"{_MOST_UNKNOWN} names in a minute were not listed")
-            found = (await self._exchange.symbols([name])).get(name)
-            if isinstance(found, RefusedError):
-                raise found
-            if found is None:
-                self._unknown.append(trio.current_time())
-            else:
-                self._listed.add(name)
-            return found
+        many = len(self._unknown) == _MOST_UNKNOWN and self._unknown[0] + _FRESH > trio.current_time()
+        if many and name not in self._listed:
+            raise UnknownNamesError(f"{_MOST_UNKNOWN} names in a minute were not listed")
+        found = (await self._together.ask(name)).get(name)
+        if isinstance(found, RefusedError):
+            raise found
+        if found is None:
+            self._unknown.append(trio.current_time())
+        else:
+            self._listed.add(name)
+        return found
 
-    async def fees(self, name: str) -> Fees:
-        """The account's commission rates on a listed symbol."""
-        return await self._fees.get_or_ask(name, lambda: self._exchange.fees(name))
+    async def fees(self) -> Fees:
+        """The account's commission rates, as they are used for a symbol whose own are not known."""
+        return await self._fees.get_or_ask("", self._ask_fees)
+
+    async def _ask_fees(self) -> Fees:
+        return at_least((await self._account.ask("")).fees)
 
     async def last_price(self, name: str) -> Price | None:
         """The price of the last public trade, if there was any."""

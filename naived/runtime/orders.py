@@ -49,7 +49,7 @@ class Orders:
     def __init__(self, exchange: Exchange, view: AccountView, grace: int) -> None:
         self._exchange = exchange
         self._view = view
-        self._grace = grace
+        self.grace = grace
         self._inbox, self._jobs = trio.open_memory_channel[Callable[[], Awaitable[None]]](_WAITING)
         self._resolving: set[tuple[str, str]] = set()
         self._unanswered = 0  # orders sent, or about to be sent, without an answer
@@ -152,7 +152,7 @@ class Orders:
 
     async def _resolve(self, symbol: Symbol, client_order_id: str) -> None:
         """Do what this order needs, again and again, until it needs nothing."""
-        longest = min(_LONGEST_PAUSE, self._grace / 4000)
+        longest = min(_LONGEST_PAUSE, self.grace / 4000)
         pause = min(_FIRST_PAUSE, longest)
         while True:
             order = symbol.engine.orders.get(client_order_id)
@@ -166,7 +166,7 @@ class Orders:
             if needed is Need.FILLS:
                 await trio.sleep(pause)  # the user stream nearly always brings them in this time
             try:
-                learned = await _ask(symbol, order, needed, self._exchange, self._grace)
+                learned = await _ask(symbol, order, needed, self._exchange, self.grace)
             except (ExchangeError, JournalError) as error:
                 learned = None
                 _note(symbol, client_order_id, str(error))

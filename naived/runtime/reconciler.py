@@ -18,6 +18,7 @@ from naived.runtime.account_view import AccountView
 from naived.runtime.batcher import Batcher
 from naived.runtime.funds import holds
 from naived.runtime.session import Session
+from naived.runtime.strangers import Strangers
 from naived.runtime.symbol_task import Symbol
 
 _EVERY = 60  # seconds between two reconciliations
@@ -42,6 +43,7 @@ class Reconciler:
         symbols: Mapping[str, Symbol],
         venue: str,
         grace: int,
+        strangers: Strangers,
     ) -> None:
         self._exchange = exchange
         self._journal = journal
@@ -49,16 +51,18 @@ class Reconciler:
         self._view = view
         self._symbols = symbols
         self._venue = venue
-        self._grace = grace
+        self.grace = grace
         self._comparison = Batcher(self.reconcile)
+        self._surveyed: trio.Event | None = None  # the session in which all open orders were read
         self._foreign: Mapping[str, str] = {}
+        self.strangers = strangers
 
     async def run(self) -> None:
         """Run until cancelled; raises DeploymentError when the journal belongs to another account."""
         while True:
             over = await self._session.opening()
             try:
-                refusals = await self._reconcile_all()
+                refusals = await self._reconcile_all(over)
             except DeploymentError:
                 raise
             except (ExchangeError, JournalError) as error:
@@ -74,10 +78,14 @@ class Reconciler:
             with trio.move_on_after(_EVERY):
                 await over.wait()
 
-    async def _reconcile_all(self) -> Mapping[str, str]:
+    async def _reconcile_all(self, session: trio.Event) -> Mapping[str, str]:
         if not self._session.claimed.is_set():
             await self._journal.claim(self._venue, await _account_uid(self._exchange))
-            self._session.claimed.set()
+        if self._surveyed is not session:
+            await self.strangers.note(await self._exchange.open_orders(), None)
+            self._surveyed = session
+            self.block_lineage()
+        self._session.claimed.set()
         kept = [
             symbol
             for symbol in self._symbols.values()
@@ -113,7 +121,9 @@ class Reconciler:
         bulk = len(symbols) >= self._exchange.bulk_open_orders_from
         refusals: dict[str, str] = {}
         foreign: dict[str, str] = {}
-        for report in await self._open_orders(symbols, bulk, refusals):
+        reports = await self._open_orders(symbols, bulk, refusals)
+        await self.strangers.note(reports, None if bulk else before.keys() - refusals.keys())
+        for report in reports:
             try:
                 if await self._is_foreign(report):
                     foreign[report.symbol] = f"{report.symbol} order {report.order_id}"
@@ -123,7 +133,7 @@ class Reconciler:
             before.get(report.symbol, {}).pop(report.order_id, None)
         known = self._foreign.items()
         unchecked = {name: why for name, why in known if name in refusals or not (bulk or name in before)}
-        self._block_lineage(unchecked | foreign)
+        self.block_lineage(unchecked | foreign)
         for symbol in symbols:
             if symbol.name not in refusals:
                 try:
@@ -151,7 +161,7 @@ class Reconciler:
         for order in orders:
             report = await self._exchange.order(symbol.name, order_id=order.order_id)
             client_order_id = order.client_order_id
-            missing = Missing(client_order_id, self._exchange.now(), self._grace)
+            missing = Missing(client_order_id, self._exchange.now(), self.grace)
             symbol.offer(missing if report is None else Reported(client_order_id, report))
 
     # Coins
@@ -200,15 +210,19 @@ class Reconciler:
         now = await self._exchange.order(report.symbol, order_id=report.order_id)
         return now is not None and not now.status.ended
 
-    def _block_lineage(self, foreign: Mapping[str, str]) -> None:
-        """Block every symbol if there are ``foreign`` orders: another naived trades from a copy of our journal."""
+    def block_lineage(self, found: Mapping[str, str] | None = None) -> None:
+        """Block every symbol if orders of our tag were ``found`` (None: as before) that the journal has not.
+
+        Then another naived trades from a copy of it. Else each symbol is blocked only for its own strangers.
+        """
+        foreign = self._foreign if found is None else found
         for name in foreign.keys() - self._foreign.keys():
             log.error("foreign lineage", symbol=name, order=foreign[name])
         self._foreign = foreign
         first = next(iter(foreign.values()), None)
         reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
         for each in self._symbols.values():
-            each.offer(Blocked(BlockedBy.LINEAGE, reason))
+            each.offer(Blocked(BlockedBy.LINEAGE, reason or self.strangers.blocked.get(each.name)))
 
 
 async def _account_uid(exchange: Exchange) -> str:

@@ -66,12 +66,12 @@ class Commands(Protocol):
         """Ask the exchange and offer the answer to the symbol. Not retried: the symbol asks again if it matters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
     """What all symbols share. ``publish`` passes a durable event to the clients that follow events.
 
     ``funds``: what a buy of a symbol may take of the account. ``fee_value``: what a fill's fee in a third asset is
-    worth in quote, given base and quote.
+    worth in quote, given base and quote. ``recv_window`` (ms) may change while naived runs.
     """
 
     exchange: Exchange

@@ -93,7 +93,9 @@ class Exchange:
             self.markets[symbol].listing = listing
             return
         counters = self._counters.get(symbol, Counters())
-        market = Market(listing, counters, Average(listing.average_minutes), next_trade=counters.trades + 1)
+        market = Market(
+            listing, counters, Average(listing.average_minutes), next_trade=max(counters.trades, counters.fills) + 1
+        )
         self.markets[symbol] = market
         for order in self._resting:
             if order.symbol == symbol:
@@ -179,15 +181,16 @@ class Exchange:
         """Process one public trade: it sets the last price, and in an open market fills what it trades through."""
         market = self.market(symbol)
         now = self._clock()
-        number = market.next_trade
+        reached = market.book.through(price) if market.listing.info.trading else ()
+        # The public trade has the id of the last fill that it causes.
+        number = market.next_trade + max(len(reached) - 1, 0)
         if number > market.counters.trades:
-            market.counters.trades += _TRADE_BLOCK
+            market.counters.trades = number + _TRADE_BLOCK
             self.ledger.count(symbol, market.counters)
-        market.next_trade += 1
         trade = PublicTrade(symbol, number, price, quantity, now, buyer_is_maker)
         market.record(trade)
-        reached = market.book.through(price) if market.listing.info.trading else ()
         if not reached:
+            market.take_trade_id()
             return trade, ()
         with self.step(market) as step:
             for order_id in reached:

@@ -102,14 +102,14 @@ def check(rules: Listing, new: NewOrder, reference: tuple[int, int] | None) -> N
     average = price_down(*reference, Price(1)) if reference else None
     failed = refusal(filters, new.side, new.price, new.quantity, average)
     if failed is not None:
-        raise filter_failure(failed)
+        raise filter_failure(rules.names.get(failed, failed))
 
 
 def _check_market(rules: Listing, new: NewOrder, reference: tuple[int, int] | None) -> None:
     filters = rules.info.filters
     if new.quote_quantity:
         if new.quote_quantity < filters.min_notional:
-            raise filter_failure("NOTIONAL")
+            raise filter_failure(rules.names.get("NOTIONAL", "NOTIONAL"))
         return
     if not _fits(new.quantity, filters.min_quantity, filters.max_quantity, filters.step_size):
         raise filter_failure("LOT_SIZE")
@@ -118,7 +118,7 @@ def _check_market(rules: Listing, new: NewOrder, reference: tuple[int, int] | No
     if reference is not None:
         value, quantity = reference
         if value * new.quantity < filters.min_notional * SCALE * quantity:
-            raise filter_failure("NOTIONAL")
+            raise filter_failure(rules.names.get("NOTIONAL", "NOTIONAL"))
 
 
 def _fits(quantity: int, least: int, most: int, step: int) -> bool:
@@ -160,7 +160,7 @@ def check_amendment(rules: Listing, order: Order, quantity: Quantity) -> None:
         raise amend_rejected("Filter failure: MAX_NUM_ORDER_AMENDS")
     failed = refusal(rules.info.filters, order.side, order.price, quantity, None)
     if failed is not None and failed != "PRICE_FILTER":  # the price was accepted when the order was placed
-        raise filter_failure(failed)
+        raise filter_failure(rules.names.get(failed, failed))
 
 
 def affordable(rules: Listing, quote_quantity: Money, price: Price) -> Quantity:

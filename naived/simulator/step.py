@@ -24,7 +24,7 @@ from naived.simulator.order import (
 )
 from naived.simulator.symbols import Listing
 
-_TRADES = 5_000  # public trades of a symbol that can be asked for: some quarter of an hour of a walk
+_TRADES = 2_000  # public trades of a symbol that can be asked for, in two requests: some 400 kB
 _MEAN_MINUTES = 5  # of the reference price
 
 
@@ -52,6 +52,13 @@ class Market:
         if self.listing.average_minutes:
             return self.average.price(now)
         return None if self.last is None else (self.last, 1)
+
+    def take_trade_id(self) -> int:
+        """The id of the next trade. Fills and public trades are one sequence, as on the exchange."""
+        number = self.next_trade
+        self.next_trade += 1
+        self.counters.trades = max(self.counters.trades, number)
+        return number
 
     def record(self, trade: PublicTrade) -> None:
         """Take a public trade into the last price, the averages and the newest trades."""
@@ -163,7 +170,7 @@ class Step:
         fill = Fill(
             symbol=order.symbol,
             order_id=order.id,
-            trade_id=counters.fills,
+            trade_id=self._market.take_trade_id(),
             price=price,
             quantity=quantity,
             quote=quote,

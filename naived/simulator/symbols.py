@@ -27,6 +27,7 @@ class Listing:
 
     ``average_minutes``: the averaging period of the reference price; 0 means the last price.
     ``market_step`` and its bounds are the MARKET_LOT_SIZE filter; 0 is off, as it is for the other bounds.
+    ``names`` has the older names of filters that the symbol has in place of the present ones.
     """
 
     row: Mapping[str, Any]
@@ -39,6 +40,7 @@ class Listing:
     market_most: int
     max_position: int
     max_amendments: int
+    names: Mapping[str, str]
 
 
 RATE_LIMITS: tuple[Mapping[str, Any], ...] = (
@@ -188,7 +190,8 @@ def listing(row: Mapping[str, Any]) -> Listing:
     by_type = {item["filterType"]: item for item in row["filters"] or ()}
     price, lot = by_type.get("PRICE_FILTER", {}), by_type.get("LOT_SIZE", {})
     notional = by_type.get("NOTIONAL") or by_type.get("MIN_NOTIONAL", {})
-    percent, market = by_type.get("PERCENT_PRICE_BY_SIDE", {}), by_type.get("MARKET_LOT_SIZE", {})
+    percent, market = _percent(by_type), by_type.get("MARKET_LOT_SIZE", {})
+    olds = {"NOTIONAL": "MIN_NOTIONAL", "PERCENT_PRICE_BY_SIDE": "PERCENT_PRICE"}
     filters = Filters(
         tick_size=Price(max(parse_price(price.get("tickSize") or "0"), 1)),
         min_price=parse_price(price.get("minPrice") or "0"),
@@ -222,7 +225,23 @@ def listing(row: Mapping[str, Any]) -> Listing:
         market_most=parse_quantity(market.get("maxQty") or "0"),
         max_position=parse_quantity(by_type.get("MAX_POSITION", {}).get("maxPosition") or "0"),
         max_amendments=_count(by_type, "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends"),
+        names={new: old for new, old in olds.items() if old in by_type and new not in by_type},
     )
+
+
+def _percent(by_type: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The PERCENT_PRICE_BY_SIDE filter, or the older one with the same bounds for both sides."""
+    if "PERCENT_PRICE_BY_SIDE" in by_type or "PERCENT_PRICE" not in by_type:
+        return by_type.get("PERCENT_PRICE_BY_SIDE", {})
+    old = by_type["PERCENT_PRICE"]
+    up, down = old.get("multiplierUp"), old.get("multiplierDown")
+    return {
+        "bidMultiplierUp": up,
+        "bidMultiplierDown": down,
+        "askMultiplierUp": up,
+        "askMultiplierDown": down,
+        "avgPriceMins": old.get("avgPriceMins"),
+    }
 
 
 def _multiplier(percent: Mapping[str, Any], name: str) -> Rate | None:

@@ -120,7 +120,7 @@ def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(daemon: Daemon, exc
     exchange.trade("2000")
     until(lambda: exchange.open("BUY"))
     os.kill(daemon.pid, signal.SIGTERM)  # it waits for the answer in flight
-    until(lambda: daemon.state is None)
+    until(lambda: "suspending" in daemon.log)
     assert daemon.suspend() == 1
     exchange.end()
     exchange.start()

@@ -17,7 +17,6 @@ from naived.binance.signing import credentials
 from naived.control.answers import Identity
 from naived.control.endpoint import Endpoint
 from naived.control.methods import METHODS
-from naived.control.server import serve
 from naived.core.amount import Price, parse_price
 from naived.core.strategy.formulas import NO_COINS
 from naived.core.strategy.leader import Informed
@@ -27,6 +26,7 @@ from naived.ports import SymbolRecord
 from naived.runtime.symbol_task import Symbol
 from tests.bench.programs import naivectl
 from tests.bench.worlds import orders, sellers, settings
+from tests.support.control import serve_alone
 
 _SYMBOLS = 500
 _WATCHERS = 10
@@ -58,7 +58,7 @@ async def _watched(home: Path, trades: int) -> tuple[list[float], float]:
         for symbol in symbols:
             symbol.offer(Informed(sellers(symbol.name).info, sellers(symbol.name).fees))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, Endpoint(home / "control.sock"), METHODS, app.service)
+            nursery.start_soon(serve_alone, Endpoint(home / "control.sock"), METHODS, app.service)
             nursery.start_soon(_trade, symbols[:trades])
             with ExitStack() as clients:
                 for _ in range(_WATCHERS):

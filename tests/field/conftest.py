@@ -1,4 +1,4 @@
-"""The programs of the acceptance tests."""
+"""The same fixtures as the acceptance tests have: the real programs, in a home of their own."""
 
 from tests.acceptance.conftest import daemon, exchange, home, naived, programs, simulate
 

@@ -22,14 +22,13 @@ from naived.control.events import EventLog
 from naived.control.methods import METHODS
 from naived.control.protocol import ControlError, encode_body
 from naived.control.requests import Method, decode_request
-from naived.control.server import serve
 from tests.fuzz import clients
 from tests.fuzz.campaign import Campaign, world
 from tests.fuzz.clients import Tongue, crowd
 from tests.fuzz.grammar import Case, Grammar
 from tests.fuzz.oracles import Wishes, judge, leaks, log_blames, settings_of, silent_changes
 from tests.fuzz.reading import read
-from tests.support.control import IDENTITY, methods_of
+from tests.support.control import IDENTITY, methods_of, serve_alone
 
 _PATIENCE = 5_000  # ms for who behaves, on a machine that is busy with other tests
 STATUS = b'{"jsonrpc":"2.0","id":1,"method":"status"}'
@@ -82,7 +81,7 @@ async def slowly(client: trio.SocketStream) -> None:
 async def test_a_line_of_one_byte_a_second_is_not_waited_for(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         quiet = Quiet()
-        nursery.start_soon(serve, Endpoint(tmp_path / "s"), methods_of(quiet), quiet)
+        nursery.start_soon(serve_alone, Endpoint(tmp_path / "s"), methods_of(quiet), quiet)
         client = await trio.open_unix_socket(tmp_path / "s")
         began = trio.current_time()
         async with client:
@@ -116,7 +115,7 @@ def served(path: Path) -> Iterator[str]:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             quiet = Quiet()
-            nursery.start_soon(serve, Endpoint(path), methods_of(quiet), quiet)
+            nursery.start_soon(serve_alone, Endpoint(path), methods_of(quiet), quiet)
             tokens.put((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
 
     thread = threading.Thread(target=trio.run, args=[main])

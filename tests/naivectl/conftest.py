@@ -25,8 +25,7 @@ from naived.control.caller import Caller
 from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import Code, ControlError, encode_body
-from naived.control.server import serve
-from tests.support.control import IDENTITY, methods_of
+from tests.support.control import IDENTITY, methods_of, serve_alone
 
 PROGRAM = [sys.executable, "-c", "from naivectl.main import main; main()"]
 
@@ -146,7 +145,7 @@ def running(fake: FakeDaemon, path: Path) -> Iterator[Callable[..., None]]:
     async def main() -> None:
         with scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(serve, Endpoint(path), methods_of(fake), fake)
+                nursery.start_soon(serve_alone, Endpoint(path), methods_of(fake), fake)
                 tokens.put(trio.lowlevel.current_trio_token())
 
     thread = threading.Thread(target=trio.run, args=[main])

@@ -2,22 +2,29 @@ import json
 import os
 import socket
 import threading
+import time
 
 import pytest
 
 from naivectl import client
 from naived.control.protocol import Code, ControlError, encode_body, encode_error, encode_result
+from naived.process.lock import locked
 
 
 class Scripted:
     """A daemon that says what a test scripted: for each connection the bytes after which it closes."""
 
-    def __init__(self, path, *scripts):
+    def __init__(self, path, *scripts, listening=True):
         self.heard = []
+        self._path = path
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
+        if listening:
+            self._listen()
         self._thread = threading.Thread(target=self._serve, args=[scripts])
+
+    def _listen(self):
+        self._listener.bind(str(self._path))
+        self._listener.listen()
 
     def _serve(self, scripts):
         for script in scripts:
@@ -31,6 +38,8 @@ class Scripted:
                 connection.sendall(script)
 
     def __enter__(self):
+        if not self._path.exists():
+            self._listen()
         self._thread.start()
         return self
 
@@ -152,10 +161,49 @@ def test_a_change_that_lost_its_answer_is_asked_again_under_the_same_id(home, na
 
 
 def test_a_change_whose_answer_is_lost_twice_says_that_it_may_be_done(home, naivectl):
-    with Scripted(home / "control.sock", HELLO, b""):
+    with Scripted(home / "control.sock", HELLO, b"", b""):
         done = naivectl("stop", "A")
     assert done.code == 7
     assert "may be done or not" in done.err
+
+
+def test_what_a_daemon_that_ends_did_not_take_is_asked_of_the_next_one(home, naivectl):
+    with Scripted(home / "control.sock", b"", HELLO + ANSWER) as daemon:
+        assert naivectl("stop", "A").code == 0
+    first, second = daemon.heard
+    assert first == second
+
+
+def test_what_two_daemons_did_not_take_is_not_done(home, naivectl):
+    with Scripted(home / "control.sock", b"", b""):
+        done = naivectl("status")
+    assert done.code == 7
+    assert "nothing was done" in done.err
+
+
+def test_a_daemon_that_starts_is_waited_for(home, naivectl):
+    with locked(home):
+        starting = Scripted(home / "control.sock", HELLO + ANSWER, listening=False)
+        late = threading.Timer(0.2, starting.__enter__)
+        late.start()
+        assert naivectl("stop", "A").code == 0
+        late.join()
+        starting.__exit__()
+
+
+def test_a_daemon_that_starts_for_too_long_is_busy(home, naivectl):
+    with locked(home):
+        begun = time.monotonic()
+        done = naivectl("stop", "A", "--timeout", "300ms")
+    assert done.code == 75
+    assert f"starts or suspends, and takes no connections at {home}/control.sock" in done.err
+    assert 0.3 <= time.monotonic() - begun < 5
+
+
+def test_a_wait_for_a_daemon_ends_with_it(home, naivectl):
+    with locked(home):
+        threading.Timer(0.2, (home / "naived.lock").unlink).start()
+        assert naivectl("status").code == 7
 
 
 def test_the_hello_goes_ahead_of_the_request_in_one_write(home, naivectl):

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,7 +22,8 @@ import trio
 
 from naived import daemon
 from naived.core.amount import parse_price, parse_quantity
-from naived.process.lock import locked
+from naived.process.config import ConfigError
+from naived.process.lock import LockedError, locked
 from naived.simulator.server import Simulation
 from naived.websocket import WebSocket, connect
 from tests.support.daemon import Document, configured, ended, naived, until
@@ -131,8 +133,6 @@ def a_broken_private_key(home: Path) -> dict[str, object]:
         (no_directory_for_the_database, 78, "absent/journal.db cannot be opened: No such file or directory"),
         (no_database, 78, "file is not a database"),
         (an_unwilling_server, 75, "then start naived again"),
-        (a_socket_in_nowhere, 78, "no directory for the control socket"),
-        (a_socket_where_others_write, 78, "others may write to"),
         (no_ledger, 78, "simulator-ledger.db: file is not a database"),
         (a_ledger_that_is_a_directory, 78, "simulator-ledger.db: unable to open database file"),
         (a_ledger_of_another_version, 78, "simulator-ledger.db has version 99"),
@@ -156,6 +156,22 @@ async def test_what_it_cannot_run_with_is_named_on_one_line_and_in_the_exit_code
     assert not (home / "control.sock").exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (a_socket_in_nowhere, "no directory for the control socket"),
+        (a_socket_where_others_write, "others may write to"),
+    ],
+)
+async def test_without_a_control_socket_nothing_is_opened(
+    home: Path, wrong: Callable[[Path], dict[str, object]], said: str
+) -> None:
+    config = configured(home, **wrong(home))
+    with pytest.raises(ConfigError, match=said):
+        await ended(config)
+    assert not (home / "simulator.db").exists()
+
+
 async def test_a_postgresql_database_that_is_not_there_is_for_a_person_to_make(
     home: Path, postgres_server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,12 +181,12 @@ async def test_a_postgresql_database_that_is_not_there_is_for_a_person_to_make(
     assert "Check user, password and name in --database" in capsys.readouterr().err
 
 
-async def test_a_home_that_another_naived_has_is_left_untouched(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with locked(home):
-        assert await ended(configured(home)) == 69
-    assert f"another naived (pid {os.getpid()}) has the home {home}" in capsys.readouterr().err
+async def test_a_home_that_another_naived_has_is_left_untouched(home: Path) -> None:
+    with (
+        locked(home),
+        pytest.raises(LockedError, match=rf"another naived \(pid {os.getpid()}\) has the home {home}"),
+    ):
+        await ended(configured(home))
     assert os.listdir(home) == ["naived.lock"]
 
 
@@ -222,9 +238,9 @@ async def test_a_signal_while_everything_is_being_opened_suspends_in_order(
     opened = daemon.open_journal
 
     @asynccontextmanager
-    async def interrupted(url: str, exchange: str) -> AsyncIterator[object]:
+    async def interrupted(*arguments: Any) -> AsyncIterator[object]:
         os.kill(os.getpid(), number)
-        async with opened(url, exchange) as journal:
+        async with opened(*arguments) as journal:
             yield journal
 
     monkeypatch.setattr(daemon, "open_journal", interrupted)
@@ -244,11 +260,15 @@ async def test_a_suspend_ends_control_first_then_awaits_the_answer_in_flight(hom
             await client.get("sim.fault", kind="late", method="order.place", seconds=1)
             publish(simulation, "2000")
             await until(partial(consumed, client))
-            os.kill(os.getpid(), signal.SIGTERM)
-            await until(lambda: not config.socket.exists())
+            with structlog.testing.capture_logs() as records:
+                os.kill(os.getpid(), signal.SIGTERM)
+                await until(lambda: [record["event"] for record in records] == ["suspending"])
+            late = await trio.open_unix_socket(str(config.socket))  # waits, and is told nothing
             assert first.code is None
             assert (await client.get("sim.ledger"))["orders"] == []
             assert await first.over() == 0
+            assert not config.socket.exists()
+            await late.aclose()
         (placed,) = (await client.get("sim.ledger"))["orders"]
         assert journalled(home) == [(placed["clientOrderId"], placed["orderId"], "open")]
         async with naived(config) as second:

@@ -263,8 +263,9 @@ class AnySequence(RuleBasedStateMachine):
         at_work.step(Blocked(BlockedBy.EXCHANGE, None))
         at_work.direct(Status.SHUTDOWN)
         at_work.step(Activated())
-        for frame in at_work.wire:
-            at_work.step(Answered(frame.client_order_id, Unknown("connection lost")))
+        unanswered = [*(frame.client_order_id for frame in at_work.wire), *(name for name, _ in self.answers)]
+        for client_order_id in unanswered:
+            at_work.step(Answered(client_order_id, Unknown("connection lost")))
         at_work.wire.clear()
         for _ in range(20):
             for trader in at_work.traders:

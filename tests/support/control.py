@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, Protocol
@@ -9,9 +10,11 @@ from typing import Any, NoReturn, Protocol
 from naived.control.answers import Identity
 from naived.control.caller import Caller
 from naived.control.channel import Channel
+from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.methods import METHODS
 from naived.control.requests import Method, Params, Request
+from naived.control.server import serve
 from naived.control.streams import Snapshots, follow, watch
 
 IDENTITY = Identity("0.1.0", "instance", os.getpid(), 0, "simulator", "ws://127.0.0.1:1", "sqlite")
@@ -27,6 +30,12 @@ class Fake(Protocol):
     async def call(self, method: str, params: Params, caller: Caller) -> bytes:
         """The encoded answer to all but `hello`; `watch` asks for ``status``, and `events` with ``follow`` too."""
         ...
+
+
+async def serve_alone(endpoint: Endpoint, methods: Mapping[str, Method], service: object) -> None:
+    """Serve until cancelled, then close the endpoint."""
+    with closing(endpoint):
+        await serve(endpoint, methods, service)
 
 
 def methods_of(fake: Fake) -> Mapping[str, Method]:

@@ -15,6 +15,7 @@ from naived import daemon
 from naived.binance.connection import Connect
 from naived.cli.config import load
 from naived.process.config import Config
+from naived.process.opening import opened
 from naived.websocket import connect as connect_websocket
 
 PATIENCE = 20  # seconds for anything here, on a machine that is busy with other tests
@@ -31,7 +32,8 @@ def configured(home: Path, **flags: object) -> Config:
 async def ended(config: Config) -> int:
     """Run what is expected to end by itself; the exit code."""
     with trio.fail_after(PATIENCE):
-        return await daemon.run(config)
+        with opened(config) as endpoint:
+            return await daemon.run(config, endpoint)
 
 
 class Naived:
@@ -43,7 +45,8 @@ class Naived:
         self._over = trio.Event()
 
     async def run(self, connect: Connect) -> None:
-        self.code = await daemon.run(self.config, connect)
+        with opened(self.config) as endpoint:
+            self.code = await daemon.run(self.config, endpoint, connect)
         self._over.set()
 
     async def ask(self, method: str, /, *symbols: str, **params: object) -> Document:

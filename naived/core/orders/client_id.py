@@ -7,9 +7,11 @@ At most 36 characters of ``[a-z0-9-]``, which is what Binance takes.
 """
 
 import base64
+import re
 
 TAG = "n1"  # how every id of any naived begins
 _CANCEL = "-x"
+_OF_A_JOURNAL = re.compile(rf"{TAG}([a-z2-7]{{4}})-")
 
 
 def prefix(tag: str) -> str:
@@ -30,6 +32,12 @@ def cancel_id(client_order_id: str) -> str:
 def is_naived(client_order_id: str) -> bool:
     """Is this the id of an order or cancel of any naived, with any journal?"""
     return client_order_id.startswith(TAG)
+
+
+def tag_of(client_order_id: str) -> str | None:
+    """The tag of the journal that an order or cancel of some naived is from; None for any other id."""
+    match = _OF_A_JOURNAL.match(client_order_id)
+    return None if match is None else match[1]
 
 
 def placed_id(client_order_id: str) -> str:

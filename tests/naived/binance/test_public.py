@@ -1,6 +1,6 @@
 import pytest
 
-from naived.binance.public import symbol_row
+from naived.binance.public import symbol_rows
 from naived.ports import ExchangeError
 
 ROW = {"symbol": "ETHUSDT", "status": "TRADING", "filters": [{"filterType": "NEW_KIND"}], "field": [1, None]}
@@ -8,9 +8,9 @@ ROW = {"symbol": "ETHUSDT", "status": "TRADING", "filters": [{"filterType": "NEW
 
 async def test_a_row_is_returned_as_it_was_sent(autojump_clock, peer):
     peer.answer("exchangeInfo", {"timezone": "UTC", "symbols": [ROW]})
-    assert await symbol_row("memory://api", "ETHUSDT", peer.connect) == ROW
+    assert (await symbol_rows("memory://api", ["ETHUSDT"], peer.connect)).get("ETHUSDT") == ROW
     (request,) = peer.asked("exchangeInfo")
-    assert request["params"] == {"symbol": "ETHUSDT", "showPermissionSets": False}
+    assert request["params"] == {"symbols": ["ETHUSDT"], "showPermissionSets": False}
     assert [socket.url for socket in peer.sockets] == ["memory://api"]
     assert not peer.sockets[0].open
 
@@ -18,28 +18,28 @@ async def test_a_row_is_returned_as_it_was_sent(autojump_clock, peer):
 @pytest.mark.parametrize("code", [-1121, -1100])
 async def test_a_symbol_is_unknown_only_if_the_exchange_says_so(autojump_clock, peer, code):
     peer.fail("exchangeInfo", code, "Invalid symbol.")
-    assert await symbol_row("memory://api", "NOSUCH", peer.connect) is None
+    assert (await symbol_rows("memory://api", ["NOSUCH"], peer.connect)).get("NOSUCH") is None
 
 
 async def test_another_symbols_row_is_not_ours(autojump_clock, peer):
     peer.answer("exchangeInfo", {"symbols": [ROW]})
-    assert await symbol_row("memory://api", "BTCUSDT", peer.connect) is None
+    assert (await symbol_rows("memory://api", ["BTCUSDT"], peer.connect)).get("BTCUSDT") is None
     peer.answer("exchangeInfo", {"symbols": []})
-    assert await symbol_row("memory://api", "ETHUSDT", peer.connect) is None
+    assert (await symbol_rows("memory://api", ["ETHUSDT"], peer.connect)).get("ETHUSDT") is None
 
 
 @pytest.mark.parametrize(("code", "status"), [(-1101, 400), (-1003, 429), (-1003, 418), (-1000, 500)])
 async def test_any_other_refusal_says_nothing_about_the_symbol(autojump_clock, peer, code, status):
     peer.fail("exchangeInfo", code, "something else", status=status)
     with pytest.raises(ExchangeError, match="something else"):
-        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+        (await symbol_rows("memory://api", ["ETHUSDT"], peer.connect)).get("ETHUSDT")
 
 
 @pytest.mark.parametrize("result", [None, [], {}, {"symbols": None}, {"symbols": {"ETHUSDT": 1}}, {"symbols": [7]}])
 async def test_an_answer_of_another_shape_is_an_error(autojump_clock, peer, result):
     peer.answer("exchangeInfo", result)
     with pytest.raises(ExchangeError, match="no list of symbols"):
-        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+        (await symbol_rows("memory://api", ["ETHUSDT"], peer.connect)).get("ETHUSDT")
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,27 @@ async def test_a_frame_that_is_not_an_answer_is_an_error(autojump_clock, peer, f
 
     peer.script["exchangeInfo"] = interrupt
     with pytest.raises(ExchangeError, match="no list of symbols"):
-        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+        (await symbol_rows("memory://api", ["ETHUSDT"], peer.connect)).get("ETHUSDT")
 
 
 async def test_an_answer_is_awaited_for_10_s(autojump_clock, peer):
     peer.ignore("exchangeInfo")
     with pytest.raises(ExchangeError, match="did not answer within 10 s"):
-        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+        (await symbol_rows("memory://api", ["ETHUSDT"], peer.connect)).get("ETHUSDT")
 
 
 async def test_a_lost_or_refused_connection_is_an_error(autojump_clock, peer):
     peer.script["exchangeInfo"] = lambda _: peer.sockets[-1].drop()
     with pytest.raises(ExchangeError, match="did not answer: closed by the peer"):
-        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+        (await symbol_rows("memory://api", ["ETHUSDT"], peer.connect)).get("ETHUSDT")
     peer.refuses_connections = True
     with pytest.raises(ExchangeError, match="did not answer: connection refused"):
-        await symbol_row("memory://api", "ETHUSDT", peer.connect)
+        (await symbol_rows("memory://api", ["ETHUSDT"], peer.connect)).get("ETHUSDT")
+
+
+async def test_many_symbols_are_one_question_over_one_connection(autojump_clock, peer):
+    rows = [{"symbol": f"S{number}", "filters": []} for number in range(500)]
+    peer.answer("exchangeInfo", {"symbols": rows})
+    found = await symbol_rows("memory://api", [row["symbol"] for row in rows], peer.connect)
+    assert list(found.values()) == rows
+    assert len(peer.asked("exchangeInfo")) == len(peer.sockets) == 1

@@ -157,7 +157,7 @@ async def test_rules_are_asked_for_by_name_and_set_the_limits(autojump_clock, ru
 
 async def test_one_unknown_name_does_not_hide_the_others(autojump_clock, running, peer):
     def info(request):
-        names = request["params"]["symbols"]
+        names = request["params"].get("symbols", ["ETHUSDT", "BTCUSDT", "OTHERUSDT"])
         if "NOSUCH" in names:
             return {"status": 400, "error": {"code": -1121, "msg": "Invalid symbol."}}
         return {"status": 200, "result": {"symbols": [SYMBOL | {"symbol": name} for name in names]}}
@@ -170,19 +170,20 @@ async def test_one_unknown_name_does_not_hide_the_others(autojump_clock, running
         await running.symbols(["ETHUSDT"])
 
 
-async def test_an_unknown_name_among_hundreds_is_found_by_halving(autojump_clock, running, peer):
+async def test_unknown_names_among_hundreds_cost_one_question_more(autojump_clock, running, peer):
+    listed = [f"S{number:03}USDT" for number in range(600)]
+
     def info(request):
-        names = request["params"]["symbols"]
-        if "S077USDT" in names:
+        names = request["params"].get("symbols", listed)
+        if not set(names) <= set(listed):
             return {"status": 400, "error": {"code": -1121, "msg": "Invalid symbol."}}
         return {"status": 200, "result": {"symbols": [SYMBOL | {"symbol": name} for name in names]}}
 
     peer.script["exchangeInfo"] = info
-    names = [f"S{number:03}USDT" for number in range(600)]
-    assert set(await running.symbols(names)) == set(names) - {"S077USDT"}
-    asked = [len(each["symbols"]) for each in sent(peer, "exchangeInfo")]
-    assert (asked[0], asked[-1]) == (500, 100)
-    assert len(asked) <= 2 + 2 * 9  # a halving of 500 ends after nine steps
+    assert set(await running.symbols([*listed[:300], *(f"Q{number}" for number in range(100))])) == set(
+        listed[:300]
+    )
+    assert [len(each.get("symbols", ())) for each in sent(peer, "exchangeInfo")] == [400, 0]
 
 
 async def test_fees_and_account_are_read(autojump_clock, running, peer):
@@ -195,6 +196,23 @@ async def test_fees_and_account_are_read(autojump_clock, running, peer):
     account = await running.account()
     assert account.uid == "354937868"
     assert (account.balances["ETH"].free, account.balances["ETH"].locked) == (100_000_000, 50_000_000)
+    assert account.fees is None
+
+
+@pytest.mark.parametrize(
+    ("rates", "fees"),
+    [
+        ({"maker": "0.001", "taker": "0.002", "buyer": "0.0005", "seller": "0"}, ("0.0025", "0.002")),
+        ({"maker": "0", "taker": "0"}, ("0", "0")),
+        ({"maker": "x"}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+async def test_the_rates_of_the_account_never_cost_its_balances(autojump_clock, running, peer, rates, fees):
+    peer.answer("account.status", {"uid": 1, "balances": [], "commissionRates": rates})
+    account = await running.account()
+    assert account.fees == (None if fees is None else Fees(*map(parse_rate, fees)))
 
 
 async def test_the_servers_time_is_read_from_the_server(autojump_clock, running, peer):

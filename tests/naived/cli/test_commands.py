@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +10,8 @@ import structlog
 import trio
 
 import naived
-from naived.cli import commands
+from naived.cli import commands, launch
+from naived.control.endpoint import Endpoint
 from naived.process.config import Config, Venue
 
 Run = Callable[..., tuple[int, list[Config]]]
@@ -23,14 +24,16 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         if name.startswith("NAIVED_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(commands, "_protect", lambda: None)
+    monkeypatch.setattr(launch, "_protect", lambda: None)
     monkeypatch.setattr(commands.logs, "configure", lambda *_: None)
 
     def naived_command(*arguments: str, outcome: int | Exception = 0) -> tuple[int, list[Config]]:
         seen: list[Config] = []
 
-        async def daemon(config: Config) -> int:
+        async def daemon(config: Config, endpoint: Endpoint, reread: Callable[[], Config] | None) -> int:
             await trio.lowlevel.checkpoint()
+            assert config.socket.is_socket()
+            assert reread is None or reread() == config
             seen.append(config)
             if isinstance(outcome, Exception):
                 raise outcome
@@ -102,6 +105,53 @@ def test_live_and_the_configuration_file_are_options_too(run: Run, tmp_path: Pat
     assert run("--config", str(file), "--live")[0] == 0
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "run",
+        "--live",
+        "--home /a --exchange=paper",
+        "run --socket=/a=b --config naived.toml --live --log-level debug",
+        "run --recv-window 5s --grace=1m --database sqlite:////x",
+        "--home=",
+    ],
+)
+def test_a_plain_command_line_is_read_as_typer_reads_it(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    seen: list[Mapping[str, object]] = []
+
+    def noted(flags: Mapping[str, object]) -> int:
+        seen.append({name: value for name, value in flags.items() if value not in (None, False)})
+        return 0
+
+    monkeypatch.setattr(commands, "launch", noted)
+    monkeypatch.setattr(sys, "argv", ["naived", *line.split()])
+    with pytest.raises(SystemExit):
+        commands.main()
+    assert seen == [launch.plain_flags(line.split())]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "--help",
+            "run --help",
+            "--version",
+            "simulate",
+            "run x",
+            "--nosuch",
+            "--home",
+            "--home -x",
+            "--live=yes",
+        ),
+        *("--home a --home b", "--log_level info", "-h", "run --", "x --home a"),
+    ],
+)
+def test_typer_explains_what_is_not_plain(line: str) -> None:
+    assert launch.plain_flags(line.split()) is None
+
+
 @pytest.mark.parametrize("code", [0, 1, 69, 75, 78])
 def test_the_daemons_exit_code_is_the_programs(run: Run, code: int) -> None:
     assert run(outcome=code)[0] == code
@@ -150,7 +200,7 @@ def test_help_names_both_programs(run: Run, capsys: pytest.CaptureFixture[str]) 
 
 def test_files_are_ours_alone_and_a_crash_leaves_no_core() -> None:
     program = (
-        "import os, resource; from naived.cli import commands; commands._protect(); "
+        "import os, resource; from naived.cli import launch; launch._protect(); "
         "print(oct(os.umask(0)), resource.getrlimit(resource.RLIMIT_CORE))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

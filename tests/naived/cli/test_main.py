@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,18 +9,29 @@ import os, signal, sys
 
 class Interrupted:
     def find_spec(self, name, path=None, target=None):
-        if name == "naived.cli.commands":
-            os.kill(os.getpid(), signal.SIGINT)
+        if name in ("naived.cli.commands", "naived.daemon"):
+            os.kill(os.getpid(), getattr(signal, sys.argv.pop()))
 
 sys.meta_path.insert(0, Interrupted())
 from naived.cli.main import main
+sys.argv[0] = "naived"
 main()
 """
 
 
 def test_ctrl_c_among_the_imports_ends_it_without_a_traceback() -> None:
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    command = [sys.executable, "-c", INTERRUPTED, "--help", "SIGINT"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (-2, "", "")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_among_the_imports_of_the_daemon_suspends_it(home: Path, name: str) -> None:
+    program = INTERRUPTED.replace("getattr(signal, sys.argv.pop())", f"signal.{name}")
+    done = subprocess.run([sys.executable, "-c", program, "--home", str(home)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "suspending" in done.stderr
+    assert not (home / "control.sock").exists()
 
 
 def test_what_the_command_line_says_is_done() -> None:

@@ -74,10 +74,44 @@ def test_a_file_that_is_no_file_of_ours_says_why(tmp_path: Path, text: str | Non
 
 
 def test_a_number_in_the_file_needs_no_quotes_and_keeps_its_digits(tmp_path: Path) -> None:
-    assert gather(NAMES, toml(tmp_path, "seed = 7"), {}).get("seed", int, 0) == 7
-    assert gather(NAMES, toml(tmp_path, "fee = 0.00100000"), {}).get("fee", str, "") == "0.00100000"
+    assert gather(NAMES, toml(tmp_path, "seed = 7"), {}).get("seed", int, 0, number=True) == 7
+    assert gather(NAMES, toml(tmp_path, "fee = 0.00100000"), {}).get("fee", str, "", number=True) == "0.00100000"
     with pytest.raises(ConfigError, match="must be a text in quotes"):
-        gather(NAMES, toml(tmp_path, "seed = true"), {}).get("seed", int, 0)
+        gather(NAMES, toml(tmp_path, "seed = true"), {}).get("seed", int, 0, number=True)
+
+
+@pytest.mark.parametrize(
+    "line", ["home = 7", "home = 7.5", "home = true", "home = []", "home = 2026-11-28", "home = {a = 1}"]
+)
+def test_what_is_no_text_is_not_taken_for_one(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigError, match=r"^home in .*naived\.toml: .* must be a text in quotes"):
+        gather(("home",), toml(tmp_path, line), {}).get("home", str, "")
+
+
+@pytest.mark.parametrize(("line", "why"), [('home = "a\\u0000b"', "has a zero byte"), ('home = ""', "is empty")])
+def test_a_text_that_no_file_can_be_named_by_is_refused(tmp_path: Path, line: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"home in .*: the text {why}"):
+        gather(("home",), toml(tmp_path, line), {}).get("home", str, "")
+
+
+@pytest.mark.parametrize("line", ["live = [true]", "live = 1", 'live = ""', "live = {}"])
+def test_a_switch_that_is_neither_on_nor_off_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigError, match=r"live in .* neither true nor false"):
+        gather(("live",), toml(tmp_path, line), {}).switch("live")
+
+
+def test_a_key_is_given_once_however_it_is_spelled(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has log_level twice, once as log-level"):
+        gather(("log_level",), toml(tmp_path, 'log_level = "info"\nlog-level = "debug"'), {})
+
+
+def test_a_variable_that_no_program_reads_is_refused_with_the_name_that_was_meant() -> None:
+    with pytest.raises(ConfigError, match=r"NAIVED_EXCHNAGE; did you mean NAIVED_EXCHANGE\?"):
+        gather(NAMES, {}, {"NAIVED_EXCHNAGE": "paper"})
+    with pytest.raises(ConfigError, match="NAIVED_Q"):
+        gather(NAMES, {}, {"NAIVED_Q": ""})
+    known = {"NAIVED_HOME": "/h", "NAIVED_SOCKET": "/s", "NAIVED_TAPE": "A=b", "NAIVED_CONFIG": ""}
+    gather(NAMES, {}, {**known, "NAIVED_TEST_POSTGRES": "x", "NAIVED_SIMULATION_SEEDS": "3", "OTHER": "y"})
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from naived.control.caller import Caller
 from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import Code, ControlError, encode_body
-from naived.control.server import serve
-from tests.support.control import IDENTITY, methods_of
+from tests.support.control import IDENTITY, methods_of, serve_alone
 
 
 class FakeService:
@@ -116,7 +115,7 @@ def socket_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def server(service: FakeService, socket_path: Path, nursery: trio.Nursery) -> AsyncIterator[FakeService]:
-    nursery.start_soon(serve, Endpoint(socket_path), methods_of(service), service)
+    nursery.start_soon(serve_alone, Endpoint(socket_path), methods_of(service), service)
     yield service
     nursery.cancel_scope.cancel()
 

@@ -1,7 +1,7 @@
 import os
 import socket
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 import trio
@@ -46,7 +46,8 @@ async def test_a_socket_that_another_daemon_took_over_is_left_alone(home):
 async def test_the_peer_is_named_by_the_kernel(home):
     with closing(Endpoint(home / "control.sock")) as endpoint:
         client = await trio.open_unix_socket(home / "control.sock")
-        accepted = await endpoint.listener.accept()
+        async with endpoint.listener as listener:
+            accepted = await listener.accept()
         assert peer_of(accepted.socket) == (os.getpid(), os.geteuid())
         await client.aclose()
         await accepted.aclose()
@@ -91,3 +92,23 @@ async def test_the_longest_path_works_and_one_byte_more_is_explained(home):
     Endpoint(home / ("x" * room)).close()
     with pytest.raises(EndpointError, match="108 bytes long, the system allows 107"):
         Endpoint(home / ("x" * (room + 1)))
+
+
+async def test_a_client_that_no_server_serves_waits_for_the_end_of_the_endpoint(home):
+    with closing(Endpoint(home / "control.sock")) as endpoint:
+        await endpoint.listener.aclose()
+        client = await trio.open_unix_socket(home / "control.sock")
+        with trio.move_on_after(0.05) as waiting:
+            await client.receive_some()
+        assert waiting.cancelled_caught
+    with trio.fail_after(5), suppress(trio.BrokenResourceError):
+        assert await client.receive_some() == b""
+    await client.aclose()
+
+
+async def test_a_file_that_is_in_the_way_of_the_unfinished_socket_is_left_alone(home):
+    file = home / f".{os.getpid()}"
+    file.write_text("data")
+    with pytest.raises(EndpointError, match="Address already in use"):
+        Endpoint(home / "control.sock")
+    assert file.read_text() == "data"

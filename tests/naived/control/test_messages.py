@@ -88,7 +88,10 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
             "look at it with `naivectl orders ETHUSDT`, then `naivectl resolve ETHUSDT --all --adopt` "
             "(ours again) or `--ignore` (written off)",
         ),
-        (BlockedBy.LINEAGE, "end the other naived and its orders, then start this one again"),
+        (
+            BlockedBy.LINEAGE,
+            "end the other naived and its orders, then `naivectl start ETHUSDT`; or do what the reason says",
+        ),
         (
             BlockedBy.COINS,
             "put the coins back, then `naivectl start ETHUSDT`; or `naivectl resolve ETHUSDT --all --adopt` "

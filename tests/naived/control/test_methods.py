@@ -14,9 +14,9 @@ from naived.control.endpoint import Endpoint
 from naived.control.methods import METHODS
 from naived.control.protocol import ControlError
 from naived.control.requests import Request
-from naived.control.server import serve
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
+from tests.support.control import serve_alone
 from tests.support.runtime import Naived, World
 
 
@@ -366,7 +366,7 @@ async def test_hundreds_of_clients_that_wait_and_vanish_keep_nobody_out(
     async with world.naived() as naived, trio.open_nursery() as nursery:
         await naived.start()
         await naived.trade("2000", "1990")  # bought: it drains only when that is sold
-        nursery.start_soon(serve, Endpoint(path), METHODS, naived.service)
+        nursery.start_soon(serve_alone, Endpoint(path), METHODS, naived.service)
         half_closed = await trio.open_unix_socket(str(path))
         await half_closed.send_all(json.dumps(request).encode() + b"\n")
         await half_closed.send_eof()

@@ -72,7 +72,7 @@ async def test_the_price_that_was_seen_last_goes_before_a_question(clock: MockCl
     assert "last_price" not in exchange.asked
 
 
-@pytest.mark.parametrize("missing", ["symbols", "last_price", "fees"])
+@pytest.mark.parametrize("missing", ["symbols", "last_price", "account"])
 async def test_what_the_exchange_does_not_say_refuses_nothing(clock: MockClock, missing: str) -> None:
     exchange = await exchange_with("2000")
     exchange.faults.failing = {missing}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from naived.control import server as server_module
 from naived.control.endpoint import Endpoint
 from naived.control.protocol import MAX_ANSWER, TIMEOUTS, Code
-from tests.support.control import methods_of
+from tests.support.control import methods_of, serve_alone
 
 
 async def test_a_status_is_answered_with_the_services_document(connect):
@@ -181,7 +181,7 @@ async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_server(servic
     mask = os.umask(0)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(server_module.serve, Endpoint(socket_path), methods_of(service), service)
+            nursery.start_soon(serve_alone, Endpoint(socket_path), methods_of(service), service)
             await trio.testing.wait_all_tasks_blocked()
             assert stat.S_IMODE(socket_path.stat().st_mode) == 0o600
             assert os.umask(0) == 0

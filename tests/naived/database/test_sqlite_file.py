@@ -1,12 +1,31 @@
 import os
 import shutil
-from collections.abc import Callable
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from naived.database.sqlite_file import SqliteFile
+from naived.database.sqlite_file import DamagedError, FileConnection, NotOursError, SqliteFile, claim
 from naived.ports import JournalError
+
+
+def connection() -> FileConnection:
+    return FileConnection(":memory:")
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[tuple[Path, SqliteFile, FileConnection]]:
+    """A database with a write-ahead log, and a connection to it."""
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path, factory=FileConnection)) as opened_:
+        opened_.execute("PRAGMA journal_mode = WAL")
+        opened_.execute("CREATE TABLE x (y)")
+        file = SqliteFile(str(path))
+        file.opened(opened_)
+        yield path, file, opened_
 
 
 def _replace(path: Path) -> None:
@@ -32,7 +51,7 @@ def test_a_file_that_is_not_the_one_that_was_opened_is_told(
     path.parent.mkdir()
     path.write_bytes(b"what was opened")
     file = SqliteFile(str(path))
-    file.opened()
+    file.opened(connection())
     file.check()
     change(path)
     with pytest.raises(JournalError, match=r"journal\.db was replaced, moved or deleted"):
@@ -43,11 +62,11 @@ def test_a_file_that_came_back_is_the_same(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.touch()
     file = SqliteFile(str(path))
-    file.opened()
+    file.opened(connection())
     path.rename(tmp_path / "away.db")
     with pytest.raises(JournalError):
         file.check()
-    file.opened()  # no other one counts from now on
+    file.opened(connection())  # no other one counts from now on
     (tmp_path / "away.db").rename(path)
     with path.open("ab") as opened:
         opened.write(b"it may grow")
@@ -57,3 +76,113 @@ def test_a_file_that_came_back_is_the_same(tmp_path: Path) -> None:
 
 def test_what_was_never_opened_may_be_made(tmp_path: Path) -> None:
     SqliteFile(str(tmp_path / "journal.db")).check()
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_log_that_is_gone_is_told_and_one_that_came_back_is_the_same(
+    opened: tuple[Path, SqliteFile, FileConnection], suffix: str
+) -> None:
+    path, file, _ = opened
+    log = Path(f"{path}{suffix}")
+    file.check()
+    log.rename(path.with_suffix(".away"))
+    with pytest.raises(JournalError, match=rf"journal\.db{suffix} was replaced, moved or deleted"):
+        file.check()
+    assert file.only_logs_are_gone
+    log.touch()
+    assert not file.only_logs_are_gone
+    path.with_suffix(".away").replace(log)
+    file.check()
+
+
+def test_logs_that_sqlite_removed_itself_are_not_missed(opened: tuple[Path, SqliteFile, FileConnection]) -> None:
+    path, file, connection_ = opened
+    connection_.close()
+    assert not Path(f"{path}-wal").exists()
+    file.check()
+
+
+# Whose it is
+
+
+def ours(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE deployment (id)")
+        database.execute("CREATE TABLE alembic_version (version_num)")
+
+
+def unchanged(path: Path, error: type[Exception], match: str) -> None:
+    """It is refused, and neither its bytes nor its mode change."""
+    path.chmod(0o644)
+    before = path.read_bytes()
+    with pytest.raises(error, match=match):
+        claim(path)
+    assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_new_file_is_private(tmp_path: Path) -> None:
+    claim(tmp_path / "journal.db")
+    assert stat.S_IMODE((tmp_path / "journal.db").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("fill", [ours, Path.touch])
+def test_our_file_and_an_empty_one_are_made_private(tmp_path: Path, fill: Callable[[Path], None]) -> None:
+    path = tmp_path / "journal.db"
+    fill(path)
+    path.chmod(0o644)
+    claim(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE bookmarks (url)")
+    unchanged(path, NotOursError, "'bookmarks'")
+
+
+def test_its_tables_in_a_log_are_seen_too(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE bookmarks (url)")
+        unchanged(path, NotOursError, "'bookmarks'")
+
+
+@pytest.mark.parametrize("text", ["x", "root:x:0:0:root:/root:/bin/sh\n" * 100])
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "passwd"
+    path.write_text(text)
+    unchanged(path, DamagedError, "file is not a database")
+
+
+def test_a_damaged_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    ours(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE orders (x)")
+        database.executemany("INSERT INTO orders VALUES (?)", [("y" * 500,)] * 200)
+        database.commit()
+    with path.open("r+b") as file:
+        file.seek(5 * 4096)
+        file.write(b"\xff" * 4096)
+    unchanged(path, DamagedError, ".")
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+def test_a_link_is_not_followed(tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    target.chmod(0o644)
+    path = tmp_path / "journal.db"
+    Path(f"{path}{suffix}").symlink_to(target)
+    with pytest.raises(NotOursError, match="is a link; name the file itself"):
+        claim(path)
+    assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("precious", 0o644)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "journal.db")
+    with pytest.raises(NotOursError, match="not a regular file"):
+        claim(tmp_path / "journal.db")

@@ -1,6 +1,8 @@
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ def test_a_second_holder_is_told_who_has_the_home(tmp_path: Path) -> None:
 
 def test_the_file_stays_with_the_pid_of_its_last_holder_and_nobody_trusts_it(tmp_path: Path) -> None:
     file = tmp_path / "naived.lock"
-    file.write_text(f"{os.getpid()} and a long line of somebody else's\n")
+    file.write_text(f"{os.getpid()}\n")
     for _ in range(2):
         with locked(tmp_path):
             assert file.read_text() == f"{os.getpid()}\n"
@@ -54,6 +56,37 @@ def test_a_child_does_not_inherit_the_lock(tmp_path: Path) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == b"up\n"
     with child, locked(tmp_path):
+        pass
+
+
+def test_a_file_that_another_program_wrote_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "naived.lock"
+    file.write_text("7 things to remember\n")
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"naived\.lock holds something else than the pid of a naived"):
+        locked(tmp_path).__enter__()
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("7 things to remember\n", 0o644)
+
+
+def test_a_link_is_not_followed_nor_its_target_made(tmp_path: Path) -> None:
+    (tmp_path / "naived.lock").symlink_to(tmp_path / "target")
+    with pytest.raises(ConfigError, match=r"naived\.lock: it is a link"):
+        locked(tmp_path).__enter__()
+    assert not (tmp_path / "target").exists()
+
+
+def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "naived.lock")
+    with pytest.raises(ConfigError, match="is not a file of ours"):
+        locked(tmp_path).__enter__()
+
+
+def test_a_look_at_the_lock_does_not_turn_a_naived_away(tmp_path: Path) -> None:
+    (tmp_path / "naived.lock").touch()
+    looking = os.open(tmp_path / "naived.lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    threading.Timer(0.03, os.close, [looking]).start()
+    with locked(tmp_path):
         pass
 
 

@@ -1,11 +1,13 @@
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
 import structlog
 import trio
 
+from naived.process.opening import SUSPENDING
 from naived.process.signals import suspendable
 
 ARRIVAL = 5  # seconds a signal may take to arrive
@@ -105,3 +107,27 @@ async def test_nohup_is_respected() -> None:
         send(signal.SIGHUP)
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert not suspend.is_set()
+
+
+async def test_a_hangup_that_means_something_else_does_that_as_often_as_it_comes() -> None:
+    hangup, heard = trio.open_memory_channel[None](3)
+    async with suspendable(PATIENCE, lambda: hangup.send_nowait(None)) as suspend:
+        for _ in range(2):
+            send(signal.SIGHUP)
+            with trio.fail_after(ARRIVAL):
+                await heard.receive()
+        assert not suspend.is_set()
+        send(signal.SIGTERM)
+        with trio.fail_after(ARRIVAL):
+            await suspend.wait()
+        send(signal.SIGHUP)  # a suspend goes on
+        await trio.testing.wait_all_tasks_blocked(0.01)
+    assert heard.statistics().current_buffer_used == 0
+
+
+async def test_a_signal_that_was_held_back_asks_for_a_suspend() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, SUSPENDING)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # the tests' other threads would not hold it back
+    async with suspendable(PATIENCE) as suspend:
+        with trio.fail_after(ARRIVAL):
+            await suspend.wait()

@@ -1,13 +1,18 @@
 """Rules, fees and coins: read once for all, and by whom it is worth waiting for."""
 
+from collections.abc import Mapping, Sequence
+
+import pytest
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.core.amount import parse_quantity, parse_rate
+from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import Fees
-from naived.ports import ExchangeError
+from naived.ports import AccountInfo, ExchangeError, RefusedError
+from naived.runtime.account_view import at_least
 from tests.support.exchange import ExchangeDouble
 from tests.support.market import TENTH
 from tests.support.runtime import World
@@ -42,15 +47,41 @@ async def test_a_restart_goes_on_by_remembered_fees_and_reads_todays_afterwards(
         assert [trader.terms.fees for trader in naived.traders()] == [Fees(TENTH, TENTH), DEARER]
 
 
-async def test_a_symbol_without_traders_waits_for_its_fees(world: World, clock: MockClock) -> None:
+async def test_a_symbol_whose_fees_are_not_told_reckons_with_those_of_the_account_at_first(
+    world: World, clock: MockClock
+) -> None:
     exchange = world.exchange
     exchange.faults.failing = {"fees"}
     async with world.naived() as naived:
-        await naived.ask("start", wait=False)
-        await trio.sleep(10)
-        assert naived.state() == "starting"
-        exchange.faults.failing = set()
-        await naived.until(lambda: naived.state() == "trading")
+        await naived.start()
+        assert naived.symbol().engine.leader.fees == Fees(TENTH, TENTH)
+
+        async def fees(symbol: str) -> Fees:
+            return DEARER
+
+        exchange.fees = fees  # type: ignore[method-assign]
+        await naived.until(lambda: naived.symbol().engine.leader.fees == DEARER, 5)
+
+
+@pytest.mark.parametrize(
+    ("told", "used"), [(None, "0.001"), ("0", "0.001"), ("0.0009", "0.001"), ("0.0011", "0.0011")]
+)
+def test_the_fees_of_an_account_are_not_taken_for_less_than_usual(told: str | None, used: str) -> None:
+    fees = None if told is None else Fees(parse_rate(told), parse_rate(told))
+    assert at_least(fees) == Fees(parse_rate(used), parse_rate(used))
+
+
+async def test_the_fees_of_hundreds_are_read_one_a_second(world: World, clock: MockClock) -> None:
+    names = [f"S{number}USDT" for number in range(100)]
+    world.exchange.markets.update(ExchangeDouble(*names).markets)
+    async with world.naived() as naived:
+        begun = trio.current_time()
+        results = (await naived.call("start", *names))["results"]
+        assert {result["state"] for result in results} == {"trading"}
+        assert trio.current_time() - begun < 5
+        assert world.exchange.asked.count("fees") <= 15
+        await naived.until(lambda: world.exchange.asked.count("fees") == 100, 100)
+        assert trio.current_time() - begun > 80
 
 
 async def test_fees_that_were_not_told_are_asked_for_again(world: World, clock: MockClock) -> None:
@@ -114,10 +145,7 @@ async def test_a_symbol_whose_fees_are_not_told_does_not_keep_the_others_from_st
         await naived.start("ETHUSDT", "BTCUSDT")
     world.exchange.faults.refused = {("fees", "BTCUSDT")}
     async with world.naived() as naived:
-        await naived.until(lambda: naived.state() == "trading", 20)
-        await naived.until(lambda: naived.state("BTCUSDT") == "degraded", 20)
-        world.exchange.faults.refused = set()
-        await naived.until(lambda: naived.state("BTCUSDT") == "trading", 70)
+        await naived.until(lambda: {naived.state(), naived.state("BTCUSDT")} == {"trading"}, 20)
 
 
 async def test_rules_are_read_again_every_hour_and_every_minute_in_a_closed_market(
@@ -153,3 +181,45 @@ async def test_symbols_that_begin_together_are_asked_for_as_one(world: World, cl
         # Once for the account, which is known first, and once for both symbols.
         assert exchange.asked.count("symbols") == 2
         assert exchange.asked.count("account") == 3, "two readings name the account, one counts the coins"
+
+
+async def test_a_balance_that_cannot_be_read_is_no_reason_to_miss_coins(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        assert naived.phases() == ["selling"]
+    asked, broken = exchange.account, [True]
+
+    async def unreadable() -> AccountInfo:
+        info = await asked()
+        return replace(info, balances={}, unreadable="a balance cannot be read") if broken else info
+
+    exchange.account = unreadable  # type: ignore[method-assign]
+    async with world.naived() as naived:
+        await trio.sleep(20)
+        assert naived.state() == "starting"
+        broken.clear()
+        await naived.until(lambda: naived.state() == "trading")
+        assert naived.phases() == ["selling"]
+
+
+async def test_rules_that_cannot_be_read_are_asked_for_again_and_are_no_fault(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    asked, broken = exchange.symbols, ["ETHUSDT"]
+
+    async def unreadable(names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
+        return {**await asked(names), **{name: RefusedError(f"no rules of {name}") for name in broken}}
+
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+    exchange.symbols = unreadable  # type: ignore[method-assign]
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state("BTCUSDT") == "trading")
+        await trio.sleep(20)
+        assert naived.state() == "degraded"
+        assert "no rules of ETHUSDT" in (naived.reason() or "")
+        broken.clear()
+        await naived.until(lambda: naived.state() == "trading", 100)

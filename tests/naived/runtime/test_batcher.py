@@ -95,3 +95,32 @@ async def test_who_gives_up_while_it_asks_for_all_leaves_nobody_behind(clock: Mo
             nursery.start_soon(ask, key)
     assert answers == ["answer"] * 2
     assert [sorted(keys) for keys in asked] == [["a", "b", "c"]] * 2
+
+
+async def test_who_asks_soon_after_another_shares_a_question_with_the_next(clock: MockClock) -> None:
+    asked: list[int] = []
+
+    async def put(keys: Sequence[int]) -> int:
+        asked.append(len(keys))
+        return 0
+
+    batcher = Batcher(put)
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(300):
+            nursery.start_soon(batcher.ask, number)
+            await trio.sleep(0.01)
+    assert trio.current_time() - begun < 4
+    assert sum(asked) == 300
+    assert len(asked) <= 14
+
+
+async def test_a_few_questions_in_a_row_do_not_wait(clock: MockClock) -> None:
+    async def put(keys: Sequence[int]) -> int:
+        return 0
+
+    batcher = Batcher(put)
+    begun = trio.current_time()
+    for number in range(4):
+        await batcher.ask(number)
+    assert trio.current_time() == begun

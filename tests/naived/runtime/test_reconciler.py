@@ -350,3 +350,19 @@ async def test_a_start_does_not_end_the_quarantine_of_an_order(world: World, clo
         began = trio.current_time()
         assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
         assert trio.current_time() - began < 1
+
+
+async def test_a_journal_is_bound_only_to_an_account_that_two_answers_name(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    asked, uids = exchange.account, ["0", "uid-1", "uid-1", "uid-1"]
+
+    async def one_wrong() -> AccountInfo:
+        info = await asked()
+        return replace(info, uid=uids.pop(0)) if uids else info
+
+    exchange.account = one_wrong  # type: ignore[method-assign]
+    async with world.naived() as naived:
+        await naived.start()
+        assert (await naived.call("status"))["daemon"]["state"] == "ready"
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading")

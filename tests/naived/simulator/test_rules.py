@@ -43,6 +43,35 @@ def test_a_price_stays_within_percent_of_the_average(side: str, price: str, fail
     assert caught.value.message == f"Filter failure: {failed}"
 
 
+@pytest.mark.parametrize(
+    ("side", "price", "quantity", "failed"),
+    [
+        ("buy", "3000.01", "1", "PERCENT_PRICE"),
+        ("sell", "3000.01", "1", "PERCENT_PRICE"),
+        ("sell", "999.99", "1", "PERCENT_PRICE"),
+        ("buy", "2000", "0.004", "MIN_NOTIONAL"),
+        ("buy", "3000", "1", None),
+        ("sell", "1000", "1", None),
+    ],
+)
+def test_older_filters_bind_by_their_own_names(side: str, price: str, quantity: str, failed: str | None) -> None:
+    old = listing(
+        {
+            **ETH.row,
+            "filters": [
+                {"filterType": "PERCENT_PRICE", "multiplierUp": "1.5", "multiplierDown": "0.5", "avgPriceMins": 5},
+                {"filterType": "MIN_NOTIONAL", "minNotional": "10", "avgPriceMins": 5, "applyToMarket": True},
+            ],
+        }
+    )
+    if failed is None:
+        check(old, new(side, price, quantity), AVERAGE)
+        return
+    with pytest.raises(ApiError) as caught:
+        check(old, new(side, price, quantity), AVERAGE)
+    assert caught.value.message == f"Filter failure: {failed}"
+
+
 def test_without_an_average_any_price_on_the_tick_will_do() -> None:
     check(ETH, new("buy", "999999.99", "1"), None)
 

@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 
@@ -116,3 +117,16 @@ def test_a_symbol_without_filters_is_read() -> None:
 def test_a_count_that_is_text_is_a_count() -> None:
     row = {**ETH.row, "filters": [{"filterType": "MAX_NUM_ORDERS", "maxNumOrders": "7"}]}
     assert listing(row).info.filters.max_orders == 7
+
+
+def test_every_symbol_of_a_whole_recorded_exchange_is_read() -> None:
+    path = DATA / "fixtures" / "exchange_info_all_prod_2021-04-29.json.gz"
+    if not path.exists():
+        pytest.skip(f"no recording at {path}")
+    listings, _ = load(json.loads(gzip.decompress(path.read_bytes())))
+    assert len(listings) == 1418
+    for each in listings.values():
+        assert each.info.filters.tick_size >= 1 <= each.info.filters.step_size
+        assert each.info.filters.bid_up == each.info.filters.ask_up
+    assert sum(each.info.trading for each in listings.values()) == 1048
+    assert all(each.info.filters.bid_up and each.average_minutes for each in listings.values())

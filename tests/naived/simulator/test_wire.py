@@ -64,7 +64,7 @@ def test_an_answer_is_as_long_as_was_asked_for() -> None:
             "qty": "0.10000000",
             "commission": "0.00010000",
             "commissionAsset": "ETH",
-            "tradeId": 1,
+            "tradeId": 2,
         }
     ]
     assert (full["status"], full["cummulativeQuoteQty"], full["side"]) == ("FILLED", "268.38000000", "BUY")
@@ -86,7 +86,7 @@ def test_reports_have_every_documented_key_in_order() -> None:
     assert (traded["x"], traded["X"], traded["t"], traded["n"], traded["N"]) == (
         "TRADE",
         "FILLED",
-        1,
+        2,
         "0.00010000",
         "ETH",
     )
@@ -146,7 +146,7 @@ def test_a_fill_is_a_row_of_my_trades() -> None:
     done = taken()
     assert wire.trade(done.fills[0], done.order.side) == {
         "symbol": "ETHUSDT",
-        "id": 1,
+        "id": 2,
         "orderId": 1,
         "orderListId": -1,
         "price": "2683.80000000",

@@ -1,0 +1,44 @@
+"""Reads the configuration again while naived runs: what SIGHUP asks for where no terminal was closed."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import structlog
+
+from naived.process import logs
+from naived.process.config import Config, ConfigError
+
+_TAKEN = ("log_format", "log_level", "recv_window", "grace")
+
+log = structlog.get_logger()
+
+
+class Reload:
+    """``config`` is in force; ``read`` reads it again, and raises ConfigError; ``apply`` gives it to the daemon."""
+
+    def __init__(self, config: Config, read: Callable[[], Config]) -> None:
+        self.config = config
+        self.apply: Callable[[Config], None] = lambda config: None
+        self._read = read
+
+    def __call__(self) -> None:
+        """Take what may change while naived runs; say what needs a restart. A bad configuration changes nothing."""
+        try:
+            found = self._read()
+        except ConfigError as error:
+            log.error("configuration not read again, the old one stays in force", error=str(error))
+            return
+        before = self.config
+        changed = [each.name for each in fields(Config) if getattr(found, each.name) != getattr(before, each.name)]
+        taken = [name for name in changed if name in _TAKEN]
+        refused = [_spelled(name) for name in changed if name not in _TAKEN]
+        self.config = replace(before, **{name: getattr(found, name) for name in taken})
+        logs.configure(self.config.log_format, self.config.log_level, self.config.secrets)
+        self.apply(self.config)
+        log.info("configuration read again", changed=[_spelled(name) for name in taken])
+        if refused:
+            log.error("these options need a restart; until then their old values stay", options=refused)
+
+
+def _spelled(name: str) -> str:
+    return "api-key-file, api-secret-file" if name == "api_keys" else name.replace("_", "-")

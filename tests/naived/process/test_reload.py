@@ -1,0 +1,68 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from naived.process import reload as reload_module
+from naived.process.config import Config, ConfigError
+from naived.process.reload import Reload
+from tests.support.daemon import configured
+
+Change = Callable[[Config], Config]
+
+
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """How logging was configured."""
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(reload_module.logs, "configure", lambda *arguments: calls.append(arguments))
+    return calls
+
+
+def reloaded(before: Config, read: Callable[[], Config]) -> tuple[Config, list[Config], list[str]]:
+    """What is in force afterwards, what was given to the daemon, and what was logged."""
+    applied: list[Config] = []
+    reload = Reload(before, read)
+    reload.apply = applied.append
+    with structlog.testing.capture_logs() as records:
+        reload()
+    return reload.config, applied, [f"{each['log_level']}: {each}" for each in records]
+
+
+def test_what_may_change_while_it_runs_is_taken(tmp_path: Path, logs: list[tuple[Any, ...]]) -> None:
+    before = configured(tmp_path)
+    after = replace(before, log_level="debug", log_format="console", recv_window=3_000, grace=70_000)
+    assert reloaded(before, lambda: after)[:2] == (after, [after])
+    assert [call[:2] for call in logs] == [("console", "debug")]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda config: replace(config, home=Path("/h")), "home"),
+        (lambda config: replace(config, socket=Path("/s")), "socket"),
+        (lambda config: replace(config, database="sqlite:////d"), "database"),
+        (lambda config: replace(config, exchange_url="ws://127.0.0.1:1"), "exchange-url"),
+    ],
+)
+def test_what_needs_a_restart_is_named_and_the_rest_is_taken(
+    tmp_path: Path, logs: list[tuple[Any, ...]], change: Change, name: str
+) -> None:
+    before = configured(tmp_path)
+    config, applied, said = reloaded(before, lambda: replace(change(before), grace=70_000))
+    assert config == replace(before, grace=70_000)
+    assert applied == [config]
+    assert any("error" in line and "need a restart" in line and f"'{name}'" in line for line in said)
+
+
+def test_a_bad_configuration_changes_nothing(tmp_path: Path, logs: list[tuple[Any, ...]]) -> None:
+    def bad() -> Config:
+        raise ConfigError("grace in naived.toml: 'soon' is not a duration")
+
+    before = configured(tmp_path)
+    config, applied, said = reloaded(before, bad)
+    assert (config, applied, logs) == (before, [], [])
+    assert ["'soon' is not a duration" in line for line in said] == [True]
