@@ -21,7 +21,7 @@ _naivectl() {
     esac
     case "$verb" in
         start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --wait --no-wait --timeout" ;;
-        stop) options="--all --cancel --wait --no-wait --timeout" ;;
+        stop) options="--all --cancel --yes --wait --no-wait --timeout" ;;
         shutdown) options="--all --keep-buys --wait --no-wait --timeout" ;;
         status) options="--live" ;;
         settings) options="--all --chunks --budget --buy-down --profit --rebuy --reprice" ;;
@@ -30,7 +30,7 @@ _naivectl() {
         events) options="--follow -f --limit --since" ;;
         wait) options="--for --all --timeout" ;;
         is-trading) options="" ;;
-        resolve) options="--all --adopt --ignore" ;;
+        resolve) options="--all --adopt --ignore --yes" ;;
         version) options="" ;;
         ping) options="" ;;
     esac

@@ -1,6 +1,7 @@
 """The command line of `naivectl`: every verb, its options and their help. Completions are generated from it."""
 
 import re
+import sys
 import uuid
 from collections.abc import Sequence
 from enum import StrEnum
@@ -42,7 +43,10 @@ Symbols = Annotated[list[str] | None, typer.Argument(metavar="SYMBOL...", show_d
 Symbol = Annotated[str, typer.Argument(metavar="SYMBOL")]
 All = Annotated[bool, typer.Option("--all", help="Every configured symbol.")]
 Timeout = Annotated[str | None, typer.Option(metavar="DUR|none", help="How long to wait: 500ms, 5s, 2m, 1h.")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Return when it is so, or when it is asked for.")]
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or return when the request is stored.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before something is lost.")]
 Chunks = Annotated[int | None, typer.Option(min=1, help="Traders at most.")]
 Budget = Annotated[
     str | None, typer.Option(metavar="AMOUNT", callback=_decimal, help="Quote money for the symbol.")
@@ -100,7 +104,7 @@ def invoke(
     home: Annotated[str | None, typer.Option(metavar="DIR", help="The daemon's home.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="A JSON document a line, where a verb streams.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing of success.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on success.")] = False,
 ) -> None:
     context.obj = Invocation(socket, home, json, jsonl, quiet)
 
@@ -134,12 +138,16 @@ def stop(
     symbols: Symbols = None,
     all: All = False,
     cancel: Annotated[Cancel, typer.Option(help="Which of our open orders to cancel.")] = Cancel.NONE,
+    yes: Yes = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> int:
-    """End at once; what rests on the exchange is named."""
-    which = _symbol_params("stop", symbols, all)
-    return _change(context, "stop", {**which, **_wait_params("stop", wait, timeout), "cancel": cancel.value})
+    """Stop at once and list the orders that stay open at the exchange."""
+    params = {**_symbol_params("stop", symbols, all), "cancel": cancel.value}
+    waiting = _wait_params("stop", wait, timeout)
+    if cancel is Cancel.ALL and not (yes or _confirmed(context.obj, "stop", params)):
+        return 1
+    return _change(context, "stop", {**params, **waiting})
 
 
 @app.command()
@@ -193,7 +201,7 @@ def settings(
 
 @app.command()
 def orders(context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None) -> int:
-    """Every order and its fate, oldest first."""
+    """Every order and its state, oldest first."""
     return rows.query(context.obj, "orders", _page_params(symbols, limit, since))
 
 
@@ -225,12 +233,14 @@ def events(
 @app.command()
 def wait(
     context: typer.Context,
-    goal: Annotated[Goal, typer.Option("--for", help="drained: off, and nothing of ours open.")],
+    goal: Annotated[
+        Goal, typer.Option("--for", help="drained: off, nothing of ours open, no coins but lots too small to sell.")
+    ],
     symbols: Symbols = None,
     all: All = False,
     timeout: Timeout = None,
 ) -> int:
-    """Wait until it is so."""
+    """Wait until every symbol reaches the state."""
     params = {**_symbol_params("wait", symbols, all), "for": goal.value, "timeout": _timeout("wait", timeout)}
     return _report(context.obj, _ask(context, "wait", params))
 
@@ -247,16 +257,20 @@ def resolve(
     symbol: Symbol,
     order: Annotated[str | None, typer.Argument(metavar="CLIENT_ORDER_ID", show_default=False)] = None,
     all: Annotated[bool, typer.Option("--all", help="Every order of the symbol that is held.")] = False,
-    adopt: Annotated[bool, typer.Option("--adopt", help="It is ours again, and is sold.")] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take the order back, and sell what it bought.")] = False,
     ignore: Annotated[bool, typer.Option("--ignore", help="Write it off and forget it.")] = False,
+    yes: Yes = False,
 ) -> int:
     """End a quarantine or a hold."""
     if all == (order is not None):
         raise typer.BadParameter("resolve needs a CLIENT_ORDER_ID, or --all for every order of the symbol")
     if adopt == ignore:
         raise typer.BadParameter("resolve needs --adopt or --ignore")
-    params = {"symbols": [symbol], "action": "adopt" if adopt else "ignore"}
-    return _change(context, "resolve", {**params, "all": True} if all else {**params, "client_order_id": order})
+    params: Document = {"symbols": [symbol], "action": "adopt" if adopt else "ignore"}
+    params = {**params, "all": True} if all else {**params, "client_order_id": order}
+    if ignore and not (yes or _confirmed(context.obj, "resolve", params)):
+        return 1
+    return _change(context, "resolve", params)
 
 
 @app.command()
@@ -330,6 +344,26 @@ def _change(context: typer.Context, method: str, params: Document) -> int:
     """Request a change with a new request id, so that a repeated request is done once."""
     params = {**params, "request_id": str(uuid.uuid4())}
     return _report(context.obj, _ask(context, method, params))
+
+
+def _confirmed(invocation: Invocation, method: str, params: Document) -> bool:
+    """Ask on a terminal whether to lose what the request would lose; True where nothing is lost or nobody is there.
+
+    The daemon tells it in a dry run, which changes nothing.
+    """
+    if invocation.machine or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    document = call(invocation.sockets(), method, {**params, "dry_run": True}, _CHANGE_TIMEOUT)
+    losing = [result for result in document["results"] if result.get("lost") or result.get("unsold")]
+    if not losing:
+        return True
+    for result in losing:
+        print(sentence(result))
+    print("Go on? [y/N] ", end="", flush=True)
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    print("nothing changed")
+    return False
 
 
 def _report(invocation: Invocation, document: Document) -> int:

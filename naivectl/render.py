@@ -50,7 +50,7 @@ def headline(document: Document) -> str:
 
 
 def status_tables(document: Document, *, traders: bool) -> list[Table]:
-    """The table of symbols; with ``traders`` also that of their traders."""
+    """The table of symbols; with ``traders`` also those of their traders and lots."""
     symbols = document["symbols"]
     tables = [
         _table(
@@ -105,6 +105,23 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
                         trader.get("reason") or _uncertain_orders(trader),
                     )
                     for trader in living
+                ),
+            )
+        )
+    lots = [(row["symbol"], lot) for row in symbols for lot in row.get("leftover") or ()]
+    if traders and lots:
+        tables.append(
+            _table(
+                [
+                    Column("LOT OF"),
+                    Column("QUANTITY", True),
+                    Column("COST", True),
+                    Column("LOWEST PRICE", True),
+                    Column("REASON", prose=True),
+                ],
+                (
+                    (name, lot.get("quantity"), lot.get("cost"), lot.get("price"), lot.get("reason"))
+                    for name, lot in lots
                 ),
             )
         )

@@ -24,6 +24,10 @@ class RefusedError(ExchangeError):
     """The exchange answered one query with an error or unreadable data; it may still answer others."""
 
 
+class UnreadableError(RefusedError):
+    """The exchange answered, and what it answered cannot be or cannot be read."""
+
+
 class CredentialsError(ExchangeError):
     """The exchange refuses our key or signature: a person must correct it."""
 

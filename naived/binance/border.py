@@ -33,6 +33,7 @@ _LONGEST_TEXT = 500  # characters of a message: enough for any of the exchange's
 Time = Annotated[int, Meta(ge=EARLIEST, le=LATEST)]  # ms
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 OrderId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+FillId = OrderId  # a symbol's first trade may have the id 0, but naived buys only after it has seen a trade
 Code = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 # JSON with a thousand nested levels raises RecursionError, even inside a field that we do not read.

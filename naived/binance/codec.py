@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta
 
-from naived.binance.border import UNREADABLE, Code, Id, OrderId, Time, message, read
+from naived.binance.border import UNREADABLE, Code, FillId, Id, OrderId, Time, message, read
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class Execution(msgspec.Struct, gc=False, frozen=True):
     price: str = msgspec.field(name="L")
     quote: str = msgspec.field(name="Y")
     time: Time = msgspec.field(name="T")
-    trade_id: Id = msgspec.field(name="t")
+    trade_id: FillId = msgspec.field(name="t")
     fee: str = msgspec.field(name="n")
     maker: bool = msgspec.field(name="m")
     fee_asset: str | None = msgspec.field(name="N", default=None)

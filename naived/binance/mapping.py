@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from naived.binance.border import LATEST, Id, OrderId, Time, bounded, in_time, name, word
+from naived.binance.border import LATEST, FillId, Id, OrderId, Time, bounded, in_time, name, word
 from naived.binance.codec import Execution, ExecutionReport, execution_of
 from naived.binance.filters import filters_of
 from naived.core.amount import (
@@ -58,7 +58,7 @@ class FillPart(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     qty: str
     commission: str
     commission_asset: str
-    trade_id: Id
+    trade_id: FillId
 
 
 class OrderRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
@@ -85,7 +85,7 @@ class TradeRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     """A row of ``myTrades``."""
 
     symbol: str
-    id: Id
+    id: FillId
     order_id: OrderId
     price: str
     qty: str

@@ -12,7 +12,7 @@ from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer, read_result
 from naived.binance.mapping import OrderRow, report_of
 from naived.core.orders.report import Report
-from naived.ports import RefusedError
+from naived.ports import UnreadableError
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
@@ -40,25 +40,25 @@ class Reader:
         return self._clock.latest_time
 
     def one(self, answer: ApiAnswer, kind: str, shape: type[Row], convert: Callable[[Row], Value]) -> Value:
-        """Decode and convert the answer's result; raises RefusedError if it cannot be read."""
+        """Decode and convert the answer's result; raises UnreadableError if it cannot be read."""
         note = self._refusals.adder(kind)
         try:
             return convert(read(answer.result, shape, note))
         except ValueError as error:
             note(str(error))
-            raise RefusedError(f"unreadable answer: {kind}: {error}") from error
+            raise UnreadableError(f"unreadable answer: {kind}: {error}") from error
 
     def orders(self, answer: ApiAnswer, kind: str) -> Rows[Report]:
-        """A list of orders; raises RefusedError if it is none."""
+        """A list of orders; raises UnreadableError if it is none."""
         return self.rows(answer, kind, OrderRow, partial(report_of, until=self.until))
 
     def rows(self, answer: ApiAnswer, kind: str, shape: type[Row], convert: Callable[[Row], Value]) -> Rows[Value]:
-        """The rows of a list; raises RefusedError if it is none."""
+        """The rows of a list; raises UnreadableError if it is none."""
         try:
             rows = read_result(answer, tuple[msgspec.Raw, ...])
         except ValueError as error:
             self._refusals.add(kind, str(error))
-            raise RefusedError(f"unreadable answer: {kind}: {error}") from error
+            raise UnreadableError(f"unreadable answer: {kind}: {error}") from error
         return self.converted(rows, kind, shape, convert)
 
     def converted(

@@ -14,6 +14,9 @@ from naived.control.requests import Params
 from naived.runtime.symbol_task import Symbol
 
 PATIENCE = 15.0  # seconds that a request without a timeout waits for the exchange, and every one for the database
+LEAST_WAIT = (
+    1.0  # seconds that exchange and database always get, so that a short timeout is not all that is answered
+)
 _CHECK_INTERVAL = 1.0  # seconds between two checks of the state: a database that hangs sends no notification
 
 

@@ -7,14 +7,12 @@ import trio
 from msgspec.structs import replace
 
 from naived.control import messages
-from naived.control.call import PATIENCE, Call
+from naived.control.call import LEAST_WAIT, PATIENCE, Call
 from naived.control.service import Service
 from naived.core.orders.intent import Side
 from naived.core.strategy.settings import DesiredState
 from naived.ports import JournalError
 from naived.runtime.symbol_task import Symbol
-
-_LEAST_WAIT = 1.0  # seconds the database always gets, so that what it does write is seldom answered as uncertain
 
 _TRUE, _FALSE = "true", "false"  # JSON: did a request change anything?
 
@@ -92,7 +90,7 @@ def answered_in_time(call: Call, symbol: Symbol | None) -> Iterator[None]:
     """Raise ControlError if the database does not answer the block in time; a commit may still be written."""
     now = trio.current_time()
     try:
-        with trio.fail_at(min(max(call.patience.deadline, now + _LEAST_WAIT), now + PATIENCE)):
+        with trio.fail_at(min(max(call.patience.deadline, now + LEAST_WAIT), now + PATIENCE)):
             yield
     except JournalError as error:
         failed = None if symbol is None else symbol.failed  # has the cause, which the error has not

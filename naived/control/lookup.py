@@ -3,7 +3,7 @@
 import trio
 
 from naived.control import messages
-from naived.control.call import PATIENCE, Call
+from naived.control.call import LEAST_WAIT, PATIENCE, Call
 from naived.control.requests import is_symbol
 from naived.control.service import Service
 from naived.ports import ExchangeError
@@ -22,7 +22,8 @@ async def find(service: Service, call: Call) -> Symbol | None:
         with trio.move_on_at(call.patience.deadline):
             await service.session.usable()
     try:
-        with trio.fail_after(PATIENCE):  # the request weight may be used up
+        now = trio.current_time()
+        with trio.fail_at(min(max(call.patience.deadline, now + LEAST_WAIT), now + PATIENCE)):
             listed = await service.listing.info(name)
     except UnknownNamesError as error:
         raise messages.not_looked_for(name, error) from error

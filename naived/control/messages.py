@@ -1,17 +1,22 @@
 """The texts of all answers: what was done, and errors with the cause and the next step."""
 
+from collections.abc import Sequence
+
+from naived.control import holdings
+from naived.control.holdings import Loss
 from naived.control.protocol import Code, ControlError, format_time
 from naived.control.requests import MAX_SYMBOL
 from naived.core.engine import BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
+from naived.core.strategy.formulas import Coins
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import Hold, Holding
-from naived.runtime.actual_state import ActualState, actual_state
+from naived.core.strategy.trader import Holding
+from naived.runtime.actual_state import TROUBLED, ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 
 OFF = "off"  # for a symbol that was never configured, or has nothing to drain
-RESOLVED = "resolved"
+NOTHING_TO_RESOLVE = "nothing to resolve"
 
 # What was done
 
@@ -22,27 +27,67 @@ def state(symbol: Symbol) -> str:
 
 
 def settings_changed(changed: bool) -> str:
-    return "changed; running traders keep theirs" if changed else "as it was"
+    return "changed; running traders keep theirs" if changed else "nothing changed"
 
 
-def resolved(ended: int) -> str:
-    return f"{ended} resolved" if ended else "nothing to resolve"
+def resolved(symbol: Symbol, ended: int, given_up: Sequence[Loss]) -> str:
+    """How many quarantines and holds ended, and what was written off."""
+    if not ended:
+        return NOTHING_TO_RESOLVE
+    text = f"{ended} resolved"
+    if given_up:
+        text = f"{text}; written off: {_lost(symbol, given_up)}"
+    if any(loss.spent for loss in given_up):
+        text = f"{text}; an order that is still open at the exchange has to be cancelled there"
+    state, reason = actual_state(symbol)
+    return f"{text}; still quarantined: {reason}" if state is ActualState.QUARANTINED else text
+
+
+def would_resolve(symbol: Symbol, given_up: Sequence[Loss]) -> str:
+    """What a dry run found."""
+    return f"this writes off {_lost(symbol, given_up)}" if given_up else "this writes off nothing"
+
+
+def resolved_before(symbol: Symbol) -> str:
+    """The answer to a request that was performed before; what it wrote off is an event."""
+    return f"resolved; see: naivectl events {symbol.name}"
 
 
 def stopped(symbol: Symbol) -> str:
-    """How far a stop has come, and which orders remain."""
+    """How far a stop has come, which orders remain, and which coins stay unsold."""
     word = "stopping" if actual_state(symbol)[0] is ActualState.STOPPING else "stopped"
-    return f"{word}; {_remains(symbol)}"
+    return "; ".join((word, _remains(symbol), *holdings.stays_words(symbol)))
+
+
+def would_stop(symbol: Symbol, staying: Coins) -> str:
+    """What a dry run found: ``staying`` are the coins without an order."""
+    if staying.quantity <= 0:
+        return "no coins of a trader stay unsold"
+    return f"{holdings.words(symbol, staying)} stay unsold until `naivectl start {symbol.name}` or a shutdown"
+
+
+def reached(symbol: Symbol, goal: str) -> str:
+    """The goal of a wait, and the lots that a drain leaves."""
+    return "; ".join((goal, *_small(symbol))) if goal == "drained" else goal
 
 
 def draining(symbol: Symbol) -> str:
-    """How far a drain has come."""
+    """How far a drain has come, and the lots that it leaves."""
+    return "; ".join((_drain(symbol), *_small(symbol)))
+
+
+def _drain(symbol: Symbol) -> str:
     if symbol.desired.status is Status.OFF:
         return "drained: off"
     traders = symbol.engine.leader.traders
-    held = sum(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
+    held = sum(holdings.is_held_by_hand(t) for t in traders)
     text = f"draining: {_count(len(traders), 'cycle')} left"
-    return f"{text}, {held} held until {_resolve(symbol.name)}" if held else text
+    if held:
+        text = f"{text}, {held} held until {_resolve(symbol.name)}"
+    for trader in traders:
+        if isinstance(trader.phase, Holding) and trader.phase.hold in TROUBLED:
+            text = f"{text}, {trader.id} cannot sell: {trader.phase.reason}"
+    return text
 
 
 # Why something was not done
@@ -59,7 +104,7 @@ def unlisted(name: str) -> ControlError:
 def not_looked_for(name: str, error: Exception) -> ControlError:
     """Too many unknown names were asked for in the last minute."""
     hint = "correct the names, or wait a minute"
-    return ControlError(Code.BUSY, f"not looked for: {error}", symbol=name, hint=hint)
+    return ControlError(Code.BUSY, f"the exchange was not asked for this name: {error}", symbol=name, hint=hint)
 
 
 def not_told(name: str, error: Exception) -> ControlError:
@@ -156,18 +201,36 @@ def not_started(symbol: Symbol) -> ControlError | None:
                 Code.QUARANTINED, f"quarantined: {reason}", symbol=symbol.name, hint=_quarantine_hint(symbol)
             )
         case ActualState.FAULTED:
-            hint = f"when it is mended: naivectl start {symbol.name}"
-            return ControlError(Code.INVALID_TRANSITION, f"faulted: {reason}", symbol=symbol.name, hint=hint)
+            return faulted(symbol)
         case _ if symbol.desired.status is not Status.ON:
             return overruled(symbol, "stopped")
         case _:
             return timed_out(symbol, f"not trading yet, still {state}" + (f": {reason}" if reason else ""))
 
 
+def faulted(symbol: Symbol) -> ControlError:
+    hint = f"after you corrected the cause: naivectl start {symbol.name}"
+    return ControlError(Code.INVALID_TRANSITION, f"faulted: {symbol.fault}", symbol=symbol.name, hint=hint)
+
+
+def still_quarantined(symbol: Symbol, client_order_id: str | None, ended: int) -> ControlError | None:
+    """A quarantine that this ``resolve`` did not end; None if it ended what was asked."""
+    state, reason = actual_state(symbol)
+    doubtful = {order.client_order_id: order.reason for order in symbol.engine.quarantined}
+    if client_order_id is not None and client_order_id not in doubtful:
+        return None
+    if state is not ActualState.QUARANTINED:
+        return None
+    why = reason if client_order_id is None else doubtful[client_order_id]
+    done = f"{ended} resolved, and still" if ended else "nothing changed; still"
+    hint = _quarantine_hint(symbol)
+    return ControlError(Code.QUARANTINED, f"{done} quarantined: {why}", symbol=symbol.name, hint=hint)
+
+
 def still_stopping(symbol: Symbol) -> ControlError:
     """Names the orders whose state is unknown, and the time after which each can no longer appear."""
     unknown = [f"{order.client_order_id} (fence {_fence(order)})" for order in symbol.engine.unsettled]
-    what = f"off, but the fate of {', '.join(unknown)} is not known" if unknown else "still stopping"
+    what = f"off, but the state of {', '.join(unknown)} is not known yet" if unknown else "still stopping"
     return timed_out(symbol, what)
 
 
@@ -177,8 +240,21 @@ def orders_not_told(symbol: Symbol) -> ControlError:
     return timed_out(symbol, f"off, but what became of its orders is not known; as last told, {last}")
 
 
+def orders_not_stored(symbol: Symbol) -> ControlError:
+    """It is off, and the database did not store in time what the exchange told of its orders."""
+    return timed_out(symbol, f"off, but what the exchange told of its orders is not stored yet; {_remains(symbol)}")
+
+
+def not_drained(symbol: Symbol) -> ControlError:
+    """It is off, and has coins that are not offered: waiting does not sell them."""
+    what = "; ".join(holdings.stays_words(symbol))
+    hint = f"see: naivectl status {symbol.name}"
+    return ControlError(Code.INVALID_TRANSITION, f"off, and not drained: {what}", symbol=symbol.name, hint=hint)
+
+
 def not_reached(symbol: Symbol, goal: str) -> ControlError:
-    return timed_out(symbol, f"not {goal} yet, still {state(symbol)}")
+    now, reason = actual_state(symbol)
+    return timed_out(symbol, f"not {goal} yet, still {now}" + (f": {reason}" if reason else ""))
 
 
 def never_started(name: str) -> ControlError:
@@ -189,7 +265,7 @@ def never_started(name: str) -> ControlError:
 
 def overruled(symbol: Symbol, what: str) -> ControlError:
     """Another request changed the status during the wait."""
-    return ControlError(Code.INVALID_TRANSITION, f"somebody else {what} it meanwhile", symbol=symbol.name)
+    return ControlError(Code.INVALID_TRANSITION, f"another request {what} it in the meantime", symbol=symbol.name)
 
 
 def timed_out(symbol: Symbol, what: str) -> ControlError:
@@ -199,7 +275,7 @@ def timed_out(symbol: Symbol, what: str) -> ControlError:
         Code.TIMED_OUT,
         what,
         symbol=symbol.name,
-        hint=f"what was asked stands; follow it with: naivectl status {symbol.name}",
+        hint=f"the request stays in effect; see: naivectl status {symbol.name}",
         data={"state": str(state), "reason": reason},
     )
 
@@ -228,11 +304,20 @@ def _quarantine_hint(symbol: Symbol) -> str:
         return f"look at it with `naivectl orders {name}`, then {_resolve(name)}"
     if by is BlockedBy.LINEAGE:
         return f"end the other naived and its orders, then `naivectl start {name}`; or do what the reason says"
-    return f"put the coins back, then `naivectl start {name}`; or {_resolve(name)}"
+    return f"transfer the coins back to the account, then `naivectl start {name}`; or {_resolve(name)}"
 
 
 def _resolve(name: str) -> str:
     return f"`naivectl resolve {name} --all --adopt` (ours again) or `--ignore` (written off)"
+
+
+def _lost(symbol: Symbol, given_up: Sequence[Loss]) -> str:
+    return ", ".join(holdings.lost_words(symbol, loss) for loss in given_up)
+
+
+def _small(symbol: Symbol) -> list[str]:
+    small = holdings.kept(symbol.engine.leader, sellable=False)
+    return [holdings.small_words(symbol, small)] if small.quantity > 0 else []
 
 
 def _fence(order: OrderState) -> str:

@@ -161,6 +161,7 @@ def _events_rule(params: Params) -> str | None:
 _SOME = {"symbols": Param(symbol_names, ())}
 _SOME_OR_ALL = {"all": Param(boolean, False), **_SOME}
 _CHANGE = {"request_id": Param(short_text, None), **_SOME_OR_ALL}
+_DRY_RUN = {"dry_run": Param(boolean, False)}  # only tell what would be lost
 _SETTINGS = {"chunks": Param(above_zero), **{name: Param(short_text) for name in SETTINGS[1:]}}
 _ROWS = {
     "limit": Param(above_zero, None),
@@ -178,6 +179,10 @@ def _always(_params: Params) -> bool:
     return True
 
 
+def _not_dry(params: Params) -> bool:
+    return not params.get("dry_run")
+
+
 METHODS: Mapping[str, Method] = {
     "hello": Method({"proto": Param(whole_number, PROTO), "client": Param(short_text, None)}, _hello),
     "status": Method(_SOME, _status),
@@ -189,10 +194,10 @@ METHODS: Mapping[str, Method] = {
         changes=_always,
     ),
     "stop": Method(
-        {**_CHANGE, **_waiting("stop", True), "cancel": Param(one_of(*verbs.CANCEL), "none")},
+        {**_CHANGE, **_DRY_RUN, **_waiting("stop", True), "cancel": Param(one_of(*verbs.CANCEL), "none")},
         _each(verbs.stop),
         rule=partial(_symbols_rule, "stop"),
-        changes=_always,
+        changes=_not_dry,
     ),
     "shutdown": Method(
         {**_CHANGE, **_waiting("shutdown", False), "keep_buys": Param(boolean, False)},
@@ -225,9 +230,14 @@ METHODS: Mapping[str, Method] = {
         rule=partial(_symbols_rule, "wait"),
     ),
     "resolve": Method(
-        {**_CHANGE, "client_order_id": Param(short_text, None), "action": Param(one_of(*ACTIONS), REQUIRED)},
+        {
+            **_CHANGE,
+            **_DRY_RUN,
+            "client_order_id": Param(short_text, None),
+            "action": Param(one_of(*ACTIONS), REQUIRED),
+        },
         _each(resolve),
         rule=_resolve_rule,
-        changes=_always,
+        changes=_not_dry,
     ),
 }

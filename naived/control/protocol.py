@@ -62,7 +62,7 @@ class Code(IntEnum):
     PARSE_ERROR = -32700, "parse_error", 1
     INVALID_REQUEST = -32600, "invalid_request", 1
     METHOD_NOT_FOUND = -32601, "method_not_found", 1
-    INVALID_PARAMS = -32602, "invalid_params", 1
+    INVALID_PARAMS = -32602, "invalid_params", 2
     INTERNAL_ERROR = -32603, "internal_error", 1
 
 

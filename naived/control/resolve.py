@@ -1,79 +1,223 @@
-"""The verb ``resolve``: a person ends a quarantine or a hold, of one order or of all of a symbol."""
+"""The verb ``resolve``: a person ends a quarantine or a hold, of one order or of all of a symbol.
+
+What is to be done is planned on the symbol's engine as a value. So a dry run takes the same steps, and an answer
+names exactly what is written off.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import trio
+from msgspec.structs import replace
 
-from naived.control import messages
+from naived.control import holdings, messages
 from naived.control.call import PATIENCE, Call, Outcome
 from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
+from naived.control.holdings import Loss
 from naived.control.lookup import find
 from naived.control.service import Service
-from naived.control.verbs import ask_for_orders
-from naived.core.amount import Quantity
-from naived.core.engine import BlockedBy, CoinsWrittenOff, is_blocked_by
+from naived.control.verbs import ask_for_orders, learn_rules
+from naived.core import engine as core
+from naived.core.amount import Money, Quantity, value_up
+from naived.core.engine import BlockedBy, CoinsWrittenOff, Engine, Event, is_blocked_by, unoffered
 from naived.core.orders.intent import Side
-from naived.core.orders.state import Resolved
-from naived.core.strategy.trader import Hold, Holding, Released
+from naived.core.orders.state import OrderState, Resolved
+from naived.core.strategy.formulas import Coins, offered
+from naived.core.strategy.leader import Lost
+from naived.core.strategy.trader import Hold, Holding, Released, Selling, Trader, position
 from naived.ports import ExchangeError
-from naived.runtime.commit import Commit
+from naived.runtime.actual_state import TROUBLED
 from naived.runtime.symbol_task import Symbol
 
 ACTIONS = ("adopt", "ignore")
 
+_ENDED = (Hold.BY_HAND, *TROUBLED)  # the others end by themselves, or by a start
+
+
+class _Asked(NamedTuple):
+    """``client_order_id``: the one order that is meant, None for all."""
+
+    adopt: bool
+    client_order_id: str | None
+
+    def means(self, order: OrderState | None) -> bool:
+        return self.client_order_id is None or (order is not None and order.client_order_id == self.client_order_id)
+
+
+class _Coins(NamedTuple):
+    """Base coins that are not on the account, and those that are not there to be offered."""
+
+    missing: Quantity = Quantity(0)
+    lacking: Quantity = Quantity(0)
+
 
 async def resolve(service: Service, call: Call) -> Outcome:
     symbol = await find(service, call)
-    adopt = call.params["action"] == "adopt"
-    wanted = call.params["client_order_id"]
-    lost = Quantity(0)
-    if symbol is not None and wanted is None and not adopt:
-        lost = await _missing(service, call, symbol)
+    asked = _Asked(call.params["action"] == "adopt", call.params["client_order_id"])
+    coins = _Coins() if symbol is None else await _count(service, call, symbol, asked)
     with answered_in_time(call, symbol):
         if symbol is None:
             await _check_known(service, call)
-            return Outcome(False, messages.resolved(0))
+            return Outcome(False, messages.NOTHING_TO_RESOLVE)
         await service.supervisor.restored(symbol)
         if symbol.failed is not None:
             raise messages.away(call.name, symbol.failed)
+        if call.params["dry_run"]:
+            plan = _Plan(symbol, asked, coins)
+            if not plan.events:
+                await _check_known(service, call)
+            return Outcome(False, messages.would_resolve(symbol, plan.losses), more=_more(symbol, plan.losses))
         async with turn(service, call):
             if (stored := await stored_answer(service, call)) is not None:
-                return Outcome(stored, messages.RESOLVED)
-            ended = await _end(service, call, symbol, lost)
-    if adopt:
-        await ask_for_orders(service, symbol, call.patience)
-    return Outcome(ended > 0, messages.resolved(ended))
+                return Outcome(stored, messages.resolved_before(symbol))
+            plan = _Plan(symbol, asked, coins)
+            await _perform(service, call, symbol, plan)
+    unread = await ask_for_orders(service, symbol, call.patience) if asked.adopt and plan.ended else None
+    failure = messages.still_quarantined(symbol, asked.client_order_id, plan.ended)
+    message = messages.resolved(symbol, plan.ended, plan.losses)
+    return Outcome(plan.ended > 0, message, failure or unread, _more(symbol, plan.losses))
 
 
-async def _missing(service: Service, call: Call, symbol: Symbol) -> Quantity:
-    """Coins that are missing now, if the symbol is blocked for missing coins, else 0; raises ControlError."""
-    if not is_blocked_by(symbol.engine, BlockedBy.COINS):
-        return Quantity(0)
+def _more(symbol: Symbol, losses: list[Loss]) -> dict[str, object]:
+    return {"lost": holdings.losses(symbol, losses)}
+
+
+async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) -> _Coins:
+    """Count the coins that a person would write off, if this depends on the account; raises ControlError."""
+    blocked = asked.client_order_id is None and is_blocked_by(symbol.engine, BlockedBy.COINS)
+    short = any(True for _ in _short(symbol.engine, asked))
+    if asked.adopt or not (blocked or short):
+        return _Coins()
     try:
         with trio.fail_at(min(call.patience.deadline, trio.current_time() + PATIENCE)):
-            held, there = await service.reconciler.cover(symbol)
+            await learn_rules(service, symbol)
+            missing = _less(*await service.reconciler.cover(symbol)) if blocked else Quantity(0)
+            lacking = _less(*await service.reconciler.cover(symbol, to_sell=True)) if short else Quantity(0)
     except (ExchangeError, trio.TooSlowError) as error:
         raise messages.coins_not_told(call.name) from error
+    return _Coins(missing, lacking)
+
+
+def _less(held: Quantity, there: Quantity) -> Quantity:
     return Quantity(max(0, held - there))
 
 
-async def _end(service: Service, call: Call, symbol: Symbol, lost: Quantity) -> int:
-    """End all that waits for a person, or one order; returns how many. ``lost`` coins were missing before.
+def _short(engine: Engine, asked: _Asked) -> Iterator[tuple[Trader, OrderState | None]]:
+    """Traders that have more coins than they could offer, because the account lacks them, and their sells."""
+    filters = engine.leader.info.filters
+    for trader in engine.leader.traders:
+        sell = engine.order(trader.number, Side.SELL, trader.sells)
+        if not asked.means(sell):
+            continue
+        match trader.phase:
+            case Holding(hold=Hold.BALANCE):
+                yield trader, sell
+            case Selling(intent=intent) if sell is not None:
+                most = offered(position(trader).quantity, intent.price, filters)
+                if most > intent.quantity - sell.executed:
+                    yield trader, sell
+            case _:
+                pass
 
-    Raises ControlError, JournalError.
-    """
-    adopt, wanted = call.params["action"] == "adopt", call.params["client_order_id"]
-    before = service.view.held(symbol)
-    commits = [*_released_orders(symbol, wanted, adopt), *_released_traders(symbol, wanted, adopt)]
+
+class _Plan:
+    """The ``events`` that end what was asked, how many things they end, and what they write off."""
+
+    def __init__(self, symbol: Symbol, asked: _Asked, coins: _Coins) -> None:
+        self.events: list[Event] = []
+        self.losses: list[Loss] = []
+        self.ended = 0
+        self._engine = symbol.engine
+        self._now = symbol.context.exchange.now()
+        self._asked = asked
+        all_of_them = asked.client_order_id is None
+        if all_of_them and is_blocked_by(symbol.engine, BlockedBy.LINEAGE):
+            return  # not ended by this verb; whoever wants to end that must not lose held coins by it
+        for order in symbol.engine.quarantined:
+            if asked.means(order):
+                self._end_quarantine(order)
+        for trader in self._engine.leader.traders:
+            self._end_hold(trader)
+        if not asked.adopt:
+            self._write_off_lacking(coins.lacking)
+        if all_of_them and is_blocked_by(self._engine, BlockedBy.COINS):
+            self._end_block(coins.missing)
+
+    def _step(self, event: Event) -> Coins:
+        """Add an event; returns the coins that it writes off."""
+        before = _owned(self._engine)
+        ids = tuple(f"planned-{len(self.events)}-{number}" for number in range(self._engine.ids_needed))
+        self._engine, _ = core.step(replace(self._engine, ids=ids), event, self._now)
+        self.events.append(event)
+        after = _owned(self._engine)
+        return Coins(Quantity(before.quantity - after.quantity), Money(before.cost - after.cost))
+
+    def _lose(self, trader: Trader | None, order: OrderState | None, coins: Coins) -> None:
+        if coins.quantity > 0:
+            client_order_id = None if order is None else order.client_order_id
+            self.losses.append(Loss(None if trader is None else trader.id, client_order_id, coins))
+
+    def _end_quarantine(self, order: OrderState) -> None:
+        """An ignored sell is written off with the coins that it was to sell."""
+        self.ended += 1
+        intent, adopt = order.intent, self._asked.adopt
+        self._step(Resolved(order.client_order_id, adopt))
+        if adopt:
+            return
+        if intent.side is Side.BUY:
+            rest = value_up(intent.price, Quantity(intent.quantity - order.executed))
+            self.losses.append(Loss(f"{intent.symbol}-{intent.trader}", order.client_order_id, spent=rest))
+            return
+        for trader in self._engine.leader.traders:
+            if (trader.number, trader.sells) == (intent.trader, intent.seq) and holdings.is_held_by_hand(trader):
+                self._lose(trader, order, self._step(Released(trader.number, adopt=False)))
+
+    def _end_hold(self, trader: Trader) -> None:
+        sell = self._engine.order(trader.number, Side.SELL, trader.sells)
+        match trader.phase:
+            case Holding(hold=hold) if hold in _ENDED and self._asked.means(sell):
+                if self._asked.adopt or hold is not Hold.BALANCE:
+                    self.ended += 1
+                    self._lose(trader, sell, self._step(Released(trader.number, self._asked.adopt)))
+            case _:
+                pass
+
+    def _write_off_lacking(self, lacking: Quantity) -> None:
+        """Of traders that were refused for want of coins: what is lacking is written off, the rest is sold."""
+        for trader, sell in list(_short(self._engine, self._asked)):
+            held = isinstance(trader.phase, Holding)
+            part = min(lacking, unoffered(trader, sell))
+            if part > 0:
+                self._lose(trader, sell, self._step(Lost(trader.number, part)))
+                lacking = Quantity(lacking - part)
+            if held and part < position(trader).quantity:
+                self._step(Released(trader.number, adopt=True))
+            self.ended += held or part > 0
+
+    def _end_block(self, missing: Quantity) -> None:
+        """Lift the block for missing coins; those that are written off already are not missing any more."""
+        self.ended += 1
+        rest = Quantity(max(0, missing - sum(loss.coins.quantity for loss in self.losses)))
+        how = "adopted" if self._asked.adopt else "written off"
+        self._lose(None, None, self._step(CoinsWrittenOff(rest, how)))
+
+
+def _owned(engine: Engine) -> Coins:
+    """All that a symbol has: the coins of its traders and its lots."""
+    kept = (Coins(lot.quantity, lot.cost) for lot in engine.leader.lots)
+    return sum((*map(position, engine.leader.traders), *kept), engine.leader.owed)
+
+
+async def _perform(service: Service, call: Call, symbol: Symbol, plan: _Plan) -> None:
+    """Do what was planned, and wait until it is durable; raises ControlError, JournalError."""
+    commits = [symbol.offer(event) for event in plan.events]
     if not commits:
         await _check_known(service, call)
-    if wanted is None and is_blocked_by(symbol.engine, BlockedBy.COINS):
-        # Coins that a hold wrote off just now are not missing any more; those adopted just now were not counted.
-        rest = Quantity(min(lost, lost - before + service.view.held(symbol)))
-        commits.append(symbol.offer(CoinsWrittenOff(rest, "adopted" if adopt else "written off")))
-    ended = len(commits)
-    if wanted is None and not adopt and service.reconciler.strangers.ignore(symbol.name):
+    asked_for_all = call.params["client_order_id"] is None and call.params["action"] == "ignore"
+    if asked_for_all and service.reconciler.strangers.ignore(symbol.name):
         service.reconciler.block_lineage()
-        ended += 1
-    request = answer_to_store(call, changed=ended > 0)
+        plan.ended += 1
+    request = answer_to_store(call, changed=plan.ended > 0)
     if request is not None:
         commits.append(symbol.direct(symbol.desired, request=request))
     if symbol.failed is not None:
@@ -81,25 +225,6 @@ async def _end(service: Service, call: Call, symbol: Symbol, lost: Quantity) -> 
     for commit in commits:
         if commit is not None:
             await commit.durable()
-    return ended
-
-
-def _released_orders(symbol: Symbol, wanted: str | None, adopt: bool) -> list[Commit | None]:
-    return [
-        symbol.offer(Resolved(order.client_order_id, adopt))
-        for order in symbol.engine.quarantined
-        if wanted in (None, order.client_order_id)
-    ]
-
-
-def _released_traders(symbol: Symbol, wanted: str | None, adopt: bool) -> list[Commit | None]:
-    commits = []
-    for trader in symbol.engine.leader.traders:
-        sell = symbol.engine.order(trader.number, Side.SELL, trader.sells)
-        held = isinstance(trader.phase, Holding) and trader.phase.hold is Hold.BY_HAND
-        if held and (wanted is None or (sell is not None and sell.client_order_id == wanted)):
-            commits.append(symbol.offer(Released(trader.number, adopt)))
-    return commits
 
 
 async def _check_known(service: Service, call: Call) -> None:

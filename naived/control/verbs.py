@@ -4,22 +4,27 @@ A wait that ends early undoes nothing. If the state is already as wanted, that i
 verbs raise ControlError if nothing was done. ``methods.py`` calls them.
 """
 
+from contextlib import suppress
+
 import trio
 from msgspec.structs import replace
 
-from naived.control import answers, messages
+from naived.control import answers, holdings, messages
 from naived.control.call import Call, Outcome, Patience
 from naived.control.desired import answered_in_time, desire, stored_answer
 from naived.control.lookup import find
 from naived.control.proposal import check_size, given_settings, proposed
 from naived.control.protocol import ControlError
 from naived.control.service import Service
+from naived.core.engine import Engine
 from naived.core.orders.intent import Side
+from naived.core.strategy.formulas import NO_COINS
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.ports import ExchangeError
+from naived.ports import ExchangeError, RefusedError
 from naived.runtime.actual_state import ActualState, actual_state
-from naived.runtime.symbol_task import Symbol, blank
+from naived.runtime.symbol_task import FaultError, Symbol, blank
 
+_RULES_PATIENCE = 3.0  # seconds that an answer waits for the rules of a symbol, which it only needs for its words
 _RETRY = 1.0  # seconds before a request that the exchange did not answer is repeated
 
 CANCEL = {"none": frozenset[Side](), "buys": frozenset({Side.BUY}), "all": frozenset(Side)}
@@ -60,15 +65,31 @@ async def stop(service: Service, call: Call) -> Outcome:
     symbol = await find(service, call)
     if symbol is None:
         return Outcome(False, messages.OFF)
+    cancel = CANCEL[call.params["cancel"]]
+    if call.params["dry_run"]:
+        return await _would_stop(service, symbol, cancel)
     changed = await desire(
         service,
         call,
         symbol,
         lambda before: DesiredState(before.settings, Status.OFF, keep_buys=False),
-        cancel=CANCEL[call.params["cancel"]],
+        cancel=cancel,
     )
     failure = await _stopped(service, symbol, call.patience) if call.params["wait"] else None
-    return Outcome(changed, messages.stopped(symbol), failure)
+    await _try_to_learn_rules(service, symbol)
+    unsold = holdings.document(symbol, holdings.unsold(symbol.engine))
+    return Outcome(changed, messages.stopped(symbol), failure, {"unsold": unsold})
+
+
+async def _would_stop(service: Service, symbol: Symbol, cancel: frozenset[Side]) -> Outcome:
+    """Which coins of traders would stay unsold, if a stop that cancels these sides changed anything."""
+    engine = symbol.engine
+    changes = symbol.desired.status is not Status.OFF or any(each.intent.side in cancel for each in engine.resting)
+    await _try_to_learn_rules(service, symbol)
+    staying = holdings.everything(engine) if Side.SELL in cancel else holdings.unsold(engine)
+    unsold = holdings.document(symbol, staying) if changes else None
+    message = messages.would_stop(symbol, staying if changes else NO_COINS)
+    return Outcome(False, message, more={"unsold": unsold})
 
 
 async def _stopped(service: Service, symbol: Symbol, patience: Patience) -> ControlError | None:
@@ -81,13 +102,13 @@ async def _stopped(service: Service, symbol: Symbol, patience: Patience) -> Cont
         return messages.still_stopping(symbol)
     if symbol.desired.status is not Status.OFF:
         return messages.overruled(symbol, "started")
-    return None if await ask_for_orders(service, symbol, patience) else messages.orders_not_told(symbol)
+    return await ask_for_orders(service, symbol, patience)
 
 
-async def ask_for_orders(service: Service, symbol: Symbol, patience: Patience) -> bool:
-    """Query every live order, until the exchange answers; False if the caller does not wait so long.
+async def ask_for_orders(service: Service, symbol: Symbol, patience: Patience) -> ControlError | None:
+    """Query every live order, until the exchange answers and the result is durable, fills included.
 
-    The result is durable afterwards, fills included, so that the journal agrees with our answer.
+    So the journal agrees with our answer. Returns what was not reached, if the caller does not wait so long.
     """
     told = not symbol.engine.numbered
     with patience.waiting():
@@ -98,20 +119,43 @@ async def ask_for_orders(service: Service, symbol: Symbol, patience: Patience) -
                 told = True
             except ExchangeError:
                 await trio.sleep(_RETRY)
-    await patience.until(symbol, lambda: not (symbol.behind or symbol.engine.unread))
-    return told and not symbol.engine.unread
+    stored = await patience.until(symbol, lambda: not (symbol.behind or symbol.engine.unread))
+    if not told or symbol.engine.unread:
+        return messages.orders_not_told(symbol)
+    return None if stored and symbol.failed is None else messages.orders_not_stored(symbol)
+
+
+async def learn_rules(service: Service, symbol: Symbol) -> None:
+    """Read the symbol's rules if they are not known: of one that is off since naived started.
+
+    Without them the names of its assets and what can be sold are not known. Raises ExchangeError.
+    """
+    if not symbol.engine.informed:
+        try:
+            await service.view.inform(symbol)
+        except FaultError as error:
+            raise RefusedError(str(error)) from error
+
+
+async def _try_to_learn_rules(service: Service, symbol: Symbol) -> None:
+    """The same for an answer that names coins; without an answer of the exchange the symbol stays as it is."""
+    leader = symbol.engine.leader
+    if leader.traders or leader.lots:
+        with trio.move_on_after(_RULES_PATIENCE), suppress(ExchangeError):
+            await learn_rules(service, symbol)
 
 
 async def shutdown(service: Service, call: Call) -> Outcome:
     symbol = await find(service, call)
     if symbol is None:
         return Outcome(False, messages.OFF)
-    if symbol.desired.status is Status.OFF and not symbol.engine.leader.traders:
+    await _try_to_learn_rules(service, symbol)
+    if symbol.desired.status is Status.OFF and not _to_drain(symbol.engine):
         # The same request may have drained it before, and its answer was lost.
         with answered_in_time(call, symbol):
             if symbol.failed is not None:  # the desired state may not have been written
                 raise messages.away(call.name, symbol.failed)
-            return Outcome(bool(await stored_answer(service, call)), messages.OFF)
+            return Outcome(bool(await stored_answer(service, call)), messages.draining(symbol))
     changed = await desire(
         service,
         call,
@@ -124,6 +168,12 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     )
     message = messages.draining(symbol)
     return Outcome(changed, message, None if drained else messages.timed_out(symbol, message))
+
+
+def _to_drain(engine: Engine) -> bool:
+    """Has an ``off`` symbol anything that a drain would sell or end?"""
+    leader = engine.leader
+    return bool(leader.traders or holdings.kept(leader, sellable=True))
 
 
 async def settings(service: Service, call: Call) -> Outcome:
@@ -149,16 +199,49 @@ async def wait(service: Service, call: Call) -> Outcome:
             symbol = await service.supervisor.configured(call.name)
     if symbol is None:
         raise messages.never_started(call.name)
-    if not await patience.until(symbol, lambda: _reached(symbol, goal)):
-        raise messages.not_reached(symbol, goal)
-    return Outcome(False, goal)
+    await _try_to_learn_rules(service, symbol)
+    await patience.until(symbol, lambda: _reached(symbol, goal) or _hopeless(service, symbol, goal) is not None)
+    if _reached(symbol, goal):
+        return Outcome(False, messages.reached(symbol, goal))
+    raise _hopeless(service, symbol, goal) or messages.not_reached(symbol, goal)
 
 
 def _reached(symbol: Symbol, goal: str) -> bool:
-    state = actual_state(symbol)[0]
     if goal == "trading":
-        return state is ActualState.TRADING
-    return state is ActualState.OFF and (goal == "off" or not symbol.engine.resting)
+        return actual_state(symbol)[0] is ActualState.TRADING
+    if not _is_off(symbol):
+        return False
+    engine = symbol.engine
+    return goal == "off" or not (engine.resting or engine.quarantined or _to_drain(engine))
+
+
+def _is_off(symbol: Symbol) -> bool:
+    """Is a stop or a drain complete? A fault or a quarantine changes nothing of that."""
+    return symbol.desired.status is Status.OFF and not (symbol.tended or symbol.engine.unsettled)
+
+
+def _hopeless(service: Service, symbol: Symbol, goal: str) -> ControlError | None:
+    """Why the goal is not reached before a person acts; None if it may be."""
+    state, status = actual_state(symbol)[0], symbol.desired.status
+    if goal == "trading":
+        measured = status is Status.OFF or service.supervisor.measured(symbol)
+        if state is ActualState.QUARANTINED and measured:
+            return messages.not_started(symbol)
+        return messages.not_started(symbol) if state is ActualState.FAULTED and status is not Status.OFF else None
+    if status is not Status.OFF or symbol.tended:
+        return None
+    if symbol.fault is not None and symbol.engine.resting:
+        return messages.faulted(symbol)  # it failed again and again, and may not learn what becomes of its orders
+    if goal == "drained" and symbol.engine.quarantined:
+        return messages.not_started(symbol)
+    if goal == "drained" and not symbol.engine.unsettled and _sellable(symbol.engine):
+        return messages.not_drained(symbol)
+    return None
+
+
+def _sellable(engine: Engine) -> bool:
+    """Has an ``off`` symbol coins that only a start or a shutdown sells?"""
+    return bool(holdings.unsold(engine).quantity > 0 or holdings.kept(engine.leader, sellable=True))
 
 
 async def _check_size(service: Service, name: str, wanted: Settings) -> None:

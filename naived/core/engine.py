@@ -178,6 +178,22 @@ def unbooked(engine: Engine, trader: Trader) -> Quantity:
             return Quantity(0)
 
 
+def resting(engine: Engine, trader: Trader) -> Quantity:
+    """What of the trader's coins is in an open sell at the exchange, as far as its reports say."""
+    sell = engine.order(trader.number, Side.SELL, trader.sells)
+    match sell:
+        case OrderState(state=State.OPEN | State.PARTIALLY_FILLED, missed_at=None):
+            return Quantity(sell.intent.quantity - sell.reported)
+        case _:
+            return Quantity(0)
+
+
+def unoffered(trader: Trader, sell: OrderState | None) -> Quantity:
+    """The coins of a trader that are not in its live sell, if ``sell``, its newest, is one."""
+    offered = 0 if sell is None or sell.state not in LIVE else sell.intent.quantity - sell.executed
+    return Quantity(position(trader).quantity - offered)
+
+
 class Blocked(Struct, frozen=True):
     """Set the block ``by``, or lift it (``reason`` None)."""
 
@@ -455,17 +471,10 @@ def _write_off(draft: _Draft, event: CoinsWrittenOff) -> None:
         if sell is not None and sell.state is State.NOT_PLACED:
             draft.move(CancelWanted(sell.client_order_id))
             draft.settle()
-        lost = min(missing, _unoffered(draft, trader))
+        lost = min(missing, unoffered(trader, _sell_of(draft, trader)))
         if lost > 0:
             draft.lead(Lost(trader.number, lost))
             missing = Quantity(missing - lost)
     reason = next((block.reason for block in draft.blocks if block.by is BlockedBy.COINS), "")
     draft.block(BlockedBy.COINS, None)
     draft.changes.notes.append(Note("resolved", f"{event.how} by hand: {reason}"))
-
-
-def _unoffered(draft: _Draft, trader: Trader) -> Quantity:
-    """The coins of a trader that are not in its live sell."""
-    sell = _sell_of(draft, trader)
-    offered = 0 if sell is None or sell.state not in LIVE else sell.quantity - sell.executed
-    return Quantity(position(trader).quantity - offered)

@@ -8,20 +8,19 @@ question that many symbols have at the same time is sent once for all of them.
 
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 import structlog
 import trio
 
 from naived.core.amount import Amount, Quantity, parse_rate
-from naived.core.engine import Question, unbooked
+from naived.core.engine import Question, resting, unbooked
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader import Informed
-from naived.core.strategy.trader import Counted, position
-from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError
+from naived.core.strategy.trader import Counted, Trader, position
+from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError, UnreadableError
 from naived.runtime.batcher import Batcher
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds
@@ -113,10 +112,16 @@ class AccountView:
             except ExchangeError as error:
                 log.warning("not answered", symbol=symbol.name, question=question.name, error=str(error))
 
-    async def coins(self, symbol: Symbol) -> tuple[Quantity, Quantity]:
-        """Base coins that the traders hold, and that the account has (free and locked)."""
+    async def coins(self, symbol: Symbol, *, to_sell: bool = False) -> tuple[Quantity, Quantity]:
+        """Base coins that the traders hold, and that the account has (free and locked).
+
+        ``to_sell``: of the locked ones, only those in the traders' own sells. A person's order may lock the others.
+        """
         balance = await self._balance(symbol)
-        return self.held(symbol), Quantity(balance.free + balance.locked)
+        locked = balance.locked
+        if to_sell:
+            locked = Amount(sum(resting(other.engine, trader) for other, trader in self._owners(symbol)))
+        return self.held(symbol), Quantity(balance.free + locked)
 
     async def _balance(self, symbol: Symbol) -> Balance:
         """The account's balance of a symbol's base asset; raises ExchangeError."""
@@ -129,12 +134,16 @@ class AccountView:
         """What the traders of all symbols with the same base asset own of it, without what may be sold already."""
         return Quantity(
             sum(
-                position(trader).quantity - unbooked(other.engine, trader)
-                for other in self._symbols.values()
-                if other.engine.leader.info.base == symbol.engine.leader.info.base
-                for trader in other.engine.leader.traders
+                position(trader).quantity - unbooked(other.engine, trader) for other, trader in self._owners(symbol)
             )
         )
+
+    def _owners(self, symbol: Symbol) -> Iterator[tuple[Symbol, Trader]]:
+        """The traders of all symbols with the same base asset."""
+        for other in self._symbols.values():
+            if other.engine.leader.info.base == symbol.engine.leader.info.base:
+                for trader in other.engine.leader.traders:
+                    yield other, trader
 
 
 class FeeReader:
@@ -156,8 +165,13 @@ class FeeReader:
         leader = symbol.engine.leader
         known = leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees if leader.traders else None
         if known is None and self._may_ask():
-            with suppress(ExchangeError), trio.move_on_after(_FEE_TIMEOUT):
-                return await self._ask(symbol)
+            try:
+                with trio.move_on_after(_FEE_TIMEOUT):
+                    return await self._ask(symbol)
+            except UnreadableError:
+                raise  # with fees that cannot be, such as 100 %, nothing is bought
+            except ExchangeError as error:
+                log.warning("fees not read", symbol=symbol.name, error=str(error))
         self._due[symbol.name] = symbol
         self._wanted.set()
         return known or at_least((await self._account(symbol)).fees)

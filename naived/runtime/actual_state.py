@@ -20,7 +20,7 @@ class ActualState(StrEnum):
 
 
 _FOR_A_PERSON = (BlockedBy.QUARANTINE, BlockedBy.LINEAGE, BlockedBy.COINS)
-_TROUBLED = (Hold.BALANCE, Hold.FILTER, Hold.REFUSED)
+TROUBLED = (Hold.BALANCE, Hold.FILTER, Hold.REFUSED)
 
 
 def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
@@ -45,7 +45,7 @@ def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
     if engine.informed and not engine.leader.info.trading:
         return ActualState.DEGRADED, f"the market is closed: {engine.leader.info.status}"
     for trader in engine.leader.traders:
-        if isinstance(trader.phase, Holding) and trader.phase.hold in _TROUBLED:
+        if isinstance(trader.phase, Holding) and trader.phase.hold in TROUBLED:
             return ActualState.DEGRADED, f"{trader.id} cannot sell: {trader.phase.reason}"
     draining = symbol.desired.status is Status.SHUTDOWN
     reason = _unresolved(symbol) or symbol.context.exchange.remarks.limited or _waiting(symbol)
@@ -56,7 +56,7 @@ def _ending(symbol: Symbol) -> tuple[ActualState, str | None]:
     unsettled = len(symbol.engine.unsettled)
     if unsettled:
         orders = "order" if unsettled == 1 else "orders"
-        text, why = f"the fate of {unsettled} {orders} is open", _unresolved(symbol)
+        text, why = f"the state of {unsettled} {orders} is not known yet", _unresolved(symbol)
         return ActualState.STOPPING, text if why is None else f"{text}: {why}"
     return (ActualState.STOPPING, symbol.context.journal.hanging) if symbol.tended else (ActualState.OFF, None)
 

@@ -5,7 +5,7 @@ of unknown orders need.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
 import trio
@@ -52,7 +52,9 @@ class Listing:
         self._exchange = exchange
         self._infos: _Cache[SymbolInfo | None] = _Cache()
         self._fees: _Cache[Fees] = _Cache()
-        self._together = Batcher(exchange.symbols)
+        self._together: Batcher[str, Mapping[str, SymbolInfo | RefusedError]] = Batcher(
+            lambda names: exchange.symbols(names)
+        )
         self._listed: set[str] = set()
         self._unknown: deque[float] = deque(maxlen=_MOST_UNKNOWN)
         self._account = Batcher[str, AccountInfo](lambda _: exchange.account())

@@ -180,18 +180,18 @@ class Reconciler:
             reason = f"the traders hold {format_amount(held)} {base}, the account has {format_amount(there)}"
         symbol.offer(Blocked(BlockedBy.COINS, reason))
 
-    async def cover(self, symbol: Symbol) -> tuple[Quantity, Quantity]:
-        """Base coins that the traders hold, and that the account has; raises ExchangeError.
+    async def cover(self, symbol: Symbol, *, to_sell: bool = False) -> tuple[Quantity, Quantity]:
+        """Base coins that the traders hold, and that the account has (see ``AccountView.coins``).
 
-        Reads again if coins are missing.
+        Reads again if coins are missing. Raises ExchangeError.
         """
-        held, there = await self._view.coins(symbol)
+        held, there = await self._view.coins(symbol, to_sell=to_sell)
         for _ in range(_COVER_READINGS - 1):
             if there >= held:
                 break
             await trio.sleep(1)
             await self.compare(symbol)
-            held, there = await self._view.coins(symbol)
+            held, there = await self._view.coins(symbol, to_sell=to_sell)
         return held, there
 
     # Lineage

@@ -22,8 +22,8 @@ from naived.core.amount import Money, Price, Quantity, Rate
 from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine, Event, Question
 from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import Side
-from naived.core.orders.report import Accepted, Fill
-from naived.core.orders.state import Admitted, Answered, FillsFound, Reported, need
+from naived.core.orders.report import Fill
+from naived.core.orders.state import Admitted, need
 from naived.core.strategy.formulas import NO_COINS, Fees
 from naived.core.strategy.leader import NONE, Activated, Informed, Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
@@ -32,6 +32,7 @@ from naived.core.strategy.view import Funds
 from naived.ports import Event as Record
 from naived.ports import Exchange, Journal, SymbolRecord, Unit
 from naived.runtime.commit import Commit, CommitQueue
+from naived.runtime.fee_values import valued
 from naived.runtime.notification import Notification
 from naived.runtime.price_gate import PriceGate
 
@@ -166,11 +167,14 @@ class Symbol:
         if self.failed is not None and type(event) is not Blocked:  # a restore keeps the blocks
             raise self.failed
         context, engine = self.context, self.engine
+        info = engine.leader.info
         now = context.exchange.now()
         missing = engine.ids_needed - len(engine.ids)
         if missing > 0:
             engine = replace(engine, ids=(*engine.ids, *(context.new_id() for _ in range(missing))))
-        engine, changes = core.step(engine, self._valued(event), now)
+        engine, changes = core.step(
+            engine, valued(event, lambda fill: context.fee_value(fill, info.base, info.quote)), now
+        )
         for client_order_id in changes.admits:
             timestamp = context.exchange.admit(engine.orders[client_order_id].intent.side)
             if timestamp is not None:
@@ -181,23 +185,6 @@ class Symbol:
         if type(event) in (Activated, Informed):
             self.resolve_orders()
         return changes
-
-    def _valued(self, event: Event) -> Event:
-        """The event with the value of each fee that was taken in a third asset."""
-        match event:
-            case Reported(report=report) if report.fills:
-                return replace(event, report=replace(report, fills=self._valued_fills(report.fills)))
-            case Answered(answer=Accepted(report)) if report.fills:
-                fills = self._valued_fills(report.fills)
-                return replace(event, answer=Accepted(replace(report, fills=fills)))
-            case FillsFound(fills=fills):
-                return replace(event, fills=self._valued_fills(fills))
-            case _:
-                return event
-
-    def _valued_fills(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
-        info = self.engine.leader.info
-        return tuple(replace(fill, fee_value=self.context.fee_value(fill, info.base, info.quote)) for fill in fills)
 
     # Commits out
 

@@ -87,10 +87,10 @@ def test_a_buy_that_the_price_ran_away_from_is_placed_anew_and_never_beside_itse
     daemon.do("start", SYMBOL, "--reprice", "0.01")
     exchange.trade("2000")
     daemon.reaches("buying")
-    exchange.trade("2019.79")  # the bound is 1999.8 * 1.01 = 2019.798
-    until(lambda: daemon.symbol()["last_price"] == "2019.79")
+    exchange.trade("2020")  # the bound: 1 % above the trade that the buy was decided on
+    until(lambda: daemon.symbol()["last_price"] == "2020")
     assert exchange.open("BUY") == [Decimal("1999.8")]
-    exchange.trade("2020")
+    exchange.trade("2020.01")
     until(lambda: exchange.open("BUY") == [])
     daemon.reaches("waiting")
     exchange.trade("2020")

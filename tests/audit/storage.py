@@ -14,7 +14,7 @@ from alembic.operations import Operations
 from sqlalchemy.exc import SQLAlchemyError
 
 from naived.database.engine import Role, open_engine, parse_url
-from naived.database.schema import metadata
+from naived.database.schema import lots, metadata, settings
 from tests.simulation.audit import Blame
 from tests.support.postgres import Server, running_server
 
@@ -94,6 +94,7 @@ class Storage:
             return False
         with self._connected(Role.MIGRATE) as connection:
             older = Operations(MigrationContext.configure(connection))
+            _leave_over(connection)
             older.drop_table("lots")
             for index, table in _LATER_INDEXES:
                 older.drop_index(index, table)
@@ -103,11 +104,11 @@ class Storage:
             for name in ("quantity", "cost"):
                 older.alter_column("settings", f"owed_{name}", new_column_name=f"leftover_{name}")
             if self.server is None:
-                with older.batch_alter_table("settings") as settings:
-                    settings.drop_constraint("ck_settings_status", type_="check")
-                    settings.create_check_constraint("ck_settings_status", "status IN ('on', 'off')")
+                with older.batch_alter_table("settings") as table:
+                    table.drop_constraint("ck_settings_status", type_="check")
+                    table.create_check_constraint("ck_settings_status", "status IN ('on', 'off')")
                     for column in _LATER_SETTINGS:
-                        settings.drop_column(column)
+                        table.drop_column(column)
             else:
                 older.execute("ALTER TYPE trading_status RENAME TO newer")
                 older.execute("CREATE TYPE trading_status AS ENUM ('on', 'off')")
@@ -145,6 +146,15 @@ class Storage:
                 yield connection
         finally:
             engine.dispose()
+
+
+def _leave_over(connection: sa.Connection) -> None:
+    """Coins that are lots now were one leftover a symbol."""
+    for symbol, quantity, cost in connection.execute(sa.select(lots.c.symbol, lots.c.quantity, lots.c.cost)).all():
+        row = settings.c.symbol == symbol
+        owed = connection.execute(sa.select(settings.c.owed_quantity, settings.c.owed_cost).where(row)).one()
+        values = {"owed_quantity": owed.owed_quantity + quantity, "owed_cost": owed.owed_cost + cost}
+        connection.execute(sa.update(settings).where(row).values(values))
 
 
 @contextmanager

@@ -18,6 +18,10 @@ from tests.audit.storage import Storage
 JOURNAL, LEDGER = "journal.db", "exchange.db"
 
 # What is done to which file, by hand, and the number of the invariant that must be found broken by it.
+_COLUMNS = (
+    "symbol, id, client_order_id, side, type, time_in_force, price, quantity, quote_quantity, stp_mode, created,"
+    " updated, status, executed, quote, prevented, cancel_id, expiry"
+)
 TAMPERED = (
     (JOURNAL, "DELETE FROM fills WHERE id = (SELECT max(id) FROM fills)", LOST),
     (JOURNAL, "UPDATE fills SET quantity = '1' WHERE id = (SELECT max(id) FROM fills)", LOST),
@@ -32,9 +36,7 @@ TAMPERED = (
     (LEDGER, "UPDATE orders SET status = 'NEW' WHERE status = 'FILLED'", ORPHANS),
     (
         LEDGER,
-        "INSERT INTO orders SELECT symbol, id + 1000000, client_order_id, side, type, time_in_force, price,"
-        " quantity, quote_quantity, stp_mode, created, updated, status, executed, quote, prevented, cancel_id,"
-        " expiry FROM orders LIMIT 1",
+        f"INSERT INTO orders ({_COLUMNS}) SELECT {_COLUMNS.replace(' id,', ' id + 1000000,')} FROM orders LIMIT 1",
         DUPLICATES,
     ),
     (

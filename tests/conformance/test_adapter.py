@@ -42,6 +42,9 @@ class Sink:
         self.reports.append(report)
         self._wake()
 
+    def balances(self, balances):
+        self.known = balances
+
     def opened(self):
         self.said.append("opened")
         self._wake()

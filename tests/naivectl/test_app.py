@@ -1,3 +1,4 @@
+import io
 import json
 import uuid
 
@@ -216,3 +217,59 @@ def test_settings_are_shown_as_columns(daemon, naivectl, done):
 )
 def test_the_client_outwaits_the_daemon(params, seconds):
     assert app._patience(params) == seconds
+
+
+LOSING = {"asset": "ETH", "quantity": "0.1", "cost": "199.98", "value": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [(["stop", "A", "--cancel", "all"], "unsold"), (["resolve", "A", "--all", "--ignore"], "lost")],
+)
+@pytest.mark.parametrize(
+    ("typed", "code", "dry"),
+    [("y\n", 0, [True, False]), ("YES\n", 0, [True, False]), ("\n", 1, [True]), ("", 1, [True])],
+)
+def test_on_a_terminal_it_asks_before_something_is_lost(
+    daemon, naivectl, done, monkeypatch, arguments, field, typed, code, dry
+):
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    losing = [LOSING] if field == "lost" else LOSING
+    daemon.answers[arguments[0]] = {"v": 1, "results": [done("A", message="0.1 ETH goes", **{field: losing})]}
+    finished = naivectl(*arguments)
+    assert finished.code == code
+    assert finished.out.startswith("A: 0.1 ETH goes\nGo on? [y/N] ")
+    assert [params["dry_run"] for _, params in daemon.calls] == dry
+
+
+@pytest.mark.parametrize(
+    ("arguments", "on_terminal", "dry"),
+    [
+        (["stop", "A", "--cancel", "all"], True, [True, False]),  # nothing is lost
+        (["stop", "A", "--cancel", "all"], False, [False]),
+        (["stop", "A", "--cancel", "all", "--yes"], True, [False]),
+        (["stop", "A", "--cancel", "buys"], True, [False]),
+        (["--json", "stop", "A", "--cancel", "all"], True, [False]),
+        (["resolve", "A", "--all", "--ignore"], False, [False]),
+        (["resolve", "A", "--all", "--ignore", "--yes"], True, [False]),
+        (["resolve", "A", "--all", "--adopt"], True, [False]),
+    ],
+)
+def test_without_a_terminal_or_a_loss_it_asks_nobody(daemon, naivectl, monkeypatch, arguments, on_terminal, dry):
+    monkeypatch.setattr("sys.stdin", Terminal("", on_terminal=on_terminal))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: on_terminal, raising=False)
+    finished = naivectl(*arguments)
+    assert (finished.code, "Go on?" in finished.out) == (0, False)
+    assert [params["dry_run"] for _, params in daemon.calls] == dry
+
+
+class Terminal(io.StringIO):
+    """What a person typed."""
+
+    def __init__(self, typed: str, *, on_terminal: bool = True) -> None:
+        super().__init__(typed)
+        self._on_terminal = on_terminal
+
+    def isatty(self) -> bool:
+        return self._on_terminal

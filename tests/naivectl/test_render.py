@@ -86,3 +86,12 @@ def test_a_trader_whose_order_is_uncertain_says_so():
     symbol = {"symbol": "A", "status": "on", "state": "trading", "traders": [trader, {**trader, "sell": None}]}
     _, traders = status_tables({"v": 1, "symbols": [symbol]}, traders=True)
     assert [row[-1] for row in traders.rows] == ["sell unknown", "-"]
+
+
+def test_lots_are_shown_with_their_price_and_what_would_make_them_sellable():
+    lot = {"quantity": "0.6", "cost": "60", "price": "100.3", "reason": "too small to sell (LOT_SIZE)"}
+    tables = status_tables(
+        {"v": 1, "symbols": [{"symbol": "LTCUSDT", "status": "off", "state": "off", "leftover": [lot]}]},
+        traders=True,
+    )
+    assert tables[-1].rows == [["LTCUSDT", "0.6", "60", "100.3", "too small to sell (LOT_SIZE)"]]

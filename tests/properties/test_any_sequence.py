@@ -19,6 +19,7 @@ from naived.core.strategy.lots import together
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader import Holding, Released, Selling, Woke, position
 from tests.support.engine import GRACE, WINDOW, Workbench, check, check_quiet, workbench
+from tests.support.ledger import Audited
 from tests.support.market import FEES, FREE, TENTH, Exchange, filters, info, settings
 
 WISHES = (
@@ -51,7 +52,8 @@ class AnySequence(RuleBasedStateMachine):
     )
     def begin(self, fee: tuple[Rate, str | None], wanted: Settings) -> None:
         rate, asset = fee
-        self.bench = workbench(wanted, FEES if rate else FREE, Exchange(info(), rate, asset))
+        plain = workbench(wanted, FEES if rate else FREE, Exchange(info(), rate, asset))
+        self.bench = Audited(plain.engine, plain.exchange)
         self.bench.last = parse_price("2683.80")
         self.answers = []
         self.reports = []

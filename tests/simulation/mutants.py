@@ -24,6 +24,7 @@ from naived.core.orders.report import CancelRefused, Fill, OrderStatus, Refused,
 from naived.core.orders.state import Need, OrderState, Reported, Send, State
 from naived.core.strategy import leader as leading
 from naived.core.strategy import trader as trading
+from naived.core.strategy import traders as money
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.leader import Leader
 from naived.core.strategy.settings import Status
@@ -210,8 +211,9 @@ def _drain_starts_a_successor() -> Sequence[Change]:
     def undrained(self: Leader) -> Status:
         return Status.ON if status(self) is Status.SHUTDOWN else status(self)
 
-    def started(draft: Any, after: int) -> Any:
-        return draft.add(trading.Waiting(after)) if leading._has_room(draft.leader, len(draft.living), 0) else None
+    def started(draft: Any, *, after: int = 0, behind: int = 0, origin: int | None = None) -> Any:
+        room = leading._has_room(draft.leader, draft.living.values(), 0)
+        return draft.add(trading.Waiting(after, behind=behind), origin) if room else None
 
     traded, decide = leading._traded, trading._decide
 
@@ -261,13 +263,13 @@ def _failed_commit_counts() -> Sequence[Change]:
 
 
 def _unknown_costs_nothing() -> Sequence[Change]:
-    commitment = leading.commitment
+    commitment = money.commitment
 
     def generous(trader: Any) -> int:
         phase = trader.phase
         return 0 if isinstance(phase, Buying) and not phase.accepted else commitment(trader)
 
-    return [(leading, "commitment", generous)]
+    return [(money, "commitment", generous)]
 
 
 def _placed_after_a_stop() -> Sequence[Change]:
@@ -311,10 +313,10 @@ def _filled(order: OrderState, trade_id: int, now: int) -> Report:
 
 
 def _more_traders_than_chunks() -> Sequence[Change]:
-    def roomy(leader: Leader, living: int, committed: int) -> bool:
-        return committed + leader.settings.allocation <= (leader.settings.budget or 0)
+    def roomy(leader: Leader, traders: Any, committed: int) -> bool:
+        return committed < (leader.settings.budget or 0)
 
-    def nothing(living: int, chunks: int) -> None:
+    def nothing(traders: Any, chunks: int) -> None:
         return None
 
     return [(leading, "_has_room", roomy), (leading, "surplus", nothing)]

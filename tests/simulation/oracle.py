@@ -19,6 +19,11 @@ from naived.simulator.order import Event, Executed, NewOrder, Order, PublicTrade
 from naived.simulator.step import Done
 
 _STALE = 5_000  # ms, the age of the trade that a buy was decided on, when it is signed
+# Living traders but those that only sell lots: these count in no chunk.
+_BUYERS = (
+    "SELECT number, phase FROM traders WHERE symbol = ? AND phase != 'finished' "
+    "AND (buys > 0 OR phase = 'waiting' OR bought != '0')"
+)
 _LIVE_BUYS = (
     "SELECT client_order_id, price, quantity FROM orders WHERE symbol = ? AND side = 'buy'"
     " AND state IN ('intended', 'unknown', 'open', 'partially_filled')"
@@ -134,12 +139,7 @@ class Oracle:
         age = _milliseconds(row["signed_at"]) - _milliseconds(row["decided_at"])
         if age > _STALE:
             self.blame(18, f"{cid} was decided on a trade {age} ms before it was signed")
-        living = {
-            trader["number"]: trader["phase"]
-            for trader in self.rows(
-                "SELECT number, phase FROM traders WHERE symbol = ? AND phase != 'finished'", symbol
-            )
-        }
+        living = {trader["number"]: trader["phase"] for trader in self.rows(_BUYERS, symbol)}
         spent = sum(self._spent.get((symbol, number), 0) for number in living)
         live = sum(self._reserved(row) for row in self.rows(_LIVE_BUYS, symbol))
         self._sample(symbol)

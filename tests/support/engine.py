@@ -40,7 +40,7 @@ from naived.core.strategy.trader import (
     Woke,
     position,
 )
-from naived.core.strategy.traders import chunks_taken, commitments
+from naived.core.strategy.traders import chunks_spent, commitments
 from tests.support.market import FEES, START, Exchange, Order, info, settings, trade
 
 WINDOW = 5_000
@@ -340,7 +340,7 @@ def check_decision(of: Workbench, intent: OrderIntent) -> None:
         wanted = of.leader.settings
         assert of.leader.status is Status.ON
         assert not of.engine.blocked
-        assert chunks_taken(of.traders) <= wanted.chunks
+        assert chunks_spent(of.traders) <= wanted.chunks
         assert wanted.budget is not None
         assert commitments(of.traders, of.leader.lots)[0] <= wanted.budget
     else:

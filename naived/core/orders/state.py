@@ -363,6 +363,8 @@ def _answered(order: OrderState, answer: Answer) -> OrderStep:
 
 
 def _reported(order: OrderState, report: Report) -> OrderStep:
+    if order.state is State.CANCELLED and order.final is None:
+        return order, ()  # a person wrote it off: what becomes of it at the exchange concerns us no more
     problem = _mismatch(order, report)
     if problem:
         return _quarantine(order, problem)

@@ -17,6 +17,7 @@ from naived.core.amount import (
     price_up,
     quantity_down,
     quantity_up,
+    value_down,
     value_up,
 )
 from naived.core.market import Filters, refusal
@@ -24,6 +25,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 
 _EXACT = Price(1)  # a bound that is only compared with prices is not rounded to a tick
+_NO_BOUND = Quantity(1 << 100)  # above every quantity
 _COIN = Quantity(1)  # a quantity after fees is not rounded to a step
 
 
@@ -199,7 +201,7 @@ def untradable(
 def least_budget(
     last: Price, chunks: int, buy_down: Rate, profit: Rate, fees: Fees, filters: Filters
 ) -> Money | None:
-    """The smallest budget whose buy and sell pass the lower bounds at ``last``; None if the price rounds to 0."""
+    """The smallest budget that can be traded at ``last``; None if no budget can."""
     price = buy_price(last, buy_down, filters)
     if not price:
         return None
@@ -215,21 +217,31 @@ def least_budget(
         quantity_up(filters.min_notional * SCALE, price, step),
         quantity_up(sold * SCALE, SCALE - fees.buy, step),
     )
-    return Money(value_up(price, bought) * chunks)
+    budget = Money(value_up(price, bought) * chunks)
+    return None if untradable(last, budget, chunks, buy_down, profit, fees, filters) else budget
 
 
 def largest_budget(
     last: Price, chunks: int, buy_down: Rate, profit: Rate, fees: Fees, filters: Filters
 ) -> Money | None:
-    """The largest budget whose buy and sell pass the upper bounds at ``last``; None if there are none."""
+    """A budget that can be traded at ``last`` and is at most one step and one tick below the largest.
+
+    None if there is no upper bound, or if no budget can be traded.
+    """
     price = buy_price(last, buy_down, filters)
     bounds = [filters.max_quantity] if filters.max_quantity else []
     if filters.max_position:
         bounds.append(Quantity(filters.max_position // chunks))
-    if filters.max_notional and price:
-        quantity = Quantity(filters.max_notional * SCALE // price)
-        target = sell_price(price, value_up(price, quantity), quantity, profit, fees, filters)
-        bounds.append(Quantity(filters.max_notional * SCALE // target))
-    if not bounds or not price:
+    if not price or not (bounds or filters.max_notional):
         return None
-    return Money(money_down(price * quantity_down(min(bounds), 1, filters.step_size), SCALE) * chunks)
+    by_limit = price_up(
+        price * (SCALE + profit) * SCALE, (SCALE - fees.buy) * (SCALE - fees.sell), filters.tick_size
+    )
+    for target in (by_limit, Price(by_limit + filters.tick_size)):  # what the fills cost may round up to one more
+        most = [Quantity(filters.max_notional * SCALE // target)] if filters.max_notional else []
+        quantity = quantity_down(min(*bounds, *most, _NO_BOUND), 1, filters.step_size)
+        for value in (value_up(price, quantity), value_down(price, quantity)):
+            budget = Money(value * chunks)
+            if untradable(last, budget, chunks, buy_down, profit, fees, filters) is None:
+                return budget
+    return None

@@ -70,7 +70,7 @@ from naived.core.strategy.trader import (
     position,
     reprice_limit,
 )
-from naived.core.strategy.traders import chunks_taken, commitments, rebuy_limit, spent_rebuys
+from naived.core.strategy.traders import chunks_spent, chunks_taken, commitments, rebuy_limit, spent_rebuys
 from naived.core.strategy.view import UNLIMITED, Funds, SymbolView
 
 _HAND_PAUSE = 60_000  # ms before a successor buys, after a person cancelled the buy
@@ -159,9 +159,14 @@ def _has_room(leader: Leader, traders: Collection[Trader], committed: int) -> bo
     )
 
 
-def surplus(living: int, chunks: int) -> str | None:
-    """Why nothing is bought after the chunks were lowered, until enough traders have finished."""
-    return f"more traders than chunks: {living} of {chunks}" if living > chunks else None
+def surplus(traders: Collection[Trader], chunks: int) -> str | None:
+    """Why nothing is bought after the chunks were lowered, until enough traders have finished.
+
+    Those that wait are not counted: they would wait for each other.
+    """
+    if chunks_spent(traders) < chunks:
+        return None
+    return f"more traders than chunks: {chunks_taken(traders)} of {chunks}"
 
 
 def terms_of(leader: Leader) -> Terms:
@@ -251,16 +256,16 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
         case Directed(desired):
             draft.leader = replace(leader, desired=desired)
             draft.tell_all(event)
-            draft.renew()
+            _renew(draft)
         case Activated() if leader.desired.status is Status.OFF:
             pass  # a stop came first
         case Activated():
             draft.leader = replace(leader, active=True)
             draft.tell_all(Directed(leader.desired))
-            draft.renew()
+            _renew(draft)
         case Informed(info, fees):
             draft.leader = replace(leader, info=info, fees=fees)
-            draft.renew()
+            _renew(draft)
         case Released(number):
             if (trader := draft.living.get(number)) is not None:
                 draft.tell(trader, event)
@@ -314,7 +319,7 @@ class _Draft:
             view,
             room=Money(max(0, (leader.settings.budget or 0) - self.commitments[0])),
             lowest_sell=self.lowest_sell,
-            surplus=surplus(chunks_taken(self.living.values()), leader.settings.chunks),
+            surplus=surplus(self.living.values(), leader.settings.chunks),
             funds=self.funds,
         )
 
@@ -345,68 +350,18 @@ class _Draft:
                 case Carry(lots):
                     self.put_lots(tuple(lot for lot in self.leader.lots if lot not in lots))
                 case Leave(lot):
-                    self.leave(lot)
+                    _leave(self, lot)
                 case Place(intent=OrderIntent(side=Side.BUY) as intent):
-                    self._reserve(intent)
+                    _reserve(self, intent)
                     self.commands.append(command)
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:
             self._ended(trader, after.phase, event)
 
-    def _reserve(self, buy: OrderIntent) -> None:
-        """Leave to the other buys of this step what this one does not take of the account's funds."""
-        quote, position = self.funds.quote, self.funds.position
-        if quote is not None:
-            quote = Money(quote - value_up(buy.price, buy.quantity))
-        if position is not None:
-            position = Quantity(position + buy.quantity)
-        self.funds = Funds(quote, position)
-
     def put_lots(self, lots: Lots) -> None:
         self.leader = replace(self.leader, lots=lots)
         self.money = None
-
-    def leave(self, lot: Lot) -> None:
-        """One more lot of the symbol; coins that it owes are taken out of it first."""
-        if lot.quantity < 0:
-            self.owe(Coins(lot.quantity, lot.cost))
-            return
-        if self.leader.owed.quantity < 0:
-            lot = self._pay(self.leader.owed, lot)
-        if lot.quantity > 0:
-            self.put_lots(added(self.leader.lots, lot))
-
-    def owe(self, coins: Coins) -> None:
-        """Coins were sold that the symbol's traders did not have: its lots replace them, then those to come."""
-        lots = self.leader.lots
-        self.leader = replace(self.leader, owed=self.leader.owed + coins)
-        self.put_lots(())
-        for lot in lots:
-            self.leave(lot)
-
-    def _pay(self, owed: Coins, lot: Lot) -> Lot:
-        """What is left of a lot after the coins that were sold by mistake; the difference is a profit or a loss."""
-        paid = Quantity(min(lot.quantity, -owed.quantity))
-        cost = dust_cost(lot.cost, paid, lot.quantity)
-        received = dust_cost(Money(-owed.cost), paid, Quantity(-owed.quantity))
-        self.leader = replace(self.leader, owed=Coins(Quantity(owed.quantity + paid), Money(owed.cost + received)))
-        self.settle(Bought(lot.price, paid, cost), Sold(paid, received), "paid back coins that were owed")
-        coins = f"{format_amount(paid)} {self.leader.info.base}"
-        self.commands.append(
-            Note("lot", f"{self.leader.info.symbol}: {coins} of a lot replace coins that were owed")
-        )
-        return Lot(Quantity(lot.quantity - paid), Money(lot.cost - cost), lot.price)
-
-    def settle(self, bought: Bought, sold: Sold, reason: str, of: Trader | None = None) -> None:
-        """Book a profit or a loss as a cycle of its own, which ended when it began and has no successor."""
-        profit = Money(sold.received - bought.cost)
-        finished = Finished(bought, sold, NO_LOT, NO_LOT, profit, reason)
-        trader = self.add(Waiting())
-        if of is not None:
-            trader = replace(trader, terms=of.terms, started_at=of.started_at)
-        self.put(replace(trader, phase=finished))
-        self.count(finished)
 
     def tell_all(self, event: TraderEvent) -> None:
         for trader in list(self.living.values()):
@@ -448,34 +403,89 @@ class _Draft:
         self.put(trader)
         return trader
 
-    def sell_lots(self) -> None:
-        """Give lots that make a whole order a trader of their own."""
-        most = self.leader.info.filters.max_orders
-        while self.leader.lots and not (most and len(self.living) >= most):
-            selling, rest = sellable(self.leader.lots, self.leader.info.filters)
-            if not selling:
-                break
-            lot = together(selling)
-            self.put_lots(rest)
-            trader = self.add(Holding(Bought(lot.price), Hold.STOPPED, "stopped", None, carried=lot))
-            self.tell(trader, Released(trader.number, adopt=True))
-
-    def renew(self) -> None:
-        """Give waiting traders the newest settings and fees."""
-        terms = terms_of(self.leader)
-        for trader in list(self.living.values()):
-            if type(trader.phase) is Waiting and trader.terms != terms:
-                self.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
-
     def result(self, before: Leader) -> LeaderStep:
         after = self.leader
         if after.lots and after is not before and after.status is not Status.OFF:
-            self.sell_lots()
+            _sell_lots(self)
         if self.touched:
             self.leader = replace(self.leader, traders=tuple(self.living.values()))
         if self.leader is not before and self.leader.status is Status.SHUTDOWN and not self.living:
             self.commands.append(Drained())
         return LeaderStep(self.leader, tuple(self.commands), tuple(self.touched.values()))
+
+
+def _reserve(draft: _Draft, buy: OrderIntent) -> None:
+    """Leave to the other buys of this step what this one does not take of the account's funds."""
+    quote, position = draft.funds.quote, draft.funds.position
+    if quote is not None:
+        quote = Money(quote - value_up(buy.price, buy.quantity))
+    if position is not None:
+        position = Quantity(position + buy.quantity)
+    draft.funds = Funds(quote, position)
+
+
+def _leave(draft: _Draft, lot: Lot) -> None:
+    """One more lot of the symbol; coins that it owes are taken out of it first."""
+    if lot.quantity < 0:
+        _owe(draft, Coins(lot.quantity, lot.cost))
+        return
+    if draft.leader.owed.quantity < 0:
+        lot = _pay(draft, draft.leader.owed, lot)
+    if lot.quantity > 0:
+        draft.put_lots(added(draft.leader.lots, lot))
+
+
+def _owe(draft: _Draft, coins: Coins) -> None:
+    """Coins were sold that the symbol's traders did not have: its lots replace them, then those to come."""
+    lots = draft.leader.lots
+    draft.leader = replace(draft.leader, owed=draft.leader.owed + coins)
+    draft.put_lots(())
+    for lot in lots:
+        _leave(draft, lot)
+
+
+def _pay(draft: _Draft, owed: Coins, lot: Lot) -> Lot:
+    """What is left of a lot after the coins that were sold by mistake; the difference is a profit or a loss."""
+    paid = Quantity(min(lot.quantity, -owed.quantity))
+    cost = dust_cost(lot.cost, paid, lot.quantity)
+    received = dust_cost(Money(-owed.cost), paid, Quantity(-owed.quantity))
+    draft.leader = replace(draft.leader, owed=Coins(Quantity(owed.quantity + paid), Money(owed.cost + received)))
+    _settle(draft, Bought(lot.price, paid, cost), Sold(paid, received), "paid back coins that were owed")
+    coins = f"{format_amount(paid)} {draft.leader.info.base}"
+    draft.commands.append(Note("lot", f"{draft.leader.info.symbol}: {coins} of a lot replace coins that were owed"))
+    return Lot(Quantity(lot.quantity - paid), Money(lot.cost - cost), lot.price)
+
+
+def _settle(draft: _Draft, bought: Bought, sold: Sold, reason: str, of: Trader | None = None) -> None:
+    """Book a profit or a loss as a cycle of its own, which ended when it began and has no successor."""
+    profit = Money(sold.received - bought.cost)
+    finished = Finished(bought, sold, NO_LOT, NO_LOT, profit, reason)
+    trader = draft.add(Waiting())
+    if of is not None:
+        trader = replace(trader, terms=of.terms, started_at=of.started_at)
+    draft.put(replace(trader, phase=finished))
+    draft.count(finished)
+
+
+def _sell_lots(draft: _Draft) -> None:
+    """Give lots that make a whole order a trader of their own."""
+    most = draft.leader.info.filters.max_orders
+    while draft.leader.lots and not (most and len(draft.living) >= most):
+        selling, rest = sellable(draft.leader.lots, draft.leader.info.filters)
+        if not selling:
+            break
+        lot = together(selling)
+        draft.put_lots(rest)
+        trader = draft.add(Holding(Bought(lot.price), Hold.STOPPED, "stopped", None, carried=lot))
+        draft.tell(trader, Released(trader.number, adopt=True))
+
+
+def _renew(draft: _Draft) -> None:
+    """Give waiting traders the newest settings and fees."""
+    terms = terms_of(draft.leader)
+    for trader in list(draft.living.values()):
+        if type(trader.phase) is Waiting and trader.terms != terms:
+            draft.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
 
 
 def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
@@ -522,24 +532,34 @@ def _counted(draft: _Draft, free: Quantity) -> None:
 
 
 def _lost(draft: _Draft, trader: Trader, quantity: Quantity) -> None:
-    """A trader that loses all its coins ends; one that loses a part sells the rest at its unchanged price."""
-    match trader.phase:
-        case Holding() if quantity >= position(trader).quantity:
-            draft.tell(trader, Released(trader.number, adopt=False))
-            return
-        case Buying(bought=bought) | Holding(bought=bought) | Selling(bought=bought) as phase if bought.net > 0:
-            part = bought.part(quantity)
-            kept: Phase = replace(phase, bought=bought.without(part))
-        case Holding(carried=carried) | Selling(carried=carried) as phase:
-            lost = Quantity(min(quantity, carried.quantity))
-            part = Bought(carried.price, lost, dust_cost(carried.cost, lost, carried.quantity))
-            rest = Lot(Quantity(carried.quantity - lost), Money(carried.cost - part.cost), carried.price)
-            kept = replace(phase, carried=rest)
-        case _:
-            return
-    draft.put(replace(trader, phase=kept))
-    draft.settle(part, NOTHING_SOLD, "written off by hand", of=trader)
-    coins = f"{format_amount(part.net)} {draft.leader.info.base}"
+    """A trader that loses all its coins ends; one that loses a part sells the rest at its unchanged price.
+
+    Coins of its own are lost first, then those of the lots that it carries.
+    """
+    phase = trader.phase
+    parts: list[Bought] = []
+    if isinstance(phase, Holding) and quantity >= position(trader).quantity:
+        draft.tell(trader, Released(trader.number, adopt=False))
+        return
+    if isinstance(phase, Buying | Holding | Selling) and phase.bought.net > 0:
+        own = phase.bought.part(quantity)
+        parts.append(own)
+        phase = replace(phase, bought=phase.bought.without(own))
+        quantity = Quantity(quantity - own.net)
+    if isinstance(phase, Holding | Selling) and phase.carried.quantity > 0 and quantity > 0:
+        lots, lost = phase.carried, Quantity(min(quantity, phase.carried.quantity))
+        part = Bought(lots.price, lost, dust_cost(lots.cost, lost, lots.quantity))
+        parts.append(part)
+        rest = Lot(Quantity(lots.quantity - lost), Money(lots.cost - part.cost), lots.price)
+        phase = replace(phase, carried=rest)
+    if not parts:
+        return
+    draft.put(replace(trader, phase=phase))
+    for part in parts:
+        _settle(draft, part, NOTHING_SOLD, "written off by hand", of=trader)
+    info = draft.leader.info
+    lost_coins = f"{format_amount(sum(part.net for part in parts))} {info.base}"
+    coins = f"{lost_coins} that cost {format_amount(sum(part.cost for part in parts))} {info.quote}"
     draft.commands.append(Note("written off", f"{trader.id}: {coins} written off by hand"))
 
 
@@ -559,4 +579,4 @@ def _adopted(draft: _Draft, intent: OrderIntent, fills: tuple[Fill, ...]) -> Non
     for fill in fills:
         sold = sold.with_fill(fill, info.base, info.quote)
     gone = Quantity(-sold.quantity - sold.base_fees)
-    draft.owe(Coins(gone, Money(sold.quote_fees - sold.received)))
+    _owe(draft, Coins(gone, Money(sold.quote_fees - sold.received)))

@@ -71,14 +71,15 @@ def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: 
 
 
 def misfit(failed: str, terms: Terms, last: Price, filters: Filters, quote: str) -> str:
-    """In words: the filter that a whole share of the budget fails, and the budget that would pass it."""
+    """In words: the filter that a whole share of the budget fails, and the budget that would pass, if one would."""
     least = least_budget(last, terms.chunks, terms.buy_down, terms.profit, terms.fees, filters)
     if least is not None and terms.budget < least:
         return f"too small to trade ({failed}): the least budget is {format_amount(least)} {quote}"
     largest = largest_budget(last, terms.chunks, terms.buy_down, terms.profit, terms.fees, filters)
     if largest is not None and terms.budget > largest:
         return f"too large to trade ({failed}): the largest budget is {format_amount(largest)} {quote}"
-    return f"the exchange would refuse it ({failed}): {describe(filters, failed)}"
+    whatever = "" if least or largest else " at this price with any budget"
+    return f"the exchange would refuse it{whatever} ({failed}): {describe(filters, failed)}"
 
 
 def held(bought: Bought, carried: Lot, sold: Sold) -> Quantity:

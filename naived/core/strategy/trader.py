@@ -576,6 +576,11 @@ def _released(trader: Trader, adopt: bool, view: SymbolView) -> TraderStep:
             fees = sold.quote_fees + sold.fees_valued + bought.fees_valued
             profit = Money(sold.received - fees - bought.cost - carried.cost)
             finished = Finished(bought, sold, carried, NO_LOT, profit, "written off by hand")
-            return _enter(trader, finished, view), (Note("written off", f"{trader.id}: written off by hand"),)
+            coins = position(trader)
+            amount = (
+                f"{format_amount(coins.quantity)} {view.base} that cost {format_amount(coins.cost)} {view.quote}"
+            )
+            note = Note("written off", f"{trader.id}: {amount} written off by hand")
+            return _enter(trader, finished, view), (note,)
         case _:
             return trader, ()

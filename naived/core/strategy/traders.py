@@ -13,6 +13,11 @@ def chunks_taken(traders: Iterable[Trader]) -> int:
     return sum(not trader.sells_lots for trader in traders)
 
 
+def chunks_spent(traders: Iterable[Trader]) -> int:
+    """How many of them do more than wait: only these keep a waiting trader from buying."""
+    return sum(not trader.sells_lots and type(trader.phase) is not Waiting for trader in traders)
+
+
 def spent_rebuys(traders: Iterable[Trader]) -> set[int]:
     """The numbers of traders whose rebuy started one that lives, itself or as a successor in its line."""
     spent: set[int] = set()

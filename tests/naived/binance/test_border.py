@@ -203,7 +203,9 @@ async def test_a_list_that_proves_absence_may_not_lose_a_row(autojump_clock, run
 
 
 async def test_a_fill_that_cannot_be_read_is_refused_alone(autojump_clock, running, peer):
-    broken = [FILL | change for change in ({"id": 2**63}, {"price": "0"}, {"orderId": 6}, {"commission": None})]
+    broken = [
+        FILL | change for change in ({"id": 2**63}, {"id": 0}, {"price": "0"}, {"orderId": 6}, {"commission": None})
+    ]
     peer.answer("myTrades", [*broken, FILL, FILL | {"id": 6}])
     assert [fill.trade_id for fill in await running.fills("ETHUSDT", order_id=7)] == [5, 6]
     peer.answer("myTrades", broken)
@@ -313,7 +315,7 @@ def test_parts_of_the_fees_that_are_null_are_none():
     [
         *({name: value} for name in ("l", "L", "Y", "n") for value in ABSURD_AMOUNTS),
         *({name: "0.00000000"} for name in ("l", "L", "Y")),
-        *({"t": value} for value in ABSURD_INTEGERS),
+        *({"t": value} for value in (0, *ABSURD_INTEGERS)),
         *({"T": value} for value in ABSURD_TIMES),
         *({"N": value} for value in (None, 7, *ESCAPES)),
         {"l": "0.05000000", "Y": "134.00000000"},

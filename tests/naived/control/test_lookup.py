@@ -1,8 +1,12 @@
 """A name that somebody typed: configured, listed, or neither."""
 
+from collections.abc import Mapping, Sequence
+
+import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.core.market import SymbolInfo
 from tests.support.runtime import World
 
 
@@ -39,3 +43,18 @@ async def test_whether_a_new_symbol_is_listed_cannot_be_said_without_the_exchang
 async def test_a_request_while_it_starts_waits_for_the_session(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:  # asked before anything ran
         assert (await naived.ask("start"))["error"] is None
+
+
+async def test_a_name_is_looked_up_no_longer_than_the_caller_waits(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+
+        async def silent(names: Sequence[str]) -> Mapping[str, SymbolInfo]:
+            await trio.sleep_forever()
+
+        world.exchange.symbols = silent  # type: ignore[method-assign]
+        for timeout, seconds in (("3s", 3), ("1h", 15), ("1ms", 1)):
+            began = trio.current_time()
+            error = (await naived.ask("start", "BTCUSDT", timeout=timeout))["error"]
+            assert error["kind"] == "exchange_unavailable"
+            assert trio.current_time() - began == pytest.approx(seconds, abs=0.2)

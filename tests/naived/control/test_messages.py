@@ -55,9 +55,9 @@ async def test_what_is_still_stopping_names_unknown_orders_and_their_fence(world
         keep(naived, (Side.BUY, State.UNKNOWN), (Side.SELL, State.OPEN))
         error = messages.still_stopping(naived.symbol())
         naived.symbol().engine.orders.clear()
-        assert error.message == "off, but the fate of order-1 (fence 2026-11-22T07:00:05.000Z) is not known"
-        assert error.data == {"state": "stopping", "reason": "the fate of 1 order is open"}
-        assert error.hint == "what was asked stands; follow it with: naivectl status ETHUSDT"
+        assert error.message == "off, but the state of order-1 (fence 2026-11-22T07:00:05.000Z) is not known yet"
+        assert error.data == {"state": "stopping", "reason": "the state of 1 order is not known yet"}
+        assert error.hint == "the request stays in effect; see: naivectl status ETHUSDT"
 
 
 async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, clock: MockClock) -> None:
@@ -94,7 +94,8 @@ async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, cl
         ),
         (
             BlockedBy.COINS,
-            "put the coins back, then `naivectl start ETHUSDT`; or `naivectl resolve ETHUSDT --all --adopt` "
+            "transfer the coins back to the account, then `naivectl start ETHUSDT`; or "
+            "`naivectl resolve ETHUSDT --all --adopt` "
             "(ours again) or `--ignore` (written off)",
         ),
     ],

@@ -2,13 +2,15 @@
 
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.core.amount import Quantity, parse_quantity
-from naived.core.engine import CoinsWrittenOff
+from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff
 from naived.core.orders.intent import Side
+from naived.core.orders.report import Refusal, Refused
 from naived.core.strategy.trader import position
-from tests.support.runtime import World
+from tests.support.runtime import NO_BALANCE, World
 
 
 async def test_a_resolve_is_not_held_up_by_a_database_that_hangs(world: World, clock: MockClock) -> None:
@@ -86,7 +88,8 @@ async def test_missing_coins_that_are_ignored_are_forgotten_for_good(
         exchange.markets["ETHUSDT"].base -= parse_quantity(taken)
         assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
         result = await naived.ask("resolve", all=True, action="ignore")
-        assert (result["message"], result["error"]) == ("1 resolved", None)
+        assert result["message"].startswith(f"1 resolved; written off: {taken} ETH (cost ")
+        assert ([entry["quantity"] for entry in result["lost"]], result["error"]) == ([taken], None)
         kinds = [event["kind"] for event in (await naived.call("events", "ETHUSDT"))["events"]]
         assert [kind for kind in kinds if kind in ("quarantined", "written off", "resolved")] == [
             *("quarantined", "written off", "resolved"),
@@ -212,7 +215,7 @@ async def test_missing_coins_are_written_off_once(world: World, clock: MockClock
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ignore)
             nursery.start_soon(ignore)
-        assert sorted(messages) == ["1 resolved", "nothing to resolve"]
+        assert sorted(message.split(";")[0] for message in messages) == ["1 resolved", "nothing to resolve"]
         assert naived.view.held(naived.symbol()) == exchange.markets["ETHUSDT"].base
 
 
@@ -230,3 +233,132 @@ async def test_what_is_resolved_while_it_starts_again_is_not_overwritten(world: 
         assert naived.state() == "starting"
         assert (await naived.ask("resolve", all=True, action="adopt"))["message"] == "nothing to resolve"
         await naived.until(lambda: naived.state() == "quarantined")
+
+
+async def test_a_dry_run_tells_what_is_lost_and_changes_nothing(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        exchange.cancel_by_hand(exchange.open()[0])
+        await trio.sleep(1)
+        commits = len(naived.journal.commits)
+        dry = await naived.ask("resolve", all=True, action="ignore", dry_run=True, request_id="one")
+        assert (
+            dry["message"] == "this writes off 0.0999 ETH (cost 199.98 USDT, worth 198.801 USDT now) of ETHUSDT-1"
+        )
+        assert (dry["changed"], naived.phases(), len(naived.journal.commits)) == (False, ["holding"], commits)
+        done = await naived.ask("resolve", all=True, action="ignore", request_id="one")
+        assert (done["changed"], done["lost"]) == (True, dry["lost"])
+        again = await naived.ask("resolve", all=True, action="ignore", request_id="one")
+        assert (again["changed"], again["message"]) == (True, "resolved; see: naivectl events ETHUSDT")
+        error = (await naived.ask("resolve", client_order_id="n1oops", action="ignore", dry_run=True))["error"]
+        assert error["message"] == "there is no order n1oops"
+
+
+async def test_every_kind_of_hold_that_needs_a_person_can_be_ignored(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    closed = Refused(Refusal.MARKET_CLOSED, -1013, "Market is closed.")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        exchange.faults.refusals = [closed]
+        await naived.trade("1990")
+        assert naived.phases() == ["holding"]
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert [(entry["trader"], entry["quantity"]) for entry in result["lost"]] == [("ETHUSDT-1", "0.0999")]
+        assert "holding" not in naived.phases()
+
+
+async def test_coins_that_a_stop_left_are_no_hold(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert (result["message"], result["lost"], naived.phases()) == ("nothing to resolve", [], ["holding"])
+
+
+async def test_where_another_naived_trades_no_held_coins_are_written_off(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        exchange.cancel_by_hand(exchange.open()[0])
+        await trio.sleep(1)
+        naived.symbol().offer(Blocked(BlockedBy.LINEAGE, "a copy of it trades"))
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert (result["changed"], result["lost"], naived.phases()) == (False, [], ["holding"])
+        assert result["error"]["kind"] == "quarantined"
+        assert result["message"] == "nothing changed; still quarantined: a copy of it trades"
+        naived.symbol().offer(Blocked(BlockedBy.LINEAGE, None))
+
+
+async def test_a_sell_in_quarantine_is_written_off_with_its_own_coins_alone(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990", "1980", "1970")
+        (first, second) = exchange.open(side=Side.SELL)
+        report = exchange.markets["ETHUSDT"].state(second, exchange.now())
+        exchange.tell(replace(report, order_id=77))
+        assert naived.state() == "quarantined"
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert [entry["client_order_id"] for entry in result["lost"]] == [second.client_order_id]
+        assert (result["state"], exchange.open(side=Side.SELL)) == ("trading", [first, second])
+        exchange.tell(replace(report, order_id=77))
+        await trio.sleep(65)
+        assert naived.state() == "trading"
+
+
+async def test_a_buy_that_was_written_off_is_forgotten_whatever_is_reported(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        (buy,) = exchange.open()
+        exchange.fill(buy, 4 * 10**6)
+        await trio.sleep(1)
+        report = exchange.markets["ETHUSDT"].state(buy, exchange.now())
+        exchange.tell(replace(report, order_id=77))
+        assert naived.state() == "quarantined"
+        result = await naived.ask("resolve", client_order_id=buy.client_order_id, action="ignore")
+        assert [(entry["asset"], entry["quantity"]) for entry in result["lost"]] == [("USDT", "119.988")]
+        assert naived.phases() == ["selling"]
+        exchange.fill(buy, 10**6)
+        exchange.tell(replace(report, order_id=77))
+        await trio.sleep(65)
+        assert (naived.state(), naived.phases()) == ("trading", ["selling"])
+
+
+async def test_an_adopted_order_that_contradicts_itself_again_is_not_called_resolved(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        (sell,) = exchange.open()
+        sell.intent = replace(sell.intent, side=Side.BUY)
+        exchange.tell(exchange.markets["ETHUSDT"].state(sell, exchange.now()))
+        assert naived.state() == "quarantined"
+        result = await naived.ask("resolve", client_order_id=sell.client_order_id, action="adopt")
+        assert result["error"]["kind"] == "quarantined"
+        assert result["message"].startswith("1 resolved, and still quarantined: order 2 is not what was intended")
+
+
+async def test_coins_are_not_written_off_while_the_account_cannot_be_read(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        exchange.faults.refusals = [NO_BALANCE] * 9
+        await naived.trade("1990")
+        exchange.faults.failing = {"account"}
+        error = (await naived.ask("resolve", all=True, action="ignore"))["error"]
+        assert (error["kind"], naived.phases()) == ("exchange_unavailable", ["holding"])
+        exchange.faults.failing = set()
+        exchange.faults.refusals = []
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert (result["lost"], result["message"]) == ([], "1 resolved")
+        await naived.until(lambda: naived.phases() == ["selling"])

@@ -5,9 +5,11 @@ import trio
 from trio.testing import MockClock
 
 from naived.control.caller import Caller
+from naived.core.amount import format_amount
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus
 from naived.core.strategy.settings import Status
+from naived.ports import Unit
 from tests.support.exchange import EVERYWHERE
 from tests.support.runtime import FENCE, NO_BALANCE, World
 
@@ -148,7 +150,10 @@ async def test_a_stop_takes_back_the_buys_it_was_told_to(world: World, clock: Mo
         assert [order.intent.side for order in world.exchange.open()] == [Side.SELL]
         result = await naived.ask("stop", cancel="all")
         assert (result["changed"], result["open_orders"]) == (True, [])
-        assert result["message"] == "stopped; nothing remains open at the exchange"
+        assert result["message"] == (
+            "stopped; nothing remains open at the exchange; 0.0999 ETH (cost 199.98 USDT, worth 197.802 USDT now) "
+            "stay unsold: `naivectl start ETHUSDT` or `naivectl shutdown ETHUSDT` sells them"
+        )
         assert naived.phases() == ["holding"]
         assert (await naived.ask("stop", cancel="all"))["changed"] is False
         await naived.start()
@@ -283,7 +288,7 @@ async def test_a_stop_that_somebody_takes_back_says_so(world: World, clock: Mock
             nursery.start_soon(stop)
             await trio.sleep(1)
             await naived.start()
-        assert errors[0]["message"] == "somebody else started it meanwhile"
+        assert errors[0]["message"] == "another request started it in the meantime"
 
 
 async def test_a_cancelled_order_that_was_filled_meanwhile_is_booked_as_filled(
@@ -412,6 +417,21 @@ async def test_a_shutdown_that_waits_for_a_person_says_so(world: World, clock: M
         assert result["message"] == f"draining: 1 cycle left, {held}"
 
 
+async def test_a_shutdown_names_the_trader_that_cannot_sell(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        world.exchange.faults.refusals = [NO_BALANCE] * 9
+        await naived.trade("1990")
+        world.exchange.markets["ETHUSDT"].base = 0
+        message = (await naived.ask("shutdown"))["message"]
+        assert message.startswith("draining: 1 cycle left, ETHUSDT-1 cannot sell: ")
+        error = (await naived.ask("wait", timeout="1s", **{"for": "drained"}))["error"]
+        assert error["message"].startswith("not drained yet, still degraded: ETHUSDT-1 cannot sell: ")
+        assert (await naived.ask("resolve", all=True, action="ignore"))["lost"][0]["quantity"] == "0.0999"
+        assert (await naived.ask("wait", timeout="1s", **{"for": "drained"}))["error"] is None
+
+
 # settings and wait
 
 
@@ -463,6 +483,64 @@ async def test_waits_end_when_what_they_wait_for_is_so(world: World, clock: Mock
         assert (await naived.ask("wait", **{"for": "off"}))["error"] is None
         error = (await naived.ask("wait", timeout="1s", **{"for": "drained"}))["error"]
         assert error["message"] == "not drained yet, still off"
+
+
+async def test_a_wait_that_only_a_person_can_end_ends_at_once(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        naived.symbol().fault = "delisted"
+        error = (await naived.ask("wait", **{"for": "trading"}))["error"]
+        assert (error["kind"], error["message"]) == ("invalid_transition", "faulted: delisted")
+        assert error["hint"] == "after you corrected the cause: naivectl start ETHUSDT"
+        await naived.ask("stop", cancel="all")
+        naived.symbol().fault = "delisted"
+        assert (await naived.ask("wait", **{"for": "off"}))["error"] is None
+        error = (await naived.ask("wait", **{"for": "drained"}))["error"]
+        assert error["message"].startswith("off, and not drained: 0.0999 ETH (cost 199.98 USDT")
+        naived.symbol().fault = None
+
+
+async def test_a_wait_for_a_drain_waits_for_a_sell_that_rests(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(budget="1003")
+        await naived.trade("2000", "1990")
+        stopped = await naived.ask("stop")
+        assert stopped["message"] == "stopped; 1 sell remains open at the exchange"
+        assert stopped["unsold"] is None
+        waited = []
+        async with trio.open_nursery() as nursery:
+
+            async def wait() -> None:
+                waited.append(await naived.ask("wait", **{"for": "drained"}))
+
+            nursery.start_soon(wait)
+            await trio.sleep(5)
+            assert waited == []
+            world.exchange.trade("3000")
+        (small,) = naived.symbol().engine.leader.lots
+        assert waited[0]["message"].startswith(f"drained; {format_amount(small.quantity)} ETH (cost ")
+
+
+async def test_a_stop_is_not_complete_before_what_it_learned_is_stored(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        world.exchange.faults.held = True
+        world.exchange.trade("1990")  # nobody was told
+        stop = naived.journal.commit
+
+        async def hang(unit: Unit) -> None:
+            if unit.fills:
+                await trio.sleep(100)
+            await stop(unit)
+
+        naived.journal.commit = hang  # type: ignore[method-assign]
+        result = await naived.ask("stop")
+        assert result["error"]["kind"] == "timed_out"
+        assert "what the exchange told of its orders is not stored yet" in result["message"]
+        world.exchange.forget_reports()
+        await naived.until(lambda: not naived.symbol().behind, 200)
 
 
 async def test_a_wait_for_what_was_never_started_ends_when_it_trades(world: World, clock: MockClock) -> None:

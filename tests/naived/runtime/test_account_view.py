@@ -7,15 +7,15 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.core.amount import parse_quantity, parse_rate
+from naived.core.amount import parse_price, parse_quantity, parse_rate
 from naived.core.market import SymbolInfo
-from naived.core.orders.intent import Side
+from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.formulas import Fees
 from naived.ports import AccountInfo, ExchangeError, RefusedError
 from naived.runtime.account_view import at_least
 from tests.support.exchange import ExchangeDouble
 from tests.support.market import TENTH
-from tests.support.runtime import World
+from tests.support.runtime import Naived, World
 
 DEARER = Fees(parse_rate("0.002"), parse_rate("0.002"))
 
@@ -223,3 +223,45 @@ async def test_rules_that_cannot_be_read_are_asked_for_again_and_are_no_fault(
         assert "no rules of ETHUSDT" in (naived.reason() or "")
         broken.clear()
         await naived.until(lambda: naived.state() == "trading", 100)
+
+
+async def lacking(naived: Naived) -> int:
+    """Coins that are held and cannot be offered."""
+    held, there = await naived.view.coins(naived.symbol(), to_sell=True)
+    return held - there
+
+
+async def test_coins_that_an_order_of_somebody_else_locks_are_lacking(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990", "1980", "1970")
+        symbol = naived.symbol()
+        assert naived.phases() == ["selling", "selling"]
+        assert await lacking(naived) == 0
+        await naived.ask("stop", cancel="all")
+        assert await lacking(naived) == 0
+        by_hand = OrderIntent("ETHUSDT", 0, Side.SELL, 1, parse_price("3000"), parse_quantity("0.05"))
+        exchange.plant("by-hand", by_hand)
+        assert await naived.view.coins(symbol) == (naived.view.held(symbol), naived.view.held(symbol))
+        assert await lacking(naived) == parse_quantity("0.05")
+        exchange.markets["ETHUSDT"].base -= parse_quantity("0.01")
+        assert await lacking(naived) == parse_quantity("0.06")
+
+
+async def test_coins_of_a_fill_that_is_not_booked_yet_are_not_lacking(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        (sell,) = exchange.open()
+        exchange.faults.failing = {"fills"}
+        exchange.faults.held = True
+        exchange.fill(sell, 5 * 10**6)
+        exchange.forget_reports()
+        exchange.faults.held = False
+        exchange.tell(replace(exchange.markets["ETHUSDT"].state(sell, exchange.now()), fills=()))
+        assert naived.symbol().engine.unread
+        assert await lacking(naived) == 0
+        exchange.faults.failing = set()
+        await trio.sleep(10)

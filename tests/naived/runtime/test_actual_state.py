@@ -80,4 +80,4 @@ async def test_an_open_fate_is_counted(world: World, clock: MockClock) -> None:
         world.exchange.faults.lost_requests = 1
         await naived.trade("2000")
         await naived.ask("stop", timeout="1s")
-        assert actual_state(naived.symbol()) == ("stopping", "the fate of 1 order is open")
+        assert actual_state(naived.symbol()) == ("stopping", "the state of 1 order is not known yet")

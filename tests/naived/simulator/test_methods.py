@@ -40,7 +40,7 @@ async def test_an_order_that_takes_is_answered_with_its_fills_and_listed_in_my_t
     assert [(t["orderId"], t["isBuyer"], t["isMaker"]) for t in trades] == [(1, True, False)]
     assert await client.get("myTrades", **signed(**ETH, orderId=1)) == trades
     assert await client.get("myTrades", **signed(**ETH, orderId=2)) == []
-    assert await client.get("myTrades", **signed(**ETH, fromId=2)) == []
+    assert await client.get("myTrades", **signed(**ETH, fromId=3)) == []
     time = trades[0]["time"]
     assert await client.get("myTrades", **signed(**ETH, startTime=time, endTime=time + 1)) == trades
     assert await client.get("myTrades", **signed(**ETH, startTime=time + 1)) == []

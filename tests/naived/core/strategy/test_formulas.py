@@ -30,6 +30,7 @@ from naived.core.strategy.formulas import (
     buy_price,
     buy_quantity,
     dust_cost,
+    largest_budget,
     least_budget,
     offered,
     rebuy_below,
@@ -156,6 +157,14 @@ def test_at_a_price_below_one_tick_no_budget_is_enough() -> None:
     assert buy_quantity(parse_money("100"), 1, Price(0), ETH) == 0
 
 
+def test_where_the_largest_quantity_is_worth_too_little_no_budget_is_named() -> None:
+    """90,000,000 coins at 0.0000001 are 9 USDT, and an order is worth at least 10."""
+    rules = filters("0.0000001", "1", "10", max_quantity=parse_quantity("90000000"))
+    for named in (least_budget, largest_budget):
+        assert named(Price(20), 5, parse_rate("0.0001"), parse_rate("0.001"), FEES, rules) is None
+        assert named(Price(30), 5, parse_rate("0.0001"), parse_rate("0.001"), FEES, rules) is not None
+
+
 def test_a_share_that_buys_less_than_a_step_is_too_small_even_without_bounds() -> None:
     rules = filters(min_quantity=0, min_notional=0)
     for budget in (Money(1), parse_money("0.1")):
@@ -280,17 +289,14 @@ def test_what_is_tradable_earns_the_profit_after_both_fees(
 
 
 @given(st.integers(10**4, 10**13).map(Price), rates, profits, fees, st.integers(1, 20), rules)
-def test_the_least_budget_is_enough(
+def test_the_budgets_that_are_named_can_be_traded(
     last: Price, down: Rate, profit: Rate, fees: Fees, chunks: int, rules: Filters
 ) -> None:
-    least = least_budget(last, chunks, down, profit, fees, rules)
-    assume(least is not None)
-    assert least is not None
-    reason = untradable(last, least, chunks, down, profit, fees, rules)
-    assume(reason not in ("PRICE_FILTER", "PERCENT_PRICE_BY_SIDE"))
-    if reason is not None:
-        quantity = buy_quantity(least, chunks, buy_price(last, down, rules), rules)
-        assert quantity > rules.max_quantity or least > rules.max_notional
+    for budget in (
+        least_budget(last, chunks, down, profit, fees, rules),
+        largest_budget(last, chunks, down, profit, fees, rules),
+    ):
+        assert budget is None or untradable(last, budget, chunks, down, profit, fees, rules) is None
 
 
 @given(st.integers(10**4, 10**13).map(Price), rates, st.integers(1, 20))

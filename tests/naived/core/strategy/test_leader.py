@@ -358,6 +358,21 @@ def test_lowered_chunks_let_nobody_buy_until_enough_have_finished() -> None:
     assert cycle.phases == ["buying"]
 
 
+def test_traders_that_wait_after_the_chunks_were_lowered_do_not_wait_for_each_other() -> None:
+    cycle = rebought(workbench(settings(chunks=3)))
+    cycle.market("2679", "2670", "2700")
+    assert cycle.phases == ["waiting", "waiting", "waiting"]
+    cycle.direct(Status.ON, settings(chunks=1))
+    cycle.market("2700")
+    assert cycle.phases == ["buying", "waiting", "waiting"]
+    for left in (2, 1):
+        cycle.market("2690", "2710")
+        assert cycle.phases == ["waiting"] * left
+        cycle.market("2700")
+        assert cycle.phases == ["buying", *["waiting"] * (left - 1)]
+    check(cycle)
+
+
 def test_a_lowered_budget_is_kept_by_those_who_have_not_bought() -> None:
     cycle = bought()
     cycle.trade("2680.00")
@@ -527,12 +542,29 @@ def test_a_trader_that_loses_a_part_keeps_the_rest_and_sells_it_at_its_own_price
     assert finish(cycle).profit == cycle.leader.profit == rest.cost - before.cost < 0
     assert finish(cycle).reason == "written off by hand"
     assert (cycle.finished[-1].number, cycle.leader.cycles) == (2, 1)
-    assert cycle.journal.notes[-1].message == "ETHUSDT-1: 0.05 ETH written off by hand"
+    assert cycle.journal.notes[-1].message == "ETHUSDT-1: 0.05 ETH that cost 134.31081081 USDT written off by hand"
     check(cycle)
     cycle.step(Released(1, adopt=True))
     again = cycle.order(1, Side.SELL, 2).intent
     assert again.quantity <= rest.quantity
     assert 0 <= again.price - cycle.order(1, Side.SELL).intent.price <= ETH.tick_size
+
+
+def test_a_trader_that_loses_more_than_its_own_coins_loses_those_of_the_lots_it_carries() -> None:
+    cycle = resting()
+    fill_in_part(cycle, "0.0004")
+    cycle.end(OrderStatus.EXPIRED)
+    bought(cycle)
+    cycle.end(OrderStatus.CANCELED, Side.SELL)
+    (before,) = (position(trader) for trader in cycle.traders)
+    cycle.step(Lost(2, parse_quantity("0.0748")))
+    (after,) = (position(trader) for trader in cycle.traders)
+    assert before.quantity - after.quantity == parse_quantity("0.0748")
+    assert cycle.leader.profit == after.cost - before.cost
+    assert (
+        cycle.journal.notes[-1].message == "ETHUSDT-2: 0.0748 ETH that cost 200.92897297 USDT written off by hand"
+    )
+    check(cycle)
 
 
 def test_a_trader_that_loses_everything_ends_and_is_succeeded() -> None:

@@ -162,7 +162,7 @@ def test_nothing_is_bought_unless_the_symbol_is_on(view: SymbolView) -> None:
         ),
         (
             replace(VIEW, filters=filters(ask_up=10**8)),
-            "the exchange would refuse it (PERCENT_PRICE_BY_SIDE): "
+            "the exchange would refuse it at this price with any budget (PERCENT_PRICE_BY_SIDE): "
             "the price is too far from the exchange's reference price",
         ),
         (
