@@ -19,13 +19,13 @@ from naived.core.orders import client_id
 from naived.ports import Event, Exchange, Journal
 from naived.runtime.account_view import AccountView
 from naived.runtime.fee_prices import FeePrices
+from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import AccountFunds
 from naived.runtime.listing import Listing
 from naived.runtime.orders import Orders
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
-from naived.runtime.strangers import Strangers
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Context, Symbol
 
@@ -90,8 +90,12 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
     session = Session(symbols, gates, funds, client_id.prefix(signing.tag))
     view = AccountView(exchange, symbols, funds, prices)
     orders = Orders(exchange, view, signing.grace)
-    strangers = Strangers(signing.tag, journal, publish, lambda name: supervisor.configure(name), exchange.now)
-    reconciler = Reconciler(exchange, journal, session, view, symbols, identity.exchange, signing.grace, strangers)
+    foreign_orders = ForeignOrders(
+        signing.tag, journal, publish, lambda name: supervisor.configure(name), exchange.now
+    )
+    reconciler = Reconciler(
+        exchange, journal, session, view, symbols, identity.exchange, signing.grace, foreign_orders
+    )
     context = Context(
         exchange,
         journal,

@@ -14,9 +14,9 @@ from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import Coins
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader import Leader, owned
 from naived.core.strategy.settings import Settings
-from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting, position
+from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import spent_rebuys
 from naived.ports import CycleRow, EventRow
 from naived.runtime.actual_state import actual_state
@@ -102,7 +102,7 @@ def symbol(value: Symbol) -> Document:
 
 def _money(leader: Leader) -> Document:
     """What is held, what live buys may still spend, and what makes these figures readable."""
-    info, held = leader.info, _held(leader)
+    info, held = leader.info, owned(leader)
     return {
         "base": info.base or None,
         "quote": info.quote or None,
@@ -169,18 +169,12 @@ def unset(name: str, defaults: Settings) -> Document:
 
 def _unrealized(value: Symbol) -> str | None:
     """The profit if all coins were sold at the last price; null without a price."""
-    held = _held(value.engine.leader)
+    held = owned(value.engine.leader)
     if not held.quantity:
         return "0"
     if value.gate.price is None:
         return None
     return format_amount(_worth(value, held, value.gate.price) - held.cost)
-
-
-def _held(leader: Leader) -> Coins:
-    """Everything that was bought and not sold, lots included; coins that are owed are missing from it."""
-    kept = (Coins(lot.quantity, lot.cost) for lot in leader.lots)
-    return sum((*map(position, leader.traders), *kept), leader.owed)
 
 
 def _worth(value: Symbol, held: Coins, price: Price) -> Money:

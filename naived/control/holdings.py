@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import chain
 from typing import Any, NamedTuple
 
 from naived.core.amount import SCALE, Money, Quantity, format_amount, money_down
@@ -49,8 +50,8 @@ def everything(engine: Engine) -> Coins:
 
 def kept(leader: Leader, *, sellable: bool) -> Coins:
     """The lots that make whole orders, or the others."""
-    selling, small = lots.sellable(leader.lots, leader.info.filters)
-    return _sum(Coins(lot.quantity, lot.cost) for lot in (selling if sellable else small))
+    selling, small = lots.whole_orders(leader.lots, leader.info.filters)
+    return _sum(Coins(lot.quantity, lot.cost) for lot in (chain(*selling) if sellable else small))
 
 
 def _why(engine: Engine, trader: Trader) -> Why:

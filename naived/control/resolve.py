@@ -23,7 +23,7 @@ from naived.core.engine import BlockedBy, CoinsWrittenOff, Engine, Event, is_blo
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState, Resolved
 from naived.core.strategy.formulas import Coins, offered
-from naived.core.strategy.leader import Lost
+from naived.core.strategy.leader import Lost, owned
 from naived.core.strategy.trader import Hold, Holding, Released, Selling, Trader, position
 from naived.ports import ExchangeError
 from naived.runtime.actual_state import TROUBLED
@@ -145,11 +145,11 @@ class _Plan:
 
     def _step(self, event: Event) -> Coins:
         """Add an event; returns the coins that it writes off."""
-        before = _owned(self._engine)
+        before = owned(self._engine.leader)
         ids = tuple(f"planned-{len(self.events)}-{number}" for number in range(self._engine.ids_needed))
         self._engine, _ = core.step(replace(self._engine, ids=ids), event, self._now)
         self.events.append(event)
-        after = _owned(self._engine)
+        after = owned(self._engine.leader)
         return Coins(Quantity(before.quantity - after.quantity), Money(before.cost - after.cost))
 
     def _lose(self, trader: Trader | None, order: OrderState | None, coins: Coins) -> None:
@@ -202,19 +202,13 @@ class _Plan:
         self._lose(None, None, self._step(CoinsWrittenOff(rest, how)))
 
 
-def _owned(engine: Engine) -> Coins:
-    """All that a symbol has: the coins of its traders and its lots."""
-    kept = (Coins(lot.quantity, lot.cost) for lot in engine.leader.lots)
-    return sum((*map(position, engine.leader.traders), *kept), engine.leader.owed)
-
-
 async def _perform(service: Service, call: Call, symbol: Symbol, plan: _Plan) -> None:
     """Do what was planned, and wait until it is durable; raises ControlError, JournalError."""
     commits = [symbol.offer(event) for event in plan.events]
     if not commits:
         await _check_known(service, call)
     asked_for_all = call.params["client_order_id"] is None and call.params["action"] == "ignore"
-    if asked_for_all and service.reconciler.strangers.ignore(symbol.name):
+    if asked_for_all and service.reconciler.foreign_orders.ignore(symbol.name):
         service.reconciler.block_lineage()
         plan.ended += 1
     request = answer_to_store(call, changed=plan.ended > 0)

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from naived.core.engine import BlockedBy
+from naived.core.strategy.leader import shortage
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader import Hold, Holding, Waiting
 from naived.runtime.symbol_task import Symbol
@@ -21,6 +22,7 @@ class ActualState(StrEnum):
 
 _FOR_A_PERSON = (BlockedBy.QUARANTINE, BlockedBy.LINEAGE, BlockedBy.COINS)
 TROUBLED = (Hold.BALANCE, Hold.FILTER, Hold.REFUSED)
+_ONCE = 1  # a sell that expired once is offered again within a second
 
 
 def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
@@ -45,11 +47,17 @@ def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
     if engine.informed and not engine.leader.info.trading:
         return ActualState.DEGRADED, f"the market is closed: {engine.leader.info.status}"
     for trader in engine.leader.traders:
-        if isinstance(trader.phase, Holding) and trader.phase.hold in TROUBLED:
+        if isinstance(trader.phase, Holding) and _is_stuck(trader.phase):
             return ActualState.DEGRADED, f"{trader.id} cannot sell: {trader.phase.reason}"
     draining = symbol.desired.status is Status.SHUTDOWN
-    reason = _unresolved(symbol) or symbol.context.exchange.remarks.limited or _waiting(symbol)
+    reason = _unresolved(symbol) or symbol.context.exchange.remarks.limited or _waiting(symbol) or _short(symbol)
     return (ActualState.DRAINING if draining else ActualState.TRADING), reason
+
+
+def _is_stuck(holding: Holding) -> bool:
+    """Can its coins not be sold now, so that the symbol does not do its work?"""
+    expired = holding.hold is Hold.EXPIRED and holding.failures > _ONCE
+    return expired or holding.hold in (*TROUBLED, Hold.BY_HAND)
 
 
 def _ending(symbol: Symbol) -> tuple[ActualState, str | None]:
@@ -74,3 +82,9 @@ def _waiting(symbol: Symbol) -> str | None:
         if isinstance(trader.phase, Waiting) and trader.phase.reason is not None:
             return f"{trader.id} waits: {trader.phase.reason}"
     return None
+
+
+def _short(symbol: Symbol) -> str | None:
+    """Whether the budget keeps a trader from starting, at the last price."""
+    price = symbol.gate.price
+    return None if price is None else shortage(symbol.engine.leader, price)

@@ -16,9 +16,9 @@ from naived.core.strategy.settings import Status
 from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError, RefusedError
 from naived.runtime.account_view import AccountView
 from naived.runtime.batcher import Batcher
+from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import holds
 from naived.runtime.session import Session
-from naived.runtime.strangers import Strangers
 from naived.runtime.symbol_task import Symbol
 
 _EVERY = 60  # seconds between two reconciliations
@@ -43,7 +43,7 @@ class Reconciler:
         symbols: Mapping[str, Symbol],
         venue: str,
         grace: int,
-        strangers: Strangers,
+        foreign_orders: ForeignOrders,
     ) -> None:
         self._exchange = exchange
         self._journal = journal
@@ -55,7 +55,7 @@ class Reconciler:
         self._comparison = Batcher(self.reconcile)
         self._surveyed: trio.Event | None = None  # the session in which all open orders were read
         self._foreign: Mapping[str, str] = {}
-        self.strangers = strangers
+        self.foreign_orders = foreign_orders
 
     async def run(self) -> None:
         """Run until cancelled; raises DeploymentError when the journal belongs to another account."""
@@ -82,7 +82,7 @@ class Reconciler:
         if not self._session.claimed.is_set():
             await self._journal.claim(self._venue, await _account_uid(self._exchange))
         if self._surveyed is not session:
-            await self.strangers.note(await self._exchange.open_orders(), None)
+            await self.foreign_orders.note(await self._exchange.open_orders(), None)
             self._surveyed = session
             self.block_lineage()
         self._session.claimed.set()
@@ -122,7 +122,7 @@ class Reconciler:
         refusals: dict[str, str] = {}
         foreign: dict[str, str] = {}
         reports = await self._open_orders(symbols, bulk, refusals)
-        await self.strangers.note(reports, None if bulk else before.keys() - refusals.keys())
+        await self.foreign_orders.note(reports, None if bulk else before.keys() - refusals.keys())
         for report in reports:
             try:
                 if await self._is_foreign(report):
@@ -213,7 +213,7 @@ class Reconciler:
     def block_lineage(self, found: Mapping[str, str] | None = None) -> None:
         """Block every symbol if orders of our tag were ``found`` (None: as before) that the journal has not.
 
-        Then another naived trades from a copy of it. Else each symbol is blocked only for its own strangers.
+        Then another naived trades from a copy of it. Else each symbol is blocked only for its own foreign orders.
         """
         foreign = self._foreign if found is None else found
         for name in foreign.keys() - self._foreign.keys():
@@ -222,7 +222,7 @@ class Reconciler:
         first = next(iter(foreign.values()), None)
         reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
         for each in self._symbols.values():
-            each.offer(Blocked(BlockedBy.LINEAGE, reason or self.strangers.blocked.get(each.name)))
+            each.offer(Blocked(BlockedBy.LINEAGE, reason or self.foreign_orders.blocked.get(each.name)))
 
 
 async def _account_uid(exchange: Exchange) -> str:

@@ -191,7 +191,10 @@ def joins(of: Audited, price: int) -> None:
     for _ in range(settings.chunks + 1):
         limits = [order.intent.price for order in of.journal.orders.values() if order.intent.side is Side.BUY]
         rebuy = max([settings.rebuy, *(trader.terms.rebuy for trader in of.traders)])
-        price = on_tick(min(price, *limits[-20:], price) * (SCALE - rebuy) // SCALE - 1, of)
+        lowest = min(price, *limits[-20:], price)
+        price = on_tick(lowest * (SCALE - rebuy) // SCALE - 1, of)
+        if price >= lowest:
+            return  # one tick is the lowest price: it cannot fall
         before = spending(of)
         of.market(price, price)
         room = settings.budget - tied(of)

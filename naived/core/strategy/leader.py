@@ -40,9 +40,9 @@ from naived.core.strategy.formulas import (
     dust_cost,
     rebuy_below,
 )
-from naived.core.strategy.lots import NO_LOT, Lot, Lots, added, sellable, together
+from naived.core.strategy.lots import NO_LOT, Lot, Lots, added, together, whole_orders
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.sizing import Terms, affordable
+from naived.core.strategy.sizing import affordable, terms_of
 from naived.core.strategy.trader import (
     Buying,
     Cancel,
@@ -169,18 +169,22 @@ def surplus(traders: Collection[Trader], chunks: int) -> str | None:
     return f"more traders than chunks: {chunks_taken(traders)} of {chunks}"
 
 
-def terms_of(leader: Leader) -> Terms:
-    """The terms of a trader made now."""
+def owned(leader: Leader) -> Coins:
+    """Everything that was bought and not sold, lots included; coins that are owed are missing from it."""
+    kept = (Coins(lot.quantity, lot.cost) for lot in leader.lots)
+    return sum((*map(position, leader.traders), *kept), leader.owed)
+
+
+def shortage(leader: Leader, last: Price) -> str | None:
+    """Why no further trader could start at this price though chunks are free: the budget; None if one could."""
     settings = leader.settings
-    return Terms(
-        settings.budget or Money(0),
-        settings.chunks,
-        settings.buy_down,
-        settings.profit,
-        settings.rebuy,
-        settings.reprice,
-        leader.fees,
-    )
+    if leader.status is not Status.ON or chunks_taken(leader.traders) >= settings.chunks:
+        return None
+    room = Money((settings.budget or 0) - sum(commitments(leader.traders, leader.lots)))
+    terms, filters = terms_of(settings, leader.fees), leader.info.filters
+    if affordable(terms, last, room, filters) or not affordable(terms, last, settings.allocation, filters):
+        return None  # if a whole share cannot be traded either, its trader says so
+    return f"no room in the budget for another trader: {format_amount(max(0, room))} {leader.info.quote} are left"
 
 
 def awaits(leader: Leader, intent: OrderIntent) -> bool:
@@ -397,7 +401,13 @@ class _Draft:
     def add(self, phase: Phase, origin: int | None = None) -> Trader:
         leader = self.leader
         trader = Trader(
-            leader.info.symbol, leader.next_number, terms_of(leader), phase, self.now, self.now, origin=origin
+            leader.info.symbol,
+            leader.next_number,
+            terms_of(leader.settings, leader.fees),
+            phase,
+            self.now,
+            self.now,
+            origin=origin,
         )
         self.leader = replace(leader, next_number=leader.next_number + 1)
         self.put(trader)
@@ -458,7 +468,7 @@ def _pay(draft: _Draft, owed: Coins, lot: Lot) -> Lot:
 
 def _settle(draft: _Draft, bought: Bought, sold: Sold, reason: str, of: Trader | None = None) -> None:
     """Book a profit or a loss as a cycle of its own, which ended when it began and has no successor."""
-    profit = Money(sold.received - bought.cost)
+    profit = Money(sold.received - bought.cost - bought.fees_valued)
     finished = Finished(bought, sold, NO_LOT, NO_LOT, profit, reason)
     trader = draft.add(Waiting())
     if of is not None:
@@ -470,19 +480,19 @@ def _settle(draft: _Draft, bought: Bought, sold: Sold, reason: str, of: Trader |
 def _sell_lots(draft: _Draft) -> None:
     """Give lots that make a whole order a trader of their own."""
     most = draft.leader.info.filters.max_orders
-    while draft.leader.lots and not (most and len(draft.living) >= most):
-        selling, rest = sellable(draft.leader.lots, draft.leader.info.filters)
-        if not selling:
+    groups, _ = whole_orders(draft.leader.lots, draft.leader.info.filters)
+    for group in groups:
+        if most and len(draft.living) >= most:
             break
-        lot = together(selling)
-        draft.put_lots(rest)
+        draft.put_lots(tuple(lot for lot in draft.leader.lots if lot not in group))
+        lot = together(group)
         trader = draft.add(Holding(Bought(lot.price), Hold.STOPPED, "stopped", None, carried=lot))
         draft.tell(trader, Released(trader.number, adopt=True))
 
 
 def _renew(draft: _Draft) -> None:
     """Give waiting traders the newest settings and fees."""
-    terms = terms_of(draft.leader)
+    terms = terms_of(draft.leader.settings, draft.leader.fees)
     for trader in list(draft.living.values()):
         if type(trader.phase) is Waiting and trader.terms != terms:
             draft.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
@@ -515,7 +525,8 @@ def _rebuy(draft: _Draft, trade: Trade) -> None:
         if spent is None:
             spent = spent_rebuys(leader.traders)
         room = Money((leader.settings.budget or 0) - sum(draft.commitments))
-        if trader.number in spent or not affordable(terms_of(leader), trade.price, room, leader.info.filters):
+        terms = terms_of(leader.settings, leader.fees)
+        if trader.number in spent or not affordable(terms, trade.price, room, leader.info.filters):
             continue
         started = draft.start(origin=trader.number)
         if started is not None:

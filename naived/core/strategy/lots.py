@@ -3,6 +3,7 @@
 A symbol keeps its lots sorted by price. A sell whose price is at or above a lot's own takes the lot along; as soon
 as one, or several together at the highest of their prices, make a whole order, they are sold by a trader of their
 own.
+
 Pure functions, called by the trader, the leader and the database.
 """
 
@@ -11,7 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from naived.core.amount import SCALE, Money, Price, Quantity, Rate, price_up
+from naived.core.amount import Money, Price, Quantity, price_up
 from naived.core.market import Filters, describe, refusal
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import offered
@@ -61,12 +62,15 @@ def split(lots: Lots, price: Price) -> tuple[Lots, Lots]:
     return lots[:count], lots[count:]
 
 
-def sellable(lots: Lots, filters: Filters) -> tuple[Lots, Lots]:
-    """The fewest, from the cheapest on, that together make a whole order, and the others; none if no order fits."""
-    for count in range(1, len(lots) + 1):
-        if too_little(together(lots[:count]), filters) is None:
-            return lots[:count], lots[count:]
-    return (), lots
+def whole_orders(lots: Lots, filters: Filters) -> tuple[tuple[Lots, ...], Lots]:
+    """Groups that each make a whole order, the fewest and cheapest first, and the lots that are left."""
+    groups: list[Lots] = []
+    first = 0
+    for last in range(1, len(lots) + 1):
+        if too_little(together(lots[first:last]), filters) is None:
+            groups.append(lots[first:last])
+            first = last
+    return tuple(groups), lots[first:]
 
 
 def too_little(lot: Lot, filters: Filters) -> str | None:
@@ -74,11 +78,6 @@ def too_little(lot: Lot, filters: Filters) -> str | None:
     price = price_up(lot.price, 1, filters.tick_size)
     failed = refusal(filters, Side.SELL, price, offered(lot.quantity, price, filters), None)
     return failed if failed in ("LOT_SIZE", "NOTIONAL") else None
-
-
-def own_price(cost: Money, quantity: Quantity, profit: Rate, sell_fee: Rate) -> Price:
-    """The lowest price at which ``quantity`` (> 0), bought for ``cost``, earns ``profit`` after the sell's fee."""
-    return price_up(cost * (SCALE + profit) * SCALE, quantity * (SCALE - sell_fee), Price(1))
 
 
 def explain(lot: Lot, filters: Filters) -> str:

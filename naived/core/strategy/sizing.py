@@ -19,6 +19,7 @@ from naived.core.strategy.formulas import (
     untradable,
 )
 from naived.core.strategy.lots import Lot
+from naived.core.strategy.settings import Settings
 from naived.core.strategy.view import SymbolView
 
 
@@ -32,6 +33,19 @@ class Terms(Struct, frozen=True):
     rebuy: Rate
     reprice: Rate
     fees: Fees
+
+
+def terms_of(settings: Settings, fees: Fees) -> Terms:
+    """The terms of a trader made now."""
+    return Terms(
+        settings.budget or Money(0),
+        settings.chunks,
+        settings.buy_down,
+        settings.profit,
+        settings.rebuy,
+        settings.reprice,
+        fees,
+    )
 
 
 def spending(terms: Terms, room: Money) -> tuple[Money, int]:
@@ -83,6 +97,7 @@ def misfit(failed: str, terms: Terms, last: Price, filters: Filters, quote: str)
 
 
 def held(bought: Bought, carried: Lot, sold: Sold) -> Quantity:
+    """The coins of a trader that are not sold; below 0 if a fee was taken in more than it had."""
     return Quantity(bought.net + carried.quantity - sold.quantity - sold.base_fees)
 
 

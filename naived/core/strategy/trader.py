@@ -50,6 +50,9 @@ _BUY_BACKOFF = {
     Refusal.MARKET_CLOSED: 10_000,  # a halt ends by itself; without a public trade there is no new attempt
 }
 _EXPIRED_BACKOFF = 1_000  # ms; a buy that self-trade prevention ended must not be repeated in a tight loop
+# ms: a successor acts on a trade with a higher id than the fill that made room for it. So much later every trade is
+# newer, whatever its id: an exchange that was reset begins with small ones.
+_BY_ID = 10_000
 _ENDED_BACKOFF = 10_000  # ms; after the exchange ended a buy by itself, its rules are read again
 _SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
 _SELL_BACKOFF_MOST = 300_000  # ms
@@ -67,7 +70,7 @@ class Hold(StrEnum):
 
 
 class Waiting(Struct, frozen=True):
-    """Waiting for a trade later than ``after`` (exchange ms) with an id above ``behind``.
+    """Waiting for a trade later than ``after`` (exchange ms) and, at first, with an id above ``behind``.
 
     ``reason``: why it did not buy on the last one.
     """
@@ -330,7 +333,7 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) ->
     if (
         view.status is not Status.ON
         or trade.time <= waiting.after
-        or trade.id <= waiting.behind
+        or (trade.id <= waiting.behind and trade.time - trader.started_at <= _BY_ID)
         or view.now - trade.time > STALE
     ):
         return trader, ()

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.trader import Hold, Holding, Selling
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
 from tests.support.runtime import World
@@ -81,3 +82,43 @@ async def test_an_open_fate_is_counted(world: World, clock: MockClock) -> None:
         await naived.trade("2000")
         await naived.ask("stop", timeout="1s")
         assert actual_state(naived.symbol()) == ("stopping", "the state of 1 order is not known yet")
+
+
+async def test_coins_that_a_person_keeps_from_being_sold_are_told(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        assert naived.phases() == ["selling"]
+        (sell,) = world.exchange.open()
+        world.exchange.cancel_by_hand(sell)
+        await naived.until(lambda: naived.phases() == ["holding"])
+        assert naived.state() == "degraded"
+        assert naived.reason() == "ETHUSDT-1 cannot sell: cancelled by hand"
+
+
+@pytest.mark.parametrize(("failures", "state"), [(1, "trading"), (2, "degraded")])
+async def test_a_sell_that_keeps_expiring_is_told(
+    world: World, clock: MockClock, failures: int, state: str
+) -> None:
+    async with world.naived(suspends=False) as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        (trader,) = naived.traders()
+        assert isinstance(trader.phase, Selling)
+        held = Holding(trader.phase.bought, Hold.EXPIRED, "the sell expired", None, failures=failures)
+        symbol = naived.symbol()
+        leader = replace(symbol.engine.leader, traders=(replace(trader, phase=held),))
+        symbol.engine = replace(symbol.engine, leader=leader)
+        assert naived.state() == state
+
+
+async def test_a_budget_without_room_for_a_further_trader_is_told(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=2, budget="1000")
+        await naived.trade("2000", "1990")
+        assert (naived.phases(), naived.reason()) == (["selling"], None)
+        await naived.start(budget="505")
+        assert naived.state() == "trading"
+        assert naived.reason() == "no room in the budget for another trader: 5.05 USDT are left"
+        await naived.start(budget="1000")
+        assert naived.reason() is None

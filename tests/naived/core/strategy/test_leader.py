@@ -23,6 +23,7 @@ from naived.core.strategy.leader import (
     Lost,
     awaits,
     band,
+    shortage,
     step_leader,
 )
 from naived.core.strategy.lots import NO_LOT, Lot
@@ -529,6 +530,17 @@ def test_what_filled_before_a_symbol_became_active_is_sold_then() -> None:
     assert cycle.phases == ["selling"]
 
 
+def test_a_budget_is_only_short_where_a_whole_share_of_it_could_be_traded() -> None:
+    cycle = bought(workbench(settings(chunks=2, budget="400")))
+    assert shortage(cycle.leader, parse_price("2683")) is None
+    tight = replace(cycle.leader, desired=DesiredState(settings(chunks=2, budget="205"), Status.ON))
+    assert (
+        shortage(tight, parse_price("2683")) == "no room in the budget for another trader: 5.077015 USDT are left"
+    )
+    dear = replace(tight, info=info(filters(notional="150")))
+    assert shortage(dear, parse_price("2683")) is None
+
+
 # Written off
 
 
@@ -548,6 +560,21 @@ def test_a_trader_that_loses_a_part_keeps_the_rest_and_sells_it_at_its_own_price
     again = cycle.order(1, Side.SELL, 2).intent
     assert again.quantity <= rest.quantity
     assert 0 <= again.price - cycle.order(1, Side.SELL).intent.price <= ETH.tick_size
+
+
+def test_a_buy_that_is_written_off_also_cost_its_fees_in_a_third_asset() -> None:
+    cycle = resting()
+    fill_in_part(cycle, "0.0004")
+    cycle.end(OrderStatus.EXPIRED)
+    bought(cycle)
+    cycle.end(OrderStatus.CANCELED, Side.SELL)
+    (trader,) = cycle.traders
+    assert isinstance(trader.phase, Holding)
+    paid = replace(trader.phase.bought, fees_valued=parse_money("0.15"))
+    dear = replace(cycle.leader, traders=(replace(trader, phase=replace(trader.phase, bought=paid)),))
+    lost = Lost(2, parse_quantity("0.0748"))
+    plain, charged = (pure(leader, lost, cycle.now).leader for leader in (cycle.leader, dear))
+    assert charged.profit == plain.profit - parse_money("0.15")
 
 
 def test_a_trader_that_loses_more_than_its_own_coins_loses_those_of_the_lots_it_carries() -> None:

@@ -2,13 +2,14 @@
 
 from msgspec.structs import replace
 
+from naived.control.holdings import kept
 from naived.core.amount import SCALE, Money, Price, parse_money, parse_price, parse_quantity
 from naived.core.engine import Engine
 from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus, Refusal, Refused
 from naived.core.strategy.leader import Informed, Leader
-from naived.core.strategy.lots import MOST, Lot, Lots, added, sellable, split, together
+from naived.core.strategy.lots import MOST, Lot, Lots, added, split, together, whole_orders
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Released, Selling
 from tests.support.engine import Workbench, check_quiet
@@ -68,9 +69,17 @@ def test_a_sell_takes_along_what_its_price_is_enough_for() -> None:
 
 
 def test_the_fewest_that_make_an_order_are_sold_at_the_highest_of_their_prices() -> None:
-    lots = ladder(4)
-    assert sellable(lots, HIGH) == (lots[:2], lots[2:])
-    assert sellable(lots, filters(notional="500")) == ((), lots)
+    lots = ladder(5)
+    assert whole_orders(lots, HIGH) == ((lots[:2], lots[2:4]), lots[4:])
+    assert whole_orders(lots, filters(notional="500")) == ((), lots)
+
+
+def test_only_coins_that_make_no_order_are_called_too_small() -> None:
+    lots = ladder(5)
+    leader = keeping(lots).leader
+    small, selling = (kept(leader, sellable=each) for each in (False, True))
+    assert (small.quantity, small.cost) == (lots[4].quantity, lots[4].cost)
+    assert selling.quantity == together(lots[:4]).quantity
 
 
 def test_rules_that_make_every_lot_sellable_at_once_sell_each_at_its_own_price() -> None:

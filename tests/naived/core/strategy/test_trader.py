@@ -135,6 +135,14 @@ def test_a_buy_is_never_decided_on_an_old_trade() -> None:
     assert placed(tell(FRESH, replace(VIEW, now=START + STALE), LAST)[1])
 
 
+def test_ids_of_trades_count_only_for_a_while_as_an_exchange_may_begin_anew() -> None:
+    waiting = replace(FRESH, phase=Waiting(behind=10**9))
+    for later, phase in ((0, Waiting), (10_000, Waiting), (10_001, Buying)):
+        now = START + later
+        again = after(waiting, replace(VIEW, now=now), Traded(trade("2683.80", now, number=1)))
+        assert type(again.phase) is phase
+
+
 def test_a_trader_waits_for_a_trade_later_than_what_it_waits_for() -> None:
     waiting = replace(FRESH, phase=Waiting(after=START))
     assert tell(waiting, VIEW, LAST) == (waiting, ())

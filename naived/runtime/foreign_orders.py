@@ -18,7 +18,7 @@ from naived.ports import Event, ExchangeError, Journal, JournalError, Page, Unit
 log = structlog.get_logger()
 
 
-class Strangers:
+class ForeignOrders:
     """``blocked`` says why, by symbol. ``configure`` makes a symbol known, so that it is shown and resolved."""
 
     def __init__(
