@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.postgres import NoPostgresError, Server, empty, running_server
@@ -18,6 +19,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PYTHONHASHSEED"] = "0"
 # A shell ignores it for what it runs in the background, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A red run is red again; --hypothesis-profile explore draws new examples each time.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.register_profile("explore", derandomize=False)
+hypothesis.settings.load_profile("repeatable")
 
 # Where a test takes seconds. With `-n` they begin first, so that all processes end together.
 _LONG = ("audit", "simulation", "acceptance", "field", "fuzz", "conformance", "test_demo.py")

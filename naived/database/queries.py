@@ -46,7 +46,7 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
     living = _by_symbol(_living_traders(connection, symbol), lambda trader: trader.symbol)
     current = _by_symbol(_current_orders(connection, symbol, now), lambda order: order.intent.symbol)
     kept: defaultdict[str, list[Lot]] = defaultdict(list)
-    for row in connection.execute(_of(sa.select(lots).order_by(lots.c.price), lots, symbol)).mappings():
+    for row in connection.execute(_of(sa.select(lots), lots, symbol)).mappings():
         kept[row["symbol"]].append(lot_of(row))
     rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbol)).mappings()
     return [
@@ -54,7 +54,8 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
             symbol=row["symbol"],
             desired=desired_of(row),
             next_trader=row["next_trader"],
-            lots=tuple(kept[row["symbol"]]),
+            # Sorted here: SQLite keeps amounts as text and would put 10 before 2.
+            lots=tuple(sorted(kept[row["symbol"]], key=lambda lot: lot.price)),
             owed=owed_of(row),
             traders=tuple(living[row["symbol"]]),
             orders=tuple(current[row["symbol"]]),

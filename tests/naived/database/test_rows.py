@@ -2,11 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from naived.core.amount import Money, Rate
+from naived.core.amount import SCALE, Money, Price, Quantity, Rate
 from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.lots import Lot
@@ -53,6 +53,12 @@ wishes = st.builds(
     keep_buys=st.booleans(),
 )
 
+NOTHING_OWED = Coins(Quantity(0), Money(0))
+
+
+def lot_at(price: int) -> Lot:
+    return Lot(Quantity(1), Money(1), Price(price * SCALE))
+
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[sa.Engine]:
@@ -87,6 +93,7 @@ def test_an_order_is_read_with_its_fills_as_it_was_written(engine: sa.Engine, or
     kept=st.lists(lots, max_size=3, unique_by=lambda lot: lot.price),
     coins=owed,
 )
+@example(wanted=desired(), next_trader=1, kept=[lot_at(2), lot_at(10)], coins=NOTHING_OWED)
 def test_a_symbols_settings_are_read_as_they_were_written(
     engine: sa.Engine, wanted: DesiredState, next_trader: int, kept: list[Lot], coins: Coins
 ) -> None:
