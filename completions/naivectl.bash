@@ -7,7 +7,7 @@ _naivectl() {
             --socket|--home)
                 place+=("${COMP_WORDS[index]}" "${COMP_WORDS[index+1]}")
                 ((index++)) ;;
-            --socket|--home|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--timeout|--cancel|--limit|--since|--for) ((index++)) ;;
+            --socket|--home|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--timeout|--cancel|--limit|--since|--for) ((index++)) ;;
             -*) ;;
             *) [[ -n $verb ]] || verb="${COMP_WORDS[index]}" ;;
         esac
@@ -17,14 +17,14 @@ _naivectl() {
         --home) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
         --cancel) mapfile -t COMPREPLY < <(compgen -W "none buys all" -- "$word"); return ;;
         --for) mapfile -t COMPREPLY < <(compgen -W "off trading drained" -- "$word"); return ;;
-        --socket|--home|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--timeout|--cancel|--limit|--since|--for) COMPREPLY=(); return ;;
+        --socket|--home|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--timeout|--cancel|--limit|--since|--for) COMPREPLY=(); return ;;
     esac
     case "$verb" in
-        start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --wait --no-wait --timeout" ;;
+        start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --wait --no-wait --timeout" ;;
         stop) options="--all --cancel --yes --wait --no-wait --timeout" ;;
         shutdown) options="--all --keep-buys --wait --no-wait --timeout" ;;
         status) options="--live" ;;
-        settings) options="--all --chunks --budget --buy-down --profit --rebuy --reprice" ;;
+        settings) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation" ;;
         orders) options="--limit --since" ;;
         trades) options="--limit --since" ;;
         events) options="--follow -f --limit --since" ;;

@@ -62,6 +62,10 @@ Reprice = Annotated[
     str | None,
     typer.Option(metavar="RATE", callback=_rate, help="Give up a buy when the price rose so far; 0: never."),
 ]
+MaxDeviation = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", callback=_rate, help="A trade further away has to be confirmed; 0: off."),
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]
 
@@ -120,11 +124,20 @@ def start(
     profit: Profit = None,
     rebuy: Rebuy = None,
     reprice: Reprice = None,
+    max_deviation: MaxDeviation = None,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> int:
     """Begin trading, and go on after every reboot."""
-    settings = _given(chunks=chunks, budget=budget, buy_down=buy_down, profit=profit, rebuy=rebuy, reprice=reprice)
+    settings = _given(
+        chunks=chunks,
+        budget=budget,
+        buy_down=buy_down,
+        profit=profit,
+        rebuy=rebuy,
+        reprice=reprice,
+        max_deviation=max_deviation,
+    )
     return _change(
         context,
         "start",
@@ -187,9 +200,18 @@ def settings(
     profit: Profit = None,
     rebuy: Rebuy = None,
     reprice: Reprice = None,
+    max_deviation: MaxDeviation = None,
 ) -> int:
     """Show the settings, or change them for new traders."""
-    changes = _given(chunks=chunks, budget=budget, buy_down=buy_down, profit=profit, rebuy=rebuy, reprice=reprice)
+    changes = _given(
+        chunks=chunks,
+        budget=budget,
+        buy_down=buy_down,
+        profit=profit,
+        rebuy=rebuy,
+        reprice=reprice,
+        max_deviation=max_deviation,
+    )
     if changes:
         return _change(context, "settings", {**_symbol_params("settings", symbols, all), **changes})
     invocation: Invocation = context.obj

@@ -191,8 +191,8 @@ class Queries(Protocol):
         """Commission rates of the account on a symbol; raises ExchangeError."""
         ...
 
-    async def last_price(self, symbol: str) -> Price | None:
-        """The price of the latest public trade, None if there was none; raises ExchangeError."""
+    async def last_prices(self, names: Sequence[str]) -> Mapping[str, Price]:
+        """The price of the latest public trade by name, without those that have none; raises ExchangeError."""
         ...
 
     async def account(self) -> AccountInfo:

@@ -17,6 +17,7 @@ from naived.core.amount import (
     SCALE,
     Amount,
     Money,
+    Price,
     Quantity,
     Rate,
     parse_amount,
@@ -45,7 +46,7 @@ class ServerTime(msgspec.Struct, gc=False, frozen=True, rename="camel"):
 
 
 class TickerPrice(msgspec.Struct, gc=False, frozen=True):
-    """``ticker.price`` of one symbol."""
+    """A row of ``ticker.price``."""
 
     symbol: str
     price: str
@@ -285,6 +286,11 @@ def symbol_of(row: SymbolRow, note: Callable[[str], None]) -> SymbolInfo:
         buy_stp=_BUY_STP if _BUY_STP in modes else None,
         sell_stp=_SELL_STP if _SELL_STP in modes else None,
     )
+
+
+def price_of(row: TickerPrice) -> tuple[str, Price]:
+    """A symbol's name and the price of its last trade, 0 if there was none."""
+    return name(row.symbol), bounded(parse_price, row.price)
 
 
 def fees_of(row: CommissionRow) -> Fees:

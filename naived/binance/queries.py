@@ -5,7 +5,7 @@ from functools import partial
 
 import msgspec
 
-from naived.binance.border import bounded, name, read
+from naived.binance.border import name, read
 from naived.binance.codec import read_limits
 from naived.binance.limits import Use
 from naived.binance.mapping import (
@@ -22,13 +22,14 @@ from naived.binance.mapping import (
     balance_of,
     fees_of,
     fill_of,
+    price_of,
     report_of,
     symbol_of,
 )
 from naived.binance.reading import Reader
 from naived.binance.session import ApiClient, RequestRefused
 from naived.binance.signing import Param
-from naived.core.amount import Price, parse_price
+from naived.core.amount import Price
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill, Report
 from naived.core.strategy.formulas import Fees
@@ -176,10 +177,16 @@ class Queries:
             self._client.charged.discard(symbol)
         return fees
 
-    async def last_price(self, symbol: str) -> Price | None:
-        """See ``Exchange``."""
-        answer = await self._client.ask("ticker.price", {"symbol": symbol}, 2)
-        return self._reader.one(answer, "a price", TickerPrice, lambda row: bounded(parse_price, row.price)) or None
+    async def last_prices(self, names: Sequence[str]) -> Mapping[str, Price]:
+        """See ``Exchange``. A name that is not listed any more makes the whole answer an error."""
+        wanted = sorted(set(names))
+        if len(wanted) == 1:
+            answer = await self._client.ask("ticker.price", {"symbol": wanted[0]}, 2)
+            rows = [self._reader.one(answer, "a price", TickerPrice, price_of)]
+        else:
+            answer = await self._client.ask("ticker.price", {"symbols": wanted}, 4)
+            rows = self._reader.rows(answer, "a price", TickerPrice, price_of).values
+        return {symbol: price for symbol, price in rows if price}  # 0: it was never traded
 
     async def account(self) -> AccountInfo:
         """See ``Exchange``."""

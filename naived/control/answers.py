@@ -50,6 +50,7 @@ def settings(values: Settings) -> Document:
         "profit": format_amount(values.profit),
         "rebuy": format_amount(values.rebuy),
         "reprice": format_amount(values.reprice),
+        "max_deviation": format_amount(values.max_deviation),
     }
 
 

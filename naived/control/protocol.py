@@ -28,7 +28,7 @@ MAX_TEXT = 64  # characters of an id, a client order id or a decimal
 # Default seconds that a request waits until the state it asked for is reached; None: forever.
 TIMEOUTS: Mapping[str, float | None] = {"start": 30.0, "stop": 15.0, "shutdown": None, "wait": None}
 
-SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice")
+SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice", "max_deviation")
 
 
 class Code(IntEnum):

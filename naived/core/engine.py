@@ -24,7 +24,7 @@ from typing import TypeAlias, assert_never, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from naived.core.amount import Quantity
+from naived.core.amount import Price, Quantity, format_amount
 from naived.core.orders import state as life
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
@@ -212,7 +212,14 @@ class CoinsWrittenOff(Struct, frozen=True):
     how: str
 
 
-Event: TypeAlias = LeaderEvent | OrderEvent | Blocked | Deactivated | CoinsWrittenOff
+class PriceSuspected(Struct, frozen=True):
+    """A trade at ``price`` is too far from ``reference`` to decide anything before others confirm it."""
+
+    price: Price
+    reference: Price | None
+
+
+Event: TypeAlias = LeaderEvent | OrderEvent | Blocked | Deactivated | CoinsWrittenOff | PriceSuspected
 
 
 class Question(Enum):
@@ -251,6 +258,12 @@ class Changes(Struct):
         self.fault = self.fault or later.fault
 
 
+def suspicion(price: Price, reference: Price | None) -> str:
+    """In words: a trade that decides nothing yet."""
+    before = "" if reference is None else f", the one before at {format_amount(reference)}"
+    return f"a trade at {format_amount(price)}{before}: two later trades have to confirm it (max-deviation)"
+
+
 def load(
     leader: Leader, orders: Iterable[OrderState], blocks: tuple[Block, ...], epoch: int, now: int
 ) -> tuple[Engine, Changes]:
@@ -284,6 +297,10 @@ def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
                 draft.leader = replace(engine.leader, active=False)
             case CoinsWrittenOff():
                 _write_off(draft, event)
+            case PriceSuspected() if engine.leader.status is Status.ON:
+                draft.changes.notes.append(Note("price", suspicion(event.price, event.reference)))
+            case PriceSuspected():
+                pass
             case _:
                 assert_never(event)
     return draft.done()

@@ -24,6 +24,7 @@ def desired_row(desired: DesiredState) -> dict[str, Any]:
         "profit_interval": settings.profit,
         "rebuy_interval": settings.rebuy,
         "reprice_interval": settings.reprice,
+        "max_deviation": settings.max_deviation,
     }
 
 
@@ -35,6 +36,7 @@ def desired_of(row: Row) -> DesiredState:
         profit=row["profit_interval"],
         rebuy=row["rebuy_interval"],
         reprice=row["reprice_interval"],
+        max_deviation=row["max_deviation"],
     )
     return DesiredState(settings=settings, status=Status(row["status"]), keep_buys=row["keep_buys"])
 

@@ -132,6 +132,7 @@ settings = sa.Table(
     # The number of finished cycles and the sum of their profits, so that a start need not read all of them.
     sa.Column("cycles", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("realized_profit", DecimalAmount, nullable=False, server_default="0"),
+    sa.Column("max_deviation", DecimalAmount, nullable=False, server_default="0.1"),
     _one_of("status", Status).ddl_if(dialect="sqlite"),
 )
 

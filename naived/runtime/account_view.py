@@ -14,7 +14,7 @@ from typing import assert_never
 import structlog
 import trio
 
-from naived.core.amount import Amount, Quantity, parse_rate
+from naived.core.amount import Amount, Price, Quantity, parse_rate
 from naived.core.engine import Question, resting, unbooked
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
@@ -48,6 +48,7 @@ class AccountView:
         self._funds = funds
         self._prices = prices
         self._rules = Batcher(exchange.symbols)
+        self._last_prices = Batcher(exchange.last_prices)
         self._balances = Batcher[Symbol, AccountInfo](lambda _: self._account())
         self._fees = FeeReader(exchange, self._balances.ask)
 
@@ -87,6 +88,10 @@ class AccountView:
         if fees.asset is not None and fees.asset != info.base:
             self._prices.follow(fees.asset, info.quote)
         symbol.offer(Informed(info, fees))
+
+    async def last_price(self, symbol: Symbol) -> Price | None:
+        """The price of the symbol's latest public trade, None if there was none."""
+        return (await self._last_prices.ask(symbol.name)).get(symbol.name)
 
     async def _account(self) -> AccountInfo:
         account = await self._exchange.account()

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from naived.core.engine import BlockedBy
+from naived.core.engine import BlockedBy, suspicion
 from naived.core.strategy.leader import shortage
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader import Hold, Holding, Waiting
@@ -50,7 +50,13 @@ def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
         if isinstance(trader.phase, Holding) and _is_stuck(trader.phase):
             return ActualState.DEGRADED, f"{trader.id} cannot sell: {trader.phase.reason}"
     draining = symbol.desired.status is Status.SHUTDOWN
-    reason = _unresolved(symbol) or symbol.context.exchange.remarks.limited or _waiting(symbol) or _short(symbol)
+    reason = (
+        _unresolved(symbol)
+        or symbol.context.exchange.remarks.limited
+        or _suspected(symbol)
+        or _waiting(symbol)
+        or _short(symbol)
+    )
     return (ActualState.DRAINING if draining else ActualState.TRADING), reason
 
 
@@ -82,6 +88,12 @@ def _waiting(symbol: Symbol) -> str | None:
         if isinstance(trader.phase, Waiting) and trader.phase.reason is not None:
             return f"{trader.id} waits: {trader.phase.reason}"
     return None
+
+
+def _suspected(symbol: Symbol) -> str | None:
+    """Whether the last trade is too far from the one before to decide anything."""
+    check = symbol.gate.check
+    return None if check.suspect is None else suspicion(check.suspect, check.price)
 
 
 def _short(symbol: Symbol) -> str | None:

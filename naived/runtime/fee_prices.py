@@ -52,13 +52,13 @@ class FeePrices:
         gate = self._gates.gate(pair)
         while True:
             try:
-                price = await self._exchange.last_price(pair)
+                price = (await self._exchange.last_prices([pair])).get(pair)
                 break
             except RefusedError as error:
                 log.warning("fees in a third asset are not valued", symbol=pair, error=str(error))
                 return
             except ExchangeError:
                 await trio.sleep(_RETRY)
-        if gate.price is None:
-            gate.price = price
+        if gate.price is None and price is not None:
+            gate.check.told(price)
         await self._exchange.watch(pair)

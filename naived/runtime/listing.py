@@ -49,12 +49,12 @@ class Listing:
     """Symbols of one exchange. Raises ExchangeError as the exchange does."""
 
     def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
         self._infos: _Cache[SymbolInfo | None] = _Cache()
         self._fees: _Cache[Fees] = _Cache()
         self._together: Batcher[str, Mapping[str, SymbolInfo | RefusedError]] = Batcher(
             lambda names: exchange.symbols(names)
         )
+        self._prices = Batcher(exchange.last_prices)
         self._listed: set[str] = set()
         self._unknown: deque[float] = deque(maxlen=_MOST_UNKNOWN)
         self._account = Batcher[str, AccountInfo](lambda _: exchange.account())
@@ -85,4 +85,4 @@ class Listing:
 
     async def last_price(self, name: str) -> Price | None:
         """The price of the last public trade, if there was any."""
-        return await self._exchange.last_price(name)
+        return (await self._prices.ask(name)).get(name)

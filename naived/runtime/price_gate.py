@@ -1,33 +1,55 @@
 """Filters public trades: only a price outside a symbol's band reaches its engine. The session calls ``trade``.
 
-A trade inside the band costs two comparisons.
+A trade inside the band costs two comparisons, and the check that it is no bad print.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from naived.core.amount import AmountError, Price, parse_quantity
 from naived.core.market import Trade
+from naived.core.price_check import PriceCheck
 from naived.core.strategy.leader import NONE
+from naived.core.strategy.settings import Settings
+
+_QUIET = 60_000  # ms between two calls of ``on_suspect``: each writes an event
 
 log = structlog.get_logger()
 
 
-def _nothing(_trade: Trade) -> None:
+def _nothing(_: object) -> None:
     """The callback of a gate whose symbol is not configured."""
+
+
+def _checked() -> PriceCheck:
+    return PriceCheck(Settings().max_deviation)
 
 
 @dataclass(slots=True)
 class PriceGate:
-    """One symbol's last price and its time (exchange ms), and the band inside which a trade changes nothing."""
+    """One symbol's last believed price, and the band inside which a trade changes nothing.
+
+    ``on_suspect`` is called with a price that is not believed yet, at most once a minute.
+    """
 
     on_breakout: Callable[[Trade], object] = _nothing
+    on_suspect: Callable[[Price], object] = _nothing
     low: int = NONE[0]
     high: int = NONE[1]
-    price: Price | None = None
-    time: int | None = None
+    check: PriceCheck = field(default_factory=_checked)
+    suspected_at: int = 0
+
+    @property
+    def price(self) -> Price | None:
+        """The last believed price; at first the one that the exchange told."""
+        return self.check.price
+
+    @property
+    def time(self) -> int | None:
+        """When the trade of that price was (exchange ms); None for a price that was told."""
+        return self.check.time
 
 
 class PriceGates:
@@ -44,8 +66,11 @@ class PriceGates:
         gate = self._gates.get(symbol)
         if gate is None:
             return
-        gate.price = price
-        gate.time = time
+        if not gate.check.believes(price, time):
+            if time - gate.suspected_at >= _QUIET:
+                gate.suspected_at = time
+                gate.on_suspect(price)
+            return
         if gate.low < price < gate.high:
             return
         try:

@@ -203,6 +203,9 @@ class _SymbolRunner:
         leader = symbol.engine.leader
         if not (leader.info.trading or leader.traders):  # with traders, coins must be sold once a halt is over
             raise FaultError(f"the exchange does not trade {symbol.name} now: {leader.info.status}")
+        last = await self._view.last_price(symbol)
+        if last is not None:
+            symbol.gate.check.told(last)
         await self._context.exchange.watch(symbol.name)
         await self._reconciler.measure(symbol)
         symbol.offer(Activated())

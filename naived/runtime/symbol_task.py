@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from naived.core import engine as core
 from naived.core.amount import Money, Price, Quantity, Rate
-from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine, Event, Question
+from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine, Event, PriceSuspected, Question
 from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
@@ -112,6 +112,7 @@ class Symbol:
         unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
         self.engine = Engine(Leader(unread, _NO_FEES, record.desired), context.epoch)
         gate.on_breakout = lambda trade: self.offer(Traded(trade, context.funds(self)))
+        gate.on_suspect = lambda price: self.offer(PriceSuspected(price, gate.price))
         self.restore(record)
 
     @property
@@ -199,6 +200,8 @@ class Symbol:
         after = self.engine
         if after is not before:
             self.gate.low, self.gate.high = after.band
+            self.gate.check.deviation = after.leader.settings.max_deviation
+            self.gate.check.tick = after.leader.info.filters.tick_size
             self.news.notify()
             self.queue.notify()  # the time of the next ``Woke`` may have changed
             if before.blocks and not after.blocks:

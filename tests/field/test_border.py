@@ -329,3 +329,24 @@ def test_a_tick_or_step_of_zero_means_that_there_is_none(exchange: Exchange, tap
     tapped.do("start", SYMBOL, *SETTINGS)
     buys_and_sells(exchange, tapped)
     assert "crashed" not in tapped.log
+
+
+@pytest.mark.parametrize("bad", ["20", "200000"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_trade_at_a_hundredth_or_a_hundred_times_of_the_price_kept_a_chunk(
+    exchange: Exchange, daemon: Daemon, bad: str, first: bool
+) -> None:
+    exchange.trade("2000")
+    daemon.do("start", SYMBOL, "--chunks", "3")
+    if not first:
+        exchange.trade("2000.5")
+        until(lambda: daemon.phases() == ["buying"])
+    for _ in range(2):  # a third one would confirm the price
+        exchange.trade(bad)
+    until(lambda: "max-deviation" in (daemon.symbol()["reason"] or ""))
+    assert daemon.symbol()["state"] == "trading"
+    exchange.trade("2001")
+    until(lambda: "max-deviation" not in (daemon.symbol()["reason"] or ""), 5)
+    until(daemon.orders)
+    bought = [order["price"] for order in daemon.orders() if order["side"] == "buy"]
+    assert bought == (["2000.79"] if first else ["2000.29"])

@@ -157,7 +157,7 @@ def test_a_log_that_is_deleted_is_noticed_and_costs_no_order(
     until(lambda: daemon.state == "degraded", 10)
     assert daemon.symbol()["state"] == "degraded"
     assert "simulator.db-wal was replaced, moved or deleted" in daemon.symbol()["reason"]
-    assert "database lost" in daemon.log
+    until(lambda: "database lost" in daemon.log)
     placed = len(exchange.orders())
     exchange.trade("1970")
     time.sleep(0.5)

@@ -196,11 +196,12 @@ def test_settings_are_shown_as_columns(daemon, naivectl, done):
         "profit": "0.001",
         "rebuy": "0.006",
         "reprice": "0.01",
+        "max_deviation": "0.1",
     }
     daemon.answers["settings"] = {"v": 1, "results": [done("ETHUSDT", changed=False, settings=shown)]}
     assert naivectl("settings", "ethusdt").out == (
-        "SYMBOL   STATUS  CHUNKS  BUDGET  BUY DOWN  PROFIT  REBUY  REPRICE\n"
-        "ETHUSDT  off          5    1000    0.0001   0.001  0.006     0.01\n"
+        "SYMBOL   STATUS  CHUNKS  BUDGET  BUY DOWN  PROFIT  REBUY  REPRICE  MAX DEVIATION\n"
+        "ETHUSDT  off          5    1000    0.0001   0.001  0.006     0.01            0.1\n"
     )
 
 

@@ -289,9 +289,9 @@ class ExchangeDouble:
         await self._ask("fees", symbol)
         return Fees(TENTH, TENTH)
 
-    async def last_price(self, symbol: str) -> Price | None:
-        await self._ask("last_price")
-        return Price(self.last[symbol]) if symbol in self.last else None
+    async def last_prices(self, names: Sequence[str]) -> Mapping[str, Price]:
+        await self._ask("last_prices")
+        return {name: Price(self.last[name]) for name in names if name in self.last}
 
     async def account(self) -> AccountInfo:
         await self._ask("account")

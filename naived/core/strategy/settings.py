@@ -14,6 +14,7 @@ _BUY_DOWN = parse_rate("0.0001")
 _PROFIT = parse_rate("0.001")
 _REBUY = parse_rate("0.006")
 _REPRICE = parse_rate("0.01")
+_MAX_DEVIATION = parse_rate("0.1")
 
 
 class SettingsError(ValueError):
@@ -27,10 +28,10 @@ class Status(StrEnum):
 
 
 class Settings(Struct, frozen=True):
-    """The settings of a symbol, copied to each new trader.
+    """The settings of a symbol. Each new trader copies all but ``max_deviation``, which binds the whole symbol.
 
     ``budget`` None: it was never set, and there is no default where real money is at risk. Intervals are fractions;
-    ``reprice`` 0 means never.
+    ``reprice`` 0 means never. ``max_deviation``: see ``PriceCheck``.
     """
 
     chunks: int = 5
@@ -39,6 +40,7 @@ class Settings(Struct, frozen=True):
     profit: Rate = _PROFIT
     rebuy: Rate = _REBUY
     reprice: Rate = _REPRICE
+    max_deviation: Rate = _MAX_DEVIATION
 
     def __post_init__(self) -> None:
         if not 1 <= self.chunks <= MAX_CHUNKS:
@@ -50,6 +52,7 @@ class Settings(Struct, frozen=True):
             ("profit", self.profit, 1),
             ("rebuy", self.rebuy, 1),
             ("reprice", self.reprice, 0),
+            ("max-deviation", self.max_deviation, 0),
         ):
             if not least <= rate < SCALE:
                 raise SettingsError(f"{name} must be {'above' if least else 'at least'} 0 and below 1")

@@ -20,6 +20,7 @@ def test_settings_without_a_budget_say_null() -> None:
         "profit": "0.001",
         "rebuy": "0.006",
         "reprice": "0.01",
+        "max_deviation": "0.1",
     }
     assert answers.settings(Settings(budget=parse_money("1000")))["budget"] == "1000"
 

@@ -22,7 +22,7 @@ from tests.support.runtime import Naived, World
 
 async def one_cycle(naived: Naived) -> None:
     await naived.start()
-    await naived.trade("2000", "1990", "3000")
+    await naived.trade("2000", "1990", "2100")
 
 
 async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockClock) -> None:

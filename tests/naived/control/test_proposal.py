@@ -69,10 +69,10 @@ async def test_the_price_that_was_seen_last_goes_before_a_question(clock: MockCl
     exchange = await exchange_with(None)
     with pytest.raises(ControlError):
         await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(exchange), parse_price("2000"))
-    assert "last_price" not in exchange.asked
+    assert "last_prices" not in exchange.asked
 
 
-@pytest.mark.parametrize("missing", ["symbols", "last_price", "account"])
+@pytest.mark.parametrize("missing", ["symbols", "last_prices", "account"])
 async def test_what_the_exchange_does_not_say_refuses_nothing(clock: MockClock, missing: str) -> None:
     exchange = await exchange_with("2000")
     exchange.faults.failing = {missing}

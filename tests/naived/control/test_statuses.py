@@ -40,7 +40,7 @@ async def test_an_entry_follows_whatever_happens_to_its_symbol(world: World, clo
     async with world.naived() as naived:
         await naived.start("ETHUSDT", "BTCUSDT")
         seen = [await entries(naived)]
-        for price in ("2000", "1990", "1980", "3000", "3000.01"):
+        for price in ("2000", "1990", "1980", "2100", "2100.01"):
             await naived.trade(price)
             seen.append(await entries(naived))
         world.exchange.go_away("no route to host")

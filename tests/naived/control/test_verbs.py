@@ -448,6 +448,7 @@ async def test_settings_are_shown_and_changed_without_starting_anything(world: W
                 "profit": "0.001",
                 "rebuy": "0.006",
                 "reprice": "0.01",
+                "max_deviation": "0.1",
             },
         )
         assert (await naived.call("status"))["symbols"] == []

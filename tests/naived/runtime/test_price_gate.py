@@ -65,3 +65,17 @@ def test_a_symbol_has_one_lane() -> None:
     feed = PriceGates()
     assert feed.gate("ETHUSDT") is feed.gate("ETHUSDT")
     assert feed.gate("ETHUSDT") is not feed.gate("BTCUSDT")
+
+
+def test_a_price_that_jumped_reaches_nobody_until_it_is_confirmed_and_is_told_once_a_minute() -> None:
+    feed, seen = feed_with(*EVERY)
+    gate, suspects = feed.gate("ETHUSDT"), list[Price]()
+    gate.on_suspect = suspects.append
+    for number, (price, time) in enumerate([(1000, 60_000), (10, 60_001), (1000, 60_002), (10, 60_003)]):
+        feed.trade("ETHUSDT", number, Price(price), "1", time)
+    assert [trade.price for trade in seen] == [1000, 1000]
+    assert suspects == [10]
+    assert (gate.price, gate.time) == (1000, 60_002)
+    feed.trade("ETHUSDT", 5, Price(1000), "1", 60_004)
+    feed.trade("ETHUSDT", 6, Price(10), "1", 120_001)
+    assert suspects == [10, 10]

@@ -9,7 +9,7 @@ from naived.core.orders.state import Restarted
 from naived.core.strategy.leader import EVERY, NONE, Activated
 from naived.core.strategy.settings import DesiredState, Status
 from naived.runtime.symbol_task import Symbol, blank
-from tests.support.runtime import World
+from tests.support.runtime import Naived, World
 
 
 def step_wrongly(symbol: Symbol) -> None:
@@ -163,3 +163,60 @@ async def test_only_what_is_durable_is_restored(world: World, clock: MockClock) 
         await naived.until(lambda: naived.state() == "trading")
         assert (naived.phases(), naived.order_states()) == ([], [])
         assert await naived.orders() == []
+
+
+async def prices_of_buys(naived: Naived) -> list[str]:
+    return [order["price"] for order in await naived.orders() if order["side"] == "buy"]
+
+
+async def test_a_bad_print_starts_no_trader_and_the_symbol_says_what_it_waits_for(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "20")
+        assert await prices_of_buys(naived) == ["1999.8"]
+        assert naived.phases() == ["selling"]  # the exchange filled the buy at its own price
+        assert naived.state() == "trading"
+        expected = "a trade at 20, the one before at 2000: two later trades have to confirm it (max-deviation)"
+        assert naived.reason() == expected
+        assert [each["message"] for each in naived.events.after(0, 10)][-1] == expected
+        await naived.trade("1998")
+        assert naived.reason() is None
+
+
+async def test_a_price_that_two_later_trades_confirm_is_acted_on(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1500", "1501")
+        assert len(await prices_of_buys(naived)) == 1
+        await naived.trade("1502")
+        assert await prices_of_buys(naived) == ["1999.8", "1501.84"]
+
+
+async def test_the_first_trade_is_compared_with_the_last_price_of_the_exchange(
+    world: World, clock: MockClock
+) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("20")
+        assert await prices_of_buys(naived) == []
+        await naived.trade("2001")
+        assert await prices_of_buys(naived) == ["2000.79"]
+
+
+async def test_without_a_deviation_every_trade_decides(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(max_deviation="0")
+        await naived.trade("2000", "1500")
+        assert await prices_of_buys(naived) == ["1999.8", "1499.85"]
+
+
+async def test_a_new_deviation_binds_a_running_symbol(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        await naived.call("settings", "ETHUSDT", max_deviation="0.001")
+        await naived.trade("1980")
+        assert len(await prices_of_buys(naived)) == 1
