@@ -26,6 +26,7 @@ from naived.runtime.orders import Orders
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
+from naived.runtime.state_events import StateEvents
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Context, Symbol
 
@@ -64,6 +65,7 @@ class App:
     service: Service
     events: EventLog
     context: Context
+    states: StateEvents
 
     def retime(self, recv_window: int, grace: int) -> None:
         """Use these (ms) for orders that are sent, and for questions that are asked, from now on."""
@@ -121,7 +123,8 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
         signing.budget,
         events,
     )
-    return App(exchange, session, view, prices, orders, reconciler, supervisor, service, events, context)
+    states = StateEvents(exchange, journal, session, symbols, publish)
+    return App(exchange, session, view, prices, orders, reconciler, supervisor, service, events, context, states)
 
 
 @dataclass(slots=True)
@@ -148,6 +151,7 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
         async with trio.open_nursery() as symbols:
             symbols.start_soon(app.supervisor.run)
             async with trio.open_nursery() as control:
+                control.start_soon(app.states.run)
                 if serve is not None:
                     control.start_soon(serve, app.service)
                 yield suspension

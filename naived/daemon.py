@@ -15,6 +15,7 @@ suspend that takes longer, because something hangs, ends like a crash. The CLI c
 import os
 import resource
 import secrets
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -145,6 +146,7 @@ async def _open_and_run(reload: Reload, connect: Connect, suspend: trio.Event, e
             str(config.exchange),
             url,
             journal.kind,
+            socket.gethostname(),
         )
         answered = await _run_until_suspended(reload, journal, exchange, identity, known, suspend, endpoint)
     if answered:

@@ -229,7 +229,7 @@ class Event(Struct, frozen=True):
 
 
 class Unit(Struct, frozen=True):
-    """What must be committed together, for one symbol; ``None`` and empty mean unchanged.
+    """What must be committed together, for one symbol (empty: for none); ``None`` and empty mean unchanged.
 
     ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
     with the same key; ``fills`` must be new. ``request`` is (request id, result as JSON text): the answer to a
@@ -253,7 +253,8 @@ class SymbolRecord(Struct, frozen=True):
     """The rows of a symbol that matter now.
 
     ``traders`` are the living ones; ``orders`` are the latest of each living trader on each side, and all others
-    that have not ended or are still watched (a buy abandoned in the last 24 h).
+    that have not ended or are still watched (a buy abandoned in the last 24 h). ``day_profit`` is the part of
+    ``profit`` that came on ``day``, in days of UTC since 1970.
     """
 
     symbol: str
@@ -265,6 +266,8 @@ class SymbolRecord(Struct, frozen=True):
     orders: tuple[OrderState, ...]
     cycles: int
     profit: Money
+    day: int = 0
+    day_profit: Money = Money(0)
 
 
 class Page(Struct, frozen=True):

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from naived.control.call import Outcome
+from naived.control.next_steps import next_step
 from naived.control.protocol import Code, format_time
 from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import Coins
-from naived.core.strategy.leader import Leader, owned
+from naived.core.strategy.leader import Leader, owned, profit_today
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import spent_rebuys
@@ -30,7 +31,10 @@ _NO_TICK = Price(1)  # an average price is not rounded to a tick
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The daemon that answers. ``started_at`` is wall-clock ms; ``database`` is ``sqlite`` or ``postgresql``."""
+    """The daemon that answers.
+
+    ``started_at`` is wall-clock ms; ``database`` is ``sqlite`` or ``postgresql``; ``node`` is the host's name.
+    """
 
     version: str
     instance_id: str
@@ -39,6 +43,7 @@ class Identity:
     exchange: str
     exchange_url: str
     database: str
+    node: str = "localhost"
 
 
 def settings(values: Settings) -> Document:
@@ -54,8 +59,8 @@ def settings(values: Settings) -> Document:
     }
 
 
-def daemon(who: Identity, state: str, reason: str | None, exchange_state: str) -> Document:
-    """The ``daemon`` of ``status``; only of one that is ready the ``reason`` may be null."""
+def daemon(who: Identity, state: str, reason: str | None, exchange_state: str, uptime: int) -> Document:
+    """The ``daemon`` of ``status``; only of one that is ready the ``reason`` may be null. ``uptime`` in seconds."""
     return {
         "version": who.version,
         "pid": who.pid,
@@ -66,6 +71,9 @@ def daemon(who: Identity, state: str, reason: str | None, exchange_state: str) -
         "state": state,
         "reason": reason,
         "exchange_state": exchange_state,
+        "halt": None,
+        "node": who.node,
+        "uptime_s": uptime,
     }
 
 
@@ -91,10 +99,13 @@ def symbol(value: Symbol) -> Document:
         "status": str(value.desired.status),
         "state": str(state),
         "reason": reason,
+        "next_step": next_step(value),
+        "halt": None,
         "chunks": leader.settings.chunks,
         "budget": None if leader.settings.budget is None else format_amount(leader.settings.budget),
         "cycles": leader.cycles,
         "realized_profit": format_amount(leader.profit),
+        "profit_today": format_amount(profit_today(leader, value.context.exchange.now())),
         **_money(leader),
         **prices(value),
         "traders": [_trader(value, trader, trader.number in spent) for trader in leader.traders],
@@ -150,10 +161,13 @@ def unset(name: str, defaults: Settings) -> Document:
         "status": "off",
         "state": "off",
         "reason": "never configured",
+        "next_step": f"naivectl start {name}",
+        "halt": None,
         "chunks": shown["chunks"],
         "budget": shown["budget"],
         "cycles": 0,
         "realized_profit": "0",
+        "profit_today": "0",
         "base": None,
         "quote": None,
         "tick": None,

@@ -34,7 +34,7 @@ from naived.control.requests import (
 )
 from naived.control.resolve import ACTIONS, resolve
 from naived.control.service import Service
-from naived.control.streams import follow, watch
+from naived.control.streams import Taken, follow, watch
 from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, Row
 
 # Answers
@@ -49,16 +49,24 @@ async def _hello(service: Service, params: Params, _caller: Caller) -> bytes:
 
 async def _status(service: Service, params: Params, _caller: Caller) -> bytes:
     """Never fails, because everything is in memory. A symbol that was never configured is off."""
-    names = params["symbols"] or sorted(service.supervisor.symbols)
+    entries = await _entries(service, params["symbols"])
+    daemon = encode_body(_daemon(service))
+    return b'{"v":1,"daemon":%b,"symbols":[%b]}' % (daemon, b",".join(entries.values()))
+
+
+async def _entries(service: Service, symbols: tuple[str, ...]) -> dict[str, bytes]:
+    names = symbols or sorted(service.supervisor.symbols)
     # Looked up once: another request may configure a symbol while the entries are made.
-    symbols = [service.supervisor.symbols.get(name) for name in names]
-    kept = iter(await service.statuses.entries(symbol for symbol in symbols if symbol is not None))
-    entries = [
-        encode_body(answers.unset(name, service.defaults)) if symbol is None else next(kept)
-        for name, symbol in zip(names, symbols, strict=True)
-    ]
-    daemon = encode_body(answers.daemon(service.identity, service.state, service.reason, service.exchange_state))
-    return b'{"v":1,"daemon":%b,"symbols":[%b]}' % (daemon, b",".join(entries))
+    found = [service.supervisor.symbols.get(name) for name in names]
+    kept = iter(await service.statuses.entries(symbol for symbol in found if symbol is not None))
+    return {
+        name: encode_body(answers.unset(name, service.defaults)) if symbol is None else next(kept)
+        for name, symbol in zip(names, found, strict=True)
+    }
+
+
+def _daemon(service: Service) -> answers.Document:
+    return answers.daemon(service.identity, service.state, service.reason, service.exchange_state, service.uptime)
 
 
 def _listed(
@@ -117,9 +125,14 @@ async def _check(service: Service, names: tuple[str, ...], caller: Caller) -> No
         await find(service, Call(name, {}, caller))
 
 
-async def _watch(service: Service, channel: Channel, request: Request, caller: Caller) -> NoReturn:
-    take = partial(_status, service, request.params, caller)
-    with service.snapshots.watching(request.params["symbols"], take) as snapshot:
+async def _watch(service: Service, channel: Channel, request: Request, _caller: Caller) -> NoReturn:
+    symbols = request.params["symbols"]
+
+    async def take() -> Taken:
+        entries, daemon = await _entries(service, symbols), _daemon(service)
+        return Taken(encode_body(daemon), (daemon["state"], daemon["reason"], daemon["exchange_state"]), entries)
+
+    with service.snapshots.watching(symbols, take) as snapshot:
         await watch(channel, request.id, snapshot)
 
 

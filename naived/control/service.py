@@ -41,6 +41,7 @@ class Service:
     statuses: Statuses = field(default_factory=Statuses)
     snapshots: Snapshots = field(default_factory=Snapshots)
     turns: WeakValueDictionary[str, trio.Lock] = field(default_factory=WeakValueDictionary)
+    _began: float = field(default_factory=trio.current_time)
 
     @property
     def state(self) -> str:
@@ -51,6 +52,11 @@ class Service:
     def reason(self) -> str | None:
         """Why the daemon is in its state; of a daemon that is ready, what a person should know all the same."""
         return self._state_and_reason[1]
+
+    @property
+    def uptime(self) -> int:
+        """Seconds since the methods could be called first."""
+        return int(trio.current_time() - self._began)
 
     @property
     def exchange_state(self) -> str:

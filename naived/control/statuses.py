@@ -13,6 +13,7 @@ import trio
 
 from naived.control import answers
 from naived.control.protocol import encode_body
+from naived.core.strategy.leader import profit_today
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
 
@@ -45,7 +46,9 @@ class Statuses:
 
     def _entry(self, symbol: Symbol) -> bytes:
         kept = self._kept.get(symbol)
-        made_from = (actual_state(symbol), symbol.desired, symbol.engine.leader, *symbol.engine.orders.values())
+        leader = symbol.engine.leader
+        today = profit_today(leader, symbol.context.exchange.now())
+        made_from = (actual_state(symbol), symbol.desired, leader, today, *symbol.engine.orders.values())
         if kept is None or kept.made_from != made_from:
             fields = answers.symbol(symbol)
             kept = self._kept[symbol] = _CachedEntry(made_from, fields, encode_body(fields.pop("traders")))

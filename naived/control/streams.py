@@ -1,13 +1,14 @@
 """The two streams of the control socket: statuses (`watch`) and events (`events` with ``follow``).
 
-A stream owns its connection and ends when the client closes it. Each item is a result with the request's id. A
-stream without items sends ``{"v": 1, "heartbeat": TIME}``, so that it does not look hung.
+A stream owns its connection and ends when the client closes it. Each item is a result with the request's id. So
+that neither looks hung, `watch` sends ``{"v": 1, "heartbeat": TIME}`` every second, `events` when nothing happens.
 """
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import trio
@@ -17,7 +18,8 @@ from naived.control.events import RING, EventLog
 from naived.control.protocol import Code, ControlError, encode_body, encode_result, format_time, result_parts
 
 TICK = 0.5  # seconds between snapshots: as fast as a person can read
-HEARTBEAT = 15.0  # seconds
+HEARTBEAT = 1.0  # seconds: a live view says after two that it heard nothing
+QUIET = 15.0  # seconds without an event before a follower is told that nothing happened
 QUEUE = 256  # events in one write, and the most that may happen during it
 
 
@@ -25,30 +27,58 @@ def _heartbeat() -> bytes:
     return encode_body({"v": 1, "heartbeat": format_time(time.time_ns() // 1_000_000)})
 
 
-class Snapshot:
-    """What all watchers of the same symbols get; taken and encoded once a tick for all of them."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One look at what is watched: the encoded ``daemon``, and the encoded entries of ``status`` by symbol.
 
-    def __init__(self, take: Callable[[], Awaitable[bytes]]) -> None:
+    ``marker`` is what of ``daemon`` counts as a change: its uptime does not.
+    """
+
+    daemon: bytes
+    marker: object
+    entries: Mapping[str, bytes]
+
+
+class Snapshot:
+    """What all watchers of the same symbols get; taken once a tick for all of them.
+
+    ``rev`` rises with each look that found a change. A body for a watcher who was sent ``rev`` before has only the
+    symbols that changed since.
+    """
+
+    def __init__(self, take: Callable[[], Awaitable[Taken]]) -> None:
         self._take = take
         self._taking = trio.Lock()
         self._tick = -1
-        self._taken = b""
+        self._taken = Taken(b"", None, {})
+        self._changed: dict[str, int] = {}  # the ``rev`` at which each entry changed last
+        self._bodies: dict[int, bytes] = {}  # of this ``rev``, by the one that was sent before
         self.watchers = 0
         self.rev = 0
-        self.body = b""
 
     async def refresh(self) -> None:
-        """Take the snapshot of this tick, unless it was taken; ``rev`` rises if something changed."""
+        """Take the snapshot of this tick, unless it was taken."""
         async with self._taking:
             tick = math.floor(trio.current_time() / TICK)
             if tick == self._tick:
                 return
             taken = await self._take()
             self._tick = tick
-            if taken != self._taken:
-                self._taken = taken
-                self.rev += 1
-                self.body = b'%b,"rev":%d}' % (taken[:-1], self.rev)
+            before, self._taken = self._taken, taken
+            changed = [name for name, body in taken.entries.items() if before.entries.get(name) != body]
+            if self.rev and not changed and taken.marker == before.marker:
+                return
+            self.rev += 1
+            self._changed |= dict.fromkeys(changed, self.rev)
+            self._bodies.clear()
+
+    def body(self, sent: int) -> bytes:
+        """The document for a watcher who was sent ``sent`` last; 0: it gets everything."""
+        if sent not in self._bodies:
+            entries = (body for name, body in self._taken.entries.items() if self._changed[name] > sent)
+            document = b'{"v":1,"daemon":%b,"symbols":[%b],"rev":%d}'
+            self._bodies[sent] = document % (self._taken.daemon, b",".join(entries), self.rev)
+        return self._bodies[sent]
 
 
 class Snapshots:
@@ -58,7 +88,7 @@ class Snapshots:
         self._shared: dict[tuple[str, ...], Snapshot] = {}
 
     @contextmanager
-    def watching(self, symbols: tuple[str, ...], take: Callable[[], Awaitable[bytes]]) -> Iterator[Snapshot]:
+    def watching(self, symbols: tuple[str, ...], take: Callable[[], Awaitable[Taken]]) -> Iterator[Snapshot]:
         snapshot = self._shared.setdefault(symbols, Snapshot(take))
         snapshot.watchers += 1
         try:
@@ -70,20 +100,19 @@ class Snapshots:
 
 
 async def watch(channel: Channel, request_id: int | str, snapshot: Snapshot) -> NoReturn:
-    """Send a complete snapshot at once and after every change, at most one each tick.
+    """Send all symbols at once, then at most one document each tick with those that changed, and heartbeats.
 
-    It includes prices, so with many trades there is one each tick. Runs until cancelled; raises ControlError if a
-    symbol is not known (any more), GoneError.
+    With many trades there is one each tick, as prices change. Runs until cancelled; raises ControlError if a symbol
+    is not known (any more), GoneError.
     """
-    sent_rev, sent_at = 0, trio.current_time()
+    sent_rev, beat_at = 0, trio.current_time() + HEARTBEAT
     while True:
         await snapshot.refresh()
-        now = trio.current_time()
         if snapshot.rev != sent_rev:
-            sent_rev, sent_at = snapshot.rev, now
-            await channel.send(*result_parts(request_id, snapshot.body))
-        elif now - sent_at >= HEARTBEAT:
-            sent_at = now
+            body, sent_rev = snapshot.body(sent_rev), snapshot.rev
+            await channel.send(*result_parts(request_id, body))
+        if trio.current_time() >= beat_at:
+            beat_at = trio.current_time() + HEARTBEAT
             await channel.send(encode_result(request_id, _heartbeat()))
         await trio.sleep_until((math.floor(trio.current_time() / TICK) + 1) * TICK)
 
@@ -123,7 +152,7 @@ async def follow(channel: Channel, request_id: int | str, log: EventLog, params:
                     hint=f"follow again with after_seq {position}",
                 )
         frame = b""
-        with trio.move_on_at(sent_at + HEARTBEAT) as quiet:
+        with trio.move_on_at(sent_at + QUIET) as quiet:
             await log.news(position)
         if quiet.cancelled_caught:
             frame = encode_result(request_id, _heartbeat())

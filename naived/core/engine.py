@@ -61,6 +61,17 @@ from naived.core.strategy.trader import (
     position,
 )
 
+# What an event says of an order that came into this state. A refusal and a quarantine have events of their own.
+_FATES = {
+    State.OPEN: "placed",
+    State.FILLED: "filled",
+    State.CANCELLED: "cancelled",
+    State.EXPIRED: "expired",
+    State.UNKNOWN: "unknown",
+    State.NOT_PLACED: "not placed",
+    State.ABANDONED: "abandoned",
+}
+
 
 class BlockedBy(StrEnum):
     """What keeps a symbol from placing orders, the most serious first."""
@@ -409,6 +420,8 @@ class _Draft:
         after, actions = life.step_order(order, event, self.now)
         if after is not order:
             self.put(after)
+            if after.state is not order.state and after.state in _FATES:
+                self.changes.notes.append(_fate(after))
         news: list[Placed | Executed | Ended] = []
         for action in actions:
             match action:
@@ -462,6 +475,14 @@ class _Draft:
         """Set or lift the block QUARANTINE, depending on whether an order is in quarantine."""
         doubtful = [order for order in self.orders.values() if order.state is State.QUARANTINED]
         self.block(BlockedBy.QUARANTINE, (doubtful[-1].reason or "quarantined") if doubtful else None)
+
+
+def _fate(order: OrderState) -> Note:
+    """The event of an order's new state."""
+    intent, what = order.intent, _FATES[order.state]
+    number = "" if order.order_id is None else f", order {order.order_id}"
+    text = f"{intent.side} {format_amount(order.quantity)} at {format_amount(intent.price)}"
+    return Note(what, f"{intent.symbol}-{intent.trader}: {text} {what} ({order.client_order_id}{number})")
 
 
 def _is_over(order: OrderState, now: int) -> bool:

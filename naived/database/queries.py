@@ -61,6 +61,8 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
             orders=tuple(current[row["symbol"]]),
             cycles=row["cycles"],
             profit=row["realized_profit"],
+            day=row["profit_day"],
+            day_profit=row["day_profit"],
         )
         for row in rows
     ]

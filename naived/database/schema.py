@@ -133,6 +133,9 @@ settings = sa.Table(
     sa.Column("cycles", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("realized_profit", DecimalAmount, nullable=False, server_default="0"),
     sa.Column("max_deviation", DecimalAmount, nullable=False, server_default="0.1"),
+    # The part of the profit that came on this day, in days of UTC since 1970.
+    sa.Column("profit_day", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("day_profit", DecimalAmount, nullable=False, server_default="0"),
     _one_of("status", Status).ddl_if(dialect="sqlite"),
 )
 

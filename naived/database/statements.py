@@ -26,11 +26,18 @@ TAKE_TURN = (
 _KEY = (traders.c.symbol == sa.bindparam("of_symbol"), traders.c.number == sa.bindparam("number"))
 FINISHED_PROFIT = sa.select(traders.c.profit).where(*_KEY, traders.c.cycle.is_not(None))
 _ITS_SETTINGS = settings.c.symbol == sa.bindparam("of_symbol")
-COUNTERS = sa.select(settings.c.cycles, settings.c.realized_profit).where(_ITS_SETTINGS)
+COUNTERS = sa.select(
+    settings.c.cycles, settings.c.realized_profit, settings.c.profit_day, settings.c.day_profit
+).where(_ITS_SETTINGS)
 COUNT = (
     sa.update(settings)
     .where(_ITS_SETTINGS)
-    .values(cycles=sa.bindparam("counted"), realized_profit=sa.bindparam("total"))
+    .values(
+        cycles=sa.bindparam("counted"),
+        realized_profit=sa.bindparam("total"),
+        profit_day=sa.bindparam("day"),
+        day_profit=sa.bindparam("today"),
+    )
 )
 
 

@@ -32,7 +32,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from naived.core.amount import Money
 from naived.core.orders.state import TERMINAL, OrderState
+from naived.core.strategy.leader import counted_in_day
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Finished, Trader
 from naived.database.engine import cause
@@ -345,9 +347,12 @@ def _write_trader(connection: sa.Connection, trader: Trader) -> None:
     # None: the trader is not counted yet. One that is written again is counted once, with its last profit.
     before = connection.execute(FINISHED_PROFIT, {**symbol, "number": trader.number}).one_or_none()
     connection.execute(upsert_trader(connection.dialect.name, names, cycle=True), row)
-    cycles, profit = connection.execute(COUNTERS, symbol).one()
+    cycles, profit, day, today = connection.execute(COUNTERS, symbol).one()
     counted, replaced = (cycles + 1, 0) if before is None else (cycles, before.profit)
-    connection.execute(COUNT, {**symbol, "counted": counted, "total": profit - replaced + trader.phase.profit})
+    gained = Money(trader.phase.profit - replaced)
+    day, today = counted_in_day(day, today, gained, trader.since)
+    counters = {"counted": counted, "total": profit + gained, "day": day, "today": today}
+    connection.execute(COUNT, {**symbol, **counters})
 
 
 def _write_order(connection: sa.Connection, order: OrderState) -> None:

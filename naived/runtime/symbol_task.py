@@ -296,6 +296,8 @@ class Symbol:
             owed=record.owed,
             cycles=record.cycles,
             profit=record.profit,
+            day=record.day,
+            day_profit=record.day_profit,
         )
         blocks = tuple(block for block in before.blocks if block.by is not BlockedBy.QUARANTINE)
         with self.contained():

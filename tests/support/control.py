@@ -1,5 +1,6 @@
 """The real table of control methods over a fake that answers them, for tests of the server and of its clients."""
 
+import json
 import os
 from collections.abc import Mapping
 from contextlib import closing
@@ -13,9 +14,10 @@ from naived.control.channel import Channel
 from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.methods import METHODS
+from naived.control.protocol import encode_body
 from naived.control.requests import Method, Params, Request
 from naived.control.server import serve
-from naived.control.streams import Snapshots, follow, watch
+from naived.control.streams import Snapshots, Taken, follow, watch
 
 IDENTITY = Identity("0.1.0", "instance", os.getpid(), 0, "simulator", "ws://127.0.0.1:1", "sqlite")
 
@@ -49,7 +51,11 @@ def methods_of(fake: Fake) -> Mapping[str, Method]:
         return await METHODS["hello"].answer(fake, params, caller)
 
     async def watched(_service: Any, channel: Channel, request: Request, caller: Caller) -> NoReturn:
-        take = partial(fake.call, "status", request.params, caller)
+        async def take() -> Taken:
+            document = json.loads(await fake.call("status", request.params, caller))
+            entries = {row["symbol"]: encode_body(row) for row in document["symbols"]}
+            return Taken(encode_body({"padding": document.get("padding")}), None, entries)
+
         with snapshots.watching(request.params["symbols"], take) as snapshot:
             await watch(channel, request.id, snapshot)
 

@@ -75,6 +75,7 @@ from naived.core.strategy.view import UNLIMITED, Funds, SymbolView
 
 _HAND_PAUSE = 60_000  # ms before a successor buys, after a person cancelled the buy
 _NEVER = 1 << 62  # above every price
+_DAY = 86_400_000  # ms
 
 Band: TypeAlias = tuple[int, int]
 EVERY: Band = (_NEVER, -1)  # no price lies inside: every trade matters
@@ -85,6 +86,7 @@ class Leader(Struct, frozen=True):
     """One symbol's traders and money; ``traders`` are the living ones, oldest first.
 
     ``active``: rules were read, orders compared and trades subscribed, so the desired state is in effect.
+    ``day_profit`` is the part of ``profit`` that came on ``day``, in days of UTC since 1970.
     """
 
     info: SymbolInfo
@@ -97,6 +99,8 @@ class Leader(Struct, frozen=True):
     owed: Coins = NO_COINS
     cycles: int = 0
     profit: Money = Money(0)
+    day: int = 0
+    day_profit: Money = Money(0)
 
     @property
     def settings(self) -> Settings:
@@ -167,6 +171,19 @@ def surplus(traders: Collection[Trader], chunks: int) -> str | None:
     if chunks_spent(traders) < chunks:
         return None
     return f"more traders than chunks: {chunks_taken(traders)} of {chunks}"
+
+
+def profit_today(leader: Leader, now: int) -> Money:
+    """The profit of the cycles that finished since 00:00 UTC; ``now`` is exchange ms."""
+    return leader.day_profit if leader.day == now // _DAY else Money(0)
+
+
+def counted_in_day(day: int, total: Money, profit: Money, now: int) -> tuple[int, Money]:
+    """The newest day and its profit, after a profit at ``now`` (ms); one of an earlier day changes nothing."""
+    today = now // _DAY
+    if today < day:
+        return day, total
+    return today, Money(profit + (total if today == day else 0))
 
 
 def owned(leader: Leader) -> Coins:
@@ -386,7 +403,14 @@ class _Draft:
     def count(self, finished: Finished) -> None:
         leader = self.leader
         if finished.profit is not None:
-            self.leader = replace(leader, cycles=leader.cycles + 1, profit=Money(leader.profit + finished.profit))
+            day, day_profit = counted_in_day(leader.day, leader.day_profit, finished.profit, self.now)
+            self.leader = replace(
+                leader,
+                cycles=leader.cycles + 1,
+                profit=Money(leader.profit + finished.profit),
+                day=day,
+                day_profit=day_profit,
+            )
 
     def start(self, *, after: int = 0, behind: int = 0, origin: int | None = None) -> Trader | None:
         """One more trader; None if there is no room for it.

@@ -44,6 +44,9 @@ async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockCl
                 "state": "ready",
                 "reason": None,
                 "exchange_state": "up",
+                "halt": None,
+                "node": "localhost",
+                "uptime_s": 0,
             },
             "symbols": [
                 {
@@ -51,12 +54,15 @@ async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockCl
                     "status": "on",
                     "state": "trading",
                     "reason": None,
+                    "next_step": None,
+                    "halt": None,
                     "chunks": 5,
                     "budget": "1000",
                     "last_price": "1980",
                     "last_trade_at": document["symbols"][0]["last_trade_at"],
                     "cycles": 0,
                     "realized_profit": "0",
+                    "profit_today": "0",
                     "base": "ETH",
                     "quote": "USDT",
                     "tick": "0.01",
@@ -235,12 +241,19 @@ async def test_events_say_what_happened_once_it_is_durable(world: World, clock: 
     async with world.naived() as naived:
         await one_cycle(naived)
         events = (await naived.call("events", "ETHUSDT"))["events"]
-        assert [event["kind"] for event in events] == ["desired", "finished"]
-        assert events[1]["message"] == "ETHUSDT-1: profit 0.20003858 USDT"
-        assert [event["kind"] for event in naived.events.after(0, 10)] == ["desired", "finished"]
+        kinds = ["desired", "placed", "filled", "placed", "filled", "finished"]
+        assert [event["kind"] for event in events] == kinds
+        buy, sell = world.exchange.orders()
+        assert [event["message"] for event in events[2:]] == [
+            f"ETHUSDT-1: buy 0.1 at 1999.8 filled ({buy.client_order_id}, order 1)",
+            f"ETHUSDT-1: sell 0.0999 at 2005.81 placed ({sell.client_order_id}, order 2)",
+            f"ETHUSDT-1: sell 0.0999 at 2005.81 filled ({sell.client_order_id}, order 2)",
+            "ETHUSDT-1: profit 0.20003858 USDT",
+        ]
+        assert [event["kind"] for event in naived.events.after(0, 10)] == kinds
         naived.journal.away = True
-        await naived.trade("3000", "2990")
-        assert len(naived.events.after(0, 10)) == 2
+        await naived.trade("2100", "2090")
+        assert len(naived.events.after(0, 10)) == len(kinds)
 
 
 async def test_rows_come_in_pages_oldest_first(

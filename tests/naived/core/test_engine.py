@@ -137,7 +137,7 @@ def test_an_ended_trader_is_told_in_its_last_state_with_its_successor() -> None:
     (report,) = cycle.exchange.reports()
     changes = cycle.step(Reported(order.client_order_id, report))
     assert list(changes.traders) == [1, 2]
-    assert [note.kind for note in changes.notes] == ["finished"]
+    assert [note.kind for note in changes.notes] == ["filled", "finished"]
 
 
 def test_what_a_later_step_changed_is_taken_into_the_earlier_ones_commit() -> None:

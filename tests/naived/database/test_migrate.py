@@ -1,4 +1,5 @@
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import PIPE, Popen, run
@@ -19,7 +20,11 @@ from naived.database.engine import ConfigurationError, Role, open_engine, parse_
 from naived.database.migrate import HEAD, migrate
 from naived.database.queries import events_page, load
 from naived.database.schema import metadata
+from naived.database.trader_rows import trader_row
 from naived.ports import Page
+from tests.support.database import finished
+
+DAY = 86_400_000  # ms
 
 
 @pytest.fixture
@@ -131,6 +136,31 @@ def test_the_counters_of_a_symbol_begin_with_its_history(engine: sa.Engine) -> N
         bitcoin, ether = load(connection, None, 0)
     assert (ether.cycles, ether.profit) == (3, parse_money("90000000000000000000.20000001"))
     assert (bitcoin.cycles, bitcoin.profit) == (0, 0)
+
+
+def test_the_profit_of_the_day_begins_with_the_cycles_of_today(engine: sa.Engine) -> None:
+    migrate(engine.url, "0005")
+    today = time.time_ns() // 1_000_000
+    row = {"symbol": "ETHUSDT", "status": "off", "chunks": 5, "next_trader": 4}
+    rates = dict.fromkeys(("buy_down_interval", "profit_interval", "rebuy_interval", "reprice_interval"), "0.01")
+    zero = "'0'" if engine.dialect.name == "sqlite" else "0"
+    names = [*row, *rates, "owed_quantity", "owed_cost"]
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                f"INSERT INTO settings ({', '.join(names)}) VALUES "
+                f"({', '.join(f':{name}' for name in (*row, *rates))}, {zero}, {zero})"
+            ),
+            {**row, **(rates if engine.dialect.name == "sqlite" else dict.fromkeys(rates, 0.01))},
+        )
+        for number, (profit, since) in enumerate((("5", today - 2 * DAY), ("0.5", today), ("0.25", today)), 1):
+            values = trader_row(finished(number, profit=profit, since=since)) | {"cycle": number}
+            connection.execute(sa.insert(metadata.tables["traders"]), values)
+    engine.dispose()
+    migrate(engine.url)
+    with engine.connect() as connection:
+        (record,) = load(connection, None, 0)
+    assert (record.day, record.day_profit) == (today // DAY, parse_money("0.75"))
 
 
 def test_what_was_left_over_becomes_a_lot_with_a_price_and_what_is_owed_stays_owed(engine: sa.Engine) -> None:

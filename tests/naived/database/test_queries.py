@@ -132,6 +132,21 @@ def test_a_cycle_that_is_written_again_counts_once_with_its_last_profit(database
     assert (record.cycles, record.profit) == (2, parse_money("0.25"))
 
 
+DAY = 86_400_000  # ms
+
+
+def test_the_profit_of_a_day_begins_anew_at_midnight_and_an_earlier_day_changes_nothing(database: Database) -> None:
+    midnight = NOW // DAY * DAY
+    database.write(Unit(SYMBOL, desired(), traders=(finished(1, profit="0.5", since=midnight - 1),)))
+    assert (database.record().day, database.record().day_profit) == (midnight // DAY - 1, parse_money("0.5"))
+    later = (finished(2, profit="0.25", since=midnight), finished(3, profit="-0.05", since=midnight + DAY - 1))
+    database.write(Unit(SYMBOL, traders=later))
+    database.write(Unit(SYMBOL, traders=(finished(4, profit="7", since=midnight - 2),)))
+    record = database.record()
+    assert (record.day, record.day_profit) == (midnight // DAY, parse_money("0.2"))
+    assert (record.cycles, record.profit) == (4, parse_money("7.7"))
+
+
 def test_the_profit_of_a_unit_that_is_refused_is_not_counted(database: Database) -> None:
     database.write(first_buy())
     taken = order(intent(seq=2), client_order_id=order().client_order_id)

@@ -1,0 +1,31 @@
+"""What a person may type about the reason that `status` shows of a symbol."""
+
+from naived.core.engine import BlockedBy
+from naived.core.strategy.trader import Hold, Holding, Waiting
+from naived.runtime.actual_state import ActualState, actual_state
+from naived.runtime.symbol_task import Symbol
+
+
+def next_step(symbol: Symbol) -> str | None:
+    """A command; None if nothing is wrong, or if waiting is all there is to do."""
+    state, reason = actual_state(symbol)
+    name, engine = symbol.name, symbol.engine
+    if state is ActualState.QUARANTINED:
+        # To look first: what ends a quarantine may write off coins.
+        by = engine.blocks[0].by
+        return f"naivectl orders {name}" if by is BlockedBy.QUARANTINE else f"naivectl start {name}"
+    if state is ActualState.FAULTED:
+        return f"naivectl start {name}"
+    if reason is None or engine.blocks or symbol.failed is not None:
+        return None
+    for trader in engine.leader.traders:
+        match trader.phase:
+            case Holding(hold=Hold.BY_HAND):
+                return f"naivectl resolve {name} --all --adopt"
+            case Holding(hold=Hold.BALANCE):
+                return f"naivectl events {name}"
+            case Waiting(reason=str(why)) if why in reason:
+                return f"naivectl settings {name}"
+            case _:
+                pass
+    return None

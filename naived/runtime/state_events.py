@@ -1,0 +1,89 @@
+"""Writes an event for each change of state: of the connection to the exchange, of the database, of each symbol.
+
+It looks once a second, so a change and its return within a second are not told. While the exchange or the database
+is away, that is the one event, and not one more for each symbol. ``app.py`` runs it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import structlog
+import trio
+
+from naived.ports import ConflictError, Event, Exchange, Journal, JournalError, Unit
+from naived.runtime.actual_state import ActualState, actual_state
+from naived.runtime.session import Session
+from naived.runtime.symbol_task import Symbol
+
+_EVERY = 1.0  # seconds between two looks
+_MOST = 1_000  # events that wait for the database; older ones are dropped
+
+log = structlog.get_logger()
+
+
+class StateEvents:
+    """``publish`` passes a durable event to the clients that follow events."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        session: Session,
+        symbols: Mapping[str, Symbol],
+        publish: Callable[[Event], None],
+    ) -> None:
+        self._exchange = exchange
+        self._journal = journal
+        self._session = session
+        self._symbols = symbols
+        self._publish = publish
+        self._waiting: deque[Event] = deque(maxlen=_MOST)
+        self._states: dict[str, ActualState] = {}
+        self._exchange_said: str | None = None
+        self._database_said: str | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._look()
+            if self._waiting:
+                await self._write()
+            await trio.sleep(_EVERY)
+
+    def _look(self) -> None:
+        away = self._session.away
+        exchange = f"away: {away}" if away is not None else self._exchange.remarks.limited
+        if exchange != self._exchange_said:
+            self._add(None, "exchange", exchange or "answers again, and takes orders")
+            self._exchange_said = exchange
+        database = self._journal.hanging
+        if database != self._database_said:
+            self._add(None, "database", database or "answers again")
+            self._database_said = database
+        if away is not None or database is not None or not self._session.ready:
+            return
+        for name, symbol in self._symbols.items():
+            state, reason = actual_state(symbol)
+            before = self._states.get(name)
+            if before is not state:
+                self._states[name] = state
+                if before is not None or state is not ActualState.OFF:
+                    self._add(name, "state", f"{state}" if reason is None else f"{state}: {reason}")
+
+    def _add(self, symbol: str | None, kind: str, message: str) -> None:
+        self._waiting.append(Event(self._exchange.now(), symbol, kind, message))
+
+    async def _write(self) -> None:
+        events = tuple(self._waiting)
+        try:
+            await self._journal.commit(Unit("", events=events))
+        except ConflictError as error:
+            log.error("events not written", events=len(events), error=str(error))
+            self._waiting.clear()
+            return
+        except JournalError as error:
+            log.warning("events wait for the database", events=len(events), error=str(error))
+            return
+        self._waiting.clear()
+        for event in events:
+            self._publish(event)
