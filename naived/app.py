@@ -18,6 +18,7 @@ from naived.core.amount import Money
 from naived.core.orders import client_id
 from naived.ports import Event, Exchange, Journal
 from naived.runtime.account_view import AccountView
+from naived.runtime.fee_losses import FeeLosses
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import AccountFunds
@@ -90,7 +91,7 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
     funds = AccountFunds(symbols)
     prices = FeePrices(exchange, gates)
     session = Session(symbols, gates, funds, client_id.prefix(signing.tag))
-    view = AccountView(exchange, symbols, funds, prices)
+    view = AccountView(exchange, symbols, funds, prices, FeeLosses(journal, symbols))
     orders = Orders(exchange, view, signing.grace)
     foreign_orders = ForeignOrders(
         signing.tag, journal, publish, lambda name: supervisor.configure(name), exchange.now

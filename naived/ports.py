@@ -344,6 +344,13 @@ class Journal(Protocol):
         """Is there such an order of ours, living or ended? Raises JournalError."""
         ...
 
+    async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
+        """What symbols but these paid as fees in the asset since then (ms), less what was written off for it.
+
+        Raises JournalError.
+        """
+        ...
+
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         """Orders, living or ended; raises JournalError."""
         ...

@@ -17,7 +17,6 @@ from naived.core.amount import (
     SCALE,
     Amount,
     Money,
-    Price,
     Quantity,
     Rate,
     parse_amount,
@@ -286,11 +285,6 @@ def symbol_of(row: SymbolRow, note: Callable[[str], None]) -> SymbolInfo:
         buy_stp=_BUY_STP if _BUY_STP in modes else None,
         sell_stp=_SELL_STP if _SELL_STP in modes else None,
     )
-
-
-def price_of(row: TickerPrice) -> tuple[str, Price]:
-    """A symbol's name and the price of its last trade, 0 if there was none."""
-    return name(row.symbol), bounded(parse_price, row.price)
 
 
 def fees_of(row: CommissionRow) -> Fees:

@@ -5,7 +5,7 @@ from functools import partial
 
 import msgspec
 
-from naived.binance.border import name, read
+from naived.binance.border import bounded, name, read
 from naived.binance.codec import read_limits
 from naived.binance.limits import Use
 from naived.binance.mapping import (
@@ -22,14 +22,13 @@ from naived.binance.mapping import (
     balance_of,
     fees_of,
     fill_of,
-    price_of,
     report_of,
     symbol_of,
 )
 from naived.binance.reading import Reader
 from naived.binance.session import ApiClient, RequestRefused
 from naived.binance.signing import Param
-from naived.core.amount import Price
+from naived.core.amount import Price, parse_price
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill, Report
 from naived.core.strategy.formulas import Fees
@@ -182,10 +181,10 @@ class Queries:
         wanted = sorted(set(names))
         if len(wanted) == 1:
             answer = await self._client.ask("ticker.price", {"symbol": wanted[0]}, 2)
-            rows = [self._reader.one(answer, "a price", TickerPrice, price_of)]
+            rows = [self._reader.one(answer, "a price", TickerPrice, _price_of)]
         else:
             answer = await self._client.ask("ticker.price", {"symbols": wanted}, 4)
-            rows = self._reader.rows(answer, "a price", TickerPrice, price_of).values
+            rows = self._reader.rows(answer, "a price", TickerPrice, _price_of).values
         return {symbol: price for symbol, price in rows if price}  # 0: it was never traded
 
     async def account(self) -> AccountInfo:
@@ -196,6 +195,10 @@ class Queries:
         return AccountInfo(
             str(row.uid), dict(balances.values), balances.unreadable, account_fees(row.commission_rates)
         )
+
+
+def _price_of(row: TickerPrice) -> tuple[str, Price]:
+    return name(row.symbol), bounded(parse_price, row.price)
 
 
 def _name(raw: msgspec.Raw) -> str:

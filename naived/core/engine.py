@@ -49,6 +49,8 @@ from naived.core.strategy import leader as leading
 from naived.core.strategy.leader import Adopted, Band, Drained, Leader, LeaderEvent, Lost, awaits
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader import (
+    AS_FEES,
+    BY_HAND,
     Cancel,
     Count,
     Fault,
@@ -223,6 +225,12 @@ class CoinsWrittenOff(Struct, frozen=True):
     how: str
 
 
+class CoinsPaid(Struct, frozen=True):
+    """``missing`` coins of this symbol were taken as fees of other symbols: they are booked as a loss."""
+
+    missing: Quantity
+
+
 class PriceSuspected(Struct, frozen=True):
     """A trade at ``price`` is too far from ``reference`` to decide anything before others confirm it."""
 
@@ -230,7 +238,7 @@ class PriceSuspected(Struct, frozen=True):
     reference: Price | None
 
 
-Event: TypeAlias = LeaderEvent | OrderEvent | Blocked | Deactivated | CoinsWrittenOff | PriceSuspected
+Event: TypeAlias = LeaderEvent | OrderEvent | Blocked | Deactivated | CoinsWrittenOff | CoinsPaid | PriceSuspected
 
 
 class Question(Enum):
@@ -306,8 +314,13 @@ def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
                     draft.changes.notes.append(Note("quarantined", reason))
             case Deactivated():
                 draft.leader = replace(engine.leader, active=False)
-            case CoinsWrittenOff():
-                _write_off(draft, event)
+            case CoinsWrittenOff(missing, how):
+                _write_off(draft, missing, BY_HAND)
+                reason = next((block.reason for block in draft.blocks if block.by is BlockedBy.COINS), "")
+                draft.block(BlockedBy.COINS, None)
+                draft.changes.notes.append(Note("resolved", f"{how} by hand: {reason}"))
+            case CoinsPaid(missing):
+                _write_off(draft, missing, AS_FEES)
             case PriceSuspected() if engine.leader.status is Status.ON:
                 draft.changes.notes.append(Note("price", suspicion(event.price, event.reference)))
             case PriceSuspected():
@@ -495,13 +508,12 @@ def _sell_of(draft: _Draft, trader: Trader) -> OrderState | None:
     return draft.orders.get(draft.keys.get((trader.number, Side.SELL, trader.sells), ""))
 
 
-def _write_off(draft: _Draft, event: CoinsWrittenOff) -> None:
+def _write_off(draft: _Draft, missing: Quantity, why: str) -> None:
     """Write off coins that are not on the account, those of the oldest traders first.
 
     The oldest traders bought at the highest prices, so those that remain sell soonest. Coins in a live sell are not
     written off: the exchange holds them.
     """
-    missing = event.missing
     for trader in draft.leader.traders:
         if missing <= 0:
             break
@@ -511,8 +523,5 @@ def _write_off(draft: _Draft, event: CoinsWrittenOff) -> None:
             draft.settle()
         lost = min(missing, unoffered(trader, _sell_of(draft, trader)))
         if lost > 0:
-            draft.lead(Lost(trader.number, lost))
+            draft.lead(Lost(trader.number, lost, why))
             missing = Quantity(missing - lost)
-    reason = next((block.reason for block in draft.blocks if block.by is BlockedBy.COINS), "")
-    draft.block(BlockedBy.COINS, None)
-    draft.changes.notes.append(Note("resolved", f"{event.how} by hand: {reason}"))

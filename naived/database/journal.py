@@ -14,6 +14,7 @@ import trio
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from naived.core.amount import Amount
 from naived.database import queries
 from naived.database.engine import (
     READERS,
@@ -93,6 +94,11 @@ class SqlJournal:
 
     async def knows(self, symbol: str, client_order_id: str) -> bool:
         return await self._read_in_time(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
+
+    async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
+        return await self._read_in_time(
+            partial(queries.fees_paid, asset=asset, symbols=tuple(symbols), since=since)
+        )
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         return await self._read_in_time(lambda connection: list(queries.orders_page(connection, page)))

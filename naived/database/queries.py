@@ -11,7 +11,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import WATCHED, OrderState
 from naived.core.strategy.lots import Lot
-from naived.core.strategy.trader import Trader
+from naived.core.strategy.trader import AS_FEES, Trader
 from naived.database.rows import desired_of, event_of, fill_of, lot_of, order_of, owed_of
 from naived.database.schema import (
     ABANDONED,
@@ -73,6 +73,17 @@ def answered(connection: sa.Connection, request_id: str) -> str | None:
     statement = sa.select(control_request.c.result).where(control_request.c.request_id == request_id)
     result: str | None = connection.scalar(statement)
     return result
+
+
+def fees_paid(connection: sa.Connection, asset: str, symbols: tuple[str, ...], since: int) -> Amount:
+    """See ``Journal.fees_paid``. Only asked for when coins are missing: it reads all fills since ``since``."""
+    paid = sa.select(fills.c.fee).where(
+        fills.c.fee_asset == asset, fills.c.time >= since, fills.c.symbol.not_in(symbols)
+    )
+    booked = sa.select(traders.c.bought).where(
+        traders.c.symbol.in_(symbols), traders.c.since >= since, traders.c.reason == f"written off {AS_FEES}"
+    )
+    return Amount(sum(connection.scalars(paid)) - sum(connection.scalars(booked)))
 
 
 def knows(connection: sa.Connection, symbol: str, client_order_id: str) -> bool:

@@ -34,7 +34,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from naived.core.amount import Money
 from naived.core.orders.state import TERMINAL, OrderState
-from naived.core.strategy.leader import counted_in_day
+from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Finished, Trader
 from naived.database.engine import cause

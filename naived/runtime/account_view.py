@@ -8,7 +8,7 @@ question that many symbols have at the same time is sent once for all of them.
 
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import assert_never
 
 import structlog
@@ -19,9 +19,10 @@ from naived.core.engine import Question, resting, unbooked
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader import Informed
-from naived.core.strategy.trader import Counted, Trader, position
+from naived.core.strategy.trader import Counted, position
 from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError, UnreadableError
 from naived.runtime.batcher import Batcher
+from naived.runtime.fee_losses import FeeLosses, owners
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import FaultError, Symbol
@@ -41,12 +42,18 @@ class AccountView:
     """``symbols`` are those of the supervisor. Raises ExchangeError as the exchange does."""
 
     def __init__(
-        self, exchange: Exchange, symbols: Mapping[str, Symbol], funds: AccountFunds, prices: FeePrices
+        self,
+        exchange: Exchange,
+        symbols: Mapping[str, Symbol],
+        funds: AccountFunds,
+        prices: FeePrices,
+        losses: FeeLosses,
     ) -> None:
         self._exchange = exchange
         self._symbols = symbols
         self._funds = funds
         self._prices = prices
+        self.losses = losses
         self._rules = Batcher(exchange.symbols)
         self._last_prices = Batcher(exchange.last_prices)
         self._balances = Batcher[Symbol, AccountInfo](lambda _: self._account())
@@ -111,6 +118,8 @@ class AccountView:
                     case Question.RULES:
                         await self.inform(symbol)
                     case Question.COINS:
+                        held, there = await self.coins(symbol, to_sell=True)
+                        await self.losses.booked(symbol, Quantity(held - there))
                         symbol.offer(Counted(Quantity((await self._balance(symbol)).free)))
                     case _:
                         assert_never(question)
@@ -125,7 +134,7 @@ class AccountView:
         balance = await self._balance(symbol)
         locked = balance.locked
         if to_sell:
-            locked = Amount(sum(resting(other.engine, trader) for other, trader in self._owners(symbol)))
+            locked = Amount(sum(resting(other.engine, trader) for other, trader in owners(self._symbols, symbol)))
         return self.held(symbol), Quantity(balance.free + locked)
 
     async def _balance(self, symbol: Symbol) -> Balance:
@@ -137,18 +146,8 @@ class AccountView:
 
     def held(self, symbol: Symbol) -> Quantity:
         """What the traders of all symbols with the same base asset own of it, without what may be sold already."""
-        return Quantity(
-            sum(
-                position(trader).quantity - unbooked(other.engine, trader) for other, trader in self._owners(symbol)
-            )
-        )
-
-    def _owners(self, symbol: Symbol) -> Iterator[tuple[Symbol, Trader]]:
-        """The traders of all symbols with the same base asset."""
-        for other in self._symbols.values():
-            if other.engine.leader.info.base == symbol.engine.leader.info.base:
-                for trader in other.engine.leader.traders:
-                    yield other, trader
+        found = owners(self._symbols, symbol)
+        return Quantity(sum(position(trader).quantity - unbooked(other.engine, trader) for other, trader in found))
 
 
 class FeeReader:

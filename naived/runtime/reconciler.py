@@ -176,7 +176,7 @@ class Reconciler:
             symbol.offer(Blocked(BlockedBy.EXCHANGE, None))  # set while the exchange refused to answer for it
         held, there = await self.cover(symbol)
         base, reason = symbol.engine.leader.info.base, None
-        if there < held:
+        if there < held and not await self._view.losses.booked(symbol, Quantity(held - there)):
             reason = f"the traders hold {format_amount(held)} {base}, the account has {format_amount(there)}"
         symbol.offer(Blocked(BlockedBy.COINS, reason))
 

@@ -87,3 +87,45 @@ def test_the_largest_position_is_reckoned_with_before_a_buy(simulate: Simulate, 
     exchange.call("sim.balance", asset="ETH", free="0")
     until(lambda: (exchange.trade("2683.80"), exchange.open("BUY"))[1])
     assert daemon.symbol()["reason"] is None
+
+
+def test_coins_that_other_symbols_paid_as_fees_blocked_their_symbol(simulate: Simulate, naived: Naived) -> None:
+    exchange = simulate("--balance", "USDT=100000", "--balance", "BNB=0")
+    exchange.trade("900", "BNBUSDT")
+    daemon = naived("--exchange-url", exchange.url)
+    daemon.start()
+    daemon.do("start", "BNBUSDT", "--budget", "1000", "--chunks", "1")
+    exchange.trade("900", "BNBUSDT")
+    until(lambda: exchange.open("BUY", "BNBUSDT"))
+    exchange.trade("899", "BNBUSDT")
+    daemon.reaches("selling", name="BNBUSDT")
+    daemon.do("stop", "BNBUSDT", "--cancel", "all")
+    held = Decimal(daemon.symbol("BNBUSDT")["held"])
+
+    exchange.call("sim.fees", asset="BNB", price="900", discount="0")
+    daemon.do("start", "ETHUSDT", "--budget", "1000", "--chunks", "1", "--profit", "0.0002")
+    exchange.trade("2683.80")
+    until(lambda: exchange.open("BUY"))
+    exchange.trade("2683")
+    until(lambda: exchange.open("SELL"))
+    paid = held - exchange.balance("BNB")
+    assert paid > 0
+
+    assert daemon.do("start", "BNBUSDT").result["state"] == "trading"
+    until(lambda: exchange.open("SELL", "BNBUSDT"))
+    row = daemon.symbol("BNBUSDT")
+    assert Decimal(row["held"]) == exchange.balance("BNB")
+    assert Decimal(row["realized_profit"]) < 0
+    (event,) = [
+        event["message"]
+        for event in daemon.ask("events", symbols=["BNBUSDT"])["events"]
+        if event["kind"] == "written off"
+    ]
+    assert f"{paid.normalize():f} BNB that cost" in event
+    assert event.endswith("written off as fees that other symbols paid")
+
+    exchange.trade("990", "BNBUSDT")
+    exchange.trade("990", "BNBUSDT")
+    exchange.trade("990", "BNBUSDT")
+    until(lambda: Decimal(daemon.symbol("BNBUSDT")["held"]) < held / 100)
+    assert daemon.symbol("BNBUSDT")["state"] == "trading"

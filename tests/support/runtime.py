@@ -22,7 +22,7 @@ from naived.control.methods import METHODS
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
 from naived.control.service import Service
-from naived.core.amount import Money
+from naived.core.amount import Amount, Money
 from naived.core.orders.report import Refusal, Refused
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.core.strategy.trader import Trader
@@ -89,6 +89,10 @@ class FlakyJournal:
     async def knows(self, symbol: str, client_order_id: str) -> bool:
         await self._reach()
         return await self.real.knows(symbol, client_order_id)
+
+    async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
+        await self._reach()
+        return await self.real.fees_paid(asset, symbols, since)
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         await self._reach()

@@ -30,6 +30,7 @@ from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import STALE, Ended, UnexpectedError
 from naived.core.strategy import trader as trading
+from naived.core.strategy.day import DAY, counted_in_day
 from naived.core.strategy.formulas import (
     NO_COINS,
     NOTHING_SOLD,
@@ -44,6 +45,7 @@ from naived.core.strategy.lots import NO_LOT, Lot, Lots, added, together, whole_
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import affordable, terms_of
 from naived.core.strategy.trader import (
+    BY_HAND,
     Buying,
     Cancel,
     Carry,
@@ -70,12 +72,11 @@ from naived.core.strategy.trader import (
     position,
     reprice_limit,
 )
-from naived.core.strategy.traders import chunks_spent, chunks_taken, commitments, rebuy_limit, spent_rebuys
+from naived.core.strategy.traders import chunks_taken, commitments, rebuy_limit, spent_rebuys, surplus
 from naived.core.strategy.view import UNLIMITED, Funds, SymbolView
 
 _HAND_PAUSE = 60_000  # ms before a successor buys, after a person cancelled the buy
 _NEVER = 1 << 62  # above every price
-_DAY = 86_400_000  # ms
 
 Band: TypeAlias = tuple[int, int]
 EVERY: Band = (_NEVER, -1)  # no price lies inside: every trade matters
@@ -163,27 +164,9 @@ def _has_room(leader: Leader, traders: Collection[Trader], committed: int) -> bo
     )
 
 
-def surplus(traders: Collection[Trader], chunks: int) -> str | None:
-    """Why nothing is bought after the chunks were lowered, until enough traders have finished.
-
-    Those that wait are not counted: they would wait for each other.
-    """
-    if chunks_spent(traders) < chunks:
-        return None
-    return f"more traders than chunks: {chunks_taken(traders)} of {chunks}"
-
-
 def profit_today(leader: Leader, now: int) -> Money:
     """The profit of the cycles that finished since 00:00 UTC; ``now`` is exchange ms."""
-    return leader.day_profit if leader.day == now // _DAY else Money(0)
-
-
-def counted_in_day(day: int, total: Money, profit: Money, now: int) -> tuple[int, Money]:
-    """The newest day and its profit, after a profit at ``now`` (ms); one of an earlier day changes nothing."""
-    today = now // _DAY
-    if today < day:
-        return day, total
-    return today, Money(profit + (total if today == day else 0))
+    return leader.day_profit if leader.day == now // DAY else Money(0)
 
 
 def owned(leader: Leader) -> Coins:
@@ -221,10 +204,11 @@ class Informed(Struct, frozen=True):
 
 
 class Lost(Struct, frozen=True):
-    """A person writes off ``quantity`` of one trader's coins: they are not on the account."""
+    """``quantity`` of one trader's coins is written off, and ``why``: they are not on the account."""
 
     number: int
     quantity: Quantity
+    why: str = BY_HAND
 
 
 class Adopted(Struct, frozen=True):
@@ -290,9 +274,9 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
         case Released(number):
             if (trader := draft.living.get(number)) is not None:
                 draft.tell(trader, event)
-        case Lost(number, quantity):
+        case Lost(number):
             if (trader := draft.living.get(number)) is not None:
-                _lost(draft, trader, quantity)
+                _lost(draft, trader, event)
         case Adopted(intent, fills):
             _adopted(draft, intent, fills)
         case Counted(free):
@@ -403,14 +387,9 @@ class _Draft:
     def count(self, finished: Finished) -> None:
         leader = self.leader
         if finished.profit is not None:
-            day, day_profit = counted_in_day(leader.day, leader.day_profit, finished.profit, self.now)
-            self.leader = replace(
-                leader,
-                cycles=leader.cycles + 1,
-                profit=Money(leader.profit + finished.profit),
-                day=day,
-                day_profit=day_profit,
-            )
+            day, today = counted_in_day(leader.day, leader.day_profit, finished.profit, self.now)
+            profit = Money(leader.profit + finished.profit)
+            self.leader = replace(leader, cycles=leader.cycles + 1, profit=profit, day=day, day_profit=today)
 
     def start(self, *, after: int = 0, behind: int = 0, origin: int | None = None) -> Trader | None:
         """One more trader; None if there is no room for it.
@@ -566,15 +545,15 @@ def _counted(draft: _Draft, free: Quantity) -> None:
                 free = Quantity(free - intent.quantity)
 
 
-def _lost(draft: _Draft, trader: Trader, quantity: Quantity) -> None:
+def _lost(draft: _Draft, trader: Trader, event: Lost) -> None:
     """A trader that loses all its coins ends; one that loses a part sells the rest at its unchanged price.
 
     Coins of its own are lost first, then those of the lots that it carries.
     """
-    phase = trader.phase
+    phase, quantity = trader.phase, event.quantity
     parts: list[Bought] = []
     if isinstance(phase, Holding) and quantity >= position(trader).quantity:
-        draft.tell(trader, Released(trader.number, adopt=False))
+        draft.tell(trader, Released(trader.number, adopt=False, why=event.why))
         return
     if isinstance(phase, Buying | Holding | Selling) and phase.bought.net > 0:
         own = phase.bought.part(quantity)
@@ -591,11 +570,11 @@ def _lost(draft: _Draft, trader: Trader, quantity: Quantity) -> None:
         return
     draft.put(replace(trader, phase=phase))
     for part in parts:
-        _settle(draft, part, NOTHING_SOLD, "written off by hand", of=trader)
+        _settle(draft, part, NOTHING_SOLD, f"written off {event.why}", of=trader)
     info = draft.leader.info
     lost_coins = f"{format_amount(sum(part.net for part in parts))} {info.base}"
     coins = f"{lost_coins} that cost {format_amount(sum(part.cost for part in parts))} {info.quote}"
-    draft.commands.append(Note("written off", f"{trader.id}: {coins} written off by hand"))
+    draft.commands.append(Note("written off", f"{trader.id}: {coins} written off {event.why}"))
 
 
 def _adopted(draft: _Draft, intent: OrderIntent, fills: tuple[Fill, ...]) -> None:

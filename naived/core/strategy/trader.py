@@ -54,6 +54,8 @@ _EXPIRED_BACKOFF = 1_000  # ms; a buy that self-trade prevention ended must not 
 # newer, whatever its id: an exchange that was reset begins with small ones.
 _BY_ID = 10_000
 _ENDED_BACKOFF = 10_000  # ms; after the exchange ended a buy by itself, its rules are read again
+BY_HAND = "by hand"
+AS_FEES = "as fees that other symbols paid"
 _SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
 _SELL_BACKOFF_MOST = 300_000  # ms
 
@@ -199,10 +201,11 @@ class Directed(Struct, frozen=True):
 
 
 class Released(Struct, frozen=True):
-    """A person ends the hold of trader ``number``: ``adopt`` sells again, otherwise its coins are written off."""
+    """A hold ends: ``adopt`` sells again, otherwise the coins of trader ``number`` are written off, and ``why``."""
 
     number: int
     adopt: bool
+    why: str = BY_HAND
 
 
 class Counted(Struct, frozen=True):
@@ -277,8 +280,8 @@ def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderS
             return _woke(trader, view)
         case Directed(_, cancel):
             return _directed(trader, cancel, view)
-        case Released(_, adopt):
-            return _released(trader, adopt, view)
+        case Released():
+            return _released(trader, event, view)
         case Counted(free):
             return _counted(trader, free, view)
         case _:
@@ -571,19 +574,19 @@ def _unwanted(buying: Buying, cancel: frozenset[Side], view: SymbolView) -> bool
     return Side.BUY in cancel or (view.status is Status.SHUTDOWN and not kept)
 
 
-def _released(trader: Trader, adopt: bool, view: SymbolView) -> TraderStep:
+def _released(trader: Trader, event: Released, view: SymbolView) -> TraderStep:
     match trader.phase:
-        case Holding() as holding if adopt:
+        case Holding() as holding if event.adopt:
             return _sell(trader, replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None), view)
         case Holding(bought, carried=carried, sold=sold):
             fees = sold.quote_fees + sold.fees_valued + bought.fees_valued
             profit = Money(sold.received - fees - bought.cost - carried.cost)
-            finished = Finished(bought, sold, carried, NO_LOT, profit, "written off by hand")
+            finished = Finished(bought, sold, carried, NO_LOT, profit, f"written off {event.why}")
             coins = position(trader)
             amount = (
                 f"{format_amount(coins.quantity)} {view.base} that cost {format_amount(coins.cost)} {view.quote}"
             )
-            note = Note("written off", f"{trader.id}: {amount} written off by hand")
+            note = Note("written off", f"{trader.id}: {amount} written off {event.why}")
             return _enter(trader, finished, view), (note,)
         case _:
             return trader, ()

@@ -1,6 +1,6 @@
 """What the traders of one symbol take together: chunks, money and rebuys. Called by the leader and the engine."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import assert_never
 
 from naived.core.amount import Price, Quantity, money_down, value_up
@@ -66,3 +66,13 @@ def rebuy_limit(trader: Trader) -> Price | None:
             return intent.price
         case _:
             return None
+
+
+def surplus(traders: Collection[Trader], chunks: int) -> str | None:
+    """Why nothing is bought after the chunks were lowered, until enough traders have finished.
+
+    Those that wait are not counted: they would wait for each other.
+    """
+    if chunks_spent(traders) < chunks:
+        return None
+    return f"more traders than chunks: {chunks_taken(traders)} of {chunks}"

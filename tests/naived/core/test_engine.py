@@ -9,6 +9,7 @@ from naived.core.engine import (
     Blocked,
     BlockedBy,
     Changes,
+    CoinsPaid,
     CoinsWrittenOff,
     Deactivated,
     Engine,
@@ -35,7 +36,7 @@ from naived.core.orders.state import (
 )
 from naived.core.strategy.leader import NONE, Activated
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import Counted, Note, Released, Traded, Woke, position
+from naived.core.strategy.trader import Counted, Finished, Note, Released, Traded, Woke, position
 from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, rebought, resting, sold, workbench
 from tests.support.market import START, Exchange, info, settings, trade
 
@@ -430,6 +431,25 @@ def short_of_coins(missing: str) -> Workbench:
     cycle.step(CoinsWrittenOff(parse_quantity(missing), "ignored"))
     check(cycle)
     return cycle
+
+
+def test_coins_that_others_paid_as_fees_are_a_loss_of_their_trader_and_the_rest_is_sold() -> None:
+    cycle = bought(workbench(ONE))
+    before = cycle.engine.leader.profit
+    cycle.exchange.end(cycle.exchange.open()[0], OrderStatus.CANCELED, cycle.now)
+    cycle.settle()
+    held = position(cycle.traders[0])
+    lost = parse_quantity("0.01")
+    changes = cycle.step(CoinsPaid(lost))
+    (note,) = changes.notes
+    assert note.kind == "written off"
+    assert note.message.endswith("written off as fees that other symbols paid")
+    (finished,) = [each for each in changes.traders.values() if isinstance(each.phase, Finished)]
+    assert finished.phase.reason == "written off as fees that other symbols paid"
+    rest = position(cycle.traders[0])
+    assert rest.quantity == held.quantity - lost
+    assert cycle.engine.leader.profit - before == rest.cost - held.cost
+    check(cycle)
 
 
 @pytest.mark.parametrize(

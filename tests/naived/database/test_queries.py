@@ -12,9 +12,9 @@ from naived.core.orders.intent import Side
 from naived.core.orders.state import WATCHED, OrderState, State
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import Selling
+from naived.core.strategy.trader import AS_FEES, Selling
 from naived.database.engine import Role, open_engine, parse_url
-from naived.database.queries import answered, cycles_page, events_page, load, orders_page
+from naived.database.queries import answered, cycles_page, events_page, fees_paid, load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store, enter
 from naived.ports import ConflictError, Page, SymbolRecord, Unit
@@ -354,3 +354,25 @@ def test_a_control_request_is_remembered_by_its_id(database: Database) -> None:
     database.write(Unit(SYMBOL, request=("c0ffee", '{"v":1}')))
     assert database.read(answered, "c0ffee") == '{"v":1}'
     assert database.read(answered, "decaf") is None
+
+
+def test_fees_in_an_asset_are_those_of_other_symbols_less_what_was_booked(
+    database: Database,
+) -> None:
+    for name, fee, asset, time in (
+        ("ETHUSDT", "0.01", "BNB", NOW),
+        ("BTCUSDT", "0.002", "BNB", NOW + 1),
+        ("SOLUSDT", "5", "BNB", NOW - 1),
+        ("XRPUSDT", "7", "ETH", NOW),
+        ("BNBUSDT", "3", "BNB", NOW),
+    ):
+        paid = fill(fee=parse_amount(fee), fee_asset=asset, time=time, symbol=name)
+        bought = order(intent(symbol=name), order_id=7, state=State.OPEN)
+        database.write(Unit(name, desired(), traders=(buying(symbol=name),), orders=(bought,), fills=(paid,)))
+    assert database.read(fees_paid, "BNB", ("BNBUSDT", "BNBETH"), NOW) == parse_amount("0.012")
+    lost = finished(2, symbol="BNBUSDT")
+    booked = replace(
+        lost.phase, reason=f"written off {AS_FEES}", bought=replace(lost.phase.bought, quantity=100_000)
+    )
+    database.write(Unit("BNBUSDT", traders=(replace(lost, phase=booked),)))
+    assert database.read(fees_paid, "BNB", ("BNBUSDT", "BNBETH"), NOW) == parse_amount("0.011")

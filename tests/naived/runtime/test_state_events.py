@@ -12,9 +12,7 @@ LOOK = 1.5  # seconds: more than one look
 
 
 def told(naived: Naived, *kinds: str) -> list[tuple[str | None, str]]:
-    return [
-        (event["symbol"], event["message"]) for event in naived.events.after(0, 1000) if event["kind"] in kinds
-    ]
+    return [(event["symbol"], event["message"]) for event in naived.events.after(0, 1000) if event["kind"] in kinds]
 
 
 async def test_a_symbol_that_changes_its_state_says_so_with_the_reason(world: World, clock: MockClock) -> None:

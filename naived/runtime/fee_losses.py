@@ -1,0 +1,53 @@
+"""Coins that are missing because other symbols paid fees in them, such as BNB of BNBUSDT: a loss, no contradiction.
+
+Asked when coins are counted: by the reconciler at a start, by the account view after a refused sell.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import structlog
+
+from naived.core.amount import Quantity
+from naived.core.engine import CoinsPaid
+from naived.core.strategy.trader import Trader
+from naived.ports import Journal, JournalError
+from naived.runtime.symbol_task import Symbol
+
+log = structlog.get_logger()
+
+
+class FeeLosses:
+    """``symbols`` are those of the supervisor."""
+
+    def __init__(self, journal: Journal, symbols: Mapping[str, Symbol]) -> None:
+        self._journal = journal
+        self._symbols = symbols
+
+    async def booked(self, symbol: Symbol, missing: Quantity) -> bool:
+        """Book the missing coins of the symbol's base asset as a loss, if fees of other symbols explain them."""
+        base = symbol.engine.leader.info.base
+        names = [other.name for other in self._symbols.values() if base in _assets(other)]
+        since = min((trader.started_at for _, trader in owners(self._symbols, symbol)), default=0)
+        try:
+            paid = await self._journal.fees_paid(base, names, since)
+        except JournalError as error:
+            log.warning("fees not counted", symbol=symbol.name, error=str(error))
+            return False
+        if not 0 < missing <= paid:
+            return False
+        symbol.offer(CoinsPaid(missing))
+        return True
+
+
+def owners(symbols: Mapping[str, Symbol], symbol: Symbol) -> Iterator[tuple[Symbol, Trader]]:
+    """The traders of all symbols with the same base asset."""
+    for other in symbols.values():
+        if other.engine.leader.info.base == symbol.engine.leader.info.base:
+            for trader in other.engine.leader.traders:
+                yield other, trader
+
+
+def _assets(symbol: Symbol) -> tuple[str, str]:
+    """Base and quote: a fee in one of them is part of the symbol's own books."""
+    info = symbol.engine.leader.info
+    return info.base, info.quote
