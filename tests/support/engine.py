@@ -294,9 +294,9 @@ def rebought(of: Workbench | None = None) -> Workbench:
 
 
 def lost(before: Trader, after: Trader) -> int:
-    """Coins that a step wrote off: a position that a person gave up."""
+    """Coins that a step wrote off: a person gave them up, or other symbols paid them as fees."""
     match after.phase:
-        case Finished(Bought() as bought, sold, carried, reason="written off by hand"):
+        case Finished(Bought() as bought, sold, carried, reason=str(why)) if why.startswith("written off"):
             return bought.net + carried.quantity - sold.quantity - sold.base_fees
         case _:
             return 0
