@@ -15,8 +15,9 @@ from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import Coins
-from naived.core.strategy.leader import Leader, owned, profit_today
+from naived.core.strategy.leader import Leader
 from naived.core.strategy.settings import Settings
+from naived.core.strategy.summary import owned, profit_today
 from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import spent_rebuys
 from naived.ports import CycleRow, EventRow

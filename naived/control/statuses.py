@@ -13,7 +13,7 @@ import trio
 
 from naived.control import answers
 from naived.control.protocol import encode_body
-from naived.core.strategy.leader import profit_today
+from naived.core.strategy.summary import profit_today
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
 

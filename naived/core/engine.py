@@ -46,8 +46,9 @@ from naived.core.orders.state import (
     need,
 )
 from naived.core.strategy import leader as leading
-from naived.core.strategy.leader import Adopted, Band, Drained, Leader, LeaderEvent, Lost, awaits
+from naived.core.strategy.leader import Adopted, Band, Drained, Leader, LeaderEvent, Lost
 from naived.core.strategy.settings import Status
+from naived.core.strategy.summary import awaits
 from naived.core.strategy.trader import (
     AS_FEES,
     BY_HAND,

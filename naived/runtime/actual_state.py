@@ -3,8 +3,8 @@
 from enum import StrEnum
 
 from naived.core.engine import BlockedBy, suspicion
-from naived.core.strategy.leader import shortage
 from naived.core.strategy.settings import Status
+from naived.core.strategy.summary import shortage
 from naived.core.strategy.trader import Hold, Holding, Waiting
 from naived.runtime.symbol_task import Symbol
 

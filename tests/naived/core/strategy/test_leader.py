@@ -21,13 +21,12 @@ from naived.core.strategy.leader import (
     LeaderEvent,
     LeaderStep,
     Lost,
-    awaits,
     band,
-    shortage,
     step_leader,
 )
 from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.summary import awaits, shortage
 from naived.core.strategy.trader import (
     Counted,
     Directed,

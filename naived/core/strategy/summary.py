@@ -1,0 +1,43 @@
+"""What a leader's state adds up to: coins, the day's profit, room in the budget. It decides nothing."""
+
+from naived.core.amount import Money, Price, format_amount
+from naived.core.orders.intent import OrderIntent
+from naived.core.strategy.day import DAY
+from naived.core.strategy.formulas import Coins
+from naived.core.strategy.leader import Leader
+from naived.core.strategy.settings import Status
+from naived.core.strategy.sizing import affordable, terms_of
+from naived.core.strategy.trader import Buying, Selling, position
+from naived.core.strategy.traders import chunks_taken, commitments
+
+
+def profit_today(leader: Leader, now: int) -> Money:
+    """The profit of the cycles that finished since 00:00 UTC; ``now`` is exchange ms."""
+    return leader.day_profit if leader.day == now // DAY else Money(0)
+
+
+def owned(leader: Leader) -> Coins:
+    """Everything that was bought and not sold, lots included; coins that are owed are missing from it."""
+    kept = (Coins(lot.quantity, lot.cost) for lot in leader.lots)
+    return sum((*map(position, leader.traders), *kept), leader.owed)
+
+
+def shortage(leader: Leader, last: Price) -> str | None:
+    """Why no further trader could start at this price though chunks are free: the budget; None if one could."""
+    settings = leader.settings
+    if leader.status is not Status.ON or chunks_taken(leader.traders) >= settings.chunks:
+        return None
+    room = Money((settings.budget or 0) - sum(commitments(leader.traders, leader.lots)))
+    terms, filters = terms_of(settings, leader.fees), leader.info.filters
+    if affordable(terms, last, room, filters) or not affordable(terms, last, settings.allocation, filters):
+        return None  # if a whole share cannot be traded either, its trader says so
+    return f"no room in the budget for another trader: {format_amount(max(0, room))} {leader.info.quote} are left"
+
+
+def awaits(leader: Leader, intent: OrderIntent) -> bool:
+    """Does a trader wait for news of this order? None does if the order was given up and appeared later."""
+    for trader in leader.traders:
+        if trader.number == intent.trader:
+            phase = trader.phase
+            return isinstance(phase, Buying | Selling) and phase.intent == intent
+    return False
