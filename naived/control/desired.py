@@ -54,7 +54,7 @@ async def _change(
     if not (changed or request or symbol.behind or symbol.failed or symbol.fault):
         return False
     only_settings = wanted == replace(before, settings=wanted.settings) != before
-    note = "settings changed" if only_settings else str(wanted.status)
+    note = "settings changed" if only_settings else "forgotten" if wanted.forgotten else str(wanted.status)
     commit = symbol.direct(wanted, cancel=cancel, request=request, note=note if changed else None)
     # Before the wait, because the client may leave during it, and its request must still take effect.
     service.supervisor.follow(symbol)

@@ -16,6 +16,7 @@ from naived.runtime.actual_state import TROUBLED, ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 
 OFF = "off"  # for a symbol that was never configured, or has nothing to drain
+FORGOTTEN = "not known (any more)"
 NOTHING_TO_RESOLVE = "nothing to resolve"
 
 # What was done
@@ -64,6 +65,18 @@ def would_stop(symbol: Symbol, staying: Coins) -> str:
     if staying.quantity <= 0:
         return "no coins of a trader stay unsold"
     return f"{holdings.words(symbol, staying)} stay unsold until `naivectl start {symbol.name}` or a shutdown"
+
+
+def would_forget(symbol: Symbol, lots: Coins) -> str:
+    """What a dry run found."""
+    if not lots.quantity:
+        return "this writes off nothing"
+    return f"this writes off {holdings.words(symbol, lots)}"
+
+
+def forgotten(symbol: Symbol, lots: Coins) -> str:
+    written_off = f"; written off: {holdings.words(symbol, lots)}" if lots.quantity else ""
+    return f"forgotten{written_off}; its history stays: naivectl trades {symbol.name}"
 
 
 def reached(symbol: Symbol, goal: str) -> str:
@@ -153,6 +166,11 @@ def too_large(name: str, chunk: str, why: str, chunks: int, largest: str) -> Con
         symbol=name,
         hint=f"the largest budget for {chunks} chunks is {largest}",
     )
+
+
+def not_forgotten(symbol: Symbol, obstacle: str) -> ControlError:
+    hint = f"first: naivectl shutdown {symbol.name} --wait"
+    return ControlError(Code.INVALID_TRANSITION, f"not forgotten: {obstacle}", symbol=symbol.name, hint=hint)
 
 
 def no_such_order(name: str, client_order_id: str) -> ControlError:

@@ -14,6 +14,7 @@ from naived.control import answers, messages, verbs
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
+from naived.control.forget import forget
 from naived.control.lookup import find
 from naived.control.proposal import given_settings
 from naived.control.protocol import MAX_ROWS, MIN_PROTO, PROTO, SETTINGS, TIMEOUTS, ControlError, encode_body
@@ -55,7 +56,7 @@ async def _status(service: Service, params: Params, _caller: Caller) -> bytes:
 
 
 async def _entries(service: Service, symbols: tuple[str, ...]) -> dict[str, bytes]:
-    names = symbols or sorted(service.supervisor.symbols)
+    names = symbols or _shown(service)
     # Looked up once: another request may configure a symbol while the entries are made.
     found = [service.supervisor.symbols.get(name) for name in names]
     kept = iter(await service.statuses.entries(symbol for symbol in found if symbol is not None))
@@ -63,6 +64,11 @@ async def _entries(service: Service, symbols: tuple[str, ...]) -> dict[str, byte
         name: encode_body(answers.unset(name, service.defaults)) if symbol is None else next(kept)
         for name, symbol in zip(names, found, strict=True)
     }
+
+
+def _shown(service: Service) -> list[str]:
+    """Every configured symbol that is not forgotten."""
+    return sorted(name for name, symbol in service.supervisor.symbols.items() if not symbol.desired.forgotten)
 
 
 def _daemon(service: Service) -> answers.Document:
@@ -109,7 +115,7 @@ def _each(
             except ControlError as error:
                 outcomes[name] = Outcome(False, error.message, error)
 
-        names = params["symbols"] or sorted(known)
+        names = params["symbols"] or _shown(service)
         async with trio.open_nursery() as nursery:
             for name in names:
                 nursery.start_soon(one, name)
@@ -232,6 +238,9 @@ METHODS: Mapping[str, Method] = {
         stream=_follow,
         streams=lambda params: bool(params["follow"]),
         rule=_events_rule,
+    ),
+    "forget": Method(
+        {**_CHANGE, **_DRY_RUN}, _each(forget), rule=partial(_symbols_rule, "forget"), changes=_not_dry
     ),
     "wait": Method(
         {

@@ -4,6 +4,7 @@ A stream owns its connection and ends when the client closes it. Each item is a 
 that neither looks hung, `watch` sends ``{"v": 1, "heartbeat": TIME}`` every second, `events` when nothing happens.
 """
 
+import json
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ class Snapshot:
     """What all watchers of the same symbols get; taken once a tick for all of them.
 
     ``rev`` rises with each look that found a change. A body for a watcher who was sent ``rev`` before has only the
-    symbols that changed since.
+    symbols that changed since, and ``removed``: the names of those that were forgotten since.
     """
 
     def __init__(self, take: Callable[[], Awaitable[Taken]]) -> None:
@@ -52,6 +53,7 @@ class Snapshot:
         self._tick = -1
         self._taken = Taken(b"", None, {})
         self._changed: dict[str, int] = {}  # the ``rev`` at which each entry changed last
+        self._removed: dict[str, int] = {}  # the ``rev`` at which each symbol went that is not there any more
         self._bodies: dict[int, bytes] = {}  # of this ``rev``, by the one that was sent before
         self.watchers = 0
         self.rev = 0
@@ -66,18 +68,24 @@ class Snapshot:
             self._tick = tick
             before, self._taken = self._taken, taken
             changed = [name for name, body in taken.entries.items() if before.entries.get(name) != body]
-            if self.rev and not changed and taken.marker == before.marker:
+            removed = before.entries.keys() - taken.entries.keys()
+            if self.rev and not changed and not removed and taken.marker == before.marker:
                 return
             self.rev += 1
             self._changed |= dict.fromkeys(changed, self.rev)
+            self._removed |= dict.fromkeys(removed, self.rev)
+            for name in taken.entries.keys() & self._removed.keys():
+                del self._removed[name]
             self._bodies.clear()
 
     def body(self, sent: int) -> bytes:
         """The document for a watcher who was sent ``sent`` last; 0: it gets everything."""
         if sent not in self._bodies:
             entries = (body for name, body in self._taken.entries.items() if self._changed[name] > sent)
-            document = b'{"v":1,"daemon":%b,"symbols":[%b],"rev":%d}'
-            self._bodies[sent] = document % (self._taken.daemon, b",".join(entries), self.rev)
+            removed = [name for name, rev in self._removed.items() if rev > sent] if sent else []
+            gone = b',"removed":%b' % json.dumps(sorted(removed)).encode("ascii") if removed else b""
+            document = b'{"v":1,"daemon":%b,"symbols":[%b]%b,"rev":%d}'
+            self._bodies[sent] = document % (self._taken.daemon, b",".join(entries), gone, self.rev)
         return self._bodies[sent]
 
 

@@ -76,7 +76,7 @@ async def stop(service: Service, call: Call) -> Outcome:
         cancel=cancel,
     )
     failure = await _stopped(service, symbol, call.patience) if call.params["wait"] else None
-    await _try_to_learn_rules(service, symbol)
+    await try_to_learn_rules(service, symbol)
     unsold = holdings.document(symbol, holdings.unsold(symbol.engine))
     return Outcome(changed, messages.stopped(symbol), failure, {"unsold": unsold})
 
@@ -85,7 +85,7 @@ async def _would_stop(service: Service, symbol: Symbol, cancel: frozenset[Side])
     """Which coins of traders would stay unsold, if a stop that cancels these sides changed anything."""
     engine = symbol.engine
     changes = symbol.desired.status is not Status.OFF or any(each.intent.side in cancel for each in engine.resting)
-    await _try_to_learn_rules(service, symbol)
+    await try_to_learn_rules(service, symbol)
     staying = holdings.everything(engine) if Side.SELL in cancel else holdings.unsold(engine)
     unsold = holdings.document(symbol, staying) if changes else None
     message = messages.would_stop(symbol, staying if changes else NO_COINS)
@@ -137,7 +137,7 @@ async def learn_rules(service: Service, symbol: Symbol) -> None:
             raise RefusedError(str(error)) from error
 
 
-async def _try_to_learn_rules(service: Service, symbol: Symbol) -> None:
+async def try_to_learn_rules(service: Service, symbol: Symbol) -> None:
     """The same for an answer that names coins; without an answer of the exchange the symbol stays as it is."""
     leader = symbol.engine.leader
     if leader.traders or leader.lots:
@@ -149,7 +149,7 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     symbol = await find(service, call)
     if symbol is None:
         return Outcome(False, messages.OFF)
-    await _try_to_learn_rules(service, symbol)
+    await try_to_learn_rules(service, symbol)
     if symbol.desired.status is Status.OFF and not _to_drain(symbol.engine):
         # The same request may have drained it before, and its answer was lost.
         with answered_in_time(call, symbol):
@@ -184,7 +184,9 @@ async def settings(service: Service, call: Call) -> Outcome:
     change = proposed(call.name, call.params, service.default_budget)
     await _check_size(service, call.name, change(service.settings(call.name)))
     symbol = service.supervisor.configure(call.name)
-    changed = await desire(service, call, symbol, lambda before: replace(before, settings=change(before.settings)))
+    changed = await desire(
+        service, call, symbol, lambda before: replace(before, settings=change(before.settings), forgotten=False)
+    )
     more = {"settings": answers.settings(symbol.desired.settings)}
     return Outcome(changed, messages.settings_changed(changed), more=more)
 
@@ -199,7 +201,7 @@ async def wait(service: Service, call: Call) -> Outcome:
             symbol = await service.supervisor.configured(call.name)
     if symbol is None:
         raise messages.never_started(call.name)
-    await _try_to_learn_rules(service, symbol)
+    await try_to_learn_rules(service, symbol)
     await patience.until(symbol, lambda: _reached(symbol, goal) or _hopeless(service, symbol, goal) is not None)
     if _reached(symbol, goal):
         return Outcome(False, messages.reached(symbol, goal))

@@ -18,6 +18,7 @@ def desired_row(desired: DesiredState) -> dict[str, Any]:
     return {
         "status": desired.status.value,
         "keep_buys": desired.keep_buys,
+        "forgotten": desired.forgotten,
         "chunks": settings.chunks,
         "budget": settings.budget,
         "buy_down_interval": settings.buy_down,
@@ -38,7 +39,7 @@ def desired_of(row: Row) -> DesiredState:
         reprice=row["reprice_interval"],
         max_deviation=row["max_deviation"],
     )
-    return DesiredState(settings=settings, status=Status(row["status"]), keep_buys=row["keep_buys"])
+    return DesiredState(settings, Status(row["status"]), row["keep_buys"], row["forgotten"])
 
 
 def owed_row(owed: Coins) -> dict[str, Any]:

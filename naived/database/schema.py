@@ -133,6 +133,7 @@ settings = sa.Table(
     sa.Column("cycles", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("realized_profit", DecimalAmount, nullable=False, server_default="0"),
     sa.Column("max_deviation", DecimalAmount, nullable=False, server_default="0.1"),
+    sa.Column("forgotten", sa.Boolean, nullable=False, server_default=sa.false()),
     # The part of the profit that came on this day, in days of UTC since 1970.
     sa.Column("profit_day", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("day_profit", DecimalAmount, nullable=False, server_default="0"),

@@ -179,6 +179,10 @@ class Lost(Struct, frozen=True):
     why: str = BY_HAND
 
 
+class LotsLost(Struct, frozen=True):
+    """A person writes off all lots."""
+
+
 class Adopted(Struct, frozen=True):
     """An order that a person adopted, and for which no trader waits (see ``awaits``), ended with these fills."""
 
@@ -191,7 +195,7 @@ class Activated(Struct, frozen=True):
 
 
 LeaderEvent: TypeAlias = (
-    Traded | OrderNews | Woke | Directed | Activated | Informed | Released | Lost | Adopted | Counted
+    Traded | OrderNews | Woke | Directed | Activated | Informed | Released | Lost | LotsLost | Adopted | Counted
 )
 
 
@@ -245,6 +249,10 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
         case Lost(number):
             if (trader := draft.living.get(number)) is not None:
                 _lost(draft, trader, event)
+        case LotsLost():
+            for lot in leader.lots:
+                _settle(draft, Bought(lot.price, lot.quantity, lot.cost), NOTHING_SOLD, f"written off {BY_HAND}")
+            draft.put_lots(())
         case Adopted(intent, fills):
             _adopted(draft, intent, fills)
         case Counted(free):

@@ -64,8 +64,12 @@ class Settings(Struct, frozen=True):
 
 
 class DesiredState(Struct, frozen=True):
-    """What a person asked for: a symbol's row of settings. ``keep_buys``: a drain does not cancel resting buys."""
+    """What a person asked for: a symbol's row of settings.
+
+    ``keep_buys``: a drain does not cancel resting buys. ``forgotten``: it is off and not shown any more.
+    """
 
     settings: Settings
     status: Status
     keep_buys: bool = False
+    forgotten: bool = False

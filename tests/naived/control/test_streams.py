@@ -44,6 +44,21 @@ async def test_a_watcher_that_was_slow_gets_all_that_changed_since_it_was_told(a
     assert json.loads(snapshot.body(0))["symbols"] == ["a2", "b2"]
 
 
+async def test_a_symbol_that_went_is_named_until_it_comes_back(autojump_clock):
+    watched = TwoSymbols()
+    snapshot = Snapshot(watched.take)
+    await snapshot.refresh()
+    body = watched.entries.pop("A")
+    await trio.sleep(TICK)
+    await snapshot.refresh()
+    assert (snapshot.rev, json.loads(snapshot.body(1))["removed"]) == (2, ["A"])
+    assert "removed" not in json.loads(snapshot.body(0))
+    watched.entries["A"] = body
+    await trio.sleep(TICK)
+    await snapshot.refresh()
+    assert json.loads(snapshot.body(1)) == {"v": 1, "daemon": {"uptime_s": 0}, "symbols": ["a1"], "rev": 3}
+
+
 async def test_a_daemon_that_changed_is_told_without_symbols_and_its_uptime_is_no_change(autojump_clock):
     watched = TwoSymbols()
     snapshot = Snapshot(watched.take)

@@ -1,4 +1,4 @@
-"""How far a trade may be from the one before and still decide something; the profit of the day."""
+"""The largest deviation of a trade that decides something, symbols that are forgotten, the profit of the day."""
 
 import time
 from collections import defaultdict
@@ -18,6 +18,7 @@ _DAY = 86_400  # seconds
 def upgrade() -> None:
     for column in (
         sa.Column("max_deviation", DECIMAL, nullable=False, server_default="0.1"),
+        sa.Column("forgotten", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("profit_day", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("day_profit", DECIMAL, nullable=False, server_default="0"),
     ):

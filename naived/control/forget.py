@@ -1,0 +1,47 @@
+"""``forget``: takes a symbol out of `status` that is off and has nothing but lots; they are written off with it."""
+
+from msgspec.structs import replace
+
+from naived.control import holdings, messages
+from naived.control.call import Call, Outcome
+from naived.control.desired import desire
+from naived.control.lookup import find
+from naived.control.service import Service
+from naived.control.verbs import try_to_learn_rules
+from naived.core.strategy.leader import LotsLost
+from naived.core.strategy.settings import Status
+from naived.core.strategy.summary import owned
+from naived.runtime.symbol_task import Symbol
+
+
+async def forget(service: Service, call: Call) -> Outcome:
+    """Raises ControlError while it trades, has open orders, or coins of a trader."""
+    symbol = await find(service, call)
+    if symbol is None or symbol.desired.forgotten:
+        return Outcome(False, messages.FORGOTTEN)
+    await try_to_learn_rules(service, symbol)
+    obstacle = _obstacle(symbol)
+    if obstacle is not None:
+        raise messages.not_forgotten(symbol, obstacle)
+    lots = owned(symbol.engine.leader)
+    lost = {"lost": [] if (document := holdings.document(symbol, lots)) is None else [document]}
+    if call.params["dry_run"]:
+        return Outcome(False, messages.would_forget(symbol, lots), more=lost)
+    if symbol.engine.leader.lots:
+        symbol.offer(LotsLost())
+    changed = await desire(service, call, symbol, lambda before: replace(before, forgotten=True))
+    return Outcome(changed, messages.forgotten(symbol, lots), more=lost)
+
+
+def _obstacle(symbol: Symbol) -> str | None:
+    """What is left to do before it can be forgotten."""
+    engine = symbol.engine
+    if symbol.desired.status is not Status.OFF or symbol.tended:
+        return f"it is {symbol.desired.status}"
+    if engine.resting or engine.quarantined:
+        return "it has orders that are open or in quarantine"
+    if engine.leader.traders:
+        return f"its traders hold {holdings.words(symbol, holdings.everything(engine))}"
+    if engine.leader.owed.quantity:
+        return "it sold coins that its next lots have to replace"
+    return None
