@@ -16,6 +16,7 @@ from naived.runtime.actual_state import TROUBLED, ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 
 OFF = "off"  # for a symbol that was never configured, or has nothing to drain
+PLANNED = "nothing was changed"
 FORGOTTEN = "not known (any more)"
 NOTHING_TO_RESOLVE = "nothing to resolve"
 
@@ -132,6 +133,11 @@ def not_told_in_time(name: str) -> ControlError:
 def coins_not_told(name: str) -> ControlError:
     why = "the exchange did not say in time which coins are missing; nothing was changed"
     return _unreached(name, why)
+
+
+def not_planned(name: str) -> ControlError:
+    why = "the exchange does not tell its rules or its price now, or the symbol was never traded"
+    return _unreached(name, f"what it would do is not known: {why}")
 
 
 def no_budget(name: str) -> ControlError:

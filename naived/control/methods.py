@@ -180,7 +180,7 @@ def _events_rule(params: Params) -> str | None:
 _SOME = {"symbols": Param(symbol_names, ())}
 _SOME_OR_ALL = {"all": Param(boolean, False), **_SOME}
 _CHANGE = {"request_id": Param(short_text, None), **_SOME_OR_ALL}
-_DRY_RUN = {"dry_run": Param(boolean, False)}  # only tell what would be lost
+_DRY_RUN = {"dry_run": Param(boolean, False)}  # only tell what would be done or lost
 _SETTINGS = {"chunks": Param(above_zero), **{name: Param(short_text) for name in SETTINGS[1:]}}
 _ROWS = {
     "limit": Param(above_zero, None),
@@ -207,10 +207,10 @@ METHODS: Mapping[str, Method] = {
     "status": Method(_SOME, _status),
     "watch": Method(_SOME, _status, stream=_watch),
     "start": Method(
-        {**_CHANGE, **_waiting("start", True), **_SETTINGS},
+        {**_CHANGE, **_DRY_RUN, **_waiting("start", True), **_SETTINGS},
         _each(verbs.start),
         rule=partial(_symbols_rule, "start"),
-        changes=_always,
+        changes=_not_dry,
     ),
     "stop": Method(
         {**_CHANGE, **_DRY_RUN, **_waiting("stop", True), "cancel": Param(one_of(*verbs.CANCEL), "none")},

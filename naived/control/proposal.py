@@ -1,7 +1,7 @@
 """Settings that a person asks for: parsed, applied to the current ones, refused if they cannot work."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 from msgspec.structs import replace
@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from naived.control import messages
 from naived.control.protocol import SETTINGS
 from naived.core.amount import AmountError, Money, Price, format_amount, parse_money, parse_rate
-from naived.core.market import describe
-from naived.core.strategy.formulas import largest_budget, least_budget, untradable
+from naived.core.market import SymbolInfo, describe
+from naived.core.strategy.formulas import Fees, largest_budget, least_budget, untradable
 from naived.core.strategy.settings import Settings, SettingsError
 from naived.ports import ExchangeError
 from naived.runtime.listing import Listing, UnknownNamesError
@@ -43,23 +43,34 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
     return change
 
 
-async def check_size(name: str, settings: Settings, listing: Listing, last: Price | None) -> None:
-    """Raise ControlError if a chunk is too small or too large. Skipped if the exchange does not answer in time."""
+class Rules(NamedTuple):
+    """What the exchange says of a symbol now; ``price`` is that of the last trade."""
+
+    info: SymbolInfo
+    price: Price
+    fees: Fees
+
+
+async def check_size(name: str, settings: Settings, listing: Listing, last: Price | None) -> Rules | None:
+    """Raise ControlError if a chunk is too small or too large; returns what that was judged by.
+
+    None, and nothing is judged, without a budget, and if the exchange does not answer in time.
+    """
     if settings.budget is None:
-        return
+        return None
     try:
         with trio.fail_after(_PATIENCE):
             info = await listing.info(name)
             price = last or await listing.last_price(name)
             fees = await listing.fees()
     except (ExchangeError, UnknownNamesError, trio.TooSlowError):
-        return
+        return None
     if info is None or price is None:
-        return
+        return None
     rest = (settings.buy_down, settings.profit, fees, info.filters)
     failed = untradable(price, settings.budget, settings.chunks, *rest)
     if failed not in ("NOTIONAL", "LOT_SIZE"):
-        return
+        return Rules(info, price, fees)
     least = least_budget(price, settings.chunks, *rest) or Money(0)
     largest = largest_budget(price, settings.chunks, *rest)
     chunk, why = f"{format_amount(settings.allocation)} {info.quote}", describe(info.filters, failed)
@@ -67,3 +78,4 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
         raise messages.too_small(name, chunk, why, settings.chunks, f"{format_amount(least)} {info.quote}")
     if largest is not None and settings.budget > largest:
         raise messages.too_large(name, chunk, why, settings.chunks, f"{format_amount(largest)} {info.quote}")
+    return Rules(info, price, fees)

@@ -13,7 +13,8 @@ from naived.control import answers, holdings, messages
 from naived.control.call import Call, Outcome, Patience
 from naived.control.desired import answered_in_time, desire, stored_answer
 from naived.control.lookup import find
-from naived.control.proposal import check_size, given_settings, proposed
+from naived.control.plan import plan, warnings
+from naived.control.proposal import Rules, check_size, given_settings, proposed
 from naived.control.protocol import ControlError
 from naived.control.service import Service
 from naived.core.engine import Engine
@@ -38,15 +39,21 @@ async def start(service: Service, call: Call) -> Outcome:
     settings = change(before.settings)
     if settings.budget is None:
         raise messages.no_budget(call.name)
-    if settings != before.settings or before.status is Status.OFF:
-        await _check_size(service, call.name, settings)
+    dry_run, rules = call.params["dry_run"], None
+    if settings != before.settings or before.status is Status.OFF or dry_run:
+        rules = await _check_size(service, call.name, settings)
+    more = {"warnings": [] if rules is None else warnings(settings, rules.price, rules.info)}
+    if dry_run:
+        if rules is None:
+            raise messages.not_planned(call.name)
+        return Outcome(False, messages.PLANNED, more={**more, "plan": plan(settings, *rules)})
     symbol = service.supervisor.configure(call.name)
     changed = await desire(
         service, call, symbol, lambda before: DesiredState(change(before.settings), Status.ON, keep_buys=False)
     )
     service.supervisor.follow(symbol)
     failure = await _trading(service, symbol, call.patience) if call.params["wait"] else None
-    return Outcome(changed, messages.state(symbol), failure)
+    return Outcome(changed, messages.state(symbol), failure, more)
 
 
 async def _trading(service: Service, symbol: Symbol, patience: Patience) -> ControlError | None:
@@ -182,12 +189,14 @@ async def settings(service: Service, call: Call) -> Outcome:
         message = messages.OFF if symbol is None else str(symbol.desired.status)
         return Outcome(False, message, more={"settings": answers.settings(service.settings(call.name))})
     change = proposed(call.name, call.params, service.default_budget)
-    await _check_size(service, call.name, change(service.settings(call.name)))
+    wanted = change(service.settings(call.name))
+    rules = await _check_size(service, call.name, wanted)
     symbol = service.supervisor.configure(call.name)
     changed = await desire(
         service, call, symbol, lambda before: replace(before, settings=change(before.settings), forgotten=False)
     )
-    more = {"settings": answers.settings(symbol.desired.settings)}
+    found = [] if rules is None else warnings(wanted, rules.price, rules.info)
+    more = {"settings": answers.settings(symbol.desired.settings), "warnings": found}
     return Outcome(changed, messages.settings_changed(changed), more=more)
 
 
@@ -246,7 +255,7 @@ def _sellable(engine: Engine) -> bool:
     return bool(holdings.unsold(engine).quantity > 0 or holdings.kept(engine.leader, sellable=True))
 
 
-async def _check_size(service: Service, name: str, wanted: Settings) -> None:
+async def _check_size(service: Service, name: str, wanted: Settings) -> Rules | None:
     """Raises ControlError if a chunk is too small to trade at the last known price."""
     symbol = service.supervisor.symbols.get(name)
-    await check_size(name, wanted, service.listing, None if symbol is None else symbol.gate.price)
+    return await check_size(name, wanted, service.listing, None if symbol is None else symbol.gate.price)

@@ -325,7 +325,7 @@ async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: Mo
 
 
 def test_every_method_of_the_contract_is_there_and_no_other() -> None:
-    contract = "hello status watch start stop shutdown settings orders trades events wait resolve"
+    contract = "hello status watch start stop shutdown settings orders trades events wait resolve forget"
     assert sorted(METHODS) == sorted(contract.split())
 
 
@@ -336,6 +336,7 @@ def test_what_changes_something_is_marked() -> None:
         "shutdown",
         "settings",
         "resolve",
+        "forget",
     }
     assert not METHODS["settings"].changes({"symbols": ("ETHUSDT",)})
 
@@ -347,7 +348,7 @@ async def test_every_method_of_the_protocol_is_answered(world: World, clock: Moc
     }
     async with world.naived() as naived:
         await naived.start()
-        for method in sorted(METHODS.keys() - {"watch", "status"}):
+        for method in sorted(METHODS.keys() - {"watch", "status", "forget"}):
             symbols = () if method == "hello" else ("ETHUSDT",)
             document = await naived.call(method, *symbols, **needed.get(method, {}))
             assert not any(result["error"] for result in document.get("results", ()))

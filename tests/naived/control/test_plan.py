@@ -1,0 +1,95 @@
+"""What `start --dry-run` tells, against the orders that a start then makes."""
+
+import pytest
+from trio.testing import MockClock
+
+from naived.control.plan import plan, warnings
+from naived.control.protocol import Code, ControlError
+from naived.core.amount import parse_price
+from naived.core.orders.intent import Side
+from naived.core.strategy.formulas import Fees
+from tests.support.market import ETH, FREE, PEPE, TENTH, info, settings
+from tests.support.runtime import World
+
+FEES = Fees(TENTH, TENTH)
+
+
+async def test_the_first_order_and_the_profit_are_those_that_come(world: World, clock: MockClock) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        told = await naived.ask("start", dry_run=True, chunks=5, budget="1000")
+        assert (told["changed"], told["error"], told["message"]) == (False, None, "nothing was changed")
+        assert (await naived.call("status"))["symbols"] == []
+        await naived.start(chunks=5, budget="1000")
+        await naived.trade("2000", "1990", "2100")
+        buy, _ = world.exchange.orders()
+        assert told["plan"]["price"] == "1999.8"
+        assert (buy.intent.price, buy.intent.quantity) == (parse_price("1999.8"), 10_000_000)
+        (cycle,) = (await naived.call("trades"))["trades"]
+        assert told["plan"]["cycle_profit"] == cycle["profit"]
+        assert told["plan"]["share"] == "200"
+
+
+async def test_what_is_tied_up_and_where_the_last_trader_joins_is_what_a_fall_does(
+    world: World, clock: MockClock
+) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        told = await naived.ask("start", dry_run=True, chunks=3, budget="600")
+        await naived.start(chunks=3, budget="600")
+        for price in range(2000, 1900, -1):
+            await naived.trade(f"{price}")
+        buys = world.exchange.orders(side=Side.BUY)
+        assert len(buys) == 3
+        spent = sum(-(-order.intent.price * order.intent.quantity // 10**8) for order in buys)
+        # A step of one whole unit is the coarsest that a rebuy of 0.6 % can be missed by.
+        assert abs(parse_price(told["plan"]["most_tied_up"]) - spent) < 10**8
+        assert abs(parse_price(told["plan"]["lowest_price"]) - buys[-1].intent.price) < 3 * 10**8
+
+
+async def test_without_rules_or_a_price_nothing_is_told(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        error = (await naived.ask("start", dry_run=True))["error"]
+        assert error["code"] == Code.EXCHANGE_UNAVAILABLE
+        assert "never traded" in error["message"]
+
+
+async def test_a_budget_that_is_too_small_is_refused_in_a_dry_run_too(world: World, clock: MockClock) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        assert "too small" in (await naived.ask("start", dry_run=True, budget="1"))["error"]["message"]
+
+
+def test_a_plan_at_a_coarse_tick_ends_where_the_price_does() -> None:
+    told = plan(settings(chunks=1000, budget="10000"), info(PEPE), parse_price("0.00000003"), FREE)
+    assert told["lowest_price"] in ("0.00000001", "0.00000002")
+
+
+@pytest.mark.parametrize(
+    ("changes", "begins"),
+    [
+        ({"rebuy": "0.006"}, "rebuy 0.6% is less than one tick (1.92%): traders"),
+        ({"rebuy": "0.03", "reprice": "0.001"}, "reprice 0.1% is less than one tick"),
+        ({"rebuy": "0.03", "reprice": "0.03", "buy_down": "0.0001"}, "buy-down 0.01% is less than one tick"),
+    ],
+)
+def test_settings_finer_than_a_tick_are_warned_of(changes: dict[str, str], begins: str) -> None:
+    wanted = settings(**{"buy_down": "0", "reprice": "0", **changes})  # type: ignore[arg-type]
+    (found,) = warnings(wanted, parse_price("0.00000052"), info(PEPE))
+    assert found.startswith(begins)
+
+
+def test_a_reprice_inside_the_buy_down_is_warned_of_and_usual_settings_are_not() -> None:
+    (found,) = warnings(settings(buy_down="0.02", reprice="0.01"), parse_price("2000"), info(ETH))
+    assert found.startswith("reprice 1% is less than buy-down 2%")
+    assert warnings(settings(), parse_price("2000"), info(ETH)) == []
+
+
+async def test_a_start_tells_its_warnings(world: World, clock: MockClock) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        result = await naived.ask("start", buy_down="0.02", reprice="0.01")
+        assert (result["state"], len(result["warnings"])) == ("trading", 1)
+        assert (await naived.ask("settings", reprice="0.001"))["warnings"]
+        with pytest.raises(ControlError):
+            await naived.call("start", "ETHUSDT", dry_run="yes")
