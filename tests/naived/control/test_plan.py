@@ -60,9 +60,9 @@ async def test_a_budget_that_is_too_small_is_refused_in_a_dry_run_too(world: Wor
         assert "too small" in (await naived.ask("start", dry_run=True, budget="1"))["error"]["message"]
 
 
-def test_a_plan_at_a_coarse_tick_ends_where_the_price_does() -> None:
-    told = plan(settings(chunks=1000, budget="10000"), info(PEPE), parse_price("0.00000003"), FREE)
-    assert told["lowest_price"] in ("0.00000001", "0.00000002")
+def test_at_a_coarse_tick_each_trader_stands_a_tick_below_the_rebuy_of_the_one_before() -> None:
+    told = plan(settings(chunks=3, budget="24"), info(PEPE), parse_price("0.00000152"), FREE)
+    assert (told["price"], told["lowest_price"]) == ("0.00000151", "0.00000147")
 
 
 @pytest.mark.parametrize(
