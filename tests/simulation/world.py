@@ -31,6 +31,7 @@ from naived.control.protocol import ControlError
 from naived.core.amount import parse_amount
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader import Hold, Holding
+from naived.core.strategy.traders import chunks_taken
 from naived.database.journal import open_journal
 from naived.ports import JournalError
 from naived.runtime.actual_state import actual_state
@@ -40,17 +41,20 @@ from naived.simulator.symbols import built_in_prices
 from tests.simulation.audit import audit, read
 from tests.simulation.daemon import KEY, SECRET, URL, Document, Naived, exchange_time, running
 from tests.simulation.durable import Durable
+from tests.simulation.hands import FEE_SYMBOL, Hands
 from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
 from tests.simulation.oracle import Oracle, WatchedExchange
 from tests.simulation.person import Person
 from tests.simulation.plan import LONGEST, Arm, Plan
 from tests.simulation.process import LEAVING, RUNNING, Crash, Doom, Process
+from tests.simulation.wild import WildNumbers
 
 TAG = "sims"
 _JOURNAL = "journal.db"
 _UID = 4711
 _BALANCES = {"USDT": parse_amount("100000")}
+_CROSSED = {"BTC": parse_amount("0.01")}  # and what there is for a symbol that is traded for BTC
 _HEALED = 150.0  # seconds: a fence (65 s), its looks, and two reconciliations
 _PATIENCE = 1800.0  # seconds in which everything must have converged
 _AT_STAKE = (
@@ -70,6 +74,7 @@ _AT_STAKE = (
     "fill: within",
     "before its answer",
 )
+_AGAIN = 15.0  # seconds in which a buy that was refused is decided again
 _LOOK = 1.0  # seconds between two looks at whether it has
 
 
@@ -87,6 +92,7 @@ class Outcome:
     orders: int = 0
     cycles: int = 0
     faults: dict[str, int] = field(default_factory=dict)
+    hands: dict[str, int] = field(default_factory=dict)
     deaths: list[str] = field(default_factory=list)
     visited: list[str] = field(default_factory=list)
     exposed: int = 0
@@ -132,6 +138,10 @@ class World:
         self._suspend = trio.Event()
         self._healed = False
         self._dice = Random(f"tail {plan.seed}")
+        self._balances = _BALANCES | (_CROSSED if any(name.endswith("BTC") for name in plan.symbols) else {})
+        self._wild = WildNumbers(plan.wild, Random(f"wild {plan.seed}"))
+        if plan.wild:
+            self._network.change = self._wild.change
 
     def trace(self, kind: str, text: str) -> None:
         if SECRET in text:
@@ -147,12 +157,18 @@ class World:
             frame = msgspec.json.decode(text)
             if frame["method"] == "order.place":  # and not the arming of a fault for it
                 self._oracle.asked(frame["params"])
-        elif "Filter failure" in text and not any(fault["kind"] == "filters" for fault in self._plan.faults):
+        elif "Filter failure" in text and not self._may_be_refused(text):
             self._oracle.blame(22, f"the exchange refuses by filters that never changed: {text}")
+
+    def _may_be_refused(self, text: str) -> bool:
+        """Did rules change, or what naived read of them, or the average price that some of them depend on?"""
+        plan = self._plan
+        changed = plan.wild or "rules" in plan.hands or any(fault["kind"] == "filters" for fault in plan.faults)
+        return bool(changed) or ("PERCENT_PRICE" in text and "print" in plan.hands)
 
     async def live(self) -> None:
         ledger = self._home / "ledger.db"
-        Ledger(ledger, _UID, _BALANCES).close()
+        Ledger(ledger, _UID, self._balances).close()
         self._oracle.read(self._database)
         engines: list[WatchedExchange] = []
 
@@ -166,22 +182,43 @@ class World:
             simulation = await nursery.start(partial(start, engine=engine, tail=self._tail))
             (exchange,) = engines
             self._exchange = exchange
+            plan = self._plan
+            self._hands = Hands(
+                plan.hands,
+                plan.meddling,
+                plan.minutes * 60,
+                plan.symbols,
+                exchange,
+                simulation,
+                self.trace,
+                Random(f"hands {plan.seed}"),
+            )
             markets = [self._market(symbol, exchange) for symbol in self._plan.symbols]
             for market in markets:
                 nursery.start_soon(market.run, simulation, exchange)
+            if "fees" in plan.hands:
+                nursery.start_soon(self._market(FEE_SYMBOL, exchange).run, simulation, exchange)
             nursery.start_soon(self._keep)
             await self._faulty()
             for market in markets:
                 market.mode = "rest"
             await self._heal()
             await self._converge(markets)
+            await self._fall(markets)
             await self._come_back()
-            audit(exchange.ledger, read(f"sqlite:///{self._database}"), _BALANCES, self._oracle.blame)
+            self._audit(exchange)
             if any(SECRET.encode() in file.read_bytes() for file in self._home.glob(f"{_JOURNAL}*")):
                 self._oracle.blame(19, "a secret is in the journal")
             self._conclude(exchange)
             nursery.cancel_scope.cancel()
         self._oracle.close()
+
+    def _audit(self, exchange: WatchedExchange) -> None:
+        paid = self._hands.moved
+        assets = self._balances.keys() | paid.keys()
+        initial = {asset: self._balances.get(asset, 0) + paid[asset] for asset in assets}
+        journal = read(f"sqlite:///{self._database}")
+        audit(exchange.ledger, journal, initial, self._oracle.blame, self._hands.gone)
 
     def _tail(self, method: str) -> float:
         """Seconds in which an accepted order is nowhere to be found."""
@@ -202,6 +239,10 @@ class World:
         (row,) = self._oracle.rows("SELECT count(cycle) AS cycles FROM traders")
         outcome.cycles = row["cycles"]
         outcome.faults |= exchange.ledger.faults() | self._network.befell | self._disk.befell
+        outcome.hands = {kind: number for kind, number in self._hands.done.items() if number}
+        for kind, number in (("amend", exchange.ledger.faults().get("manual_amend", 0)), ("wild", self._wild.made)):
+            if number:
+                outcome.hands[kind] = outcome.hands.get(kind, 0) + number
         outcome.deaths = self._doom.deaths
         outcome.visited = self._doom.visited
         outcome.violations = self._oracle.violations
@@ -251,7 +292,7 @@ class World:
         return exchange_time() / 1000 + skew
 
     async def _time_recovery(self, process: Process, naived: Naived, began: float) -> None:
-        while not naived.settled:  # noqa: ASYNC110 - there is no event for it
+        while not naived.settled(self._hands.gone):  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(_LOOK / 10)
         process.stage = RUNNING
         self.outcome.recoveries.append(trio.current_time() - began)
@@ -293,6 +334,7 @@ class World:
                 nursery.start_soon(self._ask_around)
                 nursery.start_soon(self._arm)
                 nursery.start_soon(self._follow_script)
+                nursery.start_soon(self._hands.run)
                 if plan.deaths is not None:
                     nursery.start_soon(self._kill, plan.deaths)
                 if plan.suspends is not None:
@@ -365,14 +407,18 @@ class World:
         self._disk.refused = self._disk.lied = self._disk.gone = self._disk.away_until = 0.0
         self._doom.spare()
         self.outcome.exposed = len(self._doom.visited)
+        self._wild.over = True
         await self._switch({"kind": "clear"})
+        self._hands.restore()
         self.trace("healed", "")
         await trio.sleep(_HEALED)
 
     async def _converge(self, markets: list[Market]) -> None:
         """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
         await self._until(lambda: self._naived is not None, "naived runs")
-        for symbol in self._person.wishes:
+        for symbol in self._wished:
+            if self._fact(symbol)[1] == "quarantined" and self._was_robbed(symbol):
+                await self._person.start(symbol)  # the coins are back, and are counted again
             if self._fact(symbol)[1] == "quarantined":
                 # Nothing that a plan does lasts longer than the grace, so nothing may contradict itself.
                 self._oracle.blame(21, f"{symbol} is quarantined: {self._reason(symbol)}")
@@ -385,13 +431,29 @@ class World:
         await self._until(self._as_wished, "every symbol is as it was wished")
         for market in markets:
             market.mode = "rest"
-        await self._until(lambda: self._naived is not None and self._naived.settled, "every order's fate is known")
+        await self._until(self._settled, "every order's fate is known")
+
+    async def _fall(self, markets: list[Market]) -> None:
+        """The price falls through every rebuy: whatever is on takes all its chunks, or says why it does not."""
+        for market in markets:
+            market.mode = "fall"
+        await self._until(lambda: all(market.mode == "rest" for market in markets), "the price has fallen")
+        await trio.sleep(_AGAIN)
+        await self._until(self._settled, "every order's fate is known after the fall")
+        known = {} if self._naived is None else self._naived.supervisor.symbols
+        for name in self._wished:
+            status, state = self._fact(name)
+            if (status, state) == ("on", "trading") and self._reason(name) is None:
+                leader = known[name].engine.leader
+                taken, chunks = chunks_taken(leader.traders), leader.settings.chunks
+                if taken < chunks:
+                    self._oracle.blame(26, f"{name} takes {taken} of {chunks} chunks, and gives no reason")
 
     async def _come_back(self) -> None:
         """One more start: it must find everything as it was, and have nothing to write."""
         self._suspend.set()
         await trio.sleep(_LOOK)
-        await self._until(lambda: self._naived is not None and self._naived.settled, "naived is back")
+        await self._until(self._settled, "naived is back")
         await trio.sleep(_HEALED)
         assert self._naived is not None
         commits = self._naived.journal.commits
@@ -402,6 +464,10 @@ class World:
             )
         if not self._as_wished():
             self._oracle.blame(14, f"after a start: {self._described()}")
+        for name in self._hands.gone & self._person.wishes.keys():
+            status, state = self._fact(name)
+            if status == "on" and self._reason(name) is None:
+                self._oracle.blame(26, f"{name} is delisted, on and {state}, and gives no reason")
         for name, symbol in self._naived.supervisor.symbols.items():
             if symbol.desired.status is Status.OFF and (symbol.tended or symbol.engine.leader.active):
                 self._oracle.blame(11, f"{name} is off, and has a task")
@@ -411,8 +477,20 @@ class World:
         wanted = {("on", "trading"), ("off", "off")}
         return self._naived is not None and all(
             self._fact(symbol) in wanted and self._fact(symbol)[0] in wishes and self._kept(symbol)
-            for symbol, wishes in self._person.wishes.items()
+            for symbol, wishes in self._wished.items()
         )
+
+    @property
+    def _wished(self) -> dict[str, set[str]]:
+        """What is asked for of the symbols that are not delisted."""
+        return {name: each for name, each in self._person.wishes.items() if name not in self._hands.gone}
+
+    def _settled(self) -> bool:
+        return self._naived is not None and self._naived.settled(self._hands.gone)
+
+    def _was_robbed(self, symbol: str) -> bool:
+        """Were coins of it ever withdrawn?"""
+        return self._exchange.markets[symbol].listing.info.base in self._hands.robbed
 
     def _fact(self, symbol: str) -> tuple[str, str]:
         """The durable status, and the state as the daemon tells it; one that it was never told of is off."""
