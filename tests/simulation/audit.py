@@ -68,8 +68,8 @@ def audit(
 ) -> None:
     """Tell of everything that is wrong.
 
-    ``initial`` is what the account began with, and what was paid in less what was paid out. Symbols that are ``gone``
-    from the exchange answer no question any more: what became of their last orders need not be known.
+    ``initial`` is what the account began with, with what was paid in and without what was paid out. Symbols that
+    are ``gone`` from the exchange answer no question any more: what became of their last orders need not be known.
     """
     every = ledger.history.orders(None, limit=_ALL)
     fills = ledger.history.fills(None, limit=_ALL)

@@ -1,8 +1,8 @@
 """Whose coins are sold, and for how much: the exchange's fills alone say what each trader bought and what it cost.
 
-A sell must bring its trader's own coins at least their floor: what they cost, with the profit and the fee that the
-trader was made with. Whatever a sell offers beyond its trader's own coins is taken from what ended traders left, and
-no coin of those has a floor above the sell's price.
+A sell brings at least the floor of its trader's own coins: what they cost, with the profit and the fee that the
+trader was made with. Whatever it offers beyond these coins is taken from what ended traders left, and the floor of
+those is not above its price either.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -52,18 +52,18 @@ class Coins:
 
     def sold(self, trader: int, quantity: int, price: int, free: Collection[int]) -> None:
         """Its own coins first, then of the ``free`` ones those with the highest floor that ``price`` allows."""
-        for number, batch in self._in_turn(trader, price, free):
+        for batch in self._in_turn(trader, price, free):
             taken = min(batch.rest, quantity)
             batch.rest -= taken
             quantity -= taken
         if quantity:  # sold without having been bought, which is blamed elsewhere
             self._batches.setdefault(trader, Batch()).rest -= quantity
 
-    def _in_turn(self, trader: int, price: int, free: Collection[int]) -> list[tuple[int, Batch]]:
-        own = [(trader, self._batches[trader])] if trader in self._batches else []
+    def _in_turn(self, trader: int, price: int, free: Collection[int]) -> list[Batch]:
+        own = [self._batches[trader]] if trader in self._batches else []
         floors = {number: self._floor(number) for number in self.unsold if number in free and number != trader}
         order = sorted(floors, key=lambda number: (floors[number] > price, -floors[number]))
-        return [*own, *((number, self._batches[number]) for number in order)]
+        return [*own, *(self._batches[number] for number in order)]
 
     def _floor(self, trader: int) -> int:
         return self._batches[trader].floor(*self._terms(trader))

@@ -8,13 +8,22 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from naived.core.amount import Price, Quantity, parse_amount, parse_price, parse_quantity, parse_rate, value_up
+from naived.core.amount import (
+    SCALE,
+    Price,
+    Quantity,
+    parse_amount,
+    parse_price,
+    parse_quantity,
+    parse_rate,
+    value_up,
+)
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.simulator.account import cost
@@ -54,13 +63,15 @@ class Standing:
     epoch_since: int = 0
     silent: frozenset[str] | None = None  # nothing is accepted but these; None: it trades
     no_buys: frozenset[str] | None = None  # no buy is accepted but these
+    unwanted_at: int = 0  # ms, when somebody last asked for something that takes buys back
+    prices: list[tuple[int, int]] = field(default_factory=list)  # public trades: ms, price
     limits: list[tuple[int, int, int]] = field(default_factory=list)  # (from ms, budget, chunks)
 
 
 class Oracle:
-    """``violations`` are sentences; an empty list is what we want."""
+    """``violations`` are sentences; an empty list is what we want. ``lied_to``: is naived told of wild prices?"""
 
-    def __init__(self, tag: str, now: Callable[[], int]) -> None:
+    def __init__(self, tag: str, now: Callable[[], int], *, lied_to: bool = False) -> None:
         self.prefix = f"n1{tag}-"
         self.violations: list[str] = []
         self.accepted: dict[str, Order] = {}
@@ -68,6 +79,7 @@ class Oracle:
         self._standings: dict[str, Standing] = {}
         self._spent: dict[tuple[str, int], int] = {}
         self._now = now
+        self._lied_to = lied_to
         self._journal: sqlite3.Connection | None = None
 
     def read(self, path: Path) -> None:
@@ -243,6 +255,30 @@ class Oracle:
         ours = cancel_id.startswith(self.prefix)
         if ours and not self.is_ours(order):
             self.blame(3, f"order {order.id} of somebody else was cancelled")
+        if ours and order.side is Side.BUY:
+            self._check_reason(order)
+
+    def _check_reason(self, order: Order) -> None:
+        """Nobody asked for it to be taken back: then the price has left the trade that it was decided on."""
+        standing = self.standing(order.symbol)
+        query = (
+            "SELECT decided_at, orders.created_at, state, reprice_interval AS reprice FROM orders "
+            "JOIN traders ON traders.symbol = orders.symbol AND number = trader WHERE client_order_id = ?"
+        )
+        for row in self.rows(query, order.client_order_id):
+            if self._lied_to or _milliseconds(row["created_at"]) <= standing.unwanted_at:
+                continue
+            if row["state"] not in ("open", "partially_filled"):
+                continue  # one that was given up and turned up
+            at = _milliseconds(row["decided_at"])
+            since = [price for time, price in standing.prices if time >= at]
+            lowest = min((price for time, price in standing.prices if time == at), default=0)
+            limit = lowest + lowest * parse_rate(row["reprice"]) // SCALE
+            if since and max(since) <= limit:
+                self.blame(27, f"{order.client_order_id} was repriced at {max(since)}, its limit is {limit}")
+
+    def traded(self, trade: PublicTrade) -> None:
+        self.standing(trade.symbol).prices.append((trade.time, trade.price))
 
     def check_orphans(self, exchange: Exchange) -> None:
         """Once naived knows the fate of all its orders: each that is open is kept by a living row."""
@@ -262,6 +298,10 @@ class Oracle:
         """No buy from now on, but what is under way."""
         query = "SELECT client_order_id FROM orders WHERE symbol = ? AND state IN ('intended', 'unknown')"
         self.standing(symbol).no_buys = frozenset(row["client_order_id"] for row in self.rows(query, symbol))
+
+    def unwanted(self, symbol: str) -> None:
+        """Somebody asks, or asked until now, for something that takes buys back."""
+        self.standing(symbol).unwanted_at = self._now()
 
     def resumed(self, symbol: str) -> None:
         """Somebody asks for what a stop left behind to be sold."""
@@ -317,6 +357,7 @@ class WatchedExchange(Exchange):
         self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False
     ) -> tuple[PublicTrade, tuple[Event, ...]]:
         trade, events = super().trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
+        self._oracle.traded(trade)
         self._oracle.saw(events)
         return trade, events
 

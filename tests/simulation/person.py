@@ -102,7 +102,12 @@ class Person:
         chunks = params.get("chunks")
         if isinstance(chunks, int):
             self.chunks.setdefault(symbol, {_CHUNKS}).add(chunks)
+        takes_back = verb not in ("start", "settings")
+        if takes_back:
+            self._oracle.unwanted(symbol)
         result = await self._insistently(verb, symbol, params)
+        if takes_back:
+            self._oracle.unwanted(symbol)
         if isinstance(chunks, int) and result is not None and _stands(result):
             self.chunks[symbol] = {chunks}
         return result

@@ -13,6 +13,7 @@ CROSSED = ("BTCUSDT", "ETHBTC")  # the coins of the first are the money of the s
 _ANSWERED_NO = (-1003, -1008, -1015, -1016, -1021)  # codes of a request that never reached the engine
 _ANYTHING = (-1000, -1001, -1006, -1007)  # codes that say nothing about what was done
 LONGEST = 40.0  # seconds a simulated fault lasts: below the grace, which is a bet on exactly that
+_AGES = 3e10  # seconds: a wait that nobody can mean
 
 Arm = dict[str, str | int | float]
 
@@ -125,13 +126,16 @@ def _meddled_with(plan: Plan, random: Random) -> Plan:
         plan = replace(plan, symbols=(*CROSSED, *(name for name in plan.symbols if name not in CROSSED)))
     if random.random() < 0.25:
         return plan
-    amended: tuple[Arm, ...] = ({"kind": "manual_amend"},) if random.random() < 0.35 else ()
+    more: tuple[Arm, ...] = ({"kind": "manual_amend"},) if random.random() < 0.35 else ()
+    if random.random() < 0.35:
+        method = random.choice(("order.place", "order.status", "openOrders.status", "time"))
+        more += ({"kind": "error", "code": -1003, "method": method, "seconds": _AGES},)
     return replace(
         plan,
         hands=tuple(kind for kind in KINDS if random.random() < 0.35),
         meddling=random.uniform(5, 40),
         wild=random.uniform(0, 0.005) if random.random() < 0.3 else 0.0,
-        faults=plan.faults + amended,
+        faults=plan.faults + more,
     )
 
 

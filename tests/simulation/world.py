@@ -129,7 +129,7 @@ class World:
         self._network = Network(Random(f"network {plan.seed}"), self._see)
         self._doom = Doom(set(plan.crashes))
         self._disk = replace(plan.disk, befell={})
-        self._oracle = Oracle(TAG, exchange_time)
+        self._oracle = Oracle(TAG, exchange_time, lied_to=bool(plan.wild))
         self._durable = Durable(self._oracle.rows, self._oracle.blame)
         self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask)
         self._process: Process | None = None
@@ -422,6 +422,8 @@ class World:
             if self._fact(symbol)[1] == "quarantined":
                 # Nothing that a plan does lasts longer than the grace, so nothing may contradict itself.
                 self._oracle.blame(21, f"{symbol} is quarantined: {self._reason(symbol)}")
+            if self._held(symbol) and not self._cancelled_by_hand:
+                self._oracle.blame(21, f"{symbol} is held as cancelled by hand, and nobody did that")
             if self._fact(symbol)[1] == "quarantined" or self._held(symbol):
                 await self._person.resolve(symbol)
             if self._fact(symbol)[1] == "faulted":
@@ -442,6 +444,9 @@ class World:
         await self._until(self._settled, "every order's fate is known after the fall")
         known = {} if self._naived is None else self._naived.supervisor.symbols
         for name in self._wished:
+            limited = known[name].context.exchange.remarks.limited if name in known else None
+            if limited is not None:
+                self._oracle.blame(21, f"long after the healing: {limited}")
             status, state = self._fact(name)
             if (status, state) == ("on", "trading") and self._reason(name) is None:
                 leader = known[name].engine.leader
@@ -512,6 +517,10 @@ class World:
         known = {} if self._naived is None else self._naived.supervisor.symbols
         traders = known[symbol].engine.leader.traders if symbol in known else ()
         return any(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
+
+    @property
+    def _cancelled_by_hand(self) -> bool:
+        return bool(self._exchange.ledger.faults().get("manual_cancel")) or bool(self._plan.wild)
 
     def _described(self) -> str:
         facts = (f"{symbol} is {self._fact(symbol)}, wished {wish}" for symbol, wish in self._person.wishes.items())
