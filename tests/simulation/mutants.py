@@ -443,15 +443,6 @@ def _amendment_unnoticed() -> Sequence[Change]:
     return [(OrderState, "quantity", property(lambda self: self.intent.quantity))]
 
 
-def _exchange_taken_for_a_person() -> Sequence[Change]:
-    fate = life._fate
-
-    def personal(final: OrderStatus, order: OrderState) -> Any:
-        return fate(final, replace(order, by_exchange=False))
-
-    return [(life, "_fate", personal)]
-
-
 MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "place-then-record": _place_then_record,
     "resend-on-timeout": _resend_on_timeout,
@@ -492,7 +483,6 @@ MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "third-asset-taken-for-coins": _third_asset_is_taken_for_coins,
     "third-asset-costs-nothing": _third_asset_costs_nothing,
     "amendment-unnoticed": _amendment_unnoticed,
-    "exchange-taken-for-a-person": _exchange_taken_for_a_person,
 }
 
 

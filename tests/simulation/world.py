@@ -54,7 +54,7 @@ TAG = "sims"
 _JOURNAL = "journal.db"
 _UID = 4711
 _BALANCES = {"USDT": parse_amount("100000")}
-_CROSSED = {"BTC": parse_amount("0.01")}  # and what there is for a symbol that is traded for BTC
+_CROSSED = {"BTC": parse_amount("0.002")}  # and what there is for a symbol that is traded for BTC
 _HEALED = 150.0  # seconds: a fence (65 s), its looks, and two reconciliations
 _PATIENCE = 1800.0  # seconds in which everything must have converged
 _AT_STAKE = (
@@ -520,7 +520,9 @@ class World:
 
     @property
     def _cancelled_by_hand(self) -> bool:
-        return bool(self._exchange.ledger.faults().get("manual_cancel")) or bool(self._plan.wild)
+        """Did somebody cancel an order, or what looks like it where the report is lost: the exchange itself?"""
+        by_hand = self._exchange.ledger.faults().get("manual_cancel")
+        return bool(by_hand or self._hands.done["end"] or self._plan.wild)
 
     def _described(self) -> str:
         facts = (f"{symbol} is {self._fact(symbol)}, wished {wish}" for symbol, wish in self._person.wishes.items())
