@@ -74,6 +74,7 @@ _AT_STAKE = (
     "fill: within",
     "before its answer",
 )
+_MEMORY = 300.0  # seconds of trades that are in the exchange's reference price
 _AGAIN = 15.0  # seconds in which a buy that was refused is decided again
 _LOOK = 1.0  # seconds between two looks at whether it has
 
@@ -437,6 +438,8 @@ class World:
 
     async def _fall(self, markets: list[Market]) -> None:
         """The price falls through every rebuy: whatever is on takes all its chunks, or says why it does not."""
+        if self._hands.done["print"]:
+            await trio.sleep(_MEMORY)  # until then the exchange expires whatever would take an ordinary price
         for market in markets:
             market.mode = "fall"
         await self._until(lambda: all(market.mode == "rest" for market in markets), "the price has fallen")
