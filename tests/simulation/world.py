@@ -14,7 +14,7 @@ import hashlib
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -35,6 +35,7 @@ from naived.core.strategy.traders import chunks_taken
 from naived.database.journal import open_journal
 from naived.ports import JournalError
 from naived.runtime.actual_state import actual_state
+from naived.runtime.symbol_task import Symbol
 from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
 from naived.simulator.symbols import built_in_prices
@@ -442,20 +443,34 @@ class World:
             await trio.sleep(_MEMORY)  # until then the exchange expires whatever would take an ordinary price
         for market in markets:
             market.mode = "fall"
-        await self._until(lambda: all(market.mode == "rest" for market in markets), "the price has fallen")
+        await self._until(lambda: self._fell(markets), "the price has fallen")
         await trio.sleep(_AGAIN)
         await self._until(self._settled, "every order's fate is known after the fall")
-        known = {} if self._naived is None else self._naived.supervisor.symbols
         for name in self._wished:
-            limited = known[name].context.exchange.remarks.limited if name in known else None
+            symbol = self._known.get(name)
+            limited = None if symbol is None else symbol.context.exchange.remarks.limited
             if limited is not None:
                 self._oracle.blame(21, f"long after the healing: {limited}")
-            status, state = self._fact(name)
-            if (status, state) == ("on", "trading") and self._reason(name) is None:
-                leader = known[name].engine.leader
-                taken, chunks = chunks_taken(leader.traders), leader.settings.chunks
-                if taken < chunks:
-                    self._oracle.blame(26, f"{name} takes {taken} of {chunks} chunks, and gives no reason")
+            if self._fact(name) == ("on", "trading") and self._reason(name) is None and self._lacks_traders(name):
+                self._oracle.blame(26, f"{name} has fewer traders than chunks after a fall, and gives no reason")
+
+    def _fell(self, markets: list[Market]) -> bool:
+        """Is the fall over? For a symbol that has all its traders, or is to have none, it ends early."""
+        for market in markets:
+            if market.symbol not in self._wished or not self._lacks_traders(market.symbol):
+                market.mode = "rest"
+        return all(market.mode == "rest" for market in markets)
+
+    def _lacks_traders(self, name: str) -> bool:
+        if name not in self._known or self._fact(name)[0] != "on":
+            return False
+        leader = self._known[name].engine.leader
+        return chunks_taken(leader.traders) < leader.settings.chunks
+
+    @property
+    def _known(self) -> Mapping[str, Symbol]:
+        """The symbols of the running naived."""
+        return {} if self._naived is None else self._naived.supervisor.symbols
 
     async def _come_back(self) -> None:
         """One more start: it must find everything as it was, and have nothing to write."""
@@ -503,12 +518,11 @@ class World:
     def _fact(self, symbol: str) -> tuple[str, str]:
         """The durable status, and the state as the daemon tells it; one that it was never told of is off."""
         rows = self._oracle.rows("SELECT status FROM settings WHERE symbol = ?", symbol)
-        known = {} if self._naived is None else self._naived.supervisor.symbols
         status = rows[0]["status"] if rows else "off"
-        return status, str(actual_state(known[symbol])[0]) if symbol in known else "off"
+        return status, str(actual_state(self._known[symbol])[0]) if symbol in self._known else "off"
 
     def _reason(self, symbol: str) -> str | None:
-        return None if self._naived is None else actual_state(self._naived.supervisor.symbols[symbol])[1]
+        return actual_state(self._known[symbol])[1] if symbol in self._known else None
 
     def _kept(self, symbol: str) -> bool:
         """Are the chunks those that were acknowledged?"""
@@ -517,8 +531,7 @@ class World:
 
     def _held(self, symbol: str) -> bool:
         """Does a trader hold coins because a person cancelled their sell?"""
-        known = {} if self._naived is None else self._naived.supervisor.symbols
-        traders = known[symbol].engine.leader.traders if symbol in known else ()
+        traders = self._known[symbol].engine.leader.traders if symbol in self._known else ()
         return any(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
 
     @property
