@@ -138,6 +138,10 @@ class AccountView:
             )
         )
 
+    def sharers(self, symbol: Symbol) -> list[Symbol]:
+        """Other symbols with the same base asset and traders of their own."""
+        return list(dict.fromkeys(other for other, _ in self._owners(symbol) if other is not symbol))
+
     def _owners(self, symbol: Symbol) -> Iterator[tuple[Symbol, Trader]]:
         """The traders of all symbols with the same base asset."""
         for other in self._symbols.values():

@@ -4,6 +4,7 @@ All of it is idempotent; a pass that finds no difference writes nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 import trio
@@ -191,6 +192,9 @@ class Reconciler:
                 break
             await trio.sleep(1)
             await self.compare(symbol)
+            for other in self._view.sharers(symbol):  # a sell of theirs may have been filled unnoticed
+                with suppress(RefusedError):
+                    await self.compare(other)
             held, there = await self._view.coins(symbol, to_sell=to_sell)
         return held, there
 
