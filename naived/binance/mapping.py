@@ -35,6 +35,7 @@ from naived.ports import Balance
 
 _BUY_STP, _SELL_STP = "EXPIRE_TAKER", "EXPIRE_MAKER"
 _CANCELED = "CANCELED"
+_REPLACED = "REPLACED"  # an execution report of an amendment
 _QUOTE_TOLERANCE = 1000  # a quote amount may differ by a thousandth: fiat is rounded to two places
 
 
@@ -205,6 +206,7 @@ def report_of_event(event: ExecutionReport, until: int = LATEST) -> Report:
         created=in_time(event.created, until),
         time=min(event.time or event.created, until),
         by_exchange=_ended_itself(event.status, event.client_order_id, placed_as, event.expiry_reason),
+        amended=event.kind == _REPLACED,
     )
     return _checked(report, event.total)
 

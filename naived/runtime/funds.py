@@ -5,7 +5,7 @@ whether the first one is on, off or stopped. Symbols ask at every trade that may
 the user data stream and from queries of the account.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from naived.core.amount import Amount, Money, Quantity, value_up
 from naived.core.orders.intent import Side
@@ -46,8 +46,7 @@ class AccountFunds:
         info = symbol.engine.leader.info
         quote = position = None
         if holders:
-            free = self.balances.get(info.quote, _NOTHING).free
-            quote = Money(free - sum(map(_claimed, holders)) - self._on_its_way(info.quote))
+            quote = self._spendable(info.quote, holders)
         if limited:
             base = self.balances.get(info.base, _NOTHING)
             position = Quantity(base.free + base.locked + _being_bought(symbol))
@@ -64,14 +63,27 @@ class AccountFunds:
             if other is not symbol and _is_base(other, quote) and holds(other)
         ]
 
-    def _on_its_way(self, quote: str) -> int:
-        """The quote money of buys that the exchange may not have locked yet."""
+    def _spendable(self, asset: str, holders: Sequence[Symbol]) -> Money:
+        """What of an asset is free and not the holders'.
+
+        A balance and the reports of orders do not arrive together. A buy that rests, as far as we know, may have
+        brought its coins already, and a sell may have given its own back: neither makes them anybody else's.
+        """
+        balance = self.balances.get(asset, _NOTHING)
+        held = sum(map(_held, holders))
+        free = balance.free - (held - sum(map(_offered, holders)))
+        rest = balance.free + balance.locked - held - self._bid(asset, _AT_THE_EXCHANGE)
+        coming = sum(map(_being_bought, holders))
+        return Money(min(free, rest) - coming - self._bid(asset, _NOT_THERE_YET))
+
+    def _bid(self, quote: str, states: Collection[State]) -> int:
+        """The quote money of buys in these states."""
         return sum(
-            value_up(order.intent.price, order.intent.quantity)
+            value_up(order.intent.price, Quantity(order.quantity - order.executed))
             for other in self._symbols.values()
             if other.engine.leader.info.quote == quote
             for order in other.engine.orders.values()
-            if order.intent.side is Side.BUY and order.state in _NOT_THERE_YET
+            if order.intent.side is Side.BUY and order.state in states
         )
 
 
@@ -90,16 +102,18 @@ def _is_base(symbol: Symbol, asset: str) -> bool:
     return base == asset if base else symbol.name.startswith(asset)
 
 
-def _claimed(symbol: Symbol) -> int:
-    """Coins that the symbol holds and that no sell of it has locked at the exchange."""
+def _held(symbol: Symbol) -> int:
     leader = symbol.engine.leader
-    held = sum(position(trader).quantity for trader in leader.traders) + sum(lot.quantity for lot in leader.lots)
-    locked = sum(
+    return sum(position(trader).quantity for trader in leader.traders) + sum(lot.quantity for lot in leader.lots)
+
+
+def _offered(symbol: Symbol) -> int:
+    """Coins that sells of the symbol have locked at the exchange."""
+    return sum(
         order.quantity - order.executed
         for order in symbol.engine.orders.values()
         if order.intent.side is Side.SELL and order.state in _AT_THE_EXCHANGE
     )
-    return held - locked
 
 
 def _being_bought(symbol: Symbol) -> int:

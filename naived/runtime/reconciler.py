@@ -4,6 +4,7 @@ All of it is idempotent; a pass that finds no difference writes nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 import trio
@@ -16,6 +17,7 @@ from naived.core.strategy.settings import Status
 from naived.ports import DeploymentError, Exchange, ExchangeError, Journal, JournalError, RefusedError
 from naived.runtime.account_view import AccountView
 from naived.runtime.batcher import Batcher
+from naived.runtime.fee_losses import owners
 from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import holds
 from naived.runtime.session import Session
@@ -191,6 +193,11 @@ class Reconciler:
                 break
             await trio.sleep(1)
             await self.compare(symbol)
+            # A sell of another symbol with the same base asset may have been filled unnoticed.
+            for other in {other.name: other for other, _ in owners(self._symbols, symbol)}.values():
+                if other is not symbol:
+                    with suppress(RefusedError):
+                        await self.compare(other)
             held, there = await self._view.coins(symbol, to_sell=to_sell)
         return held, there
 

@@ -5,11 +5,12 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
+from tests.simulation.hands import KINDS
 from tests.simulation.hunt import caught
 from tests.simulation.mutants import MUTANTS, mutated
 from tests.simulation.mutations import fields, mutations, report, sample
@@ -132,8 +133,12 @@ def _hunt(name: str, first: int, seeds: int) -> tuple[int | None, str]:
 def _report(outcomes: list[Outcome], plans: list[Plan], seconds: float) -> int:
     faults: Counter[str] = Counter()
     points: Counter[str] = Counter()
+    hands: Counter[str] = Counter()
+    seen: Counter[str] = Counter()  # by kind of hand: in how many runs
     for outcome in outcomes:
         faults.update(outcome.faults)
+        hands.update(outcome.hands)
+        seen.update(outcome.hands.keys())
         points.update(outcome.deaths)
     named = reached(points.elements())
     recoveries = sorted(each for outcome in outcomes for each in outcome.recoveries)
@@ -145,6 +150,9 @@ def _report(outcomes: list[Outcome], plans: list[Plan], seconds: float) -> int:
         ("finished cycles", str(sum(outcome.cycles for outcome in outcomes))),
         ("faults", str(sum(faults.values()))),
         *((f"  {kind}", str(number)) for kind, number in sorted(faults.items())),
+        ("other hands", str(sum(hands.values()))),
+        *((f"  {kind}, in {seen[kind]} runs", str(hands[kind])) for kind in (*KINDS, "wild")),
+        ("kinds of them in a run, p50", str(_quantile(sorted(len(outcome.hands) for outcome in outcomes), 0.5))),
         ("deaths", str(sum(points.values()))),
         ("seams died at", str(len(points))),
         ("crash points reached", f"{sum(map(bool, named.values()))} of {len(named)}"),
@@ -175,7 +183,7 @@ def _command(plan: Plan) -> str:
     return f"python -m tests.simulation {which} --trace trace.txt"
 
 
-def _quantile(values: list[float], share: float) -> float:
+def _quantile(values: Sequence[float], share: float) -> float:
     return values[min(int(len(values) * share), len(values) - 1)] if values else 0.0
 
 

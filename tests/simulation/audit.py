@@ -5,13 +5,12 @@ docs/RELIABILITY.md.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from naived.core.amount import Amount
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.database import schema
@@ -60,19 +59,30 @@ def read(database: str) -> Journal:
         engine.dispose()
 
 
-def audit(ledger: Ledger, journal: Journal, initial: Mapping[str, Amount], blame: Blame) -> None:
-    """Tell of everything that is wrong; ``initial`` is what the account began with."""
+def audit(
+    ledger: Ledger,
+    journal: Journal,
+    initial: Mapping[str, int],
+    blame: Blame,
+    gone: Collection[str] = (),
+) -> None:
+    """Tell of everything that is wrong.
+
+    ``initial`` is what the account began with, with what was paid in and without what was paid out. Symbols that
+    are ``gone`` from the exchange answer no question any more: what became of their last orders need not be known.
+    """
     every = ledger.history.orders(None, limit=_ALL)
     fills = ledger.history.fills(None, limit=_ALL)
     ours = [order for order in every if order.client_order_id.startswith(journal.prefix)]
-    _placed_once(ours, journal, blame)
+    _placed_once(ours, journal, blame, gone)
     _left_alone(every, journal, blame)
-    _applied(ours, fills, journal, blame)
+    _applied(ours, fills, journal, blame, gone)
     _conserved(ledger, every, fills, initial, blame)
     _one_sell_per_buy(journal, blame)
+    _fees_valued(journal, blame)
 
 
-def _placed_once(ours: Sequence[Order], journal: Journal, blame: Blame) -> None:
+def _placed_once(ours: Sequence[Order], journal: Journal, blame: Blame, gone: Collection[str]) -> None:
     rows = {row["client_order_id"]: row for row in journal.orders}
     for cid, number in Counter(order.client_order_id for order in ours).items():
         if number > 1:
@@ -80,6 +90,8 @@ def _placed_once(ours: Sequence[Order], journal: Journal, blame: Blame) -> None:
     placed = {order.client_order_id: order for order in ours}
     for cid, row in rows.items():
         order = placed.get(cid)
+        if row["symbol"] in gone:
+            continue
         if row["state"] in ("intended", "unknown", "quarantined"):
             blame(21, f"{cid} is still {row['state']}: {row['reason']}")
         if row["state"] in _PLACED and order is None:
@@ -90,7 +102,7 @@ def _placed_once(ours: Sequence[Order], journal: Journal, blame: Blame) -> None:
         found = rows.get(order.client_order_id)
         if found is None:
             blame(3, f"order {order.id} ({order.client_order_id}) is not in the journal")
-        elif found["state"] in _PLACED and _view(found) != _truth(order):
+        elif found["state"] in _PLACED and order.symbol not in gone and _view(found) != _truth(order):
             blame(13, f"{order.client_order_id}: the journal has {_view(found)}, the exchange {_truth(order)}")
 
 
@@ -110,7 +122,9 @@ def _left_alone(every: Sequence[Order], journal: Journal, blame: Blame) -> None:
             blame(3, f"order {order.id} of somebody else was cancelled")
 
 
-def _applied(ours: Sequence[Order], fills: Sequence[Fill], journal: Journal, blame: Blame) -> None:
+def _applied(
+    ours: Sequence[Order], fills: Sequence[Fill], journal: Journal, blame: Blame, gone: Collection[str]
+) -> None:
     """Each fill once, as it was, and the sums are what the exchange says was executed."""
     ids = {(order.symbol, order.id) for order in ours}
     there = {
@@ -125,7 +139,8 @@ def _applied(ours: Sequence[Order], fills: Sequence[Fill], journal: Journal, bla
     if len(here) != len(journal.fills):
         blame(9, f"{len(journal.fills) - len(here)} fills were applied twice")
     for key in there.keys() - here.keys():
-        blame(9, f"fill {key} is not in the journal")
+        if key[0] not in gone:
+            blame(9, f"fill {key} is not in the journal")
     for key in here.keys() - there.keys():
         blame(9, f"fill {key} is not at the exchange")
     for key in here.keys() & there.keys():
@@ -141,12 +156,12 @@ def _applied(ours: Sequence[Order], fills: Sequence[Fill], journal: Journal, bla
 
 
 def _conserved(
-    ledger: Ledger, every: Sequence[Order], fills: Sequence[Fill], initial: Mapping[str, Amount], blame: Blame
+    ledger: Ledger, every: Sequence[Order], fills: Sequence[Fill], initial: Mapping[str, int], blame: Blame
 ) -> None:
     """What there was, moved by every fill less its fee, is what there is; all orders count, ours or not."""
     listings, _ = load(None)
     sides = {(order.symbol, order.id): order.side for order in every}
-    moved = Counter({asset: int(amount) for asset, amount in initial.items()})
+    moved = Counter(initial)
     for fill in fills:
         info = listings[fill.symbol].info
         sign = 1 if sides[fill.symbol, fill.order_id] is Side.BUY else -1
@@ -172,7 +187,7 @@ def _one_sell_per_buy(journal: Journal, blame: Blame) -> None:
         key = (order["symbol"], order["trader"])
         if order["side"] == "buy":
             bought[key] += fill["quantity"]
-            base_fees[key] += fill["fee"]
+            base_fees[key] += fill["fee"] if fill["symbol"].startswith(fill["fee_asset"]) else 0
         else:
             sold[key] += fill["quantity"]
     left: Counter[str] = Counter()
@@ -194,3 +209,27 @@ def _one_sell_per_buy(journal: Journal, blame: Blame) -> None:
         kept = row["owed_quantity"] + sum(lot["quantity"] for lot in journal.lots if lot["symbol"] == symbol)
         if symbol not in forgiven and kept != left[symbol]:
             blame(4, f"{symbol} has lots of {kept}, its traders left {left[symbol]}")
+
+
+def _fees_valued(journal: Journal, blame: Blame) -> None:
+    """A fee in a third asset lessens the profit of its trader by its value, once."""
+    traders = {
+        (row["symbol"], row["order_id"]): (row["symbol"], row["trader"])
+        for row in journal.orders
+        if not row["adopted"]
+    }
+    valued: Counter[tuple[str, int] | None] = Counter()
+    for fill in journal.fills:
+        valued[traders.get((fill["symbol"], fill["order_id"]))] += fill["fee_value"] or 0
+    forgiven = {row["symbol"] for row in journal.events if row["kind"] == "written off"}
+    for row in journal.traders:
+        key = row["symbol"], row["number"]
+        if row["phase"] != "finished" or row["symbol"] in forgiven or row["bought"] is None:
+            continue
+        fees = (row["buy_fees_valued"] or 0) + (row["sell_fees_valued"] or 0)
+        if fees != valued[key]:
+            blame(8, f"{key} counts {fees} for fees in a third asset, its fills say {valued[key]}")
+        cost = row["cost"] + row["carried_cost"] - row["dust_cost"]
+        profit = row["received"] - row["quote_fees"] - fees - cost
+        if row["profit"] not in (None, profit):
+            blame(8, f"{key} has a profit of {row['profit']}, it received {profit} more than it spent")

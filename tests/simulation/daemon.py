@@ -1,7 +1,7 @@
 """One running naived, on the seams of one `Process`."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +84,9 @@ class Naived:
         document: Document = json.loads(body)
         return document
 
-    @property
-    def settled(self) -> bool:
-        """Is the fate of every order known?"""
-        symbols = self.supervisor.symbols.values()
+    def settled(self, gone: Collection[str]) -> bool:
+        """Is the fate of every order known, but of those of symbols that are ``gone`` from the exchange?"""
+        symbols = [symbol for name, symbol in self.supervisor.symbols.items() if name not in gone]
         return self.session.ready and not any(symbol.engine.unsettled or symbol.behind for symbol in symbols)
 
 

@@ -11,12 +11,13 @@ from unittest.mock import patch
 import trio
 from msgspec.structs import replace
 
+from naived.binance import answers as answering
 from naived.binance.exchange import BinanceExchange
 from naived.binance.limits import Limits
 from naived.control import answers, verbs
 from naived.control.call import Patience
 from naived.control.service import Service
-from naived.core.amount import Amount, value_up
+from naived.core.amount import Amount, Price, value_up
 from naived.core.engine import Engine
 from naived.core.orders import state as life
 from naived.core.orders.intent import Side
@@ -25,13 +26,14 @@ from naived.core.orders.state import Need, OrderState, Reported, Send, State
 from naived.core.strategy import leader as leading
 from naived.core.strategy import trader as trading
 from naived.core.strategy import traders as money
-from naived.core.strategy.formulas import Bought
+from naived.core.strategy.formulas import Bought, reprice_above
 from naived.core.strategy.leader import Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader import Buying
 from naived.database.store import Store
 from naived.runtime import orders
 from naived.runtime.commit import Commit
+from naived.runtime.funds import AccountFunds
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
@@ -378,6 +380,69 @@ def _unknown_means_refused() -> Sequence[Change]:
     return [(BinanceExchange, "place", sure)]
 
 
+def _repriced_from_the_limit() -> Sequence[Change]:
+    limit = trading.reprice_limit
+
+    def mistaken(trader: Any, filters: Any) -> Any:
+        if limit(trader, filters) is None:
+            return None
+        return reprice_above(trader.phase.intent.price, trader.terms.reprice, filters)
+
+    return [(module, "reprice_limit", mistaken) for module in (trading, leading)]
+
+
+def _lot_without_a_price() -> Sequence[Change]:
+    added = leading.added
+    return [(leading, "added", lambda lots, lot: added(lots, replace(lot, price=Price(1))))]
+
+
+def _lots_cost_nothing() -> Sequence[Change]:
+    commitments = leading.commitments
+    return [(leading, "commitments", lambda traders, lots: commitments(traders, ()))]
+
+
+def _rebuy_spent_for_good() -> Sequence[Change]:
+    spent_rebuys = leading.spent_rebuys
+    ever: set[tuple[str, int]] = set()
+
+    def spent(traders: Any) -> set[int]:
+        symbols = {trader.symbol for trader in traders}
+        ever.update((symbol, number) for symbol in symbols for number in spent_rebuys(traders))
+        return {number for symbol, number in ever if symbol in symbols}
+
+    return [(leading, "spent_rebuys", spent)]
+
+
+def _wait_without_a_bound() -> Sequence[Change]:
+    return [(answering, "_WINDOW", (10_000, _FAR))]
+
+
+def _coins_of_another_symbol_are_money() -> Sequence[Change]:
+    return [(AccountFunds, "_holders", lambda self, symbol: [])]
+
+
+def _third_asset_is_taken_for_coins() -> Sequence[Change]:
+    with_fill = Bought.with_fill
+
+    def with_any(self: Bought, fill: Fill, base: str, quote: str) -> Bought:
+        return with_fill(self, replace(fill, fee_asset=base), base, quote)
+
+    return [(Bought, "with_fill", with_any)]
+
+
+def _third_asset_costs_nothing() -> Sequence[Change]:
+    with_fill = Bought.with_fill
+
+    def free(self: Bought, fill: Fill, base: str, quote: str) -> Bought:
+        return with_fill(self, replace(fill, fee_value=None), base, quote)
+
+    return [(Bought, "with_fill", free)]
+
+
+def _amendment_unnoticed() -> Sequence[Change]:
+    return [(OrderState, "quantity", property(lambda self: self.intent.quantity))]
+
+
 MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "place-then-record": _place_then_record,
     "resend-on-timeout": _resend_on_timeout,
@@ -409,6 +474,15 @@ MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "stale-trades": _stale_trades,
     "answered-before-durable": _answered_before_durable,
     "no-reconciliation": _no_reconciliation,
+    "repriced-from-the-limit": _repriced_from_the_limit,
+    "lot-without-a-price": _lot_without_a_price,
+    "lots-cost-nothing": _lots_cost_nothing,
+    "rebuy-spent-for-good": _rebuy_spent_for_good,
+    "wait-without-a-bound": _wait_without_a_bound,
+    "coins-of-another-are-money": _coins_of_another_symbol_are_money,
+    "third-asset-taken-for-coins": _third_asset_is_taken_for_coins,
+    "third-asset-costs-nothing": _third_asset_costs_nothing,
+    "amendment-unnoticed": _amendment_unnoticed,
 }
 
 

@@ -7,7 +7,7 @@ here the process must not have ended either, no symbol may have crashed, and no 
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,38 +22,14 @@ from tests.simulation.market import Market
 from tests.simulation.network import Wire
 from tests.simulation.oracle import WatchedExchange
 from tests.simulation.plan import SYMBOLS, Plan
+from tests.simulation.wild import VALUES, Path, changed, paths_of
 from tests.simulation.world import Outcome, World, run
 
 TOUCHED, OTHER = SYMBOLS[:2]
-_MISSING = object()
-_NUMBER = b"0.123456789012345678901234567890"
-_ESCAPE = "\x1b[2J\x1b]0;x\x07\x00\n\u202e"
 _OFTEN = 500  # runs between two lines that say how far it is
 _PERSON = 35.0  # seconds after which the first symbol is stopped and its orders are taken back
 _AGAIN = 6.0  # seconds after which it is started again, and between two attempts to start
 _RARE = {"balanceUpdate": 20.0, "eventStreamTerminated": 24.0}  # account events, and seconds after which one comes
-
-Path_ = tuple[str | int, ...]
-Value = Callable[[Any], Any]
-
-
-def _as_text(value: Any, text: str, other: object) -> object:
-    """``text`` where a text stood before, else ``other``."""
-    return text if isinstance(value, str) else other
-
-
-VALUES: Mapping[str, Value] = {
-    "missing": lambda _: _MISSING,
-    "null": lambda _: None,
-    "wrong type": lambda value: 7 if isinstance(value, str) else "7",
-    "negative": lambda value: _as_text(value, "-1.00000000", -1),
-    "zero": lambda value: _as_text(value, "0.00000000", 0),
-    "2^63": lambda value: _as_text(value, str(2**63), 2**63),
-    "10^22": lambda value: _as_text(value, str(10**22), msgspec.Raw(b"1" + b"0" * 22)),
-    "NaN": lambda value: _as_text(value, "NaN", msgspec.Raw(b"NaN")),
-    "30 decimals": lambda value: _as_text(value, _NUMBER.decode(), msgspec.Raw(_NUMBER)),
-    "escape sequences": lambda _: _ESCAPE,
-}
 
 
 @dataclass(frozen=True)
@@ -61,7 +37,7 @@ class Mutation:
     """``path`` of the field in a frame of this kind; ``always``: in every frame of the faulty phase."""
 
     kind: str
-    path: Path_
+    path: Path
     value: str
     always: bool
 
@@ -95,7 +71,7 @@ class Frames:
     """What arrives: ``kinds`` gets the fields of each kind of frame; with a ``mutation`` it is made."""
 
     def __init__(self, mutation: Mutation | None) -> None:
-        self.kinds: dict[str, set[Path_]] = {}
+        self.kinds: dict[str, set[Path]] = {}
         self.made = 0
         self.over = False
         self._rare = dict(_RARE)
@@ -120,7 +96,7 @@ class Frames:
         kind = self._kind(wire, frame)
         mutation = self._mutation
         if mutation is None:
-            self.kinds.setdefault(kind, set()).update(_paths(frame))
+            self.kinds.setdefault(kind, set()).update(paths_of(frame, OTHER))
         elif kind == mutation.kind and not self.over and (mutation.always or not self.made):
             return self._mutated(frame, mutation, text)
         return text
@@ -134,41 +110,11 @@ class Frames:
         return f"{'error' if failed else 'answer'} {method}"
 
     def _mutated(self, frame: dict[str, Any], mutation: Mutation, text: str) -> str:
-        *way, last = mutation.path
-        place: Any = frame
-        try:
-            for step in way:
-                place = place[step]
-            value = VALUES[mutation.value](place[last])
-        except (KeyError, IndexError, TypeError):
-            return text  # this frame is shorter
-        if isinstance(place, dict) and OTHER in (place.get("symbol"), place.get("s")):
-            return text
+        wild = changed(frame, mutation.path, mutation.value, OTHER)
+        if wild is None:
+            return text  # this frame is shorter, or a row of it is the other symbol's
         self.made += 1
-        if value is _MISSING:
-            del place[last]
-        else:
-            place[last] = value
-        return msgspec.json.encode(frame).decode()
-
-
-def _paths(node: Any, before: Path_ = ()) -> Iterable[Path_]:
-    """Every field in it, whatever it holds; of a list of rows that are alike only the first row."""
-    match node:
-        case dict():
-            items: Iterable[tuple[str | int, Any]] = node.items()
-        case list():
-            items = enumerate(node)
-        case _:
-            return
-    for name, value in items:
-        if isinstance(value, dict) and OTHER in (value.get("symbol"), value.get("s")):
-            continue
-        alike = isinstance(node, list) and before[-1] not in ("filters", "balances", "rateLimits", "symbols")
-        if alike and name != 0:
-            continue
-        yield (*before, name)
-        yield from _paths(value, (*before, name))
+        return wild
 
 
 class MutatedWorld(World):
@@ -227,7 +173,7 @@ class MutatedWorld(World):
         return mutation is not None and mutation.kind.startswith(("event executionReport", "event trade"))
 
 
-def fields() -> dict[str, list[Path_]]:
+def fields() -> dict[str, list[Path]]:
     """Every field of each kind of frame, from a clean run that must be without a violation."""
     frames = Frames(None)
     outcome = run(plan(), make=partial(MutatedWorld, frames=frames))
@@ -235,7 +181,7 @@ def fields() -> dict[str, list[Path_]]:
     return {kind: sorted(paths, key=str) for kind, paths in sorted(frames.kinds.items())}
 
 
-def mutations(found: Mapping[str, Iterable[Path_]]) -> list[Mutation]:
+def mutations(found: Mapping[str, Iterable[Path]]) -> list[Mutation]:
     """Each field with each value, once and always."""
     return [
         Mutation(kind, path, value, always)
@@ -257,7 +203,7 @@ def live(mutation: Mutation) -> tuple[Mutation, Outcome, int]:
     return mutation, run(plan(), make=partial(MutatedWorld, frames=frames)), frames.made
 
 
-def report(found: Mapping[str, Sequence[Path_]], chosen: Sequence[Mutation], jobs: int) -> int:
+def report(found: Mapping[str, Sequence[Path]], chosen: Sequence[Mutation], jobs: int) -> int:
     """Run these, say what fails at once and how many fields and values were tried at the end; 1 if one failed."""
     failed = made = 0
     with ProcessPoolExecutor(jobs) as pool:

@@ -6,17 +6,31 @@ docs/RELIABILITY.md.
 
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from naived.core.amount import Price, Quantity, parse_amount, parse_price, parse_quantity, value_up
+from naived.core.amount import (
+    SCALE,
+    Price,
+    Quantity,
+    parse_amount,
+    parse_price,
+    parse_quantity,
+    parse_rate,
+    value_up,
+)
 from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill
+from naived.simulator.account import cost
 from naived.simulator.exchange import Exchange
 from naived.simulator.order import Event, Executed, NewOrder, Order, PublicTrade
-from naived.simulator.step import Done
+from naived.simulator.step import Done, Market, Step
+from tests.simulation.coins import Coins
 
 _STALE = 5_000  # ms, the age of the trade that a buy was decided on, when it is signed
 # Living traders but those that only sell lots: these count in no chunk.
@@ -28,6 +42,12 @@ _LIVE_BUYS = (
     "SELECT client_order_id, price, quantity FROM orders WHERE symbol = ? AND side = 'buy'"
     " AND state IN ('intended', 'unknown', 'open', 'partially_filled')"
 )
+# Traders whose coins are lots by now, or were adopted by another trader.
+_ENDED = (
+    "SELECT number FROM traders WHERE symbol = ?1 AND phase = 'finished' "
+    "UNION SELECT trader FROM orders WHERE symbol = ?1 AND adopted"
+)
+_TERMS = "SELECT profit_interval, sell_fee FROM traders WHERE symbol = ? AND number = ?"
 # An abandoned one that turned up is watched, and being cancelled.
 _NEVER_OPEN = ("filled", "cancelled", "expired", "rejected", "not_placed")
 
@@ -36,19 +56,22 @@ _NEVER_OPEN = ("filled", "cancelled", "expired", "rejected", "not_placed")
 class Standing:
     """What is known of one symbol at the exchange, of our orders alone."""
 
+    coins: Coins
     bought: int = 0  # after the fees that were taken in base
     sold: int = 0
     epoch: int = 0  # the newest that was accepted, and since when (ms)
     epoch_since: int = 0
     silent: frozenset[str] | None = None  # nothing is accepted but these; None: it trades
     no_buys: frozenset[str] | None = None  # no buy is accepted but these
+    unwanted_at: int = 0  # ms, when somebody last asked for something that takes buys back
+    prices: list[tuple[int, int]] = field(default_factory=list)  # public trades: ms, price
     limits: list[tuple[int, int, int]] = field(default_factory=list)  # (from ms, budget, chunks)
 
 
 class Oracle:
-    """``violations`` are sentences; an empty list is what we want."""
+    """``violations`` are sentences; an empty list is what we want. ``lied_to``: is naived told of wild prices?"""
 
-    def __init__(self, tag: str, now: Callable[[], int]) -> None:
+    def __init__(self, tag: str, now: Callable[[], int], *, lied_to: bool = False) -> None:
         self.prefix = f"n1{tag}-"
         self.violations: list[str] = []
         self.accepted: dict[str, Order] = {}
@@ -56,6 +79,7 @@ class Oracle:
         self._standings: dict[str, Standing] = {}
         self._spent: dict[tuple[str, int], int] = {}
         self._now = now
+        self._lied_to = lied_to
         self._journal: sqlite3.Connection | None = None
 
     def read(self, path: Path) -> None:
@@ -73,7 +97,16 @@ class Oracle:
         return [dict(row) for row in self._journal.execute(query, values)]
 
     def standing(self, symbol: str) -> Standing:
-        return self._standings.setdefault(symbol, Standing())
+        if symbol not in self._standings:
+            self._standings[symbol] = Standing(Coins(partial(self._terms, symbol)))
+        return self._standings[symbol]
+
+    def _terms(self, symbol: str, trader: int) -> tuple[int, int]:
+        (row,) = self.rows(_TERMS, symbol, trader)
+        return parse_rate(row["profit_interval"]), parse_rate(row["sell_fee"])
+
+    def _ended(self, symbol: str) -> set[int]:
+        return {row["number"] for row in self.rows(_ENDED, symbol)}
 
     def blame(self, number: int, what: str) -> None:
         self.violations.append(f"invariant {number}: {what}")
@@ -88,7 +121,7 @@ class Oracle:
         if durable != [(params["timestamp"], params["recvWindow"])]:
             self.blame(1, f"{cid} was signed for {params['timestamp']}, durable is {durable}")
 
-    def placed(self, done: Done, market_open: list[Order]) -> None:
+    def placed(self, done: Done, exchange: Exchange) -> None:
         """An order was accepted, and perhaps executed at once."""
         order = done.order
         cid = order.client_order_id
@@ -110,6 +143,9 @@ class Oracle:
             self.blame(1, f"{cid} was accepted while it was {row['state']}")
         standing = self.standing(order.symbol)
         self.traders[cid] = (order.symbol, row["trader"])
+        market_open = list(exchange.markets[order.symbol].open.values())
+        if order.side is Side.SELL:
+            self._check_price(order, market_open)
         self.saw(done.events)
         # What a process sent before it died may arrive behind the first of the next one.
         if row["epoch"] < standing.epoch and _milliseconds(row["signed_at"]) >= standing.epoch_since:
@@ -123,6 +159,33 @@ class Oracle:
                 self.blame(5, f"{cid} sells what was never bought: {standing.sold + resting} of {standing.bought}")
         else:
             self._check_limits(order, row, standing)
+            self._check_owners(order, exchange)
+
+    def _check_price(self, order: Order, market_open: list[Order]) -> None:
+        resting = [
+            (self._trader(each), each)
+            for each in market_open
+            if each.side is Side.SELL and self.is_ours(each) and each.id != order.id
+        ]
+        coins = self.standing(order.symbol).coins
+        cheap = coins.too_cheap(self._trader(order), order, resting, self._ended(order.symbol))
+        if cheap is not None:
+            self.blame(24, f"{order.client_order_id}: {cheap}")
+
+    def _check_owners(self, order: Order, exchange: Exchange) -> None:
+        """What this buy spends is not what another symbol bought and has not sold."""
+        asset = exchange.markets[order.symbol].listing.info.quote
+        holders = [market for market in exchange.markets.values() if market.listing.info.base == asset]
+        held = sum(self.standing(market.listing.info.symbol).coins.total for market in holders)
+        if not held:
+            return
+        offered = sum(o.remaining for m in holders for o in m.open.values() if o.side is Side.SELL)
+        there = exchange.account.balance(asset).free + offered
+        if there < held <= there + cost(order.side, order.price, order.quantity):
+            self.blame(25, f"{order.client_order_id} spends {asset} of another symbol: {there} left of {held}")
+
+    def _trader(self, order: Order) -> int:
+        return self.traders.get(order.client_order_id, (order.symbol, 0))[1]
 
     def is_ours(self, order: Order) -> bool:
         return order.client_order_id.startswith(self.prefix)
@@ -141,6 +204,8 @@ class Oracle:
             self.blame(18, f"{cid} was decided on a trade {age} ms before it was signed")
         living = {trader["number"]: trader["phase"] for trader in self.rows(_BUYERS, symbol)}
         spent = sum(self._spent.get((symbol, number), 0) for number in living)
+        lots = {number: batch for number, batch in standing.coins.unsold.items() if number not in living}
+        spent += sum(batch.cost * batch.rest // batch.net for batch in lots.values())
         live = sum(self._reserved(row) for row in self.rows(_LIVE_BUYS, symbol))
         self._sample(symbol)
         # In force when it was decided, or since; of the last two before nobody knows which was.
@@ -165,22 +230,55 @@ class Oracle:
         for event in events:
             if not isinstance(event, Executed) or not self.is_ours(event.order):
                 continue
-            order, fill = event.order, event.fill
+            if event.fill is not None:
+                self._filled(event.order, event.fill)
+
+    def changed(self, order: Order) -> None:
+        """An order of ours is as this from now on."""
+        if order.client_order_id in self.accepted:
             self.accepted[order.client_order_id] = order
-            if fill is None:
-                continue
-            standing = self.standing(order.symbol)
-            if order.side is Side.BUY:
-                standing.bought += fill.quantity - fill.fee
-                key = self.traders.get(order.client_order_id, (order.symbol, 0))
-                self._spent[key] = self._spent.get(key, 0) + fill.quote
-            else:
-                standing.sold += fill.quantity
+
+    def _filled(self, order: Order, fill: Fill) -> None:
+        standing, trader = self.standing(order.symbol), self._trader(order)
+        if order.side is Side.BUY:
+            in_base = order.symbol.startswith(fill.fee_asset)
+            net = fill.quantity - (fill.fee if in_base else 0)
+            standing.bought += net
+            standing.coins.bought(trader, net, fill.quote)
+            key = order.symbol, trader
+            self._spent[key] = self._spent.get(key, 0) + fill.quote
+        else:
+            standing.sold += fill.quantity
+            standing.coins.sold(trader, fill.quantity, order.price, self._ended(order.symbol))
 
     def cancelled(self, order: Order, cancel_id: str) -> None:
         ours = cancel_id.startswith(self.prefix)
         if ours and not self.is_ours(order):
             self.blame(3, f"order {order.id} of somebody else was cancelled")
+        if ours and order.side is Side.BUY:
+            self._check_reason(order)
+
+    def _check_reason(self, order: Order) -> None:
+        """Nobody asked for it to be taken back: then the price has left the trade that it was decided on."""
+        standing = self.standing(order.symbol)
+        query = (
+            "SELECT decided_at, orders.created_at, state, reprice_interval AS reprice FROM orders "
+            "JOIN traders ON traders.symbol = orders.symbol AND number = trader WHERE client_order_id = ?"
+        )
+        for row in self.rows(query, order.client_order_id):
+            if self._lied_to or _milliseconds(row["created_at"]) <= standing.unwanted_at:
+                continue
+            if row["state"] not in ("open", "partially_filled"):
+                continue  # one that was given up and turned up
+            at = _milliseconds(row["decided_at"])
+            since = [price for time, price in standing.prices if time >= at]
+            lowest = min((price for time, price in standing.prices if time == at), default=0)
+            limit = lowest + lowest * parse_rate(row["reprice"]) // SCALE
+            if since and max(since) <= limit:
+                self.blame(27, f"{order.client_order_id} was repriced at {max(since)}, its limit is {limit}")
+
+    def traded(self, trade: PublicTrade) -> None:
+        self.standing(trade.symbol).prices.append((trade.time, trade.price))
 
     def check_orphans(self, exchange: Exchange) -> None:
         """Once naived knows the fate of all its orders: each that is open is kept by a living row."""
@@ -200,6 +298,10 @@ class Oracle:
         """No buy from now on, but what is under way."""
         query = "SELECT client_order_id FROM orders WHERE symbol = ? AND state IN ('intended', 'unknown')"
         self.standing(symbol).no_buys = frozenset(row["client_order_id"] for row in self.rows(query, symbol))
+
+    def unwanted(self, symbol: str) -> None:
+        """Somebody asks, or asked until now, for something that takes buys back."""
+        self.standing(symbol).unwanted_at = self._now()
 
     def resumed(self, symbol: str) -> None:
         """Somebody asks for what a stop left behind to be sold."""
@@ -232,9 +334,17 @@ class WatchedExchange(Exchange):
         super().__init__(*args, **kwargs)
         self._oracle = oracle
 
+    @contextmanager
+    def step(self, market: Market) -> Iterator[Step]:
+        """Whoever changes an order, by a request or by hand, does it in a step."""
+        with super().step(market) as step:
+            yield step
+        for order in step._change.orders.values():
+            self._oracle.changed(order)
+
     def place(self, new: NewOrder) -> Done:
         done = super().place(new)
-        self._oracle.placed(done, list(self.markets[new.symbol].open.values()))
+        self._oracle.placed(done, self)
         return done
 
     def cancel(self, symbol: str, order_id: int, cancel_id: str) -> Done:
@@ -247,6 +357,7 @@ class WatchedExchange(Exchange):
         self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False
     ) -> tuple[PublicTrade, tuple[Event, ...]]:
         trade, events = super().trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
+        self._oracle.traded(trade)
         self._oracle.saw(events)
         return trade, events
 

@@ -30,18 +30,20 @@ class Person:
     async def follow_a_whim(self, symbol: str, whims: Sequence[str]) -> None:
         match self._random.choice(whims):
             case "start":
-                await self.start(symbol, wait=self._patient(), **self._settings())
+                await self.start(symbol, wait=self._patient(), **self._settings(symbol))
             case "stop":
                 await self.stop(symbol, self._random.choice(("none", "buys", "all")), wait=self._patient())
             case "shutdown":
                 await self.shutdown(symbol, keep_buys=self._random.random() < 0.3)
             case _:
-                settings = self._settings()
+                settings = self._settings(symbol)
                 if settings and symbol in self.wishes:
                     self._limit(symbol, settings)
                     await self._one("settings", symbol, **settings)
 
     async def start(self, symbol: str, **settings: object) -> None:
+        if symbol not in self.wishes and not symbol.endswith("USDT"):
+            settings.setdefault("budget", _budget(symbol, 500))  # the default is an amount of USDT
         self._oracle.started(symbol)
         self._limit(symbol, settings)
         await self._wish("start", symbol, {"on"}, **settings)
@@ -68,13 +70,13 @@ class Person:
     def _patient(self) -> bool:
         return self._random.random() < 0.7
 
-    def _settings(self) -> Document:
+    def _settings(self, symbol: str) -> Document:
         random = self._random
         chosen: Document = {}
         if random.random() < 0.5:
             chosen["chunks"] = random.randint(1, 6)
         if random.random() < 0.5:
-            chosen["budget"] = str(random.randint(100, 2000))
+            chosen["budget"] = _budget(symbol, random.randint(100, 2000))
         if random.random() < 0.5:
             chosen |= {
                 "buy_down": str(random.choice((0, 0.0001, 0.001))),
@@ -100,7 +102,12 @@ class Person:
         chunks = params.get("chunks")
         if isinstance(chunks, int):
             self.chunks.setdefault(symbol, {_CHUNKS}).add(chunks)
+        takes_back = verb not in ("start", "settings")
+        if takes_back:
+            self._oracle.unwanted(symbol)
         result = await self._insistently(verb, symbol, params)
+        if takes_back:
+            self._oracle.unwanted(symbol)
         if isinstance(chunks, int) and result is not None and _stands(result):
             self.chunks[symbol] = {chunks}
         return result
@@ -119,6 +126,11 @@ class Person:
         if len({result["changed"] for result in results if result["error"] is None}) > 1:
             self._oracle.blame(16, f"{verb} {symbol}: one request, two answers: {results}")
         return results[-1] if results else None
+
+
+def _budget(symbol: str, dollars: int) -> str:
+    """About so much, in the symbol's quote asset."""
+    return str(dollars) if symbol.endswith("USDT") else f"0.{dollars:05}"
 
 
 def _stands(result: Document) -> bool:

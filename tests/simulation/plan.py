@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from tests.simulation.hands import KINDS
 from tests.simulation.network import Weather
 from tests.simulation.process import Disk
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT", "SOLUSDT")
+CROSSED = ("BTCUSDT", "ETHBTC")  # the coins of the first are the money of the second
 _ANSWERED_NO = (-1003, -1008, -1015, -1016, -1021)  # codes of a request that never reached the engine
 _ANYTHING = (-1000, -1001, -1006, -1007)  # codes that say nothing about what was done
 LONGEST = 40.0  # seconds a simulated fault lasts: below the grace, which is a bet on exactly that
+_AGES = 3e10  # seconds: a wait that nobody can mean
 
 Arm = dict[str, str | int | float]
 
@@ -25,7 +28,8 @@ class Plan:
     and ``stops_after`` the seconds after which it is stopped and its orders are taken back. ``script`` arms faults,
     and ``suspends_at`` suspends, so many seconds after the start. ``tail`` is the probability
     that a order waits inside the exchange, accepted in its time and executed later. A ``scenario`` is no swarm
-    but one of SCENARIOS.
+    but one of SCENARIOS. ``hands`` are kinds of `Hands`, one of which comes on average every ``meddling`` seconds,
+    ``wild`` the probability that a field of a frame has a wild value.
     """
 
     seed: int
@@ -47,6 +51,9 @@ class Plan:
     whims: tuple[str, ...] = ("start", "start", "start", "stop", "shutdown", "settings")
     suspends_at: tuple[float, ...] = ()
     scenario: str | None = None
+    hands: tuple[str, ...] = ()
+    meddling: float = 20.0
+    wild: float = 0.0
 
 
 def cycle(*crashes: int) -> Plan:
@@ -94,7 +101,7 @@ def swarm(seed: int) -> Plan:
         script += ((0.0, _often(random, "not_found_lag", seconds=random.uniform(5, LONGEST))),)
     if random.random() < 0.25:
         script += ((0.0, _often(random, "request_lost")),)
-    return Plan(
+    plan = Plan(
         seed=seed,
         symbols=SYMBOLS[: random.randint(1, len(SYMBOLS))],
         minutes=random.uniform(2, 8),
@@ -109,6 +116,26 @@ def swarm(seed: int) -> Plan:
         script=script,
         tail=random.uniform(0.05, 0.3) if random.random() < 0.25 else 0.0,
         whims=("settings",) if random.random() < 0.15 else Plan.whims,
+    )
+    return _meddled_with(plan, Random(f"hands {seed}"))
+
+
+def _meddled_with(plan: Plan, random: Random) -> Plan:
+    """Other hands than those of faults, in most seeds; in some one symbol's coins are the money of another."""
+    if random.random() < 0.2:
+        plan = replace(plan, symbols=(*CROSSED, *(name for name in plan.symbols if name not in CROSSED)))
+    if random.random() < 0.25:
+        return plan
+    more: tuple[Arm, ...] = ({"kind": "manual_amend"},) if random.random() < 0.35 else ()
+    if random.random() < 0.35:
+        method = random.choice(("order.place", "order.status", "openOrders.status", "time"))
+        more += ({"kind": "error", "code": -1003, "method": method, "seconds": _AGES},)
+    return replace(
+        plan,
+        hands=tuple(kind for kind in KINDS if random.random() < 0.35),
+        meddling=random.uniform(5, 40),
+        wild=random.uniform(0, 0.005) if random.random() < 0.3 else 0.0,
+        faults=plan.faults + more,
     )
 
 

@@ -41,6 +41,10 @@ def _simpler(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, tail=0.0)
     for index in range(len(plan.script)):
         yield replace(plan, script=plan.script[:index] + plan.script[index + 1 :])
+    for kind in plan.hands:
+        yield replace(plan, hands=tuple(each for each in plan.hands if each != kind))
+    if plan.wild:
+        yield replace(plan, wild=0.0)
     if len(plan.symbols) > 1:
         yield replace(plan, symbols=plan.symbols[:1])
 

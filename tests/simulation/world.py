@@ -14,7 +14,7 @@ import hashlib
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -31,26 +31,31 @@ from naived.control.protocol import ControlError
 from naived.core.amount import parse_amount
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader import Hold, Holding
+from naived.core.strategy.traders import chunks_taken
 from naived.database.journal import open_journal
 from naived.ports import JournalError
 from naived.runtime.actual_state import actual_state
+from naived.runtime.symbol_task import Symbol
 from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
 from naived.simulator.symbols import built_in_prices
 from tests.simulation.audit import audit, read
 from tests.simulation.daemon import KEY, SECRET, URL, Document, Naived, exchange_time, running
 from tests.simulation.durable import Durable
+from tests.simulation.hands import FEE_SYMBOL, Hands
 from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
 from tests.simulation.oracle import Oracle, WatchedExchange
 from tests.simulation.person import Person
 from tests.simulation.plan import LONGEST, Arm, Plan
 from tests.simulation.process import LEAVING, RUNNING, Crash, Doom, Process
+from tests.simulation.wild import WildNumbers
 
 TAG = "sims"
 _JOURNAL = "journal.db"
 _UID = 4711
 _BALANCES = {"USDT": parse_amount("100000")}
+_CROSSED = {"BTC": parse_amount("0.002")}  # and what there is for a symbol that is traded for BTC
 _HEALED = 150.0  # seconds: a fence (65 s), its looks, and two reconciliations
 _PATIENCE = 1800.0  # seconds in which everything must have converged
 _AT_STAKE = (
@@ -70,6 +75,8 @@ _AT_STAKE = (
     "fill: within",
     "before its answer",
 )
+_MEMORY = 300.0  # seconds of trades that are in the exchange's reference price
+_AGAIN = 15.0  # seconds in which a buy that was refused is decided again
 _LOOK = 1.0  # seconds between two looks at whether it has
 
 
@@ -87,6 +94,7 @@ class Outcome:
     orders: int = 0
     cycles: int = 0
     faults: dict[str, int] = field(default_factory=dict)
+    hands: dict[str, int] = field(default_factory=dict)
     deaths: list[str] = field(default_factory=list)
     visited: list[str] = field(default_factory=list)
     exposed: int = 0
@@ -123,7 +131,7 @@ class World:
         self._network = Network(Random(f"network {plan.seed}"), self._see)
         self._doom = Doom(set(plan.crashes))
         self._disk = replace(plan.disk, befell={})
-        self._oracle = Oracle(TAG, exchange_time)
+        self._oracle = Oracle(TAG, exchange_time, lied_to=bool(plan.wild))
         self._durable = Durable(self._oracle.rows, self._oracle.blame)
         self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask)
         self._process: Process | None = None
@@ -132,6 +140,10 @@ class World:
         self._suspend = trio.Event()
         self._healed = False
         self._dice = Random(f"tail {plan.seed}")
+        self._balances = _BALANCES | (_CROSSED if any(name.endswith("BTC") for name in plan.symbols) else {})
+        self._wild = WildNumbers(plan.wild, Random(f"wild {plan.seed}"))
+        if plan.wild:
+            self._network.change = self._wild.change
 
     def trace(self, kind: str, text: str) -> None:
         if SECRET in text:
@@ -147,12 +159,18 @@ class World:
             frame = msgspec.json.decode(text)
             if frame["method"] == "order.place":  # and not the arming of a fault for it
                 self._oracle.asked(frame["params"])
-        elif "Filter failure" in text and not any(fault["kind"] == "filters" for fault in self._plan.faults):
+        elif "Filter failure" in text and not self._may_be_refused(text):
             self._oracle.blame(22, f"the exchange refuses by filters that never changed: {text}")
+
+    def _may_be_refused(self, text: str) -> bool:
+        """Did rules change, or what naived read of them, or the average price that some of them depend on?"""
+        plan = self._plan
+        changed = plan.wild or "rules" in plan.hands or any(fault["kind"] == "filters" for fault in plan.faults)
+        return bool(changed) or ("PERCENT_PRICE" in text and "print" in plan.hands)
 
     async def live(self) -> None:
         ledger = self._home / "ledger.db"
-        Ledger(ledger, _UID, _BALANCES).close()
+        Ledger(ledger, _UID, self._balances).close()
         self._oracle.read(self._database)
         engines: list[WatchedExchange] = []
 
@@ -166,22 +184,43 @@ class World:
             simulation = await nursery.start(partial(start, engine=engine, tail=self._tail))
             (exchange,) = engines
             self._exchange = exchange
+            plan = self._plan
+            self._hands = Hands(
+                plan.hands,
+                plan.meddling,
+                plan.minutes * 60,
+                plan.symbols,
+                exchange,
+                simulation,
+                self.trace,
+                Random(f"hands {plan.seed}"),
+            )
             markets = [self._market(symbol, exchange) for symbol in self._plan.symbols]
             for market in markets:
                 nursery.start_soon(market.run, simulation, exchange)
+            if "fees" in plan.hands:
+                nursery.start_soon(self._market(FEE_SYMBOL, exchange).run, simulation, exchange)
             nursery.start_soon(self._keep)
             await self._faulty()
             for market in markets:
                 market.mode = "rest"
             await self._heal()
             await self._converge(markets)
+            await self._fall(markets)
             await self._come_back()
-            audit(exchange.ledger, read(f"sqlite:///{self._database}"), _BALANCES, self._oracle.blame)
+            self._audit(exchange)
             if any(SECRET.encode() in file.read_bytes() for file in self._home.glob(f"{_JOURNAL}*")):
                 self._oracle.blame(19, "a secret is in the journal")
             self._conclude(exchange)
             nursery.cancel_scope.cancel()
         self._oracle.close()
+
+    def _audit(self, exchange: WatchedExchange) -> None:
+        paid = self._hands.moved
+        assets = self._balances.keys() | paid.keys()
+        initial = {asset: self._balances.get(asset, 0) + paid[asset] for asset in assets}
+        journal = read(f"sqlite:///{self._database}")
+        audit(exchange.ledger, journal, initial, self._oracle.blame, self._hands.gone)
 
     def _tail(self, method: str) -> float:
         """Seconds in which an accepted order is nowhere to be found."""
@@ -202,6 +241,10 @@ class World:
         (row,) = self._oracle.rows("SELECT count(cycle) AS cycles FROM traders")
         outcome.cycles = row["cycles"]
         outcome.faults |= exchange.ledger.faults() | self._network.befell | self._disk.befell
+        outcome.hands = {kind: number for kind, number in self._hands.done.items() if number}
+        for kind, number in (("amend", exchange.ledger.faults().get("manual_amend", 0)), ("wild", self._wild.made)):
+            if number:
+                outcome.hands[kind] = outcome.hands.get(kind, 0) + number
         outcome.deaths = self._doom.deaths
         outcome.visited = self._doom.visited
         outcome.violations = self._oracle.violations
@@ -251,7 +294,7 @@ class World:
         return exchange_time() / 1000 + skew
 
     async def _time_recovery(self, process: Process, naived: Naived, began: float) -> None:
-        while not naived.settled:  # noqa: ASYNC110 - there is no event for it
+        while not naived.settled(self._hands.gone):  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(_LOOK / 10)
         process.stage = RUNNING
         self.outcome.recoveries.append(trio.current_time() - began)
@@ -293,6 +336,7 @@ class World:
                 nursery.start_soon(self._ask_around)
                 nursery.start_soon(self._arm)
                 nursery.start_soon(self._follow_script)
+                nursery.start_soon(self._hands.run)
                 if plan.deaths is not None:
                     nursery.start_soon(self._kill, plan.deaths)
                 if plan.suspends is not None:
@@ -365,17 +409,23 @@ class World:
         self._disk.refused = self._disk.lied = self._disk.gone = self._disk.away_until = 0.0
         self._doom.spare()
         self.outcome.exposed = len(self._doom.visited)
+        self._wild.over = True
         await self._switch({"kind": "clear"})
+        self._hands.restore()
         self.trace("healed", "")
         await trio.sleep(_HEALED)
 
     async def _converge(self, markets: list[Market]) -> None:
         """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
         await self._until(lambda: self._naived is not None, "naived runs")
-        for symbol in self._person.wishes:
+        for symbol in self._wished:
+            if self._fact(symbol)[1] == "quarantined" and self._was_robbed(symbol):
+                await self._person.start(symbol)  # the coins are back, and are counted again
             if self._fact(symbol)[1] == "quarantined":
                 # Nothing that a plan does lasts longer than the grace, so nothing may contradict itself.
                 self._oracle.blame(21, f"{symbol} is quarantined: {self._reason(symbol)}")
+            if self._held(symbol) and not self._cancelled_by_hand:
+                self._oracle.blame(21, f"{symbol} is held as cancelled by hand, and nobody did that")
             if self._fact(symbol)[1] == "quarantined" or self._held(symbol):
                 await self._person.resolve(symbol)
             if self._fact(symbol)[1] == "faulted":
@@ -385,13 +435,48 @@ class World:
         await self._until(self._as_wished, "every symbol is as it was wished")
         for market in markets:
             market.mode = "rest"
-        await self._until(lambda: self._naived is not None and self._naived.settled, "every order's fate is known")
+        await self._until(self._settled, "every order's fate is known")
+
+    async def _fall(self, markets: list[Market]) -> None:
+        """The price falls through every rebuy: whatever is on takes all its chunks, or says why it does not."""
+        if self._hands.done["print"]:
+            await trio.sleep(_MEMORY)  # until then the exchange expires whatever would take an ordinary price
+        for market in markets:
+            market.mode = "fall"
+        await self._until(lambda: self._fell(markets), "the price has fallen")
+        await trio.sleep(_AGAIN)
+        await self._until(self._settled, "every order's fate is known after the fall")
+        for name in self._wished:
+            symbol = self._known.get(name)
+            limited = None if symbol is None else symbol.context.exchange.remarks.limited
+            if limited is not None:
+                self._oracle.blame(21, f"long after the healing: {limited}")
+            if self._fact(name) == ("on", "trading") and self._reason(name) is None and self._lacks_traders(name):
+                self._oracle.blame(26, f"{name} has fewer traders than chunks after a fall, and gives no reason")
+
+    def _fell(self, markets: list[Market]) -> bool:
+        """Is the fall over? For a symbol that has all its traders, or is to have none, it ends early."""
+        for market in markets:
+            if market.symbol not in self._wished or not self._lacks_traders(market.symbol):
+                market.mode = "rest"
+        return all(market.mode == "rest" for market in markets)
+
+    def _lacks_traders(self, name: str) -> bool:
+        if name not in self._known or self._fact(name)[0] != "on":
+            return False
+        leader = self._known[name].engine.leader
+        return chunks_taken(leader.traders) < leader.settings.chunks
+
+    @property
+    def _known(self) -> Mapping[str, Symbol]:
+        """The symbols of the running naived."""
+        return {} if self._naived is None else self._naived.supervisor.symbols
 
     async def _come_back(self) -> None:
         """One more start: it must find everything as it was, and have nothing to write."""
         self._suspend.set()
         await trio.sleep(_LOOK)
-        await self._until(lambda: self._naived is not None and self._naived.settled, "naived is back")
+        await self._until(self._settled, "naived is back")
         await trio.sleep(_HEALED)
         assert self._naived is not None
         commits = self._naived.journal.commits
@@ -402,6 +487,10 @@ class World:
             )
         if not self._as_wished():
             self._oracle.blame(14, f"after a start: {self._described()}")
+        for name in self._hands.gone & self._person.wishes.keys():
+            status, state = self._fact(name)
+            if status == "on" and self._reason(name) is None:
+                self._oracle.blame(26, f"{name} is delisted, on and {state}, and gives no reason")
         for name, symbol in self._naived.supervisor.symbols.items():
             if symbol.desired.status is Status.OFF and (symbol.tended or symbol.engine.leader.active):
                 self._oracle.blame(11, f"{name} is off, and has a task")
@@ -411,18 +500,29 @@ class World:
         wanted = {("on", "trading"), ("off", "off")}
         return self._naived is not None and all(
             self._fact(symbol) in wanted and self._fact(symbol)[0] in wishes and self._kept(symbol)
-            for symbol, wishes in self._person.wishes.items()
+            for symbol, wishes in self._wished.items()
         )
+
+    @property
+    def _wished(self) -> dict[str, set[str]]:
+        """What is asked for of the symbols that are not delisted."""
+        return {name: each for name, each in self._person.wishes.items() if name not in self._hands.gone}
+
+    def _settled(self) -> bool:
+        return self._naived is not None and self._naived.settled(self._hands.gone)
+
+    def _was_robbed(self, symbol: str) -> bool:
+        """Were coins of it ever withdrawn?"""
+        return self._exchange.markets[symbol].listing.info.base in self._hands.robbed
 
     def _fact(self, symbol: str) -> tuple[str, str]:
         """The durable status, and the state as the daemon tells it; one that it was never told of is off."""
         rows = self._oracle.rows("SELECT status FROM settings WHERE symbol = ?", symbol)
-        known = {} if self._naived is None else self._naived.supervisor.symbols
         status = rows[0]["status"] if rows else "off"
-        return status, str(actual_state(known[symbol])[0]) if symbol in known else "off"
+        return status, str(actual_state(self._known[symbol])[0]) if symbol in self._known else "off"
 
     def _reason(self, symbol: str) -> str | None:
-        return None if self._naived is None else actual_state(self._naived.supervisor.symbols[symbol])[1]
+        return actual_state(self._known[symbol])[1] if symbol in self._known else None
 
     def _kept(self, symbol: str) -> bool:
         """Are the chunks those that were acknowledged?"""
@@ -431,9 +531,14 @@ class World:
 
     def _held(self, symbol: str) -> bool:
         """Does a trader hold coins because a person cancelled their sell?"""
-        known = {} if self._naived is None else self._naived.supervisor.symbols
-        traders = known[symbol].engine.leader.traders if symbol in known else ()
+        traders = self._known[symbol].engine.leader.traders if symbol in self._known else ()
         return any(isinstance(t.phase, Holding) and t.phase.hold is Hold.BY_HAND for t in traders)
+
+    @property
+    def _cancelled_by_hand(self) -> bool:
+        """Did somebody cancel an order, or what looks like it where the report is lost: the exchange itself?"""
+        by_hand = self._exchange.ledger.faults().get("manual_cancel")
+        return bool(by_hand or self._hands.done["end"] or self._plan.wild)
 
     def _described(self) -> str:
         facts = (f"{symbol} is {self._fact(symbol)}, wished {wish}" for symbol, wish in self._person.wishes.items())

@@ -53,7 +53,7 @@ class Report(Struct, frozen=True):
 
     ``client_order_id`` is the id at placement. ``executed`` is cumulative. ``fills`` are those that were included:
     at most one in an execution report, all in a FULL answer, none in a query. ``by_exchange``: it ended without a
-    cancel request, ours or a person's.
+    cancel request, ours or a person's. ``amended``: a person left less of it, and this is the report of that.
     """
 
     symbol: str
@@ -68,6 +68,7 @@ class Report(Struct, frozen=True):
     time: int
     fills: tuple[Fill, ...] = ()
     by_exchange: bool = False
+    amended: bool = False
 
 
 class Refusal(StrEnum):

@@ -402,8 +402,10 @@ def _mismatch(order: OrderState, report: Report) -> str | None:
         return f"refused, and yet order {report.order_id} exists"
     if (report.symbol, report.side) != (intent.symbol, intent.side):
         return f"order {report.order_id} is not what was intended"
-    # A person may leave less of an order that is there; the exchange amends nothing else.
-    smaller = order.order_id is not None and report.executed <= report.quantity < intent.quantity
+    # A person may leave less of an order; the exchange amends nothing else. Of one that we did not know yet either
+    # the amendment is told, or the answer to a query shows another client order id than was asked for.
+    amended = report.amended or report.client_order_id != order.client_order_id
+    smaller = (amended or order.order_id is not None) and report.executed <= report.quantity < intent.quantity
     same = report.price == intent.price and (smaller or report.quantity == intent.quantity)
     if not same and not order.adopted:
         return f"order {report.order_id} is not what was intended"

@@ -387,6 +387,12 @@ async def test_an_order_that_ended_under_its_own_id_was_ended_by_the_exchange(
     assert sink.reports[0].by_exchange == by_exchange
 
 
+async def test_the_report_of_an_amendment_says_so(autojump_clock, running, peer, sink):
+    pushed(peer, x="REPLACED", X="NEW", t=-1, c="web_77", C="n1tag-abc", z="0", Z="0")
+    await sink.until(lambda: sink.reports)
+    assert (sink.reports[0].client_order_id, sink.reports[0].amended) == ("n1tag-abc", True)
+
+
 @pytest.mark.parametrize(
     ("client_order_id", "by_exchange"), [("n1tag-abc", True), ("n1tag-abc-x", False), ("web_77", False)]
 )

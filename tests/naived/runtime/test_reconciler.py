@@ -96,6 +96,25 @@ async def test_coins_of_fills_that_are_not_told_yet_are_not_missed(world: World,
         await naived.until(lambda: naived.symbol().engine.leader.cycles == 1, 20)
 
 
+async def test_coins_that_another_symbol_sold_unnoticed_are_not_missed(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    exchange.markets["BTCUSDT"].rules = replace(exchange.markets["BTCUSDT"].rules, base="ETH")
+    exchange.markets = {
+        name: exchange.markets[name] for name in ("BTCUSDT", "ETHUSDT")
+    }  # the balance is the last's
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        exchange.faults.held = True
+        exchange.trade("2010")
+        exchange.forget_reports()
+        exchange.faults.held = False
+        assert naived.phases() == ["selling"]
+        await naived.start("BTCUSDT")
+        assert naived.state("BTCUSDT") == "trading"
+        await naived.until(lambda: naived.symbol().engine.leader.cycles == 1)
+
+
 async def test_an_order_with_our_tag_and_no_row_stops_all_placing(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.naived() as naived:

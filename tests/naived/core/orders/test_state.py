@@ -562,6 +562,16 @@ def test_the_quantity_of_an_amended_order_follows_the_exchange() -> None:
     assert (filled.state, filled.executed) == (State.FILLED, parse_quantity("0.05"))
 
 
+def test_an_order_may_have_been_amended_before_its_answer_was_known() -> None:
+    found = less("0.05", "0.05", OrderStatus.FILLED)
+    renamed = Reported(ID, replace(found.report, client_order_id="another"))
+    told = Reported(ID, replace(found.report, amended=True))
+    assert after(unknown(), found).state is State.QUARANTINED
+    for shown in (renamed, told):
+        amended = after(unknown(), shown, FillsFound(ID, (fill(PRICE, "0.05", number=1),)))
+        assert (amended.state, amended.executed) == (State.FILLED, parse_quantity("0.05"))
+
+
 def test_an_order_that_was_amended_to_more_or_to_another_price_is_quarantined_until_a_person_adopts_it() -> None:
     dearer = Reported(ID, replace(report(), price=parse_price("2683.54")))
     for odd in (less("0.08"), dearer):
