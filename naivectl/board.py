@@ -1,0 +1,158 @@
+"""All symbols of `status` and what is known of the whole: totals, counts, and the widest value of each column.
+
+A snapshot replaces everything, an item of changed symbols only those: what that costs depends on what changed.
+Widths only grow, so that a live view does not jump.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from naivectl import cells
+from naivectl.cells import field
+from naivectl.client import Document
+from naivectl.paint import Medium
+from naivectl.summary import DEGRADED, HALTED, OFF, SUMS, WAITING, Context, Summary
+
+_ZERO = Decimal(0)
+
+
+class Total:
+    """The sums of the symbols of one quote."""
+
+    def __init__(self) -> None:
+        self.symbols = 0
+        self.sums = dict.fromkeys(SUMS, _ZERO)
+
+    def add(self, row: Summary, sign: int) -> None:
+        self.symbols += sign
+        for name, value in row.sums.items():
+            if value:
+                self.sums[name] += sign * value
+
+
+class Board:
+    def __init__(self, medium: Medium) -> None:
+        self.medium = medium
+        self.daemon: Document = {}
+        self.rows: dict[str, Summary] = {}
+        self.totals: dict[str, Total] = {}
+        self.widths: Counter[str] = Counter()
+        self._context = Context(medium, {}, halted=False)
+
+    def take(self, document: Document) -> None:
+        """A whole status, or from `watch` also what changed since the last item.
+
+        Changed symbols are in ``changed``, those that are no more in ``gone``.
+        """
+        self.daemon = document.get("daemon") or self.daemon
+        whole = "changed" not in document
+        rows: list[Document] = document["symbols"] if whole else document["changed"]
+        gone = self.rows.keys() - {row["symbol"] for row in rows} if whole else document.get("gone") or ()
+        for symbol in gone:
+            self._drop(symbol)
+        context = self._fresh_context(rows)
+        if context != self._context:
+            self._context = context
+            changed = {row["symbol"] for row in rows}
+            self._put(row.document for row in list(self.rows.values()) if row.symbol not in changed)
+        self._put(rows)
+        if whole:  # the daemon's own order
+            self.rows = {row["symbol"]: self.rows[row["symbol"]] for row in rows}
+
+    def _fresh_context(self, rows: Iterable[Document]) -> Context:
+        largest: dict[str, Decimal] = {}
+        changed = {row["symbol"] for row in rows}
+        known = ((row.quote, row.budget) for row in self.rows.values() if row.symbol not in changed)
+        clean = self.medium.clean
+        fresh = ((clean(row["quote"]) if row.get("quote") else "", field(row, "budget")) for row in rows)
+        for quote, budget in (*known, *fresh):
+            if budget is not None and budget >= largest.get(quote, _ZERO):
+                largest[quote] = budget
+        places = {quote: cells.money_decimals(budget) for quote, budget in largest.items()}
+        return Context(self.medium, places, bool(self.daemon.get("halt")))
+
+    def _put(self, documents: Iterable[Document]) -> None:
+        widths, width = self.widths, cells.width
+        for document in documents:
+            before = self.rows.get(document["symbol"])
+            if before is not None:
+                if before.document == document and before.context == self._context:
+                    continue
+                self.totals[before.quote].add(before, -1)
+            row = self.rows[document["symbol"]] = Summary(document, self._context, before)
+            self.totals.setdefault(row.quote, Total()).add(row, 1)
+            for name, text in row.cells.items():
+                if (columns := width(text)) > widths[name]:
+                    widths[name] = columns
+
+    def _drop(self, symbol: str) -> None:
+        row = self.rows.pop(symbol, None)
+        if row is not None:
+            self.totals[row.quote].add(row, -1)
+
+    def places(self, quote: str) -> int:
+        """The decimals of the money of a quote."""
+        return self._context.places.get(quote, 2)
+
+    @property
+    def knows_today(self) -> bool:
+        """Does the daemon tell the profit of the day? An older one does not."""
+        return any("profit_today" in row.document for row in self.rows.values())
+
+    @property
+    def has_nodes(self) -> bool:
+        """Are there several?"""
+        own = self.daemon.get("node")
+        return any(row.document.get("node") not in (None, own) for row in self.rows.values())
+
+    def quotes(self) -> list[tuple[str, Total]]:
+        """The totals, those of most symbols first."""
+        return sorted(
+            ((quote, total) for quote, total in self.totals.items() if total.symbols),
+            key=lambda entry: (-entry[1].symbols, entry[0]),
+        )
+
+    def counts(self) -> list[tuple[str, int, str]]:
+        """How many symbols need a person, wait, and work, with the style of each; without zeros."""
+        found = Counter(_count(row) for row in self.rows.values())
+        return [(word, found[word], style) for word, style in _COUNTS.items() if found[word]]
+
+
+_COUNTS = {
+    **{"wrong": "wrong", "halted": "attention", "waiting": "attention", "trading": "good"},
+    **{"starting": "attention", "draining": "attention", "stopping": "attention", "off": "past"},
+}
+
+
+def _count(row: Summary) -> str:
+    if row.place <= DEGRADED:
+        return "wrong"
+    if row.place == HALTED:
+        return "halted"
+    if row.place == WAITING and row.state == "trading":
+        return "waiting"
+    return "off" if row.place == OFF else row.state
+
+
+Key = Callable[[Summary], Any]
+
+SORTS: dict[str, Key] = {
+    "symbol": lambda row: row.symbol,
+    "today": lambda row: -(row.sums["TODAY"] or _ZERO),
+    "profit": lambda row: -(row.sums["PROFIT"] or _ZERO),
+    "unrealised": lambda row: -(row.sums["UNREALISED"] or _ZERO),
+    "next": lambda row: row.nearest,
+    "age": lambda row: -(row.traded_at or 0.0),
+}
+
+
+def arranged(rows: Iterable[Summary], sort: str | None, *, reverse: bool = False) -> list[Summary]:
+    """Problems first, what is off last; in each place by the sort, None leaves the daemon's order."""
+    found = list(rows)
+    if sort is not None:
+        found.sort(key=lambda row: row.symbol)
+        found.sort(key=SORTS[sort], reverse=reverse)
+    found.sort(key=lambda row: row.place)
+    return found
