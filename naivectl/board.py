@@ -40,6 +40,9 @@ class Board:
         self.totals: dict[str, Total] = {}
         self.widths: Counter[str] = Counter()
         self._context = Context(medium, {}, halted=False)
+        self._counts: Counter[str] = Counter()
+        self._nodes: Counter[str] = Counter()
+        self._telling_today = 0  # symbols
 
     def take(self, document: Document) -> None:
         """A whole status, or from `watch` also what changed since the last item.
@@ -52,7 +55,7 @@ class Board:
         gone = self.rows.keys() - {row["symbol"] for row in rows} if whole else document.get("gone") or ()
         for symbol in gone:
             self._drop(symbol)
-        context = self._fresh_context(rows)
+        context = self._fresh_context(rows) if gone or self._is_other(rows) else self._context
         if context != self._context:
             self._context = context
             changed = {row["symbol"] for row in rows}
@@ -61,10 +64,22 @@ class Board:
         if whole:  # the daemon's own order
             self.rows = {row["symbol"]: self.rows[row["symbol"]] for row in rows}
 
+    def _is_other(self, rows: Iterable[Document]) -> bool:
+        """May the decimals of money, or a halt of all, have changed?"""
+        if bool(self.daemon.get("halt")) != self._context.halted:
+            return True
+        known = self.rows
+        return any(
+            (old := known.get(row["symbol"])) is None
+            or old.document.get("budget") != row.get("budget")
+            or old.document.get("quote") != row.get("quote")
+            for row in rows
+        )
+
     def _fresh_context(self, rows: Iterable[Document]) -> Context:
         largest: dict[str, Decimal] = {}
         changed = {row["symbol"] for row in rows}
-        known = ((row.quote, row.budget) for row in self.rows.values() if row.symbol not in changed)
+        known = ((row.quote, row.sums["BUDGET"]) for row in self.rows.values() if row.symbol not in changed)
         clean = self.medium.clean
         fresh = ((clean(row["quote"]) if row.get("quote") else "", field(row, "budget")) for row in rows)
         for quote, budget in (*known, *fresh):
@@ -78,19 +93,29 @@ class Board:
         for document in documents:
             before = self.rows.get(document["symbol"])
             if before is not None:
-                if before.document == document and before.context == self._context:
+                if before.document == document and before.context is self._context:
                     continue
-                self.totals[before.quote].add(before, -1)
+                self._count(before, -1)
             row = self.rows[document["symbol"]] = Summary(document, self._context, before)
-            self.totals.setdefault(row.quote, Total()).add(row, 1)
+            self._count(row, 1)
+            old = before.cells if before is not None else {}
             for name, text in row.cells.items():
-                if (columns := width(text)) > widths[name]:
+                if text is old.get(name):
+                    continue
+                columns = len(text) if name == "PRICE" else width(text)  # the direction is one column wide
+                if columns > widths[name]:
                     widths[name] = columns
 
     def _drop(self, symbol: str) -> None:
         row = self.rows.pop(symbol, None)
         if row is not None:
-            self.totals[row.quote].add(row, -1)
+            self._count(row, -1)
+
+    def _count(self, row: Summary, sign: int) -> None:
+        self.totals.setdefault(row.quote, Total()).add(row, sign)
+        self._counts[_word(row)] += sign
+        self._nodes[str(row.document.get("node") or "")] += sign
+        self._telling_today += sign * ("profit_today" in row.document)
 
     def places(self, quote: str) -> int:
         """The decimals of the money of a quote."""
@@ -99,13 +124,13 @@ class Board:
     @property
     def knows_today(self) -> bool:
         """Does the daemon tell the profit of the day? An older one does not."""
-        return any("profit_today" in row.document for row in self.rows.values())
+        return self._telling_today > 0
 
     @property
     def has_nodes(self) -> bool:
         """Are there several?"""
-        own = self.daemon.get("node")
-        return any(row.document.get("node") not in (None, own) for row in self.rows.values())
+        own = str(self.daemon.get("node") or "")
+        return any(count > 0 and node not in ("", own) for node, count in self._nodes.items())
 
     def quotes(self) -> list[tuple[str, Total]]:
         """The totals, those of most symbols first."""
@@ -116,8 +141,7 @@ class Board:
 
     def counts(self) -> list[tuple[str, int, str]]:
         """How many symbols need a person, wait, and work, with the style of each; without zeros."""
-        found = Counter(_count(row) for row in self.rows.values())
-        return [(word, found[word], style) for word, style in _COUNTS.items() if found[word]]
+        return [(word, self._counts[word], style) for word, style in _COUNTS.items() if self._counts[word]]
 
 
 _COUNTS = {
@@ -126,7 +150,7 @@ _COUNTS = {
 }
 
 
-def _count(row: Summary) -> str:
+def _word(row: Summary) -> str:
     if row.place <= DEGRADED:
         return "wrong"
     if row.place == HALTED:

@@ -102,6 +102,7 @@ def symbol_line(row: Summary, columns: list[Placed], now: float, *, cursor: bool
     """One symbol. ``now`` is in seconds since 1970."""
     mark_style = "wrong" if row.mark == "!" else "attention"
     line = [Piece(row.mark, mark_style), Piece(">" if cursor else " ")]
+    end = MARKS
     for name, at, width in columns:
         if name == "AGE":
             seconds = None if row.traded_at is None else now - row.traded_at
@@ -110,8 +111,12 @@ def symbol_line(row: Summary, columns: list[Placed], now: float, *, cursor: bool
         else:
             text = row.cells[name]
             pieces = list(_pieces(row, name, text, now)) if text else []
-        blank = width - cells.width(text) if COLUMNS[name].number else 0
-        _add(line, at + blank, pieces)
+        used = cells.width(text)
+        start = at + width - used if COLUMNS[name].number else at
+        if start > end:
+            line.append(Piece(" " * (start - end)))
+        line += pieces
+        end = start + used
     return line
 
 

@@ -24,12 +24,12 @@ class Entry(NamedTuple):
 def entries(board: Board, rows: Sequence[Summary], now: float, room: int) -> list[Entry]:
     """The lines of the list. Neighbours with the same reason share one, under the last of them."""
     found: list[Entry] = []
-    for (text, step), group in groupby(rows, key=lambda row: _reason(board, row, now)):
+    for said, group in groupby(rows, key=lambda row: _reason(board, row, now) if row.says else None):
         alike = list(group)
-        if not text and not step:
-            found += [Entry(row) for row in alike]
-            continue
         found += [Entry(row) for row in alike]
+        if said is None:
+            continue
+        text, step = said
         if len(alike) > 1:
             text = f"{len(alike)} symbols: {text}"
         found += [Entry(alike[-1], line) for line in reason_lines(text, step, room)]

@@ -53,6 +53,7 @@ class Summary:
         self.next_step = "" if not document.get("next_step") else clean(document["next_step"])
         halt = document.get("halt")
         self.halt: Document | None = halt if isinstance(halt, dict) else None
+        self.says = bool(self.reason or self.next_step or self.halt)
         self.place = _place(self)
         self.mark = "!" if self.place <= DEGRADED else "~" if self.place <= WAITING else " "
         self.places = context.places.get(self.quote, 2)
@@ -60,37 +61,49 @@ class Summary:
         self.tick = cells.decimals(field(document, "tick"))
         self.traded_at = cells.moment(document.get("last_trade_at"))
         self.direction = _direction(self.last, before)
-        traders = document.get("traders") or ()
-        self.orders = _nearest(traders)
-        self.sums = {name: field(document, key) for name, key in SUMS.items()}
-        self.budget = self.sums["BUDGET"]
+        if before is not None and _only_its_price_changed(self, before):
+            self.orders: Orders = before.orders
+            self.sums: dict[str, Decimal | None] = {
+                **before.sums,
+                "UNREALISED": field(document, SUMS["UNREALISED"]),
+            }
+            self.cells: dict[str, str] = {**before.cells, **self._prices()}
+        else:
+            traders = document.get("traders") or ()
+            self.orders = _nearest(traders)
+            self.sums = {name: field(document, key) for name, key in SUMS.items()}
+            self.cells = {**self._fixed(traders), **self._prices()}
         self.nearest = min(self.gap(self.orders.buy), self.gap(self.orders.sell))
-        self.cells = self._cells(traders, context.medium)
 
-    def _cells(self, traders: Any, medium: Medium) -> dict[str, str]:
-        document, sums, places, clean = self.document, self.sums, self.places, medium.clean
-        status = str(document["status"])
-        held = field(document, "held")
+    def _prices(self) -> dict[str, str]:
+        """The cells that every trade changes."""
         buy = cells.distance(self.orders.buy, self.last, falls=True)
         sell = cells.distance(self.orders.sell, self.last, falls=False)
+        return {
+            "PRICE": cells.fixed(self.last, self.tick) + f" {self.context.medium.arrows}"[self.direction],
+            "NEXT": self._nearer(buy, sell),
+            "NEXT BUY": buy if buy != NONE or not self.orders.waits else "wait",
+            "NEXT SELL": sell,
+            "UNREALISED": cells.gain(self.sums["UNREALISED"], self.places),
+        }
+
+    def _fixed(self, traders: Any) -> dict[str, str]:
+        document, sums, places, clean = self.document, self.sums, self.places, self.context.medium.clean
+        status = str(document["status"])
+        held = field(document, "held")
         return {
             "SYMBOL": cells.middle_cut(self.name),
             "STATE": clean(self.state),
             "TRADERS": trader_letters(
                 traders, document.get("chunks") if status == "on" else None, troubled=self.place <= DEGRADED
             ),
-            "PRICE": cells.fixed(self.last, self.tick) + f" {medium.arrows}"[self.direction],
             "PROFIT": cells.gain(sums["PROFIT"], places),
             "TODAY": cells.gain(sums["TODAY"], places),
-            "NEXT": self._nearer(buy, sell),
-            "UNREALISED": cells.gain(sums["UNREALISED"], places),
-            "NEXT BUY": buy if buy != NONE or not self.orders.waits else "wait",
-            "NEXT SELL": sell,
             "HELD COST": cells.fixed(sums["HELD COST"], places),
             "TIED UP": cells.fixed(sums["TIED UP"], places),
             "CYCLES": cells.fixed(sums["CYCLES"], 0),
             "HELD": NONE if held is None else f"{cells.fixed(held, None)} {self.base}".rstrip(),
-            "BUDGET": cells.fixed(self.budget, places),
+            "BUDGET": cells.fixed(sums["BUDGET"], places),
             "STATUS": clean(status),
             "NODE": clean(document.get("node")),
         }
@@ -118,6 +131,16 @@ SUMS = {
     "CYCLES": "cycles",
     "BUDGET": "budget",
 }
+
+
+_PRICES = ("last_price", "last_trade_at", "unrealized_profit")
+
+
+def _only_its_price_changed(row: Summary, before: Summary) -> bool:
+    if before.context is not row.context:
+        return False
+    document = row.document
+    return document == {**before.document, **{name: document.get(name) for name in _PRICES}}
 
 
 def shown_state(document: Document, *, halted: bool) -> str:

@@ -129,10 +129,6 @@ def test_at_most_two_frames_a_second_are_drawn_for_news(daemon, monkeypatch, req
 ROWS = [{"symbol": name, "status": "on", "state": "trading"} for name in ("ETHUSDT", "BTCUSDT")]
 
 
-def random_profit(row):
-    return {**row, "realized_profit": str(time.monotonic())}
-
-
 def test_keys_move_the_cursor_and_open_a_symbol(view):
     view.press("j")
     assert ">" in view.until("BTCUSDT")  # the row of the cursor is drawn anew
@@ -219,7 +215,8 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_draws_it_all(daemon, read_until):
     """In a shell with job control, since a program without one cannot be stopped."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    own = "import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp('bash', ['bash', '--norc', '-i'])"
+    owning = "import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+    become = "os.execvp('bash', ['bash', '--norc', '-i'])"
     environment = {**os.environ, "TERM": "xterm", "PS1": "ready>", "HISTFILE": os.devnull}
     shell = subprocess.Popen(
         [sys.executable, "-c", own],

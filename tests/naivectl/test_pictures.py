@@ -146,7 +146,7 @@ def test_a_wide_terminal_has_more_columns_and_each_quote_its_total():
   LINKUSDT      off                    13.91    2d        -         -      0.00     +2.40       0.00      0.00      0.00
   total USDT                                                              +5.86 +1,186.78      -0.26  1,400.44    999.71
   total BTC                                                           +0.000004 +0.000187  -0.000000  0.019980  0.019900
-""",
+""",  # noqa: E501 - a picture of 120 columns
         120,
     )
 
