@@ -70,11 +70,12 @@ def painter(medium: Medium) -> Callable[[Line], str]:
     """What makes a line text with the terminal's codes."""
     codes = {name: _codes(style, medium) for name, style in STYLES.items()}
 
+    def painted(text: str, style: str) -> str:
+        code = codes.get(style)
+        return f"{code}{text}\x1b[0m" if code and (style in _REVERSED or not text.isspace()) else text
+
     def paint(line: Line) -> str:
-        return "".join(
-            f"{codes[style]}{text}\x1b[0m" if style in _REVERSED or (style and not text.isspace()) else text
-            for text, style in line
-        )
+        return "".join(painted(text, style) for text, style in line if text)
 
     return paint
 

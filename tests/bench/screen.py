@@ -1,4 +1,4 @@
-"""The live view of 1,500 symbols at 200 x 50: what each part of a frame costs `naivectl`, without daemon or terminal."""
+"""The live view of 1,500 symbols at 200 x 50: what the parts of a frame cost, without daemon and terminal."""
 
 import json
 import time

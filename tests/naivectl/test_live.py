@@ -117,9 +117,8 @@ def test_a_frame_is_one_write_of_the_lines_that_differ(view, daemon, row):
 
 def test_at_most_two_frames_a_second_are_drawn_for_news(daemon, monkeypatch, request):
     monkeypatch.setattr(streams, "TICK", 0.02)
-    monkeypatch.setattr(
-        type(daemon), "rows", property(lambda _: [random_profit(row) for row in ROWS]), raising=False
-    )
+    changing = property(lambda _: [{**row, "realized_profit": str(time.monotonic())} for row in ROWS])
+    monkeypatch.setattr(type(daemon), "rows", changing, raising=False)
     view = request.getfixturevalue("view")
     began = time.monotonic()
     frames = view.rest(2.0).count(BEGIN)
@@ -218,14 +217,8 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_draws_it_all(daemon, read_until):
     owning = "import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
     become = "os.execvp('bash', ['bash', '--norc', '-i'])"
     environment = {**os.environ, "TERM": "xterm", "PS1": "ready>", "HISTFILE": os.devnull}
-    shell = subprocess.Popen(
-        [sys.executable, "-c", own],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        env=environment,
-    )
+    how = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True, "env": environment}
+    shell = subprocess.Popen([sys.executable, "-c", f"{owning}; {become}"], **how)
     try:
         read_until(ours, lambda text: "ready>" in text)
         os.write(ours, f"{sys.executable} -c 'from naivectl.main import main; main()' status --live\n".encode())
