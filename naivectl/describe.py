@@ -129,6 +129,8 @@ def _would(row: Summary, trader: Document, side: str, price: Decimal | None) -> 
     what = f"{_number(row, trader)} {side}s {quantity} at {cells.fixed(price, row.tick)}"
     if trader["phase"] == "holding":
         what = f"{_number(row, trader)} holds {quantity}, to sell at {cells.fixed(price, row.tick)}"
+    if away == NONE:
+        return what
     moves = "falls" if side == "buy" else "rises"
     return f"{what} now" if away == "now" else f"{what} when the price {moves} by {away.lstrip('+-')}"
 

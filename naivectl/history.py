@@ -148,12 +148,15 @@ def _fees(trade: Document, quote: str) -> Decimal | None:
 # Events
 
 
+_KIND = 9  # columns at least: `finished` has 8
+
+
 class EventColumns:
     """The widths of events that are printed one after another; they only grow."""
 
     def __init__(self, medium: Medium, room: int, *, symbols: bool) -> None:
         self._medium, self._room, self._symbols = medium, room, symbols
-        self._symbol, self._kind = 0, 0
+        self._symbol, self._kind = 0, _KIND
         self.day = ""
 
     def widen(self, events: Iterable[Document]) -> None:

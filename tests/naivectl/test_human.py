@@ -84,7 +84,7 @@ def test_one_symbol_is_its_ladder_with_whole_ids_and_events(shown, daemon):
     assert "BTCUSDT" not in text
     assert "  17      selling  2,689.45  +0.21%    0.0744    0%" in text
     assert "  sell 17  - " in text
-    assert "07:00:05  finished  16: good" in text
+    assert "07:00:05  finished   16: good" in text
     assert daemon.calls[-1][1]["limit"] == 10
 
 
@@ -147,9 +147,9 @@ def test_followed_events_are_lines_with_their_day(home, fake_daemon, serving, on
     with serving(fake_daemon(), home / "control.sock") as publish:
         publish(0, "ETHUSDT", "kind", "before")
         process, terminal = on_terminal("events", "-f")
-        assert "kind  before" in plain(read_until(terminal, lambda text: "before" in text))
+        assert "kind       before" in plain(read_until(terminal, lambda text: "before" in text))
         publish(86_400_000, "ETHUSDT", "kind", "after")
-        assert "-- 1970-01-02 UTC\n00:00:00  ETHUSDT  kind  after" in plain(
+        assert "-- 1970-01-02 UTC\n00:00:00  ETHUSDT  kind       after" in plain(
             read_until(terminal, lambda text: "after" in text)
         )
         process.terminate()
