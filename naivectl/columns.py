@@ -163,8 +163,13 @@ def trader_pieces(text: str) -> Iterator[Piece]:
 
 
 def total_lines(board: Board, columns: list[Placed], most: int | None = None) -> list[Line]:
-    """One line a quote; at most ``most`` of them."""
-    return [_total_line(board, quote, total, columns) for quote, total in board.quotes()[:most]]
+    """One line a quote. If there are more than ``most``, the last line says how many are not shown."""
+    quotes = board.quotes()
+    shown = quotes if most is None or len(quotes) <= most else quotes[: max(1, most - 1)]
+    lines = [_total_line(board, quote, total, columns) for quote, total in shown]
+    if len(shown) < len(quotes) and most != 1:
+        lines.append([Piece(f"  {len(quotes) - len(shown)} more quotes: naivectl status", "past")])
+    return lines
 
 
 def _total_texts(board: Board, quote: str, total: Total) -> dict[str, str]:

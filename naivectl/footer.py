@@ -37,9 +37,9 @@ def help_line() -> Line:
     return [Piece(" any key goes back")]
 
 
-def symbol_keys(*, alone: bool) -> Line:
-    back = "" if alone else "Esc back  "
-    return [Piece(f" {back}up/down scroll  e events  o orders  ? help  q quit")]
+def symbol_keys(columns: int, *, alone: bool) -> Line:
+    back = [] if alone else ["Esc back"]
+    return _with_position([*back, "up/down scroll", "e events", "o orders", "? help", "q quit"], ("",), columns)
 
 
 def _positions(span: tuple[int, int], of: str) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def _with_position(hints: list[str], positions: tuple[str, ...], columns: int) -
         keys = " " + "  ".join(hints)
         for position in positions:
             gap = columns - width(keys) - len(position)
-            if gap >= 2:
+            if gap >= 2 or (gap >= 0 and not position):
                 return [Piece(keys), Piece(" " * gap), Piece(position)]
         if len(hints) == 1:
             return [Piece(keys)]

@@ -124,7 +124,7 @@ class View:
             drawn.append(help_line())
         elif self.focus is not None:
             drawn = self.focus.lines(board, moment, columns, lines - 1)
-            drawn.append(symbol_keys(alone=self._alone))
+            drawn.append(symbol_keys(columns, alone=self._alone))
         else:
             drawn = self._listed(board, moment, columns, lines)
         return [fit(line, columns) for line in _filled(drawn, lines)]
