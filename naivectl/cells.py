@@ -202,7 +202,7 @@ def moment(value: object) -> float | None:
 
 def clock(value: object) -> str:
     """The time of day of an RFC 3339 time, to the second."""
-    return clean(value)[11:19] if moment(value) is not None else clean(value)
+    return str(value)[11:19] if moment(value) is not None and str(value).isascii() else NONE
 
 
 def short_id(client_order_id: object) -> str:

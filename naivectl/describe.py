@@ -89,7 +89,7 @@ def _facts(row: Summary, settings: Document | None, room: int) -> list[Line]:
         *_labelled("money", parts(money, inner)),
         *_labelled("lots", [line for lot in _lots(row) for line in cells.wrap(lot, inner)]),
         *_labelled("profit", parts(profit, inner, "   ")),
-        *_labelled("settings", settings_parts(told, inner)),
+        *_labelled("settings", settings_parts(row.context.medium, told, inner)),
     ]
 
 
@@ -154,8 +154,7 @@ def _number(row: Summary, trader: Document) -> str:
 
 
 def _ladder(board: Board, row: Summary, moment: Moment, room: int) -> list[Line]:
-    traders = row.document.get("traders") or ()
-    rungs = sorted(((_price(trader), trader) for trader in traders), key=lambda rung: -(rung[0] or Decimal(0)))
+    rungs = _rungs(row)
     found = [_rung(row, price, trader, moment, room) for price, trader in rungs]
     middle = sum(price is not None and row.last is not None and price >= row.last for price, _ in rungs)
     lines: list[Line] = []
@@ -173,6 +172,12 @@ def _ladder(board: Board, row: Summary, moment: Moment, room: int) -> list[Line]
         free = chunks - len(rungs)
         lines.append([Piece(f"  {free} free chunk{'s' if free > 1 else ''}", "past")])
     return lines
+
+
+def _rungs(row: Summary) -> list[tuple[Decimal | None, Document]]:
+    """The traders with their prices, the highest first; without a price last."""
+    traders = row.document.get("traders") or ()
+    return sorted(((_price(trader), trader) for trader in traders), key=lambda rung: -(rung[0] or Decimal(0)))
 
 
 def _price(trader: Document) -> Decimal | None:
@@ -243,11 +248,11 @@ def _named(row: Summary, line: Line) -> Line:
 
 
 def _whole_ids(board: Board, row: Summary) -> Iterator[Line]:
-    for trader in row.document.get("traders") or ():
-        order = _order(trader)
-        if not order:
-            continue
+    orders = [(_number(row, trader), trader, order) for _, trader in _rungs(row) if (order := _order(trader))]
+    widest = max((cells.width(name) for name, _, _ in orders), default=0)
+    clean = board.medium.clean
+    for name, trader, order in orders:
         side = "buy" if trader["phase"] == "buying" else "sell"
-        number, clean = order.get("order_id"), board.medium.clean
-        at = f"  order {clean(number)}" if number is not None else ""
-        yield [Piece(f"  {side:4} {_number(row, trader)}  {clean(order.get('client_order_id'))}{at}")]
+        at = f"  order {clean(order['order_id'])}" if order.get("order_id") is not None else ""
+        identity = f"{cells.left(name, widest)}  {clean(order.get('client_order_id'))}{at}"
+        yield [Piece(f"  {side:4} {identity}")]

@@ -8,6 +8,7 @@ from naivectl.client import Document
 from naivectl.describe import symbol_screen
 from naivectl.header import Moment
 from naivectl.history import event_lines, order_lines
+from naivectl.paint import restyled
 from naivectl.summary import Summary
 
 _FEW = 10  # events below the description
@@ -58,7 +59,8 @@ class Focus:
         first, *rest = self._all(board, row, moment, columns)
         self._top = max(0, min(self._top, len(rest) - (room - 1)))
         self._screen = max(1, room - 2)
-        return [first, *rest[self._top : self._top + room - 1]]
+        seen = rest[self._top : self._top + room - 1]
+        return [first, *(restyled(line, "past") if moment.old else line for line in seen)]
 
     def _all(self, board: Board, row: Summary, moment: Moment, columns: int) -> list[Line]:
         results = self._learned.get("settings", {}).get("results") or [{}]

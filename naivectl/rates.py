@@ -24,24 +24,24 @@ _PRICES = ("floor", "ceiling")
 _LABEL, _VALUE = 17, 13  # columns
 
 
-def _shown(name: str, value: object) -> str:
+def _shown(medium: Medium, name: str, value: object) -> str:
     """A setting; empty if it is not set."""
     amount = cells.number(value)
     if value is None or value == "none" or amount == 0:
         return ""
     if amount is None:
-        return str(value)
+        return medium.clean(value)
     return cells.fixed(amount, None) if name in _PRICES else cells.percent(value)
 
 
-def settings_parts(settings: Document, room: int) -> list[str]:
+def settings_parts(medium: Medium, settings: Document, room: int) -> list[str]:
     """``budget 1,000  chunks 5 ...``: what is set, then the names of what is not."""
     told = [f"{name} {cells.plain(settings.get(name))}" for name in ("budget", "chunks") if name in settings]
     told += [f"{_dashed(name)} {cells.percent(settings[name])}" for name in _RATES if name in settings]
     unset = []
     for name in _OF_SYMBOL:
         if name in settings:
-            shown = _shown(name, settings[name])
+            shown = _shown(medium, name, settings[name])
             if shown:
                 told.append(f"{_dashed(name)} {shown}")
             else:
@@ -104,11 +104,11 @@ def settings_screen(medium: Medium, result: Document, entry: Document, room: int
         [Piece(name, "heading"), Piece(" is "), Piece(status, state_style(status)), Piece(". " + _ABOVE)],
         *_of_traders(settings, clean(entry.get("quote")) if entry.get("quote") else ""),
     ]
-    unset = [_dashed(each) for each in _OF_SYMBOL if each in settings and not _shown(each, settings[each])]
+    unset = [_dashed(each) for each in _OF_SYMBOL if each in settings and not _shown(medium, each, settings[each])]
     if any(each in settings for each in _OF_SYMBOL):
         lines.append([Piece("  ------------", "past")])
     for each, what in _OF_SYMBOL.items():
-        if shown := _shown(each, settings.get(each)):
+        if shown := _shown(medium, each, settings.get(each)):
             lines.append(_explained(_dashed(each), shown, what))
     if unset:
         text = f"{', '.join(unset)}: not set"

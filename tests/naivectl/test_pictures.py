@@ -293,6 +293,21 @@ wrong 2  waiting 1  trading 23  draining 1  off 1
     )
 
 
+def test_what_is_old_is_dim():
+    board, view = screens.board(*screens.ten()), View()
+    view.frame(board, NOW, 80, 24)
+    for keys in ([], ["enter"]):
+        for key in keys:
+            view.key(key)
+        for moment, dim in (
+            (Moment(NOW.now, 9.9), False),
+            (Moment(NOW.now, 10.0), True),
+            (Moment(NOW.now, 1, 1), True),
+        ):
+            line = view.frame(board, moment, 80, 24)[9]
+            assert all(style == "past" for _, style in line) is dim
+
+
 @pytest.mark.parametrize(
     ("age", "gone", "told"),
     [
