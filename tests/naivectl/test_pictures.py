@@ -293,19 +293,16 @@ wrong 2  waiting 1  trading 23  draining 1  off 1
     )
 
 
-def test_what_is_old_is_dim():
+@pytest.mark.parametrize(("moment", "dim"), [((9.9,), False), ((10.0,), True), ((1.0, 1.0), True)])
+def test_what_is_old_is_dim(moment, dim):
     board, view = screens.board(*screens.ten()), View()
-    view.frame(board, NOW, 80, 24)
-    for keys in ([], ["enter"]):
-        for key in keys:
-            view.key(key)
-        for moment, dim in (
-            (Moment(NOW.now, 9.9), False),
-            (Moment(NOW.now, 10.0), True),
-            (Moment(NOW.now, 1, 1), True),
-        ):
-            line = view.frame(board, moment, 80, 24)[9]
-            assert all(style == "past" for _, style in line) is dim
+    now = Moment(screens.NOW_SECONDS, *moment)
+    of_the_list = view.frame(board, now, 80, 24)[10]
+    view.key("enter")
+    of_the_symbol = view.frame(board, now, 80, 24)[7]
+    for line in (of_the_list, of_the_symbol):
+        assert line
+        assert all(style == "past" for _, style in line) is dim
 
 
 @pytest.mark.parametrize(
