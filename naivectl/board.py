@@ -44,14 +44,10 @@ class Board:
         self._nodes: Counter[str] = Counter()
         self._telling_today = 0  # symbols
 
-    def take(self, document: Document) -> None:
-        """A whole status, or from `watch` also what changed since the last item.
-
-        Changed symbols are in ``changed``, those that are no more in ``gone``.
-        """
+    def take(self, document: Document, *, whole: bool = True) -> None:
+        """A status with all symbols, or with those that changed since; ``gone`` may name some that are no more."""
         self.daemon = document.get("daemon") or self.daemon
-        whole = "changed" not in document
-        rows: list[Document] = document["symbols"] if whole else document["changed"]
+        rows: list[Document] = document["symbols"]
         gone = self.rows.keys() - {row["symbol"] for row in rows} if whole else document.get("gone") or ()
         for symbol in gone:
             self._drop(symbol)

@@ -66,8 +66,7 @@ class Feed:
                 self._greeted = True
                 continue
             item = result_of(decoded(line), _CALL)
-            shape = "changed" if self._shape == "status" and "changed" in item else self._shape
-            yield item if "heartbeat" in item else fitting(shape, item)
+            yield item if "heartbeat" in item else fitting(self._shape, item)
         self._scanned = len(self._buffer)
         if self._scanned > 2 * MAX_ANSWER:
             raise Failure("protocol", "naived's answer does not end", None, 76)

@@ -23,6 +23,7 @@ class Link:
     ) -> None:
         self._sockets, self._params, self._selector = sockets, params, selector
         self._stream: Feed | None = None
+        self._told = False  # has the stream told of all symbols?
         self._requests: dict[str, Feed] = {}
         self._asked: dict[str, float] = {}  # when each request was made
         self._next_attempt = 0.0
@@ -37,7 +38,7 @@ class Link:
         if self._stream is not None or now < self._next_attempt:
             return
         self._next_attempt = now + _AGAIN
-        self._stream = self._begun("watch", self._params, STREAM)
+        self._stream, self._told = self._begun("watch", self._params, STREAM), False
         if self._stream is None and self.gone is None:
             self.gone = now
 
@@ -52,15 +53,19 @@ class Link:
                 if feed is not None:
                     self._requests[method] = feed
 
-    def statuses(self) -> Iterator[Document]:
-        """What the stream has told, without heartbeats. Raises Failure if that does not pass by itself."""
+    def statuses(self) -> Iterator[tuple[Document, bool]]:
+        """What the stream has told, and whether it is all symbols, as the first of a connection, or what changed.
+
+        Without heartbeats. Raises Failure if that does not pass by itself.
+        """
         if self._stream is None:
             return
         try:
             for item in self._stream.items():
                 self.heard, self.gone = time.monotonic(), None
                 if "heartbeat" not in item:
-                    yield item
+                    yield item, not self._told
+                    self._told = True
         except (OSError, EOFError):
             self._lose()
         except Failure as failure:

@@ -102,8 +102,8 @@ class _Loop:
                 return 128 + signal.SIGHUP
             self._press(self._keys.feed(chunk))
         elif source == STREAM:
-            for document in self._link.statuses():
-                self._board.take(document)
+            for document, whole in self._link.statuses():
+                self._board.take(document, whole=whole)
         elif (answer := self._link.answer(source)) is not None:
             self._view.learn(source, answer)
             self._next_frame = 0.0

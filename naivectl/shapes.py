@@ -26,8 +26,7 @@ _PAGE = {"next": Maybe(int)}
 
 SHAPES: Mapping[str, Any] = {
     **dict.fromkeys(("start", "stop", "shutdown", "settings", "resolve", "wait"), _RESULTS),
-    "status": {"symbols": [_ROW], "daemon": Maybe({})},
-    "changed": {"changed": [_ROW], "gone": Maybe([str]), "daemon": Maybe({})},
+    "status": {"symbols": [_ROW], "daemon": Maybe({}), "gone": Maybe([str])},
     "orders": {"orders": [{}], **_PAGE},
     "trades": {"trades": [{}], **_PAGE},
     "events": {"events": [{}], **_PAGE},

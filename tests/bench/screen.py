@@ -28,7 +28,7 @@ def measure() -> Iterator[str]:
     news = [[_row(number, run) for number in range(_CHANGED)] for run in range(3)]
 
     def change(run: int) -> None:
-        board.take({"changed": news[run % len(news)], "gone": []})
+        board.take({"symbols": news[run % len(news)]}, whole=False)
 
     def frame(run: int) -> None:
         moment = Moment(screens.NOW_SECONDS + run)

@@ -47,9 +47,9 @@ class Daemon:
 
 
 def test_a_snapshot_then_changes_then_heartbeats(daemon):
-    items = [item(symbols=[ROW]), item(changed=[ROW], gone=["BTCUSDT"]), item(heartbeat="2026-11-28T14:03:27.000Z")]
+    items = [item(symbols=[ROW]), item(symbols=[], gone=["BTCUSDT"]), item(heartbeat="2026-11-28T14:03:27.000Z")]
     _, got, end = daemon.feed(HELLO + b"".join(items))
-    assert [sorted(each)[0] for each in got] == ["symbols", "changed", "heartbeat"]
+    assert [sorted(each)[0] for each in got] == ["symbols", "gone", "heartbeat"]
     assert json.loads(end.recv(65536).splitlines()[1])["method"] == "watch"
 
 
@@ -67,7 +67,7 @@ def test_the_end_of_the_daemon_is_an_end(daemon):
 
 
 @pytest.mark.parametrize(
-    "line", [b"{\n", b"[]\n", b'{"id":1}\n', item(symbols=5), item(changed=[{}]), encode_result(7, b"{}")]
+    "line", [b"{\n", b"[]\n", b'{"id":1}\n', item(symbols=5), item(symbols=[{}]), encode_result(7, b"{}")]
 )
 def test_what_is_not_naived_is_a_failure(daemon, line):
     with pytest.raises(Failure) as failed:

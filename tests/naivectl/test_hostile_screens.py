@@ -87,8 +87,8 @@ def harmless(lines, medium):
 @given(statuses, statuses, media, st.sampled_from([40, 80, 200]))
 def test_a_status_is_drawn_whatever_is_in_it(first, second, medium, columns):
     board = Board(medium)
-    for status in (first, second, {**first, "changed": first["symbols"]}):
-        board.take(status)
+    for status, whole in ((first, True), (second, True), (first, False)):
+        board.take(status, whole=whole)
         harmless(status_screen(board, NOW, columns), medium)
         for row in board.rows.values():
             harmless(symbol_screen(board, row, NOW, columns, ids=True), medium)
