@@ -4,6 +4,7 @@ Numbers come as texts from the daemon; what is no number is shown as ``-``. The 
 JSON have all digits.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -208,6 +209,14 @@ def clock(value: object) -> str:
 def short_id(client_order_id: object) -> str:
     """The 8 characters behind the tag: people say and type these."""
     return clean(client_order_id).rpartition("-")[2][:8] or NONE
+
+
+_WHOLE_ID = re.compile(r"\bn1[a-z0-9]+-([a-z0-9]{8})[a-z0-9]{18}\b")
+
+
+def with_short_ids(text: str) -> str:
+    """A sentence with our order ids as short as people type them."""
+    return _WHOLE_ID.sub(r"\1", text)
 
 
 def field(row: Mapping[str, object], name: str) -> Decimal | None:

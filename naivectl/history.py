@@ -181,7 +181,8 @@ class EventColumns:
         front.append(Piece(cells.left(kind, self._kind), _KINDS.get(kind, "")))
         front.append(Piece("  "))
         begin = cells.length(front)
-        first, *rest = cells.wrap(self._medium.clean(event.get("message")), max(20, self._room - begin))
+        message = cells.with_short_ids(self._medium.clean(event.get("message")))
+        first, *rest = cells.wrap(message, max(20, self._room - begin))
         yield [*front, Piece(first)]
         for line in rest:
             yield [Piece(" " * begin + line)]

@@ -124,6 +124,14 @@ def test_the_leading_zeros_of_a_small_price_are_dim():
     assert list(cells.price_pieces("0.18", "")) == [("0.18", "")]
 
 
+def test_a_sentence_for_people_has_short_ids():
+    text = "1: buy 1081 at 0.18498 placed (n1uu66-uadsubcskhv4llrzgvil4iq5om, order 1)"
+    assert cells.with_short_ids(text) == "1: buy 1081 at 0.18498 placed (uadsubcs, order 1)"
+    assert cells.with_short_ids("n1-x and m1uu66-uadsubcskhv4llrzgvil4iq5om") == (
+        "n1-x and m1uu66-uadsubcskhv4llrzgvil4iq5om"
+    )
+
+
 def test_the_short_id_is_what_people_type():
     assert cells.short_id("n15r6u-dhb7j56tc5p37ohcflvxkiuida") == "dhb7j56t"
     assert cells.short_id(None) == "-"
