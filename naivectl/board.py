@@ -137,7 +137,8 @@ class Board:
 
     def counts(self) -> list[tuple[str, int, str]]:
         """How many symbols need a person, wait, and work, with the style of each; without zeros."""
-        return [(word, self._counts[word], style) for word, style in _COUNTS.items() if self._counts[word]]
+        styles = {**_COUNTS, **{word: "" for word in sorted(self._counts) if word not in _COUNTS}}
+        return [(word, self._counts[word], style) for word, style in styles.items() if self._counts[word]]
 
 
 _COUNTS = {
@@ -153,7 +154,7 @@ def _word(row: Summary) -> str:
         return "halted"
     if row.place == WAITING and row.state == "trading":
         return "waiting"
-    return "off" if row.place == OFF else row.state
+    return "off" if row.place == OFF else row.cells["STATE"]
 
 
 Key = Callable[[Summary], Any]

