@@ -12,7 +12,7 @@ import typer
 from naivectl import queries, rows
 from naivectl.client import SILENCE, Document, Failure, call
 from naivectl.invocation import Invocation
-from naivectl.render import finish, sentence, settings_table, show
+from naivectl.render import finish, on_terminal, sentence, settings_table, show
 from naived.control.protocol import TIMEOUTS, parse_duration
 
 app = typer.Typer(
@@ -217,8 +217,18 @@ def settings(
     invocation: Invocation = context.obj
     document = call(invocation.sockets(), "settings", {"symbols": symbols or []})
     if not (invocation.machine or invocation.quiet):
-        show([settings_table([row for row in document["results"] if not row.get("error")])])
+        _show_settings(invocation, document, one=len(symbols or ()) == 1)
     return finish(invocation, document)
+
+
+def _show_settings(invocation: Invocation, document: Document, *, one: bool) -> None:
+    results = [row for row in document["results"] if not row.get("error")]
+    if on_terminal() and (results or not one):
+        from naivectl.human import show_settings  # deferred: it draws with Rich
+
+        show_settings(invocation.sockets(), results, one=one)
+    elif not on_terminal():
+        show([settings_table(results)])
 
 
 @app.command()

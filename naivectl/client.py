@@ -69,7 +69,8 @@ def garbled(why: str) -> Failure:
     return Failure("protocol", f"naivectl cannot read the answer: {why}", "is it naived that listens there?", 76)
 
 
-def _decoded(line: bytes) -> Document:
+def decoded(line: bytes) -> Document:
+    """A line of the daemon's as the object it must be; raises Failure."""
     try:
         frame = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
@@ -77,6 +78,23 @@ def _decoded(line: bytes) -> Document:
     if not isinstance(frame, dict):
         raise garbled("it is not an object")
     return frame
+
+
+def result_of(frame: Document, request_id: int) -> Document:
+    """The result of a request; raises Failure."""
+    error = frame.get("error")
+    if isinstance(error, dict) and frame.get("id") in (request_id, None):
+        data = error.get("data")
+        known = data if isinstance(data, dict) else {}
+        kind, hint = known.get("kind", "error"), known.get("hint")
+        message = about(known.get("symbol"), error.get("message", "?"))
+        raise Failure(str(kind), message, None if hint is None else str(hint), exit_code(error.get("code")))
+    if frame.get("id") != request_id or type(frame["id"]) is not int:
+        raise Failure("protocol", "naived answered something that was not asked", None, 76)
+    result = frame.get("result")
+    if not isinstance(result, dict):
+        raise garbled("it has no result")
+    return result
 
 
 def _refuse(name: str) -> None:
@@ -200,20 +218,7 @@ class _Connection:
 
     def answer(self, request_id: int, patience: float | None) -> Document:
         """The result of a request; raises Failure."""
-        frame = _decoded(self._line(patience))
-        error = frame.get("error")
-        if isinstance(error, dict) and frame.get("id") in (request_id, None):
-            data = error.get("data")
-            known = data if isinstance(data, dict) else {}
-            kind, hint = known.get("kind", "error"), known.get("hint")
-            message = about(known.get("symbol"), error.get("message", "?"))
-            raise Failure(str(kind), message, None if hint is None else str(hint), exit_code(error.get("code")))
-        if frame.get("id") != request_id or type(frame["id"]) is not int:
-            raise Failure("protocol", "naived answered something that was not asked", None, 76)
-        result = frame.get("result")
-        if not isinstance(result, dict):
-            raise garbled("it has no result")
-        return result
+        return result_of(decoded(self._line(patience)), request_id)
 
     def _line(self, patience: float | None) -> bytes:
         scanned = 0
@@ -255,7 +260,7 @@ def _connect(sockets: Sequence[str], deadline: float) -> socket.socket:
         failure: Failure | None = None
         for path in sockets:
             try:
-                return _connected(path)
+                return connected(path)
             except (FileNotFoundError, NotADirectoryError):
                 pass
             except ConnectionRefusedError:
@@ -275,7 +280,7 @@ def _connect(sockets: Sequence[str], deadline: float) -> socket.socket:
         time.sleep(_POLL)
 
 
-def _connected(path: str) -> socket.socket:
+def connected(path: str) -> socket.socket:
     """A connection to this socket; raises OSError if nobody listens there, Failure."""
     connection = socket.socket(socket.AF_UNIX)
     try:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from naivectl.client import Document, Failure, call, stream
 from naivectl.invocation import Invocation
-from naivectl.render import complain, headline, on_terminal, show, status_tables, to_json
+from naivectl.render import complain, on_terminal, show, status_tables, to_json
 from naivectl.table import clean
 from naived.control.protocol import Code
 
@@ -27,12 +27,24 @@ def status(invocation: Invocation, symbols: Sequence[str], *, live: bool = False
     if invocation.machine:
         print(to_json(document))
     elif not invocation.quiet:
-        show(status_tables(document, traders=bool(symbols)), headline(document))
-        daemon = document.get("daemon", {})
-        state, reason = daemon.get("state"), daemon.get("reason")
-        if (state != "ready" or reason) and not on_terminal():
-            complain(f"naived is {clean(state)}" + (f": {clean(reason)}" if reason else ""), None)
+        _show(invocation, document, traders=bool(symbols))
     return 0
+
+
+def _show(invocation: Invocation, document: Document, *, traders: bool) -> None:
+    if on_terminal():
+        from naivectl import human  # deferred: it draws with Rich
+
+        if traders:
+            human.show_symbols(invocation.sockets(), document)
+        else:
+            human.show_status(document)
+        return
+    show(status_tables(document, traders=traders))
+    daemon = document.get("daemon", {})
+    state, reason = daemon.get("state"), daemon.get("reason")
+    if state != "ready" or reason:
+        complain(f"naived is {clean(state)}" + (f": {clean(reason)}" if reason else ""), None)
 
 
 def _stream_status(invocation: Invocation, params: Document) -> int:
@@ -45,8 +57,8 @@ def _stream_status(invocation: Invocation, params: Document) -> int:
 def _live(invocation: Invocation, params: Document) -> int:
     from naivectl.live import watch  # deferred: it draws with Rich
 
-    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to end it
-        watch(stream(invocation.sockets(), "watch", params), traders=bool(params["symbols"]))
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to end it, also while naived starts
+        return watch(invocation.sockets(), params)
     return 0
 
 

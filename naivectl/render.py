@@ -1,4 +1,4 @@
-"""Prints the daemon's documents as sentences, JSON, and tables: with Rich on a terminal, else as plain text."""
+"""Prints the daemon's documents as sentences, JSON, and plain columns; the screens of a terminal are in `human`."""
 
 import json
 import os
@@ -22,31 +22,13 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def show(tables: Iterable[Table], headline: str | None = None) -> None:
-    """Print tables, and on a terminal the headline."""
-    if on_terminal():
-        from naivectl.terminal import draw  # deferred: importing Rich takes longer than all else together
-
-        draw(tables, headline)
-    else:
-        print("\n\n".join(plain(table) for table in tables))
+def show(tables: Iterable[Table]) -> None:
+    """Print tables as plain columns."""
+    print("\n\n".join(plain(table) for table in tables))
 
 
 def _table(columns: Sequence[Column], rows: Iterable[Iterable[object]]) -> Table:
     return Table(columns, [[clean(cell) for cell in row] for row in rows])
-
-
-def headline(document: Document) -> str:
-    """The daemon in one line."""
-    daemon = document.get("daemon", {})
-    parts = (
-        f"naived {daemon.get('version')}",
-        daemon.get("exchange"),
-        daemon.get("state"),
-        *filter(None, (daemon.get("reason"),)),
-        f"pid {daemon.get('pid')}",
-    )
-    return "  ".join(clean(part) for part in parts)
 
 
 def status_tables(document: Document, *, traders: bool) -> list[Table]:

@@ -1,12 +1,13 @@
 """`orders`, `trades`, `events`: pages joined into one document, and events as they happen."""
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from naivectl.client import Document, call, garbled, stream
 from naivectl.invocation import Invocation
-from naivectl.render import complain, event_line, rows_table, show, to_json
+from naivectl.render import complain, event_line, on_terminal, rows_table, show, to_json
 from naived.control.protocol import format_time, parse_duration, parse_time
 
 _TAIL = 10  # events that `events -f` begins with, as `tail -f` does
@@ -47,7 +48,12 @@ def query(invocation: Invocation, method: str, params: Document) -> int:
     if invocation.machine:
         print(to_json(document))
     elif not invocation.quiet:
-        _print_rows(method, document[method])
+        if on_terminal():
+            from naivectl.human import show_rows  # deferred: it draws with Rich
+
+            show_rows(invocation.sockets(), method, document[method], params.get("since"))
+        else:
+            _print_rows(method, document[method])
     return 0
 
 
@@ -62,6 +68,7 @@ def _print_rows(method: str, rows: Sequence[Document]) -> None:
 def follow(invocation: Invocation, symbols: Sequence[str], limit: int | None) -> int:
     """Print the newest events, then each as it happens, until interrupted."""
     params = {"symbols": list(symbols), "follow": True, "limit": limit or _TAIL}
+    show = _printer()
     with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to end it
         for item in stream(invocation.sockets(), "events", params):
             if invocation.machine:
@@ -69,5 +76,15 @@ def follow(invocation: Invocation, symbols: Sequence[str], limit: int | None) ->
             elif gap := item.get("gap"):
                 complain(f"events {gap['from']} to {gap['to']} were missed", None)
             else:
-                print(event_line(item), flush=True)
+                show(item)
+                sys.stdout.flush()
     return 0
+
+
+def _printer() -> Callable[[Document], None]:
+    """What prints one event."""
+    if not on_terminal():
+        return lambda event: print(event_line(event))
+    from naivectl.human import EventPrinter  # deferred: it draws with Rich
+
+    return EventPrinter().show

@@ -26,7 +26,7 @@ _PAGE = {"next": Maybe(int)}
 
 SHAPES: Mapping[str, Any] = {
     **dict.fromkeys(("start", "stop", "shutdown", "settings", "resolve", "wait"), _RESULTS),
-    "status": {"symbols": [_ROW], "daemon": Maybe({})},
+    "status": {"symbols": [_ROW], "daemon": Maybe({}), "gone": Maybe([str])},
     "orders": {"orders": [{}], **_PAGE},
     "trades": {"trades": [{}], **_PAGE},
     "events": {"events": [{}], **_PAGE},

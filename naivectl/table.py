@@ -26,9 +26,12 @@ def clean(value: object) -> str:
     """Text for a cell: None and empty are ``-``; controls, bidi marks and other invisibles are escaped."""
     if value is None or value == "":
         return "-"
+    text = str(value)
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in str(value)
+        for character in text
     )
 
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.bench import feed, history, memory, order, recovery, startup, steps, stream, watch
+from tests.bench import feed, history, memory, order, recovery, screen, startup, steps, stream, watch
 
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "feed": feed.measure,
@@ -15,6 +15,7 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "history": history.measure,
     "watch": watch.measure,
     "recovery": recovery.measure,
+    "screen": screen.measure,
 }
 
 

@@ -219,16 +219,26 @@ def spawn(home: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 @pytest.fixture
 def on_terminal(spawn: Callable[..., "subprocess.Popen[str]"]) -> Iterator[Callable[..., Any]]:
-    """Start `naivectl` on a terminal of 120 by 30; gives the process and the terminal's other end."""
+    """Start `naivectl` on a terminal; gives the process and the terminal's other end.
+
+    ``size`` are its columns and lines. With ``keys`` what is written to the other end is typed.
+    """
     ends: list[int] = []
 
-    def start(*arguments: str, **environment: str) -> tuple["subprocess.Popen[str]", int]:
+    def start(
+        *arguments: str, size: tuple[int, int] = (120, 30), keys: bool = False, **environment: str
+    ) -> tuple["subprocess.Popen[str]", int]:
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 30, 120, 0, 0))
+        columns, lines = size
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", **environment}
         environment = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
         process = spawn(
-            *arguments, stdout=theirs, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
+            *arguments,
+            stdout=theirs,
+            stderr=subprocess.STDOUT,
+            stdin=theirs if keys else subprocess.DEVNULL,
+            env=environment,
         )
         os.close(theirs)
         ends.append(ours)
