@@ -44,7 +44,7 @@ class Snapshot:
     """What all watchers of the same symbols get; taken once a tick for all of them.
 
     ``rev`` rises with each look that found a change. A body for a watcher who was sent ``rev`` before has only the
-    symbols that changed since, and ``removed``: the names of those that were forgotten since.
+    symbols that changed since, and ``gone``: the names of those that were forgotten since.
     """
 
     def __init__(self, take: Callable[[], Awaitable[Taken]]) -> None:
@@ -83,7 +83,7 @@ class Snapshot:
         if sent not in self._bodies:
             entries = (body for name, body in self._taken.entries.items() if self._changed[name] > sent)
             removed = [name for name, rev in self._removed.items() if rev > sent] if sent else []
-            gone = b',"removed":%b' % json.dumps(sorted(removed)).encode("ascii") if removed else b""
+            gone = b',"gone":%b' % json.dumps(sorted(removed)).encode("ascii") if removed else b""
             document = b'{"v":1,"daemon":%b,"symbols":[%b]%b,"rev":%d}'
             self._bodies[sent] = document % (self._taken.daemon, b",".join(entries), gone, self.rev)
         return self._bodies[sent]

@@ -51,8 +51,8 @@ async def test_a_symbol_that_went_is_named_until_it_comes_back(autojump_clock):
     body = watched.entries.pop("A")
     await trio.sleep(TICK)
     await snapshot.refresh()
-    assert (snapshot.rev, json.loads(snapshot.body(1))["removed"]) == (2, ["A"])
-    assert "removed" not in json.loads(snapshot.body(0))
+    assert (snapshot.rev, json.loads(snapshot.body(1))["gone"]) == (2, ["A"])
+    assert "gone" not in json.loads(snapshot.body(0))
     watched.entries["A"] = body
     await trio.sleep(TICK)
     await snapshot.refresh()
