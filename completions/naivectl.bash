@@ -20,24 +20,27 @@ _naivectl() {
         --socket|--home|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--timeout|--cancel|--limit|--since|--for) COMPREPLY=(); return ;;
     esac
     case "$verb" in
-        start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --wait --no-wait --timeout" ;;
+        start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --dry-run --wait --no-wait --timeout" ;;
         stop) options="--all --cancel --yes --wait --no-wait --timeout" ;;
         shutdown) options="--all --keep-buys --wait --no-wait --timeout" ;;
         status) options="--live" ;;
         settings) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation" ;;
-        orders) options="--limit --since" ;;
-        trades) options="--limit --since" ;;
+        orders) options="--limit --since --csv" ;;
+        trades) options="--limit --since --csv" ;;
         events) options="--follow -f --limit --since" ;;
         wait) options="--for --all --timeout" ;;
         is-trading) options="" ;;
         resolve) options="--all --adopt --ignore --yes" ;;
+        explain) options="" ;;
+        why) options="" ;;
+        forget) options="--all --yes" ;;
         version) options="" ;;
         ping) options="" ;;
     esac
     if [[ $word == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--socket --home --json --jsonl --quiet -q --help $options" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "--socket --home --json --jsonl --quiet -q --version --help $options" -- "$word")
     elif [[ -z $verb ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "start stop shutdown status settings orders trades events wait is-trading resolve version ping" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping" -- "$word")
     elif [[ " ping version " != *" $verb "* ]]; then
         local symbols; symbols="$(naivectl "${place[@]}" __symbols 2>/dev/null)"
         mapfile -t COMPREPLY < <(compgen -W "$symbols" -- "${word^^}")

@@ -1,19 +1,28 @@
 """The command line of `naivectl`: every verb, its options and their help. Completions are generated from it."""
 
 import re
-import sys
-import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from naivectl import queries, rows
-from naivectl.client import SILENCE, Document, Failure, call
+from naivectl import queries, reasons, rows
+from naivectl.asking import (
+    CHANGE_TIMEOUT,
+    ask,
+    change,
+    confirmed,
+    given,
+    page_params,
+    report,
+    symbol_params,
+    timeout_text,
+    wait_params,
+)
+from naivectl.client import Document, Failure, call
 from naivectl.invocation import Invocation
-from naivectl.render import finish, on_terminal, sentence, settings_table, show
-from naived.control.protocol import TIMEOUTS, parse_duration
+from naivectl.render import finish, on_terminal, settings_table, show, to_json
 
 app = typer.Typer(
     name="naivectl",
@@ -22,6 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a traceback with locals would show what was typed
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # the daemon's format, checked here so that a typo is a usage error
@@ -67,9 +77,8 @@ MaxDeviation = Annotated[
     typer.Option(metavar="RATE", callback=_rate, help="A trade further away has to be confirmed; 0: off."),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated, with a heading.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]
-
-_CHANGE_TIMEOUT = 60.0  # seconds for a change that waits only for its commit and a query to the exchange
 
 
 class Cancel(StrEnum):
@@ -101,6 +110,14 @@ def perform(arguments: Sequence[str], *, machine: bool) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # deferred: slow, and nothing else needs it
+
+        print(f"naivectl {version('naived')}")
+        raise typer.Exit
+
+
 @app.callback()
 def invoke(
     context: typer.Context,
@@ -109,11 +126,14 @@ def invoke(
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="A JSON document a line, where a verb streams.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on success.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="The version of this program.")
+    ] = False,
 ) -> None:
     context.obj = Invocation(socket, home, json, jsonl, quiet)
 
 
-@app.command()
+@app.command(epilog="Example: naivectl start ETHUSDT BTCUSDT --budget 500 --chunks 5")
 def start(
     context: typer.Context,
     symbols: Symbols = None,
@@ -125,11 +145,12 @@ def start(
     rebuy: Rebuy = None,
     reprice: Reprice = None,
     max_deviation: MaxDeviation = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and change nothing.")] = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> int:
     """Begin trading, and go on after every reboot."""
-    settings = _given(
+    settings = given(
         chunks=chunks,
         budget=budget,
         buy_down=buy_down,
@@ -138,14 +159,22 @@ def start(
         reprice=reprice,
         max_deviation=max_deviation,
     )
-    return _change(
-        context,
-        "start",
-        {**_symbol_params("start", symbols, all), **_wait_params("start", wait, timeout), **settings},
-    )
+    which = symbol_params("start", symbols, all)
+    if dry_run:
+        return _plan(context.obj, {**which, **settings})
+    return change(context, "start", {**which, **wait_params("start", wait, timeout), **settings})
 
 
-@app.command()
+def _plan(invocation: Invocation, params: Document) -> int:
+    document = call(invocation.sockets(), "start", {**params, "dry_run": True}, CHANGE_TIMEOUT)
+    if not (invocation.machine or invocation.quiet):
+        for result in document["results"]:
+            if not result.get("error"):
+                reasons.show(reasons.planned(result))
+    return finish(invocation, document)
+
+
+@app.command(epilog="Example: naivectl stop ETHUSDT --cancel buys")
 def stop(
     context: typer.Context,
     symbols: Symbols = None,
@@ -155,15 +184,15 @@ def stop(
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> int:
-    """Stop at once and list the orders that stay open at the exchange."""
-    params = {**_symbol_params("stop", symbols, all), "cancel": cancel.value}
-    waiting = _wait_params("stop", wait, timeout)
-    if cancel is Cancel.ALL and not (yes or _confirmed(context.obj, "stop", params)):
+    """Stop at once, and name the orders that stay open."""
+    params = {**symbol_params("stop", symbols, all), "cancel": cancel.value}
+    waiting = wait_params("stop", wait, timeout)
+    if cancel is Cancel.ALL and not (yes or confirmed(context.obj, "stop", params)):
         return 1
-    return _change(context, "stop", {**params, **waiting})
+    return change(context, "stop", {**params, **waiting})
 
 
-@app.command()
+@app.command(epilog="Example: naivectl shutdown --all --wait --timeout 1h")
 def shutdown(
     context: typer.Context,
     symbols: Symbols = None,
@@ -173,23 +202,21 @@ def shutdown(
     timeout: Timeout = None,
 ) -> int:
     """Let every open trade finish, start none, then end by itself."""
-    which = _symbol_params("shutdown", symbols, all)
-    return _change(
-        context, "shutdown", {**which, **_wait_params("shutdown", wait, timeout), "keep_buys": keep_buys}
-    )
+    which = symbol_params("shutdown", symbols, all)
+    return change(context, "shutdown", {**which, **wait_params("shutdown", wait, timeout), "keep_buys": keep_buys})
 
 
-@app.command()
+@app.command(epilog="Example: naivectl status --live")
 def status(
     context: typer.Context,
     symbols: Symbols = None,
     live: Annotated[bool, typer.Option("--live", help="Redraw until interrupted.")] = False,
 ) -> int:
-    """What every symbol is doing; of a named symbol also its traders."""
+    """What every symbol is doing, and of a named one all."""
     return queries.status(context.obj, symbols or (), live=live)
 
 
-@app.command()
+@app.command(epilog="Example: naivectl settings ETHUSDT --profit 0.2%")
 def settings(
     context: typer.Context,
     symbols: Symbols = None,
@@ -203,7 +230,7 @@ def settings(
     max_deviation: MaxDeviation = None,
 ) -> int:
     """Show the settings, or change them for new traders."""
-    changes = _given(
+    changes = given(
         chunks=chunks,
         budget=budget,
         buy_down=buy_down,
@@ -213,7 +240,7 @@ def settings(
         max_deviation=max_deviation,
     )
     if changes:
-        return _change(context, "settings", {**_symbol_params("settings", symbols, all), **changes})
+        return change(context, "settings", {**symbol_params("settings", symbols, all), **changes})
     invocation: Invocation = context.obj
     document = call(invocation.sockets(), "settings", {"symbols": symbols or []})
     if not (invocation.machine or invocation.quiet):
@@ -231,19 +258,23 @@ def _show_settings(invocation: Invocation, document: Document, *, one: bool) -> 
         show([settings_table(results)])
 
 
-@app.command()
-def orders(context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None) -> int:
+@app.command(epilog="Example: naivectl orders ETHUSDT --since 1h")
+def orders(
+    context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None, csv: Csv = False
+) -> int:
     """Every order and its state, oldest first."""
-    return rows.query(context.obj, "orders", _page_params(symbols, limit, since))
+    return rows.query(context.obj, "orders", page_params(symbols, limit, since), as_csv=csv)
 
 
-@app.command()
-def trades(context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None) -> int:
+@app.command(epilog="Example: naivectl trades --csv --since 2026-11-01T00:00:00Z > trades.csv")
+def trades(
+    context: typer.Context, symbols: Symbols = None, limit: Limit = None, since: Since = None, csv: Csv = False
+) -> int:
     """Finished cycles with their profit after fees, oldest first."""
-    return rows.query(context.obj, "trades", _page_params(symbols, limit, since))
+    return rows.query(context.obj, "trades", page_params(symbols, limit, since), as_csv=csv)
 
 
-@app.command()
+@app.command(epilog="Example: naivectl events -f ETHUSDT")
 def events(
     context: typer.Context,
     symbols: Symbols = None,
@@ -253,7 +284,7 @@ def events(
 ) -> int:
     """What happened, one line each."""
     if not follow:
-        return rows.query(context.obj, "events", _page_params(symbols, limit, since))
+        return rows.query(context.obj, "events", page_params(symbols, limit, since))
     if since:
         raise typer.BadParameter("--follow takes --limit, not --since")
     invocation: Invocation = context.obj
@@ -262,7 +293,7 @@ def events(
     return rows.follow(invocation, symbols or (), limit)
 
 
-@app.command()
+@app.command(epilog="Example: naivectl wait ETHUSDT --for drained --timeout 1h")
 def wait(
     context: typer.Context,
     goal: Annotated[
@@ -273,17 +304,17 @@ def wait(
     timeout: Timeout = None,
 ) -> int:
     """Wait until every symbol reaches the state."""
-    params = {**_symbol_params("wait", symbols, all), "for": goal.value, "timeout": _timeout("wait", timeout)}
-    return _report(context.obj, _ask(context, "wait", params))
+    params = {**symbol_params("wait", symbols, all), "for": goal.value, "timeout": timeout_text("wait", timeout)}
+    return report(context.obj, ask(context, "wait", params))
 
 
-@app.command("is-trading")
+@app.command("is-trading", epilog="Example: naivectl is-trading ETHUSDT || naivectl start ETHUSDT")
 def is_trading(context: typer.Context, symbol: Symbol) -> int:
     """Exit with 0 if it is trading, else with 3."""
     return queries.is_trading(context.obj, symbol)
 
 
-@app.command()
+@app.command(epilog="Example: naivectl resolve ETHUSDT dhb7j56t --adopt")
 def resolve(
     context: typer.Context,
     symbol: Symbol,
@@ -300,18 +331,57 @@ def resolve(
         raise typer.BadParameter("resolve needs --adopt or --ignore")
     params: Document = {"symbols": [symbol], "action": "adopt" if adopt else "ignore"}
     params = {**params, "all": True} if all else {**params, "client_order_id": order}
-    if ignore and not (yes or _confirmed(context.obj, "resolve", params)):
+    if ignore and not (yes or confirmed(context.obj, "resolve", params)):
         return 1
-    return _change(context, "resolve", params)
+    return change(context, "resolve", params)
 
 
-@app.command()
+@app.command(epilog="Example: naivectl explain ETHUSDT")
+def explain(context: typer.Context, symbol: Symbol) -> int:
+    """Why a symbol buys and sells now, or does not."""
+    document = call(context.obj.sockets(), "explain", {"symbols": [symbol]})
+    return _show(context.obj, document, reasons.explanation)
+
+
+@app.command(epilog="Example: naivectl why ETHUSDT dhb7j56t")
+def why(
+    context: typer.Context,
+    symbol: Symbol,
+    order: Annotated[str, typer.Argument(metavar="CLIENT_ORDER_ID", show_default=False)],
+) -> int:
+    """One order's life, from its decision to its end.
+
+    Any beginning of its id is enough, without the tag, that no other order has."""
+    document = call(context.obj.sockets(), "why", {"symbols": [symbol], "client_order_id": order})
+    return _show(context.obj, document, reasons.life)
+
+
+def _show(invocation: Invocation, document: Document, lines: Callable[[Document], list[str]]) -> int:
+    if invocation.machine:
+        print(to_json(document))
+    elif not invocation.quiet:
+        reasons.show(lines(document))
+    return 0
+
+
+@app.command(epilog="Example: naivectl forget ETHUSDT")
+def forget(context: typer.Context, symbols: Symbols = None, all: All = False, yes: Yes = False) -> int:
+    """Take symbols that are off out of status.
+
+    Their lots are written off, their history stays."""
+    params = symbol_params("forget", symbols, all)
+    if not (yes or confirmed(context.obj, "forget", params)):
+        return 1
+    return change(context, "forget", params)
+
+
+@app.command(epilog="Example: naivectl --json version")
 def version(context: typer.Context) -> int:
     """The versions of client and daemon."""
     return queries.version(context.obj)
 
 
-@app.command()
+@app.command(epilog="Example: naivectl ping && echo it answers")
 def ping(context: typer.Context) -> int:
     """Does the daemon answer?"""
     return queries.ping(context.obj)
@@ -321,86 +391,3 @@ def ping(context: typer.Context) -> int:
 def symbols_of(context: typer.Context) -> int:
     """The symbols, for shells to complete with."""
     return queries.symbols(context.obj)
-
-
-def _symbol_params(verb: str, symbols: Sequence[str] | None, all: bool) -> Document:
-    if all == bool(symbols):
-        raise typer.BadParameter(f"{verb} needs a SYMBOL, or --all for every symbol")
-    return {"all": True} if all else {"symbols": list(symbols or ())}
-
-
-def _given(**values: Any) -> Document:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _timeout(verb: str, text: str | None) -> str:
-    if text is None:
-        seconds = TIMEOUTS[verb]
-        return "none" if seconds is None else f"{seconds:.0f}s"
-    if text != "none":
-        try:
-            parse_duration(text)
-        except ValueError as error:
-            raise typer.BadParameter(f"--timeout {error}") from error
-    return text
-
-
-def _wait_params(verb: str, wait: bool, timeout: str | None) -> Document:
-    return {"wait": wait, "timeout": _timeout(verb, timeout)}
-
-
-def _patience(params: Document) -> float | None:
-    """Seconds to wait for the answer, None for no limit: the wait that was asked for, and time to answer."""
-    timeout = params.get("timeout")
-    if timeout is None or (timeout == "none" and not params.get("wait", True)):
-        return _CHANGE_TIMEOUT
-    return None if timeout == "none" else SILENCE + parse_duration(timeout)
-
-
-def _page_params(symbols: Sequence[str] | None, limit: int | None, since: str | None) -> Document:
-    try:
-        start = since and rows.since(since)
-    except ValueError as error:
-        raise typer.BadParameter(f"--since {error}") from error
-    return _given(symbols=list(symbols or ()), limit=limit, since=start)
-
-
-def _ask(context: typer.Context, method: str, params: Document) -> Document:
-    """The answer of a daemon, which may start or suspend for as long as the verb may wait."""
-    timeout, patience = params.get("timeout", "none"), _patience(params)
-    door = patience if timeout == "none" else parse_duration(timeout)
-    return call(context.obj.sockets(), method, params, patience, door)
-
-
-def _change(context: typer.Context, method: str, params: Document) -> int:
-    """Request a change with a new request id, so that a repeated request is done once."""
-    params = {**params, "request_id": str(uuid.uuid4())}
-    return _report(context.obj, _ask(context, method, params))
-
-
-def _confirmed(invocation: Invocation, method: str, params: Document) -> bool:
-    """Ask on a terminal whether to lose what the request would lose; True where nothing is lost or nobody is there.
-
-    The daemon tells it in a dry run, which changes nothing.
-    """
-    if invocation.machine or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return True
-    document = call(invocation.sockets(), method, {**params, "dry_run": True}, _CHANGE_TIMEOUT)
-    losing = [result for result in document["results"] if result.get("lost") or result.get("unsold")]
-    if not losing:
-        return True
-    for result in losing:
-        print(sentence(result))
-    print("Go on? [y/N] ", end="", flush=True)
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return True
-    print("nothing changed")
-    return False
-
-
-def _report(invocation: Invocation, document: Document) -> int:
-    if not (invocation.machine or invocation.quiet):
-        for result in document["results"]:
-            if not result.get("error"):
-                print(sentence(result))
-    return finish(invocation, document)

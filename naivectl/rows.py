@@ -42,10 +42,14 @@ def pages(invocation: Invocation, method: str, params: Document) -> Document:
                 return {"v": 1, method: rows}
 
 
-def query(invocation: Invocation, method: str, params: Document) -> int:
+def query(invocation: Invocation, method: str, params: Document, *, as_csv: bool = False) -> int:
     """Print the rows, oldest first."""
     document = pages(invocation, method, params)
-    if invocation.machine:
+    if as_csv:
+        from naivectl.reasons import write_csv  # deferred: most do not need it
+
+        write_csv(method, document[method])
+    elif invocation.machine:
         print(to_json(document))
     elif not invocation.quiet:
         if on_terminal():

@@ -13,10 +13,24 @@ class Maybe(NamedTuple):
     shape: Any
 
 
+_PLAN = dict.fromkeys(
+    (
+        *("quantity", "base", "price", "value", "quote", "last_price", "share"),
+        *("most_tied_up", "lowest_price", "cycle_profit", "cycle_fees"),
+    ),
+    str,
+)
 _ERROR = {"message": str, "kind": str}
 _RESULTS = {
     "results": [
-        {"symbol": str, "error": Maybe(_ERROR), "open_orders": Maybe([{"side": str}]), "settings": Maybe({})}
+        {
+            "symbol": str,
+            "error": Maybe(_ERROR),
+            "open_orders": Maybe([{"side": str}]),
+            "settings": Maybe({}),
+            "plan": Maybe(_PLAN),
+            "warnings": Maybe([str]),
+        }
     ]
 }
 _ORDER = Maybe({"price": object, "executed": object, "quantity": object})
@@ -25,7 +39,18 @@ _ROW = {"symbol": str, "status": object, "state": object, "traders": Maybe([_TRA
 _PAGE = {"next": Maybe(int)}
 
 SHAPES: Mapping[str, Any] = {
-    **dict.fromkeys(("start", "stop", "shutdown", "settings", "resolve", "wait"), _RESULTS),
+    **dict.fromkeys(("start", "stop", "shutdown", "settings", "resolve", "wait", "forget"), _RESULTS),
+    "explain": {
+        "symbol": str,
+        "status": str,
+        "state": str,
+        "buys": {"text": str},
+        "traders": [{"trader": str, "text": str}],
+    },
+    "why": {
+        "order": {"side": str, "client_order_id": str, "trader": str, "state": str},
+        "life": [{"at": str, "what": str, "text": str}],
+    },
     "status": {"symbols": [_ROW], "daemon": Maybe({}), "gone": Maybe([str])},
     "orders": {"orders": [{}], **_PAGE},
     "trades": {"trades": [{}], **_PAGE},

@@ -312,6 +312,13 @@ class CycleRow(Struct, frozen=True):
     fees: Mapping[str, Amount]
 
 
+class OrderStory(Struct, frozen=True):
+    """An order with its fills, and the events that name it, oldest first."""
+
+    order: OrderState
+    events: tuple[Event, ...]
+
+
 class EventRow(Struct, frozen=True):
     row: int
     event: Event
@@ -346,6 +353,13 @@ class Journal(Protocol):
 
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
         """What symbols but these paid as fees in the asset since then (ms), less what was written off for it.
+
+        Raises JournalError.
+        """
+        ...
+
+    async def stories(self, symbol: str, beginning: str) -> Sequence[OrderStory]:
+        """The orders of a symbol whose client order id is this, or begins so behind the tag; at most two.
 
         Raises JournalError.
         """

@@ -174,6 +174,16 @@ def too_large(name: str, chunk: str, why: str, chunks: int, largest: str) -> Con
     )
 
 
+def several_orders(name: str, beginning: str, ids: Sequence[str]) -> ControlError:
+    why = f"more than one order begins with {beginning}: {', '.join(ids)}"
+    return ControlError(Code.INVALID_TRANSITION, why, symbol=name, hint="give more of its id")
+
+
+def never_configured(name: str) -> ControlError:
+    why, hint = "it was never configured", f"begin with: naivectl start {name}"
+    return ControlError(Code.INVALID_TRANSITION, why, symbol=name, hint=hint)
+
+
 def not_forgotten(symbol: Symbol, obstacle: str) -> ControlError:
     hint = f"first: naivectl shutdown {symbol.name} --wait"
     return ControlError(Code.INVALID_TRANSITION, f"not forgotten: {obstacle}", symbol=symbol.name, hint=hint)

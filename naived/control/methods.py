@@ -14,6 +14,7 @@ from naived.control import answers, messages, verbs
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
+from naived.control.explain import explain
 from naived.control.forget import forget
 from naived.control.lookup import find
 from naived.control.proposal import given_settings
@@ -36,6 +37,7 @@ from naived.control.requests import (
 from naived.control.resolve import ACTIONS, resolve
 from naived.control.service import Service
 from naived.control.streams import Taken, follow, watch
+from naived.control.why import why
 from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, Row
 
 # Answers
@@ -155,6 +157,10 @@ def _symbols_rule(name: str, params: Params) -> str | None:
     return f"{name} takes either symbols or all" if params["all"] == bool(params["symbols"]) else None
 
 
+def _one_rule(name: str, params: Params) -> str | None:
+    return None if len(params["symbols"]) == 1 else f"{name} takes one symbol"
+
+
 def _settings_rule(params: Params) -> str | None:
     shown = not params["all"] and not given_settings(params)
     return None if shown else _symbols_rule("settings", params)
@@ -239,6 +245,8 @@ METHODS: Mapping[str, Method] = {
         streams=lambda params: bool(params["follow"]),
         rule=_events_rule,
     ),
+    "explain": Method(_SOME, explain, rule=partial(_one_rule, "explain")),
+    "why": Method({**_SOME, "client_order_id": Param(short_text, REQUIRED)}, why, rule=partial(_one_rule, "why")),
     "forget": Method(
         {**_CHANGE, **_DRY_RUN}, _each(forget), rule=partial(_symbols_rule, "forget"), changes=_not_dry
     ),

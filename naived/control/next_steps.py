@@ -12,8 +12,10 @@ def next_step(symbol: Symbol) -> str | None:
     name, engine = symbol.name, symbol.engine
     if state is ActualState.QUARANTINED:
         # To look first: what ends a quarantine may write off coins.
-        by = engine.blocks[0].by
-        return f"naivectl orders {name}" if by is BlockedBy.QUARANTINE else f"naivectl start {name}"
+        doubtful = engine.quarantined
+        if engine.blocks[0].by is BlockedBy.QUARANTINE and doubtful:
+            return f"naivectl why {name} {doubtful[-1].client_order_id}"
+        return f"naivectl start {name}"
     if state is ActualState.FAULTED:
         return f"naivectl start {name}"
     if reason is None or engine.blocks or symbol.failed is not None:

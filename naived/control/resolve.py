@@ -54,6 +54,8 @@ class _Coins(NamedTuple):
 
 async def resolve(service: Service, call: Call) -> Outcome:
     symbol = await find(service, call)
+    if symbol is not None and call.params["client_order_id"] is not None:
+        call = Call(call.name, {**call.params, "client_order_id": _whole_id(symbol, call)}, call.caller)
     asked = _Asked(call.params["action"] == "adopt", call.params["client_order_id"])
     coins = _Coins() if symbol is None else await _count(service, call, symbol, asked)
     with answered_in_time(call, symbol):
@@ -77,6 +79,18 @@ async def resolve(service: Service, call: Call) -> Outcome:
     failure = messages.still_quarantined(symbol, asked.client_order_id, plan.ended)
     message = messages.resolved(symbol, plan.ended, plan.losses)
     return Outcome(plan.ended > 0, message, failure or unread, _more(symbol, plan.losses))
+
+
+def _whole_id(symbol: Symbol, call: Call) -> str:
+    """The id that is this, or the only one that begins so behind its tag; raises ControlError if several do."""
+    beginning: str = call.params["client_order_id"]
+    ids = symbol.engine.orders.keys()
+    if beginning in ids:
+        return beginning
+    found = [each for each in ids if f"-{beginning}" in each]
+    if len(found) > 1:
+        raise messages.several_orders(symbol.name, beginning, found)
+    return found[0] if found else beginning
 
 
 def _more(symbol: Symbol, losses: list[Loss]) -> dict[str, object]:
@@ -225,5 +239,5 @@ async def _perform(service: Service, call: Call, symbol: Symbol, plan: _Plan) ->
 async def _check_known(service: Service, call: Call) -> None:
     """Raises ControlError for an order that never existed, JournalError. One that is resolved already is fine."""
     client_order_id = call.params["client_order_id"]
-    if client_order_id is not None and not await service.journal.knows(call.name, client_order_id):
+    if client_order_id is not None and not await service.journal.stories(call.name, client_order_id):
         raise messages.no_such_order(call.name, client_order_id)

@@ -3,6 +3,7 @@
 ``daemon.py`` opens it. Calls raise JournalError while the database cannot be used.
 """
 
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -30,7 +31,7 @@ from naived.database.migrate import migrate
 from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.store import Claim, Deployment, Store, enter, owner
 from naived.database.writer import Submit, inline, writer_thread
-from naived.ports import CycleRow, EventRow, JournalError, OrderRow, Page, Row, SymbolRecord, Unit
+from naived.ports import CycleRow, EventRow, JournalError, OrderRow, OrderStory, Page, Row, SymbolRecord, Unit
 
 T = TypeVar("T")
 
@@ -87,21 +88,22 @@ class SqlJournal:
         # A lost connection may still be committing on the server. The empty unit is written after that has ended,
         # so no row that is missing in what we read can appear later.
         await self._submit(Unit(symbol or ""))
-        return await self._read(partial(queries.load, symbol=symbol, now=self._now()))
+        return await self._read(partial(queries.load, symbol=symbol, now=self._now()), within=math.inf)
 
     async def answered(self, request_id: str) -> str | None:
-        return await self._read_in_time(partial(queries.answered, request_id=request_id))
+        return await self._read(partial(queries.answered, request_id=request_id))
 
     async def knows(self, symbol: str, client_order_id: str) -> bool:
-        return await self._read_in_time(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
+        return await self._read(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
 
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
-        return await self._read_in_time(
-            partial(queries.fees_paid, asset=asset, symbols=tuple(symbols), since=since)
-        )
+        return await self._read(partial(queries.fees_paid, asset=asset, symbols=tuple(symbols), since=since))
+
+    async def stories(self, symbol: str, beginning: str) -> Sequence[OrderStory]:
+        return await self._read(partial(queries.stories, symbol=symbol, beginning=beginning))
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
-        return await self._read_in_time(lambda connection: list(queries.orders_page(connection, page)))
+        return await self._read(lambda connection: list(queries.orders_page(connection, page)))
 
     async def rows(
         self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
@@ -110,20 +112,19 @@ class SqlJournal:
             # Row by row, because one long call of C code would hold the GIL and so block the event loop.
             return [(row.row, encode(row)) for row in _PAGES[kind](connection, page)]
 
-        return await self._read_in_time(read, listing=True)
+        return await self._read(read, listing=True)
 
-    async def _read_in_time(self, query: Callable[[sa.Connection], T], *, listing: bool = False) -> T:
-        """``_read`` for a waiting client, with a timeout: the database or earlier readers may hang."""
-        with trio.move_on_after(_PATIENCE):
-            return await self._read(query, listing=listing)
-        raise JournalError(f"the database cannot be read now: no answer for {_PATIENCE:.0f} s. Try again")
-
-    async def _read(self, query: Callable[[sa.Connection], T], *, listing: bool = False) -> T:
+    async def _read(
+        self, query: Callable[[sa.Connection], T], *, listing: bool = False, within: float = _PATIENCE
+    ) -> T:
+        """Raises JournalError, also if there is no answer ``within`` seconds: the database or others may hang."""
         if self._limiters is None:
             await trio.lowlevel.checkpoint()
             return self._reader.run(query)
         limiter = self._limiters[listing]
-        return await trio.to_thread.run_sync(self._reader.run, query, limiter=limiter, abandon_on_cancel=True)
+        with trio.move_on_after(within):
+            return await trio.to_thread.run_sync(self._reader.run, query, limiter=limiter, abandon_on_cancel=True)
+        raise JournalError(f"the database cannot be read now: no answer for {within:.0f} s. Try again")
 
 
 class Reader:

@@ -26,7 +26,7 @@ from naived.database.schema import (
     traders,
 )
 from naived.database.trader_rows import trader_of
-from naived.ports import CycleRow, EventRow, OrderRow, Page, SymbolRecord
+from naived.ports import CycleRow, Event, EventRow, OrderRow, OrderStory, Page, SymbolRecord
 
 T = TypeVar("T")
 
@@ -73,6 +73,28 @@ def answered(connection: sa.Connection, request_id: str) -> str | None:
     statement = sa.select(control_request.c.result).where(control_request.c.request_id == request_id)
     result: str | None = connection.scalar(statement)
     return result
+
+
+def stories(connection: sa.Connection, symbol: str, beginning: str) -> list[OrderStory]:
+    """See ``Journal.stories``."""
+    column = orders.c.client_order_id
+    named = (column == beginning) | column.contains(f"-{beginning}", autoescape=True)
+    found = sa.select(orders.c.id).where(orders.c.symbol == symbol, named).limit(2)
+    return [
+        OrderStory(order, _events_of(connection, order)) for order in _orders(connection, orders.c.id.in_(found))
+    ]
+
+
+def _events_of(connection: sa.Connection, order: OrderState) -> tuple[Event, ...]:
+    telling = (
+        sa.select(events)
+        .where(
+            events.c.symbol == order.intent.symbol,
+            events.c.message.contains(order.client_order_id, autoescape=True),
+        )
+        .order_by(events.c.id)
+    )
+    return tuple(event_of(row) for row in connection.execute(telling).mappings())
 
 
 def fees_paid(connection: sa.Connection, asset: str, symbols: tuple[str, ...], since: int) -> Amount:

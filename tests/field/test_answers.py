@@ -169,7 +169,7 @@ def test_a_person_at_a_terminal_was_not_asked_before_coins_were_written_off(
     assert "this writes off 0.1 ETH (cost 199.98 USDT, worth 198.65 USDT now) of ETHUSDT-1" in screen
     assert "nothing changed" in screen
     assert daemon.phases() == ["holding", "selling"]
-    code, screen = at_terminal(daemon, "y\n", *words)
+    code, screen = at_terminal(daemon, f"{SYMBOL}\n", *words)
     assert (code, "1 resolved; written off: 0.1 ETH" in screen) == (0, True)
     assert "holding" not in daemon.phases()
     code, screen = at_terminal(daemon, "", *words, "--yes")
@@ -280,12 +280,12 @@ def test_a_person_at_a_terminal_was_not_asked_before_sells_were_cancelled(
 ) -> None:
     two_sells(daemon, exchange)
     code, screen = at_terminal(daemon, "\n", "stop", SYMBOL, "--cancel", "all")
-    assert (code, "0.2006 ETH (cost 399.85208 USDT" in screen, "Go on?" in screen) == (1, True, True)
+    assert (code, "0.2006 ETH (cost 399.85208 USDT" in screen, "to go on" in screen) == (1, True, True)
     assert daemon.symbol()["status"] == "on"
     code, screen = at_terminal(daemon, "", "stop", SYMBOL, "--cancel", "buys")
-    assert (code, "Go on?" in screen) == (0, False)
+    assert (code, "to go on" in screen) == (0, False)
     code, screen = at_terminal(daemon, "", "stop", SYMBOL, "--cancel", "all", "--yes")
-    assert (code, "Go on?" in screen, "stay unsold" in screen) == (0, False, True)
+    assert (code, "to go on" in screen, "stay unsold" in screen) == (0, False, True)
 
 
 def test_a_drain_left_a_lot_without_naming_it(daemon: Daemon, exchange: Exchange) -> None:

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from naivectl import app
+from naivectl import asking
 from naived.control.protocol import Code, ControlError
 
 ALL_CHANGES = [
@@ -217,7 +217,7 @@ def test_settings_are_shown_as_columns(daemon, naivectl, done):
     ],
 )
 def test_the_client_outwaits_the_daemon(params, seconds):
-    assert app._patience(params) == seconds
+    assert asking.seconds_to_wait(params) == seconds
 
 
 LOSING = {"asset": "ETH", "quantity": "0.1", "cost": "199.98", "value": None}
@@ -225,11 +225,22 @@ LOSING = {"asset": "ETH", "quantity": "0.1", "cost": "199.98", "value": None}
 
 @pytest.mark.parametrize(
     ("arguments", "field"),
-    [(["stop", "A", "--cancel", "all"], "unsold"), (["resolve", "A", "--all", "--ignore"], "lost")],
+    [
+        (["stop", "A", "--cancel", "all"], "unsold"),
+        (["resolve", "A", "--all", "--ignore"], "lost"),
+        (["forget", "A"], "lost"),
+    ],
 )
 @pytest.mark.parametrize(
     ("typed", "code", "dry"),
-    [("y\n", 0, [True, False]), ("YES\n", 0, [True, False]), ("\n", 1, [True]), ("", 1, [True])],
+    [
+        ("A\n", 0, [True, False]),
+        (" a \n", 0, [True, False]),
+        ("\n", 1, [True]),
+        ("y\n", 1, [True]),
+        ("B\n", 1, [True]),
+        ("", 1, [True]),
+    ],
 )
 def test_on_a_terminal_it_asks_before_something_is_lost(
     daemon, naivectl, done, monkeypatch, arguments, field, typed, code, dry
@@ -240,7 +251,7 @@ def test_on_a_terminal_it_asks_before_something_is_lost(
     daemon.answers[arguments[0]] = {"v": 1, "results": [done("A", message="0.1 ETH goes", **{field: losing})]}
     finished = naivectl(*arguments)
     assert finished.code == code
-    assert finished.out.startswith("A: 0.1 ETH goes\nGo on? [y/N] ")
+    assert finished.out.startswith("A: 0.1 ETH goes\nType A to go on, Enter to change nothing: ")
     assert [params["dry_run"] for _, params in daemon.calls] == dry
 
 
@@ -261,7 +272,7 @@ def test_without_a_terminal_or_a_loss_it_asks_nobody(daemon, naivectl, monkeypat
     monkeypatch.setattr("sys.stdin", Terminal("", on_terminal=on_terminal))
     monkeypatch.setattr("sys.stdout.isatty", lambda: on_terminal, raising=False)
     finished = naivectl(*arguments)
-    assert (finished.code, "Go on?" in finished.out) == (0, False)
+    assert (finished.code, "to go on" in finished.out) == (0, False)
     assert [params["dry_run"] for _, params in daemon.calls] == dry
 
 

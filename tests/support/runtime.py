@@ -27,7 +27,7 @@ from naived.core.orders.report import Refusal, Refused
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.core.strategy.trader import Trader
 from naived.database.journal import SqlJournal, open_journal
-from naived.ports import JournalError, OrderRow, Page, Row, SymbolRecord, Unit
+from naived.ports import JournalError, OrderRow, OrderStory, Page, Row, SymbolRecord, Unit
 from naived.runtime.account_view import AccountView
 from naived.runtime.actual_state import actual_state
 from naived.runtime.supervisor import Supervisor
@@ -93,6 +93,10 @@ class FlakyJournal:
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
         await self._reach()
         return await self.real.fees_paid(asset, symbols, since)
+
+    async def stories(self, symbol: str, beginning: str) -> Sequence[OrderStory]:
+        await self._reach()
+        return await self.real.stories(symbol, beginning)
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         await self._reach()

@@ -252,6 +252,7 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
         case LotsLost():
             for lot in leader.lots:
                 _settle(draft, Bought(lot.price, lot.quantity, lot.cost), NOTHING_SOLD, f"written off {BY_HAND}")
+                draft.commands.append(Note("written off", f"{leader.info.symbol}: {_words(draft, lot)} {BY_HAND}"))
             draft.put_lots(())
         case Adopted(intent, fills):
             _adopted(draft, intent, fills)
@@ -547,10 +548,14 @@ def _lost(draft: _Draft, trader: Trader, event: Lost) -> None:
     draft.put(replace(trader, phase=phase))
     for part in parts:
         _settle(draft, part, NOTHING_SOLD, f"written off {event.why}", of=trader)
+    gone = Coins(Quantity(sum(part.net for part in parts)), Money(sum(part.cost for part in parts)))
+    draft.commands.append(Note("written off", f"{trader.id}: {_words(draft, gone)} {event.why}"))
+
+
+def _words(draft: _Draft, lost: Coins | Lot) -> str:
     info = draft.leader.info
-    lost_coins = f"{format_amount(sum(part.net for part in parts))} {info.base}"
-    coins = f"{lost_coins} that cost {format_amount(sum(part.cost for part in parts))} {info.quote}"
-    draft.commands.append(Note("written off", f"{trader.id}: {coins} written off {event.why}"))
+    coins = f"{format_amount(lost.quantity)} {info.base}"
+    return f"{coins} that cost {format_amount(lost.cost)} {info.quote} written off"
 
 
 def _adopted(draft: _Draft, intent: OrderIntent, fills: tuple[Fill, ...]) -> None:

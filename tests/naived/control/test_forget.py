@@ -51,6 +51,9 @@ async def test_lots_are_named_first_and_then_written_off_with_it(world: World, c
         assert result["lost"] == expected
         assert "0.001 ETH (cost 2 USDT, worth 2.1 USDT now)" in result["message"]
         assert naived.symbol().engine.leader.lots == ()
+        assert "ETHUSDT: 0.001 ETH that cost 2 USDT written off by hand" in [
+            event["message"] for event in (await naived.call("events"))["events"]
+        ]
         assert naived.symbol().engine.leader.profit == before - LOT.cost
 
 

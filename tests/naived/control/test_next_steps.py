@@ -6,13 +6,13 @@ from trio.testing import MockClock
 
 from naived.control.next_steps import next_step
 from naived.core.engine import Blocked, BlockedBy
+from naived.core.orders.state import State
 from tests.support.runtime import World
 
 
 @pytest.mark.parametrize(
     ("by", "expected"),
     [
-        (BlockedBy.QUARANTINE, "naivectl orders ETHUSDT"),
         (BlockedBy.LINEAGE, "naivectl start ETHUSDT"),
         (BlockedBy.COINS, "naivectl start ETHUSDT"),
         (BlockedBy.EXCHANGE, None),
@@ -25,6 +25,18 @@ async def test_a_block_names_what_ends_it(
         await naived.start()
         naived.symbol().offer(Blocked(by, "why"))
         assert next_step(naived.symbol()) == expected
+
+
+async def test_a_quarantined_order_is_looked_at_first(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        symbol = naived.symbol()
+        (order,) = symbol.engine.orders.values()
+        doubtful = replace(order, state=State.QUARANTINED)
+        symbol.engine = replace(symbol.engine, orders={order.client_order_id: doubtful})
+        symbol.offer(Blocked(BlockedBy.QUARANTINE, "why"))
+        assert next_step(symbol) == f"naivectl why ETHUSDT {order.client_order_id}"
 
 
 async def test_what_works_needs_no_step(world: World, clock: MockClock) -> None:

@@ -1,0 +1,107 @@
+"""The answers of `explain`, `why` and `start --dry-run` as lines, and `orders` and `trades` as CSV."""
+
+import csv
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from naivectl.client import Document
+from naivectl.render import on_terminal
+from naivectl.table import clean
+
+_LABEL = 12  # columns of what stands before a text
+_PIPE = 10_000  # columns: in a pipe no line is wrapped
+_MOMENT = 14
+
+
+def explanation(document: Document) -> list[str]:
+    """Why a symbol buys and sells now, or does not."""
+    status, state = clean(document["status"]), clean(document["state"])
+    lines = [f"{clean(document['symbol'])} is {status}" + (f", {state}." if state != status else ".")]
+    if document.get("reason"):
+        lines += _labelled("reason", document["reason"])
+    lines += _labelled("buys", document["buys"]["text"])
+    for trader in document["traders"]:
+        lines += _labelled(str(trader["trader"]), trader["text"])
+    if document.get("next_step"):
+        lines.append(f"  -> {clean(document['next_step'])}")
+    return lines
+
+
+def life(document: Document) -> list[str]:
+    """One order from its decision to its end."""
+    side, name, trader, state = (
+        clean(document["order"][key]) for key in ("side", "client_order_id", "trader", "state")
+    )
+    lines = [f"{side} {name} of {trader}: {state}"]
+    day = None
+    for moment in document["life"]:
+        date, clock = str(moment["at"])[:10], str(moment["at"])[11:23]
+        if date != day:
+            lines.append(f"  {clean(date)} UTC")
+            day = date
+        lines += _labelled(clock, f"{moment['what']}: {moment['text']}", _MOMENT)
+    return lines
+
+
+def planned(result: Document) -> list[str]:
+    """What a start would do."""
+    name, plan = clean(result["symbol"]), result["plan"]
+    quote = plan["quote"]
+    return [
+        f"{name} would start so; nothing was changed.",
+        *_labelled(
+            "first order",
+            f"buy {plan['quantity']} {plan['base']} at {plan['price']} ({plan['value']} {quote}); "
+            f"the last price is {plan['last_price']}",
+        ),
+        *_labelled("each trader", f"{plan['share']} {quote}"),
+        *_labelled(
+            "tied up", f"{plan['most_tied_up']} {quote} at most, once the price fell to {plan['lowest_price']}"
+        ),
+        *_labelled("one cycle", f"{plan['cycle_profit']} {quote}, after {plan['cycle_fees']} of fees"),
+        f"  -> naivectl start {name}",
+    ]
+
+
+def _labelled(label: str, text: object, width: int = _LABEL) -> list[str]:
+    """``  label      text``, wrapped under itself on a terminal."""
+    columns = shutil.get_terminal_size().columns if on_terminal() else _PIPE
+    begin = f"  {clean(label):<{width}}"
+    if len(begin) > width + 2:
+        begin += "  "
+    return textwrap.wrap(
+        clean(text), max(columns, 40), initial_indent=begin, subsequent_indent=" " * (width + 2)
+    ) or [begin.rstrip()]
+
+
+def show(lines: Iterable[str]) -> None:
+    print("\n".join(lines))
+
+
+ORDERS = (
+    *("symbol", "trader", "side", "client_order_id", "order_id", "price", "quantity", "executed", "state"),
+    *("fence_at", "created_at", "updated_at"),
+)
+TRADES = (
+    *("symbol", "trader", "bought", "buy_price", "sold", "sell_price", "fees", "fees_valued", "profit"),
+    *("started_at", "finished_at"),
+)
+
+
+def write_csv(method: str, rows: Sequence[Document]) -> None:
+    """The rows with a heading; ``fees`` is ``AMOUNT ASSET`` of each, null is empty."""
+    names = {"orders": ORDERS, "trades": TRADES}[method]
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in names])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return " ".join(f"{clean(amount)} {clean(asset)}" for asset, amount in value.items())
+    return clean(value)

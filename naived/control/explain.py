@@ -1,0 +1,124 @@
+"""``explain``: why a symbol buys and sells now, or does not, trader by trader, and what would change that."""
+
+from typing import Any
+
+from naived.control import messages
+from naived.control.call import Call
+from naived.control.caller import Caller
+from naived.control.lookup import find
+from naived.control.next_steps import next_step
+from naived.control.protocol import encode_body
+from naived.control.requests import Params
+from naived.control.service import Service
+from naived.core.amount import Price, format_amount
+from naived.core.orders.intent import OrderIntent
+from naived.core.strategy.formulas import rebuy_below
+from naived.core.strategy.settings import Status
+from naived.core.strategy.summary import shortage
+from naived.core.strategy.trader import Buying, Holding, Selling, Trader, Waiting
+from naived.core.strategy.traders import chunks_taken, rebuy_limit, spent_rebuys
+from naived.runtime.actual_state import actual_state
+from naived.runtime.symbol_task import Symbol
+
+Document = dict[str, Any]
+
+
+async def explain(service: Service, params: Params, caller: Caller) -> bytes:
+    """The answer; raises ControlError for a symbol that was never configured."""
+    (name,) = params["symbols"]
+    symbol = await find(service, Call(name, {}, caller))
+    if symbol is None:
+        raise messages.never_configured(name)
+    state, reason = actual_state(symbol)
+    may_buy, buys = _buys(symbol)
+    traders = symbol.engine.leader.traders
+    return encode_body(
+        {
+            "v": 1,
+            "symbol": name,
+            "status": str(symbol.desired.status),
+            "state": str(state),
+            "reason": reason,
+            "next_step": next_step(symbol),
+            "buys": {"may": may_buy, "text": buys},
+            "traders": [_trader(symbol, trader) for trader in traders],
+        }
+    )
+
+
+def _buys(symbol: Symbol) -> tuple[bool, str]:
+    """May anything be bought now or at a lower price, and the reason in words."""
+    engine, leader = symbol.engine, symbol.engine.leader
+    state, reason = actual_state(symbol)
+    if symbol.desired.status is not Status.ON:
+        ends = (
+            "it ends what is open and starts nothing" if symbol.desired.status is Status.SHUTDOWN else "it is off"
+        )
+        return False, f"no: {ends}"
+    if engine.blocks or not leader.active or not leader.info.trading:
+        return False, f"no: {reason or f'it is {state}'}"
+    for trader in leader.traders:
+        match trader.phase:
+            case Waiting(reason=str(why)):
+                return False, f"no: {why}"
+            case Waiting():
+                return True, "yes: at the next trade"
+            case _:
+                pass
+    if any(isinstance(trader.phase, Buying) for trader in leader.traders):
+        return True, "yes: a buy rests"
+    return _further(symbol)
+
+
+def _further(symbol: Symbol) -> tuple[bool, str]:
+    """When a further trader joins."""
+    leader, price = symbol.engine.leader, symbol.gate.price
+    if not leader.traders:
+        return True, "yes: at the next trade"
+    if chunks_taken(leader.traders) >= leader.settings.chunks:
+        return False, f"no: all {leader.settings.chunks} chunks have bought; one that sells makes room"
+    lacking = None if price is None else shortage(leader, price)
+    if lacking is not None:
+        return False, f"no: {lacking}"
+    spent = spent_rebuys(leader.traders)
+    limits = [
+        rebuy_below(limit, trader.terms.rebuy)
+        for trader in leader.traders
+        if trader.number not in spent and (limit := rebuy_limit(trader)) is not None
+    ]
+    if not limits:
+        return False, "no: every trader has had its rebuy; one that sells starts anew"
+    below = max(limits)
+    return True, f"when the price falls below {format_amount(below)}{_away(symbol, Price(below))}: one more joins"
+
+
+def _trader(symbol: Symbol, trader: Trader) -> Document:
+    match trader.phase:
+        case Waiting(reason=None):
+            text = "waits for the next trade"
+        case Waiting(reason=reason):
+            text = f"waits: {reason}"
+        case Buying(intent):
+            text = f"buys {_offer(symbol, intent)}"
+        case Selling(intent=intent):
+            text = f"sells {_offer(symbol, intent)}"
+        case Holding(reason=reason):
+            text = f"holds its coins: {reason}"
+        case _:
+            text = "has ended"
+    return {"trader": trader.id, "text": text}
+
+
+def _offer(symbol: Symbol, intent: OrderIntent) -> str:
+    quantity, base = format_amount(intent.quantity), symbol.engine.leader.info.base
+    return f"{quantity} {base} at {format_amount(intent.price)}{_away(symbol, intent.price)}"
+
+
+def _away(symbol: Symbol, price: Price) -> str:
+    """How far the last price is from this one: `` (+0.24%)``."""
+    last = symbol.gate.price
+    if not last:
+        return ""
+    hundredths = abs(price - last) * 10_000 // last
+    sign = "-" if price < last else "+"
+    return f" ({sign}{hundredths // 100}.{hundredths % 100:02d}%)"

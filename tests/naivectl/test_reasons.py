@@ -1,0 +1,108 @@
+"""`explain`, `why`, `start --dry-run` and CSV, as a pipe gets them."""
+
+import pytest
+
+from naivectl import reasons
+
+EXPLAINED = {
+    "v": 1,
+    "symbol": "XRPUSDT",
+    "status": "on",
+    "state": "trading",
+    "reason": "XRPUSDT-3 waits: no room",
+    "next_step": "naivectl settings XRPUSDT",
+    "buys": {"may": False, "text": "no: no room in the budget: 12.05 USDT are left"},
+    "traders": [{"trader": "XRPUSDT-21", "text": "sells 90 XRP at 2.2201 (+0.30%)"}],
+}
+TOLD = {
+    "v": 1,
+    "symbol": "BTCUSDT",
+    "order": {"side": "sell", "client_order_id": "n1abcd-dhb7", "trader": "BTCUSDT-41", "state": "open"},
+    "life": [
+        {"at": "2026-11-28T05:01:08.332Z", "what": "decided", "text": "sell 0.00207 at 97356.12"},
+        {"at": "2026-11-29T05:01:08.391Z", "what": "placed", "text": "order 2\x1b[2J"},
+    ],
+}
+PLAN = {
+    **{"quantity": "0.0745", "base": "ETH", "price": "2683.53", "value": "199.92", "quote": "USDT"},
+    **{"last_price": "2683.8", "share": "200", "most_tied_up": "999.6", "lowest_price": "2619.7"},
+    **{"cycle_profit": "0.2", "cycle_fees": "0.4"},
+}
+
+
+def test_an_explanation_names_symbol_traders_and_what_to_type(daemon, naivectl):
+    daemon.answers["explain"] = EXPLAINED
+    finished = naivectl("explain", "xrpusdt")
+    assert (finished.code, finished.out.splitlines()) == (
+        0,
+        [
+            "XRPUSDT is on, trading.",
+            "  reason      XRPUSDT-3 waits: no room",
+            "  buys        no: no room in the budget: 12.05 USDT are left",
+            "  XRPUSDT-21  sells 90 XRP at 2.2201 (+0.30%)",
+            "  -> naivectl settings XRPUSDT",
+        ],
+    )
+    ((method, params),) = daemon.calls
+    assert (method, params["symbols"]) == ("explain", ("XRPUSDT",))
+
+
+def test_a_life_has_its_days_and_no_text_moves_the_cursor(daemon, naivectl):
+    daemon.answers["why"] = TOLD
+    finished = naivectl("why", "BTCUSDT", "dhb7")
+    assert finished.out.splitlines() == [
+        "sell n1abcd-dhb7 of BTCUSDT-41: open",
+        "  2026-11-28 UTC",
+        "  05:01:08.332  decided: sell 0.00207 at 97356.12",
+        "  2026-11-29 UTC",
+        "  05:01:08.391  placed: order 2\\x1b[2J",
+    ]
+
+
+def test_a_plan_changes_nothing_and_says_what_to_type(daemon, naivectl, done):
+    result = done("ETHUSDT", changed=False, plan=PLAN, warnings=["rebuy 0.6% is less than one tick (1.92%)"])
+    daemon.answers["start"] = {"v": 1, "results": [result]}
+    finished = naivectl("start", "ETHUSDT", "--dry-run", "--budget", "1000")
+    lines = finished.out.splitlines()
+    assert lines[0] == "ETHUSDT would start so; nothing was changed."
+    assert lines[1].startswith("  first order buy 0.0745 ETH at 2683.53 (199.92 USDT)")
+    assert lines[-1] == "  -> naivectl start ETHUSDT"
+    ((_, params),) = daemon.calls
+    assert (params["dry_run"], params["budget"], params["request_id"]) == (True, "1000", None)
+
+
+def test_a_warning_of_a_start_goes_to_stderr_and_the_exit_code_stays(daemon, naivectl, done):
+    daemon.answers["start"] = {"v": 1, "results": [done("ETHUSDT", warnings=["reprice is odd"])]}
+    finished = naivectl("start", "ETHUSDT")
+    assert (finished.code, finished.err) == (0, "naivectl: ETHUSDT: warning: reprice is odd\n")
+
+
+def test_csv_has_a_heading_and_every_digit(daemon, naivectl):
+    trade = {
+        "symbol": "ETHUSDT",
+        "trader": "ETHUSDT-1",
+        "profit": "0.00000001",
+        "fees": {"ETH": "0.1", "USDT": "2"},
+    }
+    daemon.answers["trades"] = {"v": 1, "trades": [trade], "next": None}
+    out = naivectl("trades", "--csv").out.splitlines()
+    assert out[0].split(",") == list(reasons.TRADES)
+    assert out[1].split(",")[6:9] == ["0.1 ETH 2 USDT", "", "0.00000001"]
+    daemon.answers["orders"] = {"v": 1, "orders": [], "next": None}
+    assert naivectl("orders", "--csv").out == ",".join(reasons.ORDERS) + "\n"
+
+
+@pytest.mark.parametrize("arguments", [["why", "A"], ["explain"], ["forget"], ["forget", "A", "--all"]])
+def test_what_is_missing_is_a_usage_error(daemon, naivectl, arguments):
+    assert naivectl(*arguments).code == 2
+    assert daemon.calls == []
+
+
+@pytest.mark.parametrize("verb", ["start", "why", "explain", "forget", "status", "is-trading"])
+def test_each_help_has_an_example(naivectl, verb):
+    finished = naivectl(verb, "-h")
+    assert (finished.code, f"naivectl {verb}" in finished.out.split("Example: ")[1]) == (0, True)
+
+
+def test_the_version_needs_no_daemon(naivectl):
+    assert naivectl("--version").out.startswith("naivectl 0.")

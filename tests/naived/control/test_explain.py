@@ -1,0 +1,76 @@
+"""The reasons in words, checked against what the symbol then does."""
+
+import pytest
+from trio.testing import MockClock
+
+from naived.control.protocol import Code, ControlError
+from naived.core.engine import Blocked, BlockedBy
+from tests.support.runtime import Document, Naived, World
+
+
+async def explained(naived: Naived) -> Document:
+    return await naived.call("explain", "ETHUSDT")
+
+
+async def buys(naived: Naived) -> tuple[bool, str]:
+    told = (await explained(naived))["buys"]
+    return told["may"], told["text"]
+
+
+async def test_it_waits_then_rests_then_says_where_the_next_trader_joins(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=2)
+        assert await buys(naived) == (True, "yes: at the next trade")
+        await naived.trade("2000")
+        assert await buys(naived) == (True, "yes: a buy rests")
+        (trader,) = (await explained(naived))["traders"]
+        assert trader == {"trader": "ETHUSDT-1", "text": "buys 0.25 ETH at 1999.8 (-0.01%)"}
+        await naived.trade("1999")
+        told = "when the price falls below 1987.8012 (-0.56%): one more joins"
+        assert await buys(naived) == (True, told)
+        await naived.trade("1987.81")
+        assert naived.phases() == ["selling"]
+        await naived.trade("1987.80")
+        assert naived.phases() == ["selling", "buying"]
+        await naived.trade("1980")
+        assert await buys(naived) == (False, "no: all 2 chunks have bought; one that sells makes room")
+        first, second = (await explained(naived))["traders"]
+        assert first["text"].startswith("sells 0.2497 ETH at 2005.81 (+1.30%)")
+        assert second["trader"] == "ETHUSDT-2"
+
+
+async def test_what_keeps_it_from_buying_is_said(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.symbol().offer(Blocked(BlockedBy.COINS, "coins are missing"))
+        assert await buys(naived) == (False, "no: coins are missing")
+        naived.symbol().offer(Blocked(BlockedBy.COINS, None))
+        await naived.trade("2000", "1999")
+        await naived.ask("shutdown")
+        assert await buys(naived) == (False, "no: it ends what is open and starts nothing")
+        world.exchange.cancel_by_hand(world.exchange.open()[-1])
+        await naived.until(lambda: naived.phases() == ["holding"])
+        told = await explained(naived)
+        assert told["traders"][0]["text"] == "holds its coins: cancelled by hand"
+        assert told["next_step"] == "naivectl resolve ETHUSDT --all --adopt"
+        await naived.ask("stop")
+        assert await buys(naived) == (False, "no: it is off")
+
+
+async def test_one_that_was_never_configured_says_how_to_begin(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.service.state == "ready")
+        with pytest.raises(ControlError) as raised:
+            await explained(naived)
+        assert (raised.value.code, raised.value.hint) == (
+            Code.INVALID_TRANSITION,
+            "begin with: naivectl start ETHUSDT",
+        )
+
+
+@pytest.mark.parametrize("symbols", [(), ("ETHUSDT", "BTCUSDT")])
+async def test_it_takes_one_symbol(world: World, clock: MockClock, symbols: tuple[str, ...]) -> None:
+    async with world.naived() as naived:
+        with pytest.raises(ControlError) as raised:
+            await naived.call("explain", *symbols)
+        assert raised.value.code == Code.INVALID_PARAMS
