@@ -115,13 +115,14 @@ class SqlJournal:
         return await self._read(read, listing=True)
 
     async def _read(
-        self, query: Callable[[sa.Connection], T], *, listing: bool = False, within: float = _PATIENCE
+        self, query: Callable[[sa.Connection], T], *, listing: bool = False, within: float | None = None
     ) -> T:
-        """Raises JournalError, also if there is no answer ``within`` seconds: the database or others may hang."""
+        """Raises JournalError, also without an answer ``within`` seconds (8): the database or others may hang."""
         if self._limiters is None:
             await trio.lowlevel.checkpoint()
             return self._reader.run(query)
         limiter = self._limiters[listing]
+        within = _PATIENCE if within is None else within
         with trio.move_on_after(within):
             return await trio.to_thread.run_sync(self._reader.run, query, limiter=limiter, abandon_on_cancel=True)
         raise JournalError(f"the database cannot be read now: no answer for {within:.0f} s. Try again")
