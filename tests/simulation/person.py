@@ -79,7 +79,7 @@ class Person:
             chosen["budget"] = _budget(symbol, random.randint(100, 2000))
         if random.random() < 0.5:
             chosen |= {
-                "buy_down": str(random.choice((0, 0.0001, 0.001))),
+                "buy_down": str(random.choice((0, 0.0001, 0.005))),
                 "profit": str(random.choice((0.001, 0.002, 0.005))),
                 "rebuy": str(random.choice((0.002, 0.006, 0.01))),
                 "reprice": str(random.choice((0, 0.003, 0.01))),
