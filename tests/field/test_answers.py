@@ -2,19 +2,15 @@
 
 import os
 import pty
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.harness import PATIENCE, SYMBOL, Daemon, Document, Exchange, environment, until
-
-NAIVECTL = Path(sys.executable).parent / "naivectl"
+from tests.support import forks
 
 
 @pytest.fixture
@@ -73,8 +69,8 @@ def in_quarantine(daemon: Daemon, exchange: Exchange) -> Document:
 def at_terminal(daemon: Daemon, typed: str, *words: str) -> tuple[int, str]:
     """Exit code and screen of `naivectl` on a terminal where a person types this."""
     ours, theirs = pty.openpty()
-    command = [NAIVECTL, "--home", daemon.home, *words]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment())
+    words = ("--home", str(daemon.home), *words)
+    process = forks.start("naivectl", *words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment())
     os.close(theirs)
     os.write(ours, typed.encode())
     screen = b""
