@@ -191,7 +191,9 @@ def test_a_hold_for_coins_that_the_owner_sold_could_not_be_ended(
         exchange.trade("2002")
     drained = daemon.do("shutdown", SYMBOL, "--wait", "--timeout", "20s").result
     assert drained["message"] == "drained: off"
-    until(lambda: daemon.symbol()["state"] == "off")  # where the first shutdown drained it, it may still be stopping
+    until(
+        lambda: daemon.symbol()["state"] == "off"
+    )  # where the first shutdown drained it, it may still be stopping
     assert daemon.symbol()["held"] == "0"
     assert exchange.balance("ETH") == 0
 
