@@ -303,7 +303,7 @@ def _kill(world: World) -> None:
     ],
 )
 def test_a_rebuy_whose_trader_ended_was_spent_for_ever(world: World, ends: Callable[[World], None]) -> None:
-    world.do("start")
+    world.do("start", *AT_ANY_PRICE)
     world.buy("2000")
     world.trade("1980")
     world.reaches("selling", "buying")
