@@ -56,6 +56,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     forks.wanted = not item.config.getoption("--exec") and item.get_closest_marker("executed") is None
 
 
+@pytest.hookimpl(trylast=True)  # behind what an interrupted test ends
 def pytest_sessionfinish() -> None:
     forks.end()
 
