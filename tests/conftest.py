@@ -10,9 +10,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.support import forks
 from tests.support.postgres import NoPostgresError, Server, empty, running_server
 
-# Tests start naived some two hundred times, and compiling its sources is a fifth of a start.
+# Compiling its sources is a fifth of a start of naived.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # For the processes of `-n`: a seed of tests/simulation is the same run only while sets have the same order.
@@ -50,7 +51,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    forks.wanted = not item.config.getoption("--exec") and item.get_closest_marker("executed") is None
+
+
+@pytest.hookimpl(trylast=True)  # behind what an interrupted test ends
+def pytest_sessionfinish() -> None:
+    forks.end()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--exec", action="store_true", help="start every program for real, none as a fork")
     parser.addoption("--no-postgres", action="store_true", help="skip the tests that need a PostgreSQL server")
     parser.addoption("--clients", action="store_true", help="install third-party clients and let them trade")
 

@@ -88,7 +88,7 @@ def test_tests_of_a_package_mirror_one_that_exists() -> None:
 
 def test_tests_outside_the_mirror_stand_in_a_known_room() -> None:
     rooms = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
-    assert rooms <= {*CODE, *ELSEWHERE, "test_demo.py", "test_dev.py", "test_structure.py"}
+    assert rooms <= {*CODE, *ELSEWHERE, "test_demo.py", "test_dev.py", "test_forks.py", "test_structure.py"}
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()])

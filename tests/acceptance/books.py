@@ -33,8 +33,13 @@ def _quiet(exchange: Exchange, daemon: Daemon, symbol: str) -> None:
     """Wait until the last trade of a held tape is heard and all that follows from it is booked."""
     price = exchange.call("ticker.price", symbol=symbol)["price"]
     now = format_time(exchange.call("time")["serverTime"])
-    exchange.trade(price, symbol)
-    until(lambda: daemon.symbol(symbol)["state"] == "off" or daemon.symbol(symbol)["last_trade_at"] >= now)
+
+    def heard() -> bool:
+        exchange.trade(price, symbol)  # again each time: one that is published while a stream is renewed is lost
+        row = daemon.symbol(symbol)
+        return row["state"] == "off" or row["last_trade_at"] >= now
+
+    until(heard)
     until(lambda: not daemon.unsettled(symbol) and not differing(exchange, daemon, symbol))
 
 

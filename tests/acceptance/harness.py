@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,13 +18,13 @@ import trio
 
 from naivectl.client import Failure, call
 from naived.websocket import ConnectError, connect
+from tests.support import forks
 
 PATIENCE = 60.0  # seconds for anything here, on a machine that is busy with other tests
 SYMBOL = "ETHUSDT"
 TAPE = Path(__file__).parents[3] / "shared/data/ETHUSDT-trades-2024-08-08.csv"
 
 _POLL = 0.05  # seconds
-_PROGRAMS = Path(sys.executable).parent
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -51,11 +50,12 @@ class Program:
     def __init__(self, log: Path, *arguments: str) -> None:
         self.log = log
         with log.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                [_PROGRAMS / "naived", *arguments],
+            self._process = forks.start(
+                "naived",
+                *arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=stderr,
+                stderr=stderr.fileno(),
                 env=environment(),
             )
 
@@ -282,9 +282,8 @@ class Daemon:
 
     def ctl(self, *words: str) -> Finished:
         """``naivectl --json``, as a program."""
-        command = [_PROGRAMS / "naivectl", "--json", "--home", self.home, *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, env=environment())
-        return Finished(done)
+        words = ("--json", "--home", str(self.home), *words)
+        return Finished(forks.run("naivectl", *words, timeout=2 * PATIENCE, env=environment()))
 
     def do(self, *words: str) -> Finished:
         """The same, and it must succeed."""

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from naived.simulator.symbols import built_in
 from tests.acceptance import books
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, Program, until
+
+pytestmark = pytest.mark.executed
 
 SUSPENDED_WITHIN = 10  # seconds; a service manager waits longer before it kills
 

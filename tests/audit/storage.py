@@ -32,7 +32,10 @@ _LATER_COLUMNS = {
     "orders": ("amended", "adopted", "by_exchange"),
     "fills": ("fee_value",),
 }
-_LATER_SETTINGS = ("keep_buys", "cycles", "realized_profit")
+_LATER_SETTINGS = (
+    *("keep_buys", "cycles", "realized_profit"),
+    *("max_deviation", "forgotten", "profit_day", "day_profit"),
+)
 _LATER_INDEXES = (
     ("living_traders", "traders"),
     ("abandoned_orders", "orders"),

@@ -15,6 +15,8 @@ from tests.audit.job import SYMBOLS, Plan, live
 from tests.audit.person import Quiet
 from tests.audit.storage import Storage
 
+pytestmark = pytest.mark.executed
+
 JOURNAL, LEDGER = "journal.db", "exchange.db"
 
 # What is done to which file, by hand, and the number of the invariant that must be found broken by it.

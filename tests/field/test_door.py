@@ -17,6 +17,7 @@ import pytest
 
 from tests.acceptance import books
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, Finished, Program, environment, until
+from tests.support import forks
 
 PROGRAMS = Path(sys.executable).parent
 FUNDS = "100000"  # USDT, the simulator's default
@@ -31,13 +32,8 @@ AS_NOBODY = (
 
 def run(*words: object, **variables: str) -> Finished:
     """``naived`` with these words, to its end."""
-    done = subprocess.run(
-        [PROGRAMS / "naived", *map(str, words)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment() | variables,
+    done = forks.run(
+        "naived", *map(str, words), timeout=60, stdin=subprocess.DEVNULL, env=environment() | variables
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Finished(done)
@@ -74,6 +70,7 @@ def told(daemon: Daemon, kind: str) -> list[dict[str, str]]:
 # While it starts and while it suspends
 
 
+@pytest.mark.executed
 def test_a_verb_that_comes_while_it_starts_waits_and_is_done(
     naived: Callable[..., Daemon], exchange: Exchange, home: Path
 ) -> None:
@@ -109,6 +106,7 @@ def test_a_verb_that_comes_while_it_suspends_waits_for_the_next_one(daemon: Daem
     assert daemon.do("status").document["symbols"][0]["status"] == "on"
 
 
+@pytest.mark.executed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_right_after_the_start_suspends(home: Path, number: signal.Signals) -> None:
     program = Program(home / "naived.log", "run", "--home", str(home))

@@ -20,6 +20,7 @@ from tests.acceptance import books
 from tests.acceptance.harness import SYMBOL, Daemon, Document, Exchange, Finished, until
 
 FUNDS = "100000000"  # USDT
+AT_ANY_PRICE = ("--max-deviation", "0")  # trades far from the one before decide at once
 
 
 class World:
@@ -150,7 +151,7 @@ def test_at_a_constant_price_a_buy_was_cancelled_and_placed_anew_at_every_second
 
 
 def test_a_position_that_new_rules_made_too_small_was_sold_far_below_its_cost(world: World) -> None:
-    world.do("start", "--chunks", "1", "--budget", "20")
+    world.do("start", "--chunks", "1", "--budget", "20", *AT_ANY_PRICE)
     world.buy("2000")
     world.again(minNotional="30")
     until(lambda: world.lots == [("0.01", "19.998", "2001.8")])
@@ -174,7 +175,7 @@ def test_a_position_that_new_rules_made_too_small_was_sold_far_below_its_cost(wo
 
 def test_a_new_position_took_a_lot_along_below_the_lots_own_price(world: World) -> None:
     """With room for another buy far lower: the lot stays, and goes with the first sell that is high enough."""
-    world.do("start", "--chunks", "1", "--budget", "20")
+    world.do("start", "--chunks", "1", "--budget", "20", *AT_ANY_PRICE)
     world.buy("2000")
     world.again(minNotional="30")
     until(lambda: len(world.lots) == 1)
@@ -193,7 +194,7 @@ def test_a_new_position_took_a_lot_along_below_the_lots_own_price(world: World) 
 
 def test_coins_below_a_new_step_were_in_no_view_and_sold_at_half_their_cost(world: World) -> None:
     world.exchange.call("sim.rules", symbol=SYMBOL, stepSize="0.01", minQty="0.01")
-    world.do("start", "--chunks", "1", "--budget", "3205")
+    world.do("start", "--chunks", "1", "--budget", "3205", *AT_ANY_PRICE)
     world.buy("2000")
     assert world.row["held"] == "1.6"
     world.again(stepSize="1", minQty="1")
@@ -220,7 +221,7 @@ def test_a_half_filled_buy_too_small_to_sell_was_cancelled_and_its_coins_sold_a_
     world: World, ended: str
 ) -> None:
     world.exchange.call("sim.rules", symbol=SYMBOL, minNotional="10")
-    world.do("start", "--chunks", "1", "--budget", "18")
+    world.do("start", "--chunks", "1", "--budget", "18", *AT_ANY_PRICE)
     world.trade("2000")
     world.reaches("buying")
     world.exchange.fault("partial_fills", symbol=SYMBOL)
@@ -302,7 +303,7 @@ def _kill(world: World) -> None:
     ],
 )
 def test_a_rebuy_whose_trader_ended_was_spent_for_ever(world: World, ends: Callable[[World], None]) -> None:
-    world.do("start")
+    world.do("start", *AT_ANY_PRICE)
     world.buy("2000")
     world.trade("1980")
     world.reaches("selling", "buying")

@@ -30,6 +30,8 @@ from tests.fuzz.oracles import Wishes, judge, leaks, log_blames, settings_of, si
 from tests.fuzz.reading import read
 from tests.support.control import IDENTITY, methods_of, serve_alone
 
+pytestmark = pytest.mark.executed
+
 _PATIENCE = 5_000  # ms for who behaves, on a machine that is busy with other tests
 STATUS = b'{"jsonrpc":"2.0","id":1,"method":"status"}'
 STOP = b'{"jsonrpc":"2.0","id":1,"method":"stop","params":{"symbols":["ETHUSDT"]}}'

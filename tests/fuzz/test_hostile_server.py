@@ -184,8 +184,9 @@ def test_an_error_of_escapes_is_spelled_out(server: Server, capsys: pytest.Captu
 
 @pytest.mark.parametrize("script", [b"", HELLO, HELLO + b'{"jsonrpc"'])
 def test_who_says_nothing_more_is_waited_for_no_longer_than_promised(
-    script: bytes, server: Server, capsys: pytest.CaptureFixture[str]
+    script: bytes, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client.call, "__defaults__", (0.3, 0.3))
     server.script, server.stays = script, True
     code, _, err = ask(["status"], capsys)
     assert code == 75

@@ -115,6 +115,7 @@ def test_a_refused_permission_is_77_with_owner_and_mode(home, naivectl, monkeypa
 
 def test_a_silent_daemon_is_alive_but_hung(home, naivectl, monkeypatch):
     monkeypatch.setattr(client, "SILENCE", 0.1)
+    monkeypatch.setattr(client.call, "__defaults__", (0.1, 0.1))
     with Scripted(home / "control.sock", None):
         done = naivectl("status")
     assert done.code == 75
