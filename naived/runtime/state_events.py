@@ -1,7 +1,8 @@
 """Writes an event for each change of state: of the connection to the exchange, of the database, of each symbol.
 
-It looks once a second, so a change and its return within a second are not told. While the exchange or the database
-is away, that is the one event, and not one more for each symbol. ``app.py`` runs it.
+It looks once a second, so a change and its return within a second are not told. Nor is it told after a start that
+a symbol does what was asked: a restart that finds everything as it was writes nothing. While the exchange or the
+database is away, that is the one event, and not one more for each symbol. ``app.py`` runs it.
 """
 
 from collections import deque
@@ -17,6 +18,8 @@ from naived.runtime.symbol_task import Symbol
 
 _EVERY = 1.0  # seconds between two looks
 _MOST = 1_000  # events that wait for the database; older ones are dropped
+
+_AS_ASKED = (ActualState.OFF, ActualState.TRADING, ActualState.DRAINING)
 
 log = structlog.get_logger()
 
@@ -65,9 +68,9 @@ class StateEvents:
         for name, symbol in self._symbols.items():
             state, reason = actual_state(symbol)
             before = self._states.get(name)
-            if before is not state:
+            if state not in (before, ActualState.STARTING):
                 self._states[name] = state
-                if before is not None or state is not ActualState.OFF:
+                if before is not None or state not in _AS_ASKED:
                     self._add(name, "state", f"{state}" if reason is None else f"{state}: {reason}")
 
     def _add(self, symbol: str | None, kind: str, message: str) -> None:
