@@ -153,6 +153,9 @@ class Grammar:
         params: dict[str, Any] = {}
         if method == "hello":
             return {"proto": 1, "client": "fuzz"}
+        if method in ("explain", "why"):
+            params = {"symbols": [dice.choice(SYMBOLS)]}
+            return params if method == "explain" else {**params, "client_order_id": dice.choice(("a", "n1xxxx-a"))}
         if method in ("status", "watch", "orders", "trades", "events"):
             params = {"symbols": self.symbols(0)}
             if method in ("orders", "trades", "events"):
@@ -165,6 +168,8 @@ class Grammar:
             params |= dice.choice(({"wait": False}, {"wait": True, "timeout": "100ms"}))
         if method in ("start", "settings"):
             params |= self.settings()
+        if method in ("start", "stop", "resolve") and dice.random() < 0.1:
+            params["dry_run"] = True
         match method:
             case "stop":
                 params["cancel"] = dice.choice(("none", "buys", "all"))
@@ -189,7 +194,7 @@ class Grammar:
         made: dict[str, Any] = {
             "chunks": dice.choice((1, 3, 5, 7, 1000, 1001)),
             "budget": dice.choice(_AMOUNTS),
-            **{name: dice.choice(_RATES) for name in ("buy_down", "profit", "rebuy", "reprice")},
+            **{name: dice.choice(_RATES) for name in ("buy_down", "profit", "rebuy", "reprice", "max_deviation")},
         }
         return {name: made[name] for name in dice.sample(list(made), dice.randint(0, 3))}
 
@@ -298,11 +303,25 @@ class Grammar:
 
 _METHODS = (
     *("hello", "status", "watch", "start", "stop", "shutdown", "settings"),
-    *("orders", "trades", "events", "wait", "resolve", "settings", "status"),
+    *("orders", "trades", "events", "wait", "resolve", "settings", "status", "explain", "why"),
 )
 _PARAMS = (
     *("symbols", "all", "request_id", "wait", "timeout", "cancel", "keep_buys", "chunks", "budget", "buy_down"),
-    *("profit", "rebuy", "reprice", "limit", "since", "after", "follow", "after_seq", "for", "action", "proto"),
+    *(
+        "profit",
+        "rebuy",
+        "reprice",
+        "max_deviation",
+        "dry_run",
+        "limit",
+        "since",
+        "after",
+        "follow",
+        "after_seq",
+        "for",
+        "action",
+        "proto",
+    ),
 )
 _INSERTS = (
     *(b"\x00", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x80\xae", b"\x1b[2J"),

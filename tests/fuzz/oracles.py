@@ -9,12 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.reading import INTERNAL, SERVICE, SETTINGS, Reading, decimal, read
+from tests.fuzz.reading import INTERNAL, SERVICE, Reading, decimal, read
 
 _QUOTED = 300  # bytes of an offender that are shown
 
 Rows = dict[str, dict[str, object]]  # `settings` by symbol and column
-_COLUMNS = {"chunks": "chunks", "budget": "budget", **{name: f"{name}_interval" for name in SETTINGS[2:]}}
+_COLUMNS = {
+    **{name: name for name in ("chunks", "budget", "max_deviation")},
+    **{name: f"{name}_interval" for name in ("buy_down", "profit", "rebuy", "reprice")},
+}
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]")
 _LOUD = ("error", "critical")
 
@@ -149,6 +152,7 @@ _UNSET: dict[str, object] = {
     "profit": Decimal("0.001"),
     "rebuy": Decimal("0.006"),
     "reprice": Decimal("0.01"),
+    "max_deviation": Decimal("0.1"),
 }
 
 

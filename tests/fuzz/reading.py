@@ -24,7 +24,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TIME = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T[01][0-9](:[0-5][0-9]){2}(\.[0-9]{3})?Z")
 _TIMELIKE = re.compile(r"[0-9]{4}")
 
-SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice")
+SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice", "max_deviation")
 
 
 class Reading(NamedTuple):
@@ -54,7 +54,7 @@ class Reading(NamedTuple):
     @property
     def changes(self) -> bool:
         return self.valid and (
-            self.method in ("start", "stop", "shutdown", "resolve")
+            (self.method in ("start", "stop", "shutdown", "resolve") and self.params.get("dry_run") is not True)
             or (self.method == "settings" and any(name in self.params for name in SETTINGS))
         )
 
@@ -130,6 +130,10 @@ def _fits(method: str, params: dict[str, Any]) -> bool:
             return "action" in params and len(_distinct(symbols)) == 1 and every != ("client_order_id" in params)
         case "wait" if "for" not in params:
             return False
+        case "explain":
+            return len(_distinct(symbols)) == 1
+        case "why":
+            return "client_order_id" in params and len(_distinct(symbols)) == 1
         case "start" | "stop" | "shutdown" | "wait":
             return bool(symbols) != every
         case "settings" if any(name in params for name in SETTINGS):
@@ -217,8 +221,8 @@ _PARAMS: dict[str, _Rules] = {
     "hello": {"proto": _is_count, "client": _is_text},
     "status": {"symbols": _are_symbols},
     "watch": {"symbols": _are_symbols},
-    "start": {**_CHANGE, **_WAIT, **_SET},
-    "stop": {**_CHANGE, **_WAIT, "cancel": _among("none", "buys", "all")},
+    "start": {**_CHANGE, **_WAIT, **_SET, "dry_run": _is_bool},
+    "stop": {**_CHANGE, **_WAIT, "dry_run": _is_bool, "cancel": _among("none", "buys", "all")},
     "shutdown": {**_CHANGE, **_WAIT, "keep_buys": _is_bool},
     "settings": {**_CHANGE, **_SET},
     "orders": _ROWS,
@@ -230,5 +234,7 @@ _PARAMS: dict[str, _Rules] = {
         "timeout": _is_duration,
         "for": _among("off", "trading", "drained"),
     },
-    "resolve": {**_CHANGE, "client_order_id": _is_text, "action": _among("adopt", "ignore")},
+    "explain": {"symbols": _are_symbols},
+    "why": {"symbols": _are_symbols, "client_order_id": _is_text},
+    "resolve": {**_CHANGE, "dry_run": _is_bool, "client_order_id": _is_text, "action": _among("adopt", "ignore")},
 }

@@ -206,11 +206,12 @@ def test_a_wrong_answer_is_blamed(lines: list[bytes], answers: list[bytes], why:
 def _journal(path: Path, status: str, budget: str) -> Path:
     with sqlite3.connect(path) as connection:
         columns = (
-            "symbol, status, chunks, budget, buy_down_interval, profit_interval, rebuy_interval, reprice_interval"
+            "symbol, status, chunks, budget, buy_down_interval, profit_interval, rebuy_interval, reprice_interval, "
+            "max_deviation"
         )
         connection.execute(f"CREATE TABLE settings ({columns})")
         connection.execute(
-            "INSERT INTO settings VALUES ('ETHUSDT', ?, 5, ?, '0.1', '0.1', '0.1', '0.1')", (status, budget)
+            "INSERT INTO settings VALUES ('ETHUSDT', ?, 5, ?, '0.1', '0.1', '0.1', '0.1', '0.1')", (status, budget)
         )
     connection.close()
     return path
