@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from naivectl import rows
-from naivectl.client import SILENCE, Document, about, call
+from naivectl.client import SILENCE, Document, Failure, about, call
 from naivectl.invocation import Invocation
 from naivectl.render import complain, finish, sentence
 from naivectl.table import clean
@@ -67,9 +67,42 @@ def ask(context: typer.Context, method: str, params: Document) -> Document:
 
 
 def change(context: typer.Context, method: str, params: Document) -> int:
-    """Request a change with a new request id, so that a repeated request is done once."""
+    """Request a change with a new request id, so that a repeated request is done once.
+
+    Whoever stops waiting, or gets no answer, is told what may still happen.
+    """
     params = {**params, "request_id": str(uuid.uuid4())}
-    return report(context.obj, ask(context, method, params))
+    try:
+        document = ask(context, method, params)
+    except KeyboardInterrupt:
+        if not context.obj.quiet:
+            _say_what_goes_on(method, params)
+        return 130
+    except Failure as failure:
+        if failure.kind not in _IN_DOUBT:
+            raise
+        doubt = "what was asked may still be done: look at naivectl status, or ask again, which is safe"
+        raise Failure(failure.kind, failure.message, doubt, failure.exit) from failure
+    return report(context.obj, document)
+
+
+_IN_DOUBT = ("silent",)  # failures of a request that naived may have received and that do not say so themselves
+# What goes on after a wait was interrupted, how to wait for it again, and what takes it back.
+_GOES_ON = {
+    "start": ("still starts", "--for trading", "stop"),
+    "stop": ("still stops", "--for off", "start"),
+    "shutdown": ("still drains", "--for drained", "start"),
+}
+
+
+def _say_what_goes_on(method: str, params: Document) -> None:
+    if method not in _GOES_ON:
+        return
+    what, goal, back = _GOES_ON[method]
+    names = "--all" if params.get("all") else " ".join(clean(name) for name in params["symbols"])
+    which = "every symbol" if params.get("all") else names
+    print(file=sys.stderr)  # behind the ^C that the terminal shows
+    complain(f"{which} {what}; naivectl wait {names} {goal}", f"Taken back by: naivectl {back} {names}")
 
 
 def confirmed(invocation: Invocation, method: str, params: Document) -> bool:

@@ -276,6 +276,29 @@ def test_without_a_terminal_or_a_loss_it_asks_nobody(daemon, naivectl, monkeypat
     assert [params["dry_run"] for _, params in daemon.calls] == dry
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["stop", "a"],
+            "\nnaivectl: A still stops; naivectl wait A --for off. Taken back by: naivectl start A\n",
+        ),
+        (
+            ["shutdown", "--all", "--wait"],
+            "\nnaivectl: every symbol still drains; naivectl wait --all --for drained. "
+            "Taken back by: naivectl start --all\n",
+        ),
+        (["-q", "stop", "A"], ""),
+    ],
+)
+def test_whoever_stops_waiting_is_told_what_goes_on(naivectl, monkeypatch, arguments, says):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asking, "call", interrupted)
+    assert naivectl(*arguments) == (130, "", says.replace("A", "a") if arguments[1] == "a" else says)
+
+
 class Terminal(io.StringIO):
     """What a person typed."""
 

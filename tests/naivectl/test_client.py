@@ -122,6 +122,16 @@ def test_a_silent_daemon_is_alive_but_hung(home, naivectl, monkeypatch):
     assert f"naived (pid {os.getpid()}) is alive but does not answer" in done.err
 
 
+def test_a_change_that_a_frozen_daemon_did_not_answer_may_still_happen(home, naivectl, monkeypatch):
+    monkeypatch.setattr("naivectl.asking.CHANGE_TIMEOUT", 0.1)
+    monkeypatch.setattr("naivectl.asking.SILENCE", 0.1)
+    monkeypatch.setattr(client.call, "__defaults__", (0.1, 0.1))
+    with Scripted(home / "control.sock", None):
+        done = naivectl("stop", "ETHUSDT", "--timeout", "100ms")
+    assert done.code == 75
+    assert "is alive but does not answer. What was asked may still be done: look at naivectl status" in done.err
+
+
 def test_a_socket_path_that_is_too_long_is_explained(naivectl):
     done = naivectl("--socket", "/tmp/" + "x" * 110, "status")
     assert done.code == 7
