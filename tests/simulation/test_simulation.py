@@ -44,7 +44,7 @@ SCENTS = {
     "wait-without-a-bound": 6,
     "coins-of-another-are-money": 23,
     "repriced-from-the-limit": 11,
-    "shutdown-is-forgotten": 13,
+    "shutdown-is-forgotten": 57,
     "unknown-costs-nothing": 4,
     "answered-before-durable": 1,
     "stale-trades": 1,
