@@ -398,9 +398,11 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
             Note("ended by the exchange", f"{trader.id}: {reason}"),
             Reread(),
         )
+    if fate is Fate.EXPIRED:
+        reason = "the exchange let its buy expire; it is tried again at the next trade"
+        return _enter(trader, Waiting(after=view.now + _EXPIRED_BACKOFF, reason=reason), view), ()
     if fate is not Fate.REJECTED or refused is None:
-        backoff = _EXPIRED_BACKOFF if fate is Fate.EXPIRED else 0
-        return _enter(trader, Waiting(after=view.now + backoff if backoff else 0), view), ()
+        return _enter(trader, Waiting(), view), ()
     note = Note("refused", f"{trader.id}: buy refused: {refused.message}")
     pause = _BUY_BACKOFF.get(refused.kind)
     if pause is None:

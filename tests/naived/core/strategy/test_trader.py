@@ -246,12 +246,19 @@ def test_a_buy_that_its_fee_used_up_is_a_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fate", "pause"),
-    [(Fate.CANCELLED, 0), (Fate.ABANDONED, 0), (Fate.EXPIRED, 1_000)],
+    ("fate", "expected"),
+    [
+        (Fate.CANCELLED, Waiting()),
+        (Fate.ABANDONED, Waiting()),
+        (
+            Fate.EXPIRED,
+            Waiting(START + 1_000, "the exchange let its buy expire; it is tried again at the next trade"),
+        ),
+    ],
 )
-def test_after_a_buy_that_bought_nothing_the_trader_waits_again(fate: Fate, pause: int) -> None:
+def test_after_a_buy_that_bought_nothing_the_trader_waits_again(fate: Fate, expected: Waiting) -> None:
     waiting, commands = tell(BUYING, VIEW, Ended(fate))
-    assert waiting.phase == Waiting(after=START + pause if pause else 0)
+    assert waiting.phase == expected
     assert commands == ()
     again, _ = tell(waiting, replace(VIEW, now=START + 1_001), Traded(trade("2683.80", START + 1_001)))
     assert isinstance(again.phase, Buying)
