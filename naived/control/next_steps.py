@@ -6,6 +6,10 @@ from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 
 
+# How the reasons begin for which a trader waits until its settings change.
+_BY_SETTINGS = ("no room in the budget", "too small to trade", "too large to trade", "more traders than chunks")
+
+
 def next_step(symbol: Symbol) -> str | None:
     """A command; None if nothing is wrong, or if waiting is all there is to do."""
     state, reason = actual_state(symbol)
@@ -26,7 +30,7 @@ def next_step(symbol: Symbol) -> str | None:
                 return f"naivectl resolve {name} --all --adopt"
             case Holding(hold=Hold.BALANCE):
                 return f"naivectl events {name}"
-            case Waiting(reason=str(why)) if why in reason:
+            case Waiting(reason=str(why)) if why in reason and why.startswith(_BY_SETTINGS):
                 return f"naivectl settings {name}"
             case _:
                 pass

@@ -496,7 +496,7 @@ def _fate(order: OrderState) -> Note:
     intent, what = order.intent, _FATES[order.state]
     number = "" if order.order_id is None else f", order {order.order_id}"
     text = f"{intent.side} {format_amount(order.quantity)} at {format_amount(intent.price)}"
-    return Note(what, f"{intent.symbol}-{intent.trader}: {text} {what} ({order.client_order_id}{number})")
+    return Note(what, f"{intent.symbol}-{intent.trader}: {text} ({order.client_order_id}{number})")
 
 
 def _is_over(order: OrderState, now: int) -> bool:

@@ -245,9 +245,9 @@ async def test_events_say_what_happened_once_it_is_durable(world: World, clock: 
         assert [event["kind"] for event in events] == kinds
         buy, sell = world.exchange.orders()
         assert [event["message"] for event in events[2:]] == [
-            f"ETHUSDT-1: buy 0.1 at 1999.8 filled ({buy.client_order_id}, order 1)",
-            f"ETHUSDT-1: sell 0.0999 at 2005.81 placed ({sell.client_order_id}, order 2)",
-            f"ETHUSDT-1: sell 0.0999 at 2005.81 filled ({sell.client_order_id}, order 2)",
+            f"ETHUSDT-1: buy 0.1 at 1999.8 ({buy.client_order_id}, order 1)",
+            f"ETHUSDT-1: sell 0.0999 at 2005.81 ({sell.client_order_id}, order 2)",
+            f"ETHUSDT-1: sell 0.0999 at 2005.81 ({sell.client_order_id}, order 2)",
             "ETHUSDT-1: profit 0.20003858 USDT",
         ]
         assert [event["kind"] for event in naived.events.after(0, 10)] == kinds
