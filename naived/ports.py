@@ -69,13 +69,16 @@ class AccountInfo(Struct, frozen=True):
     """``uid`` is the permanent id of the account; balances are by asset.
 
     ``unreadable``: why the balance of an asset that is missing is not known; None: it is 0. ``fees`` are its rates
-    on a symbol that has none of its own; None if the exchange does not say them legibly.
+    on a symbol that has none of its own; None if the exchange does not say them legibly. ``can_trade`` and
+    ``can_withdraw`` are permissions of the account, None if it does not say them.
     """
 
     uid: str
     balances: Mapping[str, Balance]
     unreadable: str | None = None
     fees: Fees | None = None
+    can_trade: bool | None = None
+    can_withdraw: bool | None = None
 
 
 class Sink(Protocol):
