@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
@@ -19,8 +19,17 @@ _GRACE = 60_000  # ms; Binance reported orders as missing for over 22 s, and an 
 _MAX_GRACE = 3_600_000  # ms; a longer one would only make the operator wait
 
 
-def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: bool) -> Config:
-    """The configuration of ``naived run``; ``terminal``: is the log written to one? Raises ConfigError."""
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    terminal: bool,
+    without_keys: Callable[[ConfigError], None] | None = None,
+) -> Config:
+    """The configuration of ``naived run``; ``terminal``: is the log written to one? Raises ConfigError.
+
+    ``without_keys`` is told what is wrong with the API keys, which are left out then; without it that is raised.
+    """
     options = gather(RUN, flags, environ)
     exchange = options.get("exchange", _venue, Venue.SIMULATOR)
     home = options.get("home", _path, None) or _default_home()
@@ -28,7 +37,13 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: b
     exchange_url = options.get("exchange_url", _exchange_url, None)
     if exchange_url is not None and not exchange.simulated:
         raise ConfigError(f"exchange-url is only for simulator and paper: the address of {exchange} is built in")
-    api_keys = _api_keys(options, exchange, environ)
+    try:
+        api_keys = _api_keys(options, exchange, environ)
+    except ConfigError as error:
+        if without_keys is None:
+            raise
+        without_keys(error)
+        api_keys = None
     if exchange is Venue.BINANCE and not live:
         raise ConfigError("the exchange binance trades with real money: say --live as well")
     grace = options.get("grace", _grace, _GRACE)

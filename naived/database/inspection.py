@@ -117,12 +117,11 @@ def orphaned_logs(directory: Path) -> list[Path]:
 
 
 def _beside(path: Path) -> list[Path]:
-    found = []
     with suppress(OSError):
-        for each in sorted(path.parent.iterdir())[:_MOST_FILES]:
-            if each.is_file() and not each.is_symlink():
-                found.append(each)
-    return found
+        return [
+            each for each in sorted(path.parent.iterdir())[:_MOST_FILES] if each.is_file() and not each.is_symlink()
+        ]
+    return []
 
 
 def _tag_of(path: Path) -> str | None:

@@ -21,7 +21,7 @@ async def test_it_asks_over_one_connection_and_reads_the_clock_first():
 
 
 async def test_where_nobody_listens_that_is_said():
-    with pytest.raises(ExchangeError, match="cannot connect to 127.0.0.1:1"):
+    with pytest.raises(ExchangeError, match=r"cannot connect to 127\.0\.0\.1:1"):
         async with inquiring("ws://127.0.0.1:1/ws-api/v3", KEY, ServerClock()):
             pass
 

@@ -37,7 +37,7 @@ async def test_no_byte_of_a_file_changes_and_none_is_made(tmp_path: Path) -> Non
     url = f"sqlite:///{tmp_path}/a.db"
     assert inspect(url, "simulator") is None
     assert without_owner(url, ["a"]) == {"a"}
-    assert not list(tmp_path.iterdir())
+    assert contents(tmp_path) == {}
     async with open_journal(url, "simulator"):
         pass
     before = contents(tmp_path)
