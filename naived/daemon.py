@@ -36,6 +36,7 @@ from naived.control.answers import Identity
 from naived.control.endpoint import Endpoint
 from naived.control.methods import METHODS
 from naived.control.server import serve
+from naived.control.tally import line
 from naived.core.amount import Price
 from naived.core.orders.report import Report
 from naived.core.strategy.settings import DEFAULT_BUDGET
@@ -44,7 +45,7 @@ from naived.database.journal import SqlJournal, open_journal
 from naived.database.store import check_account
 from naived.database.writer import HANGING
 from naived.paper import PaperExchange
-from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError
+from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError, Unit
 from naived.process import systemd
 from naived.process.account import KnownAccount
 from naived.process.config import Config, ConfigError, Venue
@@ -204,6 +205,12 @@ class _Unheard:
     def closed(self, reason: str) -> None: ...
 
 
+async def _ask(journal: SqlJournal) -> None:
+    """Go through the journal once. That it refuses is an answer too: a restart would not help."""
+    with suppress(JournalError):
+        await journal.commit(Unit(""))
+
+
 async def _remember(claimed: trio.Event, journal: SqlJournal, known: KnownAccount) -> None:
     await claimed.wait()
     if journal.account_uid is not None:
@@ -266,12 +273,13 @@ async def _run_until_suspended(
     try:
         async with running(app, partial(serve, endpoint, METHODS)) as suspension:
             log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
-            systemd.notify("READY=1")
+            systemd.ready()
+            reload.ready = True
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_remember, app.session.claimed, journal, known)
+                nursery.start_soon(systemd.tend, partial(line, app.service), partial(_ask, journal))
                 await suspend.wait()
                 nursery.cancel_scope.cancel()
-            systemd.notify("STOPPING=1")
     except* DeploymentError:
         raise
     except* JournalError as group:
