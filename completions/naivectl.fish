@@ -19,6 +19,7 @@ complete -c naivectl -n __fish_use_subcommand -a is-trading -d 'Exit with 0 if i
 complete -c naivectl -n __fish_use_subcommand -a resolve -d 'End a quarantine or a hold'
 complete -c naivectl -n __fish_use_subcommand -a version -d 'The versions of client and daemon'
 complete -c naivectl -n __fish_use_subcommand -a ping -d 'Does the daemon answer?'
+complete -c naivectl -n __fish_use_subcommand -a metrics -d 'Figures about the daemon and its symbols, as text for Prometheus'
 complete -c naivectl -n '__fish_seen_subcommand_from start stop shutdown status settings orders trades events wait is-trading resolve' -a '(naivectl __symbols 2>/dev/null)'
 complete -c naivectl -n '__fish_seen_subcommand_from start' -l all -d 'Every configured symbol'
 complete -c naivectl -n '__fish_seen_subcommand_from start' -l chunks -x -d 'Traders at most'

@@ -1,6 +1,5 @@
 """The command line of `naivectl`: every verb, its options and their help. Completions are generated from it."""
 
-import re
 import sys
 import uuid
 from collections.abc import Sequence
@@ -11,6 +10,23 @@ import typer
 
 from naivectl import queries, rows
 from naivectl.client import SILENCE, Document, Failure, call
+from naivectl.flags import (
+    All,
+    Budget,
+    BuyDown,
+    Chunks,
+    Limit,
+    MaxDeviation,
+    Profit,
+    Rebuy,
+    Reprice,
+    Since,
+    Symbol,
+    Symbols,
+    Timeout,
+    Wait,
+    Yes,
+)
 from naivectl.invocation import Invocation
 from naivectl.render import finish, on_terminal, sentence, settings_table, show
 from naived.control.protocol import TIMEOUTS, parse_duration
@@ -23,51 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with locals would show what was typed
     rich_markup_mode=None,
 )
-
-_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # the daemon's format, checked here so that a typo is a usage error
-
-
-def _decimal(text: str | None) -> str | None:
-    if text is not None and not _DECIMAL.fullmatch(text):
-        raise typer.BadParameter(f"{text!a} is not a plain decimal")
-    return text
-
-
-def _rate(text: str | None) -> str | None:
-    if text is not None and not _DECIMAL.fullmatch(text.removesuffix("%")):
-        raise typer.BadParameter(f"{text!a} is neither a plain decimal nor a percentage")
-    return text
-
-
-Symbols = Annotated[list[str] | None, typer.Argument(metavar="SYMBOL...", show_default=False)]
-Symbol = Annotated[str, typer.Argument(metavar="SYMBOL")]
-All = Annotated[bool, typer.Option("--all", help="Every configured symbol.")]
-Timeout = Annotated[str | None, typer.Option(metavar="DUR|none", help="How long to wait: 500ms, 5s, 2m, 1h.")]
-Wait = Annotated[
-    bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or return when the request is stored.")
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before something is lost.")]
-Chunks = Annotated[int | None, typer.Option(min=1, help="Traders at most.")]
-Budget = Annotated[
-    str | None, typer.Option(metavar="AMOUNT", callback=_decimal, help="Quote money for the symbol.")
-]
-BuyDown = Annotated[
-    str | None, typer.Option(metavar="RATE", callback=_rate, help="Buy this much below the last trade.")
-]
-Profit = Annotated[str | None, typer.Option(metavar="RATE", callback=_rate, help="Earn this much after fees.")]
-Rebuy = Annotated[
-    str | None, typer.Option(metavar="RATE", callback=_rate, help="Buy again when the price fell so far.")
-]
-Reprice = Annotated[
-    str | None,
-    typer.Option(metavar="RATE", callback=_rate, help="Give up a buy when the price rose so far; 0: never."),
-]
-MaxDeviation = Annotated[
-    str | None,
-    typer.Option(metavar="RATE", callback=_rate, help="A trade further away has to be confirmed; 0: off."),
-]
-Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]
 
 _CHANGE_TIMEOUT = 60.0  # seconds for a change that waits only for its commit and a query to the exchange
 
@@ -315,6 +286,12 @@ def version(context: typer.Context) -> int:
 def ping(context: typer.Context) -> int:
     """Does the daemon answer?"""
     return queries.ping(context.obj)
+
+
+@app.command()
+def metrics(context: typer.Context) -> int:
+    """Figures about the daemon and its symbols, as text for Prometheus."""
+    return queries.metrics(context.obj)
 
 
 @app.command("__symbols", hidden=True)

@@ -103,11 +103,13 @@ class Sink(Protocol):
 class Remarks(Struct, frozen=True):
     """``limited``: why the exchange takes no order now although it answers; None if it takes them.
 
-    ``refused``: what of the exchange's frames could not be believed lately; None if nothing.
+    ``refused``: what of the exchange's frames could not be believed lately; None if nothing. ``weight``: how much
+    of the request weight is used in the present interval, and how much may be.
     """
 
     limited: str | None = None
     refused: str | None = None
+    weight: tuple[int, int] = (0, 0)
 
 
 class Session(Protocol):
@@ -327,6 +329,11 @@ class Journal(Protocol):
     @property
     def hanging(self) -> str | None:
         """Why nothing can become durable now: a commit takes too long; None if none does."""
+        ...
+
+    @property
+    def committed_at(self) -> float | None:
+        """When a unit became durable last (trio's time); None before the first."""
         ...
 
     async def commit(self, unit: Unit) -> None:

@@ -73,6 +73,7 @@ def run(
     grace: flags.Grace = None,
     log_format: flags.LogFormat = None,
     log_level: flags.LogLevel = None,
+    metrics_listen: flags.MetricsListen = None,
 ) -> None:
     """The daemon, in the foreground."""
     raise typer.Exit(launch(context.params))
@@ -94,6 +95,7 @@ def check(
     grace: flags.Grace = None,
     log_format: flags.LogFormat = None,
     log_level: flags.LogLevel = None,
+    metrics_listen: flags.MetricsListen = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON document")] = False,
 ) -> None:
     """Look at everything that `run` with the same options needs, and say what to do; changes nothing."""

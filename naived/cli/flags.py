@@ -32,4 +32,7 @@ Grace = Annotated[_Text, typer.Option(metavar="DUR", help="how long after that a
 LogFormat = Annotated[
     _Text, typer.Option(metavar="FORM", help="console or json [console on a terminal, else json]")
 ]
+MetricsListen = Annotated[
+    _Text, typer.Option(metavar="HOST:PORT", help="serve metrics for Prometheus here: 127.0.0.1:9464")
+]
 LogLevel = Annotated[_Text, typer.Option(metavar="LEVEL", help="debug, info, warning or error [info]")]

@@ -174,6 +174,12 @@ def too_large(name: str, chunk: str, why: str, chunks: int, largest: str) -> Con
     )
 
 
+def no_metrics(error: Exception) -> ControlError:
+    return ControlError(
+        Code.INVALID_TRANSITION, str(error), hint="pip install 'naived[metrics]', then restart naived"
+    )
+
+
 def not_forgotten(symbol: Symbol, obstacle: str) -> ControlError:
     hint = f"first: naivectl shutdown {symbol.name} --wait"
     return ControlError(Code.INVALID_TRANSITION, f"not forgotten: {obstacle}", symbol=symbol.name, hint=hint)

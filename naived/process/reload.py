@@ -8,7 +8,7 @@ import structlog
 from naived.process import logs, systemd
 from naived.process.config import Config, ConfigError
 
-_TAKEN = ("log_format", "log_level", "recv_window", "grace")
+_TAKEN = ("log_format", "log_level", "recv_window", "grace", "metrics_listen")
 
 log = structlog.get_logger()
 

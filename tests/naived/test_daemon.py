@@ -258,6 +258,48 @@ async def test_systemd_hears_of_a_reload(home: Path, manager: socket.socket) -> 
             await until(lambda: heard()[-1] == b"STOPPING=1")
 
 
+async def scraped(port: int) -> bytes:
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return b"".join([piece async for piece in stream])
+
+
+async def free_port() -> int:
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        port: int = listener.socket.getsockname()[1]
+        return port
+
+
+async def test_metrics_are_served_where_they_were_asked_for_and_move_with_a_reload(home: Path) -> None:
+    first, second = await free_port(), await free_port()
+    config = configured(home, metrics_listen=f"127.0.0.1:{first}")
+    moved = configured(home, metrics_listen=f"localhost:{second}")
+
+    async def answers(port: int) -> bool:
+        with suppress(OSError):
+            return b'naived_state{state="ready"} 1.0' in await scraped(port)
+        return False
+
+    async with trio.open_nursery() as nursery:
+        with opened(config) as endpoint:
+            nursery.start_soon(partial(daemon.run, config, endpoint, reread=lambda: moved))
+            await until(partial(answers, first))
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(partial(answers, second))
+            with pytest.raises(OSError, match=r"127\.0\.0\.1"):
+                await scraped(first)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def test_an_address_for_metrics_that_is_taken_is_78(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        port = listener.socket.getsockname()[1]
+        assert await ended(configured(home, metrics_listen=f"127.0.0.1:{port}")) == 78
+    assert f"cannot serve metrics at 127.0.0.1:{port}" in capsys.readouterr().err
+
+
 async def test_it_may_have_as_many_files_as_the_system_allows(home: Path) -> None:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))

@@ -325,7 +325,7 @@ async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: Mo
 
 
 def test_every_method_of_the_contract_is_there_and_no_other() -> None:
-    contract = "hello status watch start stop shutdown settings orders trades events wait resolve forget"
+    contract = "hello status watch start stop shutdown settings orders trades events wait resolve forget metrics"
     assert sorted(METHODS) == sorted(contract.split())
 
 
@@ -349,7 +349,7 @@ async def test_every_method_of_the_protocol_is_answered(world: World, clock: Moc
     async with world.naived() as naived:
         await naived.start()
         for method in sorted(METHODS.keys() - {"watch", "status", "forget"}):
-            symbols = () if method == "hello" else ("ETHUSDT",)
+            symbols = () if method in ("hello", "metrics") else ("ETHUSDT",)
             document = await naived.call(method, *symbols, **needed.get(method, {}))
             assert not any(result["error"] for result in document.get("results", ()))
 
