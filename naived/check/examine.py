@@ -1,5 +1,7 @@
 """All checks, in the order in which they are shown. ``cli`` calls ``examine``. Nothing is created or changed."""
 
+import os
+
 import trio
 
 from naived.binance.connection import Connect
@@ -20,7 +22,7 @@ async def examine(config: Config, keys: ConfigError | None, connect: Connect = c
     if keys is None:
         rows += [_key_files(config), *await exchange(config, daemon, inspection, connect)]
     else:
-        found, todo = told(keys)
+        found, todo = told(keys, f"give it to user {os.geteuid()}, with mode 0600")
         rows.append(failed("key files", found, todo.removeprefix("Mend it with: "), unusable=True))
         rows.append(skipped("exchange", "without keys nothing is asked"))
     pid = None if daemon is None else daemon.pid

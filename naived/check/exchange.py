@@ -45,7 +45,8 @@ async def exchange(config: Config, daemon: Daemon | None, found: Inspection | No
     rows = await _source(config, connect)
     url = _address(config, daemon)
     if url is None:
-        why = "the simulated exchange is inside naived, which does not run"
+        state = "run" if daemon is None else "answer"
+        why = f"the simulated exchange is inside naived, which does not {state}"
         return [*rows, *(skipped(name, why) for name in _NAMES if name not in {row.name for row in rows})]
     asked = _Asked(config, found)
     try:
@@ -131,7 +132,7 @@ class _Asked:
             try:
                 check_account(uid, account.uid, str(self._config.exchange))
             except DeploymentError as error:
-                return failed("key", *told(error), unusable=True)
+                return failed("key", *told(error, "name another --database"), unusable=True)
         text = f"accepted: account {account.uid}"
         return ok("key", f"{text}, that of the database" if uid is not None else text)
 

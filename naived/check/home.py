@@ -63,8 +63,8 @@ def home(path: Path) -> Row:
 
 
 def _missing(path: Path) -> Row:
-    parent = next((each for each in path.parents if each.exists()), Path("/"))
-    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+    parent = next((each for each in path.parents if os.path.lexists(each)), Path("/"))
+    if not (os.path.isdir(parent) and os.access(parent, os.W_OK | os.X_OK)):
         todo = f"as root: install -d -m 0700 -o {_user(os.geteuid())} {path}"
         return failed("home", f"there is no {path}, and {parent} is not ours to write to", todo, unusable=True)
     return warned("home", f"there is no {path} yet", "naived makes it at its first start; if it was there: find it")
@@ -79,7 +79,8 @@ def lock(path: Path) -> tuple[Row, Daemon | None]:
         return ok("lock", "free: no naived was ever started in this home"), None
     except OSError as error:
         why = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        return failed("lock", f"{file}: {why}", f"move it away: mv {file} {file}.old", unusable=True), None
+        todo = f"chmod 600 {file}" if error.errno == errno.EACCES else f"move it away: mv {file} {file}.old"
+        return failed("lock", f"{file}: {why}", todo, unusable=True), None
     try:
         status = os.fstat(descriptor)
         written = os.pread(descriptor, 32, 0)
@@ -107,13 +108,16 @@ def control_socket(path: Path, daemon: Daemon | None) -> tuple[Row, Daemon | Non
     try:
         check_place(path)
     except EndpointError as error:
-        if path.parent.exists():
-            found, todo = told(error)
+        if os.path.lexists(path.parent):
+            found, todo = told(error, "give the directory to this user, with mode 0700")
             return failed("socket", found, todo, unusable=True), daemon
         return skipped("socket", f"no directory for {path} yet"), daemon
     began = time.monotonic()
     try:
         said = _ask(path)
+    except PermissionError as error:
+        todo = "run this as the user that naived runs as"
+        return failed("socket", f"{path}: {error.strerror}", todo, unusable=True), daemon
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return _unanswered(path, daemon, why), daemon
@@ -133,9 +137,11 @@ def control_socket(path: Path, daemon: Daemon | None) -> tuple[Row, Daemon | Non
 def _unanswered(path: Path, daemon: Daemon | None, why: str) -> Row:
     if daemon is not None:
         return failed(
-            "socket", f"{path}: naived runs and does not answer: {why}", f"see its log, and: kill {daemon.pid}"
+            "socket",
+            f"{path}: naived runs and does not answer: {why}",
+            f"see its log, and: kill {daemon.pid or 'PID'}",
         )
-    if not path.exists():
+    if not os.path.lexists(path):
         return skipped("socket", "naived does not run", "start it with: naived")
     if not path.is_socket():
         return failed(

@@ -26,14 +26,14 @@ async def journal(config: Config) -> tuple[list[Row], Inspection | None]:
     try:
         found = await in_time(partial(inspect, config.database, str(config.exchange)))
     except (ConfigurationError, DeploymentError) as error:
-        what, todo = told(error)
+        what, todo = told(error, "check the path and who owns it, or name another --database")
         return [
             failed("database", what, todo, unusable=True),
             skipped("schema", _UNREAD),
             *_files(config, None),
         ], None
     except (JournalError, trio.TooSlowError) as error:
-        what, todo = told(error)
+        what, todo = told(error, "check the path and who owns it, or name another --database")
         if isinstance(error, trio.TooSlowError):
             what, todo = f"no answer within {_PATIENCE:.0f} s", "see that its server runs, or its disk works"
         return [failed("database", what, todo), skipped("schema", _UNREAD), *_files(config, None)], None

@@ -1,5 +1,6 @@
 """Looks at what the system gives to naived: memory, open files, and the unit that runs it."""
 
+import os
 import re
 import resource
 from pathlib import Path
@@ -75,7 +76,9 @@ def unit(pid: int | None, *, serious: bool) -> Row:
 
 def installed() -> list[str]:
     """The names of units of ours."""
-    return sorted({each.name for where in _UNITS for each in where.expanduser().glob("naived*.service")})
+    return sorted(
+        {each.name for where in _UNITS for each in Path(os.path.expanduser(where)).glob("naived*.service")}
+    )
 
 
 def _read(path: Path) -> str:

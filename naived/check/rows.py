@@ -69,8 +69,8 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
-def told(error: Exception) -> tuple[str, str]:
-    """An error's text as what was found and what to do: ours say the next step in their last sentence."""
+def told(error: Exception, otherwise: str) -> tuple[str, str]:
+    """An error's text as what was found and what to do: the rest of it, or what is to be done ``otherwise``."""
     text = " ".join(str(error).split())
     found, stop, todo = text.partition(". ")
-    return (found, todo) if stop else (text, "see the message")
+    return (found, todo) if stop else (text, otherwise)

@@ -28,7 +28,11 @@ def perform(flags: Mapping[str, object], *, machine: bool) -> int:
         if error.exit_code == 2:
             logs.complain(error)
             return error.exit_code
-        rows = [failed("configuration", *told(error), unusable=True)]
+        rows = [
+            failed(
+                "configuration", *told(error, "correct it; naived check --help lists every option"), unusable=True
+            )
+        ]
     else:
         secrets = config.secrets
         logs.configure("json", "critical", secrets)  # what the adapters log is in the rows

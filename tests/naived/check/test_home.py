@@ -158,3 +158,13 @@ def test_a_shared_look_does_not_keep_another_look_out(place: Path) -> None:
     with (place / "naived.lock").open() as other:
         fcntl.flock(other, fcntl.LOCK_SH)
         assert lock(place)[1] is None
+
+
+def test_a_socket_that_we_may_not_use_is_another_users(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(home, "_ask", refused)
+    row, daemon = control_socket(place / "control.sock", Daemon(7))
+    assert (row.unusable, daemon) == (True, Daemon(7))
+    assert "Permission denied" in row.found

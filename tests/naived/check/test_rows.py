@@ -19,5 +19,8 @@ def test_the_exit_code_is_that_of_the_worst() -> None:
 
 
 def test_an_error_is_told_as_what_was_found_and_what_to_do() -> None:
-    assert told(ValueError("it is open. Mend it with: chmod 600 x")) == ("it is open", "Mend it with: chmod 600 x")
-    assert told(ValueError("it is\nopen")) == ("it is open", "see the message")
+    assert told(ValueError("it is open. Mend it with: chmod 600 x"), "look") == (
+        "it is open",
+        "Mend it with: chmod 600 x",
+    )
+    assert told(ValueError("it is\nopen"), "look") == ("it is open", "look")
