@@ -176,7 +176,9 @@ def too_large(name: str, chunk: str, why: str, chunks: int, largest: str) -> Con
 
 def no_metrics(error: Exception) -> ControlError:
     return ControlError(
-        Code.INVALID_TRANSITION, str(error), hint="pip install 'naived[metrics]', then restart naived"
+        Code.INVALID_TRANSITION,
+        str(error),
+        hint="install it with: pip install 'naived[metrics]', and restart naived",
     )
 
 

@@ -1,6 +1,7 @@
 """The figures of a daemon as text for Prometheus. Money is a float here, and nowhere else.
 
-They are collected on the event loop, 32 symbols at a time, as plain numbers; the text is made of those in a thread.
+They are collected on the event loop, 32 symbols at a time, as plain numbers; the text is made of those in a thread,
+which makes the loop of 500 symbols 6 ms late; in pieces on the loop itself it would be 16 ms.
 The library is an extra: it is imported, in a thread, when somebody asks for metrics first.
 """
 
