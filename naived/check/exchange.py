@@ -145,6 +145,8 @@ class _Asked:
             ours = [each for each in open_orders if each.client_order_id.startswith(prefix(tag))]
             # Asked for after the exchange: what is sent is in the journal before.
             lost = await strays(self._config, [each.client_order_id for each in ours])
+            if lost:  # one that has just ended is none: it must be open still
+                lost &= {each.client_order_id for each in await queries.open_orders()}
         except (ExchangeError, JournalError, trio.TooSlowError) as error:
             return failed("orders", f"not compared: {error}", "try again")
         return _compared(open_orders, tag, ours, lost)

@@ -13,7 +13,7 @@ from naived.database.inspection import inspect
 from naived.process.config import ApiKeys, Secret, Venue
 from naived.websocket import connect
 from tests.support.daemon import configured, naived, until
-from tests.support.simulator import api, limit, running
+from tests.support.simulator import api, limit, running, signed
 
 
 def by_name(rows: list[Row]) -> dict[str, Row]:
@@ -55,6 +55,28 @@ async def test_an_order_with_our_tag_that_the_journal_does_not_know_is_found(tmp
             Status.WARNED,
             True,
         )
+
+
+async def test_an_order_that_ends_while_it_is_looked_for_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running() as simulation, api(simulation) as client:
+        config = configured(tmp_path, exchange_url=simulation.url)
+        async with naived(config) as running_naived:
+            await running_naived.ready()
+        found = inspect(config.database, "simulator")
+        assert found is not None
+        simulation.publish("ETHUSDT", parse_price("2700"), parse_quantity("1"))
+        order_id = f"n1{found.tag}-brief"
+        await client.get("order.place", **limit("BUY", "2600.00", "0.1", newClientOrderId=order_id))
+
+        async def ends(_config: object, client_order_ids: list[str]) -> set[str]:
+            await client.get("order.cancel", **signed(symbol="ETHUSDT", origClientOrderId=order_id))
+            return set(client_order_ids)
+
+        monkeypatch.setattr("naived.check.exchange.strays", ends)
+        rows = by_name(await exchange(config, None, found, connect))
+        assert rows["orders"].status is Status.OK
 
 
 async def test_symbols_that_cannot_be_traded_as_they_are_set_are_named(tmp_path: Path) -> None:
