@@ -23,6 +23,7 @@ complete -c naivectl -n __fish_use_subcommand -a why -d 'One order\'s life, from
 complete -c naivectl -n __fish_use_subcommand -a forget -d 'Take symbols that are off out of status'
 complete -c naivectl -n __fish_use_subcommand -a version -d 'The versions of client and daemon'
 complete -c naivectl -n __fish_use_subcommand -a ping -d 'Does the daemon answer?'
+complete -c naivectl -n __fish_use_subcommand -a metrics -d 'Figures about the daemon and its symbols, as text for Prometheus'
 complete -c naivectl -n '__fish_seen_subcommand_from start stop shutdown status settings orders trades events wait is-trading resolve explain why forget' -a '(naivectl __symbols 2>/dev/null)'
 complete -c naivectl -n '__fish_seen_subcommand_from start' -l all -d 'Every configured symbol'
 complete -c naivectl -n '__fish_seen_subcommand_from start' -l chunks -x -d 'Traders at most'

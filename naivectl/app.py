@@ -1,6 +1,5 @@
 """The command line of `naivectl`: every verb, its options and their help. Completions are generated from it."""
 
-import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Annotated
@@ -21,6 +20,24 @@ from naivectl.asking import (
     wait_params,
 )
 from naivectl.client import Document, Failure, call
+from naivectl.flags import (
+    All,
+    Budget,
+    BuyDown,
+    Chunks,
+    Csv,
+    Limit,
+    MaxDeviation,
+    Profit,
+    Rebuy,
+    Reprice,
+    Since,
+    Symbol,
+    Symbols,
+    Timeout,
+    Wait,
+    Yes,
+)
 from naivectl.invocation import Invocation
 from naivectl.render import finish, on_terminal, settings_table, show, to_json
 
@@ -33,52 +50,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # the daemon's format, checked here so that a typo is a usage error
-
-
-def _decimal(text: str | None) -> str | None:
-    if text is not None and not _DECIMAL.fullmatch(text):
-        raise typer.BadParameter(f"{text!a} is not a plain decimal")
-    return text
-
-
-def _rate(text: str | None) -> str | None:
-    if text is not None and not _DECIMAL.fullmatch(text.removesuffix("%")):
-        raise typer.BadParameter(f"{text!a} is neither a plain decimal nor a percentage")
-    return text
-
-
-Symbols = Annotated[list[str] | None, typer.Argument(metavar="SYMBOL...", show_default=False)]
-Symbol = Annotated[str, typer.Argument(metavar="SYMBOL")]
-All = Annotated[bool, typer.Option("--all", help="Every configured symbol.")]
-Timeout = Annotated[str | None, typer.Option(metavar="DUR|none", help="How long to wait: 500ms, 5s, 2m, 1h.")]
-Wait = Annotated[
-    bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or return when the request is stored.")
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before something is lost.")]
-Chunks = Annotated[int | None, typer.Option(min=1, help="Traders at most.")]
-Budget = Annotated[
-    str | None, typer.Option(metavar="AMOUNT", callback=_decimal, help="Quote money for the symbol.")
-]
-BuyDown = Annotated[
-    str | None, typer.Option(metavar="RATE", callback=_rate, help="Buy this much below the last trade.")
-]
-Profit = Annotated[str | None, typer.Option(metavar="RATE", callback=_rate, help="Earn this much after fees.")]
-Rebuy = Annotated[
-    str | None, typer.Option(metavar="RATE", callback=_rate, help="Buy again when the price fell so far.")
-]
-Reprice = Annotated[
-    str | None,
-    typer.Option(metavar="RATE", callback=_rate, help="Give up a buy when the price rose so far; 0: never."),
-]
-MaxDeviation = Annotated[
-    str | None,
-    typer.Option(metavar="RATE", callback=_rate, help="A trade further away has to be confirmed; 0: off."),
-]
-Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated, with a heading.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]
 
 
 class Cancel(StrEnum):
@@ -385,6 +356,12 @@ def version(context: typer.Context) -> int:
 def ping(context: typer.Context) -> int:
     """Does the daemon answer?"""
     return queries.ping(context.obj)
+
+
+@app.command()
+def metrics(context: typer.Context) -> int:
+    """Figures about the daemon and its symbols, as text for Prometheus."""
+    return queries.metrics(context.obj)
 
 
 @app.command("__symbols", hidden=True)

@@ -13,7 +13,7 @@ from naivectl.app import app
 
 FILES = ("naivectl.bash", "_naivectl", "naivectl.fish")
 
-_NO_SYMBOLS = frozenset({"version", "ping"})
+_NO_SYMBOLS = frozenset({"version", "ping", "metrics"})
 _FILES = frozenset({"--socket"})
 _DIRECTORIES = frozenset({"--home"})
 

@@ -77,6 +77,8 @@ def _fast(invocation: Invocation, rest: Sequence[str]) -> int | None:
             return queries.ping(invocation)
         case "version", []:
             return queries.version(invocation)
+        case "metrics", []:
+            return queries.metrics(invocation)
         case "__symbols", []:
             return queries.symbols(invocation)
         case _:

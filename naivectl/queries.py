@@ -103,6 +103,17 @@ def version(invocation: Invocation) -> int:
     return 0
 
 
+def metrics(invocation: Invocation) -> int:
+    """Print the daemon's figures as they are scraped; a control character in them is replaced."""
+    document = call(invocation.sockets(), "metrics", {})
+    if invocation.machine:
+        print(to_json(document))
+    elif not invocation.quiet:
+        for line in document["text"].splitlines():
+            print(clean(line))
+    return 0
+
+
 def symbols(invocation: Invocation) -> int:
     """Print the configured symbols for shell completion; without a daemon nothing."""
     try:

@@ -55,6 +55,7 @@ SHAPES: Mapping[str, Any] = {
     "orders": {"orders": [{}], **_PAGE},
     "trades": {"trades": [{}], **_PAGE},
     "events": {"events": [{}], **_PAGE},
+    "metrics": {"text": str},
     "event": {"gap": Maybe({"from": int, "to": int})},
 }
 

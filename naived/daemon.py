@@ -35,7 +35,9 @@ from naived.binance.signing import Credentials, KeyFormatError, credentials
 from naived.control.answers import Identity
 from naived.control.endpoint import Endpoint
 from naived.control.methods import METHODS
+from naived.control.metrics import exposition, load
 from naived.control.server import serve
+from naived.control.tally import line
 from naived.core.amount import Price
 from naived.core.orders.report import Report
 from naived.core.strategy.settings import DEFAULT_BUDGET
@@ -44,12 +46,13 @@ from naived.database.journal import SqlJournal, open_journal
 from naived.database.store import check_account
 from naived.database.writer import HANGING
 from naived.paper import PaperExchange
-from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError
+from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError, Unit
 from naived.process import systemd
 from naived.process.account import KnownAccount
 from naived.process.config import Config, ConfigError, Venue
 from naived.process.logs import complain
 from naived.process.reload import Reload
+from naived.process.scrape import Scrapes
 from naived.process.signals import suspendable
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
@@ -204,6 +207,12 @@ class _Unheard:
     def closed(self, reason: str) -> None: ...
 
 
+async def _ask(journal: SqlJournal) -> None:
+    """Go through the journal once. That it refuses is an answer too: a restart would not help."""
+    with suppress(JournalError):
+        await journal.commit(Unit(""))
+
+
 async def _remember(claimed: trio.Event, journal: SqlJournal, known: KnownAccount) -> None:
     await claimed.wait()
     if journal.account_uid is not None:
@@ -261,17 +270,29 @@ async def _run_until_suspended(
         os.urandom,
     )
     app = await assemble(exchange, journal, identity, signing)
-    reload.apply = lambda config: app.retime(config.recv_window, config.grace)
-    reload.apply(reload.config)  # read again while the journal was loaded
+    scrapes = Scrapes(partial(exposition, app.service))
+
+    def apply(config: Config) -> None:
+        app.retime(config.recv_window, config.grace)
+        scrapes.move(config.metrics_listen)
+
+    if config.metrics_listen is not None:
+        await load()  # before anything trades: it takes a moment
+    await scrapes.open(config.metrics_listen)
+    reload.apply = apply
+    apply(reload.config)  # read again while the journal was loaded
     try:
         async with running(app, partial(serve, endpoint, METHODS)) as suspension:
             log.info("ready", socket=str(config.socket), exchange=identity.exchange, url=identity.exchange_url)
-            systemd.notify("READY=1")
+            systemd.ready()
+            reload.ready = True
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_remember, app.session.claimed, journal, known)
+                nursery.start_soon(app.service.pulse.run, lambda: app.service.state)
+                nursery.start_soon(scrapes.run)
+                nursery.start_soon(systemd.tend, partial(line, app.service), partial(_ask, journal))
                 await suspend.wait()
                 nursery.cancel_scope.cancel()
-            systemd.notify("STOPPING=1")
     except* DeploymentError:
         raise
     except* JournalError as group:

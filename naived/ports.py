@@ -69,13 +69,16 @@ class AccountInfo(Struct, frozen=True):
     """``uid`` is the permanent id of the account; balances are by asset.
 
     ``unreadable``: why the balance of an asset that is missing is not known; None: it is 0. ``fees`` are its rates
-    on a symbol that has none of its own; None if the exchange does not say them legibly.
+    on a symbol that has none of its own; None if the exchange does not say them legibly. ``can_trade`` and
+    ``can_withdraw`` are permissions of the account, None if it does not say them.
     """
 
     uid: str
     balances: Mapping[str, Balance]
     unreadable: str | None = None
     fees: Fees | None = None
+    can_trade: bool | None = None
+    can_withdraw: bool | None = None
 
 
 class Sink(Protocol):
@@ -100,11 +103,13 @@ class Sink(Protocol):
 class Remarks(Struct, frozen=True):
     """``limited``: why the exchange takes no order now although it answers; None if it takes them.
 
-    ``refused``: what of the exchange's frames could not be believed lately; None if nothing.
+    ``refused``: what of the exchange's frames could not be believed lately; None if nothing. ``weight``: how much
+    of the request weight is used in the present interval, and how much may be.
     """
 
     limited: str | None = None
     refused: str | None = None
+    weight: tuple[int, int] = (0, 0)
 
 
 class Session(Protocol):
@@ -331,6 +336,11 @@ class Journal(Protocol):
     @property
     def hanging(self) -> str | None:
         """Why nothing can become durable now: a commit takes too long; None if none does."""
+        ...
+
+    @property
+    def committed_at(self) -> float | None:
+        """When a unit became durable last (trio's time); None before the first."""
         ...
 
     async def commit(self, unit: Unit) -> None:

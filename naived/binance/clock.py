@@ -39,6 +39,14 @@ class ServerClock:
         self._doubtful: int | None = None  # the offset of the last reading, if it was not believed
 
     @property
+    def ahead(self) -> tuple[int, int] | None:
+        """By how many ms the server's clock is ahead of this machine's: at least, at most; None if never read."""
+        if self._offset is None:
+            return None
+        local = int(self._wall() * 1000)
+        return self.now() - local, self.latest() - local
+
+    @property
     def latest_time(self) -> int:
         """The latest time (ms) that the exchange may tell us: a little ahead of its clock, once that was read."""
         return LATEST if self._offset is None else self.latest() + AHEAD

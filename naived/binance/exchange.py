@@ -75,7 +75,7 @@ class BinanceExchange(Queries):
     @property
     def remarks(self) -> Remarks:
         """See ``Exchange``."""
-        return Remarks(self._limits.reached, self._refusals.recent)
+        return Remarks(self._limits.reached, self._refusals.recent, self._limits.weight)
 
     def now(self) -> int:
         """See ``Exchange``."""

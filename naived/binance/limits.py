@@ -140,6 +140,15 @@ class Limits:
                 return f"the account's limit of {limit} is used up until {_clock(now + wait)}"
         return None
 
+    @property
+    def weight(self) -> tuple[int, int]:
+        """The request weight that is used and its limit, of the interval that is fullest."""
+        now = self._now()
+        for window in self._weight.values():
+            window.roll(now)
+        fullest = max(self._weight.values(), key=lambda window: window.count / max(1, window.limit))
+        return fullest.count, fullest.limit
+
     def delay(self, use: Use, weight: int) -> int:
         """Milliseconds until a request of this weight may be sent; 0 is now."""
         now = self._now()

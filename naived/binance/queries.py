@@ -46,6 +46,17 @@ _PAGE = 1000  # rows: the most in one answer
 _NAMES = 500  # symbols in one exchangeInfo request: its answer is then about 1 MB
 
 
+class _Permissions(msgspec.Struct, frozen=True):
+    """Side fields of ``account.status``: whatever they hold, the account itself can be read."""
+
+    can_trade: msgspec.Raw = msgspec.field(name="canTrade", default=msgspec.Raw(b"null"))
+    can_withdraw: msgspec.Raw = msgspec.field(name="canWithdraw", default=msgspec.Raw(b"null"))
+
+
+def _permission(raw: msgspec.Raw) -> bool | None:
+    return {b"true": True, b"false": False}.get(bytes(raw).strip())
+
+
 class Queries:
     """The part of an ``Exchange`` that only reads. Source of the weights: Binance's documentation, 2026-07."""
 
@@ -191,9 +202,15 @@ class Queries:
         """See ``Exchange``."""
         answer = await self._client.ask_signed("account.status", {"omitZeroBalances": True}, 20)
         row = self._reader.one(answer, "the account", AccountRow, lambda row: row)
+        allowed = self._reader.one(answer, "the account", _Permissions, lambda row: row)
         balances = self._reader.converted(row.balances, "a balance", BalanceRow, balance_of)
         return AccountInfo(
-            str(row.uid), dict(balances.values), balances.unreadable, account_fees(row.commission_rates)
+            str(row.uid),
+            dict(balances.values),
+            balances.unreadable,
+            account_fees(row.commission_rates),
+            _permission(allowed.can_trade),
+            _permission(allowed.can_withdraw),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import trio
 import typer
 
+from naived.cli import flags
 from naived.cli.launch import launch
 from naived.process import logs
 from naived.process.config import ConfigError
@@ -28,7 +29,6 @@ app = typer.Typer(
 )
 
 _Text = str | None
-_ConfigFile = Annotated[_Text, typer.Option("--config", metavar="FILE", help="a TOML file with these options")]
 
 
 def main() -> None:
@@ -60,48 +60,54 @@ def _naived(
 @app.command(epilog=_EPILOG)
 def run(
     context: typer.Context,
-    config: _ConfigFile = None,
-    home: Annotated[
-        _Text, typer.Option(metavar="DIR", help="socket, lock, databases [~/.local/state/naived]")
-    ] = None,
-    socket: Annotated[_Text, typer.Option(metavar="PATH", help="the control socket [HOME/control.sock]")] = None,
-    database: Annotated[
-        _Text, typer.Option(metavar="URL", help="sqlite:///PATH or postgresql://... [sqlite:///HOME/EXCHANGE.db]")
-    ] = None,
-    exchange: Annotated[
-        _Text, typer.Option(metavar="NAME", help="simulator, paper, testnet, demo or binance [simulator]")
-    ] = None,
-    exchange_url: Annotated[
-        _Text,
-        typer.Option(
-            metavar="URL",
-            help="simulator: one in another process, ws://127.0.0.1:PORT; paper: where prices come from",
-        ),
-    ] = None,
-    api_key_file: Annotated[_Text, typer.Option(metavar="FILE", help="the API key; mode 0600")] = None,
-    api_secret_file: Annotated[
-        _Text, typer.Option(metavar="FILE", help="its HMAC secret, or Ed25519 private key in PEM; mode 0600")
-    ] = None,
-    live: Annotated[bool, typer.Option("--live", help="yes, real money: needed for --exchange binance")] = False,
-    recv_window: Annotated[
-        _Text, typer.Option(metavar="DUR", help="how long the exchange may accept an order [5s]")
-    ] = None,
-    grace: Annotated[
-        _Text, typer.Option(metavar="DUR", help="how long after that an order may still turn up [60s]")
-    ] = None,
-    log_format: Annotated[
-        _Text, typer.Option(metavar="FORM", help="console or json [console on a terminal, else json]")
-    ] = None,
-    log_level: Annotated[_Text, typer.Option(metavar="LEVEL", help="debug, info, warning or error [info]")] = None,
+    config: flags.ConfigFile = None,
+    home: flags.Home = None,
+    socket: flags.Socket = None,
+    database: flags.Database = None,
+    exchange: flags.Exchange = None,
+    exchange_url: flags.ExchangeUrl = None,
+    api_key_file: flags.ApiKeyFile = None,
+    api_secret_file: flags.ApiSecretFile = None,
+    live: flags.Live = False,
+    recv_window: flags.RecvWindow = None,
+    grace: flags.Grace = None,
+    log_format: flags.LogFormat = None,
+    log_level: flags.LogLevel = None,
+    metrics_listen: flags.MetricsListen = None,
 ) -> None:
     """The daemon, in the foreground."""
     raise typer.Exit(launch(context.params))
 
 
 @app.command(epilog=_EPILOG)
+def check(
+    context: typer.Context,
+    config: flags.ConfigFile = None,
+    home: flags.Home = None,
+    socket: flags.Socket = None,
+    database: flags.Database = None,
+    exchange: flags.Exchange = None,
+    exchange_url: flags.ExchangeUrl = None,
+    api_key_file: flags.ApiKeyFile = None,
+    api_secret_file: flags.ApiSecretFile = None,
+    live: flags.Live = False,
+    recv_window: flags.RecvWindow = None,
+    grace: flags.Grace = None,
+    log_format: flags.LogFormat = None,
+    log_level: flags.LogLevel = None,
+    metrics_listen: flags.MetricsListen = None,
+    json: Annotated[bool, typer.Option("--json", help="one JSON document")] = False,
+) -> None:
+    """Look at everything that `run` with the same options needs, and say what to do; changes nothing."""
+    from naived.cli.check import perform  # deferred: `naived run --help` needs no database
+
+    raise typer.Exit(perform({**context.params, "json": None}, machine=json))
+
+
+@app.command(epilog=_EPILOG)
 def simulate(
     context: typer.Context,
-    config: _ConfigFile = None,
+    config: flags.ConfigFile = None,
     listen: Annotated[_Text, typer.Option(metavar="HOST:PORT", help="where to serve [127.0.0.1:0]")] = None,
     tape: Annotated[
         list[str] | None, typer.Option(metavar="SYMBOL=FILE", help="publish these trades: .csv, .csv.gz, .zip")

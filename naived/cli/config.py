@@ -3,7 +3,8 @@
 import ipaddress
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
@@ -16,11 +17,21 @@ _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
 _MAX_RECV_WINDOW = 60_000  # ms, Binance's limit
 _GRACE = 60_000  # ms; Binance reported orders as missing for over 22 s, and an internal delay of 30 s was measured
+_MAX_PORT = 65_535
 _MAX_GRACE = 3_600_000  # ms; a longer one would only make the operator wait
 
 
-def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: bool) -> Config:
-    """The configuration of ``naived run``; ``terminal``: is the log written to one? Raises ConfigError."""
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    terminal: bool,
+    without_keys: Callable[[ConfigError], None] | None = None,
+) -> Config:
+    """The configuration of ``naived run``; ``terminal``: is the log written to one? Raises ConfigError.
+
+    ``without_keys`` is told what is wrong with the API keys, which are left out then; without it that is raised.
+    """
     options = gather(RUN, flags, environ)
     exchange = options.get("exchange", _venue, Venue.SIMULATOR)
     home = options.get("home", _path, None) or _default_home()
@@ -28,9 +39,18 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: b
     exchange_url = options.get("exchange_url", _exchange_url, None)
     if exchange_url is not None and not exchange.simulated:
         raise ConfigError(f"exchange-url is only for simulator and paper: the address of {exchange} is built in")
-    api_keys = _api_keys(options, exchange, environ)
+    try:
+        api_keys = _api_keys(options, exchange, environ)
+    except ConfigError as error:
+        if without_keys is None:
+            raise
+        without_keys(error)
+        api_keys = None
     if exchange is Venue.BINANCE and not live:
         raise ConfigError("the exchange binance trades with real money: say --live as well")
+    metrics_listen = options.get("metrics_listen", _metrics_listen, None)
+    if metrics_listen is not None:
+        _check_metrics(metrics_listen[0])
     grace = options.get("grace", _grace, _GRACE)
     if exchange is Venue.BINANCE and grace < _GRACE:
         raise ConfigError("a grace below 60s can place an order twice: not with real money")
@@ -45,6 +65,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: b
         grace=grace,
         log_format=options.get("log_format", _log_format, "console" if terminal else "json"),
         log_level=options.get("log_level", _log_level, "info"),
+        metrics_listen=metrics_listen,
     )
 
 
@@ -118,6 +139,26 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _metrics_listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
+        raise ValueError(f"{text[:80]!r} is not HOST:PORT, such as 127.0.0.1:9464")
+    return "127.0.0.1" if host == "localhost" else host, int(port)
+
+
+def _check_metrics(host: str) -> None:
+    """Raise ConfigError unless metrics can be served at this address."""
+    if not _loopback(host):
+        raise ConfigError(
+            f"metrics-listen: {host[:60]} is not this machine alone: metrics are served on 127.0.0.1 or ::1"
+        )
+    if find_spec("prometheus_client") is None:
+        raise ConfigError(
+            "metrics-listen needs the library prometheus_client. Install it with: pip install 'naived[metrics]'"
+        )
 
 
 def _database(text: str) -> str:

@@ -36,6 +36,7 @@ RUN = (
     "grace",
     "log_format",
     "log_level",
+    "metrics_listen",
 )
 SIMULATE = (
     "listen",

@@ -122,7 +122,7 @@ def _money(leader: Leader) -> Document:
         "tick": format_amount(info.filters.tick_size) if info.base else None,
         "held": format_amount(held.quantity),
         "held_cost": format_amount(held.cost),
-        "tied_up": format_amount(_tied_up(leader)),
+        "tied_up": format_amount(tied_up(leader)),
         "leftover": [
             {
                 "quantity": format_amount(lot.quantity),
@@ -135,7 +135,7 @@ def _money(leader: Leader) -> Document:
     }
 
 
-def _tied_up(leader: Leader) -> int:
+def tied_up(leader: Leader) -> int:
     """The quote money in live buys."""
     return sum(
         value_up(phase.intent.price, Quantity(phase.intent.quantity - phase.bought.quantity))

@@ -95,7 +95,8 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _check(path: Path) -> None:
+def check_place(path: Path) -> None:
+    """Raise EndpointError unless a socket at this path would be safe: its length, and whose directory it is in."""
     length = max(len(os.fsencode(name)) for name in (path, _temporary(path)))
     if length > MAX_PATH:
         raise EndpointError(
@@ -116,6 +117,10 @@ def _check(path: Path) -> None:
         raise EndpointError(
             f"others may write to {directory} and replace the control socket; mend it with: chmod go-w {directory}"
         )
+
+
+def _check(path: Path) -> None:
+    check_place(path)
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise EndpointError(f"{path} is there already and is not a socket")

@@ -1,6 +1,6 @@
 """The newest events, numbered and bounded, for clients that follow them and for finding what one missed."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ class EventLog:
         self._ring: deque[dict[str, Any]] = deque(maxlen=RING)
         self._next = first
         self._published = trio.Event()
+        self.counted: Counter[str] = Counter()  # since the start, by kind
 
     @property
     def last(self) -> int:
@@ -35,6 +36,7 @@ class EventLog:
             {"seq": self._next, "at": format_time(at), "symbol": symbol, "kind": kind, "message": message}
         )
         self._next += 1
+        self.counted[kind] += 1
         self._published.set()
         self._published = trio.Event()
 

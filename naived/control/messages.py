@@ -184,6 +184,14 @@ def never_configured(name: str) -> ControlError:
     return ControlError(Code.INVALID_TRANSITION, why, symbol=name, hint=hint)
 
 
+def no_metrics(error: Exception) -> ControlError:
+    return ControlError(
+        Code.INVALID_TRANSITION,
+        str(error),
+        hint="install it with: pip install 'naived[metrics]', and restart naived",
+    )
+
+
 def not_forgotten(symbol: Symbol, obstacle: str) -> ControlError:
     hint = f"first: naivectl shutdown {symbol.name} --wait"
     return ControlError(Code.INVALID_TRANSITION, f"not forgotten: {obstacle}", symbol=symbol.name, hint=hint)

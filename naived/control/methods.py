@@ -17,6 +17,7 @@ from naived.control.channel import Channel
 from naived.control.explain import explain
 from naived.control.forget import forget
 from naived.control.lookup import find
+from naived.control.metrics import MissingLibraryError, exposition
 from naived.control.proposal import given_settings
 from naived.control.protocol import MAX_ROWS, MIN_PROTO, PROTO, SETTINGS, TIMEOUTS, ControlError, encode_body
 from naived.control.requests import (
@@ -55,6 +56,13 @@ async def _status(service: Service, params: Params, _caller: Caller) -> bytes:
     entries = await _entries(service, params["symbols"])
     daemon = encode_body(_daemon(service))
     return b'{"v":1,"daemon":%b,"symbols":[%b]}' % (daemon, b",".join(entries.values()))
+
+
+async def _metrics(service: Service, _params: Params, _caller: Caller) -> bytes:
+    try:
+        return encode_body({"v": 1, "text": (await exposition(service)).decode()})
+    except MissingLibraryError as error:
+        raise messages.no_metrics(error) from error
 
 
 async def _entries(service: Service, symbols: tuple[str, ...]) -> dict[str, bytes]:
@@ -250,6 +258,7 @@ METHODS: Mapping[str, Method] = {
     "forget": Method(
         {**_CHANGE, **_DRY_RUN}, _each(forget), rule=partial(_symbols_rule, "forget"), changes=_not_dry
     ),
+    "metrics": Method({}, _metrics),
     "wait": Method(
         {
             **_SOME_OR_ALL,

@@ -5,7 +5,6 @@ from naived.core.strategy.trader import Hold, Holding, Waiting
 from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 
-
 # How the reasons begin for which a trader waits until its settings change.
 _BY_SETTINGS = ("no room in the budget", "too small to trade", "too large to trade", "more traders than chunks")
 

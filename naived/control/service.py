@@ -7,6 +7,7 @@ import trio
 
 from naived.control.answers import Identity
 from naived.control.events import EventLog
+from naived.control.pulse import Pulse
 from naived.control.statuses import Statuses
 from naived.control.streams import Snapshots
 from naived.core.amount import Money
@@ -23,8 +24,9 @@ from naived.runtime.supervisor import Supervisor
 class Service:
     """One running daemon, as its control methods see it. ``app.py`` makes it.
 
-    ``default_budget`` is for a symbol that never had a budget, None where money is real. The methods share
-    ``statuses``, ``snapshots`` and ``turns`` (locks of requests that are being performed, by their key).
+    ``default_budget`` is for a symbol that never had a budget, None where money is real. The daemon measures
+    ``pulse``. The methods share ``statuses``, ``snapshots`` and ``turns`` (locks of requests that are being
+    performed, by their key).
     """
 
     identity: Identity
@@ -40,6 +42,7 @@ class Service:
     suspending: bool = False
     statuses: Statuses = field(default_factory=Statuses)
     snapshots: Snapshots = field(default_factory=Snapshots)
+    pulse: Pulse = field(default_factory=Pulse)
     turns: WeakValueDictionary[str, trio.Lock] = field(default_factory=WeakValueDictionary)
     _began: float = field(default_factory=trio.current_time)
 

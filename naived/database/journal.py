@@ -66,6 +66,7 @@ class SqlJournal:
         self.epoch = deployment.epoch  # the number of processes that opened this database so far
         self.kind = kind  # ``sqlite`` or ``postgresql``
         self.account_uid: str | None = None  # once it was claimed
+        self.committed_at: float | None = None
         self._submit = submit
         self._hanging = hanging
         self._reader = reader
@@ -79,6 +80,7 @@ class SqlJournal:
 
     async def commit(self, unit: Unit) -> None:
         await self._submit(unit)
+        self.committed_at = trio.current_time()
 
     async def claim(self, exchange: str, account_uid: str) -> None:
         await self._submit(Claim(exchange, account_uid))

@@ -19,7 +19,7 @@ def migrate(url: URL, target: str = HEAD) -> None:
     engine = open_engine(url, Role.MIGRATE)
     try:
         with engine.connect() as connection:
-            version = _version(connection)
+            version = version_of(connection)
         if version is not None and version > target:
             raise ConfigurationError(
                 f"{describe(url)} was made by a newer naived (schema {version}, this one knows {target}). "
@@ -31,7 +31,8 @@ def migrate(url: URL, target: str = HEAD) -> None:
         engine.dispose()
 
 
-def _version(connection: sa.Connection) -> str | None:
+def version_of(connection: sa.Connection) -> str | None:
+    """The version of the schema, None for a database without one."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))

@@ -50,8 +50,7 @@ def claim(path: Path) -> None:
 
     Raises NotOursError, DamagedError, OSError. A file that is not ours is left as it is: its bytes, its mode.
     """
-    for each in (path, *(Path(f"{path}{suffix}") for suffix in _BESIDE)):
-        _check_kind(each)
+    _check_kinds(path)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -59,12 +58,41 @@ def claim(path: Path) -> None:
     else:
         os.close(descriptor)
         return
-    tables = _checked_tables(path)
-    if tables and not tables >= _OUR_TABLES:
-        raise NotOursError(f"it has tables of another program, {min(tables)!r} for one")
+    _check_tables(path)
     if path.lstat().st_mode & 0o077:
         # By path: closing a file descriptor would drop the POSIX locks of all our connections to the file.
         path.chmod(0o600)
+
+
+def look_at(path: Path) -> bool:
+    """Judge the file as ``claim`` does, and change nothing; False if there is none.
+
+    Raises NotOursError, DamagedError, OSError.
+    """
+    _check_kinds(path)
+    if not path.exists():
+        return False
+    _check_tables(path)
+    return True
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that changes no file; without a log beside the database it does not make one either."""
+    log = Path(f"{path}{_WAL}")
+    alone = not (log.exists() and log.stat().st_size)
+    mode = "mode=ro&immutable=1" if alone else "mode=ro"
+    return sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None)
+
+
+def _check_kinds(path: Path) -> None:
+    for each in (path, *(Path(f"{path}{suffix}") for suffix in _BESIDE)):
+        _check_kind(each)
+
+
+def _check_tables(path: Path) -> None:
+    tables = _checked_tables(path)
+    if tables and not tables >= _OUR_TABLES:
+        raise NotOursError(f"it has tables of another program, {min(tables)!r} for one")
 
 
 def _check_kind(path: Path) -> None:
@@ -87,11 +115,10 @@ def _checked_tables(path: Path) -> set[str]:
     """
     log = Path(f"{path}{_WAL}")
     alone = not (log.exists() and log.stat().st_size)
-    mode = "mode=ro&immutable=1" if alone else "mode=ro"
     if 0 < path.stat().st_size < _LEAST:
         raise DamagedError("file is not a database")
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True)) as connection:
+        with closing(connect_to_read(path)) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             if alone and path.stat().st_size <= _CHECKED:
                 found = [text for (text,) in connection.execute("PRAGMA quick_check")]

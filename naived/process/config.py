@@ -60,7 +60,10 @@ class ApiKeys:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """``recv_window`` and ``grace`` are milliseconds; ``database`` may hold a password, so the repr omits it."""
+    """``recv_window`` and ``grace`` are milliseconds; ``database`` may hold a password, so the repr omits it.
+
+    ``metrics_listen`` is an address of this machine alone and a port, None: no metrics are served.
+    """
 
     home: Path
     socket: Path
@@ -72,6 +75,7 @@ class Config:
     grace: int
     log_format: LogFormat
     log_level: LogLevel
+    metrics_listen: tuple[str, int] | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -5,24 +5,35 @@ from dataclasses import fields, replace
 
 import structlog
 
-from naived.process import logs
+from naived.process import logs, systemd
 from naived.process.config import Config, ConfigError
 
-_TAKEN = ("log_format", "log_level", "recv_window", "grace")
+_TAKEN = ("log_format", "log_level", "recv_window", "grace", "metrics_listen")
 
 log = structlog.get_logger()
 
 
 class Reload:
-    """``config`` is in force; ``read`` reads it again, and raises ConfigError; ``apply`` gives it to the daemon."""
+    """``config`` is in force; ``read`` reads it again, and raises ConfigError; ``apply`` gives it to the daemon.
+
+    ``ready``: the service manager was told that naived is ready, so it is told of a reload as well.
+    """
 
     def __init__(self, config: Config, read: Callable[[], Config]) -> None:
         self.config = config
         self.apply: Callable[[Config], None] = lambda config: None
+        self.ready = False
         self._read = read
 
     def __call__(self) -> None:
         """Take what may change while naived runs; say what needs a restart. A bad configuration changes nothing."""
+        if self.ready:
+            systemd.reloading()
+        self._take()
+        if self.ready:
+            systemd.ready()
+
+    def _take(self) -> None:
         try:
             found = self._read()
         except ConfigError as error:

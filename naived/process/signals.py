@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import structlog
 import trio
 
+from naived.process import systemd
 from naived.process.opening import SUSPENDING
 
 _CRASHED = 1  # exit code
@@ -43,6 +44,7 @@ async def _handle(
     while (number := await anext(signals)) == signal.SIGHUP and hangup is not None:
         hangup()
     log.info("suspending", signal=signal.Signals(number).name)
+    systemd.stopping(patience)
     wanted.set()
     with trio.move_on_after(patience):
         async for number in signals:

@@ -13,7 +13,7 @@ import trio
 from naived.core.amount import Price
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
-from naived.ports import AccountInfo, Exchange, RefusedError
+from naived.ports import AccountInfo, Queries, RefusedError
 from naived.runtime.account_view import at_least
 from naived.runtime.batcher import Batcher
 
@@ -48,7 +48,7 @@ class _Cache(Generic[T]):
 class Listing:
     """Symbols of one exchange. Raises ExchangeError as the exchange does."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Queries) -> None:
         self._infos: _Cache[SymbolInfo | None] = _Cache()
         self._fees: _Cache[Fees] = _Cache()
         self._together: Batcher[str, Mapping[str, SymbolInfo | RefusedError]] = Batcher(

@@ -77,3 +77,12 @@ def test_a_live_view_as_json_lines_ends_well_with_an_interrupt(daemon, spawn):
     assert json.loads(process.stdout.readline())["rev"] == 1
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
+
+
+def test_metrics_are_printed_as_they_are_scraped(daemon, naivectl):
+    daemon.answers["metrics"] = {"v": 1, "text": '# HELP a b\na{c="d"} 1.0\nevil\x1b[2J 1\n'}
+    out = naivectl("metrics").out
+    assert out.startswith('# HELP a b\na{c="d"} 1.0\nevil')
+    assert "\x1b" not in out
+    assert json.loads(naivectl("--json", "metrics").out)["text"].startswith("# HELP")
+    assert naivectl("-q", "metrics").out == ""

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from naived import daemon
 from naived.core.amount import parse_price, parse_quantity
 from naived.process.config import ConfigError
 from naived.process.lock import LockedError, locked
+from naived.process.opening import opened
 from naived.simulator.server import Simulation
 from naived.websocket import WebSocket, connect
 from tests.support.daemon import Document, configured, ended, naived, until
@@ -213,14 +214,90 @@ async def test_a_paper_journal_never_meets_another_exchange(home: Path, capsys: 
 # How it begins and ends
 
 
-async def test_systemd_hears_when_it_answers_and_when_it_suspends(home: Path, manager: socket.socket) -> None:
+async def test_systemd_hears_how_it_is_from_the_first_answer_to_the_suspend(
+    home: Path, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "400000")
+    said: list[bytes] = []
+
+    def heard(line: bytes) -> bool:
+        with suppress(BlockingIOError):
+            while True:
+                said.append(manager.recv(1000))
+        return line in said
+
     async with naived(configured(home)) as running_:
-        await until((home / "control.sock").exists)
         await running_.ready()
-        assert manager.recv(100) == b"READY=1"
-        with pytest.raises(BlockingIOError):
-            manager.recv(100)
-    assert manager.recv(100) == b"STOPPING=1"
+        await until(lambda: heard(b"STATUS=ready: no symbol"))
+        await until(lambda: heard(b"WATCHDOG=1"))
+        assert said[0] == b"READY=1"
+        said.clear()
+    heard(b"")
+    [stop] = [line for line in said if line.startswith(b"STOPPING=1\nEXTEND_TIMEOUT_USEC=")]
+    assert int(stop.split(b"\n")[1].partition(b"=")[2]) >= 9_000_000
+    assert b"READY=1" not in said
+
+
+async def test_systemd_hears_of_a_reload(home: Path, manager: socket.socket) -> None:
+    told: list[bytes] = []
+
+    def heard() -> list[bytes]:
+        with suppress(BlockingIOError):
+            while True:
+                told.append(manager.recv(1000))
+        return [line.split(b"\n")[0] for line in told if not line.startswith(b"STATUS=")]
+
+    config = configured(home)
+    async with trio.open_nursery() as nursery:
+        with opened(config) as endpoint:
+            nursery.start_soon(partial(daemon.run, config, endpoint, reread=lambda: config))
+            await until(lambda: heard() == [b"READY=1"])
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: heard() == [b"READY=1", b"RELOADING=1", b"READY=1"])
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until(lambda: heard()[-1] == b"STOPPING=1")
+
+
+async def scraped(port: int) -> bytes:
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return b"".join([piece async for piece in stream])
+
+
+async def free_port() -> int:
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        port: int = listener.socket.getsockname()[1]
+        return port
+
+
+async def test_metrics_are_served_where_they_were_asked_for_and_move_with_a_reload(home: Path) -> None:
+    first, second = await free_port(), await free_port()
+    config = configured(home, metrics_listen=f"127.0.0.1:{first}")
+    moved = configured(home, metrics_listen=f"localhost:{second}")
+
+    async def answers(port: int) -> bool:
+        with suppress(OSError):
+            return b'naived_state{state="ready"} 1.0' in await scraped(port)
+        return False
+
+    async with trio.open_nursery() as nursery:
+        with opened(config) as endpoint:
+            nursery.start_soon(partial(daemon.run, config, endpoint, reread=lambda: moved))
+            await until(partial(answers, first))
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(partial(answers, second))
+            with pytest.raises(OSError, match=r"127\.0\.0\.1"):
+                await scraped(first)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def test_an_address_for_metrics_that_is_taken_is_78(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        port = listener.socket.getsockname()[1]
+        assert await ended(configured(home, metrics_listen=f"127.0.0.1:{port}")) == 78
+    assert f"cannot serve metrics at 127.0.0.1:{port}" in capsys.readouterr().err
 
 
 async def test_it_may_have_as_many_files_as_the_system_allows(home: Path) -> None:

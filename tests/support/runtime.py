@@ -56,6 +56,7 @@ class FlakyJournal:
     delay: float = 0.0  # seconds
     dead: bool = False  # the process is: nothing of it reaches the disk any more
     hanging: str | None = None  # what the journal says of itself
+    committed_at: float | None = None
     _turn: trio.Lock = field(default_factory=trio.Lock)  # first come, first served, as at the real one
 
     async def _reach(self) -> None:
@@ -69,6 +70,7 @@ class FlakyJournal:
             await self._reach()
             await self.real.commit(unit)
             self.commits.append(unit)
+            self.committed_at = trio.current_time()
         if self.lies:
             self.lies -= 1
             raise JournalError("nobody knows whether it was written")

@@ -68,3 +68,13 @@ def test_a_slow_answer_that_contradicts_what_was_known_counts():
         read(clock, time, 5_000_000, 0.01)
         read(clock, time, server_time, 1.0)
         assert (clock.now(), clock.latest()) == (server_time, server_time + 1_001)
+
+
+def test_how_far_the_servers_clock_is_ahead_lies_within_the_round_trip():
+    time = Time()
+    clock = ServerClock(monotonic=time, wall=lambda: 1_700_000_000.0)
+    assert clock.ahead is None
+    asked_at = time.seconds
+    time.seconds += 0.2
+    clock.received(1_700_000_001_000, asked_at)
+    assert clock.ahead == (1000, 1201)

@@ -152,3 +152,12 @@ async def test_a_request_waits_until_it_may_go_but_not_through_a_ban(autojump_cl
     with pytest.raises(ExchangeError, match="for 3600 s"):
         await limits.wait(Use.QUERY, 1)
     assert trio.current_time() == pytest.approx(50)
+
+
+def test_the_weight_that_is_used_is_told_with_its_limit():
+    time = [1_700_000_000_000]
+    limits = Limits(lambda: time[0], lambda: time[0])
+    assert limits.take(Use.QUERY, 20)
+    assert limits.weight == (20, 6000)
+    time[0] += 60_000
+    assert limits.weight == (0, 6000)

@@ -222,3 +222,44 @@ def test_a_home_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(home, 12345, -1)
     with pytest.raises(ConfigError, match="belongs to another user"):
         prepare_home(home)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9464", ("127.0.0.1", 9464)),
+        ("localhost:0", ("127.0.0.1", 0)),
+        ("[::1]:9464", ("::1", 9464)),
+        ("127.9.9.9:1", ("127.9.9.9", 1)),
+    ],
+)
+def test_metrics_are_served_on_this_machine(text: str, address: tuple[str, int]) -> None:
+    assert load({"home": "/h"}, {"NAIVED_METRICS_LISTEN": text}, terminal=False).metrics_listen == address
+    assert load({"home": "/h"}, {}, terminal=False).metrics_listen is None
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:9464", "192.168.1.1:9464", "example.com:9464", "[::]:9464"])
+def test_metrics_are_served_nowhere_else_and_that_is_78(text: str) -> None:
+    with pytest.raises(ConfigError, match="is not this machine alone") as caught:
+        load({"home": "/h", "metrics_listen": text}, {}, terminal=False)
+    assert caught.value.exit_code == 78
+
+
+@pytest.mark.parametrize("text", ["9464", ":9464", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:-1", "127.0.0.1:x"])
+def test_what_is_no_address_for_metrics_is_a_typo(text: str) -> None:
+    with pytest.raises(UsageError, match=r"metrics-listen: .* is not HOST:PORT"):
+        load({"home": "/h", "metrics_listen": text}, {}, terminal=False)
+
+
+def test_metrics_without_the_library_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("naived.cli.config.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'naived\[metrics\]'") as caught:
+        load({"home": "/h", "metrics_listen": "127.0.0.1:1"}, {}, terminal=False)
+    assert caught.value.exit_code == 78
+
+
+def test_what_is_wrong_with_the_keys_may_be_told_apart() -> None:
+    wrong: list[ConfigError] = []
+    config = load({"home": "/h", "exchange": "testnet"}, {}, terminal=False, without_keys=wrong.append)
+    assert config.api_keys is None
+    assert "needs API keys" in str(wrong[0])

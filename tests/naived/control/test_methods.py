@@ -326,7 +326,8 @@ async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: Mo
 
 def test_every_method_of_the_contract_is_there_and_no_other() -> None:
     contract = (
-        "hello status watch start stop shutdown settings orders trades events wait resolve forget explain why"
+        "hello status watch start stop shutdown settings orders trades events wait resolve forget explain "
+        "why metrics"
     )
     assert sorted(METHODS) == sorted(contract.split())
 
@@ -351,7 +352,7 @@ async def test_every_method_of_the_protocol_is_answered(world: World, clock: Moc
     async with world.naived() as naived:
         await naived.start()
         for method in sorted(METHODS.keys() - {"watch", "status", "forget", "why"}):
-            symbols = () if method == "hello" else ("ETHUSDT",)
+            symbols = () if method in ("hello", "metrics") else ("ETHUSDT",)
             document = await naived.call(method, *symbols, **needed.get(method, {}))
             assert not any(result["error"] for result in document.get("results", ()))
 

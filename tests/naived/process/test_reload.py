@@ -35,6 +35,7 @@ def reloaded(before: Config, read: Callable[[], Config]) -> tuple[Config, list[C
 def test_what_may_change_while_it_runs_is_taken(tmp_path: Path, logs: list[tuple[Any, ...]]) -> None:
     before = configured(tmp_path)
     after = replace(before, log_level="debug", log_format="console", recv_window=3_000, grace=70_000)
+    after = replace(after, metrics_listen=("127.0.0.1", 9464))
     assert reloaded(before, lambda: after)[:2] == (after, [after])
     assert [call[:2] for call in logs] == [("console", "debug")]
 

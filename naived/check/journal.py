@@ -1,0 +1,90 @@
+"""Looks at the database: is it there, at the schema of this version, fast, whole, and the only one with its tag?"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from naived.check.rows import Row, failed, ok, skipped, told, warned
+from naived.database.engine import ConfigurationError, parse_url
+from naived.database.inspection import Inspection, copies, inspect, orphaned_logs, without_owner
+from naived.database.migrate import HEAD
+from naived.ports import DeploymentError, JournalError
+from naived.process.config import Config
+
+T = TypeVar("T")
+
+_PATIENCE = 20.0  # seconds: a server that cannot be reached is given up after 5, a query after 10
+_SLOW = 50.0  # ms
+_UNREAD = "the database was not read"
+
+
+async def journal(config: Config) -> tuple[list[Row], Inspection | None]:
+    """The rows, and what was read, None where nothing could be."""
+    try:
+        found = await in_time(partial(inspect, config.database, str(config.exchange)))
+    except (ConfigurationError, DeploymentError) as error:
+        what, todo = told(error, "check the path and who owns it, or name another --database")
+        return [
+            failed("database", what, todo, unusable=True),
+            skipped("schema", _UNREAD),
+            *_files(config, None),
+        ], None
+    except (JournalError, trio.TooSlowError) as error:
+        what, todo = told(error, "check the path and who owns it, or name another --database")
+        if isinstance(error, trio.TooSlowError):
+            what, todo = f"no answer within {_PATIENCE:.0f} s", "see that its server runs, or its disk works"
+        return [failed("database", what, todo), skipped("schema", _UNREAD), *_files(config, None)], None
+    if found is None:
+        row = skipped("database", "there is no file yet", "naived makes it at its first start")
+        return [row, skipped("schema", _UNREAD), *_files(config, None)], None
+    text = f"{found.name} answers in {found.latency:.1f} ms"
+    row = warned("database", text, "each order waits for it") if found.latency > _SLOW else ok("database", text)
+    return [row, _schema(found), *_files(config, found)], found
+
+
+async def in_time(look: Callable[[], T]) -> T:
+    """What ``look`` returns, run in a thread; raises TooSlowError."""
+    with trio.fail_after(_PATIENCE):
+        return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
+
+
+def _schema(found: Inspection) -> Row:
+    if found.version is None:
+        return skipped("schema", "the database is empty", "naived makes its tables at its first start")
+    if not found.current:
+        todo = "naived upgrades it at its next start: keep a copy of it before that"
+        return warned("schema", f"version {found.version}, this naived uses {HEAD}", todo)
+    symbols = len(found.records)
+    return ok(
+        "schema", f"version {found.version}, tag {found.tag}, {symbols} {'symbol' if symbols == 1 else 'symbols'}"
+    )
+
+
+def _files(config: Config, found: Inspection | None) -> list[Row]:
+    """Files beside an SQLite database that should not be there; nothing for PostgreSQL."""
+    try:
+        address = parse_url(config.database)
+    except ConfigurationError:
+        return []
+    if address.get_backend_name() != "sqlite":
+        return []
+    path = Path(address.database or "")
+    if logs := orphaned_logs(path.parent):
+        todo = "put its database back beside it; without one, what it holds is lost"
+        return [failed("other files", f"{_named(logs)} holds commits of a database that is gone", todo)]
+    if found is not None and found.tag is not None and (twins := copies(path, found.tag)):
+        todo = "move it elsewhere: a naived that is started with it sends orders that this one does not know"
+        return [warned("other files", f"{_named(twins)} is a copy of the journal (tag {found.tag})", todo)]
+    return [ok("other files", f"no copy and no orphaned log in {path.parent}")]
+
+
+def _named(paths: list[Path]) -> str:
+    return ", ".join(each.name for each in paths)
+
+
+async def strays(config: Config, client_order_ids: list[str]) -> set[str]:
+    """Those of the ids that the journal has no living order for; raises JournalError, TooSlowError."""
+    return await in_time(partial(without_owner, config.database, client_order_ids))

@@ -1,0 +1,184 @@
+"""Looks at a database and changes nothing: no file is made, no schema upgraded. ``naived check`` calls it.
+
+Everything here blocks. What is read is as of one moment; a daemon that uses the database is not disturbed.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from naived.core.orders.state import TERMINAL
+from naived.database import queries
+from naived.database.engine import (
+    ConfigurationError,
+    Role,
+    damaged,
+    describe,
+    open_engine,
+    opening_error,
+    parse_url,
+)
+from naived.database.migrate import HEAD, version_of
+from naived.database.schema import deployment, orders
+from naived.database.sqlite_file import DamagedError, NotOursError, connect_to_read, look_at
+from naived.database.store import owner
+from naived.ports import SymbolRecord
+
+_TIMES = 5  # questions of which the middle one counts
+_MAGIC = b"SQLite format 3\0"  # how an SQLite file begins
+_MOST_FILES = 200  # of a directory that are looked at
+_LOGS = ("-wal", "-journal")  # they hold commits; -shm holds none
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found. ``version`` is that of the schema, None for an empty database; ``tag`` is in our order ids.
+
+    ``latency`` (ms) is that of a question that commits nothing. ``records``, ``tag`` and ``account_uid`` are read
+    only from a schema that this version knows.
+    """
+
+    name: str
+    version: str | None
+    latency: float
+    tag: str | None = None
+    account_uid: str | None = None
+    records: tuple[SymbolRecord, ...] = ()
+
+    @property
+    def current(self) -> bool:
+        return self.version == HEAD
+
+
+def inspect(url: str, exchange: str) -> Inspection | None:
+    """Look at it; None if it is a file that does not exist yet.
+
+    Raises ConfigurationError and DeploymentError where naived would not start with it either, and JournalError.
+    """
+    address = parse_url(url)
+    with _reading(address) as connection:
+        if connection is None:
+            return None
+        version = version_of(connection)
+        if version is not None and version > HEAD:
+            raise ConfigurationError(
+                f"{describe(address)} was made by a newer naived (schema {version}, this one knows {HEAD})"
+            )
+        latency = _latency(connection)
+        if version != HEAD:
+            return Inspection(describe(address), version, latency)
+        account_uid = owner(connection, exchange)
+        return Inspection(
+            describe(address),
+            version,
+            latency,
+            connection.scalar(sa.select(deployment.c.tag)),
+            account_uid,
+            tuple(queries.load(connection, None, 0)),
+        )
+
+
+def without_owner(url: str, client_order_ids: Iterable[str]) -> set[str]:
+    """Those of the ids that no living order of the journal has; raises JournalError."""
+    wanted = set(client_order_ids)
+    with _reading(parse_url(url)) as connection:
+        if connection is None:
+            return wanted
+        for client_order_id in sorted(wanted):
+            row = connection.scalar(sa.select(orders.c.state).where(orders.c.client_order_id == client_order_id))
+            if row is not None and row not in TERMINAL:
+                wanted.discard(client_order_id)
+    return wanted
+
+
+def copies(path: Path, tag: str) -> list[Path]:
+    """Other databases in the same directory with the same tag: copies, from which the same orders could be sent."""
+    return [each for each in _beside(path) if each.resolve() != path.resolve() and _tag_of(each) == tag]
+
+
+def orphaned_logs(directory: Path) -> list[Path]:
+    """Logs with commits that belong to no database."""
+    return [
+        each
+        for each in _beside(directory / "any")
+        for suffix in _LOGS
+        if each.name.endswith(suffix)
+        and each.stat().st_size
+        and not each.with_name(each.name[: -len(suffix)]).exists()
+    ]
+
+
+def _beside(path: Path) -> list[Path]:
+    with suppress(OSError):
+        return [
+            each for each in sorted(path.parent.iterdir())[:_MOST_FILES] if each.is_file() and not each.is_symlink()
+        ]
+    return []
+
+
+def _tag_of(path: Path) -> str | None:
+    """The tag in a file, None if it is no database of ours."""
+    with suppress(OSError, sqlite3.Error):
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                return None
+        with closing(connect_to_read(path)) as connection:
+            row = connection.execute("SELECT tag FROM deployment").fetchone()
+            return None if row is None else str(row[0])
+    return None
+
+
+def _latency(connection: sa.Connection) -> float:
+    taken = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        connection.execute(sa.text("SELECT count(*) FROM (SELECT 1) AS one")).scalar()
+        taken.append((time.perf_counter() - began) * 1000)
+    return sorted(taken)[_TIMES // 2]
+
+
+@contextmanager
+def _reading(address: URL) -> Iterator[sa.Connection | None]:
+    """A connection that cannot write; None where a file does not exist."""
+    if address.get_backend_name() == "sqlite":
+        path = Path(address.database or "")
+        if not _judged(address, path):
+            yield None
+            return
+        engine = sa.create_engine("sqlite://", creator=_opener(path), poolclass=NullPool, hide_parameters=True)
+    else:
+        engine = open_engine(address, Role.READ)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise opening_error(address, error) from error
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{describe(address)} holds what this version cannot read: {error}. Was it changed by hand?"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _opener(path: Path) -> Callable[[], sqlite3.Connection]:
+    return lambda: connect_to_read(path)
+
+
+def _judged(address: URL, path: Path) -> bool:
+    try:
+        return look_at(path)
+    except NotOursError as error:
+        raise ConfigurationError(f"{describe(address)} cannot be used: {error}") from error
+    except DamagedError as error:
+        raise damaged(address, str(error)) from error
+    except OSError as error:
+        raise ConfigurationError(f"{describe(address)} cannot be opened: {error.strerror}") from error

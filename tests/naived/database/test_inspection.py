@@ -1,0 +1,78 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from naived.core.orders.state import State
+from naived.database.engine import ConfigurationError, parse_url
+from naived.database.inspection import copies, inspect, orphaned_logs, without_owner
+from naived.database.journal import open_journal
+from naived.database.migrate import HEAD, migrate
+from naived.ports import DeploymentError, Unit
+from tests.support.database import NOW, SYMBOL, first_buy, order
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in directory.iterdir() if not each.name.endswith("-shm")}
+
+
+async def test_what_is_in_a_database_is_read_while_a_daemon_uses_it(database_url: str) -> None:
+    async with open_journal(database_url, "simulator", now=lambda: NOW) as journal:
+        await journal.commit(first_buy())
+        await journal.claim("simulator", "4711")
+        found = inspect(database_url, "simulator")
+        assert found is not None
+        assert (found.current, found.version, found.tag) == (True, HEAD, journal.tag)
+        assert found.account_uid == "4711"
+        assert [record.symbol for record in found.records] == [SYMBOL]
+        assert 0 < found.latency < 10_000
+        assert without_owner(database_url, [order().client_order_id, "n1aaaa-other"]) == {"n1aaaa-other"}
+        await journal.commit(Unit(SYMBOL, orders=(order(state=State.CANCELLED),)))
+        assert without_owner(database_url, [order().client_order_id]) == {order().client_order_id}
+        with pytest.raises(DeploymentError, match="belongs to account 4711"):
+            inspect(database_url, "binance")
+
+
+async def test_no_byte_of_a_file_changes_and_none_is_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    assert inspect(url, "simulator") is None
+    assert without_owner(url, ["a"]) == {"a"}
+    assert contents(tmp_path) == {}
+    async with open_journal(url, "simulator"):
+        pass
+    before = contents(tmp_path)
+    found = inspect(url, "simulator")
+    assert found is not None
+    assert found.current
+    assert contents(tmp_path) == before
+
+
+def test_an_old_schema_is_not_upgraded_and_a_newer_one_is_refused(database_url: str) -> None:
+    migrate(parse_url(database_url), "0003")
+    found = inspect(database_url, "simulator")
+    assert found is not None
+    assert (found.current, found.version, found.records) == (False, "0003", ())
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(ConfigurationError, match="is damaged, or no database"):
+        inspect(f"sqlite:///{path}", "simulator")
+    assert path.read_bytes() == b"not a database" * 100
+
+
+async def test_copies_of_a_journal_and_logs_without_one_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with open_journal(f"sqlite:///{path}") as journal:
+        tag = journal.tag
+    async with open_journal(f"sqlite:///{tmp_path}/another.db"):
+        pass
+    shutil.copy(path, tmp_path / "a.db.bak")
+    (tmp_path / "notes.db").write_text("SQLite, but not really")
+    (tmp_path / "fake.db").write_bytes(b"SQLite format 3\0" + b"x" * 600)
+    assert copies(path, tag) == [tmp_path / "a.db.bak"]
+    assert orphaned_logs(tmp_path) == []
+    (tmp_path / "gone.db-wal").write_bytes(b"commits")
+    (tmp_path / "empty.db-wal").touch()
+    assert orphaned_logs(tmp_path) == [tmp_path / "gone.db-wal"]
