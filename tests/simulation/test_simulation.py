@@ -14,41 +14,24 @@ from tests.simulation.points import POINTS, reached
 from tests.simulation.world import Outcome, run
 
 HUNT = 60  # seeds in which every mutant has to be caught; nearly all are in the first six
-SEEDS = int(os.environ.get("NAIVED_SIMULATION_SEEDS", 30))
-"""As many as show each of the bugs that we know how to make."""
+SEEDS = int(os.environ.get("NAIVED_SIMULATION_SEEDS", 20))
 GROUP = 5  # seeds of one test: enough of them to share among processors, few enough to read
 PARTS = 4  # into which the seams of one scenario are dealt, to share them too
-# Seeds that show a bug early. When they have become other runs, the hunt is longer and ends the same.
-SCENTS = {
-    "ended-before-its-fills": 1,
-    "cancel-assumed-done": 1,
-    "refused-cancel-means-cancelled": 1,
-    "more-traders-than-chunks": 2,
-    "drain-starts-a-successor": 3,
-    "orders-of-others-are-cancelled": 5,
-    "filters-ignored": 5,
-    "fee-forgotten": 6,
-    "placed-after-a-stop": 6,
-    "no-fence": 14,
-    "no-grace": 14,
-    "one-look-is-enough": 4,
-    "ban-unheeded": 8,
-    "failed-commit-counts": 9,
-    "resend-after-restart": 1,
+# The bugs that CI hunts, each from a seed that shows it early; when that has become another run, the hunt is longer
+# and ends the same. With any of the others in, a test in tests/naived fails; the command's --mutants hunts them all.
+HUNTED = {
+    "two-transactions": 0,
+    "answered-before-durable": 1,
+    "stale-trades": 1,
+    "no-reconciliation": 0,
+    "repriced-from-the-limit": 11,
     "lot-without-a-price": 1,
-    "third-asset-taken-for-coins": 3,
-    "third-asset-costs-nothing": 3,
-    "amendment-unnoticed": 4,
-    "lots-cost-nothing": 4,
     "rebuy-spent-for-good": 4,
     "wait-without-a-bound": 6,
     "coins-of-another-are-money": 23,
-    "repriced-from-the-limit": 11,
-    "shutdown-is-forgotten": 57,
-    "unknown-costs-nothing": 4,
-    "answered-before-durable": 1,
-    "stale-trades": 1,
-    "stop-answers-at-once": 25,
+    "third-asset-taken-for-coins": 3,
+    "third-asset-costs-nothing": 3,
+    "amendment-unnoticed": 4,
 }
 
 # The seams of the order path; a crash at each of all the others is in the command's --points.
@@ -70,7 +53,8 @@ def test_a_crash_at_any_seam_of_the_order_path_loses_and_doubles_nothing(name: s
     scenario, clean = SCENARIOS[name], _clean(name)
     assert clean.violations == []
     assert clean.cycles, "the cycle whose seams are enumerated was not finished"
-    for seam in _order_path(clean)[part::PARTS]:
+    # Of the longer scenario every second seam; all are in the command's --points.
+    for seam in _order_path(clean)[part :: PARTS if name == "cycle" else 2 * PARTS]:
         outcome = run(scenario(seam))
         command = f"python -m tests.simulation --scenario {name} --crashes {seam}"
         assert outcome.violations == [], f"{command}: {outcome.deaths}"
@@ -113,12 +97,13 @@ def test_the_same_seed_twice_is_the_same_run() -> None:
 
 
 def test_seeds_enable_every_kind_that_other_hands_know() -> None:
-    plans = [swarm(seed) for seed in range(SEEDS)]
+    plans = [swarm(seed) for seed in range(HUNT)]
     assert {kind for plan in plans for kind in plan.hands} == set(KINDS)
     assert any(plan.wild for plan in plans)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", HUNTED)
 def test_a_bug_put_into_naived_is_caught(mutant: str) -> None:
-    seeds = (SCENTS.get(mutant, 0), *range(HUNT))
+    assert mutant in MUTANTS
+    seeds = (HUNTED[mutant], *range(HUNT))
     assert any(caught(mutant, swarm(seed)) for seed in seeds), f"{mutant} survives"
