@@ -36,11 +36,12 @@ _naivectl() {
         forget) options="--all --yes" ;;
         version) options="" ;;
         ping) options="" ;;
+        schema) options="" ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "--socket --home --json --jsonl --quiet -q --version --help $options" -- "$word")
     elif [[ -z $verb ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping schema" -- "$word")
     elif [[ " ping version " != *" $verb "* ]]; then
         local symbols; symbols="$(naivectl "${place[@]}" __symbols 2>/dev/null)"
         mapfile -t COMPREPLY < <(compgen -W "$symbols" -- "${word^^}")

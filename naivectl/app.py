@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl import queries, reasons, rows
+from naivectl import offline, queries, reasons, rows
 from naivectl.asking import (
     CHANGE_TIMEOUT,
     ask,
@@ -385,6 +385,9 @@ def version(context: typer.Context) -> int:
 def ping(context: typer.Context) -> int:
     """Does the daemon answer?"""
     return queries.ping(context.obj)
+
+
+offline.add_to(app)
 
 
 @app.command("__symbols", hidden=True)

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
-from naivectl import queries
+from naivectl import queries, shipped
 from naivectl.client import Failure, garbled
 from naivectl.invocation import Invocation, hoist, read
 from naivectl.render import complain, fail
@@ -77,6 +77,8 @@ def _fast(invocation: Invocation, rest: Sequence[str]) -> int | None:
             return queries.ping(invocation)
         case "version", []:
             return queries.version(invocation)
+        case "schema", ([] | [_]):
+            return shipped.schema(*arguments or (None,))
         case "__symbols", []:
             return queries.symbols(invocation)
         case _:

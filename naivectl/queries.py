@@ -77,7 +77,7 @@ def ping(invocation: Invocation) -> int:
     """Does the daemon answer, and how fast?"""
     start = time.perf_counter()
     daemon = call(invocation.sockets(), "hello", {})
-    milliseconds = f"{(time.perf_counter() - start) * 1000:.1f}"
+    milliseconds = f"{(time.perf_counter() - start) * 1000:.1f}".removesuffix(".0")  # as every decimal
     if invocation.machine:
         print(
             to_json({"v": 1, "pid": daemon.get("pid"), "state": daemon.get("state"), "milliseconds": milliseconds})
