@@ -37,11 +37,12 @@ _naivectl() {
         version) options="" ;;
         ping) options="" ;;
         schema) options="" ;;
+        catalogue) options="" ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "--socket --home --json --jsonl --quiet -q --version --help $options" -- "$word")
     elif [[ -z $verb ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping schema" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping schema catalogue" -- "$word")
     elif [[ " ping version " != *" $verb "* ]]; then
         local symbols; symbols="$(naivectl "${place[@]}" __symbols 2>/dev/null)"
         mapfile -t COMPREPLY < <(compgen -W "$symbols" -- "${word^^}")

@@ -79,6 +79,8 @@ def _fast(invocation: Invocation, rest: Sequence[str]) -> int | None:
             return queries.version(invocation)
         case "schema", ([] | [_]):
             return shipped.schema(*arguments or (None,))
+        case "catalogue", []:
+            return shipped.catalogue()
         case "__symbols", []:
             return queries.symbols(invocation)
         case _:

@@ -23,6 +23,12 @@ def schema(name: str | None) -> int:
     return 0
 
 
+def catalogue() -> int:
+    """Print all verbs, options, exit codes and kinds of errors."""
+    _print(os.path.join(_HERE, "catalogue.json"))
+    return 0
+
+
 def _print(path: str) -> None:
     """Raises Failure when the installation lacks the file."""
     try:

@@ -6,7 +6,7 @@ import pytest
 import typer
 from jsonschema import Draft202012Validator
 
-from naivectl import documents
+from naivectl import documents, forms
 from naivectl.app import app
 from naived.control.protocol import SETTINGS
 from naived.core.orders.intent import Side
@@ -15,7 +15,6 @@ from naived.core.strategy.settings import Status
 from naived.runtime.actual_state import ActualState
 
 COMMITTED = Path(documents.__file__).parent / "schemas"
-STREAMS = {"status-live", "events-follow"}
 WITHOUT = {"is-trading", "schema"}  # one prints nothing, the other what describes the rest
 
 
@@ -28,7 +27,7 @@ def test_the_committed_schemas_are_those_the_module_makes(tmp_path):
 
 def test_every_verb_that_prints_a_document_has_a_schema():
     verbs = {name for name, command in typer.main.get_command(app).commands.items() if not command.hidden}
-    assert set(documents.schemas()) == verbs - WITHOUT | STREAMS | {"error"}
+    assert set(documents.schemas()) == verbs - WITHOUT | set(documents.STREAMS) | {"error"}
 
 
 @pytest.mark.parametrize("name", documents.schemas())
@@ -39,10 +38,10 @@ def test_a_schema_is_one_and_is_complete_in_itself(name):
 
 
 def test_the_words_are_those_of_the_daemon():
-    assert tuple(map(str, Status)) == documents.STATUSES
-    assert set(documents.STATES) == set(map(str, ActualState))
-    assert set(documents.ORDER_STATES) == set(map(str, State))
-    assert set(documents.SIDES) == set(map(str, Side))
+    assert tuple(map(str, Status)) == forms.STATUSES
+    assert set(forms.STATES) == set(map(str, ActualState))
+    assert set(forms.ORDER_STATES) == set(map(str, State))
+    assert set(forms.SIDES) == set(map(str, Side))
     settings = documents.schemas()["settings"]["$defs"]["settings"]["properties"]
     assert tuple(settings) == SETTINGS
 

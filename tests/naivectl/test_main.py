@@ -30,6 +30,7 @@ FAST = [
     ["is-trading", "NOPE"],
     ["__symbols"],
     ["schema"],
+    ["catalogue"],
     ["schema", "orders"],
     ["schema", "NOPE", "--json"],
 ]
