@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl import offline, queries, reasons, rows
+from naivectl import offline, queries, reasons, rows, shells
 from naivectl.asking import (
     CHANGE_TIMEOUT,
     ask,
@@ -388,9 +388,4 @@ def ping(context: typer.Context) -> int:
 
 
 offline.add_to(app)
-
-
-@app.command("__symbols", hidden=True)
-def symbols_of(context: typer.Context) -> int:
-    """The symbols, for shells to complete with."""
-    return queries.symbols(context.obj)
+shells.add_to(app)

@@ -1,9 +1,12 @@
 """The command tree of a Typer app as values: what completions and the catalogue are made from."""
 
+import re
 from enum import Enum
 from typing import Any, NamedTuple
 
 import typer
+
+_LISTED = re.compile(r"((?:[a-z]+, )*[a-z]+ or [a-z]+) \[")
 
 
 class Option(NamedTuple):
@@ -65,7 +68,7 @@ def _options(command: Any) -> tuple[Option, ...]:
             tuple(parameter.secondary_opts),
             _sentence(parameter.help),
             None if parameter.is_flag else parameter.metavar or parameter.type.name.upper(),
-            tuple(str(choice) for choice in getattr(parameter.type, "choices", ())),
+            _choices(parameter),
             _default(parameter.default),
             parameter.required,
             parameter.multiple,
@@ -73,6 +76,14 @@ def _options(command: Any) -> tuple[Option, ...]:
         for parameter in command.params
         if parameter.param_type_name == "option"
     )
+
+
+def _choices(parameter: Any) -> tuple[str, ...]:
+    """The words that it takes: of its type, or of a help that lists them: ``console or json [json]``."""
+    if choices := getattr(parameter.type, "choices", ()):
+        return tuple(str(choice) for choice in choices)
+    listed = _LISTED.match(parameter.help or "")
+    return tuple(re.split(", | or ", listed[1])) if listed and not parameter.is_flag else ()
 
 
 def _arguments(command: Any) -> tuple[Argument, ...]:

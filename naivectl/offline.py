@@ -13,9 +13,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def schema(
-    document: Annotated[
-        str | None, typer.Argument(metavar="[VERB|status-live|events-follow|error]", show_default=False)
-    ] = None,
+    document: Annotated[str | None, typer.Argument(metavar="DOCUMENT", show_default=False)] = None,
 ) -> int:
     """Print the JSON Schema of what --json prints.
 

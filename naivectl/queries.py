@@ -13,8 +13,6 @@ from naivectl.render import complain, on_terminal, show, status_tables, to_json
 from naivectl.table import clean
 from naived.control.protocol import Code
 
-_COMPLETION = 1.0  # seconds that a shell waits for symbols to complete with
-
 
 def status(invocation: Invocation, symbols: Sequence[str], *, live: bool = False) -> int:
     """Print the symbols, and the traders of named ones."""
@@ -100,16 +98,4 @@ def version(invocation: Invocation) -> int:
         print(to_json({"v": 1, "client": ours, "daemon": daemon.get("server"), "proto": daemon.get("proto")}))
     elif not invocation.quiet:
         print(f"naived {clean(daemon.get('server'))}")
-    return 0
-
-
-def symbols(invocation: Invocation) -> int:
-    """Print the configured symbols for shell completion; without a daemon nothing."""
-    try:
-        document = call(invocation.sockets(), "status", {}, _COMPLETION, _COMPLETION)
-    except Failure:
-        return 0
-    for row in document["symbols"]:
-        if row["symbol"].isalnum():  # shells expand completions, so `$(...)` must not get there
-            print(row["symbol"])
     return 0

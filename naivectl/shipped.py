@@ -8,6 +8,8 @@ import os
 from naivectl.client import Failure
 
 _HERE = os.path.dirname(__file__)
+_SHIPPED = os.path.join(_HERE, "_completions")
+_SCRIPTS = _SHIPPED if os.path.isdir(_SHIPPED) else os.path.join(os.path.dirname(_HERE), "completions")
 _SCHEMAS = os.path.join(_HERE, "schemas")
 
 
@@ -26,6 +28,13 @@ def schema(name: str | None) -> int:
 def catalogue() -> int:
     """Print all verbs, options, exit codes and kinds of errors."""
     _print(os.path.join(_HERE, "catalogue.json"))
+    return 0
+
+
+def completion(shell: str) -> int:
+    """Print the completion scripts of naivectl and naived."""
+    for program in ("naivectl", "naived"):
+        _print(os.path.join(_SCRIPTS, f"_{program}" if shell == "zsh" else f"{program}.{shell}"))
     return 0
 
 

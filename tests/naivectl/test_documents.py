@@ -15,7 +15,7 @@ from naived.core.strategy.settings import Status
 from naived.runtime.actual_state import ActualState
 
 COMMITTED = Path(documents.__file__).parent / "schemas"
-WITHOUT = {"is-trading", "schema"}  # one prints nothing, the other what describes the rest
+WITHOUT = {"is-trading", "schema", "completion"}  # they print nothing, a schema, a script
 
 
 def test_the_committed_schemas_are_those_the_module_makes(tmp_path):

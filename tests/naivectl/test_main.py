@@ -29,6 +29,8 @@ FAST = [
     ["is-trading", "BTCUSDT"],
     ["is-trading", "NOPE"],
     ["__symbols"],
+    ["__symbols", "start"],
+    ["__orders", "why", "ETHUSDT"],
     ["schema"],
     ["catalogue"],
     ["schema", "orders"],
