@@ -1,24 +1,57 @@
 # Made by `python -m naivectl.completion`; do not edit.
+_naivectl_offer() { # FLAG= WORDS WORD
+    mapfile -t COMPREPLY < <(compgen -W "$2" -- "$3")
+    COMPREPLY=("${COMPREPLY[@]/#/$1}")
+}
+_naivectl_paths() { # FLAG= -f|-d WORD
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen "$2" -- "${3/#\~\//$HOME/}")
+    COMPREPLY=("${COMPREPLY[@]/#/$1}")
+}
 _naivectl() {
-    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" verb="" options="" index
-    local place=()
-    for ((index = 1; index < COMP_CWORD; index++)); do
-        case "${COMP_WORDS[index]}" in
-            --socket|--home)
-                place+=("${COMP_WORDS[index]}" "${COMP_WORDS[index+1]}")
+    local word before="" prefix="" verb="" count=0 symbol="" options="" index piece
+    local words=() place=()
+    # bash takes --home=DIR for three words; here it is one again.
+    for ((index = 1; index <= COMP_CWORD; index++)); do
+        piece="${COMP_WORDS[index]}"
+        if ((${#words[@]})) && [[ ($piece == = && ${words[-1]} == --*) || ${words[-1]} == --*= ]]; then
+            words[-1]+="$piece"
+        else
+            words+=("$piece")
+        fi
+    done
+    COMPREPLY=()
+    word="${words[-1]}"
+    for ((index = 0; index < ${#words[@]} - 1; index++)); do
+        before="${words[index]}"
+        case "$before" in
+            --home=*|--socket=*) place+=("${before/=\~\//=$HOME/}") ;;
+            --home|--socket)
+                place+=("$before" "${words[index+1]/#\~\//$HOME/}")
                 ((index++)) ;;
-            --socket|--home|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--timeout|--cancel|--limit|--since|--for) ((index++)) ;;
+            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--timeout|--cancel|--limit|--since|--for) ((index++)) ;;
             -*) ;;
-            *) [[ -n $verb ]] || verb="${COMP_WORDS[index]}" ;;
+            *)
+                if [[ -z $verb ]]; then verb="$before"; else ((count++)); fi
+                if ((count == 1)) && [[ -z $symbol ]]; then symbol="$before"; fi ;;
         esac
     done
+    before=""
+    if [[ $word == --*=* ]]; then
+        before="${word%%=*}"
+        word="${word#*=}"
+        [[ $COMP_WORDBREAKS == *=* ]] || prefix="$before="
+    elif ((${#words[@]} > 1)); then
+        before="${words[-2]}"
+    fi
     case "$before" in
-        --socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-        --home) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
-        --cancel) mapfile -t COMPREPLY < <(compgen -W "none buys all" -- "$word"); return ;;
-        --for) mapfile -t COMPREPLY < <(compgen -W "off trading drained" -- "$word"); return ;;
-        --socket|--home|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--timeout|--cancel|--limit|--since|--for) COMPREPLY=(); return ;;
+        --socket) _naivectl_paths "$prefix" -f "$word"; return ;;
+        --home) _naivectl_paths "$prefix" -d "$word"; return ;;
+        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--timeout|--limit|--since) :; return ;;
+        --cancel) _naivectl_offer "$prefix" "none buys all" "$word"; return ;;
+        --for) _naivectl_offer "$prefix" "off trading drained" "$word"; return ;;
     esac
+    [[ -z $prefix ]] || return
     case "$verb" in
         start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --dry-run --wait --no-wait --timeout" ;;
         stop) options="--all --cancel --yes --wait --no-wait --timeout" ;;
@@ -37,14 +70,35 @@ _naivectl() {
         version) options="" ;;
         ping) options="" ;;
         metrics) options="" ;;
+        schema) options="" ;;
+        catalogue) options="" ;;
+        completion) options="" ;;
     esac
     if [[ $word == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--socket --home --json --jsonl --quiet -q --version --help $options" -- "$word")
+        _naivectl_offer "" "--socket --home --json --jsonl --quiet -q --version --help $options" "$word"
     elif [[ -z $verb ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics" -- "$word")
-    elif [[ " metrics ping version " != *" $verb "* ]]; then
-        local symbols; symbols="$(naivectl "${place[@]}" __symbols 2>/dev/null)"
-        mapfile -t COMPREPLY < <(compgen -W "$symbols" -- "${word^^}")
+        _naivectl_offer "" "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics schema catalogue completion" "$word"
+    else
+        case "$verb:$count" in
+            start:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            stop:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            shutdown:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            status:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            settings:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            orders:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            trades:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            events:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            wait:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            is-trading:0) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            resolve:0) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            resolve:1) _naivectl_offer "" "$(naivectl "${place[@]}" __orders "$verb" "$symbol" ${word:+"$word"} 2>/dev/null)" "$word" ;;
+            explain:0) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            why:0) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            why:1) _naivectl_offer "" "$(naivectl "${place[@]}" __orders "$verb" "$symbol" ${word:+"$word"} 2>/dev/null)" "$word" ;;
+            forget:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget orders ping resolve settings shutdown start status status-live stop trades version wait why" "$word" ;;
+            completion:0) _naivectl_offer "" "bash zsh fish" "$word" ;;
+        esac
     fi
 }
 complete -F _naivectl naivectl

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl import queries, reasons, rows
+from naivectl import offline, queries, reasons, rows, shells
 from naivectl.asking import (
     CHANGE_TIMEOUT,
     ask,
@@ -18,6 +18,7 @@ from naivectl.asking import (
     symbol_params,
     timeout_text,
     wait_params,
+    warn,
 )
 from naivectl.client import Document, Failure, call
 from naivectl.flags import (
@@ -132,16 +133,18 @@ def start(
     )
     which = symbol_params("start", symbols, all)
     if dry_run:
-        return _plan(context.obj, {**which, **settings})
+        return _plan(context.obj, which, settings)
     return change(context, "start", {**which, **wait_params("start", wait, timeout), **settings})
 
 
-def _plan(invocation: Invocation, params: Document) -> int:
-    document = call(invocation.sockets(), "start", {**params, "dry_run": True}, CHANGE_TIMEOUT)
+def _plan(invocation: Invocation, which: Document, settings: Document) -> int:
+    params = {**which, **settings, "dry_run": True}
+    document = call(invocation.sockets(), "start", params, CHANGE_TIMEOUT)
     if not (invocation.machine or invocation.quiet):
         for result in document["results"]:
             if not result.get("error"):
-                reasons.show(reasons.planned(result))
+                reasons.show(reasons.planned(result, settings))
+                warn(result)
     return finish(invocation, document)
 
 
@@ -364,7 +367,5 @@ def metrics(context: typer.Context) -> int:
     return queries.metrics(context.obj)
 
 
-@app.command("__symbols", hidden=True)
-def symbols_of(context: typer.Context) -> int:
-    """The symbols, for shells to complete with."""
-    return queries.symbols(context.obj)
+offline.add_to(app)
+shells.add_to(app)

@@ -132,6 +132,11 @@ def report(invocation: Invocation, document: Document) -> int:
         for result in document["results"]:
             if not result.get("error"):
                 print(sentence(result))
-            for warning in result.get("warnings") or ():
-                complain(about(result["symbol"], f"warning: {warning}"), None)
+            warn(result)
     return finish(invocation, document)
+
+
+def warn(result: Document) -> None:
+    """Say on stderr which of its settings cannot do what they say."""
+    for warning in result.get("warnings") or ():
+        complain(about(result["symbol"], f"warning: {warning}"), None)

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
-from naivectl import queries
+from naivectl import queries, shipped, words
 from naivectl.client import Failure, garbled
 from naivectl.invocation import Invocation, hoist, read
 from naivectl.render import complain, fail
@@ -79,7 +79,13 @@ def _fast(invocation: Invocation, rest: Sequence[str]) -> int | None:
             return queries.version(invocation)
         case "metrics", []:
             return queries.metrics(invocation)
-        case "__symbols", []:
-            return queries.symbols(invocation)
+        case "schema", ([] | [_]):
+            return shipped.schema(*arguments or (None,))
+        case "catalogue", []:
+            return shipped.catalogue()
+        case "__symbols", ([] | [_]):
+            return words.symbols(invocation, *arguments)
+        case "__orders", ([_, _] | [_, _, _]):
+            return words.orders(invocation, *arguments)
         case _:
             return None

@@ -13,8 +13,6 @@ from naivectl.render import complain, on_terminal, show, status_tables, to_json
 from naivectl.table import clean
 from naived.control.protocol import Code
 
-_COMPLETION = 1.0  # seconds that a shell waits for symbols to complete with
-
 
 def status(invocation: Invocation, symbols: Sequence[str], *, live: bool = False) -> int:
     """Print the symbols, and the traders of named ones."""
@@ -77,7 +75,7 @@ def ping(invocation: Invocation) -> int:
     """Does the daemon answer, and how fast?"""
     start = time.perf_counter()
     daemon = call(invocation.sockets(), "hello", {})
-    milliseconds = f"{(time.perf_counter() - start) * 1000:.1f}"
+    milliseconds = f"{(time.perf_counter() - start) * 1000:.1f}".removesuffix(".0")  # as every decimal
     if invocation.machine:
         print(
             to_json({"v": 1, "pid": daemon.get("pid"), "state": daemon.get("state"), "milliseconds": milliseconds})
@@ -111,16 +109,4 @@ def metrics(invocation: Invocation) -> int:
     elif not invocation.quiet:
         for line in document["text"].splitlines():
             print(clean(line))
-    return 0
-
-
-def symbols(invocation: Invocation) -> int:
-    """Print the configured symbols for shell completion; without a daemon nothing."""
-    try:
-        document = call(invocation.sockets(), "status", {}, _COMPLETION, _COMPLETION)
-    except Failure:
-        return 0
-    for row in document["symbols"]:
-        if row["symbol"].isalnum():  # shells expand completions, so `$(...)` must not get there
-            print(row["symbol"])
     return 0

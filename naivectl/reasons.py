@@ -45,9 +45,10 @@ def life(document: Document) -> list[str]:
     return lines
 
 
-def planned(result: Document) -> list[str]:
-    """What a start would do."""
+def planned(result: Document, settings: Document) -> list[str]:
+    """What a start with these settings would do, and how to do it."""
     name, plan = clean(result["symbol"]), result["plan"]
+    flags = "".join(f" --{option.replace('_', '-')} {value}" for option, value in settings.items())
     quote = plan["quote"]
     return [
         f"{name} would start so; nothing was changed.",
@@ -61,7 +62,7 @@ def planned(result: Document) -> list[str]:
             "tied up", f"{plan['most_tied_up']} {quote} at most, once the price fell to {plan['lowest_price']}"
         ),
         *_labelled("one cycle", f"{plan['cycle_profit']} {quote}, after {plan['cycle_fees']} of fees"),
-        f"  -> naivectl start {name}",
+        f"  -> naivectl start {name}{flags}",
     ]
 
 

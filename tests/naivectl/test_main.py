@@ -29,6 +29,12 @@ FAST = [
     ["is-trading", "BTCUSDT"],
     ["is-trading", "NOPE"],
     ["__symbols"],
+    ["__symbols", "start"],
+    ["__orders", "why", "ETHUSDT"],
+    ["schema"],
+    ["catalogue"],
+    ["schema", "orders"],
+    ["schema", "NOPE", "--json"],
 ]
 
 
@@ -38,7 +44,9 @@ def test_both_ways_in_give_the_same_output_and_exit_code(daemon, program, argume
     assert program(*arguments) == program(*arguments, before=slow)
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["is-trading", "ETHUSDT"], ["ping"]])
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["status", "--json"], ["is-trading", "ETHUSDT"], ["ping"], ["schema", "start"]]
+)
 def test_the_frequent_verbs_need_the_standard_library_alone(daemon, program, arguments):
     report = (
         "import atexit, sys; atexit.register(lambda: print(sorted(sys.modules), file=sys.stderr)); import naivectl"

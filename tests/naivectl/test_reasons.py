@@ -66,7 +66,8 @@ def test_a_plan_changes_nothing_and_says_what_to_type(daemon, naivectl, done):
     lines = finished.out.splitlines()
     assert lines[0] == "ETHUSDT would start so; nothing was changed."
     assert lines[1].startswith("  first order buy 0.0745 ETH at 2683.53 (199.92 USDT)")
-    assert lines[-1] == "  -> naivectl start ETHUSDT"
+    assert lines[-1] == "  -> naivectl start ETHUSDT --budget 1000"
+    assert finished.err == "naivectl: ETHUSDT: warning: rebuy 0.6% is less than one tick (1.92%)\n"
     ((_, params),) = daemon.calls
     assert (params["dry_run"], params["budget"], params["request_id"]) == (True, "1000", None)
 

@@ -18,7 +18,7 @@ SEEDS = int(os.environ.get("NAIVED_SIMULATION_SEEDS", 20))
 GROUP = 5  # seeds of one test: enough of them to share among processors, few enough to read
 PARTS = 4  # into which the seams of one scenario are dealt, to share them too
 # The bugs that CI hunts, each from a seed that shows it early; when that has become another run, the hunt is longer
-# and ends the same. With any of the others in, a test in tests/naived fails; the command's --mutants hunts them all.
+# and ends the same. With any of the others in, a test in tests/naived fails; the command's --mutants hunts all.
 HUNTED = {
     "two-transactions": 0,
     "answered-before-durable": 1,

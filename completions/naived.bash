@@ -1,0 +1,71 @@
+# Made by `python -m naivectl.completion`; do not edit.
+_naived_offer() { # FLAG= WORDS WORD
+    mapfile -t COMPREPLY < <(compgen -W "$2" -- "$3")
+    COMPREPLY=("${COMPREPLY[@]/#/$1}")
+}
+_naived_paths() { # FLAG= -f|-d WORD
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen "$2" -- "${3/#\~\//$HOME/}")
+    COMPREPLY=("${COMPREPLY[@]/#/$1}")
+}
+_naived() {
+    local word before="" prefix="" verb="" count=0 symbol="" options="" index piece
+    local words=() place=()
+    # bash takes --home=DIR for three words; here it is one again.
+    for ((index = 1; index <= COMP_CWORD; index++)); do
+        piece="${COMP_WORDS[index]}"
+        if ((${#words[@]})) && [[ ($piece == = && ${words[-1]} == --*) || ${words[-1]} == --*= ]]; then
+            words[-1]+="$piece"
+        else
+            words+=("$piece")
+        fi
+    done
+    COMPREPLY=()
+    word="${words[-1]}"
+    for ((index = 0; index < ${#words[@]} - 1; index++)); do
+        before="${words[index]}"
+        case "$before" in
+            --home=*|--socket=*) place+=("${before/=\~\//=$HOME/}") ;;
+            --home|--socket)
+                place+=("$before" "${words[index+1]/#\~\//$HOME/}")
+                ((index++)) ;;
+            --config|--database|--exchange|--exchange-url|--api-key-file|--api-secret-file|--recv-window|--grace|--log-format|--log-level|--metrics-listen|--listen|--tape|--random-walk|--seed|--speed|--exchange-info|--balance|--fee|--ledger|--api-key|--api-secret|--api-public-key) ((index++)) ;;
+            -*) ;;
+            *)
+                if [[ -z $verb ]]; then verb="$before"; else ((count++)); fi
+                if ((count == 1)) && [[ -z $symbol ]]; then symbol="$before"; fi ;;
+        esac
+    done
+    before=""
+    if [[ $word == --*=* ]]; then
+        before="${word%%=*}"
+        word="${word#*=}"
+        [[ $COMP_WORDBREAKS == *=* ]] || prefix="$before="
+    elif ((${#words[@]} > 1)); then
+        before="${words[-2]}"
+    fi
+    case "$before" in
+        --config|--socket|--api-key-file|--api-secret-file|--exchange-info|--ledger|--api-public-key) _naived_paths "$prefix" -f "$word"; return ;;
+        --home) _naived_paths "$prefix" -d "$word"; return ;;
+        --database|--exchange-url|--recv-window|--grace|--metrics-listen|--listen|--tape|--random-walk|--seed|--speed|--balance|--fee|--api-key|--api-secret) :; return ;;
+        --exchange) _naived_offer "$prefix" "simulator paper testnet demo binance" "$word"; return ;;
+        --log-format) _naived_offer "$prefix" "console json" "$word"; return ;;
+        --log-level) _naived_offer "$prefix" "debug info warning error" "$word"; return ;;
+    esac
+    [[ -z $prefix ]] || return
+    case "$verb" in
+        run) options="--config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen" ;;
+        check) options="--config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --json" ;;
+        simulate) options="--config --listen --tape --random-walk --seed --speed --loop --hold --exchange-info --balance --fee --ledger --no-limits --api-key --api-secret --api-public-key" ;;
+    esac
+    if [[ $word == -* ]]; then
+        _naived_offer "" "--version --config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --help $options" "$word"
+    elif [[ -z $verb ]]; then
+        _naived_offer "" "run check simulate" "$word"
+    else
+        case "$verb:$count" in
+            *) ;;
+        esac
+    fi
+}
+complete -F _naived naived

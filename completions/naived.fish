@@ -1,0 +1,103 @@
+# Made by `python -m naivectl.completion`; do not edit.
+function __naived_read # sets what of the command line says where the daemon is, and its other plain words
+    set -g __naived_place
+    set -g __naived_plain
+    set -l words (commandline -opc)
+    set -e words[1]
+    set -l flag
+    for word in $words
+        if test -n "$flag"
+            contains -- $flag --home --socket
+            and set -a __naived_place $flag (string replace -r '^~/' "$HOME/" -- $word)
+            set flag
+            continue
+        end
+        switch $word
+            case '--home=*' '--socket=*'
+                set -a __naived_place (string replace '=~/' "=$HOME/" -- $word)
+            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key'
+                set flag $word
+            case '-*'
+            case '*'
+                set -a __naived_plain $word
+        end
+    end
+end
+function __naived_at # VERB [COUNT]: is it this verb, with so many words after it?
+    __naived_read
+    test "$__naived_plain[1]" = "$argv[1]"
+    and begin
+        test (count $argv) -eq 1
+        or test (count $__naived_plain) -eq (math $argv[2] + 1)
+    end
+end
+function __naived_symbols
+    naivectl $__naived_place __symbols $__naived_plain[1] 2>/dev/null
+end
+function __naived_orders
+    naivectl $__naived_place __orders $__naived_plain[1..2] (commandline -ct) 2>/dev/null
+end
+complete -c naived -f
+complete -c naived -l version -d 'print the version and exit'
+complete -c naived -n '__naived_at ""' -a run -d 'The daemon, in the foreground'
+complete -c naived -n '__naived_at ""' -a check -d 'Look at everything that `run` with the same options needs, and say what to do; changes nothing'
+complete -c naived -n '__naived_at ""' -a simulate -d 'The exchange simulator as a process of its own; prints its URL'
+complete -c naived -n '__naived_at ""' -l config -r -F -d 'a TOML file with these options'
+complete -c naived -n '__naived_at ""' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
+complete -c naived -n '__naived_at ""' -l socket -r -F -d 'the control socket [HOME/control.sock]'
+complete -c naived -n '__naived_at ""' -l database -x -d 'sqlite:///PATH or postgresql://... [sqlite:///HOME/EXCHANGE.db]'
+complete -c naived -n '__naived_at ""' -l exchange -x -a 'simulator paper testnet demo binance' -d 'simulator, paper, testnet, demo or binance [simulator]'
+complete -c naived -n '__naived_at ""' -l exchange-url -x -d 'simulator: one in another process, ws://127.0.0.1:PORT; paper: where prices come from'
+complete -c naived -n '__naived_at ""' -l api-key-file -r -F -d 'the API key; mode 0600'
+complete -c naived -n '__naived_at ""' -l api-secret-file -r -F -d 'its HMAC secret, or Ed25519 private key in PEM; mode 0600'
+complete -c naived -n '__naived_at ""' -l live -d 'yes, real money: needed for --exchange binance'
+complete -c naived -n '__naived_at ""' -l recv-window -x -d 'how long the exchange may accept an order [5s]'
+complete -c naived -n '__naived_at ""' -l grace -x -d 'how long after that an order may still turn up [60s]'
+complete -c naived -n '__naived_at ""' -l log-format -x -a 'console json' -d 'console or json [console on a terminal, else json]'
+complete -c naived -n '__naived_at ""' -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error [info]'
+complete -c naived -n '__naived_at ""' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
+complete -c naived -n '__naived_at run' -l config -r -F -d 'a TOML file with these options'
+complete -c naived -n '__naived_at run' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
+complete -c naived -n '__naived_at run' -l socket -r -F -d 'the control socket [HOME/control.sock]'
+complete -c naived -n '__naived_at run' -l database -x -d 'sqlite:///PATH or postgresql://... [sqlite:///HOME/EXCHANGE.db]'
+complete -c naived -n '__naived_at run' -l exchange -x -a 'simulator paper testnet demo binance' -d 'simulator, paper, testnet, demo or binance [simulator]'
+complete -c naived -n '__naived_at run' -l exchange-url -x -d 'simulator: one in another process, ws://127.0.0.1:PORT; paper: where prices come from'
+complete -c naived -n '__naived_at run' -l api-key-file -r -F -d 'the API key; mode 0600'
+complete -c naived -n '__naived_at run' -l api-secret-file -r -F -d 'its HMAC secret, or Ed25519 private key in PEM; mode 0600'
+complete -c naived -n '__naived_at run' -l live -d 'yes, real money: needed for --exchange binance'
+complete -c naived -n '__naived_at run' -l recv-window -x -d 'how long the exchange may accept an order [5s]'
+complete -c naived -n '__naived_at run' -l grace -x -d 'how long after that an order may still turn up [60s]'
+complete -c naived -n '__naived_at run' -l log-format -x -a 'console json' -d 'console or json [console on a terminal, else json]'
+complete -c naived -n '__naived_at run' -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error [info]'
+complete -c naived -n '__naived_at run' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
+complete -c naived -n '__naived_at check' -l config -r -F -d 'a TOML file with these options'
+complete -c naived -n '__naived_at check' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
+complete -c naived -n '__naived_at check' -l socket -r -F -d 'the control socket [HOME/control.sock]'
+complete -c naived -n '__naived_at check' -l database -x -d 'sqlite:///PATH or postgresql://... [sqlite:///HOME/EXCHANGE.db]'
+complete -c naived -n '__naived_at check' -l exchange -x -a 'simulator paper testnet demo binance' -d 'simulator, paper, testnet, demo or binance [simulator]'
+complete -c naived -n '__naived_at check' -l exchange-url -x -d 'simulator: one in another process, ws://127.0.0.1:PORT; paper: where prices come from'
+complete -c naived -n '__naived_at check' -l api-key-file -r -F -d 'the API key; mode 0600'
+complete -c naived -n '__naived_at check' -l api-secret-file -r -F -d 'its HMAC secret, or Ed25519 private key in PEM; mode 0600'
+complete -c naived -n '__naived_at check' -l live -d 'yes, real money: needed for --exchange binance'
+complete -c naived -n '__naived_at check' -l recv-window -x -d 'how long the exchange may accept an order [5s]'
+complete -c naived -n '__naived_at check' -l grace -x -d 'how long after that an order may still turn up [60s]'
+complete -c naived -n '__naived_at check' -l log-format -x -a 'console json' -d 'console or json [console on a terminal, else json]'
+complete -c naived -n '__naived_at check' -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error [info]'
+complete -c naived -n '__naived_at check' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
+complete -c naived -n '__naived_at check' -l json -d 'one JSON document'
+complete -c naived -n '__naived_at simulate' -l config -r -F -d 'a TOML file with these options'
+complete -c naived -n '__naived_at simulate' -l listen -x -d 'where to serve [127.0.0.1:0]'
+complete -c naived -n '__naived_at simulate' -l tape -x -d 'publish these trades: .csv, .csv.gz, .zip'
+complete -c naived -n '__naived_at simulate' -l random-walk -x -d 'publish a walk from this price'
+complete -c naived -n '__naived_at simulate' -l seed -x -d 'the walks\' seed'
+complete -c naived -n '__naived_at simulate' -l speed -x -d 'pace of tapes and walks [1]'
+complete -c naived -n '__naived_at simulate' -l loop -d 'begin tapes again at their end'
+complete -c naived -n '__naived_at simulate' -l hold -d 'publish nothing until sim.play'
+complete -c naived -n '__naived_at simulate' -l exchange-info -r -F -d 'Binance exchangeInfo JSON'
+complete -c naived -n '__naived_at simulate' -l balance -x -d 'what the account has [USDT=100000]'
+complete -c naived -n '__naived_at simulate' -l fee -x -d 'of the asset received [0.001]'
+complete -c naived -n '__naived_at simulate' -l ledger -r -F -d 'SQLite file that survives restarts'
+complete -c naived -n '__naived_at simulate' -l no-limits -d 'report rate limits, do not enforce them'
+complete -c naived -n '__naived_at simulate' -l api-key -x -d 'the only key accepted'
+complete -c naived -n '__naived_at simulate' -l api-secret -x -d 'check HMAC signatures with it'
+complete -c naived -n '__naived_at simulate' -l api-public-key -r -F -d 'check Ed25519 signatures with this PEM file'

@@ -1,0 +1,129 @@
+"""Every command that docs/SETTINGS.md and docs/SCRIPTS.md show is run, and answers as they say."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from naived.core.amount import format_amount
+from naived.core.strategy.settings import DEFAULT_BUDGET, MAX_CHUNKS, Settings
+from tests.acceptance.harness import PATIENCE, SYMBOL, Daemon, Exchange, until
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = ROOT / "docs" / "SETTINGS.md"
+SCRIPTS = ROOT / "docs" / "SCRIPTS.md"
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
+    return found
+
+
+class Account:
+    """A user's home with the programs where pipx puts them, and the environment that cron gives."""
+
+    def __init__(self, home: Path, exchange: Exchange, naived: Callable[..., Daemon]) -> None:
+        self.home = home
+        state = home / ".local/state/naived"
+        state.mkdir(parents=True, mode=0o700)
+        programs = home / ".local/bin"
+        programs.mkdir()
+        (programs / "naivectl").symlink_to(Path(sys.executable).parent / "naivectl")
+        if shutil.which("python3", path="/usr/bin:/bin") is None:
+            (programs / "python3").symlink_to(sys.executable)
+        self.daemon = naived("--exchange-url", exchange.url)
+        self.daemon.home = state
+        self.daemon.start()
+        exchange.trade("2000")
+
+    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        environment = {
+            "HOME": str(self.home),
+            "LOGNAME": "somebody",
+            "SHELL": "/bin/sh",
+            "PATH": "/usr/bin:/bin",
+        }
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env=environment,
+            cwd=self.home,
+        )
+
+
+@pytest.fixture
+def account(home: Path, simulate: Callable[..., Exchange], naived: Callable[..., Daemon]) -> Account:
+    return Account(home, simulate(), naived)
+
+
+def told(account: Account, command: str) -> str:
+    done = account.run("sh", "-c", f"PATH=$HOME/.local/bin:$PATH; {command}")
+    return "".join(f"{line}\n" for line in (done.stdout + done.stderr).splitlines())
+
+
+def answered(account: Account, block: str) -> str:
+    """The block with what its commands answer now."""
+    commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+    return "".join(f"$ {command}\n{told(account, command)}" for command in commands)
+
+
+@pytest.mark.executed
+def test_every_answer_in_the_settings_is_a_real_one(account: Account) -> None:
+    until(lambda: "at 1999.8 " in told(account, f"naivectl start {SYMBOL} --dry-run"))
+    shown = blocks(SETTINGS, "console")
+    assert shown
+    for block in shown:
+        assert block == answered(account, block)
+
+
+def test_the_settings_are_those_that_there_are() -> None:
+    defaults, text = Settings(), SETTINGS.read_text()
+    rows = dict(re.findall(r"^\| `--([a-z-]+)` \| ([0-9.]+)", text, re.MULTILINE))
+    assert rows.pop("budget") == format_amount(DEFAULT_BUDGET)
+    assert rows.pop("chunks") == str(defaults.chunks)
+    assert rows == {
+        name.replace("_", "-"): format_amount(getattr(defaults, name))
+        for name in ("buy_down", "profit", "rebuy", "reprice", "max_deviation")
+    }
+    assert f"1 to {MAX_CHUNKS} " in text
+
+
+@pytest.mark.executed
+def test_every_script_runs_as_cron_would_run_it(account: Account) -> None:
+    said: dict[str, str] = {}
+    (account.home / "bin").mkdir()
+    for script in blocks(SCRIPTS, "sh"):
+        name = script.splitlines()[1].removeprefix("# ~/bin/").partition(":")[0]
+        path = account.home / "bin" / name
+        path.write_text(script)
+        path.chmod(0o755)
+        done = account.run("sh", "-e", str(path))
+        assert (done.returncode, done.stderr) == (0, ""), (name, done)
+        again = account.run(str(path))
+        assert again.returncode == 0, (name, again)
+        said[name] = done.stdout
+    assert said["keep-trading"] == ""
+    assert said["say-trading"] == "ETHUSDT trades\n"
+    assert re.search(r"^ETHUSDT trading 0 USDT", said["report"], re.MULTILINE)
+    assert Decimal(said["report"].split()[-1]) >= 0
+    assert said["start-these"] == "NOSUCHUSDT unknown_symbol\nexit code 5\n"
+    (saved,) = account.home.glob("trades-*.csv")
+    assert saved.read_text().startswith("symbol,trader,bought,")
+    assert said["drain"].endswith("nothing is open\n")
+    for line in "".join(blocks(SCRIPTS, "crontab")).splitlines():
+        command = line.split(maxsplit=5)[5]
+        assert "%" not in command  # cron makes it a new line
+        done = account.run("/bin/sh", "-c", command)
+        assert done.returncode == 0, (line, done)
+    account.daemon.suspend()
+    away = account.run(str(account.home / "bin/keep-trading"))
+    assert (away.returncode, away.stdout) == (7, "naived does not run\n")
