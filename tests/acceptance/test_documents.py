@@ -127,6 +127,29 @@ def test_every_document_has_the_form_of_its_schema_and_a_spoiled_one_has_not(
     _spoiled(walk.schemas)
 
 
+def test_fees_and_coins_too_few_to_sell_have_their_form_too(
+    simulate: Callable[..., Exchange], naived: Callable[..., Daemon]
+) -> None:
+    exchange = simulate()
+    daemon = naived("--exchange-url", exchange.url)
+    daemon.start()
+    walk = Walk(daemon, Schemas())
+    exchange.trade("2000")
+    walk.ask("start", SYMBOL, "--chunks", "1", "--rebuy", "90%", "--budget", "100")
+    exchange.trade("2000")
+    daemon.reaches("buying")
+    exchange.trade("1999")
+    daemon.reaches("selling")
+    exchange.trade("2020")
+    until(lambda: daemon.symbol()["cycles"] == 1)
+    walk.ask("stop", SYMBOL, "--cancel", "all")
+    walk.look()
+    (trade,) = walk.ask("trades").document["trades"]
+    assert set(trade["fees"]) == {"ETH", "USDT"}
+    assert walk.ask("status").document["symbols"][0]["leftover"]
+    assert walk.ask("forget", SYMBOL).result["lost"]
+
+
 def _never_configured(walk: Walk) -> None:
     for verb, *words in (
         ("status",),

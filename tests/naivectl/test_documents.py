@@ -64,3 +64,96 @@ def test_a_name_without_a_schema_is_a_usage_error_that_names_them(naivectl):
     done = naivectl("schema", "../schemas/trades")
     assert (done.code, done.out) == (2, "")
     assert "trades, version, wait" in done.err
+
+
+LEG = {"client_order_id": "n1abcd-a", "order_id": 1, "price": "2683.53", "quantity": "0.0745", "executed": "0"}
+TIME = "2026-11-22T07:00:00.000Z"
+ORDER = {
+    **{"symbol": "ETHUSDT", "trader": "ETHUSDT-17", "side": "buy", **LEG, "state": "open"},
+    **dict.fromkeys(("fence_at", "created_at", "updated_at"), TIME),
+}
+ERROR = {"kind": "busy", "message": "m", "hint": "h"}
+# What the contract promises, written down once more: a schema that requires less would not be noticed otherwise.
+PROMISED = {
+    "status": {
+        "v": 1,
+        "daemon": {
+            **{"version": "0.1.0", "pid": 4711, "started_at": TIME, "exchange": "simulator"},
+            **{"exchange_url": "ws://127.0.0.1:41234", "database": "sqlite", "state": "degraded", "reason": "r"},
+            **{
+                "exchange_state": "down",
+                "uptime_s": 3,
+                "node": "n",
+                "halt": {"reason": "r", "by": "limit", "since": TIME},
+            },
+        },
+        "symbols": [
+            {
+                **{
+                    "symbol": "ETHUSDT",
+                    "status": "on",
+                    "state": "trading",
+                    "reason": "r",
+                    "next_step": "n",
+                    "halt": None,
+                },
+                **{"chunks": 5, "budget": "1000", "last_price": "2683.8", "last_trade_at": TIME, "cycles": 12},
+                **{"realized_profit": "1.23456789", "unrealized_profit": "-0.01", "profit_today": "0"},
+                **{"held": "0", "held_cost": "0", "tied_up": "0", "base": "ETH", "quote": "USDT", "tick": "0.01"},
+                "leftover": [{"quantity": "0.1", "cost": "1", "price": "2", "reason": "r"}],
+                "traders": [
+                    {
+                        **{"id": "ETHUSDT-17", "phase": "buying", "reason": "r", "since": TIME},
+                        **{"rebuy_notified": False, "buy": {**LEG, "state": "filled"}, "sell": None},
+                    }
+                ],
+            }
+        ],
+    },
+    "start": {
+        "v": 1,
+        "results": [
+            {
+                **{"symbol": "ETHUSDT", "status": "on", "state": "trading", "changed": True},
+                **{"open_orders": [ORDER], "message": "m", "error": ERROR},
+            }
+        ],
+    },
+    "orders": {"v": 1, "orders": [ORDER]},
+    "trades": {
+        "v": 1,
+        "trades": [
+            {
+                **{"symbol": "ETHUSDT", "trader": "ETHUSDT-17", "bought": "0.1", "buy_price": "2", "sold": "0.1"},
+                **{"sell_price": "3", "fees": {"ETH": "0.0000745"}, "fees_valued": "0", "profit": "0.1"},
+                **{"started_at": TIME, "finished_at": TIME},
+            }
+        ],
+    },
+    "events": {"v": 1, "events": [{"at": TIME, "symbol": "ETHUSDT", "kind": "filled", "message": "m"}]},
+    "error": {"v": 1, "error": ERROR},
+}
+
+
+def spoiled(value):
+    """The value without one of its keys, or with a number for one of its texts, in every way."""
+    if isinstance(value, str):
+        yield 1
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            for wrong in spoiled(each):
+                yield [*value[:index], wrong, *value[index + 1 :]]
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key != "ETH":  # no asset has to be among the fees
+                yield {name: other for name, other in value.items() if name != key}
+            for wrong in spoiled(each):
+                yield {**value, key: wrong}
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_schema_requires_all_that_is_promised(name):
+    validator = Draft202012Validator(documents.schemas()[name])
+    assert not list(validator.iter_errors(PROMISED[name]))
+    for wrong in spoiled(PROMISED[name]):
+        assert not validator.is_valid(wrong), wrong
