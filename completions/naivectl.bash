@@ -96,7 +96,7 @@ _naivectl() {
             why:0) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
             why:1) _naivectl_offer "" "$(naivectl "${place[@]}" __orders "$verb" "$symbol" ${word:+"$word"} 2>/dev/null)" "$word" ;;
             forget:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
-            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget orders ping resolve settings shutdown start status status-live stop trades version wait why" "$word" ;;
+            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget metrics orders ping resolve settings shutdown start status status-live stop trades version wait why" "$word" ;;
             completion:0) _naivectl_offer "" "bash zsh fish" "$word" ;;
         esac
     fi

@@ -121,6 +121,7 @@ _DOCUMENTS: dict[str, tuple[str, Schema]] = {
             }
         ),
     ),
+    "metrics": ("figures as text for Prometheus", _document({"text": TEXT})),
     "catalogue": (
         "all verbs, options, exit codes and kinds of errors",
         _document(

@@ -181,7 +181,7 @@ def several_orders(name: str, beginning: str, ids: Sequence[str]) -> ControlErro
 
 def never_configured(name: str) -> ControlError:
     why, hint = "it was never configured", f"begin with: naivectl start {name}"
-    return ControlError(Code.INVALID_TRANSITION, why, symbol=name, hint=hint)
+    return ControlError(Code.NOT_CONFIGURED, why, symbol=name, hint=hint)
 
 
 def no_metrics(error: Exception) -> ControlError:

@@ -57,7 +57,7 @@ class Walk:
         for verb, *words in (
             *(("status",), ("status", SYMBOL), ("status", "BTCUSDT"), ("settings",), ("settings", SYMBOL)),
             *(("orders",), ("trades",), ("events",), ("events", SYMBOL, "--limit", "2"), ("explain", SYMBOL)),
-            *(("version",), ("ping",)),
+            *(("version",), ("ping",), ("metrics",)),
         ):
             self.ask(verb, *words)
         for order in self.daemon.orders():
@@ -168,7 +168,7 @@ def _never_configured(walk: Walk) -> None:
     walk.ask("forget", SYMBOL)
     walk.ask("resolve", SYMBOL, "--all", "--ignore")
     walk.ask("wait", SYMBOL, "--for", "off")
-    walk.ask("explain", SYMBOL, code=1)
+    walk.ask("explain", SYMBOL, code=6)
     walk.ask("why", SYMBOL, "zz", code=1)
     walk.ask("start", "NOSUCHUSDT", code=4)
     walk.ask("start", "NOSUCHUSDT", "BTCUSDT", code=5)

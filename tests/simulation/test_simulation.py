@@ -21,17 +21,16 @@ PARTS = 4  # into which the seams of one scenario are dealt, to share them too
 # and ends the same. With any of the others in, a test in tests/naived fails; the command's --mutants hunts all.
 HUNTED = {
     "two-transactions": 0,
-    "answered-before-durable": 1,
     "stale-trades": 1,
     "no-reconciliation": 0,
     "repriced-from-the-limit": 11,
     "lot-without-a-price": 1,
-    "rebuy-spent-for-good": 4,
+    "rebuy-spent-for-good": 21,
     "wait-without-a-bound": 6,
     "coins-of-another-are-money": 23,
     "third-asset-taken-for-coins": 3,
     "third-asset-costs-nothing": 3,
-    "amendment-unnoticed": 4,
+    "amendment-unnoticed": 34,
 }
 
 # The seams of the order path; a crash at each of all the others is in the command's --points.

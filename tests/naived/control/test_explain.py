@@ -63,7 +63,7 @@ async def test_one_that_was_never_configured_says_how_to_begin(world: World, clo
         with pytest.raises(ControlError) as raised:
             await explained(naived)
         assert (raised.value.code, raised.value.hint) == (
-            Code.INVALID_TRANSITION,
+            Code.NOT_CONFIGURED,
             "begin with: naivectl start ETHUSDT",
         )
 
