@@ -79,6 +79,15 @@ def test_a_signal_ends_it_with_the_same_code(start: Callable[..., Started], numb
     process.send_signal(number)  # it is harmless
 
 
+@pytest.fixture
+def _mask() -> Iterator[None]:
+    """Another one than the helper began with."""
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_mask")
 def test_it_has_what_a_process_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """Descriptors, signals, limits, directory, group: nothing of the helper is left in it."""
     seen = []

@@ -123,11 +123,14 @@ class Forked:
                 given[2], self.stderr = pipe()
             elif given[2] == subprocess.STDOUT:
                 given[2] = given[1]
+            mask = os.umask(0o077)  # it cannot be read without being set
+            os.umask(mask)
             request = {
                 "program": program,
                 "arguments": [os.fspath(each) for each in arguments],
                 "environment": dict(environment),
                 "directory": os.getcwd(),
+                "mask": mask,
             }
             self.pid, self._ended = server.fork(request, given)
 
@@ -335,6 +338,7 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
         os.dup2(stream, place)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.chdir(request["directory"])
+    os.umask(request["mask"])
     os.environ.clear()
     os.environ.update(request["environment"])
     program = os.fspath(_BIN / request["program"])
