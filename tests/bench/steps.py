@@ -34,7 +34,7 @@ class _Stream:
         self.times: dict[str, list[float]] = defaultdict(list)
         self._ids = map("n1test-{:026}".format, itertools.count(1))
         self._now = 1_000
-        self._trades = 0
+        self._trades = 10**9  # above the ids of all fills: a successor acts on a later trade only
 
     def step(self, kind: str, event: Event) -> list[str]:
         """One event and its admissions, timed together; the client order ids that are to be sent."""

@@ -88,7 +88,7 @@ async def _trade(symbols: list[Symbol]) -> None:
     while True:
         number += 1
         for symbol in symbols:
-            symbol.gate.price, symbol.gate.time = Price(price + number % 100), number
+            symbol.gate.check.believes(Price(price + number % 100), number)
         await trio.sleep(0.1)
 
 
