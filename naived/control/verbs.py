@@ -162,14 +162,15 @@ async def shutdown(service: Service, call: Call) -> Outcome:
         with answered_in_time(call, symbol):
             if symbol.failed is not None:  # the desired state may not have been written
                 raise messages.away(call.name, symbol.failed)
-            return Outcome(bool(await stored_answer(service, call)), messages.draining(symbol))
-    changed = await desire(
-        service,
-        call,
-        symbol,
-        lambda before: DesiredState(before.settings, Status.SHUTDOWN, call.params["keep_buys"]),
-    )
-    service.supervisor.follow(symbol)
+            changed = bool(await stored_answer(service, call))
+    else:
+        changed = await desire(
+            service,
+            call,
+            symbol,
+            lambda before: DesiredState(before.settings, Status.SHUTDOWN, call.params["keep_buys"]),
+        )
+        service.supervisor.follow(symbol)
     drained = not call.params["wait"] or await call.patience.until(
         symbol, lambda: actual_state(symbol)[0] is ActualState.OFF
     )

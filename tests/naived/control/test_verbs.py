@@ -341,6 +341,18 @@ async def test_a_shutdown_can_be_waited_for(world: World, clock: MockClock) -> N
             world.exchange.trade("3000")
 
 
+async def test_a_shutdown_of_what_is_drained_waits_until_it_has_ended(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.ask("stop")
+        naived.symbol().tended = True
+        result = await naived.ask("shutdown", wait=True, timeout="2s")
+        assert (result["state"], result["error"]["kind"]) == ("stopping", "timed_out")
+        naived.symbol().tended = False
+        result = await naived.ask("shutdown", wait=True)
+        assert (result["state"], result["changed"], result["error"]) == ("off", False, None)
+
+
 async def test_a_shutdown_may_let_buys_rest(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start()
