@@ -125,6 +125,7 @@ def test_a_silent_daemon_is_alive_but_hung(home, naivectl, monkeypatch):
 def test_a_change_that_a_frozen_daemon_did_not_answer_may_still_happen(home, naivectl, monkeypatch):
     monkeypatch.setattr("naivectl.asking.CHANGE_TIMEOUT", 0.1)
     monkeypatch.setattr("naivectl.asking.SILENCE", 0.1)
+    monkeypatch.setattr(client, "SILENCE", 0.1)
     monkeypatch.setattr(client.call, "__defaults__", (0.1, 0.1))
     with Scripted(home / "control.sock", None):
         done = naivectl("stop", "ETHUSDT", "--timeout", "100ms")
