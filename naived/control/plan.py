@@ -8,6 +8,7 @@ from naived.core.strategy.formulas import (
     Fees,
     buy_price,
     buy_quantity,
+    dust_cost,
     rebuy_below,
     sell_price,
     sell_quantity,
@@ -76,7 +77,7 @@ def _cycle(
     selling = money_up(received * fees.sell, SCALE)
     buying = money_up(cost * fees.buy, SCALE)
     # Coins of less than a step stay, with their part of the cost.
-    return Money(received - selling - cost * sold // net), Money(buying + selling)
+    return Money(received - selling - dust_cost(cost, sold, net)), Money(buying + selling)
 
 
 def warnings(settings: Settings, last: Price, info: SymbolInfo) -> list[str]:

@@ -26,7 +26,7 @@ class FeeLosses:
     async def booked(self, symbol: Symbol, missing: Quantity) -> bool:
         """Book the missing coins of the symbol's base asset as a loss, if fees of other symbols explain them."""
         base = symbol.engine.leader.info.base
-        names = [other.name for other in self._symbols.values() if base in _assets(other)]
+        names = [other.name for other in self._symbols.values() if _has(other, base)]
         since = min((trader.started_at for _, trader in owners(self._symbols, symbol)), default=0)
         try:
             paid = await self._journal.fees_paid(base, names, since)
@@ -47,7 +47,10 @@ def owners(symbols: Mapping[str, Symbol], symbol: Symbol) -> Iterator[tuple[Symb
                 yield other, trader
 
 
-def _assets(symbol: Symbol) -> tuple[str, str]:
-    """Base and quote: a fee in one of them is part of the symbol's own books."""
+def _has(symbol: Symbol, asset: str) -> bool:
+    """Is it base or quote, so that a fee in it is part of the symbol's own books?
+
+    While its rules are not read, its name decides: at worst coins are called missing that were paid.
+    """
     info = symbol.engine.leader.info
-    return info.base, info.quote
+    return asset in (info.base, info.quote) if info.base else asset in symbol.name
