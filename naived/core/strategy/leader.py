@@ -514,12 +514,14 @@ def _rebuy(draft: _Draft, trade: Trade) -> None:
 
 
 def _counted(draft: _Draft, free: Quantity) -> None:
-    """Pass the free balance to each trader in turn, less what the ones before it offer now."""
+    """Pass the free balance to each trader in turn, less what the ones before it offer now or left as a lot."""
     for trader in list(draft.living.values()):
         draft.tell(trader, Counted(free))
         match draft.touched.get(trader.number):
             case Trader(phase=Selling(intent=intent)):
                 free = Quantity(free - intent.quantity)
+            case Trader(phase=Finished(dust=lot)):
+                free = Quantity(free - lot.quantity)
 
 
 def _lost(draft: _Draft, trader: Trader, event: Lost) -> None:

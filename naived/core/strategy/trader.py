@@ -512,11 +512,14 @@ def _pause(failures: int) -> int:
 
 
 def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
-    """Sell no more than is free. If that is too little to sell, hold everything and count again later."""
+    """Sell no more than is free. If coins are missing for a sell, hold everything and count again later.
+
+    If none are missing and they are too few to sell, the rules have changed since the refusal: they become a lot.
+    """
     match trader.phase:
         case Holding(bought, Hold.BALANCE, carried=carried, sold=sold) as holding:
             owned = held(bought, carried, sold)
-            if offer(trader.terms, bought, carried, min(free, owned), view.filters) is not None:
+            if free >= owned or offer(trader.terms, bought, carried, free, view.filters) is not None:
                 return _sell(trader, holding, view, most=free)
             reason = f"of {format_amount(owned)} {view.base} only {format_amount(free)} are free"
             return _enter(trader, replace(holding, reason=reason), view), ()

@@ -667,6 +667,17 @@ def test_coins_that_one_trader_offers_are_not_free_for_the_next() -> None:
     assert [format_amount(place.intent.quantity) for place in counted] == ["0.0744", "0.0056"]
 
 
+def test_coins_that_one_trader_leaves_as_a_lot_are_not_free_for_the_next() -> None:
+    leader = unheard().leader
+    (trader,) = leader.traders
+    short = replace(trader, phase=Holding(trader.phase.bought, Hold.BALANCE, "no", START))
+    dearer = replace(leader.info, filters=replace(leader.info.filters, min_notional=parse_money("1000")))
+    leader = replace(leader, info=dearer, traders=(short, replace(short, number=2)), next_number=3)
+    counted = pure(leader, Counted(parse_quantity("0.08"))).leader
+    assert [trader.phase.reason for trader in counted.traders] == ["of 0.0744255 ETH only 0.0055745 are free"]
+    assert [format_amount(lot.quantity) for lot in counted.lots] == ["0.0744255"]
+
+
 def test_a_sell_refused_after_a_lost_attempt_is_offered_anew_once_both_are_proven_absent() -> None:
     cycle = unheard()
     cycle.answer(Unknown("timeout"))

@@ -537,6 +537,21 @@ def test_too_few_free_coins_to_sell_are_told_and_counted_again() -> None:
     assert tell(held, LATER, Woke())[1] == (Count(),)
 
 
+def test_coins_that_are_all_free_and_too_few_for_changed_rules_become_a_lot() -> None:
+    dearer = replace(LATER, filters=replace(LATER.filters, min_notional=parse_money("1000")))
+    done, commands = tell(short_of_coins(), dearer, free("0.0744255"))
+    assert isinstance(done.phase, Finished)
+    assert done.phase.reason == "too small to sell"
+    lot = Lot(parse_quantity("0.0744255"), SELLING.phase.bought.cost, parse_price("2689.45"))
+    assert commands[0] == Leave(lot)
+
+
+def test_coins_that_are_missing_are_no_lot_even_where_they_would_be_too_few_to_sell() -> None:
+    dearer = replace(LATER, filters=replace(LATER.filters, min_notional=parse_money("1000")))
+    held, commands = tell(short_of_coins(), dearer, free("0.0744254"))
+    assert (held.phase.reason, commands) == ("of 0.0744255 ETH only 0.0744254 are free", ())
+
+
 def test_nothing_is_counted_for_traders_that_were_refused_nothing() -> None:
     for trader in (FRESH, BUYING, SELLING, tell(SELLING, VIEW, refused(Refusal.FILTER))[0]):
         assert tell(trader, LATER, free("1")) == (trader, ())
