@@ -1,0 +1,98 @@
+"""One file to columns: read, checked, and sorted where its rows are not in order."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+
+from naived.backtest.columns import Integers, TapeError
+from naived.backtest.order import Disordered, Findings, Order
+from naived.backtest.rows import Batch, Kind, Six, batches
+
+_NAMES = ("ids", "prices", "quantities", "times")
+_SPANS = ("firsts", "lasts")
+_AT_ONCE = 1 << 16  # rows of sorted columns checked at once
+
+
+class Sink(Protocol):
+    """Where columns grow."""
+
+    def append(self, columns: Sequence[Integers]) -> None: ...
+
+    def finish(self) -> tuple[Integers, ...]:
+        """The columns, whole."""
+        ...
+
+
+class Memory:
+    """Columns as arrays of their own."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._parts: list[list[Integers]] = [[] for _ in names]
+
+    def append(self, columns: Sequence[Integers]) -> None:
+        for parts, column in zip(self._parts, columns, strict=True):
+            parts.append(column)
+
+    def finish(self) -> tuple[Integers, ...]:
+        columns = []
+        for parts in self._parts:  # one after the other: never all of them twice
+            columns.append(np.concatenate(parts) if parts else np.empty(0, np.int64))
+            columns[-1].flags.writeable = False
+            parts.clear()
+        return tuple(columns)
+
+
+def parse(
+    path: Path, sink: Callable[[Sequence[str]], Sink], advance: Callable[[int, int], None]
+) -> tuple[tuple[Integers, ...], Findings]:
+    """Ids, prices, quantities and times of a file in order of id, and what was found in it; raises TapeError.
+
+    ``sink`` makes what takes columns of these names; ``advance`` gets bytes and rows read so far.
+    """
+    order: Order | None = None
+    columns = sink(_NAMES)
+    try:
+        for batch in batches(path, advance):
+            order = order or Order(path, batch.kind)
+            columns.append(order.admit(batch).columns[: len(_NAMES)])
+    except Disordered:
+        return _sorted(path, sink, advance)
+    return _whole(path, columns, order)
+
+
+def _sorted(
+    path: Path, sink: Callable[[Sequence[str]], Sink], advance: Callable[[int, int], None]
+) -> tuple[tuple[Integers, ...], Findings]:
+    """The same from the beginning, with all rows kept until they are sorted."""
+    unsorted = sink((*_NAMES, *_SPANS))
+    disordered = microseconds = 0
+    highest = -1
+    kind = Kind.TRADES
+    for batch in batches(path, advance):
+        kind = batch.kind
+        unsorted.append(batch.columns)
+        reached = np.maximum.accumulate(np.append(highest, batch.ids))
+        disordered += int(np.count_nonzero(batch.ids < reached[:-1]))
+        highest = int(reached[-1])
+        microseconds += batch.microseconds
+    rows = unsorted.finish()
+    ids, lasts = rows[0], rows[-1]
+    places = np.lexsort((lasts, ids)) if kind is Kind.AGGREGATES else np.argsort(ids, kind="stable")
+    order = Order(path, kind)
+    columns = sink(_NAMES)
+    for begin in range(0, len(places), _AT_ONCE):
+        some = places[begin : begin + _AT_ONCE]
+        # No lines: an error names the id.
+        batch = Batch(kind, cast(Six, tuple(column[some] for column in rows)), 0, np.zeros(len(some), np.int64))
+        columns.append(order.admit(batch).columns[: len(_NAMES)])
+    order.findings.disordered = disordered
+    order.findings.microseconds = microseconds
+    return _whole(path, columns, order)
+
+
+def _whole(path: Path, columns: Sink, order: Order | None) -> tuple[tuple[Integers, ...], Findings]:
+    if order is None or not order.findings.rows:
+        raise TapeError(f"{path} has no trades; download it again, or leave it out")
+    return columns.finish(), order.findings

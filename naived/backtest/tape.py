@@ -1,0 +1,102 @@
+"""A tape: the recorded trades of one symbol, from files of data.binance.vision or of ``naived record``.
+
+The files may be trades or aggTrades, .csv, .csv.gz or .zip, days or months, in any order. What is wrong with them
+is a TapeError, or put right and counted in a line of ``Tape.warnings``.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from naived.backtest.columns import BLOCK, Columns, Progress, TapeError, index
+from naived.backtest.parse import Memory, parse
+from naived.backtest.seams import File, joined
+from naived.backtest.source import Broken, member
+
+__all__ = ["BLOCK", "Columns", "Progress", "Tape", "TapeError", "cache_directory", "load"]
+
+_PUBLIC = re.compile(r"(?P<symbol>[^-]+)-(trades|aggTrades)-\d{4}-\d{2}(-\d{2})?(?!\d)")
+_SUFFIXES = (".csv", ".gz", ".zip")
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    symbol: str
+    parts: tuple[Columns, ...]  # in order; never empty, each with at least one trade
+    warnings: tuple[str, ...]  # one line each, counted
+
+    @property
+    def length(self) -> int:
+        """Trades on the tape."""
+        return sum(len(part.ids) for part in self.parts)
+
+
+def load(
+    symbol: str,
+    paths: Sequence[Path],
+    *,
+    cache: Path | None,
+    jobs: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Tape:
+    """The trades of these files in order of their ids; raises TapeError.
+
+    ``cache`` is where columns are kept, None for nowhere. ``jobs`` is how many files are parsed at once: by default
+    one for each core.
+    """
+    if not paths:
+        raise TapeError("a tape needs at least one file; name it with --tape")
+    warnings: list[str] = []
+    sources = _sources(symbol, paths, warnings)
+    files = [_parsed(path, progress) for path in sources]
+    parts, more = joined(files)
+    return Tape(symbol, parts, (*warnings, *more))
+
+
+def cache_directory() -> Path:
+    """Where columns are kept: ``$XDG_CACHE_HOME/naived/tapes``, by default ``~/.cache/naived/tapes``."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path.home() / ".cache"
+    return base / "naived" / "tapes"
+
+
+def _sources(symbol: str, paths: Sequence[Path], warnings: list[str]) -> list[Path]:
+    """The files, each once, all of which are there and of this symbol as far as their names say."""
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        if path.resolve() in seen:
+            warnings.append(f"{path.name}: named twice, read once")
+            continue
+        seen[path.resolve()] = path
+        _check_name(symbol, path, path.name)
+        try:
+            if path.is_dir():
+                raise Broken("it is a directory", "name the files in it")
+            if not path.exists():
+                raise Broken("there is no such file", "look at its name")
+            if path.suffix not in _SUFFIXES:
+                raise Broken("it is neither .csv nor .csv.gz nor .zip", "is it a table of trades?")
+            _check_name(symbol, path, Path(member(path)).name)
+        except Broken as error:
+            raise TapeError(f"{path}: {error}") from error
+    return list(seen.values())
+
+
+def _check_name(symbol: str, path: Path, name: str) -> None:
+    public = _PUBLIC.match(name)
+    if public and public["symbol"].upper() != symbol.upper():
+        within = f" holds {name}, which" if name != path.name else ""
+        raise TapeError(f"{path}{within} has the name of {public['symbol']}, not of {symbol}; leave it out")
+
+
+def _parsed(path: Path, progress: Callable[[Progress], None] | None) -> File:
+    total = path.stat().st_size
+
+    def advance(done: int, rows: int) -> None:
+        if progress is not None:
+            progress(Progress(done, total, rows))
+
+    (ids, prices, quantities, times), findings = parse(path, Memory, advance)
+    return File(Columns(path, ids, prices, quantities, times, *index(prices), findings.tick), findings)
