@@ -25,14 +25,17 @@ from naivectl.flags import (
     All,
     Budget,
     BuyDown,
+    Ceiling,
     Chunks,
     Csv,
+    Floor,
     Limit,
     MaxDeviation,
     Profit,
     Rebuy,
     Reprice,
     Since,
+    Spacing,
     Symbol,
     Symbols,
     Timeout,
@@ -117,6 +120,9 @@ def start(
     rebuy: Rebuy = None,
     reprice: Reprice = None,
     max_deviation: MaxDeviation = None,
+    spacing: Spacing = None,
+    floor: Floor = None,
+    ceiling: Ceiling = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and change nothing.")] = False,
     wait: Wait = True,
     timeout: Timeout = None,
@@ -130,6 +136,9 @@ def start(
         rebuy=rebuy,
         reprice=reprice,
         max_deviation=max_deviation,
+        spacing=spacing,
+        floor=floor,
+        ceiling=ceiling,
     )
     which = symbol_params("start", symbols, all)
     if dry_run:
@@ -202,6 +211,9 @@ def settings(
     rebuy: Rebuy = None,
     reprice: Reprice = None,
     max_deviation: MaxDeviation = None,
+    spacing: Spacing = None,
+    floor: Floor = None,
+    ceiling: Ceiling = None,
 ) -> int:
     """Show the settings, or change them for new traders."""
     changes = given(
@@ -212,6 +224,9 @@ def settings(
         rebuy=rebuy,
         reprice=reprice,
         max_deviation=max_deviation,
+        spacing=spacing,
+        floor=floor,
+        ceiling=ceiling,
     )
     if changes:
         return change(context, "settings", {**symbol_params("settings", symbols, all), **changes})

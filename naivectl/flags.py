@@ -20,6 +20,10 @@ def _rate(text: str | None) -> str | None:
     return text
 
 
+def _decimal_or_none(text: str | None) -> str | None:
+    return text if text == "none" else _decimal(text)
+
+
 Symbols = Annotated[list[str] | None, typer.Argument(metavar="SYMBOL...", show_default=False)]
 Symbol = Annotated[str, typer.Argument(metavar="SYMBOL")]
 All = Annotated[bool, typer.Option("--all", help="Every configured symbol.")]
@@ -46,6 +50,16 @@ Reprice = Annotated[
 MaxDeviation = Annotated[
     str | None,
     typer.Option(metavar="RATE", callback=_rate, help="A trade further away has to be confirmed; 0: off."),
+]
+Spacing = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", callback=_rate, help="No buy nearer than this to another living one; 0: off."),
+]
+Floor = Annotated[
+    str | None, typer.Option(metavar="PRICE|none", callback=_decimal_or_none, help="No buy below this price.")
+]
+Ceiling = Annotated[
+    str | None, typer.Option(metavar="PRICE|none", callback=_decimal_or_none, help="No buy above this price.")
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated, with a heading.")]

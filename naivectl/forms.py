@@ -124,7 +124,8 @@ DEFINITIONS: dict[str, Schema] = {
         {
             "chunks": {"type": "integer", "minimum": 1},
             "budget": maybe(AMOUNT),
-            **dict.fromkeys(("buy_down", "profit", "rebuy", "reprice", "max_deviation"), AMOUNT),
+            **dict.fromkeys(("buy_down", "profit", "rebuy", "reprice", "max_deviation", "spacing"), AMOUNT),
+            **dict.fromkeys(("floor", "ceiling"), maybe(AMOUNT)),
         }
     ),
     "plan": record(

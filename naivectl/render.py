@@ -141,7 +141,10 @@ _ORDERS = [
 ]
 _TRADES = ["symbol", "trader", "bought", "buy_price", "sold", "sell_price", "profit", "fees", "finished_at"]
 _EVENTS = ["at", "symbol", "kind", "message"]
-_SETTINGS = ["chunks", "budget", "buy_down", "profit", "rebuy", "reprice", "max_deviation"]
+_SETTINGS = [
+    *("chunks", "budget", "buy_down", "profit", "rebuy", "reprice"),
+    *("max_deviation", "spacing", "floor", "ceiling"),
+]
 _NUMBERS = {
     *(["price", "quantity", "executed", "order_id", "bought", "buy_price", "sold", "sell_price", "profit"]),
     *_SETTINGS,

@@ -57,6 +57,9 @@ def settings(values: Settings) -> Document:
         "rebuy": format_amount(values.rebuy),
         "reprice": format_amount(values.reprice),
         "max_deviation": format_amount(values.max_deviation),
+        "spacing": format_amount(values.spacing),
+        "floor": None if values.floor is None else format_amount(values.floor),
+        "ceiling": None if values.ceiling is None else format_amount(values.ceiling),
     }
 
 

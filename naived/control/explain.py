@@ -14,7 +14,7 @@ from naived.core.amount import Price, format_amount
 from naived.core.orders.intent import OrderIntent
 from naived.core.strategy.formulas import rebuy_below
 from naived.core.strategy.settings import Status
-from naived.core.strategy.summary import shortage
+from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader import Buying, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import chunks_taken, rebuy_limit, spent_rebuys
 from naived.runtime.actual_state import actual_state
@@ -57,6 +57,10 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
         return False, f"no: {ends}"
     if engine.blocks or not leader.active or not leader.info.trading:
         return False, f"no: {reason or f'it is {state}'}"
+    price = symbol.gate.price
+    guarded = None if price is None else held_back(leader, price)
+    if guarded is not None:
+        return False, f"no: {guarded}"
     for trader in leader.traders:
         match trader.phase:
             case Waiting(reason=str(why)):

@@ -8,7 +8,7 @@ from naived.control.desired import desire
 from naived.control.lookup import find
 from naived.control.service import Service
 from naived.control.verbs import try_to_learn_rules
-from naived.core.strategy.leader import LotsLost
+from naived.core.strategy.leader_events import LotsLost
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import owned
 from naived.runtime.symbol_task import Symbol

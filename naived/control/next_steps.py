@@ -1,6 +1,7 @@
 """What a person may type about the reason that `status` shows of a symbol."""
 
 from naived.core.engine import BlockedBy
+from naived.core.strategy.summary import held_back
 from naived.core.strategy.trader import Hold, Holding, Waiting
 from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
@@ -23,6 +24,8 @@ def next_step(symbol: Symbol) -> str | None:
         return f"naivectl start {name}"
     if reason is None or engine.blocks or symbol.failed is not None:
         return None
+    if symbol.gate.price is not None and held_back(engine.leader, symbol.gate.price) == reason:
+        return f"naivectl settings {name}"
     for trader in engine.leader.traders:
         match trader.phase:
             case Holding(hold=Hold.BY_HAND):

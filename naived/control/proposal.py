@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from naived.control import messages
 from naived.control.protocol import SETTINGS
-from naived.core.amount import AmountError, Money, Price, format_amount, parse_money, parse_rate
+from naived.core.amount import AmountError, Money, Price, format_amount, parse_money, parse_price, parse_rate
 from naived.core.market import SymbolInfo, describe
 from naived.core.strategy.formulas import Fees, largest_budget, least_budget, untradable
 from naived.core.strategy.settings import Settings, SettingsError
@@ -17,7 +17,15 @@ from naived.runtime.listing import Listing, UnknownNamesError
 
 _PATIENCE = 5.0  # seconds for an optional check: the request weight may be used up
 
-_PARSERS: dict[str, Callable[[Any], int]] = {"chunks": int, "budget": parse_money}  # the others are rates
+
+def _price_or_none(text: str) -> Price | None:
+    return None if text == "none" else parse_price(text)
+
+
+_PARSERS: dict[str, Callable[[Any], int | None]] = {
+    **{"chunks": int, "budget": parse_money},
+    **dict.fromkeys(("floor", "ceiling"), _price_or_none),
+}  # the others are rates
 
 
 def given_settings(params: Mapping[str, Any]) -> list[str]:
@@ -37,7 +45,10 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
         raise messages.out_of_range(name, error) from error
 
     def change(settings: Settings) -> Settings:
-        changed = replace(settings, **given)
+        try:
+            changed = replace(settings, **given)
+        except SettingsError as error:  # what is given does not go with what is set
+            raise messages.out_of_range(name, error) from error
         return changed if changed.budget is not None else replace(changed, budget=default_budget)
 
     return change

@@ -28,7 +28,10 @@ MAX_TEXT = 64  # characters of an id, a client order id or a decimal
 # Default seconds that a request waits until the state it asked for is reached; None: forever.
 TIMEOUTS: Mapping[str, float | None] = {"start": 30.0, "stop": 15.0, "shutdown": None, "wait": None}
 
-SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice", "max_deviation")
+SETTINGS = (
+    *("chunks", "budget", "buy_down", "profit", "rebuy", "reprice"),  # copied by each new trader
+    *("max_deviation", "spacing", "floor", "ceiling"),  # bind the symbol
+)
 
 
 class Code(IntEnum):

@@ -23,7 +23,7 @@ from naived.core.engine import BlockedBy, CoinsWrittenOff, Engine, Event, is_blo
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState, Resolved
 from naived.core.strategy.formulas import Coins, offered
-from naived.core.strategy.leader import Lost
+from naived.core.strategy.leader_events import Lost
 from naived.core.strategy.summary import owned
 from naived.core.strategy.trader import Hold, Holding, Released, Selling, Trader, position
 from naived.ports import ExchangeError

@@ -26,6 +26,9 @@ def desired_row(desired: DesiredState) -> dict[str, Any]:
         "rebuy_interval": settings.rebuy,
         "reprice_interval": settings.reprice,
         "max_deviation": settings.max_deviation,
+        "spacing": settings.spacing,
+        "floor": settings.floor,
+        "ceiling": settings.ceiling,
     }
 
 
@@ -38,6 +41,9 @@ def desired_of(row: Row) -> DesiredState:
         rebuy=row["rebuy_interval"],
         reprice=row["reprice_interval"],
         max_deviation=row["max_deviation"],
+        spacing=row["spacing"],
+        floor=row["floor"],
+        ceiling=row["ceiling"],
     )
     return DesiredState(settings, Status(row["status"]), row["keep_buys"], row["forgotten"])
 

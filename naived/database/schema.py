@@ -137,6 +137,10 @@ settings = sa.Table(
     # The part of the profit that came on this day, in days of UTC since 1970.
     sa.Column("profit_day", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("day_profit", DecimalAmount, nullable=False, server_default="0"),
+    # Guards of the symbol: no buy nearer to another one, below, above.
+    sa.Column("spacing", DecimalAmount, nullable=False, server_default="0"),
+    sa.Column("floor", DecimalAmount),
+    sa.Column("ceiling", DecimalAmount),
     _one_of("status", Status).ddl_if(dialect="sqlite"),
 )
 

@@ -18,7 +18,7 @@ from naived.core.amount import Amount, Price, Quantity, parse_rate
 from naived.core.engine import Question, resting, unbooked
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.leader import Informed
+from naived.core.strategy.leader_events import Informed
 from naived.core.strategy.trader import Counted, position
 from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError, UnreadableError
 from naived.runtime.batcher import Batcher

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from naived.core.engine import BlockedBy, suspicion
 from naived.core.strategy.settings import Status
-from naived.core.strategy.summary import shortage
+from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader import Hold, Holding, Waiting
 from naived.runtime.symbol_task import Symbol
 
@@ -54,6 +54,7 @@ def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
         _unresolved(symbol)
         or symbol.context.exchange.remarks.limited
         or _suspected(symbol)
+        or _held_back(symbol)
         or _waiting(symbol)
         or _short(symbol)
     )
@@ -88,6 +89,12 @@ def _waiting(symbol: Symbol) -> str | None:
         if isinstance(trader.phase, Waiting) and trader.phase.reason is not None:
             return f"{trader.id} waits: {trader.phase.reason}"
     return None
+
+
+def _held_back(symbol: Symbol) -> str | None:
+    """Whether a guard keeps somebody from buying, at the last price."""
+    price = symbol.gate.price
+    return None if price is None else held_back(symbol.engine.leader, price)
 
 
 def _suspected(symbol: Symbol) -> str | None:

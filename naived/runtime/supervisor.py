@@ -16,7 +16,7 @@ import trio
 
 from naived.core.engine import Blocked, BlockedBy, is_blocked_by
 from naived.core.restart import Crashes
-from naived.core.strategy.leader import Activated
+from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
 from naived.ports import ConflictError, ExchangeError, JournalError, SymbolRecord
 from naived.runtime.account_view import AccountView

@@ -25,7 +25,8 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import Admitted, need
 from naived.core.strategy.formulas import NO_COINS, Fees
-from naived.core.strategy.leader import NONE, Activated, Informed, Leader
+from naived.core.strategy.leader import NONE, Leader
+from naived.core.strategy.leader_events import Activated, Informed
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import Directed, Note, Traded, Woke
 from naived.core.strategy.view import Funds

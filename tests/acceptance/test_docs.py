@@ -92,7 +92,7 @@ def test_the_settings_are_those_that_there_are() -> None:
     assert rows.pop("chunks") == str(defaults.chunks)
     assert rows == {
         name.replace("_", "-"): format_amount(getattr(defaults, name))
-        for name in ("buy_down", "profit", "rebuy", "reprice", "max_deviation")
+        for name in ("buy_down", "profit", "rebuy", "reprice", "max_deviation", "spacing")
     }
     assert f"1 to {MAX_CHUNKS} " in text
 

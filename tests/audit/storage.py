@@ -35,6 +35,7 @@ _LATER_COLUMNS = {
 _LATER_SETTINGS = (
     *("keep_buys", "cycles", "realized_profit"),
     *("max_deviation", "forgotten", "profit_day", "day_profit"),
+    *("spacing", "floor", "ceiling"),
 )
 _LATER_INDEXES = (
     ("living_traders", "traders"),

@@ -19,7 +19,7 @@ from naived.control.endpoint import Endpoint
 from naived.control.methods import METHODS
 from naived.core.amount import Price, parse_price
 from naived.core.strategy.formulas import NO_COINS
-from naived.core.strategy.leader import Informed
+from naived.core.strategy.leader_events import Informed
 from naived.core.strategy.settings import DesiredState, Status
 from naived.database.journal import open_journal
 from naived.ports import SymbolRecord

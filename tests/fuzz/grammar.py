@@ -194,7 +194,9 @@ class Grammar:
         made: dict[str, Any] = {
             "chunks": dice.choice((1, 3, 5, 7, 1000, 1001)),
             "budget": dice.choice(_AMOUNTS),
-            **{name: dice.choice(_RATES) for name in ("buy_down", "profit", "rebuy", "reprice", "max_deviation")},
+            **{name: dice.choice(_RATES) for name in ("buy_down", "profit", "rebuy", "reprice")},
+            **{name: dice.choice(_RATES) for name in ("max_deviation", "spacing")},
+            **{name: dice.choice((*_AMOUNTS, "none")) for name in ("floor", "ceiling")},
         }
         return {name: made[name] for name in dice.sample(list(made), dice.randint(0, 3))}
 
@@ -312,6 +314,9 @@ _PARAMS = (
         "rebuy",
         "reprice",
         "max_deviation",
+        "spacing",
+        "floor",
+        "ceiling",
         "dry_run",
         "limit",
         "since",

@@ -15,7 +15,7 @@ _QUOTED = 300  # bytes of an offender that are shown
 
 Rows = dict[str, dict[str, object]]  # `settings` by symbol and column
 _COLUMNS = {
-    **{name: name for name in ("chunks", "budget", "max_deviation")},
+    **{name: name for name in ("chunks", "budget", "max_deviation", "spacing", "floor", "ceiling")},
     **{name: f"{name}_interval" for name in ("buy_down", "profit", "rebuy", "reprice")},
 }
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]")
@@ -153,6 +153,9 @@ _UNSET: dict[str, object] = {
     "rebuy": Decimal("0.006"),
     "reprice": Decimal("0.01"),
     "max_deviation": Decimal("0.1"),
+    "spacing": Decimal(0),
+    "floor": None,
+    "ceiling": None,
 }
 
 

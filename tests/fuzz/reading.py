@@ -24,7 +24,10 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TIME = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T[01][0-9](:[0-5][0-9]){2}(\.[0-9]{3})?Z")
 _TIMELIKE = re.compile(r"[0-9]{4}")
 
-SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice", "max_deviation")
+SETTINGS = (
+    *("chunks", "budget", "buy_down", "profit", "rebuy", "reprice"),
+    *("max_deviation", "spacing", "floor", "ceiling"),
+)
 
 
 class Reading(NamedTuple):

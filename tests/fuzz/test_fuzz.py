@@ -207,11 +207,12 @@ def _journal(path: Path, status: str, budget: str) -> Path:
     with sqlite3.connect(path) as connection:
         columns = (
             "symbol, status, chunks, budget, buy_down_interval, profit_interval, rebuy_interval, reprice_interval, "
-            "max_deviation"
+            "max_deviation, spacing, floor, ceiling"
         )
         connection.execute(f"CREATE TABLE settings ({columns})")
         connection.execute(
-            "INSERT INTO settings VALUES ('ETHUSDT', ?, 5, ?, '0.1', '0.1', '0.1', '0.1', '0.1')", (status, budget)
+            "INSERT INTO settings VALUES ('ETHUSDT', ?, 5, ?, '0.1', '0.1', '0.1', '0.1', '0.1', '0', NULL, NULL)",
+            (status, budget),
         )
     connection.close()
     return path

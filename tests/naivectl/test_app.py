@@ -197,11 +197,16 @@ def test_settings_are_shown_as_columns(daemon, naivectl, done):
         "rebuy": "0.006",
         "reprice": "0.01",
         "max_deviation": "0.1",
+        "spacing": "0.003",
+        "floor": None,
+        "ceiling": "4000",
     }
     daemon.answers["settings"] = {"v": 1, "results": [done("ETHUSDT", changed=False, settings=shown)]}
     assert naivectl("settings", "ethusdt").out == (
-        "SYMBOL   STATUS  CHUNKS  BUDGET  BUY DOWN  PROFIT  REBUY  REPRICE  MAX DEVIATION\n"
-        "ETHUSDT  off          5    1000    0.0001   0.001  0.006     0.01            0.1\n"
+        "SYMBOL   STATUS  CHUNKS  BUDGET  BUY DOWN  PROFIT  REBUY  REPRICE  MAX DEVIATION  "
+        "SPACING  FLOOR  CEILING\n"
+        "ETHUSDT  off          5    1000    0.0001   0.001  0.006     0.01            0.1  "
+        "  0.003      -     4000\n"
     )
 
 

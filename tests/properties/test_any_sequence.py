@@ -7,14 +7,15 @@ from hypothesis import HealthCheck
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
-from naived.core.amount import SCALE, Quantity, Rate, parse_price
+from naived.core.amount import SCALE, Quantity, Rate, parse_price, parse_rate
 from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff, Deactivated
 from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused, Report, Unknown, Unsent
 from naived.core.orders.state import LOOKS, Answered, Missing, OrderState, Reported, State
-from naived.core.strategy.leader import Activated, Informed, Lost
+from naived.core.strategy.leader_events import Activated, Informed, Lost
 from naived.core.strategy.lots import together
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader import Holding, Released, Selling, Woke, position
@@ -27,6 +28,13 @@ WISHES = (
     settings(chunks=1, budget="60", rebuy="0.001"),
     settings(chunks=5, budget="1000", rebuy="0.0005", reprice="0"),
     settings(chunks=2, budget="11", buy_down="0.001", rebuy="0.002"),
+    replace(settings(chunks=4, budget="900", rebuy="0.0005"), spacing=parse_rate("0.002")),
+    replace(
+        settings(chunks=4, budget="900", buy_down="0", rebuy="0.001"),
+        spacing=parse_rate("0.0005"),
+        floor=parse_price("2670"),
+        ceiling=parse_price("2690"),
+    ),
 )
 RULES = (
     *(filters(), filters()),

@@ -24,8 +24,11 @@ from naived.core.orders.state import (
     State,
     need,
 )
+from naived.core.risk import why_blocked
 from naived.core.strategy.formulas import Bought, Fees
-from naived.core.strategy.leader import Activated, Leader
+from naived.core.strategy.guards import living_buys
+from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import asked
 from naived.core.strategy.trader import (
@@ -343,6 +346,8 @@ def check_decision(of: Workbench, intent: OrderIntent) -> None:
         assert chunks_spent(of.traders) <= wanted.chunks
         assert wanted.budget is not None
         assert commitments(of.traders, of.leader.lots)[0] <= wanted.budget
+        others = living_buys(trader for trader in of.traders if trader.number != intent.trader)
+        assert why_blocked(wanted.guards, intent.price, others, "USDT") is None
     else:
         trader = next(trader for trader in of.traders if trader.number == intent.trader)
         assert isinstance(trader.phase, Selling)

@@ -10,7 +10,9 @@
    still do so later. The new trader acts on the trade that started it.
 3. A finished trader is followed by a new one with the newest settings, which acts on a later trade. A trader that
    still waits takes new settings; one that has decided keeps its own.
-4. While ``shutdown`` nothing starts; when the last trader finishes, the symbol becomes ``off``. ``start`` ends the
+4. While a guard blocks the price nothing is bought and no rebuy is spent. ``guarded`` is then a price at which
+   somebody wanted to buy; trades near it that are blocked as well change nothing.
+5. While ``shutdown`` nothing starts; when the last trader finishes, the symbol becomes ``off``. ``start`` ends the
    drain.
 
 ``step_leader`` is the only way to change a leader. ``band`` is the open interval of prices at which a trade changes
@@ -29,6 +31,7 @@ from naived.core.market import SymbolInfo, Trade
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import STALE, Ended, UnexpectedError
+from naived.core.risk import Interval
 from naived.core.strategy import trader as trading
 from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.formulas import (
@@ -41,6 +44,8 @@ from naived.core.strategy.formulas import (
     dust_cost,
     rebuy_below,
 )
+from naived.core.strategy.guards import guarded_band, still_guarded, why_guarded
+from naived.core.strategy.leader_events import Activated, Adopted, Informed, LeaderEvent, Lost, LotsLost
 from naived.core.strategy.lots import NO_LOT, Lot, Lots, added, together, whole_orders
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import affordable, terms_of
@@ -102,6 +107,7 @@ class Leader(Struct, frozen=True):
     profit: Money = Money(0)
     day: int = 0
     day_profit: Money = Money(0)
+    guarded: Price | None = None
 
     @property
     def settings(self) -> Settings:
@@ -128,6 +134,10 @@ def band(leader: Leader, blocked: str | None) -> Band:
     if blocked is not None or leader.status is not Status.ON:
         return NONE
     traders = leader.traders
+    held = _held(leader)
+    if held is not None:  # nothing is bought inside, but a resting buy may still be repriced
+        reprices = (reprice_limit(trader, leader.info.filters) for trader in traders)
+        return held[0], min([held[1], *(limit + 1 for limit in reprices if limit is not None)])
     low, high = NONE
     rebuys = NONE[0]
     spent = spent_rebuys(traders)
@@ -152,6 +162,13 @@ def band(leader: Leader, blocked: str | None) -> Band:
     return low, high
 
 
+def _held(leader: Leader) -> Interval | None:
+    """The prices at which guards still block what they blocked last."""
+    if leader.guarded is None:
+        return None
+    return guarded_band(leader.settings, leader.info, leader.traders, leader.guarded)
+
+
 def _has_room(leader: Leader, traders: Collection[Trader], committed: int) -> bool:
     """May one more trader start, by chunks, by orders and by money?"""
     settings = leader.settings
@@ -162,41 +179,6 @@ def _has_room(leader: Leader, traders: Collection[Trader], committed: int) -> bo
         and (not most or len(traders) < most)
         and committed < settings.budget
     )
-
-
-class Informed(Struct, frozen=True):
-    """The exchange's rules and fees, read again."""
-
-    info: SymbolInfo
-    fees: Fees
-
-
-class Lost(Struct, frozen=True):
-    """``quantity`` of one trader's coins is written off, and ``why``: they are not on the account."""
-
-    number: int
-    quantity: Quantity
-    why: str = BY_HAND
-
-
-class LotsLost(Struct, frozen=True):
-    """A person writes off all lots."""
-
-
-class Adopted(Struct, frozen=True):
-    """An order that a person adopted, and for which no trader waits (see ``awaits``), ended with these fills."""
-
-    intent: OrderIntent
-    fills: tuple[Fill, ...]
-
-
-class Activated(Struct, frozen=True):
-    """Rules were read, orders compared and trades subscribed: the desired state is in effect from now on."""
-
-
-LeaderEvent: TypeAlias = (
-    Traded | OrderNews | Woke | Directed | Activated | Informed | Released | Lost | LotsLost | Adopted | Counted
-)
 
 
 class Drained(Struct, frozen=True):
@@ -276,6 +258,8 @@ class _Draft:
     money: tuple[int, int] | None = None  # the commitments of ``living``, summed when first needed, then kept
     lowest_sell: Price | None = None  # of ``living``; set only while a trade is handled
     funds: Funds = UNLIMITED  # what the trade came with, less what was bought on it
+    price: Price = Price(0)  # of the trade; set only while one is handled
+    held_back: bool = False  # did a guard keep a trader from starting?
 
     @property
     def commitments(self) -> tuple[int, int]:
@@ -303,6 +287,7 @@ class _Draft:
             lowest_sell=self.lowest_sell,
             surplus=surplus(self.living.values(), leader.settings.chunks),
             funds=self.funds,
+            guarded=_why_guarded(self),
         )
 
     def put(self, trader: Trader) -> None:
@@ -399,6 +384,8 @@ class _Draft:
             _sell_lots(self)
         if self.touched:
             self.leader = replace(self.leader, traders=tuple(self.living.values()))
+        if self.leader.guarded is not None and _held(self.leader) is None:
+            self.leader = replace(self.leader, guarded=None)  # what blocked it is gone
         if self.leader is not before and self.leader.status is Status.SHUTDOWN and not self.living:
             self.commands.append(Drained())
         return LeaderStep(self.leader, tuple(self.commands), tuple(self.touched.values()))
@@ -482,16 +469,38 @@ def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
     leader = draft.leader
     if draft.blocked is not None or leader.status is not Status.ON:
         return
-    draft.funds = event.funds
+    draft.funds, draft.price = event.funds, trade.price
     if draft.now - trade.time <= STALE:
         if not chunks_taken(leader.traders):
-            draft.start()
+            draft.held_back = _why_guarded(draft) is not None
+            if not draft.held_back:
+                draft.start()
         _rebuy(draft, trade)
     sells = (each.phase.intent.price for each in draft.living.values() if isinstance(each.phase, Selling))
     draft.lowest_sell = min(sells, default=None)
     for trader in list(draft.living.values()):
         if isinstance(trader.phase, Waiting | Buying):  # the other phases do not depend on prices
             draft.tell(trader, event)
+    _remember_guard(draft)
+
+
+def _why_guarded(draft: _Draft) -> str | None:
+    """Why a guard blocks a buy on this trade; the buys of this step count too."""
+    return why_guarded(draft.leader.settings, draft.leader.info, draft.living.values(), draft.price)
+
+
+def _remember_guard(draft: _Draft) -> None:
+    """Keep the price at which a guard holds somebody back, and say so when that begins."""
+    leader, living, price = draft.leader, draft.living.values(), draft.price
+    if still_guarded(leader.settings, leader.info, living, leader.guarded, price):
+        return
+    why = None
+    if draft.held_back or any(type(trader.phase) is Waiting for trader in living):
+        why = _why_guarded(draft)
+    if why is not None:
+        draft.commands.append(Note("waits", f"{leader.info.symbol}: {why}"))
+    if why is not None or leader.guarded is not None:
+        draft.leader = replace(leader, guarded=None if why is None else price)
 
 
 def _rebuy(draft: _Draft, trade: Trade) -> None:
@@ -507,6 +516,9 @@ def _rebuy(draft: _Draft, trade: Trade) -> None:
         room = Money((leader.settings.budget or 0) - sum(draft.commitments))
         terms = terms_of(leader.settings, leader.fees)
         if trader.number in spent or not affordable(terms, trade.price, room, leader.info.filters):
+            continue
+        if _why_guarded(draft) is not None:
+            draft.held_back = True
             continue
         started = draft.start(origin=trader.number)
         if started is not None:

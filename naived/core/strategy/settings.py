@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from naived.core.amount import SCALE, Money, Rate, money_down, parse_money, parse_rate
+from naived.core.amount import SCALE, Money, Price, Rate, money_down, parse_money, parse_rate
+from naived.core.risk import PriceGuards
 
 MAX_CHUNKS = 1000  # far above the number of open orders that Binance allows (MAX_NUM_ORDERS, 200)
 
@@ -28,10 +29,10 @@ class Status(StrEnum):
 
 
 class Settings(Struct, frozen=True):
-    """The settings of a symbol. Each new trader copies all but ``max_deviation``, which binds the whole symbol.
+    """The settings of a symbol. Each new trader copies those before ``max_deviation``; the others bind the symbol.
 
     ``budget`` None: it was never set, and there is no default where real money is at risk. Intervals are fractions;
-    ``reprice`` 0 means never. ``max_deviation``: see ``PriceCheck``.
+    ``reprice`` 0 means never. ``max_deviation``: see ``PriceCheck``; ``spacing``, ``floor``, ``ceiling``: ``risk``.
     """
 
     chunks: int = 5
@@ -41,6 +42,9 @@ class Settings(Struct, frozen=True):
     rebuy: Rate = _REBUY
     reprice: Rate = _REPRICE
     max_deviation: Rate = _MAX_DEVIATION
+    spacing: Rate = Rate(0)
+    floor: Price | None = None
+    ceiling: Price | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.chunks <= MAX_CHUNKS:
@@ -53,9 +57,18 @@ class Settings(Struct, frozen=True):
             ("rebuy", self.rebuy, 1),
             ("reprice", self.reprice, 0),
             ("max-deviation", self.max_deviation, 0),
+            ("spacing", self.spacing, 0),
         ):
             if not least <= rate < SCALE:
                 raise SettingsError(f"{name} must be {'above' if least else 'at least'} 0 and below 1")
+        if (self.floor is not None and self.floor <= 0) or (self.ceiling is not None and self.ceiling <= 0):
+            raise SettingsError("floor and ceiling must be above 0, or none")
+        if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
+            raise SettingsError("floor must not be above ceiling")
+
+    @property
+    def guards(self) -> PriceGuards:
+        return PriceGuards(self.spacing, self.floor, self.ceiling)
 
     @property
     def allocation(self) -> Money:

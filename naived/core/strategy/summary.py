@@ -1,14 +1,17 @@
 """What a leader's state adds up to: coins, the day's profit, room in the budget. It decides nothing."""
 
+from collections.abc import Collection
+
 from naived.core.amount import Money, Price, format_amount
 from naived.core.orders.intent import OrderIntent
 from naived.core.strategy.day import DAY
-from naived.core.strategy.formulas import Coins
+from naived.core.strategy.formulas import Coins, rebuy_below
+from naived.core.strategy.guards import why_guarded
 from naived.core.strategy.leader import Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import affordable, terms_of
-from naived.core.strategy.trader import Buying, Selling, position
-from naived.core.strategy.traders import chunks_taken, commitments
+from naived.core.strategy.trader import Buying, Selling, Trader, Waiting, position
+from naived.core.strategy.traders import chunks_taken, commitments, rebuy_limit, spent_rebuys
 
 
 def profit_today(leader: Leader, now: int) -> Money:
@@ -32,6 +35,23 @@ def shortage(leader: Leader, last: Price) -> str | None:
     if affordable(terms, last, room, filters) or not affordable(terms, last, settings.allocation, filters):
         return None  # if a whole share cannot be traded either, its trader says so
     return f"no room in the budget for another trader: {format_amount(max(0, room))} {leader.info.quote} are left"
+
+
+def held_back(leader: Leader, last: Price) -> str | None:
+    """Why a guard keeps somebody from buying at this price; None if none does, or nobody would buy."""
+    if leader.guarded is None or leader.status is not Status.ON:
+        return None
+    spent = spent_rebuys(leader.traders)
+    first = not chunks_taken(leader.traders)
+    if first or any(type(each.phase) is Waiting or _rebuys(each, last, spent) for each in leader.traders):
+        return why_guarded(leader.settings, leader.info, leader.traders, last)
+    return None
+
+
+def _rebuys(trader: Trader, last: Price, spent: Collection[int]) -> bool:
+    """Would one more trader join this one at this price?"""
+    limit = rebuy_limit(trader)
+    return limit is not None and trader.number not in spent and last < rebuy_below(limit, trader.terms.rebuy)
 
 
 def awaits(leader: Leader, intent: OrderIntent) -> bool:

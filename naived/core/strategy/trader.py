@@ -338,6 +338,7 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) ->
         or trade.time <= waiting.after
         or (trade.id <= waiting.behind and trade.time - trader.started_at <= _BY_ID)
         or view.now - trade.time > STALE
+        or view.guarded is not None  # said by the leader
     ):
         return trader, ()
     terms = trader.terms

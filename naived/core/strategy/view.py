@@ -24,9 +24,9 @@ UNLIMITED = Funds()
 class SymbolView(Struct, frozen=True):
     """What a trader may know of its symbol at one moment (``now`` in exchange ms).
 
-    A sell may take ``lots`` along. The last four are for the decision to buy, and set only for a waiting trader and
+    A sell may take ``lots`` along. The last five are for the decision to buy, and set only for a waiting trader and
     a trade: ``room`` is the money the budget leaves for one more buy, ``lowest_sell`` the lowest price of a live
-    sell, ``surplus`` why nothing may be bought though a trader waits.
+    sell, ``surplus`` why nothing may be bought though a trader waits, ``guarded`` why not at this price.
     """
 
     now: int
@@ -40,4 +40,5 @@ class SymbolView(Struct, frozen=True):
     room: Money = Money(0)
     lowest_sell: Price | None = None
     surplus: str | None = None
+    guarded: str | None = None
     funds: Funds = UNLIMITED

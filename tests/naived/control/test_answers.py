@@ -21,6 +21,9 @@ def test_settings_without_a_budget_say_null() -> None:
         "rebuy": "0.006",
         "reprice": "0.01",
         "max_deviation": "0.1",
+        "spacing": "0",
+        "floor": None,
+        "ceiling": None,
     }
     assert answers.settings(Settings(budget=parse_money("1000")))["budget"] == "1000"
 

@@ -461,6 +461,9 @@ async def test_settings_are_shown_and_changed_without_starting_anything(world: W
                 "rebuy": "0.006",
                 "reprice": "0.01",
                 "max_deviation": "0.1",
+                "spacing": "0",
+                "floor": None,
+                "ceiling": None,
             },
         )
         assert (await naived.call("status"))["symbols"] == []

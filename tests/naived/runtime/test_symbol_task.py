@@ -6,7 +6,8 @@ from trio.testing import MockClock
 
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.state import Restarted
-from naived.core.strategy.leader import EVERY, NONE, Activated
+from naived.core.strategy.leader import EVERY, NONE
+from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import DesiredState, Status
 from naived.runtime.symbol_task import Symbol, blank
 from tests.support.runtime import Naived, World

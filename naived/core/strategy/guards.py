@@ -1,0 +1,48 @@
+"""A symbol's price guards against its traders: what they block at a trade's price. The leader calls it."""
+
+from collections.abc import Iterable
+
+from naived.core.amount import Price
+from naived.core.market import SymbolInfo
+from naived.core.risk import Interval, blocked_band, limit_of, why_blocked
+from naived.core.strategy.settings import Settings
+from naived.core.strategy.trader import Buying, Holding, Selling, Trader
+
+
+def living_buys(traders: Iterable[Trader]) -> list[Price]:
+    """The limit of each trader's buy, filled or not; one that the exchange may not have yet counts too."""
+    buys = []
+    for trader in traders:
+        match trader.phase:
+            case Buying(intent):
+                buys.append(intent.price)
+            case Selling(bought) | Holding(bought) if bought.quantity:
+                buys.append(bought.limit)
+            case _:
+                pass
+    return buys
+
+
+def why_guarded(settings: Settings, info: SymbolInfo, traders: Iterable[Trader], price: Price) -> str | None:
+    """Why a buy decided on a trade at ``price`` is blocked; None if it is not."""
+    guards = settings.guards
+    if not guards:
+        return None
+    limit = limit_of(price, settings.buy_down, info.filters.tick_size)
+    return why_blocked(guards, limit, living_buys(traders), info.quote)
+
+
+def guarded_band(settings: Settings, info: SymbolInfo, traders: Iterable[Trader], price: Price) -> Interval | None:
+    """The open interval of trade prices round ``price`` that stay blocked; None if a buy is not blocked there."""
+    guards = settings.guards
+    if not guards:
+        return None
+    return blocked_band(guards, price, living_buys(traders), settings.buy_down, info.filters.tick_size)
+
+
+def still_guarded(
+    settings: Settings, info: SymbolInfo, traders: Iterable[Trader], known: Price | None, price: Price
+) -> bool:
+    """Is everything blocked from the ``known`` price, which was, up to ``price``?"""
+    band = None if known is None else guarded_band(settings, info, traders, known)
+    return band is not None and band[0] < price < band[1]

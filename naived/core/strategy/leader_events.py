@@ -1,0 +1,47 @@
+"""What can happen to a symbol's leader: what happens to its traders, and what concerns all of them."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from naived.core.amount import Quantity
+from naived.core.market import SymbolInfo
+from naived.core.orders.intent import OrderIntent
+from naived.core.orders.report import Fill
+from naived.core.strategy.formulas import Fees
+from naived.core.strategy.trader import BY_HAND, Counted, Directed, OrderNews, Released, Traded, Woke
+
+
+class Informed(Struct, frozen=True):
+    """The exchange's rules and fees, read again."""
+
+    info: SymbolInfo
+    fees: Fees
+
+
+class Lost(Struct, frozen=True):
+    """``quantity`` of one trader's coins is written off, and ``why``: they are not on the account."""
+
+    number: int
+    quantity: Quantity
+    why: str = BY_HAND
+
+
+class LotsLost(Struct, frozen=True):
+    """A person writes off all lots."""
+
+
+class Adopted(Struct, frozen=True):
+    """An order that a person adopted, and for which no trader waits (see ``awaits``), ended with these fills."""
+
+    intent: OrderIntent
+    fills: tuple[Fill, ...]
+
+
+class Activated(Struct, frozen=True):
+    """Rules were read, orders compared and trades subscribed: the desired state is in effect from now on."""
+
+
+LeaderEvent: TypeAlias = (
+    Traded | OrderNews | Woke | Directed | Activated | Informed | Released | Lost | LotsLost | Adopted | Counted
+)
