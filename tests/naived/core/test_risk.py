@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as bounds
 from hypothesis import strategies as st
 
 from naived.core.amount import SCALE, Price, Rate, parse_price, parse_rate
@@ -21,6 +22,7 @@ def guarded(draw: st.DrawFn) -> tuple[PriceGuards, list[Price], Rate, Price]:
     return PriceGuards(spacing, floor, ceiling), buys, buy_down, Price(draw(st.sampled_from([1, 3, 10, 700])))
 
 
+@bounds(deadline=None)  # it looks at every price
 @given(guarded(), prices)
 def test_the_band_holds_every_price_that_stays_blocked_and_no_other(
     of: tuple[PriceGuards, list[Price], Rate, Price], price: Price
