@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from types import TracebackType
+from typing import Protocol, Self, cast
 
 import numpy as np
 
@@ -16,7 +17,13 @@ _AT_ONCE = 1 << 16  # rows of sorted columns checked at once
 
 
 class Sink(Protocol):
-    """Where columns grow."""
+    """Where columns grow; left, it keeps nothing open."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def append(self, columns: Sequence[Integers]) -> None: ...
 
@@ -25,11 +32,25 @@ class Sink(Protocol):
         ...
 
 
+class Sinks(Protocol):
+    """Makes a sink for columns of these names; a scratch is not needed afterwards."""
+
+    def __call__(self, names: Sequence[str], *, scratch: bool = False) -> Sink: ...
+
+
 class Memory:
     """Columns as arrays of their own."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, scratch: bool = False) -> None:
         self._parts: list[list[Integers]] = [[] for _ in names]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._parts.clear()
 
     def append(self, columns: Sequence[Integers]) -> None:
         for parts, column in zip(self._parts, columns, strict=True):
@@ -44,29 +65,29 @@ class Memory:
         return tuple(columns)
 
 
-def parse(
-    path: Path, sink: Callable[[Sequence[str]], Sink], advance: Callable[[int, int], None]
-) -> tuple[tuple[Integers, ...], Findings]:
+def parse(path: Path, sinks: Sinks, advance: Callable[[int, int], None]) -> tuple[tuple[Integers, ...], Findings]:
     """Ids, prices, quantities and times of a file in order of id, and what was found in it; raises TapeError.
 
-    ``sink`` makes what takes columns of these names; ``advance`` gets bytes and rows read so far.
+    ``advance`` gets bytes and rows read so far.
     """
     order: Order | None = None
-    columns = sink(_NAMES)
     try:
-        for batch in batches(path, advance):
-            order = order or Order(path, batch.kind)
-            columns.append(order.admit(batch).columns[: len(_NAMES)])
+        with sinks(_NAMES) as columns:
+            for batch in batches(path, advance):
+                order = order or Order(path, batch.kind)
+                columns.append(order.admit(batch).columns[: len(_NAMES)])
+            if order is None or not order.findings.rows:
+                raise TapeError(f"{path} has no trades; download it again, or leave it out")
+            return columns.finish(), order.findings
     except Disordered:
-        return _sorted(path, sink, advance)
-    return _whole(path, columns, order)
+        with sinks((*_NAMES, *_SPANS), scratch=True) as unsorted:
+            return _sorted(path, unsorted, sinks, advance)
 
 
 def _sorted(
-    path: Path, sink: Callable[[Sequence[str]], Sink], advance: Callable[[int, int], None]
+    path: Path, unsorted: Sink, sinks: Sinks, advance: Callable[[int, int], None]
 ) -> tuple[tuple[Integers, ...], Findings]:
     """The same from the beginning, with all rows kept until they are sorted."""
-    unsorted = sink((*_NAMES, *_SPANS))
     disordered = microseconds = 0
     highest = -1
     kind = Kind.TRADES
@@ -81,18 +102,14 @@ def _sorted(
     ids, lasts = rows[0], rows[-1]
     places = np.lexsort((lasts, ids)) if kind is Kind.AGGREGATES else np.argsort(ids, kind="stable")
     order = Order(path, kind)
-    columns = sink(_NAMES)
-    for begin in range(0, len(places), _AT_ONCE):
-        some = places[begin : begin + _AT_ONCE]
-        # No lines: an error names the id.
-        batch = Batch(kind, cast(Six, tuple(column[some] for column in rows)), 0, np.zeros(len(some), np.int64))
-        columns.append(order.admit(batch).columns[: len(_NAMES)])
-    order.findings.disordered = disordered
-    order.findings.microseconds = microseconds
-    return _whole(path, columns, order)
-
-
-def _whole(path: Path, columns: Sink, order: Order | None) -> tuple[tuple[Integers, ...], Findings]:
-    if order is None or not order.findings.rows:
-        raise TapeError(f"{path} has no trades; download it again, or leave it out")
-    return columns.finish(), order.findings
+    with sinks(_NAMES) as columns:
+        for begin in range(0, len(places), _AT_ONCE):
+            some = places[begin : begin + _AT_ONCE]
+            # No lines: an error names the id.
+            batch = Batch(
+                kind, cast(Six, tuple(column[some] for column in rows)), 0, np.zeros(len(some), np.int64), 0
+            )
+            columns.append(order.admit(batch).columns[: len(_NAMES)])
+        order.findings.disordered = disordered
+        order.findings.microseconds = microseconds
+        return columns.finish(), order.findings

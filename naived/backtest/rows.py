@@ -55,6 +55,7 @@ class Batch:
     columns: Six
     microseconds: int  # rows whose time was given so
     lines: Integers | int  # of each row, or of the first where no line is between two
+    end: int  # the line behind the last
 
     def line(self, row: int) -> int:
         return self.lines + row if isinstance(self.lines, int) else int(self.lines[row])
@@ -89,6 +90,7 @@ class Batch:
             cast(Six, tuple(column[kept] for column in self.columns)),
             self.microseconds,
             np.array([self.line(int(row)) for row in np.flatnonzero(kept)], np.int64),
+            self.end,
         )
 
 
@@ -110,11 +112,12 @@ def batches(path: Path, advance: Callable[[int, int], None]) -> Iterator[Batch]:
                 text, skipped = _without_header(text)
                 line += skipped
                 kind = _kind(path, text, line)
-            if kind is not None and text.strip():
+            if kind is not None and text:
                 batch = _batch(path, text, line, kind, cut=False)
                 rows += len(batch.ids)
-                yield batch
-            line += text.count(b"\n")
+                line = batch.end
+                if len(batch.ids):
+                    yield batch
             advance(source.done, rows)
     except Broken as error:
         raise TapeError(f"{path}, after line {line - 1}: {error}") from error
@@ -157,13 +160,19 @@ def _batch(path: Path, text: bytes, line: int, kind: Kind, *, cut: bool) -> Batc
     """The rows of whole lines; ``cut`` if nothing ends the last of them."""
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
-    lines: Integers | int = line
-    full = text
-    if text.startswith(b"\n") or b"\n\n" in text:
-        numbered = [(number, row) for number, row in enumerate(text.split(b"\n"), start=line) if row]
-        lines = np.array([number for number, _ in numbered], np.int64)
-        full = b"\n".join([row for _, row in numbered]) + b"\n"
-    return _fast(full, lines, kind) or _slow(path, full, lines, kind, cut=cut)
+    batch = _fast(text, line, kind)
+    if batch is not None:
+        batch.end = line + len(batch.ids)
+        return batch
+    end = line + text.count(b"\n")
+    numbered = [(number, row) for number, row in enumerate(text.split(b"\n"), start=line) if row]
+    lines = np.array([number for number, _ in numbered], np.int64)
+    text = b"\n".join([row for _, row in numbered]) + b"\n"
+    batch = (_fast(text, lines, kind) if len(lines) < end - line else None) or _slow(
+        path, text, lines, kind, cut=cut
+    )
+    batch.end = end
+    return batch
 
 
 def _fast(text: bytes, lines: Integers | int, kind: Kind) -> Batch | None:
@@ -172,13 +181,10 @@ def _fast(text: bytes, lines: Integers | int, kind: Kind) -> Batch | None:
     newlines = fields.bytes == _NEWLINE
     ends = np.flatnonzero(newlines | (fields.bytes == _COMMA))
     rows = int(np.count_nonzero(newlines))
-    if len(ends) != rows * kind or not newlines[ends[kind - 1 :: kind]].all():
+    if not rows or len(ends) != rows * kind or not newlines[ends[kind - 1 :: kind]].all():
         return None
-    end = np.ascontiguousarray(ends.reshape(rows, kind).T)
-    start = np.empty_like(end)
-    start[0, 0] = PAD
-    start[0, 1:] = end[-1, :-1] + 1
-    start[1:] = end[:-1] + 1
+    end = [np.ascontiguousarray(ends[column::kind]) for column in range(kind)]
+    start = [np.append(PAD, end[-1][:-1] + 1), *(before + 1 for before in end[:-1])]
     if not (fields.flags(start[-2], end[-2]) and fields.flags(start[-1], end[-1])):
         return None
     ids, times = fields.whole(start[0], end[0]), fields.whole(start[-3], end[-3])
@@ -199,14 +205,14 @@ def _fast(text: bytes, lines: Integers | int, kind: Kind) -> Batch | None:
         times = np.where(in_microseconds, times // 1000, times)
     if int(times.min()) < EARLIEST or int(times.max()) >= LATEST:
         return None
-    return Batch(kind, (ids, prices, quantities, times, firsts, lasts), microseconds, lines)
+    return Batch(kind, (ids, prices, quantities, times, firsts, lasts), microseconds, lines, 0)
 
 
 def _slow(path: Path, text: bytes, lines: Integers | int, kind: Kind, *, cut: bool) -> Batch:
     """Row by row, the measure of what a row means; raises TapeError at the first that means nothing."""
     rows = text.decode("ascii", "backslashreplace").split("\n")[:-1]
     parsed = np.empty((7, len(rows)), np.int64)
-    batch = Batch(kind, cast(Six, tuple(parsed[:6])), 0, lines)
+    batch = Batch(kind, cast(Six, tuple(parsed[:6])), 0, lines, 0)
     for index, row in enumerate(rows):
         try:
             parsed[:, index] = _row(row, kind)

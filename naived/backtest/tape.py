@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from naived.backtest.columns import BLOCK, Columns, Progress, TapeError, index
-from naived.backtest.parse import Memory, parse
-from naived.backtest.seams import File, joined
+from naived.backtest.columns import BLOCK, Columns, Progress, TapeError
+from naived.backtest.reading import read
+from naived.backtest.seams import joined
 from naived.backtest.source import Broken, member
 
 __all__ = ["BLOCK", "Columns", "Progress", "Tape", "TapeError", "cache_directory", "load"]
@@ -50,7 +50,7 @@ def load(
         raise TapeError("a tape needs at least one file; name it with --tape")
     warnings: list[str] = []
     sources = _sources(symbol, paths, warnings)
-    files = [_parsed(path, progress) for path in sources]
+    files = read(sources, cache, jobs or len(os.sched_getaffinity(0)), progress or (lambda _: None), warnings)
     parts, more = joined(files)
     return Tape(symbol, parts, (*warnings, *more))
 
@@ -89,14 +89,3 @@ def _check_name(symbol: str, path: Path, name: str) -> None:
     if public and public["symbol"].upper() != symbol.upper():
         within = f" holds {name}, which" if name != path.name else ""
         raise TapeError(f"{path}{within} has the name of {public['symbol']}, not of {symbol}; leave it out")
-
-
-def _parsed(path: Path, progress: Callable[[Progress], None] | None) -> File:
-    total = path.stat().st_size
-
-    def advance(done: int, rows: int) -> None:
-        if progress is not None:
-            progress(Progress(done, total, rows))
-
-    (ids, prices, quantities, times), findings = parse(path, Memory, advance)
-    return File(Columns(path, ids, prices, quantities, times, *index(prices), findings.tick), findings)
