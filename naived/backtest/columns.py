@@ -51,4 +51,5 @@ def index(prices: Integers) -> tuple[Integers, Integers]:
         first = begin // BLOCK
         np.minimum.reduceat(part, starts, out=low[first : first + len(starts)])
         np.maximum.reduceat(part, starts, out=high[first : first + len(starts)])
+    low.flags.writeable = high.flags.writeable = False
     return low, high

@@ -98,7 +98,7 @@ class Order:
             self.findings.renumbered += int(np.count_nonzero(other))
         if batch.kind is Kind.AGGREGATES:
             highest = np.maximum.accumulate(_after(batch.lasts, -1 if self._trade is None else self._trade))
-            repeated = repeated | ((batch.lasts <= highest) & (batch.firsts >= 0))
+            repeated = repeated | ((batch.lasts <= highest) & (batch.firsts >= 0) & (batch.firsts <= batch.lasts))
         return repeated
 
     def _check_amounts(self, batch: Batch) -> None:

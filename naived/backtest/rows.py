@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from naived.backtest.columns import Integers, TapeError
 from naived.backtest.digits import PAD, Text
 from naived.backtest.source import Broken, Source
-from naived.core.amount import AmountError, parse_price, parse_quantity
+from naived.core.amount import parse_price, parse_quantity
 
 _MICROSECONDS_FROM = 10**14  # a time from here on is in microseconds: in milliseconds it is the year 5138
 EARLIEST = 1_262_304_000_000  # 2010, in milliseconds: before there was anything to trade
 LATEST = 4_102_444_800_000  # 2100
+_TIME_DIGITS = 13  # of milliseconds, from 2001 to 2286
 _LARGEST = 2**63 - 1
 _LONGEST_LINE = 1 << 16  # bytes; a row has about 80
 _MARK = b"\xef\xbb\xbf"  # what some programs write before UTF-8
 _COMMA, _NEWLINE = ord(","), ord("\n")
 _FUTURES = "it looks like a file of futures; naived trades spot: take the files below data/spot"
-_REMOVE = "look at the line; download the file again, or remove the line"
+_REMOVE = "download the file again, or remove the line"
 
 
 class Kind(IntEnum):
@@ -107,7 +108,7 @@ def batches(path: Path, advance: Callable[[int, int], None]) -> Iterator[Batch]:
             end = text.rfind(b"\n") + 1
             text, rest = text[:end], text[end:]
             if len(rest) > _LONGEST_LINE:
-                raise Broken("what follows has no lines", "is this a table of trades?")
+                raise Broken("there are no lines", "is this a table of trades?")
             if kind is None:
                 text, skipped = _without_header(text)
                 line += skipped
@@ -120,7 +121,8 @@ def batches(path: Path, advance: Callable[[int, int], None]) -> Iterator[Batch]:
                     yield batch
             advance(source.done, rows)
     except Broken as error:
-        raise TapeError(f"{path}, after line {line - 1}: {error}") from error
+        where = f"{path}, after line {line - 1}" if line > 1 else str(path)
+        raise TapeError(f"{where}: {error}") from error
     if rest.strip():
         if kind is None:
             rest, skipped = _without_header(rest + b"\n")
@@ -153,7 +155,7 @@ def _kind(path: Path, text: bytes, line: int) -> Kind | None:
     if columns in (Kind.TRADES, Kind.AGGREGATES):
         return Kind(columns)
     why = _FUTURES if columns == Kind.TRADES - 1 else "is this a table of trades?"
-    raise TapeError(f"{path}, line {line}: {columns} columns, neither 7 (trades) nor 8 (aggTrades); {why}")
+    raise TapeError(f"{path}, line {line}: its columns are {columns}, neither 7 (trades) nor 8 (aggTrades); {why}")
 
 
 def _batch(path: Path, text: bytes, line: int, kind: Kind, *, cut: bool) -> Batch:
@@ -167,7 +169,7 @@ def _batch(path: Path, text: bytes, line: int, kind: Kind, *, cut: bool) -> Batc
     end = line + text.count(b"\n")
     numbered = [(number, row) for number, row in enumerate(text.split(b"\n"), start=line) if row]
     lines = np.array([number for number, _ in numbered], np.int64)
-    text = b"\n".join([row for _, row in numbered]) + b"\n"
+    text = b"".join([row + b"\n" for _, row in numbered])
     batch = (_fast(text, lines, kind) if len(lines) < end - line else None) or _slow(
         path, text, lines, kind, cut=cut
     )
@@ -210,43 +212,43 @@ def _fast(text: bytes, lines: Integers | int, kind: Kind) -> Batch | None:
 
 def _slow(path: Path, text: bytes, lines: Integers | int, kind: Kind, *, cut: bool) -> Batch:
     """Row by row, the measure of what a row means; raises TapeError at the first that means nothing."""
-    rows = text.decode("ascii", "backslashreplace").split("\n")[:-1]
+    rows = text.decode("latin-1").split("\n")[:-1]
     parsed = np.empty((7, len(rows)), np.int64)
     batch = Batch(kind, cast(Six, tuple(parsed[:6])), 0, lines, 0)
     for index, row in enumerate(rows):
         try:
             parsed[:, index] = _row(row, kind)
-        except (ValueError, AmountError) as error:
-            where = f"{path}, line {batch.line(index)}"
+        except (ValueError, Broken) as error:
+            why = f"{error}; {_REMOVE}" if isinstance(error, ValueError) else str(error)
             if cut and index == len(rows) - 1:
-                raise TapeError(f"{where}: the file ends within the line ({error}); download it again") from error
-            raise TapeError(f"{where}: {error}") from error
+                why = f"the file ends within the line ({error}); download it again"
+            raise TapeError(f"{path}, line {batch.line(index)}: {why}") from error
     batch.microseconds = int(parsed[6].sum())
     return batch
 
 
 def _row(row: str, kind: Kind) -> tuple[int, ...]:
-    """Id, price, quantity, time, first and last id, and whether the time was in microseconds."""
+    """Id, price, quantity, time, first and last id, and whether the time was in microseconds.
+
+    Raises ValueError, and Broken where another file is needed.
+    """
     fields = row.split(",")
     if len(fields) != kind:
-        raise ValueError(f"{len(fields)} columns, where the first row has {int(kind)}; {_REMOVE}")
-    if kind is Kind.TRADES and fields[6].lower() in ("true", "false") and fields[5].isdigit():
-        raise ValueError(f"7 columns, but the time in the sixth; {_FUTURES}")
-    try:
-        number = _id(fields[0])
-        price, quantity = parse_price(fields[1]), parse_quantity(fields[2])
-        if max(price, quantity) > _LARGEST:
-            raise ValueError("a price or quantity beyond 92 thousand million")
-        first, last = (_id(fields[3]), _id(fields[4])) if kind is Kind.AGGREGATES else (number, number)
-        stamp = _id(fields[-3])
-        time = stamp if stamp < _MICROSECONDS_FROM else stamp // 1000
-        if not EARLIEST <= time < LATEST:
-            raise ValueError(f"the time {stamp} is not between 2010 and 2100 in milliseconds or microseconds")
-        for flag in fields[-2:]:
-            if flag.lower() not in ("true", "false"):
-                raise ValueError(f"{flag[:40]!r} is neither True nor False")
-    except ValueError as error:
-        raise ValueError(f"{error}; {_REMOVE}") from error
+        raise ValueError(f"its columns are {len(fields)}, those of the first row {int(kind)}")
+    if kind is Kind.TRADES and len(fields[5]) >= _TIME_DIGITS and fields[5].isdigit():
+        raise Broken("7 columns, but the time in the sixth", _FUTURES)
+    number = _id(fields[0])
+    price, quantity = parse_price(fields[1]), parse_quantity(fields[2])
+    if max(price, quantity) > _LARGEST:
+        raise ValueError(f"{fields[1 if price > _LARGEST else 2][:40]} is more than 64 bits hold")
+    first, last = (_id(fields[3]), _id(fields[4])) if kind is Kind.AGGREGATES else (number, number)
+    stamp = _id(fields[-3])
+    time = stamp if stamp < _MICROSECONDS_FROM else stamp // 1000
+    if not EARLIEST <= time < LATEST:
+        raise ValueError(f"the time {stamp} is not between 2010 and 2100 in milliseconds or microseconds")
+    for flag in fields[-2:]:
+        if flag.lower() not in ("true", "false"):
+            raise ValueError(f"{flag[:40]!r} is neither True nor False")
     return number, price, quantity, time, first, last, stamp >= _MICROSECONDS_FROM
 
 

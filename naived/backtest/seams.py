@@ -27,7 +27,7 @@ class _Part:
 
 def joined(files: Sequence[File]) -> tuple[tuple[Columns, ...], list[str]]:
     """The parts of a tape and what is to be said of them; raises TapeError where files contradict each other."""
-    ordered = sorted(files, key=lambda file: (file.findings.first_id, file.findings.last_id))
+    ordered = sorted(files, key=lambda file: (file.findings.first_id, -file.findings.last_id))
     warnings = [line for file in ordered for line in _found(file)]
     parts: list[_Part] = []
     for file in ordered:
@@ -37,13 +37,12 @@ def joined(files: Sequence[File]) -> tuple[tuple[Columns, ...], list[str]]:
                 f"{file.columns.source} one of {file.findings.kind}; take one kind: an aggregate adds up trades"
             )
         part = _Part(file.columns, file.findings.first_trade, file.findings.last_trade)
-        if not parts:
-            parts.append(part)
+        if parts and part.columns.ids[0] <= parts[-1].columns.ids[-1] and not _is_renumbered(parts[-1], part, file):
+            _overlap(parts, part, warnings)
             continue
-        if part.columns.ids[0] <= parts[-1].columns.ids[-1]:
-            _overlap(parts, part, file.findings.kind, warnings)
-        else:
-            _follow(parts, part, warnings)
+        if parts:
+            _follow(parts[-1], part, warnings)
+        parts.append(part)
     return tuple(part.columns for part in parts), warnings
 
 
@@ -67,64 +66,75 @@ def _found(file: File) -> list[str]:
     return [f"{file.columns.source.name}: {line}" for line in lines]
 
 
-def _follow(parts: list[_Part], part: _Part, warnings: list[str]) -> None:
-    """Append what begins behind the end of the last part."""
-    last = parts[-1]
+def _is_renumbered(last: _Part, part: _Part, file: File) -> bool:
+    """Does a file begin with other trades under the id that the file before ended with? Some days do."""
+    same = last.columns.ids[-1] == part.columns.ids[0]
+    return bool(same and file.findings.kind == str(Kind.AGGREGATES) and part.first_trade == last.last_trade + 1)
+
+
+def _follow(last: _Part, part: _Part, warnings: list[str]) -> None:
+    """What is between the end of the last part and the next one."""
     before, after = last.columns, part.columns
-    if after.times[0] < before.times[-1]:
-        raise TapeError(
-            f"{after.source} has higher ids than {before.source} and earlier times; "
-            "are both files of one symbol? leave one of them out"
-        )
+    _check_times(before, after)
     missing = part.first_trade - last.last_trade - 1
     if missing < 0:
         raise TapeError(
             f"{after.source} begins with trade {part.first_trade}, but {before.source} ends with trade "
             f"{last.last_trade}; download both again"
         )
-    if missing or after.ids[0] > before.ids[-1] + 1:
+    if after.ids[0] == before.ids[-1]:
+        warnings.append(f"{after.source.name}: 1 row with the id of another and other trades, kept")
+    elif missing or after.ids[0] > before.ids[-1] + 1:
         warnings.append(
             f"{before.source.name}, {after.source.name}: between them {_are(missing, 'trade')} missing, "
             f"after id {before.ids[-1]}"
         )
-    parts.append(part)
 
 
-def _overlap(parts: list[_Part], part: _Part, kind: str, warnings: list[str]) -> None:
-    """Take of ``part`` what the last part has not; what both have must be the same."""
-    last = parts[-1]
-    before, after = last.columns, part.columns
-    if kind == str(Kind.AGGREGATES) and part.first_trade == last.last_trade + 1 and after.ids[0] == before.ids[-1]:
-        # Other trades under the number that the day before ended with: published so at changes of day.
-        warnings.append(f"{after.source.name}: 1 row with the id of another and other trades, kept")
-        parts.append(part)
-        return
-    cut = int(np.searchsorted(after.ids, before.ids[-1], side="right"))
-    head = _arrays(after, slice(None, cut))
-    places = np.searchsorted(before.ids, head[0])
-    both = before.ids[places] == head[0]
-    for one, other in zip(_arrays(before, places[both]), (column[both] for column in head), strict=True):
-        if not np.array_equal(one, other):
-            number = int(head[0][both][np.argmax(one != other)])
+def _check_times(before: Columns, after: Columns) -> None:
+    if after.times[0] < before.times[-1]:
+        raise TapeError(
+            f"{after.source} has higher ids than {before.source} and earlier times; "
+            "are both files of one symbol? leave one of them out"
+        )
+
+
+def _overlap(parts: list[_Part], part: _Part, warnings: list[str]) -> None:
+    """Take of ``part`` what no other part has; what another has must be the same."""
+    begin = 0
+    for other in parts:
+        end = int(np.searchsorted(part.columns.ids, other.columns.ids[-1], side="right"))
+        if begin < end:
+            _share(other, part.columns, slice(begin, end), warnings)
+            begin = end
+    if begin < len(part.columns.ids):  # its own gaps have been told
+        rest = _arrays(part.columns, slice(begin, None))
+        tail = Columns(part.columns.source, *rest, *index(rest[1]), part.columns.tick)
+        _check_times(parts[-1].columns, tail)
+        parts.append(_Part(tail, part.first_trade, part.last_trade))
+
+
+def _share(part: _Part, other: Columns, rows: slice, warnings: list[str]) -> None:
+    """Add rows of ``other`` that ``part`` has not, all of them before its end."""
+    columns = part.columns
+    some = _arrays(other, rows)
+    places = np.searchsorted(columns.ids, some[0])
+    both = columns.ids[places] == some[0]
+    for ours, theirs in zip(_arrays(columns, places[both]), (column[both] for column in some), strict=True):
+        if not np.array_equal(ours, theirs):
+            number = int(some[0][both][np.argmax(ours != theirs)])
             raise TapeError(
-                f"{before.source} and {after.source} both have id {number}, with different contents; "
+                f"{columns.source} and {other.source} both have id {number}, with different contents; "
                 "download both again, or leave one of them out"
             )
     dropped = int(np.count_nonzero(both))
     if dropped:
-        warnings.append(
-            f"{after.source.name}: {counted(dropped, 'row')} that {_have(dropped)} been read from "
-            f"{before.source.name}, dropped"
-        )
-    if dropped < cut:
-        last.columns = _merged(before, tuple(column[~both] for column in head))
-        last.last_trade = max(last.last_trade, part.last_trade if cut == len(after.ids) else last.last_trade)
-        warnings.append(f"{after.source.name}: {counted(cut - dropped, 'row')} in gaps of {before.source.name}")
-    if cut < len(after.ids):
-        ids, prices, quantities, times = _arrays(after, slice(cut, None))
-        tail = Columns(after.source, ids, prices, quantities, times, *index(prices), after.tick)
-        first = int(ids[0]) if kind == str(Kind.TRADES) else last.last_trade + 1
-        _follow(parts, _Part(tail, first, part.last_trade), warnings)
+        repeated = f"{counted(dropped, 'row')} that {columns.source.name} has too"
+        warnings.append(f"{other.source.name}: {repeated}, dropped")
+    if dropped < len(both):
+        part.columns = _merged(columns, tuple(column[~both] for column in some))
+        filled = counted(len(both) - dropped, "row")
+        warnings.append(f"{other.source.name}: {filled} put into gaps of {columns.source.name}")
 
 
 def _arrays(columns: Columns, rows: slice | Integers) -> tuple[Integers, Integers, Integers, Integers]:
@@ -156,7 +166,3 @@ def counted(number: int, noun: str) -> str:
 
 def _are(number: int, noun: str) -> str:
     return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
-
-
-def _have(number: int) -> str:
-    return "has" if number == 1 else "have"

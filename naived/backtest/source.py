@@ -87,7 +87,11 @@ def member(path: Path) -> str:
 
 
 def _only(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    tables = [info for info in archive.infolist() if info.filename.endswith(".csv")]
+    tables = [
+        info
+        for info in archive.infolist()
+        if info.filename.endswith(".csv") and not info.filename.startswith("__MACOSX/")
+    ]
     if len(tables) != 1:
         raise Broken(f"it holds {len(tables)} .csv files, not one", "unpack it and name the files in it")
     return tables[0]
