@@ -77,7 +77,7 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
 def _further(symbol: Symbol) -> tuple[bool, str]:
     """When a further trader joins."""
     leader, price = symbol.engine.leader, symbol.gate.price
-    if not leader.traders:
+    if not chunks_taken(leader.traders):
         return True, "yes: at the next trade"
     if chunks_taken(leader.traders) >= leader.settings.chunks:
         return False, f"no: all {leader.settings.chunks} chunks have bought; one that sells makes room"

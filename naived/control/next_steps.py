@@ -1,12 +1,12 @@
 """What a person may type about the reason that `status` shows of a symbol."""
 
 from naived.core.engine import BlockedBy
-from naived.core.strategy.summary import held_back
+from naived.core.strategy.summary import NO_FURTHER, held_back
 from naived.core.strategy.trader import Hold, Holding, Waiting
 from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 
-# How the reasons begin for which a trader waits until its settings change.
+# How the reasons begin for which a trader waits, or none starts, until the settings change.
 _BY_SETTINGS = ("no room in the budget", "too small to trade", "too large to trade", "more traders than chunks")
 
 
@@ -36,4 +36,5 @@ def next_step(symbol: Symbol) -> str | None:
                 return f"naivectl settings {name}"
             case _:
                 pass
-    return None
+    lacking = reason.removeprefix(f"{NO_FURTHER}: ")
+    return f"naivectl settings {name}" if lacking.startswith(_BY_SETTINGS) else None

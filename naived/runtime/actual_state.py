@@ -104,6 +104,6 @@ def _suspected(symbol: Symbol) -> str | None:
 
 
 def _short(symbol: Symbol) -> str | None:
-    """Whether the budget keeps a trader from starting, at the last price."""
+    """Whether the budget or the rules keep a further trader from starting, at the last price."""
     price = symbol.gate.price
     return None if price is None else shortage(symbol.engine.leader, price)

@@ -9,9 +9,11 @@ from naived.core.strategy.formulas import Coins, rebuy_below
 from naived.core.strategy.guards import why_guarded
 from naived.core.strategy.leader import Leader
 from naived.core.strategy.settings import Status
-from naived.core.strategy.sizing import affordable, terms_of
+from naived.core.strategy.sizing import affordable, misfit, terms_of, unfit
 from naived.core.strategy.trader import Buying, Selling, Trader, Waiting, position
 from naived.core.strategy.traders import chunks_taken, commitments, rebuy_limit, spent_rebuys
+
+NO_FURTHER = "no further trader can start"
 
 
 def profit_today(leader: Leader, now: int) -> Money:
@@ -26,15 +28,27 @@ def owned(leader: Leader) -> Coins:
 
 
 def shortage(leader: Leader, last: Price) -> str | None:
-    """Why no further trader could start at this price though chunks are free: the budget; None if one could."""
-    settings = leader.settings
-    if leader.status is not Status.ON or chunks_taken(leader.traders) >= settings.chunks:
+    """Why no further trader could start at this price though chunks are free; None if one could.
+
+    None as well where a trader waits, or will at the next trade, and says why it does not buy.
+    """
+    settings, traders = leader.settings, leader.traders
+    taken = chunks_taken(traders)
+    if leader.status is not Status.ON or taken >= settings.chunks:
         return None
-    room = Money((settings.budget or 0) - sum(commitments(leader.traders, leader.lots)))
+    room = Money((settings.budget or 0) - sum(commitments(traders, leader.lots)))
     terms, filters = terms_of(settings, leader.fees), leader.info.filters
-    if affordable(terms, last, room, filters) or not affordable(terms, last, settings.allocation, filters):
-        return None  # if a whole share cannot be traded either, its trader says so
-    return f"no room in the budget for another trader: {format_amount(max(0, room))} {leader.info.quote} are left"
+    if filters.max_orders and len(traders) >= filters.max_orders:
+        return f"{NO_FURTHER}: the exchange allows {filters.max_orders} orders of one symbol (MAX_NUM_ORDERS)"
+    if affordable(terms, last, room, filters):
+        return None
+    failed = unfit(terms, last, terms.budget, terms.chunks, filters)
+    if failed is None:
+        left = f"{format_amount(max(0, room))} {leader.info.quote} are left"
+        return f"no room in the budget for another trader: {left}"
+    if not taken or any(isinstance(trader.phase, Waiting) for trader in traders):
+        return None
+    return f"{NO_FURTHER}: {misfit(failed, terms, last, filters, leader.info.quote)}"
 
 
 def held_back(leader: Leader, last: Price) -> str | None:

@@ -1,10 +1,14 @@
 """The reasons in words, checked against what the symbol then does."""
 
 import pytest
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.control.protocol import Code, ControlError
+from naived.core.amount import parse_money, parse_price, parse_quantity
 from naived.core.engine import Blocked, BlockedBy
+from naived.core.strategy.leader_events import Informed
+from naived.core.strategy.lots import Lot
 from tests.support.runtime import Document, Naived, World
 
 
@@ -55,6 +59,17 @@ async def test_what_keeps_it_from_buying_is_said(world: World, clock: MockClock)
         assert told["next_step"] == "naivectl resolve ETHUSDT --all --adopt"
         await naived.ask("stop")
         assert await buys(naived) == (False, "no: it is off")
+
+
+async def test_a_symbol_that_only_sells_lots_buys_at_the_next_trade(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=2)
+        symbol = naived.symbol()
+        lot = Lot(parse_quantity("1"), parse_money("2000"), parse_price("2100"))
+        symbol.engine = replace(symbol.engine, leader=replace(symbol.engine.leader, lots=(lot,)))
+        symbol.offer(Informed(symbol.engine.leader.info, symbol.engine.leader.fees))
+        assert [trader.sells_lots for trader in naived.traders()] == [True]
+        assert await buys(naived) == (True, "yes: at the next trade")
 
 
 async def test_one_that_was_never_configured_says_how_to_begin(world: World, clock: MockClock) -> None:

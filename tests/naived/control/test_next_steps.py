@@ -5,8 +5,10 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.control.next_steps import next_step
+from naived.core.amount import parse_quantity
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.state import State
+from naived.core.strategy.leader_events import Informed
 from tests.support.runtime import World
 
 
@@ -68,4 +70,20 @@ async def test_a_trader_without_room_in_the_budget_needs_other_settings(world: W
         symbol.engine = replace(symbol.engine, leader=replace(leader, desired=small))
         await naived.trade("2000")
         assert naived.reason() is not None
+        assert next_step(symbol) == "naivectl settings ETHUSDT"
+
+
+async def test_a_trader_that_cannot_start_needs_other_settings(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=2, budget="1000")
+        await naived.trade("2000", "1990")
+        await naived.start(budget="505")
+        assert next_step(naived.symbol()) == "naivectl settings ETHUSDT"
+        symbol = naived.symbol()
+        info = symbol.engine.leader.info
+        coarse = replace(info, filters=replace(info.filters, step_size=parse_quantity("1")))
+        symbol.offer(Informed(coarse, symbol.engine.leader.fees))
+        reason = naived.reason()
+        assert reason is not None
+        assert reason.startswith("no further trader can start: too small to trade (LOT_SIZE): the least budget is ")
         assert next_step(symbol) == "naivectl settings ETHUSDT"

@@ -517,7 +517,7 @@ def test_what_filled_before_a_symbol_became_active_is_sold_then() -> None:
     assert cycle.phases == ["selling"]
 
 
-def test_a_budget_is_only_short_where_a_whole_share_of_it_could_be_traded() -> None:
+def test_what_keeps_a_further_trader_from_starting_is_said() -> None:
     cycle = bought(workbench(settings(chunks=2, budget="400")))
     assert shortage(cycle.leader, parse_price("2683")) is None
     tight = replace(cycle.leader, desired=DesiredState(settings(chunks=2, budget="205"), Status.ON))
@@ -525,7 +525,23 @@ def test_a_budget_is_only_short_where_a_whole_share_of_it_could_be_traded() -> N
         shortage(tight, parse_price("2683")) == "no room in the budget for another trader: 5.077015 USDT are left"
     )
     dear = replace(tight, info=info(filters(notional="150")))
-    assert shortage(dear, parse_price("2683")) is None
+    least = "no further trader can start: too small to trade (NOTIONAL): the least budget is 300.46576 USDT"
+    assert shortage(dear, parse_price("2683")) == least
+    coarse = replace(cycle.leader, info=info(filters(step="0.1")))
+    least = "no further trader can start: too small to trade (LOT_SIZE): the least budget is 1073.092 USDT"
+    assert shortage(coarse, parse_price("2683")) == least
+    full = replace(cycle.leader, info=info(filters(max_orders=1)))
+    most = "no further trader can start: the exchange allows 1 orders of one symbol (MAX_NUM_ORDERS)"
+    assert shortage(full, parse_price("2683")) == most
+
+
+def test_a_trader_that_waits_says_itself_that_its_share_is_too_small() -> None:
+    dear = Exchange(info(filters(notional="1000")), FEES.buy)
+    cycle = workbench(settings(chunks=2, budget="400"), exchange=dear)
+    assert shortage(cycle.leader, parse_price("2683")) is None
+    cycle.trade("2683.80")
+    assert cycle.traders[0].phase.reason.startswith("too small to trade (NOTIONAL)")
+    assert shortage(cycle.leader, parse_price("2683")) is None
 
 
 # Written off
