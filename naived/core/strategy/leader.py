@@ -139,26 +139,23 @@ def band(leader: Leader, blocked: str | None) -> Band:
         reprices = (reprice_limit(trader, leader.info.filters) for trader in traders)
         return held[0], min([held[1], *(limit + 1 for limit in reprices if limit is not None)])
     low, high = NONE
-    rebuys = NONE[0]
-    spent = spent_rebuys(traders)
-    first = True
     for trader in traders:
-        phase = trader.phase
-        if type(phase) is Waiting:
+        phase = type(trader.phase)
+        if phase is Waiting:
             return EVERY
-        if trader.sells_lots:
-            continue
-        first = False
-        if type(phase) is Buying:
+        if phase is Buying:
             reprice = reprice_limit(trader, leader.info.filters)
             if reprice is not None:
                 high = min(high, reprice + 1)
+    if not _has_room(leader, traders, sum(commitments(traders, leader.lots))):
+        return low, high
+    if not chunks_taken(traders):
+        return EVERY
+    spent = spent_rebuys(traders)
+    for trader in traders:
         limit = rebuy_limit(trader)
         if limit is not None and trader.number not in spent:
-            rebuys = max(rebuys, rebuy_below(limit, trader.terms.rebuy) - 1)
-    may_start = rebuys > low or first  # checked first, as summing the money of all traders is slower
-    if may_start and _has_room(leader, traders, sum(commitments(traders, leader.lots))):
-        return EVERY if first else (rebuys, high)
+            low = max(low, rebuy_below(limit, trader.terms.rebuy) - 1)
     return low, high
 
 

@@ -152,7 +152,8 @@ class Trader(Struct, frozen=True):
     @property
     def sells_lots(self) -> bool:
         """It sells lots of its symbol and never bought: it counts in no chunk and has no rebuy and no successor."""
-        return isinstance(self.phase, Holding | Selling | Finished) and self.buys == 0 and not _own(self.phase)
+        phase = self.phase
+        return self.buys == 0 and not isinstance(phase, (Waiting, Buying)) and not _own(phase)
 
 
 def _own(phase: Holding | Selling | Finished) -> bool:
@@ -321,15 +322,15 @@ def _traded(trader: Trader, trade: Trade, view: SymbolView) -> TraderStep:
 
 def reprice_limit(trader: Trader, filters: Filters) -> Price | None:
     """The price above which its resting buy is cancelled; None if it has none, or what it bought is too little."""
-    match trader.phase:
-        case Buying(intent, bought, decided_on, accepted=True, cancelling=False) if trader.terms.reprice:
-            if bought.quantity and offer(trader.terms, bought, NO_LOT, bought.net, filters) is None:
-                return None
-            # A journal that an older naived wrote has no such price.
-            traded = decided_on or price_up(intent.price * SCALE, SCALE - trader.terms.buy_down, filters.tick_size)
-            return reprice_above(traded, trader.terms.reprice, filters)
-        case _:
-            return None
+    phase, terms = trader.phase, trader.terms
+    if type(phase) is not Buying or not phase.accepted or phase.cancelling or not terms.reprice:
+        return None
+    bought = phase.bought
+    if bought.quantity and offer(terms, bought, NO_LOT, bought.net, filters) is None:
+        return None
+    # A journal that an older naived wrote has no such price.
+    traded = phase.decided_on or price_up(phase.intent.price * SCALE, SCALE - terms.buy_down, filters.tick_size)
+    return reprice_above(traded, terms.reprice, filters)
 
 
 def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) -> TraderStep:

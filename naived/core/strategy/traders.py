@@ -10,12 +10,12 @@ from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trad
 
 def chunks_taken(traders: Iterable[Trader]) -> int:
     """How many traders take one of the symbol's chunks."""
-    return sum(not trader.sells_lots for trader in traders)
+    return sum([not trader.sells_lots for trader in traders])
 
 
 def chunks_spent(traders: Iterable[Trader]) -> int:
     """How many of them do more than wait: only these keep a waiting trader from buying."""
-    return sum(not trader.sells_lots and type(trader.phase) is not Waiting for trader in traders)
+    return sum([type(trader.phase) is not Waiting and not trader.sells_lots for trader in traders])
 
 
 def spent_rebuys(traders: Iterable[Trader]) -> set[int]:
@@ -33,22 +33,26 @@ def spent_rebuys(traders: Iterable[Trader]) -> set[int]:
 
 def commitment(trader: Trader) -> int:
     """The quote money a trader has spent or may still spend; for a waiting one its whole share."""
-    match trader.phase:
-        case Selling(bought, carried=carried) | Holding(bought, carried=carried):
-            return bought.cost + carried.cost
-        case Buying(intent, bought):
-            return bought.cost + value_up(intent.price, Quantity(intent.quantity - bought.quantity))
+    phase = trader.phase
+    match phase:
+        case Selling() | Holding():
+            return phase.bought.cost + phase.carried.cost
+        case Buying():
+            rest = phase.intent.quantity - phase.bought.quantity
+            return phase.bought.cost + value_up(phase.intent.price, Quantity(rest))
         case Waiting():
             return money_down(trader.terms.budget, trader.terms.chunks)
         case Finished():
             return 0
         case _:
-            assert_never(trader.phase)
+            assert_never(phase)
 
 
 def commitments(traders: Iterable[Trader], lots: Lots) -> tuple[int, int]:
     """The sum for the lots and the traders that decided to buy, and the sum for those that still wait."""
-    spent, shares = sum(int(lot.cost) for lot in lots), 0
+    spent = shares = 0
+    for lot in lots:
+        spent += lot.cost
     for trader in traders:
         if type(trader.phase) is Waiting:
             shares += commitment(trader)
@@ -59,11 +63,12 @@ def commitments(traders: Iterable[Trader], lots: Lots) -> tuple[int, int]:
 
 def rebuy_limit(trader: Trader) -> Price | None:
     """The limit of the buy from which this trader's rebuy is measured, spent or not; None if it has none."""
-    match trader.phase:
-        case Selling(bought) | Holding(bought) if bought.quantity:
-            return bought.limit
-        case Buying(intent, accepted=True):
-            return intent.price
+    phase = trader.phase
+    match phase:
+        case Selling() | Holding():
+            return phase.bought.limit if phase.bought.quantity else None
+        case Buying():
+            return phase.intent.price if phase.accepted else None
         case _:
             return None
 
