@@ -82,32 +82,24 @@ def format_wire(value: int) -> str:
     return f"{whole}.{part:08d}"
 
 
-def _down(numerator: int, denominator: int, step: int) -> int:
-    return numerator // (denominator * step) * step
-
-
-def _up(numerator: int, denominator: int, step: int) -> int:
-    return -(-numerator // (denominator * step)) * step
-
-
 def price_down(numerator: int, denominator: int, tick: Price) -> Price:
     """numerator / denominator, rounded down to a multiple of ``tick``."""
-    return Price(_down(numerator, denominator, tick))
+    return Price(numerator // (denominator * tick) * tick)
 
 
 def price_up(numerator: int, denominator: int, tick: Price) -> Price:
     """numerator / denominator, rounded up to a multiple of ``tick``."""
-    return Price(_up(numerator, denominator, tick))
+    return Price(-(-numerator // (denominator * tick)) * tick)
 
 
 def quantity_down(numerator: int, denominator: int, step: Quantity) -> Quantity:
     """numerator / denominator, rounded down to a multiple of ``step``."""
-    return Quantity(_down(numerator, denominator, step))
+    return Quantity(numerator // (denominator * step) * step)
 
 
 def quantity_up(numerator: int, denominator: int, step: Quantity) -> Quantity:
     """numerator / denominator, rounded up to a multiple of ``step``."""
-    return Quantity(_up(numerator, denominator, step))
+    return Quantity(-(-numerator // (denominator * step)) * step)
 
 
 def money_down(numerator: int, denominator: int) -> Money:

@@ -62,15 +62,13 @@ def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, refe
 
     Without a ``reference`` price PERCENT_PRICE_BY_SIDE is not checked.
     """
-    if price <= 0 or price % filters.tick_size or _outside(price, filters.min_price, filters.max_price):
+    if price <= 0 or price % filters.tick_size or price < filters.min_price or 0 < filters.max_price < price:
         return "PRICE_FILTER"
-    if (
-        quantity <= 0
-        or quantity % filters.step_size
-        or _outside(quantity, filters.min_quantity, filters.max_quantity)
-    ):
+    step, least, most = filters.step_size, filters.min_quantity, filters.max_quantity
+    if quantity <= 0 or quantity % step or quantity < least or 0 < most < quantity:
         return "LOT_SIZE"
-    if _outside(price * quantity, filters.min_notional * SCALE, filters.max_notional * SCALE):
+    value = price * quantity
+    if value < filters.min_notional * SCALE or 0 < filters.max_notional * SCALE < value:
         return "NOTIONAL"
     if reference is not None:
         low, high = (filters.bid_down, filters.bid_up) if side is Side.BUY else (filters.ask_down, filters.ask_up)
@@ -79,10 +77,6 @@ def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, refe
         ):
             return "PERCENT_PRICE_BY_SIDE"
     return None
-
-
-def _outside(value: int, low: int, high: int) -> bool:
-    return (low > 0 and value < low) or (high > 0 and value > high)
 
 
 def describe(filters: Filters, name: str) -> str:

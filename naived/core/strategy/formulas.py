@@ -148,15 +148,18 @@ def sell_price(limit: Price, cost: Money, net: Quantity, profit: Rate, fees: Fee
 def sell_quantity(have: Quantity, filters: Filters) -> Quantity:
     """How much of ``have`` one order can offer; the rest is dust, or left for the next order."""
     quantity = quantity_down(have, 1, filters.step_size)
-    most = quantity_down(filters.max_quantity, 1, filters.step_size)
-    return min(quantity, most) if most else quantity
+    if quantity <= filters.max_quantity:
+        return quantity
+    return quantity_down(filters.max_quantity, 1, filters.step_size) or quantity
 
 
 def offered(have: Quantity, price: Price, filters: Filters) -> Quantity:
     """How much of ``have`` one order can offer at this price, within the largest value of an order."""
     quantity = sell_quantity(have, filters)
-    most = quantity_down(filters.max_notional * SCALE, price, filters.step_size)
-    return min(quantity, most) if filters.max_notional else quantity
+    most = filters.max_notional * SCALE
+    if not most or price * quantity <= most:
+        return quantity
+    return quantity_down(most, price, filters.step_size)
 
 
 def dust_cost(cost: Money, dust: Quantity, have: Quantity) -> Money:

@@ -70,7 +70,8 @@ def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: 
     failed = unfit(terms, last, terms.budget, terms.chunks, filters)
     if failed:
         return misfit(failed, terms, last, filters, view.quote)
-    if unfit(terms, last, *spending(terms, view.room), filters):
+    share = spending(terms, view.room)
+    if share != (terms.budget, terms.chunks) and unfit(terms, last, *share, filters):
         return f"no room in the budget: {format_amount(view.room)} {view.quote} are left"
     if view.lowest_sell is not None and price >= view.lowest_sell:
         return f"our own sell is in the way: it rests at {format_amount(view.lowest_sell)}"
@@ -103,16 +104,18 @@ def held(bought: Bought, carried: Lot, sold: Sold) -> Quantity:
 
 def asked(terms: Terms, bought: Bought, carried: Lot, filters: Filters) -> Price:
     """The price to ask: what the trader's own coins must bring, and never less than that of the lots."""
-    lots = price_up(carried.price, 1, filters.tick_size)
-    if bought.net <= 0:
+    lots, net = price_up(carried.price, 1, filters.tick_size), bought.net
+    if net <= 0:
         return lots
-    return max(lots, sell_price(bought.limit, bought.cost, bought.net, terms.profit, terms.fees, filters))
+    return max(lots, sell_price(bought.limit, bought.cost, net, terms.profit, terms.fees, filters))
 
 
 def offer(
     terms: Terms, bought: Bought, carried: Lot, have: Quantity, filters: Filters
 ) -> tuple[Price, Quantity] | None:
     """The price, and how much of ``have`` to offer at it; None if that is too little to sell."""
+    if have <= 0:
+        return None
     price = asked(terms, bought, carried, filters)
     quantity = offered(have, price, filters) if price else Quantity(0)
     if quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL"):

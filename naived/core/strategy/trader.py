@@ -425,21 +425,16 @@ def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | N
     joining: Lots = ()
     if first and view.lots and view.status is not Status.OFF:
         joining, _ = split(view.lots, asked(trader.terms, bought, NO_LOT, view.filters))
-    owned = held(bought, together((carried, *joining)), sold)
-    order = offer(
-        trader.terms,
-        bought,
-        together((carried, *joining)),
-        owned if most is None else min(owned, most),
-        view.filters,
-    )
+    lots = together((carried, *joining)) if joining else carried
+    owned = held(bought, lots, sold)
+    order = offer(trader.terms, bought, lots, owned if most is None else min(owned, most), view.filters)
     if order is None:
         return _finish(trader, bought, carried, sold, view)
     if view.status is Status.OFF:
         stopped = replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None)
         return (trader if stopped == trader.phase else _enter(trader, stopped, view)), ()
     intent = OrderIntent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, *order)
-    selling = Selling(bought, intent, together((carried, *joining)), sold, holding.failures)
+    selling = Selling(bought, intent, lots, sold, holding.failures)
     commands: tuple[Command, ...] = (Carry(joining),) if joining else ()
     return replace(_enter(trader, selling, view), sells=intent.seq), (*commands, Place(intent, view.now))
 
