@@ -16,10 +16,9 @@ Client order ids are random, so the caller makes them before a step and puts the
 can need (``Engine.ids_needed``).
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum, auto
-from typing import TypeAlias, assert_never, cast
+from typing import Any, TypeAlias, assert_never, cast, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -240,7 +239,12 @@ class PriceSuspected(Struct, frozen=True):
     reference: Price | None
 
 
-Event: TypeAlias = LeaderEvent | OrderEvent | Blocked | Deactivated | CoinsWrittenOff | CoinsPaid | PriceSuspected
+SymbolEvent: TypeAlias = Blocked | Deactivated | CoinsWrittenOff | CoinsPaid | PriceSuspected
+Event: TypeAlias = LeaderEvent | OrderEvent | SymbolEvent
+
+# Looking a type up is ten times as fast as ``isinstance`` with a union.
+_LEADER_EVENTS = frozenset(get_args(LeaderEvent))
+_ORDER_EVENTS = frozenset(get_args(OrderEvent))
 
 
 class Question(Enum):
@@ -285,11 +289,17 @@ def suspicion(price: Price, reference: Price | None) -> str:
     return f"a trade at {format_amount(price)}{before}: two later trades have to confirm it (max-deviation)"
 
 
+def _draft(engine: Engine, now: int) -> "_Draft":
+    orders: Any = engine.orders
+    keys: Any = engine.keys
+    return _Draft(engine, now, engine.leader, orders, keys, engine.blocks, engine.ids, Changes())
+
+
 def load(
     leader: Leader, orders: Iterable[OrderState], blocks: tuple[Block, ...], epoch: int, now: int
 ) -> tuple[Engine, Changes]:
     """The engine from the journal's rows. An order that may have been sent and has no answer becomes UNKNOWN."""
-    draft = _Draft(Engine(leader, epoch, blocks=blocks), now)
+    draft = _draft(Engine(leader, epoch, blocks=blocks), now)
     for order in orders:
         draft.keep(order)
     for client_order_id in list(draft.orders):
@@ -303,58 +313,62 @@ def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
 
     Raises UnexpectedError for an event that is impossible in this state, which is a bug.
     """
-    draft = _Draft(engine, now)
-    if isinstance(event, LeaderEvent):
-        draft.lead(event)
-    elif isinstance(event, OrderEvent):
-        draft.move(event)
+    draft = _draft(engine, now)
+    kind = type(event)
+    if kind in _LEADER_EVENTS:
+        draft.lead(cast("LeaderEvent", event))
+    elif kind in _ORDER_EVENTS:
+        draft.move(cast("OrderEvent", event))
     else:
-        match event:
-            case Blocked(by, reason):
-                draft.block(by, reason)
-                if by is BlockedBy.COINS and reason is not None:
-                    draft.changes.notes.append(Note("quarantined", reason))
-            case Deactivated():
-                draft.leader = replace(engine.leader, active=False)
-            case CoinsWrittenOff(missing, how):
-                _write_off(draft, missing, BY_HAND)
-                reason = next((block.reason for block in draft.blocks if block.by is BlockedBy.COINS), "")
-                draft.block(BlockedBy.COINS, None)
-                draft.changes.notes.append(Note("resolved", f"{how} by hand: {reason}"))
-            case CoinsPaid(missing):
-                _write_off(draft, missing, AS_FEES)
-            case PriceSuspected() if engine.leader.status is Status.ON:
-                draft.changes.notes.append(Note("price", suspicion(event.price, event.reference)))
-            case PriceSuspected():
-                pass
-            case _:
-                assert_never(event)
+        _apply(draft, cast("SymbolEvent", event))
     return draft.done()
 
 
-class _Draft:
+def _apply(draft: "_Draft", event: SymbolEvent) -> None:
+    match event:
+        case Blocked(by, reason):
+            draft.block(by, reason)
+            if by is BlockedBy.COINS and reason is not None:
+                draft.changes.notes.append(Note("quarantined", reason))
+        case Deactivated():
+            draft.leader = replace(draft.leader, active=False)
+        case CoinsWrittenOff(missing, how):
+            _write_off(draft, missing, BY_HAND)
+            reason = next((block.reason for block in draft.blocks if block.by is BlockedBy.COINS), "")
+            draft.block(BlockedBy.COINS, None)
+            draft.changes.notes.append(Note("resolved", f"{how} by hand: {reason}"))
+        case CoinsPaid(missing):
+            _write_off(draft, missing, AS_FEES)
+        case PriceSuspected() if draft.leader.status is Status.ON:
+            draft.changes.notes.append(Note("price", suspicion(event.price, event.reference)))
+        case PriceSuspected():
+            pass
+        case _:
+            assert_never(event)
+
+
+class _Draft(Struct):
     """The working copy of one step. ``orders`` and ``keys`` are shared with the engine until the first write."""
 
-    def __init__(self, engine: Engine, now: int) -> None:
-        self.engine = engine
-        self.now = now
-        self.leader = engine.leader
-        self.orders = cast("dict[str, OrderState]", engine.orders)
-        self.keys = cast("dict[tuple[int, Side, int], str]", engine.keys)
-        self.blocks = engine.blocks
-        self.ids = engine.ids
-        self.changes = Changes()
-        self._news: deque[LeaderEvent] = deque()
-        self._prunable = False
+    engine: Engine
+    now: int
+    leader: Leader
+    orders: dict[str, OrderState]
+    keys: dict[tuple[int, Side, int], str]
+    blocks: tuple[Block, ...]
+    ids: tuple[str, ...]
+    changes: Changes
+    news: list[LeaderEvent] = []
+    prunable: bool = False
 
     def settle(self) -> None:
         """Pass the news of orders to their traders."""
-        while self._news:
-            self.lead(self._news.popleft())
+        while self.news:
+            self.lead(self.news.pop(0))
 
     def done(self) -> tuple[Engine, Changes]:
         self.settle()
-        if self._prunable:
+        if self.prunable:
             self._prune()
         engine = self.engine
         if self.leader is engine.leader and self.orders is engine.orders and self.blocks is engine.blocks:
@@ -371,17 +385,17 @@ class _Draft:
         changes = self.changes
         for trader in result.touched:
             changes.traders[trader.number] = trader
-            self._prunable = self._prunable or type(trader.phase) is Finished
+            self.prunable = self.prunable or type(trader.phase) is Finished
         for command in result.commands:
             match command:
                 case Place():
                     self._place(command)
+                case Note():
+                    changes.notes.append(command)
                 case Cancel(intent):
                     client_order_id = self.keys.get((intent.trader, intent.side, intent.seq))
                     if client_order_id is not None:
                         self.move(CancelWanted(client_order_id))
-                case Note():
-                    changes.notes.append(command)
                 case Reread():
                     changes.questions.append(Question.RULES)
                 case Count():
@@ -405,7 +419,7 @@ class _Draft:
             updated_at=self.now,
         )
         self.put(order)
-        self._prunable = self._prunable or intent.seq > 1
+        self.prunable = self.prunable or intent.seq > 1
         if not self.blocks and self.leader.status is not Status.OFF:
             self.changes.admits.append(client_order_id)
 
@@ -440,13 +454,13 @@ class _Draft:
         news: list[Placed | Executed | Ended] = []
         for action in actions:
             match action:
-                case Send():
-                    self.changes.sends.append(after.client_order_id)
-                case Executed(fill):
-                    self.changes.fills.append(fill)
+                case Executed():
+                    self.changes.fills.append(action.fill)
                     news.append(action)
                 case Placed() | Ended():
                     news.append(action)
+                case Send():
+                    self.changes.sends.append(after.client_order_id)
                 case Contradicted(reason):
                     self.changes.notes.append(Note("quarantined", f"{after.client_order_id}: {reason}"))
         if news:
@@ -456,9 +470,9 @@ class _Draft:
 
     def _queue_news(self, order: OrderState, news: tuple[Placed | Executed | Ended, ...]) -> None:
         if awaits(self.leader, order.intent):
-            self._news.append(OrderNews(order.intent, news))
+            self.news.append(OrderNews(order.intent, news))
         elif isinstance(news[-1], Ended):
-            self._news.append(Adopted(order.intent, order.fills))
+            self.news.append(Adopted(order.intent, order.fills))
 
     def _prune(self) -> None:
         """Drop orders that have ended and that no living trader refers to."""

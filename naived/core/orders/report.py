@@ -25,7 +25,10 @@ class OrderStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        return self not in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+        return self not in _AT_WORK
+
+
+_AT_WORK = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
 class Fill(Struct, frozen=True):

@@ -68,6 +68,7 @@ class State(StrEnum):
 
 TERMINAL = frozenset({State.FILLED, State.CANCELLED, State.EXPIRED, State.REJECTED, State.ABANDONED})
 LIVE = frozenset({State.INTENDED, State.UNKNOWN, State.OPEN, State.PARTIALLY_FILLED})
+_RESTING = frozenset({State.OPEN, State.PARTIALLY_FILLED})
 
 
 class OrderState(Struct, frozen=True):
@@ -294,12 +295,12 @@ def step_order(order: OrderState, event: OrderEvent, now: int) -> OrderStep:
 
 def _step(order: OrderState, event: OrderEvent) -> OrderStep:
     match event:
+        case Reported():
+            return _reported(order, event.report)
+        case Answered():
+            return _answered(order, event.answer)
         case Admitted():
             return _admitted(order, event)
-        case Answered(_, answer):
-            return _answered(order, answer)
-        case Reported(_, report):
-            return _reported(order, report)
         case FillsFound(_, fills):
             return _executed(order, fills, order.reported, order.final, exhaustive=True)
         case Missing():
@@ -342,8 +343,8 @@ def _admitted(order: OrderState, event: Admitted) -> OrderStep:
 
 def _answered(order: OrderState, answer: Answer) -> OrderStep:
     match answer:
-        case Accepted(report):
-            return _reported(order, report)
+        case Accepted():
+            return _reported(order, answer.report)
         case Refused() if order.state is State.INTENDED:
             if order.attempt > 1:
                 reason = f"refused: {answer.message}"
@@ -363,7 +364,7 @@ def _answered(order: OrderState, answer: Answer) -> OrderStep:
 
 
 def _reported(order: OrderState, report: Report) -> OrderStep:
-    if order.state is State.CANCELLED and order.final is None:
+    if order.final is None and order.state is State.CANCELLED:
         return order, ()  # a person wrote it off: what becomes of it at the exchange concerns us no more
     problem = _mismatch(order, report)
     if problem:
@@ -398,7 +399,7 @@ def _mismatch(order: OrderState, report: Report) -> str | None:
     intent = order.intent
     if order.order_id is not None and report.order_id != order.order_id:
         return f"two orders under one id: {order.order_id} and {report.order_id}"
-    if order.state in (State.REJECTED, State.QUARANTINED) and order.order_id is None:
+    if order.order_id is None and order.state in (State.REJECTED, State.QUARANTINED):
         return f"refused, and yet order {report.order_id} exists"
     if (report.symbol, report.side) != (intent.symbol, intent.side):
         return f"order {report.order_id} is not what was intended"
@@ -443,12 +444,12 @@ def _executed(
     ``exhaustive``: ``fills`` are all fills of the order, and may be newer than the last report. The fills of a
     report are never more than its cumulative quantity.
     """
-    if order.state not in (State.OPEN, State.PARTIALLY_FILLED):
+    if order.state not in _RESTING:
         return order, ()
     fresh = _new_fills(order.fills, fills)
     if isinstance(fresh, str):
         return _quarantine(order, fresh)
-    executed = Quantity(order.executed + sum(fill.quantity for fill in fresh))
+    executed = Quantity(order.executed + sum([fill.quantity for fill in fresh]))
     if exhaustive and final is None:
         reported = max(reported, executed)
     if executed > reported or reported > order.intent.quantity:
@@ -456,19 +457,13 @@ def _executed(
     if not fresh and reported == order.reported and final is order.final:
         return order, ()
     state = State.PARTIALLY_FILLED if executed else State.OPEN
-    actions: tuple[Action, ...] = tuple(Executed(fill) for fill in fresh)
+    actions: tuple[Action, ...] = tuple(map(Executed, fresh))
+    known = _merged(order.fills, fresh)
     if final is not None and executed == reported:
         state = _FINAL_STATE[final]
-        newest = max((fill.trade_id for fill in order.fills + fresh), default=None)
+        newest = known[-1].trade_id if known else None
         actions += (Ended(_fate(final, order), _rejection(final), newest),)
-    after = replace(
-        order,
-        state=state,
-        executed=executed,
-        reported=reported,
-        final=final,
-        fills=_merged(order.fills, fresh),
-    )
+    after = replace(order, state=state, executed=executed, reported=reported, final=final, fills=known)
     return after, actions
 
 

@@ -20,7 +20,6 @@ nothing, so that a price gate compares two integers per trade and calls ``step_l
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
 from msgspec import Struct
@@ -84,6 +83,8 @@ _HAND_PAUSE = 60_000  # ms before a successor buys, after a person cancelled the
 _NEVER = 1 << 62  # above every price
 
 Band: TypeAlias = tuple[int, int]
+_MOVED_BY_PRICES = (Waiting, Buying)  # phases of a trader
+
 EVERY: Band = (_NEVER, -1)  # no price lies inside: every trade matters
 NONE: Band = (-1, _NEVER)  # every price lies inside: no trade matters
 
@@ -200,12 +201,12 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
     """
     draft = _Draft(leader, now, blocked, {trader.number: trader for trader in leader.traders})
     match event:
-        case Traded(trade=trade):
-            _traded(draft, event, trade)
-        case OrderNews(intent):
-            trader = draft.living.get(intent.trader)
+        case Traded():
+            _traded(draft, event, event.trade)
+        case OrderNews():
+            trader = draft.living.get(event.intent.trader)
             if trader is None:
-                raise UnexpectedError(f"{leader.info.symbol}-{intent.trader} does not live, and yet: {event}")
+                raise UnexpectedError(f"{leader.info.symbol}-{event.intent.trader} does not live, and yet: {event}")
             draft.tell(trader, event)
         case Woke():
             draft.tell_all(event)
@@ -242,18 +243,16 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
     return draft.result(leader)
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Struct):
     """The working copy of one step; ``living`` are its traders by number, oldest first."""
 
     leader: Leader
     now: int
     blocked: str | None
     living: dict[int, Trader]
-    commands: list[Command] = field(default_factory=list)
-    touched: dict[int, Trader] = field(default_factory=dict)
+    commands: list[Command] = []
+    touched: dict[int, Trader] = {}
     money: tuple[int, int] | None = None  # the commitments of ``living``, summed when first needed, then kept
-    lowest_sell: Price | None = None  # of ``living``; set only while a trade is handled
     funds: Funds = UNLIMITED  # what the trade came with, less what was bought on it
     price: Price = Price(0)  # of the trade; set only while one is handled
     held_back: bool = False  # did a guard keep a trader from starting?
@@ -266,23 +265,26 @@ class _Draft:
 
     def view(self, *, deciding: bool) -> SymbolView:
         leader = self.leader
+        info = leader.info
         view = SymbolView(
             self.now,
-            leader.info.filters,
+            info.filters,
             leader.status,
             leader.desired.keep_buys,
-            leader.info.base,
-            leader.info.quote,
+            info.base,
+            info.quote,
             leader.lots,
-            None if leader.info.trading else leader.info.status,
+            None if info.trading else info.status,
         )
         if not deciding:
             return view
+        settings, living = leader.settings, self.living.values()
+        sells = [trader.phase.intent.price for trader in living if type(trader.phase) is Selling]
         return replace(
             view,
-            room=Money(max(0, (leader.settings.budget or 0) - self.commitments[0])),
-            lowest_sell=self.lowest_sell,
-            surplus=surplus(self.living.values(), leader.settings.chunks),
+            room=Money(max(0, (settings.budget or 0) - self.commitments[0])),
+            lowest_sell=min(sells, default=None),
+            surplus=surplus(living, settings.chunks),
             funds=self.funds,
             guarded=_why_guarded(self),
         )
@@ -311,13 +313,14 @@ class _Draft:
         self.put(after)
         for command in commands:
             match command:
+                case Place():
+                    if command.intent.side is Side.BUY:
+                        _reserve(self, command.intent)
+                    self.commands.append(command)
                 case Carry(lots):
                     self.put_lots(tuple(lot for lot in self.leader.lots if lot not in lots))
                 case Leave(lot):
                     _leave(self, lot)
-                case Place(intent=OrderIntent(side=Side.BUY) as intent):
-                    _reserve(self, intent)
-                    self.commands.append(command)
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:
@@ -336,12 +339,12 @@ class _Draft:
         self.count(finished)
         if trader.sells_lots:
             return
-        match event:
-            case OrderNews(news=(*_, Ended(trade_id=int(trade_id)))):
-                self.start(behind=trade_id, origin=trader.origin)
-            case _:
-                pause = _HAND_PAUSE if finished.bought is None else 0
-                self.start(after=self.now + pause, origin=trader.origin)
+        newest = event.news[-1] if type(event) is OrderNews else None
+        if type(newest) is Ended and newest.trade_id is not None:
+            self.start(behind=newest.trade_id, origin=trader.origin)
+        else:
+            pause = _HAND_PAUSE if finished.bought is None else 0
+            self.start(after=self.now + pause, origin=trader.origin)
 
     def count(self, finished: Finished) -> None:
         leader = self.leader
@@ -473,10 +476,8 @@ def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
             if not draft.held_back:
                 draft.start()
         _rebuy(draft, trade)
-    sells = (each.phase.intent.price for each in draft.living.values() if isinstance(each.phase, Selling))
-    draft.lowest_sell = min(sells, default=None)
     for trader in list(draft.living.values()):
-        if isinstance(trader.phase, Waiting | Buying):  # the other phases do not depend on prices
+        if type(trader.phase) in _MOVED_BY_PRICES:
             draft.tell(trader, event)
     _remember_guard(draft)
 

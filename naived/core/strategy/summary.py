@@ -73,5 +73,5 @@ def awaits(leader: Leader, intent: OrderIntent) -> bool:
     for trader in leader.traders:
         if trader.number == intent.trader:
             phase = trader.phase
-            return isinstance(phase, Buying | Selling) and phase.intent == intent
+            return isinstance(phase, (Buying, Selling)) and phase.intent == intent
     return False

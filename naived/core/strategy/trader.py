@@ -273,8 +273,8 @@ TraderStep: TypeAlias = tuple[Trader, tuple[Command, ...]]
 def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderStep:
     """Apply one event; one that changes nothing returns the same trader. Raises UnexpectedError."""
     match event:
-        case Traded(trade=trade):
-            return _traded(trader, trade, view)
+        case Traded():
+            return _traded(trader, event.trade, view)
         case OrderNews():
             return _on_order_news(trader, event, view)
         case Woke():
@@ -376,11 +376,11 @@ def _on_order_news(trader: Trader, event: OrderNews, view: SymbolView) -> Trader
 
 def _buying(trader: Trader, buying: Buying, news: Placed | Executed | Ended, view: SymbolView) -> TraderStep:
     match news:
+        case Executed():
+            bought = buying.bought.with_fill(news.fill, view.base, view.quote)
+            return _enter(trader, replace(buying, bought=bought), view), ()
         case Placed():
             return _enter(trader, replace(buying, accepted=True), view), ()
-        case Executed(fill):
-            bought = buying.bought.with_fill(fill, view.base, view.quote)
-            return _enter(trader, replace(buying, bought=bought), view), ()
         case Ended() if buying.bought.quantity:
             return _sell(trader, Holding(buying.bought, Hold.STOPPED, "stopped", None), view)
         case Ended(fate, refused):
@@ -462,14 +462,14 @@ def _finish(trader: Trader, bought: Bought, carried: Lot, sold: Sold, view: Symb
 
 def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, view: SymbolView) -> TraderStep:
     match news:
+        case Executed():
+            sold = selling.sold.with_fill(news.fill, view.base, view.quote)
+            return _enter(trader, replace(selling, sold=sold), view), ()
         case Placed():
             return trader, ()
-        case Executed(fill):
-            sold = selling.sold.with_fill(fill, view.base, view.quote)
-            return _enter(trader, replace(selling, sold=sold), view), ()
-        case Ended(Fate.ABANDONED) if selling.cancelling:
-            return _sell(trader, _hold(selling, Hold.STOPPED, "stopped", None), view)
         case Ended(Fate.FILLED | Fate.CANCELLED):
+            return _sell(trader, _hold(selling, Hold.STOPPED, "stopped", None), view)
+        case Ended(Fate.ABANDONED) if selling.cancelling:
             return _sell(trader, _hold(selling, Hold.STOPPED, "stopped", None), view)
         case Ended(Fate.BY_HAND):
             holding = _hold(selling, Hold.BY_HAND, "cancelled by hand", None)
