@@ -476,12 +476,13 @@ class _Draft(Struct):
 
     def _prune(self) -> None:
         """Drop orders that have ended and that no living trader refers to."""
-        latest = {(trader.number, Side.BUY): trader.buys for trader in self.leader.traders}
-        latest |= {(trader.number, Side.SELL): trader.sells for trader in self.leader.traders}
+        buy, sell = Side.BUY, Side.SELL
+        latest = {(trader.number, buy, trader.buys) for trader in self.leader.traders}
+        latest |= {(trader.number, sell, trader.sells) for trader in self.leader.traders}
         gone = [
             (key, client_order_id)
             for key, client_order_id in self.keys.items()
-            if key[2] != latest.get(key[:2]) and _is_over(self.orders[client_order_id], self.now)
+            if key not in latest and _is_over(self.orders[client_order_id], self.now)
         ]
         if gone:
             self.orders, self.keys = dict(self.orders), dict(self.keys)
@@ -515,8 +516,9 @@ def _fate(order: OrderState) -> Note:
 
 
 def _is_over(order: OrderState, now: int) -> bool:
-    watched = order.state is State.ABANDONED and now - order.updated_at < WATCHED
-    return order.state in TERMINAL and not watched
+    if order.state not in TERMINAL:
+        return False
+    return order.state is not State.ABANDONED or now - order.updated_at >= WATCHED
 
 
 def _sell_of(draft: _Draft, trader: Trader) -> OrderState | None:

@@ -7,7 +7,9 @@ own.
 Pure functions, called by the trader, the leader and the database.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -32,24 +34,26 @@ class Lot(Struct, frozen=True):
 
 
 NO_LOT = Lot()
+_PRICE = attrgetter("price")
 Lots: TypeAlias = tuple[Lot, ...]
 
 
 def together(lots: Sequence[Lot]) -> Lot:
     """All of them as one, at the highest of their prices."""
-    return Lot(
-        Quantity(sum(lot.quantity for lot in lots)),
-        Money(sum(lot.cost for lot in lots)),
-        max((lot.price for lot in lots), default=Price(0)),
-    )
+    quantity = cost = 0
+    price = Price(0)
+    for lot in lots:
+        quantity += lot.quantity
+        cost += lot.cost
+        price = max(price, lot.price)
+    return Lot(Quantity(quantity), Money(cost), price)
 
 
 def added(lots: Lots, lot: Lot) -> Lots:
     """With one more lot. Those of one price are one; beyond ``MOST`` the two nearest become one at the higher."""
-    same = [each for each in lots if each.price == lot.price]
-    merged = sorted(
-        (*(each for each in lots if each.price != lot.price), together([*same, lot])), key=lambda each: each.price
-    )
+    at = bisect_left(lots, lot.price, key=_PRICE)
+    same = lots[at : at + 1] if at < len(lots) and lots[at].price == lot.price else ()
+    merged = [*lots[:at], together((*same, lot)), *lots[at + len(same) :]]
     if len(merged) > MOST:
         nearest = min(range(len(merged) - 1), key=lambda at: merged[at + 1].price - merged[at].price)
         merged[nearest : nearest + 2] = [together(merged[nearest : nearest + 2])]
@@ -65,11 +69,12 @@ def split(lots: Lots, price: Price) -> tuple[Lots, Lots]:
 def whole_orders(lots: Lots, filters: Filters) -> tuple[tuple[Lots, ...], Lots]:
     """Groups that each make a whole order, the fewest and cheapest first, and the lots that are left."""
     groups: list[Lots] = []
-    first = 0
-    for last in range(1, len(lots) + 1):
-        if too_little(together(lots[first:last]), filters) is None:
+    first, group = 0, NO_LOT
+    for last, lot in enumerate(lots, 1):
+        group = together((group, lot))
+        if too_little(group, filters) is None:
             groups.append(lots[first:last])
-            first = last
+            first, group = last, NO_LOT
     return tuple(groups), lots[first:]
 
 
