@@ -407,8 +407,8 @@ class _Draft(Struct):
 
     def _place(self, command: Place) -> None:
         intent = command.intent
-        client_order_id, *rest = self.ids
-        self.ids = tuple(rest)
+        client_order_id = self.ids[0]
+        self.ids = self.ids[1:]
         order = OrderState(
             intent,
             client_order_id,

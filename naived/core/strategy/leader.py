@@ -252,7 +252,7 @@ class _Draft(Struct):
     living: dict[int, Trader]
     commands: list[Command] = []
     touched: dict[int, Trader] = {}
-    money: tuple[int, int] | None = None  # the commitments of ``living``, summed when first needed, then kept
+    money: tuple[int, int] | None = None  # the commitments of ``living``; None: they have to be summed
     funds: Funds = UNLIMITED  # what the trade came with, less what was bought on it
     price: Price = Price(0)  # of the trade; set only while one is handled
     held_back: bool = False  # did a guard keep a trader from starting?
@@ -266,7 +266,7 @@ class _Draft(Struct):
     def view(self, *, deciding: bool) -> SymbolView:
         leader = self.leader
         info = leader.info
-        view = SymbolView(
+        known = (
             self.now,
             info.filters,
             leader.status,
@@ -277,35 +277,23 @@ class _Draft(Struct):
             None if info.trading else info.status,
         )
         if not deciding:
-            return view
+            return SymbolView(*known)
         settings, living = leader.settings, self.living.values()
+        room = Money(max(0, (settings.budget or 0) - self.commitments[0]))
         sells = [trader.phase.intent.price for trader in living if type(trader.phase) is Selling]
-        return replace(
-            view,
-            room=Money(max(0, (settings.budget or 0) - self.commitments[0])),
-            lowest_sell=min(sells, default=None),
-            surplus=surplus(living, settings.chunks),
-            funds=self.funds,
-            guarded=_why_guarded(self),
+        return SymbolView(
+            *known, room, min(sells, default=None), surplus(living, settings.chunks), _why_guarded(self), self.funds
         )
 
     def put(self, trader: Trader) -> None:
-        before = self.living.get(trader.number)
-        if before is trader:
+        if self.living.get(trader.number) is trader:
             return
-        if self.money is not None:
-            self._recount(before, -1)
-            self._recount(trader, 1)
+        self.money = None
         self.touched[trader.number] = trader
         if type(trader.phase) is Finished:
             self.living.pop(trader.number, None)
         else:
             self.living[trader.number] = trader
-
-    def _recount(self, trader: Trader | None, sign: int) -> None:
-        if trader is not None and self.money is not None:
-            spent, shares = commitments((trader,), ())
-            self.money = self.money[0] + sign * spent, self.money[1] + sign * shares
 
     def tell(self, trader: Trader, event: TraderEvent) -> None:
         deciding = type(event) is Traded and type(trader.phase) is Waiting
@@ -318,7 +306,7 @@ class _Draft(Struct):
                         _reserve(self, command.intent)
                     self.commands.append(command)
                 case Carry(lots):
-                    self.put_lots(tuple(lot for lot in self.leader.lots if lot not in lots))
+                    self.put_lots(tuple([lot for lot in self.leader.lots if lot not in lots]))
                 case Leave(lot):
                     _leave(self, lot)
                 case _:
@@ -471,7 +459,7 @@ def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
         return
     draft.funds, draft.price = event.funds, trade.price
     if draft.now - trade.time <= STALE:
-        if not chunks_taken(leader.traders):
+        if all(trader.sells_lots for trader in leader.traders):
             draft.held_back = _why_guarded(draft) is not None
             if not draft.held_back:
                 draft.start()
@@ -511,9 +499,10 @@ def _rebuy(draft: _Draft, trade: Trade) -> None:
             continue
         if spent is None:
             spent = spent_rebuys(leader.traders)
+        if trader.number in spent:
+            continue
         room = Money((leader.settings.budget or 0) - sum(draft.commitments))
-        terms = terms_of(leader.settings, leader.fees)
-        if trader.number in spent or not affordable(terms, trade.price, room, leader.info.filters):
+        if not affordable(terms_of(leader.settings, leader.fees), trade.price, room, leader.info.filters):
             continue
         if _why_guarded(draft) is not None:
             draft.held_back = True

@@ -16,6 +16,7 @@ from naived.core.strategy.formulas import (
     least_budget,
     offered,
     sell_price,
+    unfit,
     untradable,
 )
 from naived.core.strategy.lots import Lot
@@ -55,11 +56,8 @@ def spending(terms: Terms, room: Money) -> tuple[Money, int]:
 
 def affordable(terms: Terms, last: Price, room: Money, filters: Filters) -> bool:
     """Would a buy decided at ``last`` and the sell of what it buys pass, with the ``room`` in the budget?"""
-    return unfit(terms, last, *spending(terms, room), filters) is None
-
-
-def unfit(terms: Terms, last: Price, budget: Money, chunks: int, filters: Filters) -> str | None:
-    return untradable(last, budget, chunks, terms.buy_down, terms.profit, terms.fees, filters)
+    budget, chunks = spending(terms, room)
+    return untradable(last, budget, chunks, terms.buy_down, terms.profit, terms.fees, filters) is None
 
 
 def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: SymbolView) -> str | None:
@@ -67,11 +65,13 @@ def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: 
     filters = view.filters
     if view.closed is not None:
         return f"the market is closed ({view.closed})"
-    failed = unfit(terms, last, terms.budget, terms.chunks, filters)
+    failed = unfit(last, price, quantity, terms.profit, terms.fees, filters)
+    whole = failed
+    if spending(terms, view.room) != (terms.budget, terms.chunks):
+        whole = untradable(last, terms.budget, terms.chunks, terms.buy_down, terms.profit, terms.fees, filters)
+    if whole:
+        return misfit(whole, terms, last, filters, view.quote)
     if failed:
-        return misfit(failed, terms, last, filters, view.quote)
-    share = spending(terms, view.room)
-    if share != (terms.budget, terms.chunks) and unfit(terms, last, *share, filters):
         return f"no room in the budget: {format_amount(view.room)} {view.quote} are left"
     if view.lowest_sell is not None and price >= view.lowest_sell:
         return f"our own sell is in the way: it rests at {format_amount(view.lowest_sell)}"

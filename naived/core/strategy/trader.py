@@ -351,8 +351,12 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) ->
             return trader, ()
         return replace(trader, phase=replace(waiting, reason=reason)), (Note("waits", f"{trader.id}: {reason}"),)
     intent = OrderIntent(trader.symbol, trader.number, Side.BUY, trader.buys + 1, price, quantity)
-    buying = _enter(trader, Buying(intent, Bought(price), trade.price), view)
-    return replace(buying, buys=intent.seq, rebuy_notified=False), (Place(intent, trade.time),)
+    buying = Buying(intent, Bought(price), trade.price)
+    since = max(view.now, trader.since)
+    return (
+        replace(trader, phase=buying, since=since, buys=intent.seq, rebuy_notified=False),
+        (Place(intent, trade.time),),
+    )
 
 
 def _cause(reason: str) -> str:
