@@ -40,13 +40,11 @@ Lots: TypeAlias = tuple[Lot, ...]
 
 def together(lots: Sequence[Lot]) -> Lot:
     """All of them as one, at the highest of their prices."""
-    quantity = cost = 0
-    price = Price(0)
-    for lot in lots:
-        quantity += lot.quantity
-        cost += lot.cost
-        price = max(price, lot.price)
-    return Lot(Quantity(quantity), Money(cost), price)
+    return Lot(
+        Quantity(sum([lot.quantity for lot in lots])),
+        Money(sum([lot.cost for lot in lots])),
+        max([lot.price for lot in lots], default=Price(0)),
+    )
 
 
 def added(lots: Lots, lot: Lot) -> Lots:
@@ -68,6 +66,9 @@ def split(lots: Lots, price: Price) -> tuple[Lots, Lots]:
 
 def whole_orders(lots: Lots, filters: Filters) -> tuple[tuple[Lots, ...], Lots]:
     """Groups that each make a whole order, the fewest and cheapest first, and the lots that are left."""
+    # If all of them are too little at the highest price, so is each part, unless its price is too low for an order.
+    if not lots or (too_little(together(lots), filters) and too_little(lots[0], filters)):
+        return (), lots
     groups: list[Lots] = []
     first, group = 0, NO_LOT
     for last, lot in enumerate(lots, 1):

@@ -50,9 +50,8 @@ def commitment(trader: Trader) -> int:
 
 def commitments(traders: Iterable[Trader], lots: Lots) -> tuple[int, int]:
     """The sum for the lots and the traders that decided to buy, and the sum for those that still wait."""
-    spent = shares = 0
-    for lot in lots:
-        spent += lot.cost
+    shares = 0
+    spent: int = sum([lot.cost for lot in lots])
     for trader in traders:
         if type(trader.phase) is Waiting:
             shares += commitment(trader)
