@@ -24,6 +24,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import CancelRefused, Fill, OrderStatus, Refused, Report, Unknown
 from naived.core.orders.state import Need, OrderState, Reported, Send, State
 from naived.core.strategy import leader as leading
+from naived.core.strategy import sizing
 from naived.core.strategy import trader as trading
 from naived.core.strategy import traders as money
 from naived.core.strategy.formulas import Bought, reprice_above
@@ -340,7 +341,10 @@ def _orders_of_others_are_cancelled() -> Sequence[Change]:
 
 def _filters_ignored() -> Sequence[Change]:
     quantity = trading.buy_quantity
-    return [(trading, "buy_quantity", lambda *args: quantity(*args) + 1)]
+    return [
+        (trading, "buy_quantity", lambda *args: quantity(*args) + 1),
+        (sizing, "unfit", lambda *args: None),
+    ]
 
 
 def _ban_unheeded() -> Sequence[Change]:
