@@ -343,7 +343,7 @@ def _filters_ignored() -> Sequence[Change]:
     quantity = trading.buy_quantity
     return [
         (trading, "buy_quantity", lambda *args: quantity(*args) + 1),
-        (sizing, "unfit", lambda *args: None),
+        (sizing, "cycle_refusal", lambda *args: None),
     ]
 
 

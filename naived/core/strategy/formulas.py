@@ -189,10 +189,12 @@ def untradable(
     Lots are not counted: a cycle must be able to sell without them.
     """
     price = buy_price(last, buy_down, filters)
-    return unfit(last, price, buy_quantity(budget, chunks, price, filters), profit, fees, filters)
+    return cycle_refusal(last, price, buy_quantity(budget, chunks, price, filters), profit, fees, filters)
 
 
-def unfit(last: Price, price: Price, quantity: Quantity, profit: Rate, fees: Fees, filters: Filters) -> str | None:
+def cycle_refusal(
+    last: Price, price: Price, quantity: Quantity, profit: Rate, fees: Fees, filters: Filters
+) -> str | None:
     """The filter that this buy, or the sell of what it buys, would fail; None if both pass."""
     failed = refusal(filters, Side.BUY, price, quantity, last)
     if failed:

@@ -12,11 +12,11 @@ from naived.core.strategy.formulas import (
     Bought,
     Fees,
     Sold,
+    cycle_refusal,
     largest_budget,
     least_budget,
     offered,
     sell_price,
-    unfit,
     untradable,
 )
 from naived.core.strategy.lots import Lot
@@ -56,8 +56,12 @@ def spending(terms: Terms, room: Money) -> tuple[Money, int]:
 
 def affordable(terms: Terms, last: Price, room: Money, filters: Filters) -> bool:
     """Would a buy decided at ``last`` and the sell of what it buys pass, with the ``room`` in the budget?"""
-    budget, chunks = spending(terms, room)
-    return untradable(last, budget, chunks, terms.buy_down, terms.profit, terms.fees, filters) is None
+    return unfit(terms, last, *spending(terms, room), filters) is None
+
+
+def unfit(terms: Terms, last: Price, budget: Money, chunks: int, filters: Filters) -> str | None:
+    """The filter that one of ``chunks`` parts of this budget would fail at ``last``; None if none."""
+    return untradable(last, budget, chunks, terms.buy_down, terms.profit, terms.fees, filters)
 
 
 def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: SymbolView) -> str | None:
@@ -65,10 +69,10 @@ def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: 
     filters = view.filters
     if view.closed is not None:
         return f"the market is closed ({view.closed})"
-    failed = unfit(last, price, quantity, terms.profit, terms.fees, filters)
+    failed = cycle_refusal(last, price, quantity, terms.profit, terms.fees, filters)
     whole = failed
     if spending(terms, view.room) != (terms.budget, terms.chunks):
-        whole = untradable(last, terms.budget, terms.chunks, terms.buy_down, terms.profit, terms.fees, filters)
+        whole = unfit(terms, last, terms.budget, terms.chunks, filters)
     if whole:
         return misfit(whole, terms, last, filters, view.quote)
     if failed:
