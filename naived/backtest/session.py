@@ -1,0 +1,153 @@
+"""One symbol in its market at one moment of a tape: a trade, a wake-up, what reaches the exchange, what is noted.
+
+At one trade the fills come first, then the trade, then what the engine asked for reaches the market: without a
+latency still before the next trade, with one so much later, before the first trade of that time.
+"""
+
+import itertools
+
+from naived.backtest.market import Market, Reports, failed_filter
+from naived.backtest.reference import References
+from naived.backtest.result import Moment, Setup
+from naived.backtest.tape import Columns, Tape
+from naived.backtest.trading import Request, begin
+from naived.core.amount import Money, Price, Quantity
+from naived.core.market import Trade
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Answer
+from naived.core.orders.state import TERMINAL, Answered, Reported
+from naived.core.strategy.formulas import Fees
+from naived.core.strategy.trader import Holding, Selling, Traded, Woke
+from naived.core.strategy.view import UNLIMITED, Funds
+from naived.simulator.rules import in_range
+
+EVERY = (1, 0)
+"""The bounds when every trade matters: no price lies between them."""
+
+_RANGE_MINUTES = 5  # of the mean price that bounds what a taker may trade at
+
+
+class Session:
+    """``moments`` are what happened so far. ``every``: the engine is offered each trade, to be compared with."""
+
+    def __init__(self, tape: Tape, setup: Setup, *, every: bool) -> None:
+        rules = setup.rules
+        self.rules = rules
+        self.every = every
+        self.market = Market(rules.info, setup.fee, rules.names)
+        fees = Fees(setup.fee, setup.fee)
+        self.trading = begin(rules.info, setup.settings, fees, setup.latency, int(tape.parts[0].times[0]))
+        self.references = References(tape.parts)
+        self._before = [0, *itertools.accumulate(len(part.ids) for part in tape.parts)]  # trades before each part
+        self.moments: list[Moment] = []
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The open interval of prices that do not matter."""
+        low, high = self.trading.band
+        if self.every or low > high:
+            return EVERY
+        market = self.market
+        return max(low, market.below - 1), min(high, market.above + 1)
+
+    @property
+    def _trades(self) -> int:
+        """How many trades were published."""
+        return self._before[self.references.part] + self.references.index + 1
+
+    @property
+    def due(self) -> int | None:
+        """When (ms) something happens without a trade."""
+        requests, wakes_at = self.trading.requests, self.trading.wakes_at
+        if not requests:
+            return wakes_at
+        due = requests[0].due
+        return due if wakes_at is None else min(due, wakes_at)
+
+    def wait(self, part: Columns, index: int, due: int) -> None:
+        """Let time pass to ``due``, before the trade ``index``."""
+        self.references.index = index - 1
+        self.market.last = self.references.last
+        trading = self.trading
+        if not (trading.requests and trading.requests[0].due <= due):
+            trading.offer(Woke(), due)
+        self._deliver(due)
+        self._note(part, max(index - 1, 0), due)
+
+    def trade(self, part: Columns, index: int, *, believed: bool = True) -> None:
+        """One trade of the tape; one that is not ``believed`` decides nothing, but it fills."""
+        price, now = Price(int(part.prices[index])), int(part.times[index])
+        market, trading = self.market, self.trading
+        before = trading.engine
+        self.references.index = index
+        for client_order_id, report in market.trade(self._trades, price, now):
+            trading.offer(Reported(client_order_id, report), now)
+        low, high = trading.band
+        if believed and (self.every or not low < price < high):
+            trade = Trade(self._trades + market.shift, price, Quantity(int(part.quantities[index])), now)
+            trading.offer(Traded(trade, self._funds()), now)
+        self._deliver(now)
+        if trading.engine is not before:
+            self._note(part, index, now)
+
+    def _deliver(self, now: int) -> None:
+        """Let what is due reach the market, and what it answers the engine."""
+        trading, market = self.trading, self.market
+        requests = trading.requests
+        while requests and requests[0].due <= now:
+            request = requests.popleft()
+            if request.cancel:
+                reports = market.cancel(request.client_order_id, now)
+            else:
+                answer, reports = self._placed(request, now)
+                trading.offer(Answered(request.client_order_id, answer), now)
+            for client_order_id, report in reports:
+                trading.offer(Reported(client_order_id, report), now)
+
+    def _placed(self, request: Request, now: int) -> tuple[Answer, Reports]:
+        order = self.trading.engine.orders[request.client_order_id]
+        info, references, market = self.rules.info, self.references, self.market
+        failed = failed_filter(info, order, None)
+
+        def fits(reference: Price) -> bool:
+            return failed_filter(info, order, reference) is None
+
+        if failed is None and not references.passes(self.rules.average_minutes, now, fits, weighted=True):
+            failed = "PERCENT_PRICE_BY_SIDE"
+        last = market.last
+        if failed is None and last is not None and market.crosses(order):
+            taken = last
+
+            def near(reference: Price) -> bool:
+                return in_range(taken, reference)
+
+            if not references.passes(_RANGE_MINUTES, now, near, weighted=False):
+                return market.expire(order, now), []
+        return market.place(order, self._trades, now, failed)
+
+    def _funds(self) -> Funds:
+        """What a buy may take: the budget is the only limit, but where the exchange bounds the position."""
+        if not self.rules.info.filters.max_position:
+            return UNLIMITED
+        coming = sum(
+            order.intent.quantity
+            for order in self.trading.engine.orders.values()
+            if order.intent.side is Side.BUY and order.state not in TERMINAL
+        )
+        return Funds(None, Quantity(self.market.coins + coming))
+
+    def _note(self, part: Columns, index: int, now: int) -> None:
+        market, leader = self.market, self.trading.engine.leader
+        self.moments.append(
+            Moment(
+                self.references.part,
+                index,
+                now,
+                Price(int(part.prices[index])),
+                market.cash,
+                market.coins,
+                Money(leader.profit - market.cash),
+                market.tied_up,
+                sum(type(trader.phase) in (Selling, Holding) for trader in leader.traders),
+            )
+        )

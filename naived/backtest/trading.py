@@ -1,0 +1,96 @@
+"""One symbol's engine in a backtest: it is offered events, and its orders and cancels are queued for the exchange.
+
+This is what ``runtime/symbol_task.py`` is in the daemon, without a journal, tasks or an order limit.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from naived.core import engine as core
+from naived.core.engine import Engine, Event, Question
+from naived.core.market import SymbolInfo
+from naived.core.orders.report import Fill
+from naived.core.orders.state import Admitted, Need, OrderState, need
+from naived.core.strategy.formulas import Fees
+from naived.core.strategy.leader import NONE, Activated, Band, Informed, Leader
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.trader import Finished, Trader
+
+_WINDOW = 5_000  # ms, the receive window of each order
+_EPOCH = 1
+_SPARE = 32  # client order ids that are made at once
+
+
+class BacktestError(Exception):
+    """The backtest cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What reaches the exchange at ``due`` (ms): a new order, or the cancel of one."""
+
+    due: int
+    client_order_id: str
+    cancel: bool
+
+
+@dataclass(slots=True)
+class Trading:
+    """``orders`` are all that were ever decided, in their last state; ``cycles`` all traders that finished.
+
+    ``band`` and ``wakes_at`` are the engine's, after its last step.
+    """
+
+    engine: Engine
+    latency: int
+    requests: deque[Request] = field(default_factory=deque)
+    orders: dict[str, OrderState] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    cycles: list[Trader] = field(default_factory=list)
+    band: Band = NONE
+    wakes_at: int | None = None
+    _cancelled: set[str] = field(default_factory=set)
+    _made: int = 0
+
+    def offer(self, event: Event, now: int) -> None:
+        """Step the engine, and again for each slot of the order limit; queue what it asks for."""
+        engine = self.engine
+        if len(engine.ids) < engine.ids_needed:
+            engine = replace(engine, ids=(*engine.ids, *self._ids(engine.ids_needed + _SPARE)))
+        engine, changes = core.step(engine, event, now)
+        for client_order_id in changes.admits:
+            engine, more = core.step(engine, Admitted(client_order_id, now, _WINDOW, _EPOCH), now)
+            changes.extend(more)
+        if engine.leader is not self.engine.leader or engine.blocks is not self.engine.blocks:
+            self.band, self.wakes_at = engine.band, engine.leader.wakes_at
+        self.engine = engine
+        self.fills += changes.fills
+        if changes.fault is not None:
+            raise BacktestError(changes.fault)
+        for trader in changes.traders.values():
+            if type(trader.phase) is Finished and trader.phase.profit is not None:
+                self.cycles.append(trader)
+        due = now + self.latency
+        for client_order_id, order in changes.orders.items():
+            self.orders[client_order_id] = order
+            if order.cancelling and need(order) is Need.CANCEL and client_order_id not in self._cancelled:
+                self._cancelled.add(client_order_id)
+                self.requests.append(Request(due, client_order_id, cancel=True))
+        for client_order_id in changes.sends:
+            self.requests.append(Request(due, client_order_id, cancel=False))
+        if Question.RULES in changes.questions:  # COINS never: a market that has what it bought refuses no balance
+            self.offer(Informed(engine.leader.info, engine.leader.fees), now)
+
+    def _ids(self, count: int) -> list[str]:
+        self._made += count
+        return [f"b{number:09}" for number in range(self._made - count + 1, self._made + 1)]
+
+
+def begin(info: SymbolInfo, settings: Settings, fees: Fees, latency: int, now: int) -> Trading:
+    """A symbol that is on and has never traded."""
+    leader = Leader(info, fees, DesiredState(settings, Status.ON))
+    trading = Trading(Engine(leader, _EPOCH), latency)
+    trading.offer(Activated(), now)
+    return trading
