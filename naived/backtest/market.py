@@ -19,7 +19,6 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Accepted, Answer, Fill, OrderStatus, Refusal, Refused, Report
 from naived.core.orders.state import OrderState
 
-
 Reports = list[tuple[str, Report]]
 """Reports of orders, each with the client order id of its order, in the order in which they happened."""
 
@@ -40,7 +39,7 @@ class Market:
 
     ``cash`` and ``coins`` are what fills changed of the quote and the base asset, fees included; ``tied_up`` is the
     quote money of resting buys. ``fees`` is the sum of all fees in quote, those of the base asset at the fill's
-    price, times ``SCALE``. ``below`` and ``above``: a trade strictly beyond one of them fills an order. ``shift`` is
+    price, times ``SCALE``. ``below`` and ``above``: a trade strictly beyond one of them fills an order. ``shift``:
     how far ids are ahead of the number of public trades.
     """
 
@@ -182,8 +181,6 @@ def failed_filter(info: SymbolInfo, order: OrderState, reference: Price | None) 
     """The filter that refuses an order at this reference price (the average of the last minutes), or None."""
     intent = order.intent
     return refusal(info.filters, intent.side, intent.price, intent.quantity, reference)
-
-
 
 
 def _rank(resting: Resting) -> tuple[int, int]:

@@ -75,8 +75,8 @@ def _largest_fall(part: Columns, start: int, stop: int, moment: Moment, peak: Mo
 
 def _price_of(profit: Money, moment: Moment, fee: Rate) -> int:
     """The highest price, rounded down, at which the profit is no more than this; bounded to what a price can be."""
-    price = (profit - moment.cash) * SCALE * SCALE // (moment.coins * (SCALE - fee))
-    return max(-1, min(price, (1 << 63) - 1))
+    price: int = (profit - moment.cash) * SCALE * SCALE // (moment.coins * (SCALE - fee))
+    return max(-1, min(int(price), (1 << 63) - 1))
 
 
 def in_market(moments: Sequence[Moment], ended: int) -> int:

@@ -6,7 +6,7 @@ Amounts are exact integers of 10^-8, times ms since 1970.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from naived.core.amount import Money, Price, Quantity, Rate
+from naived.core.amount import SCALE, Money, Price, Quantity, Rate, money_down
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill
 from naived.core.orders.state import OrderState
@@ -43,7 +43,7 @@ class Moment:
     """The symbol after something happened, until the next moment.
 
     ``cash`` and ``coins`` are what all fills so far changed of the quote and the base asset, fees included; at a
-    price p the profit, realised and not, is cash + coins * p * (1 - fee). ``held_cost`` is what the held coins cost,
+    price p the profit, realised and not, is cash + coins * p * (1 - fee). ``held_cost`` is what held coins cost,
     ``tied_up`` the quote money in resting buys. ``positions`` counts the traders that hold coins to sell. ``part``
     and ``index`` are the trade in the tape.
     """
@@ -92,3 +92,9 @@ class Result:
     cycles: tuple[Trader, ...]
     orders: tuple[OrderState, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def unrealized(self) -> Money:
+        """The profit if all coins were sold at the last price, after the fee."""
+        scale = SCALE * SCALE
+        return Money(money_down(self.held * self.last_price * (SCALE - self.setup.fee), scale) - self.held_cost)

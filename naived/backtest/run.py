@@ -147,7 +147,7 @@ class Scan:
         return start + len(prices), mattered > _CHUNK // _DENSE
 
     def _doubtful(self, part: Columns, index: int, stop: int) -> int:
-        """Ask about each trade of a stretch, and of what follows while one is suspected; returns where that ends."""
+        """Ask about each trade of a stretch, and of more while one is suspected; returns where that ends."""
         session, length = self._session, len(part.ids)
         check = self._suspecting or self._check(part, index)
         while index < length and (index < stop or check.suspect is not None):
@@ -180,7 +180,7 @@ class Scan:
         return check
 
     def _edge(self, part: Columns, index: int, stop: int) -> int:
-        """Where the stretch ends that begins with the trade ``index``: at that trade if something came before it."""
+        """Where the stretch ends that begins at ``index``: there, if something came before that trade."""
         due = self._session.due
         if due is None:
             return stop

@@ -40,7 +40,21 @@ def _with_command(arguments: Sequence[str]) -> list[str]:
     first = arguments[0] if arguments else "-"
     if first.startswith("-") and first not in ("--help", "--version"):
         return ["run", *arguments]
-    return list(arguments)
+    return _each_tape(arguments) if first in ("backtest",) else list(arguments)
+
+
+def _each_tape(arguments: Sequence[str]) -> list[str]:
+    """``--tape A B`` as ``--tape A --tape B``: a shell writes it for ``--tape *.zip``."""
+    words: list[str] = []
+    taking = False
+    for word in arguments:
+        if taking and not word.startswith("-"):
+            words += ["--tape", word]
+            continue
+        taking = word == "--tape"
+        if not taking:
+            words.append(word)
+    return words
 
 
 def _print_version(wanted: bool) -> None:
@@ -139,6 +153,41 @@ def simulate(
         wanted = load(context.params, os.environ)
         logs.configure("console" if sys.stderr.isatty() else "json", "info")
         trio.run(serve, wanted)
+    except ConfigError as error:
+        _refuse(error)
+
+
+@app.command(epilog=_EPILOG)
+def backtest(
+    context: typer.Context,
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL")],
+    config: flags.ConfigFile = None,
+    tape: flags.Tape = None,
+    chunks: flags.Chunks = None,
+    budget: flags.Budget = None,
+    buy_down: flags.BuyDown = None,
+    profit: flags.Profit = None,
+    rebuy: flags.Rebuy = None,
+    reprice: flags.Reprice = None,
+    max_deviation: flags.MaxDeviation = None,
+    fee: flags.Fee = None,
+    latency: flags.Latency = None,
+    exchange_info: flags.ExchangeInfo = None,
+    html: Annotated[_Text, typer.Option(metavar="FILE", help="write a page with charts")] = None,
+    csv: Annotated[_Text, typer.Option(metavar="FILE", help="write the finished cycles")] = None,
+    orders: Annotated[_Text, typer.Option(metavar="FILE", help="write every order, as JSON")] = None,
+    no_cache: flags.NoCache = False,
+    json: flags.Machine = False,
+) -> None:
+    """What a symbol's settings would have earned on recorded trades: the engine that trades live, over a tape."""
+    try:
+        from naived.cli.backtest import perform  # deferred: it needs numpy, which the daemon does not
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        _refuse(ConfigError("a backtest needs numpy; install it with: pip install 'naived[backtest]'"))
+    try:
+        raise typer.Exit(perform(symbol, context.params, os.environ))
     except ConfigError as error:
         _refuse(error)
 

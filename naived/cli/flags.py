@@ -1,4 +1,4 @@
-"""The flags of ``naived run``, which ``naived check`` has too; what they mean is in ``config.py``."""
+"""Flags that several commands have; what they mean is in ``config.py`` and ``parsing.py``."""
 
 from typing import Annotated
 
@@ -36,3 +36,25 @@ MetricsListen = Annotated[
     _Text, typer.Option(metavar="HOST:PORT", help="serve metrics for Prometheus here: 127.0.0.1:9464")
 ]
 LogLevel = Annotated[_Text, typer.Option(metavar="LEVEL", help="debug, info, warning or error [info]")]
+
+# A symbol's settings, and the rest of a backtest.
+Tape = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE...", help="public trades or aggTrades: .csv, .csv.gz, .zip; several in any order"),
+]
+Chunks = Annotated[_Text, typer.Option(metavar="N", help="the most traders [5]")]
+Budget = Annotated[_Text, typer.Option(metavar="AMOUNT", help="quote money for all of them [1000]")]
+BuyDown = Annotated[_Text, typer.Option(metavar="RATE", help="a buy is this far below the price [0.0001]")]
+Profit = Annotated[_Text, typer.Option(metavar="RATE", help="what a cycle earns after both fees [0.001]")]
+Rebuy = Annotated[_Text, typer.Option(metavar="RATE", help="one more trader when the price fell so far [0.006]")]
+Reprice = Annotated[_Text, typer.Option(metavar="RATE", help="a buy follows a price that rose so far [0.01]")]
+MaxDeviation = Annotated[
+    _Text, typer.Option(metavar="RATE", help="a trade further away has to be confirmed [0.1]; 0: never")
+]
+Fee = Annotated[_Text, typer.Option(metavar="RATE", help="of the asset received [0.001]")]
+Latency = Annotated[
+    _Text, typer.Option(metavar="DUR", help="from a decision to its arrival at the exchange, as in 50ms [0ms]")
+]
+ExchangeInfo = Annotated[_Text, typer.Option(metavar="FILE", help="Binance exchangeInfo JSON")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="neither read nor write the cache of parsed tapes")]
+Machine = Annotated[bool, typer.Option("--json", help="one JSON document")]

@@ -22,7 +22,7 @@ _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-# The options of `naived run` and of `naived simulate`.
+# The options of `naived run`, `naived simulate` and `naived backtest`.
 RUN = (
     "home",
     "socket",
@@ -55,6 +55,9 @@ SIMULATE = (
     "api_secret",
     "api_public_key",
 )
+# A symbol's settings, as `naivectl settings` has them.
+SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice", "max_deviation")
+BACKTEST = ("tape", *SETTINGS, "fee", "latency", "exchange_info", "html", "csv", "orders", "no_cache")
 
 _PREFIX = "NAIVED_"
 _OF_TESTS = ("NAIVED_TEST_", "NAIVED_SIMULATION_")  # they steer our tests, not a program
@@ -171,7 +174,7 @@ def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping
 
 def _check_variables(environ: Mapping[str, str]) -> None:
     """Raise ConfigError for a variable that looks like one of ours and that no program of ours reads."""
-    known = {_variable(name) for name in (*RUN, *SIMULATE, "config")}
+    known = {_variable(name) for name in (*RUN, *SIMULATE, *BACKTEST, "config")}
     for name in sorted(environ):
         if name.startswith(_PREFIX) and name not in known and not name.startswith(_OF_TESTS):
             raise ConfigError(f"no option has the environment variable {name}{_meant(name, known)}; unset it")

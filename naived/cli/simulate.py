@@ -11,7 +11,8 @@ from typing import TypeVar
 import trio
 
 from naived.cli.options import SIMULATE, Options, gather, pair
-from naived.core.amount import SCALE, Price, Rate, parse_amount, parse_price, parse_rate
+from naived.cli.parsing import parse_fee
+from naived.core.amount import Price, parse_amount, parse_price
 from naived.process.config import ConfigError
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
@@ -43,7 +44,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Command:
         hold=options.switch("hold"),
         exchange_info=options.get("exchange_info", Path, None),
         balances=_by_name(options, "balance", parse_amount) or _DEFAULT.balances,
-        fee=options.get("fee", _fee, _DEFAULT.fee, number=True),
+        fee=options.get("fee", parse_fee, _DEFAULT.fee, number=True),
         ledger=options.get("ledger", Path, None),
         no_limits=options.switch("no_limits"),
         api_key=options.get("api_key", str, None),
@@ -114,13 +115,6 @@ def _price(text: str) -> Price:
     if price == 0:
         raise ValueError("a price must be above 0")
     return price
-
-
-def _fee(text: str) -> Rate:
-    fee = parse_rate(text)
-    if fee >= SCALE:
-        raise ValueError("a fee must be below 1")
-    return fee
 
 
 def _pem(text: str) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 from naived.control.call import Outcome
 from naived.control.next_steps import next_step
+from naived.control.orders import order, order_fields
 from naived.control.protocol import Code, format_time
 from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down, value_up
 from naived.core.orders.intent import Side
-from naived.core.orders.state import OrderState
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.leader import Leader
@@ -209,35 +209,8 @@ def _trader(value: Symbol, trader: Trader, rebuy_spent: bool) -> Document:
         "reason": trader.phase.reason if isinstance(trader.phase, Waiting | Holding) else None,
         "since": format_time(trader.since),
         "rebuy_notified": rebuy_spent,
-        "buy": None if buy is None else _order_fields(buy),
-        "sell": None if sell is None else _order_fields(sell),
-    }
-
-
-def _order_fields(order: OrderState) -> Document:
-    intent = order.intent
-    return {
-        "client_order_id": order.client_order_id,
-        "order_id": order.order_id,
-        "price": format_amount(intent.price),
-        "quantity": format_amount(order.quantity),
-        "executed": format_amount(order.executed),
-        "state": str(order.state),
-    }
-
-
-def order(order: OrderState) -> Document:
-    """One entry of ``orders``; ``fence_at`` is when the exchange can no longer accept the latest attempt."""
-    intent = order.intent
-    fence = order.fence
-    return {
-        "symbol": intent.symbol,
-        "trader": f"{intent.symbol}-{intent.trader}",
-        "side": str(intent.side),
-        **_order_fields(order),
-        "fence_at": None if fence is None else format_time(fence),
-        "created_at": format_time(order.created_at),
-        "updated_at": format_time(order.updated_at),
+        "buy": None if buy is None else order_fields(buy),
+        "sell": None if sell is None else order_fields(sell),
     }
 
 

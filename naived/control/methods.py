@@ -18,6 +18,7 @@ from naived.control.explain import explain
 from naived.control.forget import forget
 from naived.control.lookup import find
 from naived.control.metrics import MissingLibraryError, exposition
+from naived.control.orders import order
 from naived.control.proposal import given_settings
 from naived.control.protocol import MAX_ROWS, MIN_PROTO, PROTO, SETTINGS, TIMEOUTS, ControlError, encode_body
 from naived.control.requests import (
@@ -244,7 +245,7 @@ METHODS: Mapping[str, Method] = {
         rule=_settings_rule,
         changes=lambda params: bool(given_settings(params)),
     ),
-    "orders": Method(_ROWS, _listed("orders", OrderRow, lambda row: answers.order(row.order))),
+    "orders": Method(_ROWS, _listed("orders", OrderRow, lambda row: order(row.order))),
     "trades": Method(_ROWS, _listed("trades", CycleRow, answers.cycle)),
     "events": Method(
         {**_ROWS, "follow": Param(boolean, False), "after_seq": Param(whole_number, None)},

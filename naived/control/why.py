@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from naived.control import answers, messages
+from naived.control import messages
 from naived.control.call import Call
 from naived.control.caller import Caller
 from naived.control.lookup import find
+from naived.control.orders import order
 from naived.control.protocol import encode_body, format_time
 from naived.control.requests import Params
 from naived.control.service import Service
@@ -30,7 +31,7 @@ async def why(service: Service, params: Params, caller: Caller) -> bytes:
     if len(found) > 1:
         raise messages.several_orders(name, beginning, [story.order.client_order_id for story in found])
     (story,) = found
-    return encode_body({"v": 1, "symbol": name, "order": answers.order(story.order), "life": _life(story)})
+    return encode_body({"v": 1, "symbol": name, "order": order(story.order), "life": _life(story)})
 
 
 def _life(story: OrderStory) -> list[Document]:

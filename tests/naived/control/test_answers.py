@@ -4,6 +4,7 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.control import answers
+from naived.control.orders import order as order_document
 from naived.core.amount import Amount, Money, Quantity, parse_amount, parse_money, parse_quantity
 from naived.core.orders.state import State
 from naived.core.strategy.settings import Settings
@@ -29,10 +30,10 @@ def test_settings_without_a_budget_say_null() -> None:
 
 
 def test_an_order_names_its_fence_only_once_it_was_admitted() -> None:
-    sent = answers.order(order())
+    sent = order_document(order())
     assert sent["fence_at"] == "2026-11-22T07:00:05.000Z"
     decided = order(state=State.NOT_PLACED, attempt=0, timestamp=None, recv_window=None)
-    assert answers.order(decided) == {
+    assert order_document(decided) == {
         "symbol": "ETHUSDT",
         "trader": "ETHUSDT-1",
         "side": "buy",

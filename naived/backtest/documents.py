@@ -1,0 +1,54 @@
+"""A backtest's result as a JSON document; scripts depend on its names."""
+
+from typing import Any
+
+from naived.backtest.result import Result
+from naived.control.orders import order
+from naived.control.protocol import format_time
+from naived.core.amount import format_amount
+
+Document = dict[str, Any]  # JSON-able; decimals are texts
+
+
+def summary(result: Result) -> Document:
+    """The document of ``naived backtest --json``; seconds are floats, amounts texts, times RFC 3339."""
+    setup = result.setup
+    info, settings = setup.rules.info, setup.settings
+    return {
+        "v": 1,
+        "symbol": info.symbol,
+        "base": info.base,
+        "quote": info.quote,
+        "settings": {
+            name: value if name == "chunks" or value is None else format_amount(value)
+            for name, value in ((name, getattr(settings, name)) for name in settings.__struct_fields__)
+        },
+        "fee": format_amount(setup.fee),
+        "latency_ms": setup.latency,
+        "first_trade_at": format_time(result.began),
+        "last_trade_at": format_time(result.ended),
+        "first_price": format_amount(result.first_price),
+        "last_price": format_amount(result.last_price),
+        "trades_scanned": result.trades_scanned,
+        "events": result.events,
+        "load_seconds": round(result.load_seconds, 6),
+        "scan_seconds": round(result.scan_seconds, 6),
+        "cycles": len(result.cycles),
+        "profit": format_amount(result.profit),
+        "unrealized_profit": format_amount(result.unrealized),
+        "fees": format_amount(result.fees),
+        "held": format_amount(result.held),
+        "held_cost": format_amount(result.held_cost),
+        "max_tied_up": format_amount(result.max_tied_up),
+        "max_drawdown": format_amount(result.max_drawdown),
+        "buy_and_hold": format_amount(result.buy_and_hold),
+        "in_market_s": result.in_market // 1000,
+        "duration_s": (result.ended - result.began) // 1000,
+        "orders": len(result.orders),
+        "warnings": list(result.warnings),
+    }
+
+
+def orders(result: Result) -> Document:
+    """Every order that was decided, as in ``naivectl --json orders``, oldest first."""
+    return {"v": 1, "orders": [order(each) for each in result.orders]}

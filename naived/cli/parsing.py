@@ -1,0 +1,30 @@
+"""Values of options that several programs have: a symbol's settings, a fee."""
+
+from collections.abc import Callable
+from typing import Any
+
+from naived.cli.options import SETTINGS, Options, UsageError
+from naived.core.amount import SCALE, Rate, parse_money, parse_rate
+from naived.core.strategy.settings import DEFAULT_BUDGET, Settings, SettingsError
+
+_PARSERS: dict[str, Callable[[str], int]] = {"chunks": int, "budget": parse_money}  # the others are rates
+
+
+def settings_of(options: Options) -> Settings:
+    """The settings that were given, and the defaults of a simulated exchange; raises ConfigError."""
+    given: dict[str, Any] = {"budget": DEFAULT_BUDGET}
+    for name in SETTINGS:
+        if name in options:
+            given[name] = options.get(name, _PARSERS.get(name, parse_rate), 0, number=True)
+    try:
+        return Settings(**given)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+
+
+def parse_fee(text: str) -> Rate:
+    """A fee below 1, as a fraction or in percent; raises ValueError."""
+    fee = parse_rate(text)
+    if fee >= SCALE:
+        raise ValueError("a fee must be below 1")
+    return fee

@@ -1,0 +1,34 @@
+"""Converts orders to JSON documents: those of the runtime, of the journal, and of a backtest."""
+
+from typing import Any
+
+from naived.control.protocol import format_time
+from naived.core.amount import format_amount
+from naived.core.orders.state import OrderState
+
+
+def order(order: OrderState) -> dict[str, Any]:
+    """One entry of ``orders``; ``fence_at`` is when the exchange can no longer accept the latest attempt."""
+    intent, fence = order.intent, order.fence
+    return {
+        "symbol": intent.symbol,
+        "trader": f"{intent.symbol}-{intent.trader}",
+        "side": str(intent.side),
+        **order_fields(order),
+        "fence_at": None if fence is None else format_time(fence),
+        "created_at": format_time(order.created_at),
+        "updated_at": format_time(order.updated_at),
+    }
+
+
+def order_fields(order: OrderState) -> dict[str, Any]:
+    """The fields of an order that a trader of ``status`` shows."""
+    intent = order.intent
+    return {
+        "client_order_id": order.client_order_id,
+        "order_id": order.order_id,
+        "price": format_amount(intent.price),
+        "quantity": format_amount(order.quantity),
+        "executed": format_amount(order.executed),
+        "state": str(order.state),
+    }
