@@ -1,0 +1,151 @@
+"""A backtest skips what does not matter: its result is that of offering every trade to the engine."""
+
+from dataclasses import fields
+from itertools import accumulate
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from naived.backtest.result import Result, Setup
+from naived.backtest.run import Scan, backtest, result
+from naived.backtest.session import Session
+from naived.backtest.tape import Tape
+from naived.core.amount import SCALE, parse_money, parse_price, parse_rate, value_up
+from tests.support.tape import BEGAN, setup, tape, walk
+
+_SPENT = ("load_seconds", "scan_seconds")
+
+
+def stepped(of: Tape, wanted: Setup) -> Result:
+    """The same backtest, with every trade offered to the engine."""
+    session = Session(of, wanted, every=True)
+    Scan(of, session, wanted.settings.max_deviation).all()
+    return result(of, wanted, session, 0.0, 0.0)
+
+
+def assert_same(of: Tape, wanted: Setup) -> Result:
+    quick, slow = backtest(of, wanted), stepped(of, wanted)
+    for field in fields(Result):
+        if field.name not in _SPENT:
+            assert getattr(quick, field.name) == getattr(slow, field.name), field.name
+    return quick
+
+
+@pytest.mark.parametrize("fee", ["0", "0.001"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"rebuy": "0.002", "reprice": "0.0005", "chunks": 3},
+        {"buy_down": "0", "profit": "0.0002", "rebuy": "0.0005"},
+        {"max_deviation": "0.00002"},
+        {"max_deviation": "0"},
+        {"latency": 150, "rebuy": "0.002"},
+        {"latency": 1, "buy_down": "0", "reprice": "0.0003"},
+        {"budget": parse_money("9"), "chunks": 5},
+        {"budget": parse_money("26"), "chunks": 5, "rebuy": "0.001"},
+    ],
+)
+def test_skipping_and_stepping_give_the_same(wanted: dict[str, object], fee: str) -> None:
+    prices, times = walk(7, 12_000, step=20)
+    assert_same(tape(prices, times, 3, 5_000, 5_001, 9_000), setup(fee=fee, **wanted))
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(
+    moves=st.lists(
+        st.tuples(
+            st.integers(-60, 60) | st.sampled_from([-30_000, -3_000, 3_000, 30_000]),
+            st.sampled_from([0, 0, 1, 40, 1_500, 400_000]),
+            st.sampled_from([1, 1, 2, 300]),
+        ),
+        min_size=1,
+        max_size=60,
+    ),
+    cut=st.integers(0, 400),
+    chunks=st.integers(1, 4),
+    rates=st.tuples(
+        st.sampled_from(["0", "0.0001", "0.001"]),
+        st.sampled_from(["0.0003", "0.001"]),
+        st.sampled_from(["0.0005", "0.006"]),
+        st.sampled_from(["0", "0.0002", "0.01"]),
+        st.sampled_from(["0", "0.0005", "0.1"]),
+    ),
+    latency=st.sampled_from([0, 0, 1, 60, 2_000]),
+    fee=st.sampled_from(["0", "0.001"]),
+)
+def test_any_tape_and_settings(
+    moves: list[tuple[int, int, int]],
+    cut: int,
+    chunks: int,
+    rates: tuple[str, str, str, str, str],
+    latency: int,
+    fee: str,
+) -> None:
+    """Each move is repeated: long quiet stretches, hundreds of trades of one millisecond, jumps in both directions."""
+    steps = [(move if first == 0 else 0, gap) for move, gap, times in moves for first in range(times)]
+    levels = accumulate((move for move, _ in steps), lambda level, move: max(1, level + move), initial=268_380)
+    times = list(accumulate((gap for _, gap in steps), initial=BEGAN))
+    prices = [level * 10**6 for level in levels]
+    names = ("buy_down", "profit", "rebuy", "reprice", "max_deviation")
+    wanted = setup(fee=fee, latency=latency, chunks=chunks, **dict(zip(names, rates, strict=True)))
+    assert_same(tape(prices, times, min(cut, len(prices))), wanted)
+
+
+def test_what_is_earned_adds_up() -> None:
+    prices, times = walk(3, 20_000, step=20)
+    found = backtest(tape(prices, times), setup(rebuy="0.002", chunks=4))
+    assert found.profit > 0
+    bought = sum(fill.quote for fill in found.fills if fill.fee_asset == "ETH")
+    received = sum(fill.quote - fill.fee for fill in found.fills if fill.fee_asset == "USDT")
+    assert found.profit - found.held_cost == received - bought
+    coins = sum(fill.quantity - fill.fee if fill.fee_asset == "ETH" else -fill.quantity for fill in found.fills)
+    assert found.held == coins
+
+
+def price(text: str) -> int:
+    return parse_price(text)
+
+
+def test_one_cycle_by_hand() -> None:
+    """Bought at 99.99, sold at 100.3 (the least tick above both fees and the profit)."""
+    prices = [price(text) for text in ("100", "99.98", "100.29", "100.3", "100.31", "95")]
+    times = [BEGAN + 1_000 * number for number in range(len(prices))]
+    found = backtest(tape(prices, times, symbol="SOLUSDT"), setup("SOLUSDT", chunks=1, profit="0.001"))
+    buy, sell = found.fills[:2]
+    assert (buy.price, sell.price) == (price("99.99"), price("100.3"))
+    assert (buy.quantity, sell.quantity) == (1_000_100_000, 999_000_000)
+    assert [len(found.orders), len(found.cycles)] == [3, 1]
+    assert found.max_tied_up >= value_up(buy.price, buy.quantity)
+
+
+def test_a_bad_print_fills_orders_and_decides_nothing() -> None:
+    """At a tenth of the price the resting buy fills, as on the exchange; no further trader joins."""
+    prices = [price(text) for text in ("100", "10", "100", "100")]
+    times = [BEGAN + 1_000 * number for number in range(4)]
+    found = backtest(tape(prices, times, symbol="SOLUSDT"), setup("SOLUSDT", chunks=5))
+    assert len(found.fills) == 1
+    joined = backtest(tape(prices, times, symbol="SOLUSDT"), setup("SOLUSDT", chunks=5, max_deviation="0"))
+    assert len(joined.orders) > len(found.orders)
+
+
+def test_an_order_reaches_the_exchange_after_its_latency() -> None:
+    """At the time of its decision the price falls through the buy; when it arrives, the price is back."""
+    prices = [price(text) for text in ("100", "99", "100", "100", "99")]
+    times = [BEGAN, BEGAN + 10, BEGAN + 40, BEGAN + 60, BEGAN + 1_000]
+    at_once = backtest(tape(prices, times, symbol="SOLUSDT"), setup("SOLUSDT", chunks=1))
+    later = backtest(tape(prices, times, symbol="SOLUSDT"), setup("SOLUSDT", chunks=1, latency=50))
+    assert [fill.time for fill in at_once.fills] == [BEGAN + 10]
+    assert [fill.time for fill in later.fills] == [BEGAN + 1_000]
+
+
+def test_the_drawdown_is_the_largest_fall_of_the_profit_on_any_trade() -> None:
+    prices = [price(text) for text in ("100", "99.98", "90", "95", "80", "100")]
+    times = [BEGAN + 1_000 * number for number in range(len(prices))]
+    wanted = setup("SOLUSDT", fee="0", chunks=1)
+    found = backtest(tape(prices, times, symbol="SOLUSDT"), wanted)
+    coins, cost = found.fills[0].quantity, found.fills[0].quote
+    assert found.max_drawdown == cost - coins * price("80") // SCALE
+    assert found.in_market == times[-1] - times[1]
+    assert parse_rate("0.001") == wanted.settings.profit

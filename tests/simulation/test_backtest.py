@@ -1,0 +1,134 @@
+"""A backtest decides as the real daemon does against the simulator, in lock-step on the same tape."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from naived.backtest.result import Result
+from naived.backtest.run import backtest
+from naived.core.amount import Price, Quantity, format_amount, parse_quantity
+from naived.core.orders.report import Fill
+from naived.core.strategy.settings import Settings
+from naived.database.journal import open_journal
+from naived.simulator.exchange import Exchange
+from naived.simulator.order import Order
+from naived.simulator.server import SimulatorConfig, simulate
+from tests.simulation.daemon import KEY, SECRET, exchange_time, running
+from tests.simulation.durable import Durable
+from tests.simulation.network import Frames, Network, Wire
+from tests.simulation.process import Disk, Doom, Process
+from tests.support.simulator import DATA
+from tests.support.tape import setup, tape, walk
+
+_APART = 4.0  # seconds from one trade to the next: all that follows has happened, within the limit of orders
+_COIN = parse_quantity("1")
+_RATES = ("buy_down", "profit", "rebuy", "reprice", "max_deviation")
+
+
+class Orderly(Network):
+    """Reports of our orders arrive before the trade that filled them; nothing else happens to frames."""
+
+    def carry(self, wire: Wire, frames: Frames, text: str, *, from_client: bool) -> None:
+        frames.put(text, 0.02 if wire.target.startswith("/stream") else 0.01)
+
+
+def _blame(number: int, what: str) -> None:
+    raise AssertionError(f"invariant {number}: {what}")
+
+
+async def _traded(
+    prices: list[int], wanted: Settings, database: Path, fee: str
+) -> tuple[list[Order], list[Fill], dict[str, Any], list[int]]:
+    """Let the daemon trade; orders, fills and status afterwards, and when each trade was published."""
+    engines: list[Exchange] = []
+
+    def engine(*args: Any, **kwargs: Any) -> Exchange:
+        engines.append(Exchange(*args, **kwargs))
+        return engines[-1]
+
+    network = Orderly(Random(1), lambda direction, text: None)
+    durable = Durable(lambda *_: [], _blame)
+    config = SimulatorConfig(fed=True, fee=setup(fee=fee).fee, api_key=KEY, api_secret=SECRET)
+    params = {name: format_amount(getattr(wanted, name)) for name in (*_RATES, "budget")}
+    times: list[int] = []
+    async with open_journal(f"sqlite:///{database}", threads=False):
+        pass
+    async with trio.open_nursery() as nursery:
+        start = partial(simulate, config, clock=exchange_time, listen=network.serve, engine=engine)
+        simulation = await nursery.start(start)
+        process = Process(network, Doom(set()), Disk(), Random(2), exchange_time, _blame)
+        async with running(process, database, Random(3), lambda: exchange_time() / 1000, durable) as naived:
+            await naived.call("start", {"symbols": ["ETHUSDT"], "chunks": wanted.chunks, **params})
+            for price in prices:
+                await trio.sleep(_APART)
+                times.append(exchange_time())
+                simulation.publish("ETHUSDT", Price(price), _COIN)
+            await trio.sleep(_APART)
+            (status,) = (await naived.call("status", {"symbols": ["ETHUSDT"]}))["symbols"]
+        history = engines[0].ledger.history
+        orders = history.orders("ETHUSDT", limit=len(prices) * 10)
+        fills = history.fills("ETHUSDT", limit=len(prices) * 10)
+        nursery.cancel_scope.cancel()
+    return orders, fills, status, times
+
+
+def _seen(fills: Sequence[Fill]) -> list[tuple[int, Price, Quantity, int, str, bool]]:
+    return [(fill.order_id, fill.price, fill.quantity, fill.fee, fill.fee_asset, fill.maker) for fill in fills]
+
+
+def _assert_same(prices: list[int], tmp_path: Path, fee: str, wanted: dict[str, object]) -> Result:
+    proposed = setup(fee=fee, **wanted)
+    # Logging, locks and time are trio's, so nothing of the run depends on this machine.
+    orders, fills, status, times = trio.run(
+        _traded, prices, proposed.settings, tmp_path / "journal.db", fee, clock=MockClock(autojump_threshold=0)
+    )
+    found = backtest(tape(prices, times), proposed)
+    assert _seen(found.fills) == _seen(fills)
+    placed = [order for order in found.orders if order.order_id is not None]
+    assert [(str(each.intent.side), each.intent.price, each.intent.quantity, each.final) for each in placed] == [
+        (str(each.side), each.price, each.quantity, each.status if each.status.ended else None) for each in orders
+    ]
+    assert (
+        len(found.cycles),
+        format_amount(found.profit),
+        format_amount(found.held),
+        format_amount(found.held_cost),
+        format_amount(found.unrealized) if status["last_price"] == format_amount(found.last_price) else None,
+    ) == (
+        status["cycles"],
+        status["realized_profit"],
+        status["held"],
+        status["held_cost"],
+        status["unrealized_profit"] if status["last_price"] == format_amount(found.last_price) else None,
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fee", "wanted"),
+    [
+        ("0.001", {"rebuy": "0.001", "reprice": "0.0004", "chunks": 4}),
+        ("0", {"buy_down": "0", "profit": "0.0003", "rebuy": "0.0005", "reprice": "0.0002", "chunks": 3}),
+        ("0.0005", {"max_deviation": "0.00003", "rebuy": "0.0008", "chunks": 5}),
+    ],
+)
+def test_on_a_walk(tmp_path: Path, fee: str, wanted: dict[str, object]) -> None:
+    prices, _ = walk(12, 700, step=200)
+    assert len(_assert_same(prices, tmp_path, fee, wanted).fills) > 10
+
+
+def test_on_recorded_trades(tmp_path: Path) -> None:
+    path = DATA / "ETHUSDT-trades-2024-08-08.csv"
+    if not path.exists():
+        pytest.skip(f"no recorded trades: {path} is absent")
+    rows = path.read_text().splitlines()[:1500]
+    prices = [
+        int(row.split(",")[1].replace(".", "")) * 10 ** (8 - len(row.split(",")[1].split(".")[1])) for row in rows
+    ]
+    assert _assert_same(prices, tmp_path, "0", {"rebuy": "0.0005", "reprice": "0.0002", "profit": "0.0002"}).fills
