@@ -51,6 +51,11 @@ Reprice = Annotated[_Text, typer.Option(metavar="RATE", help="a buy follows a pr
 MaxDeviation = Annotated[
     _Text, typer.Option(metavar="RATE", help="a trade further away has to be confirmed [0.1]; 0: never")
 ]
+Spacing = Annotated[
+    _Text, typer.Option(metavar="RATE", help="the least distance from every living buy [0]; 0: none")
+]
+Floor = Annotated[_Text, typer.Option(metavar="PRICE", help="no buy below it [none]")]
+Ceiling = Annotated[_Text, typer.Option(metavar="PRICE", help="no buy above it [none]")]
 Fee = Annotated[_Text, typer.Option(metavar="RATE", help="of the asset received [0.001]")]
 Latency = Annotated[
     _Text, typer.Option(metavar="DUR", help="from a decision to its arrival at the exchange, as in 50ms [0ms]")

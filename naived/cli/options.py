@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from naived.control.protocol import SETTINGS
 from naived.process.config import ConfigError
 
 T = TypeVar("T")
@@ -55,8 +56,6 @@ SIMULATE = (
     "api_secret",
     "api_public_key",
 )
-# A symbol's settings, as `naivectl settings` has them.
-SETTINGS = ("chunks", "budget", "buy_down", "profit", "rebuy", "reprice", "max_deviation")
 BACKTEST = ("tape", *SETTINGS, "fee", "latency", "exchange_info", "html", "csv", "orders", "no_cache")
 
 _PREFIX = "NAIVED_"

@@ -1,13 +1,12 @@
 """Values of options that several programs have: a symbol's settings, a fee."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from naived.cli.options import SETTINGS, Options, UsageError
-from naived.core.amount import SCALE, Rate, parse_money, parse_rate
-from naived.core.strategy.settings import DEFAULT_BUDGET, Settings, SettingsError
-
-_PARSERS: dict[str, Callable[[str], int]] = {"chunks": int, "budget": parse_money}  # the others are rates
+from naived.cli.options import Options, UsageError
+from naived.control.protocol import SETTINGS
+from naived.core.amount import SCALE, Rate, parse_rate
+from naived.core.strategy.settings import DEFAULT_BUDGET, Settings, SettingsError, parse_setting
 
 
 def settings_of(options: Options) -> Settings:
@@ -15,7 +14,7 @@ def settings_of(options: Options) -> Settings:
     given: dict[str, Any] = {"budget": DEFAULT_BUDGET}
     for name in SETTINGS:
         if name in options:
-            given[name] = options.get(name, _PARSERS.get(name, parse_rate), 0, number=True)
+            given[name] = options.get(name, partial(parse_setting, name), None, number=True)
     try:
         return Settings(**given)
     except SettingsError as error:

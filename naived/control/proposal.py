@@ -8,24 +8,14 @@ from msgspec.structs import replace
 
 from naived.control import messages
 from naived.control.protocol import SETTINGS
-from naived.core.amount import AmountError, Money, Price, format_amount, parse_money, parse_price, parse_rate
+from naived.core.amount import AmountError, Money, Price, format_amount
 from naived.core.market import SymbolInfo, describe
 from naived.core.strategy.formulas import Fees, largest_budget, least_budget, untradable
-from naived.core.strategy.settings import Settings, SettingsError
+from naived.core.strategy.settings import Settings, SettingsError, parse_setting
 from naived.ports import ExchangeError
 from naived.runtime.listing import Listing, UnknownNamesError
 
 _PATIENCE = 5.0  # seconds for an optional check: the request weight may be used up
-
-
-def _price_or_none(text: str) -> Price | None:
-    return None if text == "none" else parse_price(text)
-
-
-_PARSERS: dict[str, Callable[[Any], int | None]] = {
-    **{"chunks": int, "budget": parse_money},
-    **dict.fromkeys(("floor", "ceiling"), _price_or_none),
-}  # the others are rates
 
 
 def given_settings(params: Mapping[str, Any]) -> list[str]:
@@ -39,7 +29,7 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
     Raises ControlError.
     """
     try:
-        given: dict[str, Any] = {key: _PARSERS.get(key, parse_rate)(params[key]) for key in given_settings(params)}
+        given: dict[str, Any] = {key: parse_setting(key, params[key]) for key in given_settings(params)}
         Settings(**given)
     except (AmountError, SettingsError) as error:
         raise messages.out_of_range(name, error) from error

@@ -115,12 +115,12 @@ def _assert_same(prices: list[int], tmp_path: Path, fee: str, wanted: dict[str, 
     [
         ("0.001", {"rebuy": "0.001", "reprice": "0.0004", "chunks": 4}),
         ("0", {"buy_down": "0", "profit": "0.0003", "rebuy": "0.0005", "reprice": "0.0002", "chunks": 3}),
-        ("0.0005", {"max_deviation": "0.00003", "rebuy": "0.0008", "chunks": 5}),
+        ("0.0005", {"max_deviation": "0.0005", "rebuy": "0.0008", "chunks": 5}),
     ],
 )
 def test_on_a_walk(tmp_path: Path, fee: str, wanted: dict[str, object]) -> None:
     prices, _ = walk(12, 700, step=200)
-    assert len(_assert_same(prices, tmp_path, fee, wanted).fills) > 10
+    assert len(_assert_same(prices, tmp_path, fee, wanted).fills) > 3
 
 
 def test_on_recorded_trades(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def columns(prices: list[int], times: list[int], first: int = 1) -> Columns:
 def walk(
     seed: int, length: int, *, step: int, gap: int = 100, start: int = 268_380, tick: int = 10**6
 ) -> tuple[list[int], list[int]]:
-    """Prices and times (ms) of a random walk: up to ``step`` ticks and up to ``gap`` ms from one trade to the next."""
+    """Prices and times (ms) of a random walk; each trade moves by up to ``step`` ticks and ``gap`` ms."""
     random = Random(seed)
     level, now = start, BEGAN
     prices, times = [], []

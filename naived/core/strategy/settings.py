@@ -1,10 +1,11 @@
 """A symbol's settings and status, as a person asked for them. The journal stores them."""
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 
-from naived.core.amount import SCALE, Money, Price, Rate, money_down, parse_money, parse_rate
+from naived.core.amount import SCALE, Money, Price, Rate, money_down, parse_money, parse_price, parse_rate
 from naived.core.risk import PriceGuards
 
 MAX_CHUNKS = 1000  # far above the number of open orders that Binance allows (MAX_NUM_ORDERS, 200)
@@ -26,6 +27,21 @@ class Status(StrEnum):
     ON = "on"
     OFF = "off"
     SHUTDOWN = "shutdown"
+
+
+def _price_or_none(text: str) -> Price | None:
+    return None if text == "none" else parse_price(text)
+
+
+_PARSERS: Mapping[str, Callable[[str], int | None]] = {
+    **{"chunks": int, "budget": parse_money},
+    **dict.fromkeys(("floor", "ceiling"), _price_or_none),
+}  # the others are rates
+
+
+def parse_setting(name: str, text: str) -> int | None:
+    """The value of a field of `Settings` from its text; raises AmountError, and ValueError for chunks."""
+    return _PARSERS.get(name, parse_rate)(text)
 
 
 class Settings(Struct, frozen=True):

@@ -42,6 +42,8 @@ def assert_same(of: Tape, wanted: Setup) -> Result:
         {"max_deviation": "0.00002"},
         {"max_deviation": "0"},
         {"latency": 150, "rebuy": "0.002"},
+        {"spacing": "0.001", "rebuy": "0.002"},
+        {"floor": parse_price("2680"), "ceiling": parse_price("2690"), "rebuy": "0.001"},
         {"latency": 1, "buy_down": "0", "reprice": "0.0003"},
         {"budget": parse_money("9"), "chunks": 5},
         {"budget": parse_money("26"), "chunks": 5, "rebuy": "0.001"},
@@ -83,7 +85,7 @@ def test_any_tape_and_settings(
     latency: int,
     fee: str,
 ) -> None:
-    """Each move is repeated: long quiet stretches, hundreds of trades of one millisecond, jumps in both directions."""
+    """Moves are repeated: quiet stretches, hundreds of trades of one millisecond, jumps in both directions."""
     steps = [(move if first == 0 else 0, gap) for move, gap, times in moves for first in range(times)]
     levels = accumulate((move for move, _ in steps), lambda level, move: max(1, level + move), initial=268_380)
     times = list(accumulate((gap for _, gap in steps), initial=BEGAN))
