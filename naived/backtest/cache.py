@@ -22,14 +22,14 @@ from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, TypeAlias
 
 import msgspec
 import numpy as np
 
 from naived.backtest.columns import BLOCK, Columns, Integers, TapeError, index
 from naived.backtest.order import Findings
-from naived.backtest.parse import parse
+from naived.backtest.parse import Sinks, parse
 from naived.backtest.seams import File
 
 _VERSION = 1  # of the layout, and of what parsing makes of a file
@@ -75,13 +75,16 @@ def opened(directory: Path, path: Path) -> File | None:
     return File(columns, entry.findings)
 
 
-def stored(directory: Path, path: Path, advance: Callable[[int, int], None]) -> File:
+Fill: TypeAlias = Callable[[Path, Sinks, Callable[[int, int], None]], tuple[tuple[Integers, ...], Findings]]
+
+
+def stored(directory: Path, path: Path, advance: Callable[[int, int], None], fill: Fill = parse) -> File:
     """Parse a source into the cache, unless another process does so meanwhile; raises NotKept and TapeError."""
     place = _place(directory, path)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with _locked(place, lambda: advance(0, 0)):
-            return opened(directory, path) or _made(place, path, advance)
+            return opened(directory, path) or _made(place, path, advance, fill)
     except OSError as error:
         raise NotKept(f"{error.strerror or error} ({error.filename or directory})") from error
 
@@ -92,13 +95,13 @@ def _place(directory: Path, path: Path) -> Path:
     return directory / f"{_UNUSUAL.sub('_', path.name)[:80]}-{key}"
 
 
-def _made(place: Path, path: Path, advance: Callable[[int, int], None]) -> File:
+def _made(place: Path, path: Path, advance: Callable[[int, int], None], fill: Fill) -> File:
     _sweep(place)
     folder = place.with_name(f"{place.name}-{os.urandom(6).hex()}")
     folder.mkdir()
     try:
         before = path.stat()
-        (_, prices, _, _), findings = parse(path, partial(Growing, folder), advance)
+        (_, prices, _, _), findings = fill(path, partial(Growing, folder), advance)
         with Growing(folder, _NAMES[4:]) as grown:
             grown.append(index(prices))
             grown.finish()
@@ -178,6 +181,8 @@ def _mapped(place: Path, entry: _Entry, path: Path) -> Columns:
         raise ValueError("no name of a generation")
     folder = place.with_name(f"{place.name}-{entry.generation}")
     found = entry.findings
+    if found.rows < 1:
+        raise ValueError("no trades")
     blocks = -(-found.rows // BLOCK)
     sizes = (found.rows,) * 4 + (blocks,) * 2
     arrays = [_array(folder / f"{name}.npy", size) for name, size in zip(_NAMES, sizes, strict=True)]

@@ -74,7 +74,7 @@ def _sources(symbol: str, paths: Sequence[Path], warnings: list[str]) -> list[Pa
         try:
             if path.is_dir():
                 raise Broken("it is a directory", "name the files in it")
-            if not path.exists():
+            if not path.is_file():
                 raise Broken("there is no such file", "look at its name")
             if path.suffix not in _SUFFIXES:
                 raise Broken("it is neither .csv nor .csv.gz nor .zip", "is it a table of trades?")

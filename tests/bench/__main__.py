@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.bench import feed, history, memory, order, recovery, screen, startup, steps, stream, watch
+from tests.bench import feed, history, memory, order, recovery, screen, startup, steps, stream, tape, watch
 
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "feed": feed.measure,
@@ -16,6 +16,8 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "watch": watch.measure,
     "recovery": recovery.measure,
     "screen": screen.measure,
+    "tape": tape.measure,
+    "year": tape.year,
 }
 
 

@@ -167,14 +167,26 @@ def test_columns_of_another_tape_are_noticed(source: Path, kept: Path, name: str
 
 @pytest.mark.parametrize(
     "change",
-    [{"version": 0}, {"generation": "../x"}, {"generation": "ffff"}, {"size": "x"}, {"findings": {}}, None],
+    [
+        {"version": 0},
+        {"generation": "../x"},
+        {"generation": "ffff"},
+        {"size": "x"},
+        {"findings": {}},
+        {"rows": 0},
+        {"rows": -1},
+        None,
+    ],
 )
 def test_an_entry_that_is_not_ours_is_made_again(
     source: Path, kept: Path, change: dict[str, object] | None
 ) -> None:
     opened(source, kept)
     said = json.loads(entry(kept).read_text())
-    entry(kept).write_text("{" if change is None else json.dumps(said | change))
+    changed = said | (change or {})
+    if change and "rows" in change:
+        changed = said | {"findings": said["findings"] | change}
+    entry(kept).write_text("{" if change is None else json.dumps(changed))
     assert opened(source, kept).length == 601
     assert json.loads(entry(kept).read_text())["version"] == 1
     assert generation(kept).is_dir()
