@@ -18,7 +18,7 @@ can need (``Engine.ids_needed``).
 
 from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum, auto
-from typing import Any, TypeAlias, assert_never, cast, get_args
+from typing import Any, TypeAlias, assert_never, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -242,7 +242,6 @@ class PriceSuspected(Struct, frozen=True):
 SymbolEvent: TypeAlias = Blocked | Deactivated | CoinsWrittenOff | CoinsPaid | PriceSuspected
 Event: TypeAlias = LeaderEvent | OrderEvent | SymbolEvent
 
-# Looking a type up is ten times as fast as ``isinstance`` with a union.
 _LEADER_EVENTS = frozenset(get_args(LeaderEvent))
 _ORDER_EVENTS = frozenset(get_args(OrderEvent))
 
@@ -314,13 +313,13 @@ def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
     Raises UnexpectedError for an event that is impossible in this state, which is a bug.
     """
     draft = _draft(engine, now)
-    kind = type(event)
-    if kind in _LEADER_EVENTS:
-        draft.lead(cast("LeaderEvent", event))
-    elif kind in _ORDER_EVENTS:
-        draft.move(cast("OrderEvent", event))
+    known: Any = event  # its type is looked up, as ``isinstance`` with a union is ten times as slow
+    if type(event) in _LEADER_EVENTS:
+        draft.lead(known)
+    elif type(event) in _ORDER_EVENTS:
+        draft.move(known)
     else:
-        _apply(draft, cast("SymbolEvent", event))
+        _apply(draft, known)
     return draft.done()
 
 

@@ -372,7 +372,8 @@ def _reported(order: OrderState, report: Report) -> OrderStep:
     reported = max(order.reported, report.executed)
     if order.state in TERMINAL:
         return _reported_after_end(order, report, reported)
-    known, actions = order, tuple[Action, ...]()
+    known = order
+    actions: tuple[Action, ...] = ()
     if order.order_id is None:
         known = replace(
             order,
@@ -388,9 +389,11 @@ def _reported(order: OrderState, report: Report) -> OrderStep:
         known = replace(order, looks=0, missed_at=None)
     if report.quantity < order.quantity:
         known = replace(known, amended=report.quantity)
-    if report.by_exchange and report.status.ended and order.final is None:
-        known = replace(known, by_exchange=True)
-    final = order.final or (report.status if report.status.ended else None)
+    final = order.final
+    if final is None and report.status.ended:
+        final = report.status
+        if report.by_exchange:
+            known = replace(known, by_exchange=True)
     after, more = _executed(known, report.fills, reported, final)
     return after, actions + more
 
@@ -401,18 +404,24 @@ def _mismatch(order: OrderState, report: Report) -> str | None:
         return f"two orders under one id: {order.order_id} and {report.order_id}"
     if order.order_id is None and order.state in (State.REJECTED, State.QUARANTINED):
         return f"refused, and yet order {report.order_id} exists"
-    if (report.symbol, report.side) != (intent.symbol, intent.side):
+    if report.symbol != intent.symbol or report.side is not intent.side:
         return f"order {report.order_id} is not what was intended"
-    # A person may leave less of an order; the exchange amends nothing else. Of one that we did not know yet either
-    # the amendment is told, or the answer to a query shows another client order id than was asked for.
-    amended = report.amended or report.client_order_id != order.client_order_id
-    smaller = (amended or order.order_id is not None) and report.executed <= report.quantity < intent.quantity
-    same = report.price == intent.price and (smaller or report.quantity == intent.quantity)
+    same = report.price == intent.price and (report.quantity == intent.quantity or _is_amended(order, report))
     if not same and not order.adopted:
         return f"order {report.order_id} is not what was intended"
     if order.order_id is None and report.created < order.created_at - SKEW:
         return f"order {report.order_id} is older than its intent"
     return None
+
+
+def _is_amended(order: OrderState, report: Report) -> bool:
+    """May a person have left less of the order? The exchange amends nothing else.
+
+    Of an order that we did not know yet either the amendment is told, or the answer to a query shows another client
+    order id than was asked for.
+    """
+    told = report.amended or report.client_order_id != order.client_order_id or order.order_id is not None
+    return told and report.executed <= report.quantity < order.intent.quantity
 
 
 def _reported_after_end(order: OrderState, report: Report, reported: Quantity) -> OrderStep:

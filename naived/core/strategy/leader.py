@@ -83,7 +83,7 @@ _HAND_PAUSE = 60_000  # ms before a successor buys, after a person cancelled the
 _NEVER = 1 << 62  # above every price
 
 Band: TypeAlias = tuple[int, int]
-_MOVED_BY_PRICES = (Waiting, Buying)  # phases of a trader
+_LIVING = (Waiting, Buying, Holding, Selling)
 
 EVERY: Band = (_NEVER, -1)  # no price lies inside: every trade matters
 NONE: Band = (-1, _NEVER)  # every price lies inside: no trade matters
@@ -209,7 +209,7 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
                 raise UnexpectedError(f"{leader.info.symbol}-{event.intent.trader} does not live, and yet: {event}")
             draft.tell(trader, event)
         case Woke():
-            draft.tell_all(event)
+            draft.tell_all(event, (Holding,))
         case Directed(desired):
             draft.leader = replace(leader, desired=desired)
             draft.tell_all(event)
@@ -266,7 +266,15 @@ class _Draft(Struct):
     def view(self, *, deciding: bool) -> SymbolView:
         leader = self.leader
         info = leader.info
-        known = (
+        room, lowest_sell, crowd, guarded = Money(0), None, None, None
+        if deciding:
+            settings, living = leader.settings, self.living.values()
+            room = Money(max(0, (settings.budget or 0) - self.commitments[0]))
+            sells = [trader.phase.intent.price for trader in living if type(trader.phase) is Selling]
+            lowest_sell = min(sells, default=None)
+            crowd = surplus(living, settings.chunks)
+            guarded = _why_guarded(self)
+        return SymbolView(
             self.now,
             info.filters,
             leader.status,
@@ -275,14 +283,11 @@ class _Draft(Struct):
             info.quote,
             leader.lots,
             None if info.trading else info.status,
-        )
-        if not deciding:
-            return SymbolView(*known)
-        settings, living = leader.settings, self.living.values()
-        room = Money(max(0, (settings.budget or 0) - self.commitments[0]))
-        sells = [trader.phase.intent.price for trader in living if type(trader.phase) is Selling]
-        return SymbolView(
-            *known, room, min(sells, default=None), surplus(living, settings.chunks), _why_guarded(self), self.funds
+            room,
+            lowest_sell,
+            crowd,
+            guarded,
+            self.funds,
         )
 
     def put(self, trader: Trader) -> None:
@@ -318,9 +323,10 @@ class _Draft(Struct):
         self.leader = replace(self.leader, lots=lots)
         self.money = None
 
-    def tell_all(self, event: TraderEvent) -> None:
+    def tell_all(self, event: TraderEvent, concerned: Collection[type[Phase]] = _LIVING) -> None:
         for trader in list(self.living.values()):
-            self.tell(trader, event)
+            if type(trader.phase) in concerned:
+                self.tell(trader, event)
 
     def _ended(self, trader: Trader, finished: Finished, event: TraderEvent) -> None:
         """Count the cycle and start a successor, which acts on a trade later than the end of this one."""
@@ -368,19 +374,21 @@ class _Draft(Struct):
 
     def result(self, before: Leader) -> LeaderStep:
         after = self.leader
-        if after.lots and after is not before and after.status is not Status.OFF:
+        if after is not before and after.lots and after.status is not Status.OFF:
             _sell_lots(self)
         if self.touched:
             self.leader = replace(self.leader, traders=tuple(self.living.values()))
         if self.leader.guarded is not None and _held(self.leader) is None:
             self.leader = replace(self.leader, guarded=None)  # what blocked it is gone
-        if self.leader is not before and self.leader.status is Status.SHUTDOWN and not self.living:
+        if not self.living and self.leader is not before and self.leader.status is Status.SHUTDOWN:
             self.commands.append(Drained())
         return LeaderStep(self.leader, tuple(self.commands), tuple(self.touched.values()))
 
 
 def _reserve(draft: _Draft, buy: OrderIntent) -> None:
     """Leave to the other buys of this step what this one does not take of the account's funds."""
+    if draft.funds is UNLIMITED:
+        return
     quote, position = draft.funds.quote, draft.funds.position
     if quote is not None:
         quote = Money(quote - value_up(buy.price, buy.quantity))
@@ -464,9 +472,7 @@ def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
             if not draft.held_back:
                 draft.start()
         _rebuy(draft, trade)
-    for trader in list(draft.living.values()):
-        if type(trader.phase) in _MOVED_BY_PRICES:
-            draft.tell(trader, event)
+    draft.tell_all(event, (Waiting, Buying))
     _remember_guard(draft)
 
 

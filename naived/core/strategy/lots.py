@@ -7,7 +7,7 @@ own.
 Pure functions, called by the trader, the leader and the database.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import TypeAlias
@@ -60,7 +60,7 @@ def added(lots: Lots, lot: Lot) -> Lots:
 
 def split(lots: Lots, price: Price) -> tuple[Lots, Lots]:
     """Those that may be sold at ``price``, and the others."""
-    count = sum(lot.price <= price for lot in lots)
+    count = bisect_right(lots, price, key=_PRICE)
     return lots[:count], lots[count:]
 
 

@@ -425,10 +425,11 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
 def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | None = None) -> TraderStep:
     """Sell what is held, at most ``most``. Finish if that is too little; hold it while the symbol is off."""
     bought, carried, sold = holding.bought, holding.carried, holding.sold
-    first = bought.net > 0 and not (carried or sold.quantity or holding.failures)
     joining: Lots = ()
-    if first and view.lots and view.status is not Status.OFF:
-        joining, _ = split(view.lots, asked(trader.terms, bought, NO_LOT, view.filters))
+    if view.lots and bought.net > 0 and view.status is not Status.OFF:
+        first = not (carried or sold.quantity or holding.failures)
+        if first:
+            joining, _ = split(view.lots, asked(trader.terms, bought, NO_LOT, view.filters))
     lots = together((carried, *joining)) if joining else carried
     owned = held(bought, lots, sold)
     order = offer(trader.terms, bought, lots, owned if most is None else min(owned, most), view.filters)
@@ -564,10 +565,10 @@ def _directed(trader: Trader, cancel: frozenset[Side], view: SymbolView) -> Trad
     match trader.phase:
         case Waiting() if view.status is not Status.ON:
             return _finish_empty(trader, view, "ended before it bought")
-        case Buying(intent, cancelling=False) as buying if _unwanted(buying, cancel, view):
-            return _enter(trader, replace(buying, cancelling=True), view), (Cancel(intent),)
-        case Selling(intent=intent, cancelling=False) as selling if Side.SELL in cancel:
-            return _enter(trader, replace(selling, cancelling=True), view), (Cancel(intent),)
+        case Buying() as buying if not buying.cancelling and _unwanted(buying, cancel, view):
+            return _enter(trader, replace(buying, cancelling=True), view), (Cancel(buying.intent),)
+        case Selling() as selling if not selling.cancelling and Side.SELL in cancel:
+            return _enter(trader, replace(selling, cancelling=True), view), (Cancel(selling.intent),)
         case Holding(hold=Hold.STOPPED) as holding:
             return _sell(trader, holding, view)
         case _:

@@ -20,14 +20,11 @@ def chunks_spent(traders: Iterable[Trader]) -> int:
 
 def spent_rebuys(traders: Iterable[Trader]) -> set[int]:
     """The numbers of traders whose rebuy started one that lives, itself or as a successor in its line."""
-    spent: set[int] = set()
-    newest = 0
-    for trader in traders:
-        if trader.origin is not None:
-            spent.add(trader.origin)
-        if not trader.sells_lots:
-            newest = max(newest, trader.number)
-    spent |= {trader.number for trader in traders if trader.rebuy_notified and trader.number < newest}
+    spent = {trader.origin for trader in traders if trader.origin is not None}
+    notified = [trader.number for trader in traders if trader.rebuy_notified]
+    if notified:
+        newest = max([trader.number for trader in traders if not trader.sells_lots], default=0)
+        spent.update(number for number in notified if number < newest)
     return spent
 
 
