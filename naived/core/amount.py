@@ -69,11 +69,10 @@ def parse_rate(text: str) -> Rate:
 
 def format_amount(value: int) -> str:
     """Decimal text without exponent or trailing zeros: 268380000000 is ``2683.8``."""
-    sign = "-" if value < 0 else ""
-    whole, part = divmod(abs(value), SCALE)
-    if not part:
-        return f"{sign}{whole}"
-    return f"{sign}{whole}.{part:08d}".rstrip("0")
+    if value < 0:
+        return f"-{format_amount(-value)}"
+    whole, part = divmod(value, SCALE)
+    return f"{whole}.{part:08d}".rstrip("0") if part else str(whole)
 
 
 def format_wire(value: int) -> str:
