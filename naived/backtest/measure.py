@@ -5,18 +5,17 @@ and falls with the price alone. So the index of the tape gives its extremes, and
 largest fall is read trade by trade.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from naived.backtest.result import Moment
-from naived.backtest.search import extremes
-from naived.backtest.tape import Columns, Tape
+from naived.backtest.search import Array, extremes
+from naived.backtest.tape import BLOCK, Columns, Tape
 from naived.core.amount import SCALE, Money, Price, Quantity, Rate, money_down, quantity_down, value_up
 from naived.core.market import Filters
 from naived.core.strategy.formulas import buy_quantity
-
-_PIECE = 1 << 20  # trades that are read at once
 
 
 def worth(moment: Moment, price: int, fee: Rate) -> Money:
@@ -55,22 +54,55 @@ def _stretch(tape: Tape, moment: Moment, following: Moment | None) -> Iterator[t
 
 
 def _largest_fall(part: Columns, start: int, stop: int, moment: Moment, peak: Money, fee: Rate) -> Money:
-    """The largest fall in a stretch, from ``peak`` or from a later higher profit."""
-    most, highest = Money(0), 0
-    for begin in range(start, stop, _PIECE):
-        prices = np.asarray(part.prices[begin : min(begin + _PIECE, stop)])
-        before = np.maximum.accumulate(np.maximum(prices, highest))
-        falls = before - prices
-        at = int(falls.argmax())
-        top = max(peak, worth(moment, int(before[at]), fee))
-        most = max(most, Money(top - worth(moment, int(prices[at]), fee)))
-        # Before the profit passes the peak, its fall is that of the lowest price.
-        passing = np.flatnonzero(before > _price_of(peak, moment, fee))
-        ahead = prices[: int(passing[0])] if len(passing) else prices
-        if len(ahead):
-            most = max(most, Money(peak - worth(moment, int(ahead.min()), fee)))
-        highest = int(before[-1])
-    return most
+    """The largest fall in a stretch, from ``peak`` or from a later higher profit.
+
+    The stretch is a row of pieces: blocks of the index, and what is before and after them. A fall from one piece to
+    a later one is known from their extremes; inside of a piece it is looked for only where it could be larger.
+    """
+    edges = _edges(start, stop)
+    lows, highs = _pieces(part, edges)
+    before = np.concatenate(([0], np.maximum.accumulate(highs)[:-1]))
+    falls = before - lows
+    best = int(falls.argmax())
+    top, bottom = int(before[best]), int(lows[best])
+    for piece in np.flatnonzero(highs - lows > top - bottom).tolist():
+        prices = np.asarray(part.prices[edges[piece] : edges[piece + 1]])
+        reached = np.maximum.accumulate(prices)
+        at = int((reached - prices).argmax())
+        if int(reached[at] - prices[at]) > top - bottom:
+            top, bottom = int(reached[at]), int(prices[at])
+    most = worth(moment, top, fee) - worth(moment, bottom, fee) if top > bottom else 0
+    # Before the profit passes its peak, its fall is that of the lowest price.
+    limit = _price_of(peak, moment, fee)
+    passing = np.flatnonzero(highs > limit)
+    piece = int(passing[0]) if len(passing) else len(lows)
+    ahead = [int(lows[:piece].min())] if piece else []
+    if piece < len(lows):
+        prices = np.asarray(part.prices[edges[piece] : edges[piece + 1]])
+        prices = prices[: int((prices > limit).argmax())]
+        ahead += [int(prices.min())] if len(prices) else []
+    fallen = peak - worth(moment, min(ahead), fee) if ahead else 0
+    return Money(max(most, fallen, 0))
+
+
+def _edges(start: int, stop: int) -> list[int]:
+    first, last = -(-start // BLOCK), stop // BLOCK
+    inner = range(first * BLOCK, last * BLOCK + 1, BLOCK) if first <= last else range(0)
+    return sorted({start, *inner, stop})
+
+
+def _pieces(part: Columns, edges: Sequence[int]) -> tuple[Array, Array]:
+    """Lowest and highest price of each piece."""
+    start, stop = edges[0], edges[-1]
+    first, last = -(-start // BLOCK), stop // BLOCK
+    if first >= last:
+        found = [extremes(part, begin, end) for begin, end in itertools.pairwise(edges)]
+        return np.array([low for low, _ in found], np.int64), np.array([high for _, high in found], np.int64)
+    head = [extremes(part, start, first * BLOCK)] if start < first * BLOCK else []
+    tail = [extremes(part, last * BLOCK, stop)] if last * BLOCK < stop else []
+    lows = ([low for low, _ in head], part.low[first:last], [low for low, _ in tail])
+    highs = ([high for _, high in head], part.high[first:last], [high for _, high in tail])
+    return np.concatenate(lows).astype(np.int64), np.concatenate(highs).astype(np.int64)
 
 
 def _price_of(profit: Money, moment: Moment, fee: Rate) -> int:

@@ -1,7 +1,7 @@
 """The exchange's reference prices on a tape: averages over the trades of the last minutes.
 
 The filters and the price range need them at each order. An average lies between the lowest and the highest price of
-its trades, and nearly always both pass, so it is computed only where one of them does not.
+the blocks that its trades are in, and nearly always both pass, so it is computed only where one of them does not.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from naived.backtest.search import extremes
-from naived.backtest.tape import Columns
+from naived.backtest.tape import BLOCK, Columns
 from naived.core.amount import Price, price_down
 
 _MINUTE = 60_000  # ms
@@ -43,8 +42,13 @@ class References:
         stretches = list(self._stretches((now // _MINUTE - minutes + 1) * _MINUTE))
         if not stretches:
             return True
-        found = [extremes(*stretch) for stretch in stretches]
-        if test(Price(min(low for low, _ in found))) and test(Price(max(high for _, high in found))):
+        lowest = min(
+            int(part.low[start // BLOCK : (stop - 1) // BLOCK + 1].min()) for part, start, stop in stretches
+        )
+        highest = max(
+            int(part.high[start // BLOCK : (stop - 1) // BLOCK + 1].max()) for part, start, stop in stretches
+        )
+        if test(Price(lowest)) and test(Price(highest)):
             return True
         return test(_average(stretches, weighted=weighted))
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from naived.backtest.result import Result, Setup
+from naived.backtest.measure import drawdown, worth
+from naived.backtest.result import Moment, Result, Setup
 from naived.backtest.run import Scan, backtest, result
 from naived.backtest.session import Session
 from naived.backtest.tape import Tape
-from naived.core.amount import SCALE, parse_money, parse_price, parse_rate, value_up
+from naived.core.amount import SCALE, Money, Price, Quantity, parse_money, parse_price, parse_rate, value_up
 from tests.support.tape import BEGAN, setup, tape, walk
 
 _SPENT = ("load_seconds", "scan_seconds")
@@ -151,3 +152,24 @@ def test_the_drawdown_is_the_largest_fall_of_the_profit_on_any_trade() -> None:
     assert found.max_drawdown == cost - coins * price("80") // SCALE
     assert found.in_market == times[-1] - times[1]
     assert parse_rate("0.001") == wanted.settings.profit
+
+
+@given(
+    steps=st.lists(st.integers(-40, 40), min_size=1, max_size=1_500),
+    cut=st.integers(0, 1_500),
+    coins=st.integers(1, 3),
+    cash=st.integers(-400_000, 400_000),
+)
+@settings(deadline=None, max_examples=60)
+def test_the_drawdown_of_a_stretch_is_that_of_each_trade(steps: list[int], cut: int, coins: int, cash: int) -> None:
+    prices = [level * 10**6 for level in accumulate(steps, lambda level, move: max(1, level + move), initial=3_000)]
+    of = tape(prices, [BEGAN + number for number in range(len(prices))], min(cut, len(prices)))
+    moment = Moment(
+        0, 0, BEGAN, Price(prices[0]), Money(cash * 10**4), Quantity(coins * 10**7), Money(0), Money(0), 1
+    )
+    fee = parse_rate("0.001")
+    peak = most = 0
+    for each in prices:
+        peak = max(peak, worth(moment, each, fee))
+        most = max(most, peak - worth(moment, each, fee))
+    assert drawdown(of, [moment], fee) == most
