@@ -42,12 +42,9 @@ class References:
         stretches = list(self._stretches((now // _MINUTE - minutes + 1) * _MINUTE))
         if not stretches:
             return True
-        lowest = min(
-            int(part.low[start // BLOCK : (stop - 1) // BLOCK + 1].min()) for part, start, stop in stretches
-        )
-        highest = max(
-            int(part.high[start // BLOCK : (stop - 1) // BLOCK + 1].max()) for part, start, stop in stretches
-        )
+        blocks = [(part, slice(start // BLOCK, (stop - 1) // BLOCK + 1)) for part, start, stop in stretches]
+        lowest = min(int(part.low[inside].min()) for part, inside in blocks)
+        highest = max(int(part.high[inside].max()) for part, inside in blocks)
         if test(Price(lowest)) and test(Price(highest)):
             return True
         return test(_average(stretches, weighted=weighted))

@@ -3,7 +3,20 @@
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.bench import feed, history, memory, order, recovery, screen, startup, steps, stream, tape, watch
+from tests.bench import (
+    backtest,
+    feed,
+    history,
+    memory,
+    order,
+    recovery,
+    screen,
+    startup,
+    steps,
+    stream,
+    tape,
+    watch,
+)
 
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "feed": feed.measure,
@@ -18,6 +31,7 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "screen": screen.measure,
     "tape": tape.measure,
     "year": tape.year,
+    "backtest": backtest.measure,
 }
 
 

@@ -1,7 +1,7 @@
 """A backtest with no fee and five chunks, at three densities of events; beside it every trade stepped.
 
-The tape swings by 0.3 to 1.5 % round a price that rises by 0.2 % with each swing, so that the sells of any trader are
-reached in the end: a walk would leave all of them waiting above it.
+The tape swings by 0.3 to 1.5 % round a price that rises by 0.2 % with each swing, so that every sell is reached in
+the end: a walk would leave all of them waiting above it.
 """
 
 import time
