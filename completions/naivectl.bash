@@ -29,7 +29,7 @@ _naivectl() {
             --home|--socket)
                 place+=("$before" "${words[index+1]/#\~\//$HOME/}")
                 ((index++)) ;;
-            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--cancel|--limit|--since|--for) ((index++)) ;;
+            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--cancel|--limit|--since|--for|--reason) ((index++)) ;;
             -*) ;;
             *)
                 if [[ -z $verb ]]; then verb="$before"; else ((count++)); fi
@@ -47,7 +47,7 @@ _naivectl() {
     case "$before" in
         --socket) _naivectl_paths "$prefix" -f "$word"; return ;;
         --home) _naivectl_paths "$prefix" -d "$word"; return ;;
-        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--limit|--since) :; return ;;
+        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--limit|--since|--reason) :; return ;;
         --cancel) _naivectl_offer "$prefix" "none buys all" "$word"; return ;;
         --for) _naivectl_offer "$prefix" "off trading drained" "$word"; return ;;
     esac
@@ -70,6 +70,8 @@ _naivectl() {
         version) options="" ;;
         ping) options="" ;;
         metrics) options="" ;;
+        halt) options="--reason --keep-buys" ;;
+        resume) options="" ;;
         schema) options="" ;;
         catalogue) options="" ;;
         completion) options="" ;;
@@ -77,7 +79,7 @@ _naivectl() {
     if [[ $word == -* ]]; then
         _naivectl_offer "" "--socket --home --json --jsonl --quiet -q --version --help $options" "$word"
     elif [[ -z $verb ]]; then
-        _naivectl_offer "" "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics schema catalogue completion" "$word"
+        _naivectl_offer "" "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics halt resume schema catalogue completion" "$word"
     else
         case "$verb:$count" in
             start:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
@@ -96,7 +98,9 @@ _naivectl() {
             why:0) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
             why:1) _naivectl_offer "" "$(naivectl "${place[@]}" __orders "$verb" "$symbol" ${word:+"$word"} 2>/dev/null)" "$word" ;;
             forget:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
-            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget metrics orders ping resolve settings shutdown start status status-live stop trades version wait why" "$word" ;;
+            halt:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            resume:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget halt metrics orders ping resolve resume settings shutdown start status status-live stop trades version wait why" "$word" ;;
             completion:0) _naivectl_offer "" "bash zsh fish" "$word" ;;
         esac
     fi

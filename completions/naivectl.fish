@@ -15,7 +15,7 @@ function __naivectl_read # sets what of the command line says where the daemon i
         switch $word
             case '--home=*' '--socket=*'
                 set -a __naivectl_place (string replace '=~/' "=$HOME/" -- $word)
-            case '--socket' '--home' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--timeout' '--cancel' '--limit' '--since' '--for'
+            case '--socket' '--home' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--timeout' '--cancel' '--limit' '--since' '--for' '--reason'
                 set flag $word
             case '-*'
             case '*'
@@ -62,6 +62,8 @@ complete -c naivectl -n '__naivectl_at ""' -a forget -d 'Take symbols that are o
 complete -c naivectl -n '__naivectl_at ""' -a version -d 'The versions of client and daemon'
 complete -c naivectl -n '__naivectl_at ""' -a ping -d 'Does the daemon answer?'
 complete -c naivectl -n '__naivectl_at ""' -a metrics -d 'Figures about the daemon and its symbols, as text for Prometheus'
+complete -c naivectl -n '__naivectl_at ""' -a halt -d 'Buy nothing, sell on; without a symbol the whole account'
+complete -c naivectl -n '__naivectl_at ""' -a resume -d 'End a halt; without a symbol that of the account'
 complete -c naivectl -n '__naivectl_at ""' -a schema -d 'Print the JSON Schema of what --json prints'
 complete -c naivectl -n '__naivectl_at ""' -a catalogue -d 'Print all verbs, options, exit codes and kinds of errors'
 complete -c naivectl -n '__naivectl_at ""' -a completion -d 'Print the completion script of naivectl and naived'
@@ -138,5 +140,9 @@ complete -c naivectl -n '__naivectl_at why 1' -a '(__naivectl_orders)'
 complete -c naivectl -n '__naivectl_at forget' -a '(__naivectl_symbols)'
 complete -c naivectl -n '__naivectl_at forget' -l all -d 'Every configured symbol'
 complete -c naivectl -n '__naivectl_at forget' -l yes -d 'Do not ask before something is lost'
-complete -c naivectl -n '__naivectl_at schema 0' -a 'catalogue error events events-follow explain forget metrics orders ping resolve settings shutdown start status status-live stop trades version wait why'
+complete -c naivectl -n '__naivectl_at halt' -a '(__naivectl_symbols)'
+complete -c naivectl -n '__naivectl_at halt' -l reason -x -d 'Why, in your words'
+complete -c naivectl -n '__naivectl_at halt' -l keep-buys -d 'Let open buys rest until they fill'
+complete -c naivectl -n '__naivectl_at resume' -a '(__naivectl_symbols)'
+complete -c naivectl -n '__naivectl_at schema 0' -a 'catalogue error events events-follow explain forget halt metrics orders ping resolve resume settings shutdown start status status-live stop trades version wait why'
 complete -c naivectl -n '__naivectl_at completion 0' -a 'bash zsh fish'

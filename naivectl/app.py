@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl import offline, queries, reasons, rows, shells
+from naivectl import guards, offline, queries, reasons, rows, shells
 from naivectl.asking import (
     CHANGE_TIMEOUT,
     ask,
@@ -382,5 +382,6 @@ def metrics(context: typer.Context) -> int:
     return queries.metrics(context.obj)
 
 
+guards.add_to(app)
 offline.add_to(app)
 shells.add_to(app)

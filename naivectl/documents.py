@@ -34,14 +34,18 @@ def _document(fields: Mapping[str, Schema], optional: Mapping[str, Schema] | Non
     return record({"v": {"const": 1}, **fields}, optional)
 
 
-def _results(**optional: Schema) -> Schema:
-    """Of a verb that answers for each symbol; ``error`` of the document sums up those of its results."""
+def _results(*, account: bool = False, **optional: Schema) -> Schema:
+    """Of a verb that answers for each symbol; ``error`` of the document sums up those of its results.
+
+    ``account``: it may be asked of the whole account, and then has one result whose symbol and status are null.
+    """
+    states = (*STATES, *DAEMON_STATES) if account else STATES
     # Nothing is known of a symbol that the exchange does not list: its status and state are null.
     result = record(
         {
-            "symbol": SYMBOL,
+            "symbol": maybe(SYMBOL) if account else SYMBOL,
             "status": maybe(one_of(STATUSES)),
-            "state": maybe(one_of(STATES)),
+            "state": maybe(one_of(tuple(dict.fromkeys(states)))),
             "changed": BOOLEAN,
             "open_orders": array(ref("order")),
             "message": maybe(TEXT),
@@ -70,6 +74,8 @@ _DOCUMENTS: dict[str, tuple[str, Schema]] = {
     "settings": ("the settings of each symbol", _results(settings=ref("settings"), warnings=_WARNINGS)),
     "resolve": ("what was taken back or written off", _results(lost=array(ref("loss")))),
     "wait": ("whether each symbol reached the state", _results()),
+    "halt": ("what was halted: each symbol, or the account", _results(account=True)),
+    "resume": ("what goes on buying: each symbol, or the account", _results(account=True)),
     "forget": ("what was taken out of status", _results(lost=array(ref("coins")))),
     "orders": ("orders and their states, oldest first", _document({"orders": array(ref("order"))})),
     "trades": ("finished cycles, oldest first", _document({"trades": array(ref("trade"))})),

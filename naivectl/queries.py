@@ -61,14 +61,18 @@ def _live(invocation: Invocation, params: Document) -> int:
 
 
 def is_trading(invocation: Invocation, symbol: str) -> int:
-    """Returns 0 for `trading`, else 3, also for an unknown symbol; prints nothing."""
+    """Returns 0 for `trading` without a halt, else 3, also for an unknown symbol; prints nothing."""
     try:
         document = call(invocation.sockets(), "status", {"symbols": [symbol]})
     except Failure as failure:
         if failure.exit != Code.UNKNOWN_SYMBOL.exit:
             raise
         return 3
-    return 0 if all(row["state"] == "trading" for row in document["symbols"]) and document["symbols"] else 3
+    halted = document["daemon"].get("halt")
+    rows = document["symbols"]
+    return (
+        0 if rows and not halted and all(row["state"] == "trading" and not row.get("halt") for row in rows) else 3
+    )
 
 
 def ping(invocation: Invocation) -> int:

@@ -197,7 +197,8 @@ def event_line(event: Document) -> str:
 
 def sentence(result: Document) -> str:
     """What a verb did to one symbol, and its orders that stay at the exchange."""
-    return f"{clean(result['symbol'])}: {clean(result.get('message') or _outcome(result))}"
+    text = clean(result.get("message") or _outcome(result))
+    return text if result["symbol"] is None else f"{clean(result['symbol'])}: {text}"
 
 
 def _outcome(result: Document) -> str:

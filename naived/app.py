@@ -17,6 +17,7 @@ from naived.control.service import Service
 from naived.core.amount import Money
 from naived.core.orders import client_id
 from naived.ports import Event, Exchange, Journal
+from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
 from naived.runtime.fee_losses import FeeLosses
 from naived.runtime.fee_prices import FeePrices
@@ -109,12 +110,16 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
         new_id,
         signing.epoch,
         signing.recv_window,
+        await journal.account(),
     )
+    account = AccountKeeper(context, symbols)
     supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
     supervisor.load(await journal.load())
+    account.tell()
     service = Service(
         identity,
         supervisor,
+        account,
         session,
         view,
         reconciler,

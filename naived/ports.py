@@ -10,7 +10,9 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, CancelAnswer, Fill, Report
 from naived.core.orders.state import OrderState
+from naived.core.risk import Account, Halt
 from naived.core.strategy.formulas import Coins, Fees
+from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Trader
@@ -236,6 +238,8 @@ class Event(Struct, frozen=True):
 class Unit(Struct, frozen=True):
     """What must be committed together, for one symbol (empty: for none); ``None`` and empty mean unchanged.
 
+    ``halt`` is of the symbol, in a unit for none of the whole account.
+
     ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
     with the same key; ``fills`` must be new. ``request`` is (request id, result as JSON text): the answer to a
     repeated control request.
@@ -252,6 +256,7 @@ class Unit(Struct, frozen=True):
     fills: tuple[Fill, ...] = ()
     events: tuple[Event, ...] = ()
     request: tuple[str, str] | None = None
+    halt: Halted | None = None
 
 
 class SymbolRecord(Struct, frozen=True):
@@ -273,6 +278,7 @@ class SymbolRecord(Struct, frozen=True):
     profit: Money
     day: int = 0
     day_profit: Money = Money(0)
+    halt: Halt | None = None
 
 
 class Page(Struct, frozen=True):
@@ -351,6 +357,10 @@ class Journal(Protocol):
 
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
         """All symbols ever configured, or one; raises JournalError."""
+        ...
+
+    async def account(self) -> Account:
+        """What concerns no symbol alone; raises JournalError."""
         ...
 
     async def answered(self, request_id: str) -> str | None:

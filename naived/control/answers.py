@@ -13,6 +13,7 @@ from naived.control.orders import order, order_fields
 from naived.control.protocol import Code, format_time
 from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down, value_up
 from naived.core.orders.intent import Side
+from naived.core.risk import Halt
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.leader import Leader
@@ -63,7 +64,16 @@ def settings(values: Settings) -> Document:
     }
 
 
-def daemon(who: Identity, state: str, reason: str | None, exchange_state: str, uptime: int) -> Document:
+def halt(value: Halt | None) -> Document | None:
+    """What halts a symbol, or the account."""
+    if value is None:
+        return None
+    return {"reason": value.reason, "by": str(value.by), "since": format_time(value.since)}
+
+
+def daemon(
+    who: Identity, state: str, reason: str | None, exchange_state: str, uptime: int, halted: Halt | None
+) -> Document:
     """The ``daemon`` of ``status``; only of one that is ready the ``reason`` may be null. ``uptime`` in seconds."""
     return {
         "version": who.version,
@@ -75,7 +85,7 @@ def daemon(who: Identity, state: str, reason: str | None, exchange_state: str, u
         "state": state,
         "reason": reason,
         "exchange_state": exchange_state,
-        "halt": None,
+        "halt": halt(halted),
         "node": who.node,
         "uptime_s": uptime,
     }
@@ -104,7 +114,7 @@ def symbol(value: Symbol) -> Document:
         "state": str(state),
         "reason": reason,
         "next_step": next_step(value),
-        "halt": None,
+        "halt": halt(leader.halts.own),
         "chunks": leader.settings.chunks,
         "budget": None if leader.settings.budget is None else format_amount(leader.settings.budget),
         "cycles": leader.cycles,
@@ -234,6 +244,18 @@ def result(name: str, value: Symbol | None, outcome: Outcome) -> Document:
         "error": None if error is None else error.document(),
         **outcome.more,
     }
+
+
+def account_result(state: str, outcome: Outcome) -> Document:
+    """The only entry of ``results`` of a verb that was asked of the whole account; ``state`` is the daemon's."""
+    known: Document = {
+        "symbol": None,
+        "status": None,
+        "state": state,
+        "changed": outcome.changed,
+        "open_orders": [],
+    }
+    return {**known, "message": outcome.message, "error": None, **outcome.more}
 
 
 def cycle(row: CycleRow) -> Document:

@@ -11,6 +11,7 @@ from naived.control.call import LEAST_WAIT, PATIENCE, Call
 from naived.control.service import Service
 from naived.core.orders.intent import Side
 from naived.core.strategy.settings import DesiredState
+from naived.core.strategy.trader import Note
 from naived.ports import JournalError
 from naived.runtime.symbol_task import Symbol
 
@@ -54,8 +55,9 @@ async def _change(
     if not (changed or request or symbol.behind or symbol.failed or symbol.fault):
         return False
     only_settings = wanted == replace(before, settings=wanted.settings) != before
-    note = "settings changed" if only_settings else "forgotten" if wanted.forgotten else str(wanted.status)
-    commit = symbol.direct(wanted, cancel=cancel, request=request, note=note if changed else None)
+    word = "settings changed" if only_settings else "forgotten" if wanted.forgotten else str(wanted.status)
+    note = Note("desired", word) if changed else None
+    commit = symbol.direct(wanted, cancel=cancel, request=request, note=note)
     # Before the wait, because the client may leave during it, and its request must still take effect.
     service.supervisor.follow(symbol)
     if commit is None:

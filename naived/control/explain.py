@@ -57,6 +57,8 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
         return False, f"no: {ends}"
     if engine.blocks or not leader.active or not leader.info.trading:
         return False, f"no: {reason or f'it is {state}'}"
+    if leader.halts.why is not None:
+        return False, f"no: {leader.halts.why}"
     price = symbol.gate.price
     guarded = None if price is None else held_back(leader, price)
     if guarded is not None:

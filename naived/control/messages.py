@@ -24,8 +24,11 @@ NOTHING_TO_RESOLVE = "nothing to resolve"
 
 
 def state(symbol: Symbol) -> str:
-    """The actual state in one word."""
-    return str(actual_state(symbol)[0])
+    """The actual state in one word, and what halts it."""
+    halted, state = symbol.engine.leader.halts.why, actual_state(symbol)[0]
+    if halted is None or state is not ActualState.TRADING:
+        return str(state)
+    return f"{state}; {halted}, so nothing is bought"
 
 
 def settings_changed(changed: bool) -> str:
@@ -82,6 +85,8 @@ def forgotten(symbol: Symbol, lots: Coins) -> str:
 
 def reached(symbol: Symbol, goal: str) -> str:
     """The goal of a wait, and the lots that a drain leaves."""
+    if goal == "trading":
+        return state(symbol)
     return "; ".join((goal, *_small(symbol))) if goal == "drained" else goal
 
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import trio
 
-from naived.control import answers, messages, verbs
+from naived.control import answers, halting, messages, verbs
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
@@ -31,6 +31,7 @@ from naived.control.requests import (
     boolean,
     moment,
     one_of,
+    sentence,
     short_text,
     symbol_names,
     timeout,
@@ -83,7 +84,14 @@ def _shown(service: Service) -> list[str]:
 
 
 def _daemon(service: Service) -> answers.Document:
-    return answers.daemon(service.identity, service.state, service.reason, service.exchange_state, service.uptime)
+    return answers.daemon(
+        service.identity,
+        service.state,
+        service.reason,
+        service.exchange_state,
+        service.uptime,
+        service.account.halt,
+    )
 
 
 def _listed(
@@ -136,6 +144,23 @@ def _each(
     return answer
 
 
+def _each_or_account(
+    verb: Callable[[Service, Call], Awaitable[Outcome]], of_account: Callable[[Service, Call], Awaitable[Outcome]]
+) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
+    """The same; without symbols it does ``of_account``."""
+    of_symbols = _each(verb)
+
+    async def answer(service: Service, params: Params, caller: Caller) -> bytes:
+        if params["symbols"]:
+            return await of_symbols(service, params, caller)
+        if service.suspending:
+            raise messages.suspending()
+        outcome = await of_account(service, Call("", params, caller))
+        return encode_body({"v": 1, "results": [answers.account_result(service.state, outcome)]})
+
+    return answer
+
+
 async def _check(service: Service, names: tuple[str, ...], caller: Caller) -> None:
     """Raises ControlError for a symbol that the exchange does not list."""
     for name in names:
@@ -147,7 +172,8 @@ async def _watch(service: Service, channel: Channel, request: Request, _caller: 
 
     async def take() -> Taken:
         entries, daemon = await _entries(service, symbols), _daemon(service)
-        return Taken(encode_body(daemon), (daemon["state"], daemon["reason"], daemon["exchange_state"]), entries)
+        told = (daemon["state"], daemon["reason"], daemon["exchange_state"], service.account.halt)
+        return Taken(encode_body(daemon), told, entries)
 
     with service.snapshots.watching(symbols, take) as snapshot:
         await watch(channel, request.id, snapshot)
@@ -194,7 +220,8 @@ def _events_rule(params: Params) -> str | None:
 
 _SOME = {"symbols": Param(symbol_names, ())}
 _SOME_OR_ALL = {"all": Param(boolean, False), **_SOME}
-_CHANGE = {"request_id": Param(short_text, None), **_SOME_OR_ALL}
+_REQUEST = {"request_id": Param(short_text, None)}
+_CHANGE = {**_REQUEST, **_SOME_OR_ALL}
 _DRY_RUN = {"dry_run": Param(boolean, False)}  # only tell what would be done or lost
 _SETTINGS = {"chunks": Param(above_zero), **{name: Param(short_text) for name in SETTINGS[1:]}}
 _ROWS = {
@@ -258,6 +285,14 @@ METHODS: Mapping[str, Method] = {
     "why": Method({**_SOME, "client_order_id": Param(short_text, REQUIRED)}, why, rule=partial(_one_rule, "why")),
     "forget": Method(
         {**_CHANGE, **_DRY_RUN}, _each(forget), rule=partial(_symbols_rule, "forget"), changes=_not_dry
+    ),
+    "halt": Method(
+        {**_SOME, **_REQUEST, "reason": Param(sentence, None), "keep_buys": Param(boolean, False)},
+        _each_or_account(halting.halt, halting.halt_account),
+        changes=_always,
+    ),
+    "resume": Method(
+        {**_SOME, **_REQUEST}, _each_or_account(halting.resume, halting.resume_account), changes=_always
     ),
     "metrics": Method({}, _metrics),
     "wait": Method(

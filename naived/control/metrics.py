@@ -107,6 +107,11 @@ def _daemon(service: Service) -> list[Family]:
         _single("naived_request_weight_used", "Request weight used in the present interval.", used),
         _single("naived_request_weight_limit", "Request weight allowed in an interval.", limit),
         symbols,
+        _single(
+            "naived_account_halted",
+            "1 while the account is halted: nothing is bought.",
+            service.account.halt is not None,
+        ),
         _single("naived_quarantined", "Symbols that wait for a person.", counted[ActualState.QUARANTINED]),
         events,
     ]
@@ -133,11 +138,12 @@ class _Symbols:
             "naived_realized_profit", "Profit of all finished cycles, after fees, in quote.", money
         )
         self.cost = Family("naived_held_cost", "What the coins that are held have cost, in quote.", money)
+        self.halted = Family("naived_halted", "1 while the symbol is halted by itself.", by_symbol)
         self.tied_up = Family("naived_tied_up", "Quote money in live buys.", money)
 
     @property
     def families(self) -> list[Family]:
-        return [self.unknown, self.open, self.age, self.cycles, self.profit, self.cost, self.tied_up]
+        return [self.unknown, self.open, self.age, self.cycles, self.profit, self.cost, self.tied_up, self.halted]
 
     def add(self, symbol: Symbol) -> None:
         engine, name = symbol.engine, symbol.name
@@ -149,6 +155,7 @@ class _Symbols:
         if symbol.gate.time is not None:
             self.age.add(max(0.0, (symbol.context.exchange.now() - symbol.gate.time) / 1000), name)
         self.cycles.add(leader.cycles, name)
+        self.halted.add(leader.halts.own is not None, name)
         self.profit.add(leader.profit / SCALE, name, quote)
         self.cost.add(owned(leader).cost / SCALE, name, quote)
         self.tied_up.add(tied_up(leader) / SCALE, name, quote)

@@ -24,6 +24,9 @@ def next_step(symbol: Symbol) -> str | None:
         return f"naivectl start {name}"
     if reason is None or engine.blocks or symbol.failed is not None:
         return None
+    halts = engine.leader.halts
+    if reason == halts.why:
+        return f"naivectl resume {name}" if halts.account is None else "naivectl resume"
     if symbol.gate.price is not None and held_back(engine.leader, symbol.gate.price) == reason:
         return f"naivectl settings {name}"
     for trader in engine.leader.traders:

@@ -18,6 +18,7 @@ from naived.control.protocol import MAX_SYMBOLS, MAX_TEXT, Code, ControlError, p
 
 MAX_SYMBOL = 32  # characters; the longest symbol on Binance has 22
 _UPPER = {ord(letter): letter.upper() for letter in ascii_lowercase}  # str.upper would turn a dotless i into I
+MAX_SENTENCE = 200  # characters of what a person says in words
 _MAX_INTEGER = 2**53  # exclusive: above it many JSON readers lose digits
 
 Params: TypeAlias = dict[str, Any]
@@ -85,6 +86,12 @@ def short_text(value: Any) -> str:
     # Printable: PostgreSQL stores no NUL.
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
         raise ValueError(f"must be a printable text of 1 to {MAX_TEXT} characters")
+    return value
+
+
+def sentence(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_SENTENCE or not value.isprintable():
+        raise ValueError(f"must be a printable text of 1 to {MAX_SENTENCE} characters")
     return value
 
 

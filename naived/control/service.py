@@ -13,6 +13,7 @@ from naived.control.streams import Snapshots
 from naived.core.amount import Money
 from naived.core.strategy.settings import Settings
 from naived.ports import Exchange, Journal, JournalError
+from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
 from naived.runtime.listing import Listing
 from naived.runtime.reconciler import Reconciler
@@ -31,6 +32,7 @@ class Service:
 
     identity: Identity
     supervisor: Supervisor
+    account: AccountKeeper
     session: Session
     view: AccountView
     reconciler: Reconciler

@@ -10,7 +10,8 @@
    again with ``Admitted`` at once, in the same commit, or does it later.
 3. A trader gets all news of one order step as one event, in the same engine step: booking the last fill of a buy
    and deciding its sell are one commit.
-4. Every reason not to place orders is in ``blocks``, the most serious first.
+4. Every reason not to place orders is in ``blocks``, the most serious first. A halt (``leader.halts``) is none of
+   them: it keeps the leader from buying, and sells go on.
 
 Client order ids are random, so the caller makes them before a step and puts them into ``ids``: as many as one step
 can need (``Engine.ids_needed``).
@@ -129,7 +130,7 @@ class Engine(Struct, frozen=True):
     @property
     def band(self) -> Band:
         """The open interval of prices at which a trade changes nothing."""
-        return leading.band(self.leader, self.blocked)
+        return leading.band(self.leader, not_buying(self))
 
     @property
     def ids_needed(self) -> int:
@@ -171,6 +172,11 @@ class Engine(Struct, frozen=True):
     def watched(self) -> bool:
         """May the exchange still report any change of an order? An abandoned order may still appear there."""
         return any(order.state in LIVE or order.state is State.ABANDONED for order in self.orders.values())
+
+
+def not_buying(engine: Engine) -> str | None:
+    """Why nothing may be bought, a block or a halt; None if something may."""
+    return engine.blocks[0].reason if engine.blocks else engine.leader.halts.why
 
 
 def is_blocked_by(engine: Engine, by: BlockedBy) -> bool:
@@ -378,7 +384,7 @@ class _Draft(Struct):
 
     def lead(self, event: LeaderEvent) -> None:
         """Step the leader and carry out its commands."""
-        blocked = self.blocks[0].reason if self.blocks else None
+        blocked = self.blocks[0].reason if self.blocks else self.leader.halts.why
         result = leading.step_leader(self.leader, event, self.now, blocked)
         self.leader = result.leader
         changes = self.changes

@@ -1,11 +1,15 @@
 """What keeps a symbol from buying although it trades. Pure; the leader asks before each buy. A sell is never asked.
 
+A halt, of the symbol or of the whole account, lasts until it is ended. While there is one nothing is bought, and
+buys that rest are taken back, unless they may rest.
+
 The price guards are a symbol's own. Each is about the limit that a buy would have: too near the buy of a living
 trader (``spacing``), below the ``floor``, above the ``ceiling``. Such a limit is blocked, and so is every price of
 a trade whose buy would have it: ``blocked_band`` is the widest open interval of them round a price.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -15,6 +19,52 @@ from naived.core.amount import SCALE, Price, Rate, format_amount, price_down
 _NEVER = 1 << 62  # above every price
 
 Interval: TypeAlias = tuple[int, int]
+
+
+class HaltedBy(StrEnum):
+    PERSON = "person"
+    LIMIT = "limit"
+
+
+class Halt(Struct, frozen=True):
+    """``since`` is exchange ms. ``keep_buys``: what rests at the exchange may rest."""
+
+    reason: str
+    by: HaltedBy
+    since: int
+    keep_buys: bool = False
+
+    @property
+    def words(self) -> str:
+        return f"{'by hand' if self.by is HaltedBy.PERSON else 'by a limit'}: {self.reason}"
+
+
+class Halts(Struct, frozen=True):
+    """What halts one symbol."""
+
+    own: Halt | None = None
+    account: Halt | None = None
+
+    @property
+    def why(self) -> str | None:
+        """Why nothing is bought; None without a halt."""
+        if self.account is not None:
+            return f"the account is halted {self.account.words}"
+        return None if self.own is None else f"halted {self.own.words}"
+
+    @property
+    def kept(self) -> bool:
+        """May buys that rest at the exchange go on resting?"""
+        return all(halt is None or halt.keep_buys for halt in (self.own, self.account))
+
+
+NO_HALTS = Halts()
+
+
+class Account(Struct, frozen=True):
+    """What is durable of the whole account."""
+
+    halt: Halt | None = None
 
 
 class PriceGuards(Struct, frozen=True):

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from naived.core.amount import Amount
+from naived.core.risk import Account
 from naived.database import queries
 from naived.database.engine import (
     READERS,
@@ -31,7 +32,17 @@ from naived.database.migrate import migrate
 from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.store import Claim, Deployment, Store, enter, owner
 from naived.database.writer import Submit, inline, writer_thread
-from naived.ports import CycleRow, EventRow, JournalError, OrderRow, OrderStory, Page, Row, SymbolRecord, Unit
+from naived.ports import (
+    CycleRow,
+    EventRow,
+    JournalError,
+    OrderRow,
+    OrderStory,
+    Page,
+    Row,
+    SymbolRecord,
+    Unit,
+)
 
 T = TypeVar("T")
 
@@ -60,7 +71,6 @@ class SqlJournal:
         hanging: Callable[[], str | None],
         reader: "Reader",
         now: Callable[[], int],
-        threads: bool,
     ) -> None:
         self.tag = deployment.tag  # four lower-case base32 characters in the ids of all orders of this database
         self.epoch = deployment.epoch  # the number of processes that opened this database so far
@@ -71,8 +81,6 @@ class SqlJournal:
         self._hanging = hanging
         self._reader = reader
         self._now = now
-        # Listings share one connection, so that many of them cannot delay the load of a symbol.
-        self._limiters = (trio.CapacityLimiter(READERS - 1), trio.CapacityLimiter(1)) if threads else None
 
     @property
     def hanging(self) -> str | None:
@@ -90,22 +98,25 @@ class SqlJournal:
         # A lost connection may still be committing on the server. The empty unit is written after that has ended,
         # so no row that is missing in what we read can appear later.
         await self._submit(Unit(symbol or ""))
-        return await self._read(partial(queries.load, symbol=symbol, now=self._now()), within=math.inf)
+        return await self._reader.read(partial(queries.load, symbol=symbol, now=self._now()), within=math.inf)
+
+    async def account(self) -> Account:
+        return await self._reader.read(queries.account, within=math.inf)
 
     async def answered(self, request_id: str) -> str | None:
-        return await self._read(partial(queries.answered, request_id=request_id))
+        return await self._reader.read(partial(queries.answered, request_id=request_id))
 
     async def knows(self, symbol: str, client_order_id: str) -> bool:
-        return await self._read(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
+        return await self._reader.read(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
 
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
-        return await self._read(partial(queries.fees_paid, asset=asset, symbols=tuple(symbols), since=since))
+        return await self._reader.read(partial(queries.fees_paid, asset=asset, symbols=tuple(symbols), since=since))
 
     async def stories(self, symbol: str, beginning: str) -> Sequence[OrderStory]:
-        return await self._read(partial(queries.stories, symbol=symbol, beginning=beginning))
+        return await self._reader.read(partial(queries.stories, symbol=symbol, beginning=beginning))
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
-        return await self._read(lambda connection: list(queries.orders_page(connection, page)))
+        return await self._reader.read(lambda connection: list(queries.orders_page(connection, page)))
 
     async def rows(
         self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
@@ -114,30 +125,32 @@ class SqlJournal:
             # Row by row, because one long call of C code would hold the GIL and so block the event loop.
             return [(row.row, encode(row)) for row in _PAGES[kind](connection, page)]
 
-        return await self._read(read, listing=True)
+        return await self._reader.read(read, listing=True)
 
-    async def _read(
+
+class Reader:
+    """Runs queries, in threads or inline. After ``close`` each connection is closed when its last query ends."""
+
+    def __init__(self, address: URL, engine: sa.Engine, threads: bool) -> None:
+        self._address = address
+        self._engine = engine
+        self._pool = engine.pool
+        self._closed = False
+        # Listings share one connection, so that many of them cannot delay the load of a symbol.
+        self._limiters = (trio.CapacityLimiter(READERS - 1), trio.CapacityLimiter(1)) if threads else None
+
+    async def read(
         self, query: Callable[[sa.Connection], T], *, listing: bool = False, within: float | None = None
     ) -> T:
         """Raises JournalError, also without an answer ``within`` seconds (8): the database or others may hang."""
         if self._limiters is None:
             await trio.lowlevel.checkpoint()
-            return self._reader.run(query)
+            return self.run(query)
         limiter = self._limiters[listing]
         within = _PATIENCE if within is None else within
         with trio.move_on_after(within):
-            return await trio.to_thread.run_sync(self._reader.run, query, limiter=limiter, abandon_on_cancel=True)
+            return await trio.to_thread.run_sync(self.run, query, limiter=limiter, abandon_on_cancel=True)
         raise JournalError(f"the database cannot be read now: no answer for {within:.0f} s. Try again")
-
-
-class Reader:
-    """Runs queries in the calling thread. After ``close`` each connection is closed when its last query ends."""
-
-    def __init__(self, address: URL, engine: sa.Engine) -> None:
-        self._address = address
-        self._engine = engine
-        self._pool = engine.pool
-        self._closed = False
 
     def run(self, query: Callable[[sa.Connection], T]) -> T:
         """Raises JournalError."""
@@ -190,8 +203,8 @@ async def open_journal(
     deployment = await run(_enter, address, exchange)
     file = SqliteFile(address.database or "") if address.get_backend_name() == "sqlite" else None
     store = Store(open_engine(address, Role.WRITE, file), deployment.epoch, file)
-    reader = Reader(address, open_engine(address, Role.READ, file))
-    make = partial(SqlJournal, deployment, address.get_backend_name(), reader=reader, now=now, threads=threads)
+    reader = Reader(address, open_engine(address, Role.READ, file), threads)
+    make = partial(SqlJournal, deployment, address.get_backend_name(), reader=reader, now=now)
     try:
         if threads:
             async with writer_thread(store) as writer:

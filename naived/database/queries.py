@@ -10,9 +10,10 @@ from naived.core.amount import Amount
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import WATCHED, OrderState
+from naived.core.risk import Account, Halt
 from naived.core.strategy.lots import Lot
 from naived.core.strategy.trader import AS_FEES, Trader
-from naived.database.rows import desired_of, event_of, fill_of, lot_of, order_of, owed_of
+from naived.database.rows import desired_of, event_of, fill_of, halt_of, lot_of, order_of, owed_of
 from naived.database.schema import (
     ABANDONED,
     LIVE,
@@ -20,6 +21,7 @@ from naived.database.schema import (
     control_request,
     events,
     fills,
+    halts,
     lots,
     orders,
     settings,
@@ -48,6 +50,7 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
     kept: defaultdict[str, list[Lot]] = defaultdict(list)
     for row in connection.execute(_of(sa.select(lots), lots, symbol)).mappings():
         kept[row["symbol"]].append(lot_of(row))
+    halted = _halts(connection)
     rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbol)).mappings()
     return [
         SymbolRecord(
@@ -63,9 +66,19 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
             profit=row["realized_profit"],
             day=row["profit_day"],
             day_profit=row["day_profit"],
+            halt=halted.get(row["symbol"]),
         )
         for row in rows
     ]
+
+
+def account(connection: sa.Connection) -> Account:
+    """What concerns no symbol alone."""
+    return Account(_halts(connection).get(""))
+
+
+def _halts(connection: sa.Connection) -> dict[str, Halt]:
+    return {row["scope"]: halt_of(row) for row in connection.execute(sa.select(halts)).mappings()}
 
 
 def answered(connection: sa.Connection, request_id: str) -> str | None:

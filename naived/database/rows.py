@@ -7,6 +7,7 @@ from sqlalchemy import RowMapping as Row
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
+from naived.core.risk import Halt, HaltedBy
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.lots import Lot, Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
@@ -46,6 +47,20 @@ def desired_of(row: Row) -> DesiredState:
         ceiling=row["ceiling"],
     )
     return DesiredState(settings, Status(row["status"]), row["keep_buys"], row["forgotten"])
+
+
+def halt_row(scope: str, halt: Halt) -> dict[str, Any]:
+    return {
+        "scope": scope,
+        "reason": halt.reason,
+        "by": halt.by.value,
+        "since": halt.since,
+        "keep_buys": halt.keep_buys,
+    }
+
+
+def halt_of(row: Row) -> Halt:
+    return Halt(row["reason"], HaltedBy(row["by"]), row["since"], row["keep_buys"])
 
 
 def owed_row(owed: Coins) -> dict[str, Any]:

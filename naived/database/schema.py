@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from naived.core.amount import PLACES, format_amount, parse_money
 from naived.core.orders.intent import Side
 from naived.core.orders.state import TERMINAL, State
+from naived.core.risk import HaltedBy
 from naived.core.strategy.settings import Status
 
 PHASES = ("waiting", "buying", "holding", "selling", "finished")
@@ -151,6 +152,18 @@ lots = sa.Table(
     sa.Column("price", DecimalAmount, primary_key=True),
     sa.Column("quantity", DecimalAmount, nullable=False),
     sa.Column("cost", DecimalAmount, nullable=False),
+)
+
+halts = sa.Table(
+    "halts",
+    metadata,
+    # The symbol; empty for the whole account.
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("keep_buys", sa.Boolean, nullable=False),
+    _one_of("by", HaltedBy),
 )
 
 traders = sa.Table(

@@ -8,12 +8,23 @@ from functools import cache
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from naived.database.schema import control_request, deployment, events, fills, lots, orders, settings, traders
+from naived.database.schema import (
+    control_request,
+    deployment,
+    events,
+    fills,
+    halts,
+    lots,
+    orders,
+    settings,
+    traders,
+)
 
 INTENT = ("symbol", "trader", "side", "seq", "price", "quantity")
 
 INSERT_FILL = sa.insert(fills).inline()
 INSERT_LOT = sa.insert(lots).inline()
+INSERT_HALT = sa.insert(halts).inline()
 INSERT_EVENT = sa.insert(events).inline()
 INSERT_REQUEST = sa.insert(control_request).inline()
 

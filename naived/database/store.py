@@ -38,8 +38,8 @@ from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Finished, Trader
 from naived.database.engine import cause
-from naived.database.rows import desired_row, event_row, fill_row, lot_rows, order_row, owed_row
-from naived.database.schema import control_request, deployment, events, lots, settings
+from naived.database.rows import desired_row, event_row, fill_row, halt_row, lot_rows, order_row, owed_row
+from naived.database.schema import control_request, deployment, events, halts, lots, settings
 from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.statements import (
     COUNT,
@@ -47,6 +47,7 @@ from naived.database.statements import (
     FINISHED_PROFIT,
     INSERT_EVENT,
     INSERT_FILL,
+    INSERT_HALT,
     INSERT_LOT,
     INSERT_REQUEST,
     TAKE_TURN,
@@ -295,6 +296,10 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
     if unit.desired is not None:
         _write_desired(connection, unit.symbol, unit.desired, unit.expected)
     _write_symbol(connection, unit)
+    if unit.halt is not None:
+        connection.execute(sa.delete(halts).where(halts.c.scope == unit.symbol))
+        if unit.halt.halt is not None:
+            connection.execute(INSERT_HALT, halt_row(unit.symbol, unit.halt.halt))
     for trader in unit.traders:
         _write_trader(connection, trader)
     # Ended orders first: the unique index one_live_intent allows one live order per trader and side.

@@ -53,6 +53,7 @@ def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
     reason = (
         _unresolved(symbol)
         or symbol.context.exchange.remarks.limited
+        or (None if draining else engine.leader.halts.why)
         or _suspected(symbol)
         or _held_back(symbol)
         or _waiting(symbol)

@@ -60,7 +60,8 @@ class Commit:
 
     @property
     def _plain(self) -> bool:
-        return self.unit.desired is None and self.unit.request is None and self.fault is None
+        unit = self.unit
+        return unit.desired is None and unit.request is None and unit.halt is None and self.fault is None
 
     async def durable(self) -> None:
         """Wait for the commit; raises JournalError if it failed, or may have."""

@@ -24,9 +24,10 @@ from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import Admitted, need
+from naived.core.risk import Account, Halts
 from naived.core.strategy.formulas import NO_COINS, Fees
 from naived.core.strategy.leader import NONE, Leader
-from naived.core.strategy.leader_events import Activated, Informed
+from naived.core.strategy.leader_events import Activated, Halted, Informed
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import Directed, Note, Traded, Woke
 from naived.core.strategy.view import Funds
@@ -72,8 +73,9 @@ class Commands(Protocol):
 class Context:
     """What all symbols share. ``publish`` passes a durable event to the clients that follow events.
 
-    ``funds``: what a buy of a symbol may take of the account. ``fee_value``: what a fill's fee in a third asset is
-    worth in quote, given base and quote. ``recv_window`` (ms) may change while naived runs.
+    ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
+    ``fee_value``: what a fill's fee in a third asset is worth in quote, given base and quote. ``recv_window`` (ms)
+    may change while naived runs.
     """
 
     exchange: Exchange
@@ -85,6 +87,7 @@ class Context:
     new_id: Callable[[], str]
     epoch: int
     recv_window: int
+    account: Account
 
 
 def blank(name: str) -> SymbolRecord:
@@ -142,19 +145,20 @@ class Symbol:
         cancel: frozenset[Side] = frozenset(),
         expected: Status | None = None,
         request: tuple[str, str] | None = None,
-        note: str | None = None,
+        note: Note | None = None,
+        halt: Halted | None = None,
     ) -> Commit | None:
         """Set what a person asked for; returns the commit that makes it durable, None if the symbol failed.
 
         An inactive symbol acts by it once it is active. ``cancel``: the sides whose live orders are cancelled.
-        ``expected`` and ``request``: see ``ports.Unit``.
+        ``expected``, ``request`` and ``halt``: see ``ports.Unit``; with a halt ``desired`` is what it was.
         """
         with self.contained():
             before = self.engine
-            changes = self._step(Directed(desired, cancel))
+            changes = self._step(Directed(desired, cancel) if halt is None else halt)
             if note is not None:
-                changes.notes.insert(0, Note("desired", note))
-            return self._enqueue(before, changes, desired, expected, request)
+                changes.notes.insert(0, note)
+            return self._enqueue(before, changes, desired, expected, request, halt)
         return None
 
     def resolve_orders(self) -> None:
@@ -197,6 +201,7 @@ class Symbol:
         desired: DesiredState | None = None,
         expected: Status | None = None,
         request: tuple[str, str] | None = None,
+        halt: Halted | None = None,
     ) -> Commit | None:
         after = self.engine
         if after is not before:
@@ -223,6 +228,7 @@ class Symbol:
             fills=tuple(changes.fills),
             events=tuple(Record(now, self.name, note.kind, note.message) for note in changes.notes),
             request=request,
+            halt=halt,
         )
         commit = None
         if unit != Unit(self.name) or changes.questions or changes.fault is not None:
@@ -233,7 +239,7 @@ class Symbol:
         if changes.drained:
             # Compare-and-set, in its own transaction: a start that came in between takes precedence.
             off = replace(self.desired, status=Status.OFF, keep_buys=False)
-            self.direct(off, expected=Status.SHUTDOWN, note="drained: off")
+            self.direct(off, expected=Status.SHUTDOWN, note=Note("desired", "drained: off"))
         return commit
 
     async def settle(self) -> None:
@@ -299,6 +305,7 @@ class Symbol:
             profit=record.profit,
             day=record.day,
             day_profit=record.day_profit,
+            halts=Halts(record.halt, self.context.account.halt),
         )
         blocks = tuple(block for block in before.blocks if block.by is not BlockedBy.QUARANTINE)
         with self.contained():

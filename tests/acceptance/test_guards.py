@@ -1,6 +1,7 @@
 """What keeps a symbol from buying, on the real programs, with a kill in the middle."""
 
 import signal
+from collections.abc import Callable
 from decimal import Decimal
 
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
@@ -38,3 +39,59 @@ def test_spacing_floor_and_ceiling_bind_at_once_say_so_and_survive_kill_9(
     assert exchange.open("BUY") == [Decimal("1955.8")]
     refused = daemon.ctl("settings", SYMBOL, "--ceiling", "1900")
     assert (refused.code, refused.result["error"]["message"]) == (2, "floor must not be above ceiling")
+
+
+def test_a_halt_of_the_account_survives_kill_9_and_stops_no_sell(
+    exchange: Exchange, naived: Callable[..., Daemon], database_url: str
+) -> None:
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon.start()
+    daemon.do("start", SYMBOL, "BTCUSDT", *CLOSE)
+    for symbol, price, lower in ((SYMBOL, "2000", "1987"), ("BTCUSDT", "60000", "59600")):
+        exchange.trade(price, symbol)
+        daemon.reaches("buying", name=symbol)
+        exchange.trade(lower, symbol)
+        daemon.reaches("selling", "buying", name=symbol)
+    halted = daemon.do("halt", "--reason", "the news").result
+    assert (halted["symbol"], halted["changed"]) == (None, True)
+    daemon.end(signal.SIGKILL)  # its cancels may be on their way, or not sent
+    daemon.start()
+    daemon.do("start", SYMBOL)
+    daemon.do("wait", SYMBOL, "BTCUSDT", "--for", "trading")
+    for symbol in (SYMBOL, "BTCUSDT"):
+        until(lambda symbol=symbol: exchange.open("BUY", symbol) == [])
+        until(lambda symbol=symbol: "buying" not in daemon.phases(symbol))
+        assert daemon.phases(symbol)[0] == "selling"
+        assert daemon.ctl("is-trading", symbol).code == 3
+    status = daemon.ask("status")["daemon"]
+    assert (status["halt"]["reason"], status["halt"]["by"]) == ("the news", "person")
+    exchange.trade("1900")
+    exchange.trade("2100")
+    until(lambda: daemon.symbol()["cycles"] == 1)
+    assert exchange.open("BUY") == []
+    assert daemon.do("resume").result["changed"] is True
+    exchange.trade("2100")
+    until(lambda: exchange.open("BUY"))
+    assert daemon.ctl("is-trading", SYMBOL).code == 0
+
+
+def test_a_halt_of_a_symbol_is_its_own_and_survives_kill_9(
+    exchange: Exchange, naived: Callable[..., Daemon], database_url: str
+) -> None:
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon.start()
+    daemon.do("halt", SYMBOL)
+    daemon.end(signal.SIGKILL)
+    daemon.start()
+    daemon.do("start", SYMBOL, "BTCUSDT")
+    exchange.trade("2000")
+    exchange.trade("60000", "BTCUSDT")
+    daemon.reaches("buying", name="BTCUSDT")
+    assert exchange.open("BUY") == []
+    assert daemon.symbol()["halt"]["by"] == "person"
+    assert daemon.symbol("BTCUSDT")["halt"] is None
+    assert daemon.ctl("is-trading", SYMBOL).code == 3
+    assert daemon.ctl("is-trading", "BTCUSDT").code == 0
+    assert daemon.do("resume", SYMBOL).result["message"] == "resumed"
+    exchange.trade("2000")
+    daemon.reaches("buying")

@@ -163,7 +163,7 @@ class Grammar:
                     ({}, {"limit": 5}, {"after": 0, "limit": 3}, {"since": "2026-01-01T00:00:00Z"})
                 )
             return params
-        params = {"symbols": self.symbols(1)}
+        params = {"symbols": self.symbols(0 if method in ("halt", "resume") else 1)}
         if method in ("start", "stop", "shutdown"):
             params |= dice.choice(({"wait": False}, {"wait": True, "timeout": "100ms"}))
         if method in ("start", "settings"):
@@ -175,6 +175,8 @@ class Grammar:
                 params["cancel"] = dice.choice(("none", "buys", "all"))
             case "shutdown":
                 params["keep_buys"] = dice.random() < 0.5
+            case "halt":
+                params |= dice.choice(({}, {"reason": "news", "keep_buys": True}, {"reason": "r" * 200}))
             case "wait":
                 params |= {"for": dice.choice(("off", "trading", "drained")), "timeout": "10ms"}
             case "resolve":
@@ -305,11 +307,24 @@ class Grammar:
 
 _METHODS = (
     *("hello", "status", "watch", "start", "stop", "shutdown", "settings"),
-    *("orders", "trades", "events", "wait", "resolve", "settings", "status", "explain", "why"),
+    *("orders", "trades", "events", "wait", "resolve", "settings", "status", "explain", "why", "halt", "resume"),
 )
 _PARAMS = (
-    *("symbols", "all", "request_id", "wait", "timeout", "cancel", "keep_buys", "chunks", "budget", "buy_down"),
     *(
+        "symbols",
+        "all",
+        "request_id",
+        "wait",
+        "timeout",
+        "cancel",
+        "keep_buys",
+        "chunks",
+        "budget",
+        "buy_down",
+        "reason",
+    ),
+    *(
+        "reason",
         "profit",
         "rebuy",
         "reprice",

@@ -58,6 +58,7 @@ class Reading(NamedTuple):
     def changes(self) -> bool:
         return self.valid and (
             (self.method in ("start", "stop", "shutdown", "resolve") and self.params.get("dry_run") is not True)
+            or self.method in ("halt", "resume")
             or (self.method == "settings" and any(name in self.params for name in SETTINGS))
         )
 
@@ -185,6 +186,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= 64 and not any(map(_is_control, value))
 
 
+def _is_sentence(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 200 and not any(map(_is_control, value))
+
+
 def _is_control(letter: str) -> bool:
     return letter != " " and unicodedata.category(letter)[0] in "CZ"
 
@@ -228,6 +233,8 @@ _PARAMS: dict[str, _Rules] = {
     "stop": {**_CHANGE, **_WAIT, "dry_run": _is_bool, "cancel": _among("none", "buys", "all")},
     "shutdown": {**_CHANGE, **_WAIT, "keep_buys": _is_bool},
     "settings": {**_CHANGE, **_SET},
+    "halt": {"symbols": _are_symbols, "request_id": _is_text, "reason": _is_sentence, "keep_buys": _is_bool},
+    "resume": {"symbols": _are_symbols, "request_id": _is_text},
     "orders": _ROWS,
     "trades": _ROWS,
     "events": {**_ROWS, "follow": _is_bool, "after_seq": _is_count},

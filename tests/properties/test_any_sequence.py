@@ -15,13 +15,14 @@ from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused, Report, Unknown, Unsent
 from naived.core.orders.state import LOOKS, Answered, Missing, OrderState, Reported, State
-from naived.core.strategy.leader_events import Activated, Informed, Lost
+from naived.core.risk import Halt, HaltedBy
+from naived.core.strategy.leader_events import Activated, Halted, Informed, Lost
 from naived.core.strategy.lots import together
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader import Holding, Released, Selling, Woke, position
 from tests.support.engine import GRACE, WINDOW, Workbench, check, check_quiet, workbench
 from tests.support.ledger import Audited
-from tests.support.market import FEES, FREE, TENTH, Exchange, filters, info, settings
+from tests.support.market import FEES, FREE, START, TENTH, Exchange, filters, info, settings
 
 WISHES = (
     settings(chunks=3, budget="300", profit="0.0005", rebuy="0.001", reprice="0.002"),
@@ -36,6 +37,7 @@ WISHES = (
         ceiling=parse_price("2690"),
     ),
 )
+HALT = Halt("because", HaltedBy.PERSON, START)
 RULES = (
     *(filters(), filters()),
     filters(step="0.01"),
@@ -203,6 +205,10 @@ class AnySequence(RuleBasedStateMachine):
     def block(self, reason: str | None) -> None:
         self.bench.step(Blocked(BlockedBy.EXCHANGE, reason))
 
+    @rule(halted=st.sampled_from([None, None, HALT, replace(HALT, keep_buys=True)]), account=st.booleans())
+    def halt(self, halted: Halt | None, account: bool) -> None:
+        self.bench.step(Halted(halted, account))
+
     @rule(active=st.sampled_from([True, True, False]))
     def activate(self, active: bool) -> None:
         self.bench.step(Activated() if active else Deactivated())
@@ -271,6 +277,7 @@ class AnySequence(RuleBasedStateMachine):
         at_work = self.bench
         self.change_rules(filters(), heard=True)
         at_work.step(Blocked(BlockedBy.EXCHANGE, None))
+        at_work.step(Halted(HALT))  # which holds no drain back
         at_work.direct(Status.SHUTDOWN)
         at_work.step(Activated())
         unanswered = [*(frame.client_order_id for frame in at_work.wire), *(name for name, _ in self.answers)]

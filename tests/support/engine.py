@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from naived.core.amount import SCALE, Money, Price, Quantity
-from naived.core.engine import Changes, Engine, Event, Question, load, step
+from naived.core.engine import Changes, Engine, Event, Question, load, not_buying, step
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused
 from naived.core.orders.state import (
@@ -342,7 +342,7 @@ def check_decision(of: Workbench, intent: OrderIntent) -> None:
     if intent.side is Side.BUY:
         wanted = of.leader.settings
         assert of.leader.status is Status.ON
-        assert not of.engine.blocked
+        assert not_buying(of.engine) is None
         assert chunks_spent(of.traders) <= wanted.chunks
         assert wanted.budget is not None
         assert commitments(of.traders, of.leader.lots)[0] <= wanted.budget

@@ -24,6 +24,7 @@ from naived.control.requests import decode_request
 from naived.control.service import Service
 from naived.core.amount import Amount, Money
 from naived.core.orders.report import Refusal, Refused
+from naived.core.risk import Account
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.core.strategy.trader import Trader
 from naived.database.journal import SqlJournal, open_journal
@@ -83,6 +84,10 @@ class FlakyJournal:
         async with self._turn:
             await self._reach()
             return await self.real.load(symbol)
+
+    async def account(self) -> Account:
+        await self._reach()
+        return await self.real.account()
 
     async def answered(self, request_id: str) -> str | None:
         await self._reach()

@@ -30,7 +30,7 @@ from naived.core.market import SymbolInfo, Trade
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import STALE, Ended, UnexpectedError
-from naived.core.risk import Interval
+from naived.core.risk import NO_HALTS, Halts, Interval
 from naived.core.strategy import trader as trading
 from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.formulas import (
@@ -44,7 +44,7 @@ from naived.core.strategy.formulas import (
     rebuy_below,
 )
 from naived.core.strategy.guards import guarded_band, still_guarded, why_guarded
-from naived.core.strategy.leader_events import Activated, Adopted, Informed, LeaderEvent, Lost, LotsLost
+from naived.core.strategy.leader_events import Activated, Adopted, Halted, Informed, LeaderEvent, Lost, LotsLost
 from naived.core.strategy.lots import NO_LOT, Lot, Lots, added, together, whole_orders
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import affordable, terms_of
@@ -109,6 +109,7 @@ class Leader(Struct, frozen=True):
     day: int = 0
     day_profit: Money = Money(0)
     guarded: Price | None = None
+    halts: Halts = NO_HALTS
 
     @property
     def settings(self) -> Settings:
@@ -214,6 +215,13 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
             draft.leader = replace(leader, desired=desired)
             draft.tell_all(event)
             _renew(draft)
+        case Halted(halt, account):
+            halts = Halts(leader.halts.own, halt) if account else Halts(halt, leader.halts.account)
+            if halts != leader.halts:
+                draft.leader = replace(leader, halts=halts)
+            for trader in leader.traders:
+                if type(trader.phase) is Buying:
+                    draft.tell(trader, Directed(leader.desired))
         case Activated() if leader.desired.status is Status.OFF:
             pass  # a stop came first
         case Activated():
@@ -279,6 +287,7 @@ class _Draft(Struct):
             info.filters,
             leader.status,
             leader.desired.keep_buys,
+            leader.halts,
             info.base,
             info.quote,
             leader.lots,

@@ -8,6 +8,7 @@ from naived.core.amount import Quantity
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent
 from naived.core.orders.report import Fill
+from naived.core.risk import Halt
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.trader import BY_HAND, Counted, Directed, OrderNews, Released, Traded, Woke
 
@@ -42,6 +43,24 @@ class Activated(Struct, frozen=True):
     """Rules were read, orders compared and trades subscribed: the desired state is in effect from now on."""
 
 
+class Halted(Struct, frozen=True):
+    """A halt of the symbol, or with ``account`` of the whole account, begins or changes; None: it ends."""
+
+    halt: Halt | None
+    account: bool = False
+
+
 LeaderEvent: TypeAlias = (
-    Traded | OrderNews | Woke | Directed | Activated | Informed | Released | Lost | LotsLost | Adopted | Counted
+    Traded
+    | OrderNews
+    | Woke
+    | Directed
+    | Halted
+    | Activated
+    | Informed
+    | Released
+    | Lost
+    | LotsLost
+    | Adopted
+    | Counted
 )

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from naived.core.amount import Money, Price, Quantity
 from naived.core.market import Filters
+from naived.core.risk import Halts
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import Status
 
@@ -33,6 +34,7 @@ class SymbolView(Struct, frozen=True):
     filters: Filters
     status: Status
     keep_buys: bool
+    halts: Halts
     base: str
     quote: str
     lots: Lots

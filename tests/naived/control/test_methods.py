@@ -327,7 +327,7 @@ async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: Mo
 def test_every_method_of_the_contract_is_there_and_no_other() -> None:
     contract = (
         "hello status watch start stop shutdown settings orders trades events wait resolve forget explain "
-        "why metrics"
+        "why metrics halt resume"
     )
     assert sorted(METHODS) == sorted(contract.split())
 
@@ -340,6 +340,8 @@ def test_what_changes_something_is_marked() -> None:
         "settings",
         "resolve",
         "forget",
+        "halt",
+        "resume",
     }
     assert not METHODS["settings"].changes({"symbols": ("ETHUSDT",)})
 

@@ -55,6 +55,11 @@ async def test_money_of_a_symbol_is_what_status_says_as_a_float(world: World, cl
         assert found[f"naived_realized_profit{money}"] == float(row["realized_profit"])
         assert found['naived_last_trade_age_seconds{symbol="ETHUSDT"}'] >= 0
         assert found['naived_orders_open{symbol="ETHUSDT"}'] == 1
+        assert (found["naived_account_halted"], found['naived_halted{symbol="ETHUSDT"}']) == (0, 0)
+        await naived.call("halt")
+        await naived.ask("halt")
+        found = values(await exposition(naived.service))
+        assert (found["naived_account_halted"], found['naived_halted{symbol="ETHUSDT"}']) == (1, 1)
 
 
 async def test_a_symbol_that_was_forgotten_is_not_shown(world: World, clock: MockClock) -> None:

@@ -9,6 +9,7 @@ from naived.core.orders.state import Restarted
 from naived.core.strategy.leader import EVERY, NONE
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.trader import Note
 from naived.runtime.symbol_task import Symbol, blank
 from tests.support.runtime import Naived, World
 
@@ -72,9 +73,9 @@ async def test_nothing_is_committed_behind_a_commit_that_failed(world: World, cl
         await naived.start()
         symbol, desired = naived.symbol(), naived.symbol().desired
         naived.journal.delay = 0.2
-        first = symbol.direct(desired, note="first")
+        first = symbol.direct(desired, note=Note("desired", "first"))
         await trio.sleep(0.1)
-        second = symbol.direct(desired, note="second")
+        second = symbol.direct(desired, note=Note("desired", "second"))
         naived.journal.away = True
         before = len(naived.journal.commits)
         async with trio.open_nursery() as nursery:

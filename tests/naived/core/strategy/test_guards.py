@@ -1,14 +1,17 @@
 """Spacing, floor and ceiling on an engine at work: what they hold back, and that nothing else is."""
 
+import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import parse_price, parse_rate
+from naived.core.amount import parse_price, parse_quantity, parse_rate
 from naived.core.orders.intent import Side
+from naived.core.risk import Halt, HaltedBy, Halts
 from naived.core.strategy.leader import EVERY, NONE
+from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.summary import held_back
-from tests.support.engine import Workbench, check, sold, workbench
-from tests.support.market import settings
+from tests.support.engine import Workbench, bought, check, rebought, resting, sold, workbench
+from tests.support.market import START, settings
 
 PLAIN = settings(chunks=3, budget="600", buy_down="0", rebuy="0.001", reprice="0")
 
@@ -128,3 +131,80 @@ def test_without_a_guard_a_full_symbol_has_no_band_of_its_own() -> None:
     of.market("1900")
     assert of.engine.band == NONE
     assert held_back(of.leader, of.last) is None
+
+
+# Halts
+
+HALT = Halt("because", HaltedBy.PERSON, START)
+KEEPING = replace(HALT, keep_buys=True)
+
+
+@pytest.mark.parametrize("account", [True, False])
+def test_a_halt_takes_resting_buys_back_and_nothing_is_bought_until_it_ends(account: bool) -> None:
+    of = rebought(workbench(settings(chunks=3)))
+    of.step(Halted(HALT, account))
+    of.settle()
+    assert (of.phases, of.exchange.open(Side.BUY)) == (["selling", "waiting"], [])
+    of.market("2600", "2500")
+    assert (of.exchange.open(Side.BUY), of.engine.band) == ([], NONE)
+    of.step(Halted(None, account))
+    of.market("2500")
+    assert of.phases.count("buying") >= 1
+    check(of)
+
+
+def test_a_halt_that_keeps_buys_lets_them_rest_and_fill() -> None:
+    of = rebought(workbench(settings(chunks=2)))
+    of.step(Halted(KEEPING))
+    of.settle()
+    assert of.phases == ["selling", "buying"]
+    of.market("2670", "2660")
+    assert of.phases == ["selling", "selling"]
+    of = rebought(workbench(settings(chunks=2)))
+    of.step(Halted(KEEPING))
+    of.step(Halted(HALT, account=True))
+    of.settle()
+    assert of.phases == ["selling", "waiting"]
+
+
+def test_a_buy_that_the_exchange_does_not_have_yet_is_not_sent_under_a_halt() -> None:
+    of = workbench()
+    of.slots = False
+    of.trade("2683.80")
+    of.step(Halted(KEEPING))
+    of.slots = True
+    of.settle()
+    assert (of.exchange.orders, of.phases) == ([], ["waiting"])
+
+
+@pytest.mark.parametrize(("quantity", "phases", "lots"), [("0.04", ["selling"], 0), ("0.0004", ["waiting"], 1)])
+def test_a_partly_filled_buy_is_cancelled_and_what_it_bought_sold_or_a_lot(
+    quantity: str, phases: list[str], lots: int
+) -> None:
+    of = resting()
+    order = of.exchange.open(Side.BUY)[0]
+    of.exchange.fill(order, parse_quantity(quantity), order.intent.price, of.now)
+    of.settle()
+    of.step(Halted(HALT))
+    of.settle()
+    assert of.exchange.open(Side.BUY) == []
+    assert (of.phases, len(of.leader.lots)) == (phases, lots)
+
+
+def test_sells_go_on_under_a_halt_and_the_successor_waits_for_its_end() -> None:
+    of = bought(workbench(settings(chunks=1)))
+    of.step(Halted(HALT))
+    sold(of)
+    assert (of.leader.cycles, of.phases, of.engine.blocked) == (1, ["waiting"], None)
+    of.step(Halted(None))
+    of.market("2700")
+    assert of.phases == ["buying"]
+
+
+def test_a_buy_that_rests_is_taken_back_after_a_restart_under_a_halt() -> None:
+    of = resting()
+    engine = of.engine
+    of.engine = replace(engine, leader=replace(engine.leader, halts=Halts(account=HALT)))
+    of.restart()
+    of.settle()
+    assert (of.exchange.open(), of.phases) == ([], ["waiting"])

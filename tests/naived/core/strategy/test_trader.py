@@ -5,6 +5,7 @@ from naived.core.amount import Money, Price, Quantity, format_amount, parse_mone
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, Refusal, Refused
 from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed
+from naived.core.risk import NO_HALTS
 from naived.core.strategy.formulas import NO_COINS, Bought, Coins, Sold
 from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Status
@@ -57,6 +58,7 @@ VIEW = SymbolView(
     filters=ETH,
     status=Status.ON,
     keep_buys=False,
+    halts=NO_HALTS,
     base="ETH",
     quote="USDT",
     room=parse_money("1000"),

@@ -1,0 +1,123 @@
+"""``halt`` and ``resume``: nothing is bought, by one symbol or by the whole account, until a person ends it.
+
+Both are answered once they are durable. Buys that rest are taken back after that, and their fate is told as any
+other's.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from msgspec.structs import replace
+
+from naived.control import messages
+from naived.control.call import Call, Outcome
+from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
+from naived.control.lookup import find
+from naived.control.service import Service
+from naived.core.orders.intent import Side
+from naived.core.risk import Halt, HaltedBy
+from naived.core.strategy.leader_events import Halted
+from naived.core.strategy.trader import Note
+from naived.runtime.symbol_task import Symbol
+
+Change = Callable[[Halt | None], Halt | None]
+
+_NO_REASON = "no reason was given"
+_GOES_ON = "nothing is bought, sells go on"
+
+
+async def halt(service: Service, call: Call) -> Outcome:
+    """One symbol."""
+    symbol = await find(service, call)
+    if symbol is None:
+        symbol = service.supervisor.configure(call.name)
+        # Its row is needed first: a halt is stored beside it.
+        symbol.direct(replace(symbol.desired, settings=service.defaults))
+    changed = await _change(service, call, symbol, _wanted(service, call))
+    word = "halted" if changed else "already halted"
+    return Outcome(changed, f"{word}: {_GOES_ON}{_buys([symbol])}")
+
+
+async def resume(service: Service, call: Call) -> Outcome:
+    """One symbol; the account's halt stays."""
+    symbol = await find(service, call)
+    changed = symbol is not None and await _change(service, call, symbol, lambda _: None)
+    word = "resumed" if changed else "not halted"
+    account = service.account.halt
+    if account is not None:
+        word += f"; the account stays halted {account.words}. To end that: naivectl resume"
+    return Outcome(changed, word)
+
+
+async def halt_account(service: Service, call: Call) -> Outcome:
+    changed = await _change_account(service, call, _wanted(service, call))
+    word = "the account is halted" if changed else "the account is already halted"
+    return Outcome(changed, f"{word}: {_GOES_ON}{_buys(list(service.supervisor.symbols.values()))}")
+
+
+async def resume_account(service: Service, call: Call) -> Outcome:
+    changed = await _change_account(service, call, lambda _: None)
+    word = "the account is resumed" if changed else "the account is not halted"
+    halted = [name for name, each in sorted(service.supervisor.symbols.items()) if each.engine.leader.halts.own]
+    if halted:
+        word += f"; still halted by themselves: {', '.join(halted)}"
+    return Outcome(changed, word)
+
+
+def _wanted(service: Service, call: Call) -> Change:
+    """A person's halt takes the place of a limit's, which might end by itself."""
+    reason, keep_buys, now = call.params["reason"], call.params["keep_buys"], service.exchange.now()
+
+    def change(before: Halt | None) -> Halt | None:
+        if before is None or before.by is not HaltedBy.PERSON:
+            return Halt(reason or _NO_REASON, HaltedBy.PERSON, now, keep_buys)
+        return replace(before, reason=reason or before.reason, keep_buys=keep_buys)
+
+    return change
+
+
+async def _change(service: Service, call: Call, symbol: Symbol, change: Change) -> bool:
+    """Make it durable; returns whether it changed anything, and the same to a repeated request."""
+    with answered_in_time(call, symbol):
+        await service.supervisor.restored(symbol)
+        async with turn(service, call):
+            if (stored := await stored_answer(service, call)) is not None:
+                return stored
+            before = symbol.engine.leader.halts.own
+            halt = change(before)
+            changed = halt != before
+            request = answer_to_store(call, changed=changed)
+            # What is so in memory may not be durable yet.
+            if not (changed or request or symbol.behind or symbol.failed):
+                return False
+            note = Note("resumed", f"{symbol.name}: not halted any more") if halt is None else None
+            if halt is not None:
+                note = Note("halted", f"{symbol.name}: halted {halt.words}; {_GOES_ON}")
+            commit = symbol.direct(
+                symbol.desired, request=request, note=note if changed else None, halt=Halted(halt)
+            )
+            if commit is None:
+                raise messages.away(symbol.name, symbol.failed)
+            await commit.durable()
+            return changed
+
+
+async def _change_account(service: Service, call: Call, change: Change) -> bool:
+    with answered_in_time(call, None):
+        async with turn(service, call):
+            if (stored := await stored_answer(service, call)) is not None:
+                return stored
+            store = partial(_answer, call)
+            return await service.account.change_halt(change, store)
+
+
+def _answer(call: Call, changed: bool) -> tuple[str, str] | None:
+    return answer_to_store(call, changed=changed)
+
+
+def _buys(symbols: list[Symbol]) -> str:
+    """What becomes of the buys that rest."""
+    buys = [order for each in symbols for order in each.engine.resting if order.intent.side is Side.BUY]
+    ending = sum(order.cancelling for order in buys)
+    parts = [(ending, "taken back"), (len(buys) - ending, "left to rest")]
+    return "".join(f"; {count} {'buy is' if count == 1 else 'buys are'} {what}" for count, what in parts if count)

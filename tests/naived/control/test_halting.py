@@ -1,0 +1,124 @@
+"""halt and resume of a symbol and of the account: durable, answered after that, and never against a sell."""
+
+import pytest
+from trio.testing import MockClock
+
+from naived.control.protocol import ControlError
+from naived.core.orders.intent import Side
+from tests.support.runtime import World
+
+BUY, SELL = Side.BUY, Side.SELL
+
+
+@pytest.mark.parametrize("symbols", [("ETHUSDT",), ()])
+async def test_a_halt_takes_buys_back_says_so_and_outlives_the_process(
+    world: World, clock: MockClock, symbols: tuple[str, ...]
+) -> None:
+    async with world.naived(suspends=False) as naived:
+        await naived.start(reprice="0")
+        await naived.trade("2000", "1999")  # the first one sells
+        await naived.trade("1980")
+        assert len(world.exchange.open(side=BUY)) == 1
+        (result,) = (await naived.call("halt", *symbols, reason="news"))["results"]
+        assert (result["symbol"], result["changed"]) == (symbols[0] if symbols else None, True)
+        assert "nothing is bought, sells go on; 1 buy is taken back" in result["message"]
+        (again,) = (await naived.call("halt", *symbols))["results"]
+        assert (again["changed"], again["message"].partition(":")[0].split()[-2:]) == (False, ["already", "halted"])
+        await naived.until(lambda: not world.exchange.open(side=BUY))
+        assert naived.state() == "trading"
+        assert (naived.reason() or "").endswith("halted by hand: news")
+    async with world.naived() as naived:
+        (started,) = (await naived.call("start", "ETHUSDT"))["results"]
+        assert (started["error"], started["changed"]) == (None, False)
+        assert "halted by hand: news, so nothing is bought" in started["message"]
+        document = await naived.call("status")
+        halts = [document["daemon"]["halt"], document["symbols"][0]["halt"]]
+        known = halts[1 if symbols else 0]
+        assert halts[0 if symbols else 1] is None
+        assert (known["reason"], known["by"]) == ("news", "person")
+        assert (await naived.call("explain", "ETHUSDT"))["buys"]["may"] is False
+        await naived.trade("1900", "2100")
+        assert naived.symbol().engine.leader.cycles == 1, "sells go on"
+        assert world.exchange.open(side=BUY) == []
+        (result,) = (await naived.call("resume", *symbols))["results"]
+        assert result["changed"] is True
+        await naived.trade("2000")
+        assert len(world.exchange.open(side=BUY)) == 2, "both that waited"
+        (result,) = (await naived.call("resume", *symbols))["results"]
+        assert result["changed"] is False
+        kinds = [event["kind"] for event in (await naived.call("events"))["events"]]
+        assert (kinds.count("halted"), kinds.count("resumed")) == (1, 1)
+
+
+async def test_the_buys_of_a_symbol_that_is_off_are_taken_back_even_after_a_death_in_between(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived(suspends=False) as naived:
+        await naived.start()
+        await naived.trade("2000")
+        await naived.ask("stop")
+        world.exchange.go_away()
+        assert (await naived.call("halt"))["results"][0]["changed"]
+    world.exchange.come_back()
+    assert len(world.exchange.open(side=BUY)) == 1
+    async with world.naived() as naived:
+        await naived.until(lambda: not world.exchange.open(side=BUY), 120)
+        assert naived.state() == "off"
+
+
+async def test_resume_of_a_symbol_says_that_the_account_stays_halted_and_so_the_reverse(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.ask("halt", reason="mine")
+        await naived.call("halt", reason="all")
+        resumed = await naived.ask("resume")
+        assert resumed["message"].startswith("resumed; the account stays halted by hand: all. To end that")
+        await naived.ask("halt", reason="mine")
+        (account,) = (await naived.call("resume"))["results"]
+        assert account["message"] == "the account is resumed; still halted by themselves: ETHUSDT"
+        assert naived.reason() == "halted by hand: mine"
+        assert (await naived.call("status"))["symbols"][0]["next_step"] == "naivectl resume ETHUSDT"
+
+
+async def test_a_halt_is_not_answered_before_it_is_durable(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.away = True
+        with pytest.raises(ControlError, match="away"):
+            await naived.call("halt")
+        assert naived.service.account.halt is None
+
+
+async def test_the_same_request_is_done_once(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        for symbols in ((), ("ETHUSDT",)):
+            for _ in range(2):
+                (result,) = (await naived.call("halt", *symbols, request_id="one"))["results"]
+                assert result["changed"] is True
+            (result,) = (await naived.call("resume", *symbols, request_id="two"))["results"]
+            (result,) = (await naived.call("halt", *symbols, request_id="one"))["results"]
+            assert result["changed"] is True
+            assert naived.symbol().engine.leader.halts.why is None
+
+
+async def test_a_symbol_that_was_never_configured_can_be_halted_beforehand(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        assert (await naived.ask("halt"))["changed"] is True
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        assert world.exchange.open() == []
+        assert naived.symbol().desired.settings.budget is not None
+
+
+async def test_a_buy_may_be_left_to_rest(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        result = await naived.ask("halt", keep_buys=True)
+        assert result["message"].endswith("; 1 buy is left to rest")
+        await naived.trade("1999")
+        assert len(world.exchange.open(side=SELL)) == 1
