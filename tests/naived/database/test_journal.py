@@ -215,7 +215,7 @@ def test_a_reader_left_behind_closes_its_connection_itself(database_url: str) ->
         reading.set()
         over.wait(timeout=10)
 
-    reader = Reader(parse_url(database_url), engine)
+    reader = Reader(parse_url(database_url), engine, threads=False)
     thread = threading.Thread(target=reader.run, args=(read,))
     thread.start()
     reading.wait(timeout=10)

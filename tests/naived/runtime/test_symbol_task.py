@@ -98,7 +98,8 @@ async def test_a_journal_that_is_far_behind_fails_the_symbol_and_no_other(
     async with world.naived() as naived:
         await naived.start("ETHUSDT", "BTCUSDT")
         naived.journal.delay = 1
-        works = [naived.symbol().direct(naived.symbol().desired, note=str(number)) for number in range(4)]
+        notes = [Note("desired", str(number)) for number in range(4)]
+        works = [naived.symbol().direct(naived.symbol().desired, note=note) for note in notes]
         assert works[3] is None
         assert isinstance(naived.symbol().failed, OverflowError)
         assert all(work is not None and work.done.is_set() for work in works[:3])
