@@ -52,10 +52,9 @@ class Halts(Struct, frozen=True):
             return f"the account is halted {self.account.words}"
         return None if self.own is None else f"halted {self.own.words}"
 
-    @property
-    def kept(self) -> bool:
-        """May buys that rest at the exchange go on resting?"""
-        return all(halt is None or halt.keep_buys for halt in (self.own, self.account))
+    def ends_buy(self, accepted: bool) -> bool:
+        """Must a buy be cancelled? It may rest only where the exchange has ``accepted`` it."""
+        return any(halt is not None and not (halt.keep_buys and accepted) for halt in (self.own, self.account))
 
 
 NO_HALTS = Halts()

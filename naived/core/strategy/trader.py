@@ -25,7 +25,6 @@ from naived.core.market import Filters, Trade
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Refusal, Refused
 from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed, UnexpectedError
-from naived.core.risk import NO_HALTS
 from naived.core.strategy.formulas import (
     NO_COINS,
     NOTHING_SOLD,
@@ -579,8 +578,7 @@ def _directed(trader: Trader, cancel: frozenset[Side], view: SymbolView) -> Trad
 def _unwanted(buying: Buying, cancel: frozenset[Side], view: SymbolView) -> bool:
     """Must this buy be cancelled? A drain or a halt may let one rest, but only if the exchange already has it."""
     drained = view.status is Status.SHUTDOWN and not (view.keep_buys and buying.accepted)
-    halted = view.halts != NO_HALTS and not (view.halts.kept and buying.accepted)
-    return Side.BUY in cancel or drained or halted
+    return Side.BUY in cancel or drained or view.halts.ends_buy(buying.accepted)
 
 
 def _released(trader: Trader, event: Released, view: SymbolView) -> TraderStep:
