@@ -39,10 +39,10 @@ class Sinks(Protocol):
 
 
 class Memory:
-    """Columns as arrays of their own."""
+    """Columns as arrays of their own. They grow in place: the kernel moves pages, nothing is copied."""
 
     def __init__(self, names: Sequence[str], *, scratch: bool = False) -> None:
-        self._parts: list[list[Integers]] = [[] for _ in names]
+        self._columns = [bytearray() for _ in names]
 
     def __enter__(self) -> Self:
         return self
@@ -50,19 +50,17 @@ class Memory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._parts.clear()
+        self._columns.clear()
 
     def append(self, columns: Sequence[Integers]) -> None:
-        for parts, column in zip(self._parts, columns, strict=True):
-            parts.append(column)
+        for grown, column in zip(self._columns, columns, strict=True):
+            grown += np.ascontiguousarray(column).data.cast("B")
 
     def finish(self) -> tuple[Integers, ...]:
-        columns = []
-        for parts in self._parts:  # one after the other: never all of them twice
-            columns.append(np.concatenate(parts) if parts else np.empty(0, np.int64))
-            columns[-1].flags.writeable = False
-            parts.clear()
-        return tuple(columns)
+        columns = tuple(np.frombuffer(grown, np.int64) for grown in self._columns)
+        for column in columns:
+            column.flags.writeable = False
+        return columns
 
 
 def parse(path: Path, sinks: Sinks, advance: Callable[[int, int], None]) -> tuple[tuple[Integers, ...], Findings]:

@@ -2,7 +2,9 @@
 
 import ctypes
 import multiprocessing
+import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
@@ -138,6 +140,15 @@ def _begin(numbers: Numbers) -> None:
     global _numbers
     _numbers = numbers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Nobody else would tell a process of this pool that the one which began it was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _task(number: int, path: Path, cache: Path | None) -> _Parsed:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PIECE = 1 << 19  # bytes of text at once: with all that is made of them they stay in the caches of a core
+PIECE = 1 << 20  # bytes of text at once: with all that is made of them they stay in the caches of a core
 _COMPRESSED = 1 << 18  # bytes of a .gz read at once
 _GZIP = 16 + zlib.MAX_WBITS
 _AGAIN = "download it again"

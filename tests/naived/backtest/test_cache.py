@@ -4,8 +4,10 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from naived.backtest.tape import Tape, TapeError, load
 from tests.support.tapes import Row, aggregates, ids, trades, written
 
 COLUMNS = ("ids", "prices", "quantities", "times", "low", "high")
+PATIENCE = 60  # seconds that starting programs may take on a busy machine
 LATER = 1_800_000_000 * 10**9  # ns
 
 
@@ -301,6 +304,56 @@ def test_several_files_are_parsed_in_processes(
     total = sum(path.stat().st_size for path in paths)
     assert (told[-1].done, told[-1].total, told[-1].rows) == (total, total, 300)
     assert len(list(tmp_path.glob("cache/tapes/*.json"))) == 3 * keeps
+
+
+@pytest.mark.skipif(
+    not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="this kernel does not tell children"
+)
+@pytest.mark.parametrize("killed", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_with_the_one_that_began_them(tmp_path: Path, kept: Path, killed: signal.Signals) -> None:
+    """They are held by the lock of a source meanwhile."""
+    paths = [written(tmp_path / f"{first}.csv", trades(first, 100)) for first in (1, 101)]
+    kept.mkdir(parents=True)
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys; from pathlib import Path; from naived.backtest import reading, tape\n"
+        "if __name__ == '__main__':\n"
+        "    reading._WORTH_PROCESSES = 0\n"
+        "    tape.load('ETHUSDT', [*map(Path, sys.argv[2:])], cache=Path(sys.argv[1]), jobs=2)\n"
+    )
+    with cache._locked(cache._place(kept, paths[0]), print), cache._locked(cache._place(kept, paths[1]), print):
+        started = subprocess.Popen([sys.executable, program, kept, *paths], stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: len(_children(started.pid)) >= 3)  # two that parse, one that Python keeps beside them
+            children = _children(started.pid)
+            started.send_signal(killed)
+            assert started.wait(timeout=PATIENCE) != 0
+            until(lambda: not any(map(_is_alive, children)))
+        finally:
+            started.kill()
+    assert [path.suffix for path in kept.iterdir()] == [".lock", ".lock"]
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_an_error_in_a_process_is_the_error_of_its_file(
