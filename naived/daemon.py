@@ -13,7 +13,6 @@ suspend that takes longer, because something hangs, ends like a crash. The CLI c
 """
 
 import os
-import resource
 import secrets
 import socket
 import time
@@ -51,6 +50,7 @@ from naived.process import systemd
 from naived.process.account import KnownAccount
 from naived.process.config import Config, ConfigError, Venue
 from naived.process.logs import complain
+from naived.process.opening import raise_file_limit
 from naived.process.reload import Reload
 from naived.process.scrape import Scrapes
 from naived.process.signals import suspendable
@@ -84,7 +84,7 @@ async def run(
 
     An error that a person can correct, or that passes, is printed on one line. Any other one is raised: a crash.
     """
-    _raise_file_limit()
+    raise_file_limit()
     try:
         reload = Reload(config, reread or (lambda: config))
         async with suspendable(PATIENCE, reload if reread else None) as suspend:
@@ -113,14 +113,7 @@ def _exit_code(refusal: Exception) -> int:
     return _MISCONFIGURED if isinstance(refusal, _UNUSABLE) else _UNREACHABLE
 
 
-def _raise_file_limit() -> None:
-    """Set the limit of open files to the highest allowed: each control connection needs a file descriptor."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError):  # macOS reports "unlimited" and refuses to set it
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-async def _open_and_run(reload: Reload, connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> bool:
+async def _open_and_run(reload: Reload[Config], connect: Connect, suspend: trio.Event, endpoint: Endpoint) -> bool:
     """Open all, trade, close all; returns whether everything that was sent was answered."""
     config = reload.config
     started_at = time.time_ns() // 1_000_000
@@ -252,7 +245,7 @@ async def _simulator(config: SimulatorConfig) -> AsyncIterator[Simulation]:
 
 
 async def _run_until_suspended(
-    reload: Reload,
+    reload: Reload[Config],
     journal: SqlJournal,
     exchange: Exchange,
     identity: Identity,

@@ -31,6 +31,7 @@ _LONGEST_NUMBER = 6  # digits; there are coins named 4 and 42
 _LONGEST_TEXT = 500  # characters of a message: enough for any of the exchange's
 
 Time = Annotated[int, Meta(ge=EARLIEST, le=LATEST)]  # ms
+MicroTime = Annotated[int, Meta(ge=EARLIEST * 1000, le=LATEST * 1000)]  # microseconds
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 OrderId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 FillId = OrderId  # a symbol's first trade may have the id 0, but naived buys only after it has seen a trade

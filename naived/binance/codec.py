@@ -11,11 +11,12 @@ from typing import Annotated, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta
 
-from naived.binance.border import UNREADABLE, Code, FillId, Id, OrderId, Time, message, read
+from naived.binance.border import UNREADABLE, Code, FillId, Id, MicroTime, OrderId, Time, message, read
 
 T = TypeVar("T")
 
 _LONGEST_INTERVAL = 3600  # of any unit
+_MARKET_FRAME = "a frame of a market stream"  # what is garbled
 _HIGHEST_LIMIT = 1_000_000_000  # requests or orders in an interval; the exchange's are below a million
 
 
@@ -36,6 +37,13 @@ class MarketTrade(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag="tra
     price: str = msgspec.field(name="p")
     quantity: str = msgspec.field(name="q")
     time: Time = msgspec.field(name="T")
+
+
+class WholeTrade(MarketTrade, gc=False, frozen=True, tag_field="e", tag="trade"):
+    """The same with all that a tape needs; ``time`` is microseconds."""
+
+    time: MicroTime = msgspec.field(name="T")
+    buyer_is_maker: bool = msgspec.field(name="m")
 
 
 class Shutdown(msgspec.Struct, gc=False, frozen=True, tag_field="e", tag="serverShutdown"):
@@ -70,6 +78,12 @@ class MarketFrame(msgspec.Struct, gc=False, frozen=True):
         if self.error is not None:
             return message(f"{self.error.code} {self.error.msg}")
         return None if self.code is None else message(f"{self.code} {self.msg}")
+
+
+class WholeFrame(MarketFrame, gc=False, frozen=True):
+    """A frame of a connection that asked for microseconds."""
+
+    data: WholeTrade | Shutdown | None = None
 
 
 class Execution(msgspec.Struct, gc=False, frozen=True):
@@ -195,6 +209,7 @@ class _RawError(msgspec.Struct, gc=False, frozen=True):
 
 
 _market = msgspec.json.Decoder(MarketFrame)
+_whole_market = msgspec.json.Decoder(WholeFrame)
 _frame = msgspec.json.Decoder(_ApiFrame)
 _event_kind = msgspec.json.Decoder(OtherEvent)
 _report = msgspec.json.Decoder(ExecutionReport)
@@ -208,7 +223,15 @@ def read_market(text: str) -> MarketFrame | Garbled:
     try:
         return _market.decode(text)
     except UNREADABLE as error:
-        return Garbled(str(error), "a frame of a market stream")
+        return Garbled(str(error), _MARKET_FRAME)
+
+
+def read_whole_market(text: str) -> WholeFrame | Garbled:
+    """Decode a frame of a market stream connection whose times are microseconds."""
+    try:
+        return _whole_market.decode(text)
+    except UNREADABLE as error:
+        return Garbled(str(error), _MARKET_FRAME)
 
 
 def read_api(text: str) -> ApiAnswer | UserEvent | Garbled:

@@ -1,9 +1,10 @@
-"""One connection that only asks: no user data stream, no market stream, no order. ``naived check`` uses it.
+"""One connection that only asks: no user data stream, no market stream, no order. ``naived check`` uses it, and
+`history`.
 
 It is independent of a daemon that trades with the same key: another connection, a few units of request weight.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -11,6 +12,7 @@ import trio
 from naived.binance.api import ApiConnection
 from naived.binance.border import Refusals
 from naived.binance.clock import ServerClock
+from naived.binance.codec import ApiAnswer
 from naived.binance.connection import Connect, read_frames
 from naived.binance.limits import Limits
 from naived.binance.queries import Queries
@@ -29,16 +31,28 @@ async def inquiring(
 
     The questions that need no key work also with one that the exchange refuses.
     """
-    refusals = Refusals(clock.now)
-    client = ApiClient(credentials, clock, Limits(clock.now, clock.monotonic), refusals)
+    client = ApiClient(credentials, clock, Limits(clock.now, clock.monotonic), Refusals(clock.now))
+    async with connected(api_url, client, connect):
+        await client.read_time()
+        yield Queries(client)
+
+
+@asynccontextmanager
+async def connected(
+    api_url: str,
+    client: ApiClient,
+    connect: Connect,
+    on_answer: Callable[[ApiAnswer, float | None], None] | None = None,
+) -> AsyncIterator[None]:
+    """Connect the client; raises ExchangeError. ``on_answer``: see ApiConnection; by default the client learns."""
     try:
         async with connect(api_url) as socket, trio.open_nursery() as nursery:
             api = ApiConnection(
                 socket,
-                on_answer=client.learn,
+                on_answer=on_answer or client.learn,
                 on_event=lambda _event: None,
                 on_unclaimed=lambda _method, _answer: None,
-                on_garbled=refusals.add,
+                on_garbled=client.refusals.add,
             )
 
             async def listen() -> None:
@@ -46,8 +60,7 @@ async def inquiring(
 
             nursery.start_soon(listen)
             client.adopt(api)
-            await client.read_time()
-            yield Queries(client)
+            yield
             nursery.cancel_scope.cancel()
     except ConnectError as error:
         raise ExchangeError(str(error)) from error

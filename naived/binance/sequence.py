@@ -5,7 +5,7 @@ its trade is refused, unless the next one that contradicts goes on from it. So o
 that really jumped, as after a test exchange was reset, are followed from the second trade on.
 """
 
-_JUMP = 1_000_000  # ids between two trades that follow each other: half an hour of the busiest symbol
+JUMP = 1_000_000  # ids between two trades that follow each other: half an hour of the busiest symbol
 
 
 class TradeSequence:
@@ -21,11 +21,11 @@ class TradeSequence:
     def take(self, trade_id: int, time: int) -> bool | None:
         """Is the trade new? None if its id contradicts the last one, which may be an outlier; ``time`` in ms."""
         last = self._last
-        if last is None or last < trade_id <= last + _JUMP:
+        if last is None or last < trade_id <= last + JUMP:
             pass
         elif trade_id <= last and time <= self._time:
             return False  # the other connection was faster
-        elif self._doubtful is None or not self._doubtful < trade_id <= self._doubtful + _JUMP:
+        elif self._doubtful is None or not self._doubtful < trade_id <= self._doubtful + JUMP:
             self._doubtful = trade_id
             return None
         self._last, self._time, self._doubtful = trade_id, time, None

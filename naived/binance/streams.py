@@ -10,16 +10,24 @@ import itertools
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from itertools import islice
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import structlog
 import trio
 
 from naived.binance.border import Refusals, bounded, in_time
-from naived.binance.codec import Garbled, MarketFrame, MarketTrade, read_market, request
+from naived.binance.codec import (
+    Garbled,
+    MarketFrame,
+    MarketTrade,
+    WholeTrade,
+    read_market,
+    read_whole_market,
+    request,
+)
 from naived.binance.connection import Connect, Connection, keep_connected, read_frames
 from naived.binance.sequence import TradeSequence
-from naived.core.amount import parse_price
+from naived.core.amount import Price, parse_price
 from naived.ports import Sink
 from naived.websocket import Closed, WebSocket
 
@@ -31,11 +39,21 @@ _REQUEST_INTERVAL = 0.5  # seconds: the exchange accepts 5 frames a second from 
 _SUBSCRIBE_TIMEOUT = 10  # seconds for the answer to a subscription
 
 
+class Tape(Protocol):
+    """Records trades. Every call is synchronous and fast and must not raise."""
+
+    def trade(self, trade: WholeTrade, price: Price) -> None:
+        """One public trade of a wanted symbol that is new."""
+
+    def lost(self, symbol: str) -> None:
+        """No connection carries the symbol any more: until it is subscribed again its trades are missed."""
+
+
 class Streams:
     """The market streams of an exchange; ``run`` keeps them connected.
 
     ``jitter``: see `keep_connected`. ``refusals`` counts the frames that cannot be read, ``latest_time`` is the
-    latest time (ms) of a trade that is believed.
+    latest time of a trade that is believed: ms, and microseconds for a ``tape``, which hears more than a sink.
     """
 
     def __init__(
@@ -45,16 +63,17 @@ class Streams:
         jitter: Callable[[], float],
         refusals: Refusals,
         latest_time: Callable[[], int],
+        tape: "Tape | None" = None,
     ) -> None:
-        self._url = url
+        self._url = url if tape is None else f"{url}?timeUnit=MICROSECOND"
         self._connect = connect
         self._jitter = jitter
-        self._border = refusals, latest_time
+        self._border = refusals, latest_time, tape
         self._sets: list[SubscriptionSet] = []
         self._set_added = trio.Event()
 
-    async def run(self, sink: Sink) -> None:
-        """Keep a connection up for every set of subscriptions, until cancelled."""
+    async def run(self, sink: Sink | None) -> None:
+        """Keep a connection up for every set of subscriptions, until cancelled; None: only the tape listens."""
         started = 0
         async with trio.open_nursery() as nursery:
             while True:
@@ -134,7 +153,14 @@ class _StreamSocket:
 class SubscriptionSet:
     """The symbols of one connection, and of the next one while both are up."""
 
-    def __init__(self, url: str, connect: Connect, refusals: Refusals, latest_time: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        url: str,
+        connect: Connect,
+        refusals: Refusals,
+        latest_time: Callable[[], int],
+        tape: Tape | None,
+    ) -> None:
         self.wanted: dict[str, trio.Event] = {}  # the event: the symbol is active on some socket
         self._url = url
         self._connect = connect
@@ -142,6 +168,8 @@ class SubscriptionSet:
         self._sockets: list[_StreamSocket] = []
         self._refusals = refusals
         self._latest_time = latest_time
+        self._tape = tape
+        self._read_frame = read_market if tape is None else read_whole_market
         self._sequences: dict[str, TradeSequence] = {}  # while two sockets are up, each trade comes twice
 
     def want(self, symbol: str) -> None:
@@ -156,7 +184,7 @@ class SubscriptionSet:
         if self.wanted.pop(symbol, None) is not None:
             self._notify_changed()
 
-    async def run_connection(self, sink: Sink, connection: Connection) -> None:
+    async def run_connection(self, sink: Sink | None, connection: Connection) -> None:
         """Run one connection until it ends; ``keep_connected`` calls this."""
         async with self._connect(self._url) as socket, trio.open_nursery() as nursery:
             stream = _StreamSocket(socket)
@@ -191,7 +219,7 @@ class SubscriptionSet:
                 await self._changed.wait()
 
     async def _read(
-        self, stream: _StreamSocket, sink: Sink, connection: Connection, scope: trio.CancelScope
+        self, stream: _StreamSocket, sink: Sink | None, connection: Connection, scope: trio.CancelScope
     ) -> None:
         if not self._sockets:
             self._sequences.clear()  # trade ids start again at 1 after a test exchange was reset
@@ -204,13 +232,13 @@ class SubscriptionSet:
         connection.end(str(end))
         scope.cancel()
 
-    def _take(self, sink: Sink, stream: _StreamSocket, connection: Connection, text: str) -> None:
-        frame = read_market(text)
+    def _take(self, sink: Sink | None, stream: _StreamSocket, connection: Connection, text: str) -> None:
+        frame = self._read_frame(text)
         if isinstance(frame, Garbled):
             self._refusals.add(frame.kind, frame.why)
             return
         trade = frame.data
-        if type(trade) is MarketTrade:
+        if isinstance(trade, MarketTrade):
             try:
                 self._take_trade(sink, trade)
             except ValueError as error:
@@ -220,7 +248,7 @@ class SubscriptionSet:
         elif frame.id is not None:
             stream.take_answer(frame)
 
-    def _take_trade(self, sink: Sink, trade: MarketTrade) -> None:
+    def _take_trade(self, sink: Sink | None, trade: MarketTrade) -> None:
         """Pass a trade on if it is new; raises ValueError if it is not believed."""
         symbol = trade.symbol
         if symbol not in self.wanted:
@@ -233,8 +261,12 @@ class SubscriptionSet:
         new = sequence.take(trade.id, time)
         if new is None:
             raise ValueError(f"id {trade.id} of {symbol} does not follow the ids before it")
-        if new:
+        if not new:
+            return
+        if sink is not None:
             sink.trade(symbol, trade.id, price, trade.quantity, time)
+        if self._tape is not None and isinstance(trade, WholeTrade):
+            self._tape.trade(trade, price)
 
     def _notify_changed(self) -> None:
         self._changed.set()
@@ -247,6 +279,8 @@ class SubscriptionSet:
                 active.set()
             elif active.is_set():
                 self.wanted[symbol] = trio.Event()
+                if self._tape is not None:
+                    self._tape.lost(symbol)
 
 
 async def _cancel_when_replaced(connection: Connection, scope: trio.CancelScope) -> None:

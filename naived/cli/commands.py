@@ -195,6 +195,23 @@ def backtest(
         _refuse(error)
 
 
+@app.command(epilog=_EPILOG)
+def record(
+    context: typer.Context,
+    symbol: Annotated[list[str], typer.Argument(metavar="SYMBOL...", help="such as ETHUSDT", show_default=False)],
+    to: Annotated[_Text, typer.Option(metavar="DIR", help="where the files go; needed")] = None,
+    config: flags.ConfigFile = None,
+    exchange: flags.Exchange = None,
+    exchange_url: flags.ExchangeUrl = None,
+    log_format: flags.LogFormat = None,
+    log_level: flags.LogLevel = None,
+) -> None:
+    """Record public trades into files of a day, in the layout of data.binance.vision, until a signal ends it."""
+    from naived.cli.record import perform  # deferred: `naived run --help` needs no exchange
+
+    raise typer.Exit(perform(symbol, {**context.params, "symbol": None}))
+
+
 def _refuse(error: ConfigError) -> NoReturn:
     logs.complain(error)
     raise typer.Exit(error.exit_code)

@@ -1,17 +1,16 @@
 """Reads the options of ``naived run``, and the API keys, into one frozen Config; raises ConfigError."""
 
-import ipaddress
 import os
 import stat
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
 from urllib.parse import urlsplit
 
 from naived.cli.keys import read_credentials, read_keys
 from naived.cli.options import RUN, Options, duration, gather
-from naived.process.config import ApiKeys, Config, ConfigError, LogFormat, LogLevel, Venue
+from naived.cli.values import absolute_path, is_loopback, log_format, log_level, simulator_url, venue
+from naived.process.config import ApiKeys, Config, ConfigError, Venue
 
 _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
@@ -33,10 +32,10 @@ def load(
     ``without_keys`` is told what is wrong with the API keys, which are left out then; without it that is raised.
     """
     options = gather(RUN, flags, environ)
-    exchange = options.get("exchange", _venue, Venue.SIMULATOR)
-    home = options.get("home", _path, None) or _default_home()
+    exchange = options.get("exchange", venue, Venue.SIMULATOR)
+    home = options.get("home", absolute_path, None) or _default_home()
     live = options.switch("live")
-    exchange_url = options.get("exchange_url", _exchange_url, None)
+    exchange_url = options.get("exchange_url", simulator_url, None)
     if exchange_url is not None and not exchange.simulated:
         raise ConfigError(f"exchange-url is only for simulator and paper: the address of {exchange} is built in")
     try:
@@ -56,15 +55,15 @@ def load(
         raise ConfigError("a grace below 60s can place an order twice: not with real money")
     return Config(
         home=home,
-        socket=options.get("socket", _path, home / "control.sock"),
+        socket=options.get("socket", absolute_path, home / "control.sock"),
         database=options.get("database", _database, f"sqlite:///{home}/{exchange}.db"),
         exchange=exchange,
         exchange_url=exchange_url,
         api_keys=api_keys,
         recv_window=options.get("recv_window", _recv_window, _RECV_WINDOW),
         grace=grace,
-        log_format=options.get("log_format", _log_format, "console" if terminal else "json"),
-        log_level=options.get("log_level", _log_level, "info"),
+        log_format=options.get("log_format", log_format, "console" if terminal else "json"),
+        log_level=options.get("log_level", log_level, "info"),
         metrics_listen=metrics_listen,
     )
 
@@ -85,8 +84,8 @@ def prepare_home(home: Path) -> None:
 
 
 def _api_keys(options: Options, exchange: Venue, environ: Mapping[str, str]) -> ApiKeys | None:
-    key_file = options.get("api_key_file", _path, None)
-    secret_file = options.get("api_secret_file", _path, None)
+    key_file = options.get("api_key_file", absolute_path, None)
+    secret_file = options.get("api_secret_file", absolute_path, None)
     if key_file is not None and secret_file is not None:
         return read_keys(key_file, secret_file)
     if key_file is not None or secret_file is not None:
@@ -102,43 +101,9 @@ def _api_keys(options: Options, exchange: Venue, environ: Mapping[str, str]) -> 
 
 def _default_home() -> Path:
     try:
-        return _path(_HOME)
+        return absolute_path(_HOME)
     except ValueError as error:
         raise ConfigError(f"there is no default home: {error}. Name one with --home") from error
-
-
-def _path(text: str) -> Path:
-    """The absolute path; with ``..`` in it, the one that it leads to. Raises ValueError."""
-    try:
-        path = Path(text).expanduser().absolute()
-    except RuntimeError as error:  # neither HOME nor an entry among the system's users
-        raise ValueError(f"{text[:80]!r} names no directory, for the user {os.geteuid()} has none") from error
-    if path.name == "..":
-        return Path(os.path.realpath(path))
-    return Path(os.path.realpath(path.parent)) / path.name if ".." in path.parts else path
-
-
-def _venue(text: str) -> Venue:
-    if text not in list(Venue):
-        raise ValueError(f"{text[:40]!r} is not one of {', '.join(Venue)}")
-    return Venue(text)
-
-
-def _exchange_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme != "ws" or not parts.hostname or parts.port is None or parts.path not in ("", "/"):
-        raise ValueError(f"{text[:80]!r} is not an address such as ws://127.0.0.1:9443")
-    # On another machine it could be an exchange that executes simulated orders as real ones.
-    if parts.hostname != "localhost" and not _loopback(parts.hostname):
-        raise ValueError(f"{parts.hostname} is not this machine: a simulator is reached on 127.0.0.1")
-    return text.rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _metrics_listen(text: str) -> tuple[str, int]:
@@ -151,7 +116,7 @@ def _metrics_listen(text: str) -> tuple[str, int]:
 
 def _check_metrics(host: str) -> None:
     """Raise ConfigError unless metrics can be served at this address."""
-    if not _loopback(host):
+    if not is_loopback(host):
         raise ConfigError(
             f"metrics-listen: {host[:60]} is not this machine alone: metrics are served on 127.0.0.1 or ::1"
         )
@@ -188,19 +153,3 @@ def _between(text: str, least: int, most: int) -> int:
     if not least <= value <= most:
         raise ValueError(f"{text} is not between {least}ms and {most}ms")
     return value
-
-
-def _log_format(text: str) -> LogFormat:
-    match text:
-        case "console" | "json":
-            return text
-        case _:
-            raise ValueError(f"{text[:40]!r} is not one of {', '.join(get_args(LogFormat))}")
-
-
-def _log_level(text: str) -> LogLevel:
-    match text:
-        case "debug" | "info" | "warning" | "error":
-            return text
-        case _:
-            raise ValueError(f"{text[:40]!r} is not one of {', '.join(get_args(LogLevel))}")

@@ -23,7 +23,7 @@ _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-# The options of `naived run`, `naived simulate` and `naived backtest`.
+# The options of `naived run`, `naived simulate`, `naived backtest` and `naived record`.
 RUN = (
     "home",
     "socket",
@@ -57,6 +57,7 @@ SIMULATE = (
     "api_public_key",
 )
 BACKTEST = ("tape", *SETTINGS, "fee", "latency", "exchange_info", "html", "csv", "orders", "no_cache")
+RECORD = ("to", "exchange", "exchange_url", "log_format", "log_level")
 
 _PREFIX = "NAIVED_"
 _OF_TESTS = ("NAIVED_TEST_", "NAIVED_SIMULATION_")  # they steer our tests, not a program
@@ -147,10 +148,16 @@ class Options:
         return tuple(_parsed(given, given.legible(word), parse) for word in words)
 
 
-def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping[str, str]) -> Options:
+def gather(
+    names: Collection[str],
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    others: Collection[str] = (),
+) -> Options:
     """Find each of ``names``; a flag that is None, False or an empty list counts as not given. Raises ConfigError.
 
-    The file is ``flags["config"]``, else ``NAIVED_CONFIG``, else none.
+    The file is ``flags["config"]``, else ``NAIVED_CONFIG``, else none. It may also have the keys of ``others``,
+    because it is another program's as well.
     """
     _check_variables(environ)
     for name, value in flags.items():
@@ -160,8 +167,9 @@ def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping
     given: dict[str, _Given] = {}
     path = flags.get("config") or environ.get("NAIVED_CONFIG")
     if path:
-        for name, value in _read(Path(str(path)), names).items():
-            given[name] = _Given(value, f"{name} in {path}", ConfigError)
+        for name, value in _read(Path(str(path)), {*names, *others}).items():
+            if name in names:
+                given[name] = _Given(value, f"{name} in {path}", ConfigError)
     for name in names:
         variable = _variable(name)
         if environ.get(variable):
@@ -173,7 +181,7 @@ def gather(names: Collection[str], flags: Mapping[str, object], environ: Mapping
 
 def _check_variables(environ: Mapping[str, str]) -> None:
     """Raise ConfigError for a variable that looks like one of ours and that no program of ours reads."""
-    known = {_variable(name) for name in (*RUN, *SIMULATE, *BACKTEST, "config")}
+    known = {_variable(name) for name in (*RUN, *SIMULATE, *BACKTEST, *RECORD, "config")}
     for name in sorted(environ):
         if name.startswith(_PREFIX) and name not in known and not name.startswith(_OF_TESTS):
             raise ConfigError(f"no option has the environment variable {name}{_meant(name, known)}; unset it")

@@ -1,4 +1,7 @@
-"""The lock of a home: only one naived at a time. The kernel releases it when its process ends, even by a crash."""
+"""The lock of a directory: only one naived at a time.
+
+The kernel releases it when its process ends, even by a crash.
+"""
 
 import fcntl
 import os
@@ -19,20 +22,24 @@ _TRIES = 5  # a `naivectl` that looks whether the lock is held holds it for micr
 _PAUSE = 0.02  # seconds between two
 
 
+_HOME_TAKEN = "another naived (pid {pid}) has the home {directory}; stop it, or choose another --home"
+
+
 class LockedError(ConfigError):
-    """Another naived uses this home."""
+    """Another naived uses this directory."""
 
     exit_code: ClassVar[int] = 69
 
 
 @contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """Hold the home's lock; raises LockedError, or ConfigError if the file cannot be locked or is not a lock.
+def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Iterator[None]:
+    """Hold the lock of this name; raises LockedError, or ConfigError if the file cannot be locked or is not a lock.
 
-    The file stays when the lock is released: by then another process may hold a lock on it. The pid in it is only
-    information for people. A file that another program wrote, or a link to one, stays as it is.
+    ``taken`` says that another naived holds it. The file stays when the lock is released: by then another process
+    may hold a lock on it. The pid in it is only information for people. A file that another program wrote, or a link
+    to one, stays as it is.
     """
-    path = home / LOCK
+    path = directory / name
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, 0o600)
@@ -40,13 +47,13 @@ def locked(home: Path) -> Iterator[None]:
         why = "it is a link; remove it" if path.is_symlink() else error.strerror
         raise ConfigError(f"cannot open the lock {path}: {why}") from error
     try:
-        _take(descriptor, path)
+        _take(descriptor, path, taken)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path) -> None:
+def _take(descriptor: int, path: Path, taken: str) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
         raise ConfigError(f"{path} is not a file of ours, so it cannot be the lock; move it away")
@@ -55,10 +62,8 @@ def _take(descriptor: int, path: Path) -> None:
         raise ConfigError(f"{path} holds something else than the pid of a naived; move it away")
     try:
         if not _is_locked(descriptor):
-            raise LockedError(
-                f"another naived (pid {holder.decode().strip() or 'unknown'}) has the home {path.parent}; "
-                "stop it, or choose another --home"
-            )
+            pid = holder.decode().strip() or "unknown"
+            raise LockedError(taken.format(pid=pid, directory=path.parent))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Literal, TextIO
+from typing import Literal, Protocol
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -30,8 +30,18 @@ _SIGNED = re.compile(
 _QUIET = ("alembic", "sqlalchemy", "trio-websocket")  # their INFO records do not concern trading
 
 
+class Stream(Protocol):
+    """The part of a text file that records are written to."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool: ...
+
+
 def configure(
-    form: Literal["console", "json"], level: str, secrets: Iterable[str] = (), stream: TextIO | None = None
+    form: Literal["console", "json"], level: str, secrets: Iterable[str] = (), stream: Stream | None = None
 ) -> None:
     """Send every record from ``level`` up to ``stream`` (stderr), without any of ``secrets``."""
     stream = sys.stderr if stream is None else stream
@@ -77,7 +87,7 @@ def complain(why: object) -> None:
         print(f"naived: {_printable_lines(str(why))}", file=sys.stderr)
 
 
-def _renderers(form: Literal["console", "json"], stream: TextIO) -> list[Processor]:
+def _renderers(form: Literal["console", "json"], stream: Stream) -> list[Processor]:
     match form:
         case "json":
             return [structlog.processors.JSONRenderer()]  # escapes all that is not plain ASCII

@@ -4,9 +4,10 @@
 that naived does not run. This module, and all that it imports, use the standard library alone.
 """
 
+import resource
 import signal
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from naived.control.endpoint import Endpoint, EndpointError
 from naived.process.config import Config, ConfigError
@@ -25,3 +26,10 @@ def opened(config: Config) -> Iterator[Endpoint]:
             raise ConfigError(str(error)) from error
         with closing(endpoint):
             yield endpoint
+
+
+def raise_file_limit() -> None:
+    """Set the limit of open files to the highest allowed: a connection or a file of trades needs a descriptor."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError):  # macOS reports "unlimited" and refuses to set it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,27 +1,44 @@
 """Reads the configuration again while naived runs: what SIGHUP asks for where no terminal was closed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields, replace
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
 from naived.process import logs, systemd
-from naived.process.config import Config, ConfigError
+from naived.process.config import ConfigError, LogFormat, LogLevel
 
 _TAKEN = ("log_format", "log_level", "recv_window", "grace", "metrics_listen")
 
 log = structlog.get_logger()
 
 
-class Reload:
-    """``config`` is in force; ``read`` reads it again, and raises ConfigError; ``apply`` gives it to the daemon.
+class Logging(Protocol):
+    """What the configuration of every program has; it is a dataclass."""
+
+    @property
+    def log_format(self) -> LogFormat: ...
+
+    @property
+    def log_level(self) -> LogLevel: ...
+
+    @property
+    def secrets(self) -> Collection[str]: ...
+
+
+C = TypeVar("C", bound=Logging)
+
+
+class Reload(Generic[C]):
+    """``config`` is in force; ``read`` reads it again, and raises ConfigError; ``apply`` gives it to the program.
 
     ``ready``: the service manager was told that naived is ready, so it is told of a reload as well.
     """
 
-    def __init__(self, config: Config, read: Callable[[], Config]) -> None:
+    def __init__(self, config: C, read: Callable[[], C]) -> None:
         self.config = config
-        self.apply: Callable[[Config], None] = lambda config: None
+        self.apply: Callable[[C], None] = lambda config: None
         self.ready = False
         self._read = read
 
@@ -39,8 +56,8 @@ class Reload:
         except ConfigError as error:
             log.error("configuration not read again, the old one stays in force", error=str(error))
             return
-        before = self.config
-        changed = [each.name for each in fields(Config) if getattr(found, each.name) != getattr(before, each.name)]
+        before: Any = self.config
+        changed = [each.name for each in fields(before) if getattr(found, each.name) != getattr(before, each.name)]
         taken = [name for name in changed if name in _TAKEN]
         refused = [_spelled(name) for name in changed if name not in _TAKEN]
         self.config = replace(before, **{name: getattr(found, name) for name in taken})

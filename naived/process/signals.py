@@ -1,7 +1,7 @@
 """Signals: the first starts a suspend; a second one, or a suspend that takes too long, ends the process at once.
 
 That is a crash, with the exit code of a crash. It is safe at any moment: what is sent to the exchange is
-in the journal already.
+in the journal already. `naived record` ends in the same way, and its next start fills what it did not write.
 """
 
 import os
@@ -21,11 +21,13 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def suspendable(patience: float, hangup: Callable[[], None] | None = None) -> AsyncIterator[trio.Event]:
+async def suspendable(
+    patience: float, hangup: Callable[[], None] | None = None, doing: str = "suspending: orders rest"
+) -> AsyncIterator[trio.Event]:
     """The event is set by the first signal, even if it comes while everything is being opened.
 
     From then on the block has ``patience`` seconds to end. Until then SIGHUP calls ``hangup``, if that is given.
-    Signals that were held back before are received now.
+    Signals that were held back before are received now. ``doing`` is told to the service manager.
     """
     # nohup ignores SIGHUP, so that the process outlives the terminal.
     numbers = [each for each in SUSPENDING if each is not signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
@@ -33,18 +35,22 @@ async def suspendable(patience: float, hangup: Callable[[], None] | None = None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SUSPENDING)
         async with trio.open_nursery() as nursery:
             wanted = trio.Event()
-            nursery.start_soon(_handle, signals, wanted, patience, hangup)
+            nursery.start_soon(_handle, signals, wanted, patience, hangup, doing)
             yield wanted
             nursery.cancel_scope.cancel()
 
 
 async def _handle(
-    signals: AsyncIterator[int], wanted: trio.Event, patience: float, hangup: Callable[[], None] | None
+    signals: AsyncIterator[int],
+    wanted: trio.Event,
+    patience: float,
+    hangup: Callable[[], None] | None,
+    doing: str,
 ) -> None:
     while (number := await anext(signals)) == signal.SIGHUP and hangup is not None:
         hangup()
-    log.info("suspending", signal=signal.Signals(number).name)
-    systemd.stopping(patience)
+    log.info(doing.partition(":")[0], signal=signal.Signals(number).name)
+    systemd.stopping(patience, doing)
     wanted.set()
     with trio.move_on_after(patience):
         async for number in signals:

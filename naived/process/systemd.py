@@ -37,9 +37,9 @@ def reloading() -> None:
     notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
-def stopping(within: float) -> None:
-    """A suspend has begun, which takes at most so many seconds."""
-    notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(within * 1_000_000)}\nSTATUS=suspending: orders rest")
+def stopping(within: float, doing: str) -> None:
+    """The end has begun, which takes at most so many seconds."""
+    notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(within * 1_000_000)}\nSTATUS={doing}")
 
 
 def watchdog(environ: Mapping[str, str]) -> float | None:

@@ -41,6 +41,7 @@ _ENTRIES = {"naived": "naived.cli.main", "naivectl": "naivectl.main"}
 # Some are imported only when they are needed, which would be in every child anew.
 _IMPORTS = (
     *(*_ENTRIES.values(), "naived.cli.commands", "naived.cli.simulate", "naived.daemon", "naived.paper"),
+    "naived.cli.record",
     *("naivectl.app", "naivectl.completion", "naivectl.live", "naivectl.human", "typer._click.decorators"),
     *("alembic.command", "alembic.config", "alembic.ext.checkconstraint_byname", "sqlalchemy.ext.compiler"),
     *("sqlalchemy.dialects.sqlite.pysqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"),

@@ -68,7 +68,7 @@ def heard(inbox: socket.socket) -> list[str]:
 def test_a_reload_and_a_suspend_are_told_with_their_times(inbox: socket.socket) -> None:
     ready()
     reloading()
-    stopping(9.5)
+    stopping(9.5, "suspending: orders rest")
     first, reload, stop = heard(inbox)
     assert first == "READY=1"
     kind, moment = reload.split("\n")
