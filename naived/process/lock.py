@@ -36,8 +36,8 @@ def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Itera
     """Hold the lock of this name; raises LockedError, or ConfigError if the file cannot be locked or is not a lock.
 
     ``taken`` says that another naived holds it. The file stays when the lock is released: by then another process
-    may hold a lock on it. The pid in it is only information for people. A file that another program wrote, or a link
-    to one, stays as it is.
+    may hold a lock on it. The pid in it is only information for people. A file that another program wrote, or a
+    link to one, stays as it is.
     """
     path = directory / name
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -92,7 +92,7 @@ async def run(
     reload.apply = lambda found: logs.configure(found.log_format, found.log_level, stream=shown)
     try:
         async with suspendable(_PATIENCE, reload if reread else None, "ending: what came is written") as ended:
-            return await _run(config, connect, reload, shown, now, ended)
+            return await record(config, ended, connect, shown, now, reload)
     except ExceptionGroup as group:
         found: Exception = group
         while isinstance(found, ExceptionGroup) and len(found.exceptions) == 1:
@@ -105,14 +105,15 @@ async def run(
             shown.show("")
 
 
-async def _run(
+async def record(
     config: RecordConfig,
-    connect: Connect,
-    reload: Reload[RecordConfig],
-    shown: StatusLine | None,
-    now: Callable[[], int],
     ended: trio.Event,
+    connect: Connect = connect_websocket,
+    shown: StatusLine | None = None,
+    now: Callable[[], int] = wall,
+    reload: Reload[RecordConfig] | None = None,
 ) -> int:
+    """As ``run``, until the event is set."""
     found = await trio.to_thread.run_sync(_find, config, now())
     statuses = await _listed_before(ended, config, connect, found)
     if statuses is None:
@@ -147,7 +148,8 @@ async def _run(
                 inner.start_soon(_look, config, connect, statuses)
                 inner.start_soon(systemd.tend, partial(line, recording), trio.lowlevel.checkpoint)
                 systemd.ready()
-                reload.ready = True
+                if reload is not None:
+                    reload.ready = True
                 await ended.wait()
                 inner.cancel_scope.cancel()
         finally:

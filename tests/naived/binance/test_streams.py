@@ -11,6 +11,7 @@ from naived.binance.streams import Streams
 from naived.core.amount import parse_price
 
 URL = "memory://streams"
+STREAMS = "memory://tape"
 EPOCH = 1_700_000_000_000  # ms, the peer's clock at trio's time 0
 
 
@@ -255,3 +256,72 @@ async def test_requests_have_the_documented_form(autojump_clock, streams, peer):
     await streams.watch("ETHUSDT")
     [request] = peer.requests
     assert msgspec.json.encode(request) == b'{"id":1,"method":"SUBSCRIBE","params":["ethusdt@trade"]}'
+
+
+class Tape:
+    """A ``streams.Tape``."""
+
+    def __init__(self):
+        self.trades = []
+        self.lost_symbols = []
+
+    def trade(self, trade, price):
+        self.trades.append((trade.symbol, trade.id, price, trade.quantity, trade.time, trade.buyer_is_maker))
+
+    def lost(self, symbol):
+        self.lost_symbols.append(symbol)
+
+
+MICRO = EPOCH * 1000 + 123
+
+
+def whole(number, maker=True, time=MICRO):
+    frame = trade("ETHUSDT", number)
+    frame["data"] |= {"T": time, "m": maker}
+    return frame
+
+
+@pytest.fixture
+async def tape(peer, nursery):
+    tape = Tape()
+    made = Streams(STREAMS, peer.connect, lambda: 0.0, Refusals(peer.now), lambda: MICRO, tape)
+    nursery.start_soon(made.run, None)
+    await made.watch("ETHUSDT")
+    return tape
+
+
+async def test_a_tape_hears_microseconds_and_whose_order_rested(autojump_clock, peer, tape):
+    peer.sockets[-1].push(whole(5))
+    peer.sockets[-1].push(whole(6, maker=False))
+    await wait_all_tasks_blocked()
+    price = parse_price("2683.8")
+    assert tape.trades == [
+        ("ETHUSDT", 5, price, "0.00200000", MICRO, True),
+        ("ETHUSDT", 6, price, "0.00200000", MICRO, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "frame", [whole(5, time=EPOCH), whole(5, time=MICRO + 1), whole(5, maker=None), trade("ETHUSDT", 5)]
+)
+async def test_a_tape_gets_no_trade_that_is_not_whole(autojump_clock, peer, tape, frame):
+    peer.sockets[-1].push(frame)
+    peer.sockets[-1].push(whole(6))
+    await wait_all_tasks_blocked()
+    assert [each[1] for each in tape.trades] == [6]
+
+
+async def test_a_tape_is_told_once_when_no_connection_carries_a_symbol(autojump_clock, peer, tape):
+    peer.sockets[-1].push(whole(5))
+    await wait_all_tasks_blocked()
+    assert tape.lost_symbols == []
+    peer.sockets[-1].drop()
+    await trio.sleep(30)
+    assert tape.lost_symbols == ["ETHUSDT"]
+    assert len(peer.asked("SUBSCRIBE")) == 2
+
+
+async def test_a_tape_does_not_hear_of_a_connection_that_is_replaced_in_time(autojump_clock, peer, tape):
+    await trio.sleep(24 * 3600)
+    assert len(peer.asked("SUBSCRIBE")) == 2
+    assert tape.lost_symbols == []
