@@ -29,7 +29,7 @@ _naived() {
             --home|--socket)
                 place+=("$before" "${words[index+1]/#\~\//$HOME/}")
                 ((index++)) ;;
-            --config|--database|--exchange|--exchange-url|--api-key-file|--api-secret-file|--recv-window|--grace|--log-format|--log-level|--metrics-listen|--listen|--tape|--random-walk|--seed|--speed|--exchange-info|--balance|--fee|--ledger|--api-key|--api-secret|--api-public-key) ((index++)) ;;
+            --config|--database|--exchange|--exchange-url|--api-key-file|--api-secret-file|--recv-window|--grace|--log-format|--log-level|--metrics-listen|--listen|--tape|--random-walk|--seed|--speed|--exchange-info|--balance|--fee|--ledger|--api-key|--api-secret|--api-public-key|--to) ((index++)) ;;
             -*) ;;
             *)
                 if [[ -z $verb ]]; then verb="$before"; else ((count++)); fi
@@ -46,7 +46,7 @@ _naived() {
     fi
     case "$before" in
         --config|--socket|--api-key-file|--api-secret-file|--exchange-info|--ledger|--api-public-key) _naived_paths "$prefix" -f "$word"; return ;;
-        --home) _naived_paths "$prefix" -d "$word"; return ;;
+        --home|--to) _naived_paths "$prefix" -d "$word"; return ;;
         --database|--exchange-url|--recv-window|--grace|--metrics-listen|--listen|--tape|--random-walk|--seed|--speed|--balance|--fee|--api-key|--api-secret) :; return ;;
         --exchange) _naived_offer "$prefix" "simulator paper testnet demo binance" "$word"; return ;;
         --log-format) _naived_offer "$prefix" "console json" "$word"; return ;;
@@ -57,14 +57,15 @@ _naived() {
         run) options="--config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen" ;;
         check) options="--config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --json" ;;
         simulate) options="--config --listen --tape --random-walk --seed --speed --loop --hold --exchange-info --balance --fee --ledger --no-limits --api-key --api-secret --api-public-key" ;;
+        record) options="--to --config --exchange --exchange-url --log-format --log-level" ;;
     esac
     if [[ $word == -* ]]; then
         _naived_offer "" "--version --config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --help $options" "$word"
     elif [[ -z $verb ]]; then
-        _naived_offer "" "run check simulate" "$word"
+        _naived_offer "" "run check simulate record" "$word"
     else
         case "$verb:$count" in
-            *) ;;
+            record:*) _naived_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
         esac
     fi
 }

@@ -15,7 +15,7 @@ function __naived_read # sets what of the command line says where the daemon is,
         switch $word
             case '--home=*' '--socket=*'
                 set -a __naived_place (string replace '=~/' "=$HOME/" -- $word)
-            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key'
+            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key' '--to'
                 set flag $word
             case '-*'
             case '*'
@@ -42,6 +42,7 @@ complete -c naived -l version -d 'print the version and exit'
 complete -c naived -n '__naived_at ""' -a run -d 'The daemon, in the foreground'
 complete -c naived -n '__naived_at ""' -a check -d 'Look at everything that `run` with the same options needs, and say what to do; changes nothing'
 complete -c naived -n '__naived_at ""' -a simulate -d 'The exchange simulator as a process of its own; prints its URL'
+complete -c naived -n '__naived_at ""' -a record -d 'Record public trades into files of a day, in the layout of data.binance.vision, until a signal ends it'
 complete -c naived -n '__naived_at ""' -l config -r -F -d 'a TOML file with these options'
 complete -c naived -n '__naived_at ""' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
 complete -c naived -n '__naived_at ""' -l socket -r -F -d 'the control socket [HOME/control.sock]'
@@ -101,3 +102,10 @@ complete -c naived -n '__naived_at simulate' -l no-limits -d 'report rate limits
 complete -c naived -n '__naived_at simulate' -l api-key -x -d 'the only key accepted'
 complete -c naived -n '__naived_at simulate' -l api-secret -x -d 'check HMAC signatures with it'
 complete -c naived -n '__naived_at simulate' -l api-public-key -r -F -d 'check Ed25519 signatures with this PEM file'
+complete -c naived -n '__naived_at record' -a '(__naived_symbols)'
+complete -c naived -n '__naived_at record' -l to -x -a '(__fish_complete_directories (commandline -ct))' -d 'where the files go; needed'
+complete -c naived -n '__naived_at record' -l config -r -F -d 'a TOML file with these options'
+complete -c naived -n '__naived_at record' -l exchange -x -a 'simulator paper testnet demo binance' -d 'simulator, paper, testnet, demo or binance [simulator]'
+complete -c naived -n '__naived_at record' -l exchange-url -x -d 'simulator: one in another process, ws://127.0.0.1:PORT; paper: where prices come from'
+complete -c naived -n '__naived_at record' -l log-format -x -a 'console json' -d 'console or json [console on a terminal, else json]'
+complete -c naived -n '__naived_at record' -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error [info]'

@@ -14,7 +14,7 @@ WELL_KNOWN = (
     *("LINKUSDT", "DOTUSDT", "LTCUSDT", "BCHUSDT", "UNIUSDT", "ATOMUSDT", "NEARUSDT", "XLMUSDT", "SHIBUSDT"),
     *("PEPEUSDT", "ETHBTC", "BNBBTC"),
 )
-TO_BEGIN = ("start", "settings")  # verbs for symbols that were never configured
+TO_BEGIN = ("start", "settings", "record")  # verbs for symbols that were never configured; the last is of naived
 
 _PATIENCE = 1.0  # seconds that a shell waits
 _NEWEST = 200  # orders: more than a person looks through

@@ -60,7 +60,7 @@ def line(recording: Recording) -> str:
     tally = recording.writer.tally
     parts = [
         _count(len(recording.tracks), "symbol"),
-        f"{tally.trades:,} trades",
+        _count(tally.trades, "trade"),
         f"last {clock_text(tally.last)}" if tally.last else "none yet",
         _count(tally.gaps, "gap"),
         _size(tally.size),

@@ -78,6 +78,10 @@ class Program:
         self._process.send_signal(number)
         return self.ended(patience)
 
+    def hang_up(self) -> None:
+        """As if the configuration had changed."""
+        self._process.send_signal(signal.SIGHUP)
+
     def ended(self, patience: float = PATIENCE) -> int:
         """Wait until it ends by itself; the exit code."""
         try:

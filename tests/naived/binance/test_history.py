@@ -41,11 +41,14 @@ async def test_a_symbol_that_is_not_listed_is_refused_and_the_connection_stays()
 
 
 async def test_a_lost_connection_is_told_to_who_asks_next():
-    async with running() as simulation:
+    async with (
+        running() as simulation,
+        api(simulation) as hand,
+        history(f"{simulation.url}/ws-api/v3") as asked,
+    ):
+        await hand.get("sim.fault", kind="disconnect", method="trades.historical")
         with pytest.raises(ExchangeError):
-            async with history(f"{simulation.url}/ws-api/v3") as asked, api(simulation) as hand:
-                await hand.get("sim.fault", kind="disconnect", method="trades.historical")
-                await asked.trades("ETHUSDT", 1)
+            await asked.trades("ETHUSDT", 1)
 
 
 async def test_where_nobody_listens_that_is_said():

@@ -99,6 +99,10 @@ def trades(directory: Path, day: int = 0) -> list[Trade]:
     return [read_trade(line) for line in path.read_text().splitlines(keepends=True)] if path.exists() else []
 
 
+def files(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
 def ids(directory: Path, day: int = 0) -> list[int]:
     return [each.id for each in trades(directory, day)]
 
@@ -257,7 +261,7 @@ async def test_the_end_may_come_while_it_is_waited_for(exchange: Exchange, tmp_p
     await exchange.close()
     async with recording(exchange, tmp_path):
         pass
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []
 
 
 async def recorded(exchange: Exchange, directory: Path, *symbols: str) -> int:
@@ -287,7 +291,7 @@ async def test_a_symbol_that_was_never_recorded_and_is_not_listed_is_a_usage_err
     error = await raised(partial(recorded, exchange, tmp_path, SYMBOL, "NOSUCHUSDT"))
     assert isinstance(error, UnlistedError)
     assert (error.exit_code, str(error)) == (2, "the exchange simulator does not list NOSUCHUSDT")
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []
 
 
 async def test_a_delisted_symbol_is_told_and_the_others_are_recorded(
