@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from naived.backtest.tape import load
 from naived.core.amount import parse_price
 from naived.simulator import tape
 from tests.acceptance.harness import SYMBOL, Exchange, Program, until
@@ -93,6 +94,22 @@ def test_what_is_recorded_is_read_back_as_a_tape(exchange: Exchange, recording: 
     assert [trade.price for trade in read[-2:]] == [parse_price("2001.5"), parse_price("1999.25")]
     assert whole(recording.ids())
     assert all(trade.price == parse_price("60000") for path in recording.files(OTHER) for trade in tape.read(path))
+
+
+def test_what_is_recorded_is_what_a_backtest_loads(exchange: Exchange, recording: Recording) -> None:
+    recording.start()
+    hears(exchange, recording)
+    prices = ["2001.5", "1999.25", "2000"]
+    for price in prices:
+        exchange.trade(price)
+    until(lambda: len(recording.ids()) >= 4)
+    hears(exchange, recording, "2002")
+    assert recording.end(signal.SIGTERM) == 0
+    loaded = load(SYMBOL, recording.files(), cache=None, jobs=1)
+    assert loaded.warnings == ()
+    assert [number for part in loaded.parts for number in part.ids.tolist()] == recording.ids()
+    assert loaded.parts[-1].prices[-1] == parse_price("2002")
+    assert loaded.length == len(recording.ids())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
