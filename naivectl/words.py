@@ -14,7 +14,8 @@ WELL_KNOWN = (
     *("LINKUSDT", "DOTUSDT", "LTCUSDT", "BCHUSDT", "UNIUSDT", "ATOMUSDT", "NEARUSDT", "XLMUSDT", "SHIBUSDT"),
     *("PEPEUSDT", "ETHBTC", "BNBBTC"),
 )
-TO_BEGIN = ("start", "settings", "record")  # verbs for symbols that were never configured; the last is of naived
+TO_BEGIN = ("start", "settings")  # verbs for symbols that were never configured
+OF_NAIVED = ("record",)  # the same, of the other program
 
 _PATIENCE = 1.0  # seconds that a shell waits
 _NEWEST = 200  # orders: more than a person looks through
@@ -24,7 +25,7 @@ _TAG = "n1"  # how every client order id begins; behind the tag no 1 can be
 def symbols(invocation: Invocation, verb: str | None = None) -> int:
     """The configured symbols, and well-known ones where a symbol may be new."""
     names = [str(row["symbol"]) for row in _rows(invocation, "status", {}, "symbols")]
-    _print([*names, *(WELL_KNOWN if verb in TO_BEGIN else ())])
+    _print([*names, *(WELL_KNOWN if verb in (*TO_BEGIN, *OF_NAIVED) else ())])
     return 0
 
 

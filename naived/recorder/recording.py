@@ -74,11 +74,14 @@ class Recording:
             self.dropped += 1
             track.lost(Cause.FULL)
             return
-        with self._refusals.refusing("a public trade"):
+        try:
             quantity = bounded(parse_quantity, trade.quantity)
-            track.take(Trade(trade.id, price, quantity, trade.time, trade.buyer_is_maker))
-            if track.asking is not None:
-                self.filler.look(trade.symbol)
+        except ValueError as error:
+            self._refusals.add("a public trade", str(error))
+            return
+        track.take(Trade(trade.id, price, quantity, trade.time, trade.buyer_is_maker))
+        if track.asking is not None:
+            self.filler.look(trade.symbol)
 
     def lost(self, symbol: str) -> None:
         """See ``streams.Tape``."""

@@ -253,6 +253,7 @@ def test_bash_completes_naived_too(complete, home):
         *("simulator", "paper", "testnet", "demo", "binance")
     }
     assert complete("--log-format", "=", "j", program="naived") == {"json"}
+    assert complete("record", "ETHUSDT", "sol", program="naived") == {"SOLUSDT"}
     assert complete("--config", f"{home}/f", program="naived") == {f"{home}/f.toml"}
 
 
