@@ -138,9 +138,9 @@ async def record(
         after = None if each.last is None else each.last.id
         since = None if each.last is None else clock_text(each.last.time)
         log.info("recording", symbol=symbol, goes_on_after=after, of=since)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(recording.writer.run)
-        try:
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(recording.writer.run)
             async with trio.open_nursery() as inner:
                 inner.start_soon(streams.run, None)
                 inner.start_soon(recording.filler.run)
@@ -152,9 +152,9 @@ async def record(
                     reload.ready = True
                 await ended.wait()
                 inner.cancel_scope.cancel()
-        finally:
             nursery.cancel_scope.cancel()
-            whole = await recording.writer.finish()
+    finally:
+        whole = await recording.writer.finish()  # behind the writer's last round
     return _tell_end(recording, whole=whole)
 
 

@@ -101,7 +101,7 @@ class Writer:
         self._say(outcome.trouble)
 
     async def finish(self) -> bool:
-        """Write the rest and close all files; False if something could not be written or made durable."""
+        """Write the rest and close all files, after ``run``; False if something was not written or made durable."""
         await self.flush(sync=True)
         with trio.CancelScope(shield=True):
             closed = await trio.to_thread.run_sync(self._close)

@@ -1,5 +1,7 @@
 """The recording of a real simulator over real sockets, with the simulator's clock in the test's hand."""
 
+import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 import trio
+import trio.testing
 
 from naived.core.amount import parse_price, parse_quantity
 from naived.process.config import ConfigError, Venue
@@ -262,6 +265,41 @@ async def test_the_end_may_come_while_it_is_waited_for(exchange: Exchange, tmp_p
     async with recording(exchange, tmp_path):
         pass
     assert files(tmp_path) == []
+
+
+async def test_the_end_waits_for_a_disk_that_is_busy(
+    exchange: Exchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, free = threading.Event(), threading.Event()
+    syncing, most = 0, 0
+
+    def sync(descriptor: int) -> None:
+        nonlocal syncing, most
+        syncing += 1
+        most = max(most, syncing)
+        busy.set()
+        assert free.wait(PATIENCE)
+        syncing -= 1
+
+    async with recording(exchange, tmp_path):
+        await heard(exchange, tmp_path)
+        monkeypatch.setattr(os, "fsync", sync)
+
+        def look() -> bool:
+            exchange.publish(2000)
+            return busy.is_set()
+
+        await until(look)
+        exchange.publish(2001)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        trio.lowlevel.spawn_system_task(_after_all, free.set)
+    assert trades(tmp_path, -1)[-1].price == parse_price("2001")
+    assert most == 1
+
+
+async def _after_all(then: Callable[[], None]) -> None:
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    then()
 
 
 async def recorded(exchange: Exchange, directory: Path, *symbols: str) -> int:
