@@ -151,15 +151,15 @@ def test_an_outage_of_the_exchange_is_survived_and_what_it_forgot_is_written_dow
 ) -> None:
     recording.start()
     hears(exchange, recording)
-    (*_, last) = recording.ids()
     exchange.end(signal.SIGKILL)
     until(lambda: "connection ends" in recording.log)
     exchange.start()  # its ids go on a million later, and it has forgotten its trades
     hears(exchange, recording, "2100")
     assert recording.end(signal.SIGTERM) == 0
     ((first_missing, last_missing, why),) = recording.gaps()
-    assert (first_missing, why) == (last + 1, "connection lost")
-    assert last_missing + 1 in recording.ids()
+    assert why == "connection lost"
+    assert {first_missing - 1, last_missing + 1} <= set(recording.ids())
+    assert last_missing - first_missing > 900_000
     assert '"event": "trades are missing"' in recording.log
 
 
