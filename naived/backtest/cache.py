@@ -199,10 +199,13 @@ def _mapped(place: Path, entry: _Entry, path: Path) -> Columns:
 def _array(path: Path, rows: int) -> Integers:
     """A mapped column of so many rows; raises ValueError or OSError if the file is anything else."""
     header = _header(rows)
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size != len(header) + 8 * rows:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if os.fstat(descriptor).st_size != len(header) + 8 * rows:
             raise ValueError(f"{path} is cut off, or of another length")
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
     if content[: len(header)] != header:
         raise ValueError(f"{path} is no column of {rows} rows")
     return np.frombuffer(content, _DTYPE, offset=len(header))

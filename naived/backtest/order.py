@@ -42,6 +42,7 @@ class Findings:
     disordered: int = 0  # rows that stood behind a higher id, sorted
     withdrawn: int = 0  # rows that the exchange marked as invalid, dropped
     renumbered: int = 0  # rows with the id of the row before and other trades, kept
+    member: str = ""  # the name of the file in a .zip
 
 
 class Order:

@@ -10,6 +10,7 @@ import numpy as np
 from naived.backtest.columns import Integers, TapeError
 from naived.backtest.order import Disordered, Findings, Order
 from naived.backtest.rows import Batch, Kind, Six, batches
+from naived.backtest.source import member
 
 _NAMES = ("ids", "prices", "quantities", "times")
 _SPANS = ("firsts", "lasts")
@@ -68,6 +69,12 @@ def parse(path: Path, sinks: Sinks, advance: Callable[[int, int], None]) -> tupl
 
     ``advance`` gets bytes and rows read so far.
     """
+    columns, findings = _parsed(path, sinks, advance)
+    findings.member = member(path)
+    return columns, findings
+
+
+def _parsed(path: Path, sinks: Sinks, advance: Callable[[int, int], None]) -> tuple[tuple[Integers, ...], Findings]:
     order: Order | None = None
     try:
         with sinks(_NAMES) as columns:

@@ -60,32 +60,29 @@ class _Gauge:
         return Progress(sum(self._numbers[:-1:2]), total, sum(self._numbers[1:-1:2]))
 
 
-def read(
+def opened(paths: Sequence[Path], cache: Path) -> dict[Path, File]:
+    """The files that the cache has."""
+    return {path: file for path in paths if (file := kept.opened(cache, path)) is not None}
+
+
+def parsed(
     paths: Sequence[Path],
     cache: Path | None,
     jobs: int,
     progress: Callable[[Progress], None],
     warnings: list[str],
-) -> list[File]:
-    """The columns of each file, in the order of ``paths``; raises TapeError. What cannot be kept is a warning."""
-    files: dict[Path, File] = {}
-    if cache is not None:
-        files = {path: file for path in paths if (file := kept.opened(cache, path)) is not None}
-    missing = [path for path in paths if path not in files]
-    total = sum(path.stat().st_size for path in missing)
-    apart = min(jobs, len(missing)) > 1 and total >= _WORTH_PROCESSES
-    parsed = _apart(missing, cache, jobs, total, progress) if apart else _here(missing, cache, total, progress)
-    reasons: Counter[str] = Counter()
-    for path, one in zip(missing, parsed, strict=True):
-        files[path] = one.file or _opened(cache, path)
-        if one.why:
-            reasons[one.why] += 1
+) -> dict[Path, File]:
+    """Parse files, into the cache if there is one; raises TapeError. What cannot be kept is a warning."""
+    total = sum(path.stat().st_size for path in paths)
+    apart = min(jobs, len(paths)) > 1 and total >= _WORTH_PROCESSES
+    read = _apart(paths, cache, jobs, total, progress) if apart else _here(paths, cache, total, progress)
+    reasons = Counter(one.why for one in read if one.why)
     for why, count in reasons.items():
         warnings.append(f"the columns of {counted(count, 'file')} are not kept, and parsed again next time: {why}")
-    return [files[path] for path in paths]
+    return {path: one.file or _shared(cache, path) for path, one in zip(paths, read, strict=True)}
 
 
-def _opened(cache: Path | None, path: Path) -> File:
+def _shared(cache: Path | None, path: Path) -> File:
     """What another process put into the cache; parsed once more if it is gone again."""
     file = kept.opened(cache, path) if cache is not None else None
     return file or _in_memory(path, lambda done, rows: None)

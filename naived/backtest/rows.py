@@ -90,7 +90,7 @@ class Batch:
             self.kind,
             cast(Six, tuple(column[kept] for column in self.columns)),
             self.microseconds,
-            np.array([self.line(int(row)) for row in np.flatnonzero(kept)], np.int64),
+            (np.arange(len(kept)) + self.lines if isinstance(self.lines, int) else self.lines)[kept],
             self.end,
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from naived.backtest.columns import BLOCK, Columns, Progress, TapeError
-from naived.backtest.reading import read
+from naived.backtest.reading import opened, parsed
 from naived.backtest.seams import joined
 from naived.backtest.source import Broken, member
 
@@ -50,15 +50,28 @@ def load(
         raise TapeError("a tape needs at least one file; name it with --tape")
     warnings: list[str] = []
     sources = _sources(symbol, paths, warnings)
-    files = read(sources, cache, jobs or len(os.sched_getaffinity(0)), progress or (lambda _: None), warnings)
-    parts, more = joined(files)
+    files = {} if cache is None else opened(sources, cache)
+    missing = [path for path in sources if path not in files]
+    for path in missing:
+        _check_name(symbol, path, _member(path))
+    jobs = jobs or len(os.sched_getaffinity(0))
+    files |= parsed(missing, cache, jobs, progress or (lambda _: None), warnings)
+    for path in sources:
+        _check_name(symbol, path, files[path].findings.member)
+    parts, more = joined([files[path] for path in sources])
     return Tape(symbol, parts, (*warnings, *more))
 
 
 def cache_directory() -> Path:
-    """Where columns are kept: ``$XDG_CACHE_HOME/naived/tapes``, by default ``~/.cache/naived/tapes``."""
+    """Where columns are kept: ``$XDG_CACHE_HOME/naived/tapes``, by default ``~/.cache/naived/tapes``.
+
+    Raises TapeError for a user who has no home.
+    """
     home = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(home) if home.startswith("/") else Path.home() / ".cache"
+    try:
+        base = Path(home) if home.startswith("/") else Path.home() / ".cache"
+    except RuntimeError as error:
+        raise TapeError(f"there is no place for a cache: {error}; set HOME, or use --no-cache") from error
     return base / "naived" / "tapes"
 
 
@@ -71,21 +84,25 @@ def _sources(symbol: str, paths: Sequence[Path], warnings: list[str]) -> list[Pa
             continue
         seen[path.resolve()] = path
         _check_name(symbol, path, path.name)
-        try:
-            if path.is_dir():
-                raise Broken("it is a directory", "name the files in it")
-            if not path.is_file():
-                raise Broken("there is no such file", "look at its name")
-            if path.suffix not in _SUFFIXES:
-                raise Broken("it is neither .csv nor .csv.gz nor .zip", "is it a table of trades?")
-            _check_name(symbol, path, Path(member(path)).name)
-        except Broken as error:
-            raise TapeError(f"{path}: {error}") from error
+        if path.is_dir():
+            raise TapeError(f"{path}: it is a directory; name the files in it")
+        if not path.is_file():
+            raise TapeError(f"{path}: there is no such file; look at its name")
+        if path.suffix not in _SUFFIXES:
+            raise TapeError(f"{path}: it is neither .csv nor .csv.gz nor .zip; is it a table of trades?")
     return list(seen.values())
 
 
+def _member(path: Path) -> str:
+    """The name of what is in a .zip, before it is parsed for a minute."""
+    try:
+        return member(path)
+    except Broken as error:
+        raise TapeError(f"{path}: {error}") from error
+
+
 def _check_name(symbol: str, path: Path, name: str) -> None:
-    public = _PUBLIC.match(name)
+    public = _PUBLIC.match(name.rpartition("/")[2])
     if public and public["symbol"].upper() != symbol.upper():
         within = f" holds {name}, which" if name != path.name else ""
         raise TapeError(f"{path}{within} has the name of {public['symbol']}, not of {symbol}; leave it out")

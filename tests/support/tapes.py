@@ -110,11 +110,12 @@ def _walk(rows: int, seed: int, spread: int, pause: int, start: int, tick: int) 
     level, time = start - lowest, START
     for first in range(1, rows + 1, 1 << 20):
         count = min(1 << 20, rows + 1 - first)
-        levels = level + np.cumsum(random.integers(-spread, spread + 1, count))
-        times = time + np.cumsum(random.integers(0, pause + 1, count))
+        levels = level + np.cumsum(random.integers(-spread, spread + 1, count, np.int32), dtype=np.int64)
+        times = time + np.cumsum(random.integers(0, pause + 1, count, np.int32), dtype=np.int64)
         level, time = int(levels[-1]), int(times[-1])
         prices = (lowest + width - np.abs(levels % (2 * width) - width)) * tick
-        yield np.arange(first, first + count), prices, random.integers(1, 20_000, count) * 10_000, times
+        quantities = random.integers(1, 20_000, count, np.int32).astype(np.int64) * 10_000
+        yield np.arange(first, first + count), prices, quantities, times
 
 
 def _fill(

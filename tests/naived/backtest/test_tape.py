@@ -64,10 +64,12 @@ def test_a_file_of_another_symbol_is_refused_by_its_name(tmp_path: Path, name: s
 
 def test_a_zip_under_another_name_is_refused_by_the_name_of_what_is_in_it(tmp_path: Path) -> None:
     path = written(tmp_path / "BTCUSDT-trades-2024-08.zip", trades(1, 10)).rename(tmp_path / "tape.zip")
-    with pytest.raises(
-        TapeError, match=r"tape.zip holds BTCUSDT-trades-2024-08.csv, which has the name of BTCUSDT"
-    ):
-        load("ETHUSDT", [path], cache=None)
+    for cache in (None, tmp_path / "cache", tmp_path / "cache"):
+        with pytest.raises(
+            TapeError, match=r"tape.zip holds BTCUSDT-trades-2024-08.csv, which has the name of BTC"
+        ):
+            load("ETHUSDT", [path], cache=cache)
+        assert load("BTCUSDT", [path], cache=cache).length == 10
 
 
 @pytest.mark.parametrize("name", ["ethusdt-trades-2024-08.csv", "mine-trades.csv", "a-b-c.csv", "1.csv"])
@@ -123,6 +125,14 @@ def test_progress_counts_bytes_and_rows_of_all_files(tmp_path: Path) -> None:
     total = sum(path.stat().st_size for path in paths)
     assert told[-1] == Progress(total, total, 20)
     assert told == sorted(told, key=lambda progress: progress.done)
+
+
+def test_a_user_without_a_home_has_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 3)  # a user whom no list of users has
+    with pytest.raises(TapeError, match="use --no-cache"):
+        cache_directory()
 
 
 def test_the_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
