@@ -71,7 +71,7 @@ class Text:
             places = end - point - 1
             if (places == 0).any() or int(places.max()) > PLACES:
                 return None
-            unused = ((PLACES - np.maximum(places, 0)) * 8).astype(np.uint64)
+            unused = ((PLACES - np.maximum(places, 0)) * 8).view(np.uint64)
             part = self._parsed(((self._words[point + 1] ^ _ZEROS) << unused) >> unused)
         if part is None or int((point - start).max()) > _LONGEST_WHOLE:
             return None
@@ -94,7 +94,8 @@ class Text:
             if shortest == longest:
                 unused = np.uint64((_WORD - longest) * 8)
             else:
-                unused = ((_WORD - np.clip(length, 0, _WORD)) * 8).astype(np.uint64)
+                used = length if 0 <= shortest and longest <= _WORD else np.clip(length, 0, _WORD)
+                unused = ((_WORD - used) * 8).view(np.uint64)
             word = (word >> unused) << unused
         return self._parsed(word)
 
