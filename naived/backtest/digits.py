@@ -94,7 +94,7 @@ class Text:
             if shortest == longest:
                 unused = np.uint64((_WORD - longest) * 8)
             else:
-                used = length if 0 <= shortest and longest <= _WORD else np.clip(length, 0, _WORD)
+                used = length if shortest >= 0 and longest <= _WORD else np.clip(length, 0, _WORD)
                 unused = ((_WORD - used) * 8).view(np.uint64)
             word = (word >> unused) << unused
         return self._parsed(word)

@@ -2,7 +2,7 @@
 
 The rows are a walk; beside them stands a plain loop over the same rows, that of the simulator's reader. ``year``
 is a tape of a billion trades, written straight into the cache: ``python -m tests.bench.tape ROWS`` makes a smaller
-one.
+one. Parsing and indexing are told in processor time.
 """
 
 import gzip
@@ -43,7 +43,7 @@ def measure() -> Iterator[str]:
                 f"{plain / seconds:.1f} times the plain loop (median of {_RUNS}, {_ROWS:,} rows)"
             )
         load("ETHUSDT", [trades], cache=home / "cache")
-        opening = _seconds(lambda: load("ETHUSDT", [trades], cache=home / "cache"), 101)
+        opening = _seconds(lambda: load("ETHUSDT", [trades], cache=home / "cache"), 101, time.perf_counter)
         yield f"{opening * 1e3:9.2f} ms to open it in the cache (median of 101)"
         (part,) = load("ETHUSDT", [trades], cache=home / "cache").parts
         indexing = _seconds(lambda: index(part.prices), 11) / _ROWS
@@ -77,12 +77,15 @@ def year(rows: int = _YEAR) -> Iterator[str]:
         yield f"{_anonymous():9.0f} MiB of anonymous memory after that, {before:.0f} before"
 
 
-def _seconds(work: Callable[[], object], runs: int = _RUNS) -> float:
+def _seconds(
+    work: Callable[[], object], runs: int = _RUNS, clock: Callable[[], float] = time.process_time
+) -> float:
+    """The median, of processor time unless another clock is given: other programs make it less wrong."""
     times = []
     for _ in range(runs):
-        began = time.perf_counter()
+        began = clock()
         work()
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return median(times)
 
 
