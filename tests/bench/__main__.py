@@ -11,6 +11,7 @@ from tests.bench import (
     order,
     recovery,
     screen,
+    spacing,
     startup,
     steps,
     stream,
@@ -32,6 +33,7 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "tape": tape.measure,
     "year": tape.year,
     "backtest": backtest.measure,
+    "spacing": spacing.measure,
 }
 
 
