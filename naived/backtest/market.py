@@ -110,6 +110,13 @@ class Market:
         self._bound()
         return Accepted(_report(order, number, OrderStatus.NEW, Quantity(0), now, now)), reports
 
+    def rest(self, order: OrderState) -> None:
+        """Let an order rest that was placed before the tape begins."""
+        number = order.order_id or 0
+        self._orders = max(self._orders, number)
+        self._rest(order, number, order.created_at)
+        self._bound()
+
     def cancel(self, client_order_id: str, now: int) -> Reports:
         """Cancel an open order; one that is not open (any more) gives no report."""
         for side in (self._buys, self._sells):

@@ -5,19 +5,22 @@ latency still before the next trade, with one so much later, before the first tr
 """
 
 import itertools
+from collections import deque
+from collections.abc import Iterable
 
 from naived.backtest.market import Market, Reports, failed_filter
 from naived.backtest.reference import References
 from naived.backtest.result import Moment, Setup
 from naived.backtest.tape import Columns, Tape
-from naived.backtest.trading import Request, begin
+from naived.backtest.trading import Request, Trading, begin
 from naived.core.amount import Money, Price, Quantity
 from naived.core.market import Trade
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer
 from naived.core.orders.state import TERMINAL, Answered, Reported
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.trader import Holding, Selling, Traded, Woke
+from naived.core.strategy.settings import DesiredState
+from naived.core.strategy.trader import Directed, Holding, Selling, Traded, Woke
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.simulator.rules import in_range
 
@@ -28,15 +31,29 @@ _RANGE_MINUTES = 5  # of the mean price that bounds what a taker may trade at
 
 
 class Session:
-    """``moments`` are what happened so far. ``every``: the engine is offered each trade, to be compared with."""
+    """``moments`` are what happened so far. ``every``: the engine is offered each trade, to be compared with.
 
-    def __init__(self, tape: Tape, setup: Setup, *, every: bool) -> None:
+    ``trading``: it does not begin anew. ``schedule`` is what a person asked for, and when (ms).
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        setup: Setup,
+        *,
+        every: bool = False,
+        trading: Trading | None = None,
+        schedule: Iterable[tuple[int, DesiredState]] = (),
+    ) -> None:
         rules = setup.rules
         self.rules = rules
         self.every = every
         self.market = Market(rules.info, setup.fee, rules.names)
         fees = Fees(setup.fee, setup.fee)
-        self.trading = begin(rules.info, setup.settings, fees, setup.latency, int(tape.parts[0].times[0]))
+        self.trading = trading or begin(
+            rules.info, setup.settings, fees, setup.latency, int(tape.parts[0].times[0])
+        )
+        self._schedule = deque(schedule)
         self.references = References(tape.parts)
         self._before = [0, *itertools.accumulate(len(part.ids) for part in tape.parts)]  # trades before each part
         self.moments: list[Moment] = []
@@ -59,17 +76,20 @@ class Session:
     def due(self) -> int | None:
         """When (ms) something happens without a trade."""
         requests, wakes_at = self.trading.requests, self.trading.wakes_at
-        if not requests:
+        if not requests and not self._schedule:
             return wakes_at
-        due = requests[0].due
-        return due if wakes_at is None else min(due, wakes_at)
+        times = [requests[0].due] if requests else []
+        times += [self._schedule[0][0]] if self._schedule else []
+        return min(times) if wakes_at is None else min(*times, wakes_at)
 
     def wait(self, part: Columns, index: int, due: int) -> None:
         """Let time pass to ``due``, before the trade ``index``."""
         self.references.index = index - 1
         self.market.last = self.references.last
         trading = self.trading
-        if not (trading.requests and trading.requests[0].due <= due):
+        if self._schedule and self._schedule[0][0] <= due:
+            trading.offer(Directed(self._schedule.popleft()[1]), due)
+        elif not (trading.requests and trading.requests[0].due <= due):
             trading.offer(Woke(), due)
         self._deliver(due)
         self._note(part, max(index - 1, 0), due)

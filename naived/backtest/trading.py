@@ -4,6 +4,7 @@ This is what ``runtime/symbol_task.py`` is in the daemon, without a journal, tas
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -91,7 +92,12 @@ class Trading:
 
 def begin(info: SymbolInfo, settings: Settings, fees: Fees, latency: int, now: int) -> Trading:
     """A symbol that is on and has never traded."""
-    leader = Leader(info, fees, DesiredState(settings, Status.ON))
-    trading = Trading(Engine(leader, _EPOCH), latency)
+    return resume(Leader(info, fees, DesiredState(settings, Status.ON)), (), latency, now)
+
+
+def resume(leader: Leader, orders: Iterable[OrderState], latency: int, now: int) -> Trading:
+    """A symbol with these traders, whose ``orders`` rest at the exchange."""
+    engine, _ = core.load(leader, orders, (), _EPOCH, now)
+    trading = Trading(engine, latency)
     trading.offer(Activated(), now)
     return trading

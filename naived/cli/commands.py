@@ -11,6 +11,7 @@ import typer
 
 from naived.cli import flags
 from naived.cli.launch import launch
+from naived.cli.options import UsageError
 from naived.process import logs
 from naived.process.config import ConfigError
 
@@ -40,7 +41,7 @@ def _with_command(arguments: Sequence[str]) -> list[str]:
     first = arguments[0] if arguments else "-"
     if first.startswith("-") and first not in ("--help", "--version"):
         return ["run", *arguments]
-    return _each_tape(arguments) if first in ("backtest",) else list(arguments)
+    return _each_tape(arguments) if first in ("backtest", "replay") else list(arguments)
 
 
 def _each_tape(arguments: Sequence[str]) -> list[str]:
@@ -210,6 +211,36 @@ def record(
     from naived.cli.record import perform  # deferred: `naived run --help` needs no exchange
 
     raise typer.Exit(perform(symbol, {**context.params, "symbol": None}))
+
+
+@app.command(epilog=_EPILOG)
+def replay(
+    context: typer.Context,
+    symbols: Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...")] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="show what was decided otherwise, and why")] = False,
+    config: flags.ConfigFile = None,
+    home: flags.Home = None,
+    database: flags.Database = None,
+    exchange: flags.Exchange = None,
+    tape: flags.Tape = None,
+    fee: flags.Fee = None,
+    latency: flags.Latency = None,
+    exchange_info: flags.ExchangeInfo = None,
+    json: flags.Machine = False,
+) -> None:
+    """Hold the journal against a backtest of what `naived record` wrote; exits 1 if they differ."""
+    if not diff:
+        _refuse(UsageError("--diff is missing: say `naived replay --diff [SYMBOL]... --tape FILE...`"))
+    try:
+        from naived.cli.replay import perform  # deferred: it needs numpy, which the daemon does not
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        _refuse(ConfigError("a replay needs numpy; install it with: pip install 'naived[backtest]'"))
+    try:
+        raise typer.Exit(perform(symbols or (), context.params, os.environ))
+    except ConfigError as error:
+        _refuse(error)
 
 
 def _refuse(error: ConfigError) -> NoReturn:

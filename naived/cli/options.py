@@ -56,6 +56,7 @@ SIMULATE = (
     "api_secret",
     "api_public_key",
 )
+REPLAY = ("tape", "fee", "latency", "exchange_info", "home", "database", "exchange")
 BACKTEST = ("tape", *SETTINGS, "fee", "latency", "exchange_info", "html", "csv", "orders", "no_cache")
 RECORD = ("to", "exchange", "exchange_url", "log_format", "log_level")
 

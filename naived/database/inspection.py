@@ -64,7 +64,7 @@ def inspect(url: str, exchange: str) -> Inspection | None:
     Raises ConfigurationError and DeploymentError where naived would not start with it either, and JournalError.
     """
     address = parse_url(url)
-    with _reading(address) as connection:
+    with reading(address) as connection:
         if connection is None:
             return None
         version = version_of(connection)
@@ -89,7 +89,7 @@ def inspect(url: str, exchange: str) -> Inspection | None:
 def without_owner(url: str, client_order_ids: Iterable[str]) -> set[str]:
     """Those of the ids that no living order of the journal has; raises JournalError."""
     wanted = set(client_order_ids)
-    with _reading(parse_url(url)) as connection:
+    with reading(parse_url(url)) as connection:
         if connection is None:
             return wanted
         for client_order_id in sorted(wanted):
@@ -146,8 +146,8 @@ def _latency(connection: sa.Connection) -> float:
 
 
 @contextmanager
-def _reading(address: URL) -> Iterator[sa.Connection | None]:
-    """A connection that cannot write; None where a file does not exist."""
+def reading(address: URL) -> Iterator[sa.Connection | None]:
+    """A connection that cannot write; None where a file does not exist. Raises ConfigurationError, JournalError."""
     if address.get_backend_name() == "sqlite":
         path = Path(address.database or "")
         if not _judged(address, path):

@@ -1,10 +1,11 @@
 """The queries of readers; ``journal.py`` calls them. Each reads one snapshot through the given connection."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from naived.core.amount import Amount
 from naived.core.orders.intent import Side
@@ -27,10 +28,18 @@ from naived.database.schema import (
     settings,
     traders,
 )
-from naived.database.trader_rows import trader_of
+from naived.database.trader_rows import begun, trader_of
 from naived.ports import CycleRow, Event, EventRow, OrderRow, OrderStory, Page, SymbolRecord
 
 T = TypeVar("T")
+
+
+class Life(Struct, frozen=True):
+    """``trader`` as if it still waited to buy; ``ended`` (ms) is when it finished, None if it lives."""
+
+    trader: Trader
+    ended: int | None
+
 
 _WITH_TRADER = (orders.c.symbol == traders.c.symbol) & (orders.c.trader == traders.c.number)
 _WITH_ORDER = (fills.c.symbol == orders.c.symbol) & (fills.c.order_id == orders.c.order_id)
@@ -153,6 +162,27 @@ def events_page(connection: sa.Connection, page: Page) -> Iterator[EventRow]:
     listed = events.c.id.in_(_keys(page, events.c.id, events.c.symbol, events.c.at))
     for row in connection.execute(sa.select(events).where(listed).order_by(events.c.id)).mappings():
         yield EventRow(row["id"], event_of(row))
+
+
+def lives_of(connection: sa.Connection, symbol: str, since: int, until: int) -> list[Life]:
+    """The symbol's traders that lived between ``since`` and ``until`` (ms), oldest first."""
+    lived = sa.or_(LIVING, traders.c.since >= since)
+    of = sa.and_(lived, traders.c.symbol == symbol, traders.c.started_at <= until)
+    rows = connection.execute(sa.select(traders).where(of).order_by(traders.c.number)).mappings()
+    return [Life(begun(row), row["since"] if row["phase"] == "finished" else None) for row in rows]
+
+
+def orders_of(connection: sa.Connection, symbol: str, numbers: Collection[int], until: int) -> list[OrderState]:
+    """All orders of these traders that were decided up to ``until`` (ms), with their fills, oldest first."""
+    of = (orders.c.symbol == symbol) & orders.c.trader.in_(numbers) & (orders.c.created_at <= until)
+    return _orders(connection, of)
+
+
+def events_until(connection: sa.Connection, symbol: str, until: int) -> list[Event]:
+    """The symbol's events and those that concern all symbols, up to ``until`` (ms), oldest first."""
+    of = (events.c.symbol == symbol) | events.c.symbol.is_(None)
+    rows = connection.execute(sa.select(events).where(of, events.c.at <= until).order_by(events.c.id)).mappings()
+    return [event_of(row) for row in rows]
 
 
 def _keys(page: Page, key: sa.Column[Any], symbol: sa.Column[Any], time: sa.Column[Any]) -> sa.Select[tuple[int]]:

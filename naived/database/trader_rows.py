@@ -140,6 +140,15 @@ def _sold_row(sold: Sold) -> dict[str, Any]:
 
 def trader_of(row: Row) -> Trader:
     """A living trader. Its row includes ``intent_price`` and ``intent_quantity`` of its order; raises RowError."""
+    return _trader(row, _phase_of(row))
+
+
+def begun(row: Row) -> Trader:
+    """A trader that lives or has ended, as if it still waited to buy."""
+    return _trader(row, Waiting())
+
+
+def _trader(row: Row, phase: Phase) -> Trader:
     fees = Fees(row["buy_fee"], row["sell_fee"])
     terms = Terms(
         budget=row["budget"],
@@ -154,7 +163,7 @@ def trader_of(row: Row) -> Trader:
         symbol=row["symbol"],
         number=row["number"],
         terms=terms,
-        phase=_phase_of(row),
+        phase=phase,
         started_at=row["started_at"],
         since=row["since"],
         rebuy_notified=row["rebuy_notified"],

@@ -1,20 +1,26 @@
 """A backtest decides as the real daemon does against the simulator, in lock-step on the same tape."""
 
+import json
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from naived.backtest.result import Result
+from naived.backtest.replay import replay
+from naived.backtest.result import Result, Setup
 from naived.backtest.run import backtest
+from naived.backtest.tape import Tape
+from naived.cli.replay import perform
 from naived.core.amount import Price, Quantity, format_amount, parse_quantity
 from naived.core.orders.report import Fill
 from naived.core.strategy.settings import Settings
+from naived.database.history import History, history
 from naived.database.journal import open_journal
 from naived.simulator.exchange import Exchange
 from naived.simulator.order import Order
@@ -28,6 +34,9 @@ from tests.support.tape import setup, tape, walk
 
 _APART = 4.0  # seconds from one trade to the next: all that follows has happened, within the limit of orders
 _COIN = parse_quantity("1")
+Verbs: TypeAlias = dict[int, tuple[str, dict[str, object]]]
+"""What a person asks for before the trade of this number."""
+
 _RATES = ("buy_down", "profit", "rebuy", "reprice", "max_deviation")
 
 
@@ -43,7 +52,7 @@ def _blame(number: int, what: str) -> None:
 
 
 async def _traded(
-    prices: list[int], wanted: Settings, database: Path, fee: str
+    prices: list[int], wanted: Settings, database: Path, fee: str, verbs: Verbs
 ) -> tuple[list[Order], list[Fill], dict[str, Any], list[int]]:
     """Let the daemon trade; orders, fills and status afterwards, and when each trade was published."""
     engines: list[Exchange] = []
@@ -65,7 +74,10 @@ async def _traded(
         process = Process(network, Doom(set()), Disk(), Random(2), exchange_time, _blame)
         async with running(process, database, Random(3), lambda: exchange_time() / 1000, durable) as naived:
             await naived.call("start", {"symbols": ["ETHUSDT"], "chunks": wanted.chunks, **params})
-            for price in prices:
+            for number, price in enumerate(prices):
+                if number in verbs:
+                    method, given = verbs[number]
+                    await naived.call(method, {"symbols": ["ETHUSDT"], **given})
                 await trio.sleep(_APART)
                 times.append(exchange_time())
                 simulation.publish("ETHUSDT", Price(price), _COIN)
@@ -86,7 +98,7 @@ def _assert_same(prices: list[int], tmp_path: Path, fee: str, wanted: dict[str, 
     proposed = setup(fee=fee, **wanted)
     # Logging, locks and time are trio's, so nothing of the run depends on this machine.
     orders, fills, status, times = trio.run(
-        _traded, prices, proposed.settings, tmp_path / "journal.db", fee, clock=MockClock(autojump_threshold=0)
+        _traded, prices, proposed.settings, tmp_path / "journal.db", fee, {}, clock=MockClock(autojump_threshold=0)
     )
     found = backtest(tape(prices, times), proposed)
     assert _seen(found.fills) == _seen(fills)
@@ -132,3 +144,66 @@ def test_on_recorded_trades(tmp_path: Path) -> None:
         int(row.split(",")[1].replace(".", "")) * 10 ** (8 - len(row.split(",")[1].split(".")[1])) for row in rows
     ]
     assert _assert_same(prices, tmp_path, "0", {"rebuy": "0.0005", "reprice": "0.0002", "profit": "0.0002"}).fills
+
+
+@pytest.mark.parametrize("first", [0, 30])
+def test_a_replay_of_what_a_daemon_saw_differs_in_nothing(tmp_path: Path, first: int) -> None:
+    """Also from the middle on, with traders that had bought and orders that rested."""
+    history, of, wanted = _replayable(tmp_path, first)
+    found = replay(of, wanted, history)
+    assert found.differences == ()
+    assert found.same > 5
+
+
+def test_a_replay_says_what_was_decided_on_trades_that_the_tape_does_not_have(tmp_path: Path) -> None:
+    history, of, wanted = _replayable(tmp_path, 0)
+    (part,) = of.parts
+    prices, times = part.prices.tolist(), part.times.tolist()
+    decided = history.orders[4].decided_at
+    kept = [number for number, when in enumerate(times) if when != decided]
+    lacking = tape([prices[number] for number in kept], [times[number] for number in kept])
+    found = replay(lacking, wanted, history)
+    assert found.differences[0].journal
+    assert found.differences[0].order.decided_at == decided
+    assert "the tape does not have the trades" in found.differences[0].why
+
+
+def _replayable(home: Path, first: int) -> tuple[History, Tape, Setup]:
+    """A daemon's journal, and the trades that it saw from the ``first`` one on."""
+    wanted = setup(fee="0.0002", rebuy="0.001", reprice="0.0004", chunks=4)
+    # A swing of 0.3 % round a price that rises.
+    prices = [(268_380 + 3 * number + int(800 * math.sin(number / 12))) * 10**6 for number in range(500)]
+    verbs: Verbs = {200: ("shutdown", {}), 260: ("start", {"chunks": 3, "profit": "0.0015"}), 400: ("stop", {})}
+    database = home / "journal.db"
+    *_, times = trio.run(
+        _traded, prices, wanted.settings, database, "0.0002", verbs, clock=MockClock(autojump_threshold=0)
+    )
+    past = history(f"sqlite:///{database}", "ETHUSDT", times[first], times[-1])
+    assert past is not None
+    return past, tape(prices[first:], times[first:]), wanted
+
+
+def test_the_command_compares_a_journal_with_recorded_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, of, _ = _replayable(tmp_path, 0)
+    (part,) = of.parts
+    rows = [
+        f"{number},{format_amount(price)},1,{format_amount(price)},{when},True,True"
+        for number, price, when in zip(part.ids.tolist(), part.prices.tolist(), part.times.tolist(), strict=True)
+    ]
+    path = tmp_path / "ETHUSDT-trades-2023-11-14.csv"
+    flags = {"tape": [str(path)], "database": f"sqlite:///{tmp_path}/journal.db", "home": str(tmp_path)}
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    path.write_text("\n".join(rows) + "\n")
+    assert perform([], flags, environment) == 0
+    assert "42 decisions are the same, 0 differ" in capsys.readouterr().out
+    path.write_text("\n".join(rows[:10] + rows[60:]) + "\n")
+    assert perform(["ethusdt"], {**flags, "json": True}, environment) == 1
+    (symbol,) = json.loads(capsys.readouterr().out)["symbols"]
+    assert symbol["differences"][0]["decided_by"] in ("journal", "backtest")
+    assert "50 trades are missing" in symbol["warnings"][0]
+    other = tmp_path / "BTCUSDT-trades-2023-11-14.csv"
+    other.write_text("\n".join(rows) + "\n")
+    assert perform([], {**flags, "tape": [str(other)]}, environment) == 2
+    assert "the journal has no BTCUSDT" in capsys.readouterr().err

@@ -1,0 +1,91 @@
+"""A symbol as it was at a moment of the past, from its journal: what a replay of the trades after it begins with.
+
+A row of ``traders`` has only the newest phase. What it was earlier is in the trader's orders and fills: the last
+buy that had been decided then, what it had bought, the last sell and what it had sold. The journal does not have
+the lots of an earlier time, so there are none at the beginning.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from naived.core.amount import Price
+from naived.core.market import SymbolInfo
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Fill
+from naived.core.orders.state import TERMINAL, OrderState, State
+from naived.core.strategy.formulas import Bought, Sold
+from naived.core.strategy.leader import Leader
+from naived.core.strategy.lots import NO_LOT
+from naived.core.strategy.trader import Buying, Hold, Holding, Phase, Selling, Waiting
+from naived.database.queries import Life
+
+
+def leader_at(
+    before: Leader, lives: Iterable[Life], orders: Sequence[OrderState], at: int
+) -> tuple[Leader, list[OrderState]]:
+    """``before`` with the traders that lived at ``at`` (exchange ms), and the orders that rested then.
+
+    ``lives`` are the symbol's traders, ``orders`` theirs as they are now; those that ended since are among them.
+    """
+    living, resting = [], []
+    highest = before.next_number - 1
+    for life in lives:
+        trader = life.trader
+        if trader.started_at >= at:
+            continue
+        highest = max(highest, trader.number)
+        if life.ended is not None and life.ended < at:
+            continue
+        own = [order for order in orders if order.intent.trader == trader.number and order.created_at < at]
+        phase, order = _phase_at(own, before.info, at)
+        buys = sum(each.intent.side is Side.BUY for each in own)
+        living.append(replace(trader, phase=phase, buys=buys, sells=len(own) - buys))
+        if order is not None:
+            resting.append(order)
+    return replace(before, traders=tuple(living), next_number=highest + 1), resting
+
+
+def _phase_at(own: Sequence[OrderState], info: SymbolInfo, at: int) -> tuple[Phase, OrderState | None]:
+    """A trader's phase at ``at`` by its orders until then, and the one that rested."""
+    buys = [order for order in own if order.intent.side is Side.BUY]
+    if not buys:
+        return Waiting(), None
+    buy = max(buys, key=lambda order: order.intent.seq)
+    bought = Bought(buy.intent.price)
+    for fill in _until(buy.fills, at):
+        bought = bought.with_fill(fill, info.base, info.quote)
+    if not _over(buy, at):
+        open_ = _resting(buy, at)
+        return Buying(buy.intent, bought, Price(0), accepted=True), open_
+    if not bought.quantity:
+        return Waiting(), None
+    sold = Sold()
+    sells = [order for order in own if order.intent.side is Side.SELL]
+    for fill in _until((fill for order in sells for fill in order.fills), at):
+        sold = sold.with_fill(fill, info.base, info.quote)
+    last = max(sells, key=lambda order: order.intent.seq, default=None)
+    if last is None or _over(last, at):
+        return Holding(bought, Hold.STOPPED, "stopped", None, NO_LOT, sold), None
+    return Selling(bought, last.intent, NO_LOT, sold), _resting(last, at)
+
+
+def _until(fills: Iterable[Fill], at: int) -> list[Fill]:
+    return [fill for fill in fills if fill.time < at]
+
+
+def _over(order: OrderState, at: int) -> bool:
+    """Had it ended then? One that ended by its last fill ended when that was."""
+    if order.state not in TERMINAL:
+        return False
+    ended = order.fills[-1].time if order.state is State.FILLED and order.fills else order.updated_at
+    return ended < at
+
+
+def _resting(order: OrderState, at: int) -> OrderState:
+    fills = tuple(_until(order.fills, at))
+    executed = sum(fill.quantity for fill in fills)
+    state = State.PARTIALLY_FILLED if fills else State.OPEN
+    return replace(
+        order, state=state, fills=fills, executed=executed, reported=executed, final=None, cancelling=False
+    )

@@ -1,0 +1,201 @@
+"""Holds a journal against a backtest of the same trades: what was decided otherwise, and why.
+
+The symbol begins as it was at the first trade of the tape (``past.py``), with what a person asked for at the times
+at which they did. Decisions are compared in their order: side, price and quantity. Where the two differ once, what
+follows may differ for that reason alone; the comparison goes on at the next decision that both have.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from msgspec import structs
+
+from naived.backtest.past import leader_at
+from naived.backtest.result import Setup
+from naived.backtest.run import Scan
+from naived.backtest.session import Session
+from naived.backtest.tape import Tape
+from naived.backtest.trading import resume
+from naived.core.amount import Rate
+from naived.core.orders.state import OrderState
+from naived.core.strategy.formulas import Fees
+from naived.core.strategy.leader import Leader
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.trader import Trader
+from naived.database.history import History
+from naived.ports import Event
+
+_NEAR = 60_000  # ms before a decision in which an event may be its reason
+# Kinds of events that say why the daemon did not do what the trades alone would have made it do.
+_TELLING = (
+    "state",
+    "exchange",
+    "database",
+    "refused",
+    "price",
+    "held",
+    "expired",
+    "not placed",
+    "abandoned",
+    "waits",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One decision that only one of the two made; ``journal``: it was the daemon."""
+
+    order: OrderState
+    journal: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``same`` counts the decisions that both made; ``began`` and ``ended`` (ms) are the tape's.
+
+    ``warnings`` are those of the tape, and what of the beginning is not known.
+    """
+
+    symbol: str
+    began: int
+    ended: int
+    same: int
+    differences: tuple[Difference, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
+    """Run the tape from where the journal was, and compare. The journal has the settings, not ``setup``."""
+    began, ended = int(tape.parts[0].times[0]), int(tape.parts[-1].times[-1])
+    traders = [life.trader for life in history.lives]
+    (_, first), *later = _asked(history, began)
+    fees = _fees(traders, setup.fee)
+    leader = Leader(setup.rules.info, fees, first, next_number=_next(traders))
+    leader, resting = leader_at(leader, history.lives, history.orders, began)
+    trading = resume(leader, resting, setup.latency, began)
+    session = Session(tape, replace(setup, fee=max(fees.buy, fees.sell)), trading=trading, schedule=later)
+    for order in resting:
+        session.market.rest(order)
+    Scan(tape, session, first.settings.max_deviation).all()
+    theirs = [order for order in history.orders if order.created_at >= began]
+    ours = [order for order in trading.orders.values() if order.created_at >= began]
+    same, differences = _compared(theirs, ours, history.events)
+    return Comparison(
+        tape.symbol, began, ended, same, tuple(differences), (*tape.warnings, *_unknown(history, began))
+    )
+
+
+def _unknown(history: History, began: int) -> Iterator[str]:
+    if any(event.kind in ("finished", "lot") and event.at < began for event in history.events):
+        yield (
+            f"{history.symbol}: it may have had lots when the tape begins, which the journal does not tell of an "
+            "earlier time: quantities can differ in their last digits, and what follows from them"
+        )
+
+
+def _next(traders: Sequence[Trader]) -> int:
+    """The number of the next trader if none of these lived at the beginning."""
+    return min((trader.number for trader in traders), default=1)
+
+
+def _fees(traders: Sequence[Trader], fee: Rate) -> Fees:
+    """The fees that the newest trader reckoned with; ``fee`` if there is none."""
+    return traders[-1].terms.fees if traders else Fees(fee, fee)
+
+
+def _asked(history: History, began: int) -> list[tuple[int, DesiredState]]:
+    """What a person asked for, and when (ms): first what was in force at ``began``.
+
+    The journal has each status with its time, and settings only in its traders: new ones count from the first
+    trader that was made with them.
+    """
+    settings = _settings(history, began)
+    status, keep = Status.OFF, history.desired.keep_buys
+    changes: list[tuple[int, Status | Settings]] = [
+        (event.at, Status.OFF if event.message in ("drained: off", "forgotten") else Status(event.message))
+        for event in history.events
+        if event.kind == "desired" and event.message != "settings changed"
+    ]
+    changes += settings[1:]
+    now = settings[0][1]
+    asked = [(began, DesiredState(now, status, keep))]
+    for at, change in sorted(changes, key=lambda change: change[0]):
+        status, now = (change, now) if isinstance(change, Status) else (status, change)
+        entry = at, DesiredState(now, status, keep)
+        if at <= began:
+            asked[0] = began, entry[1]
+        else:
+            asked.append(entry)
+    return asked
+
+
+def _settings(history: History, began: int) -> list[tuple[int, Settings]]:
+    """The settings by the traders that were made with them, the first ones those in force at ``began``."""
+    known = history.desired.settings
+    found: list[tuple[int, Settings]] = []
+    before = began
+    for life in history.lives:
+        trader, terms = life.trader, life.trader.terms
+        made = structs.replace(
+            known,
+            budget=terms.budget,
+            chunks=terms.chunks,
+            buy_down=terms.buy_down,
+            profit=terms.profit,
+            rebuy=terms.rebuy,
+            reprice=terms.reprice,
+        )
+        if not found or (found[-1][1] != made and trader.started_at > began):
+            found.append((_changed(history.events, before, trader.started_at), made))
+        before = trader.started_at
+    return found or [(began, known)]
+
+
+def _changed(events: Sequence[Event], after: int, until: int) -> int:
+    """When (ms) a person changed settings that a trader of ``until`` had, and one of ``after`` had not."""
+    asked = [event.at for event in events if event.kind == "desired" and after < event.at <= until]
+    return asked[-1] if asked else after + 1
+
+
+def _compared(
+    theirs: Sequence[OrderState], ours: Sequence[OrderState], events: Sequence[Event]
+) -> tuple[int, list[Difference]]:
+    keys = [_key(order) for order in theirs], [_key(order) for order in ours]
+    matcher = difflib.SequenceMatcher(None, *keys, autojunk=False)
+    same, differences = 0, list[Difference]()
+    for tag, begin, end, first, last in matcher.get_opcodes():
+        if tag == "equal":
+            same += end - begin
+            continue
+        found = [(order, True) for order in theirs[begin:end]] + [(order, False) for order in ours[first:last]]
+        for order, journal in sorted(found, key=lambda each: each[0].created_at):
+            differences.append(Difference(order, journal, _why(order, journal, events, differences)))
+    return same, differences
+
+
+def _key(order: OrderState) -> tuple[str, int, int]:
+    return str(order.intent.side), order.intent.price, order.intent.quantity
+
+
+def _why(order: OrderState, journal: bool, events: Sequence[Event], before: Sequence[Difference]) -> str:
+    said = next(_telling(events, order.created_at), None)
+    if said is not None:
+        return f"{said.kind}: {said.message}"
+    if before:
+        return "it follows from the difference before it"
+    if journal:
+        return "the tape does not have the trades that the daemon decided on, or they came in another order"
+    return "the daemon did not see the trades of the tape, or saw them later"
+
+
+def _telling(events: Sequence[Event], at: int) -> Iterator[Event]:
+    """What the journal says of the time just before, newest first."""
+    for event in reversed(events):
+        if event.at > at + _NEAR // 60:
+            continue
+        if event.at < at - _NEAR:
+            return
+        if event.kind in _TELLING:
+            yield event
