@@ -25,6 +25,22 @@ STARTING, RUNNING, LEAVING = "starting", "running", "leaving"
 Blame = Callable[[int, str], None]
 
 
+class _Statements(dict[tuple[Any, ...], Any]):
+    """SQLAlchemy's cache of compiled statements, one for all engines: each process of naived has new ones.
+
+    Compiling them again was half of a start. All engines here have the same dialect, with which a key begins.
+    """
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        super().__setitem__(key[1:], compiled)
+
+
+_STATEMENTS = _Statements()
+
+
 class Crash(BaseException):
     """The process is dead."""
 
@@ -130,6 +146,10 @@ class Process:
     def database(self, path: str) -> Iterator[None]:
         """Stand between SQLAlchemy and this file."""
 
+        def connect(connection: sa.Connection) -> None:
+            if connection.engine.url.database == path:
+                connection.execution_options(compiled_cache=_STATEMENTS)
+
         def begin(connection: sa.Connection) -> None:
             if connection.engine.url.database == path:
                 self._reach("BEGIN")
@@ -142,7 +162,12 @@ class Process:
             if statement.startswith("INSERT INTO fills") and connection.engine.url.database == path:
                 self.pass_by(f"commit {self._committing}: within")
 
-        listeners = (("begin", begin), ("commit", commit), ("after_cursor_execute", executed))
+        listeners = (
+            ("engine_connect", connect),
+            ("begin", begin),
+            ("commit", commit),
+            ("after_cursor_execute", executed),
+        )
         for name, listener in listeners:
             sa.event.listen(sa.Engine, name, listener)
         try:
