@@ -59,15 +59,17 @@ _naived() {
         simulate) options="--config --listen --tape --random-walk --seed --speed --loop --hold --exchange-info --balance --fee --ledger --no-limits --api-key --api-secret --api-public-key" ;;
         backtest) options="--config --tape --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fee --latency --exchange-info --html --csv --orders --no-cache --json" ;;
         record) options="--to --config --exchange --exchange-url --log-format --log-level" ;;
+        replay) options="--diff --config --home --database --exchange --tape --fee --latency --exchange-info --json" ;;
     esac
     if [[ $word == -* ]]; then
         _naived_offer "" "--version --config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --help $options" "$word"
     elif [[ -z $verb ]]; then
-        _naived_offer "" "run check simulate backtest record" "$word"
+        _naived_offer "" "run check simulate backtest record replay" "$word"
     else
         case "$verb:$count" in
             backtest:0) _naived_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
             record:*) _naived_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
+            replay:*) _naived_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
         esac
     fi
 }

@@ -216,7 +216,7 @@ def record(
 @app.command(epilog=_EPILOG)
 def replay(
     context: typer.Context,
-    symbols: Annotated[list[str] | None, typer.Argument(metavar="[SYMBOL]...")] = None,
+    symbols: Annotated[list[str] | None, typer.Argument(metavar="SYMBOL...", show_default=False)] = None,
     diff: Annotated[bool, typer.Option("--diff", help="show what was decided otherwise, and why")] = False,
     config: flags.ConfigFile = None,
     home: flags.Home = None,
