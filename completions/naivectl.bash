@@ -29,7 +29,7 @@ _naivectl() {
             --home|--socket)
                 place+=("$before" "${words[index+1]/#\~\//$HOME/}")
                 ((index++)) ;;
-            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--cancel|--limit|--since|--for|--reason) ((index++)) ;;
+            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--cancel|--limit|--since|--for|--reason|--max-exposure|--reserve) ((index++)) ;;
             -*) ;;
             *)
                 if [[ -z $verb ]]; then verb="$before"; else ((count++)); fi
@@ -47,7 +47,7 @@ _naivectl() {
     case "$before" in
         --socket) _naivectl_paths "$prefix" -f "$word"; return ;;
         --home) _naivectl_paths "$prefix" -d "$word"; return ;;
-        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--limit|--since|--reason) :; return ;;
+        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--limit|--since|--reason|--max-exposure|--reserve) :; return ;;
         --cancel) _naivectl_offer "$prefix" "none buys all" "$word"; return ;;
         --for) _naivectl_offer "$prefix" "off trading drained" "$word"; return ;;
     esac
@@ -71,6 +71,7 @@ _naivectl() {
         ping) options="" ;;
         metrics) options="" ;;
         halt) options="--reason --keep-buys" ;;
+        limits) options="--max-exposure --reserve" ;;
         resume) options="" ;;
         schema) options="" ;;
         catalogue) options="" ;;
@@ -79,7 +80,7 @@ _naivectl() {
     if [[ $word == -* ]]; then
         _naivectl_offer "" "--socket --home --json --jsonl --quiet -q --version --help $options" "$word"
     elif [[ -z $verb ]]; then
-        _naivectl_offer "" "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics halt resume schema catalogue completion" "$word"
+        _naivectl_offer "" "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics halt limits resume schema catalogue completion" "$word"
     else
         case "$verb:$count" in
             start:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
@@ -100,7 +101,7 @@ _naivectl() {
             forget:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
             halt:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
             resume:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
-            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget halt metrics orders ping resolve resume settings shutdown start status status-live stop trades version wait why" "$word" ;;
+            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget halt limits metrics orders ping resolve resume settings shutdown start status status-live stop trades version wait why" "$word" ;;
             completion:0) _naivectl_offer "" "bash zsh fish" "$word" ;;
         esac
     fi

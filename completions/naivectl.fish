@@ -15,7 +15,7 @@ function __naivectl_read # sets what of the command line says where the daemon i
         switch $word
             case '--home=*' '--socket=*'
                 set -a __naivectl_place (string replace '=~/' "=$HOME/" -- $word)
-            case '--socket' '--home' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--timeout' '--cancel' '--limit' '--since' '--for' '--reason'
+            case '--socket' '--home' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--timeout' '--cancel' '--limit' '--since' '--for' '--reason' '--max-exposure' '--reserve'
                 set flag $word
             case '-*'
             case '*'
@@ -63,6 +63,7 @@ complete -c naivectl -n '__naivectl_at ""' -a version -d 'The versions of client
 complete -c naivectl -n '__naivectl_at ""' -a ping -d 'Does the daemon answer?'
 complete -c naivectl -n '__naivectl_at ""' -a metrics -d 'Figures about the daemon and its symbols, as text for Prometheus'
 complete -c naivectl -n '__naivectl_at ""' -a halt -d 'Buy nothing, sell on; without a symbol the whole account'
+complete -c naivectl -n '__naivectl_at ""' -a limits -d 'Show the limits of the account, or change them'
 complete -c naivectl -n '__naivectl_at ""' -a resume -d 'End a halt; without a symbol that of the account'
 complete -c naivectl -n '__naivectl_at ""' -a schema -d 'Print the JSON Schema of what --json prints'
 complete -c naivectl -n '__naivectl_at ""' -a catalogue -d 'Print all verbs, options, exit codes and kinds of errors'
@@ -143,6 +144,8 @@ complete -c naivectl -n '__naivectl_at forget' -l yes -d 'Do not ask before some
 complete -c naivectl -n '__naivectl_at halt' -a '(__naivectl_symbols)'
 complete -c naivectl -n '__naivectl_at halt' -l reason -x -d 'Why, in your words'
 complete -c naivectl -n '__naivectl_at halt' -l keep-buys -d 'Let open buys rest until they fill'
+complete -c naivectl -n '__naivectl_at limits' -l max-exposure -x -d 'Most tied up over all symbols'
+complete -c naivectl -n '__naivectl_at limits' -l reserve -x -d 'Free money that no buy spends'
 complete -c naivectl -n '__naivectl_at resume' -a '(__naivectl_symbols)'
-complete -c naivectl -n '__naivectl_at schema 0' -a 'catalogue error events events-follow explain forget halt metrics orders ping resolve resume settings shutdown start status status-live stop trades version wait why'
+complete -c naivectl -n '__naivectl_at schema 0' -a 'catalogue error events events-follow explain forget halt limits metrics orders ping resolve resume settings shutdown start status status-live stop trades version wait why'
 complete -c naivectl -n '__naivectl_at completion 0' -a 'bash zsh fish'

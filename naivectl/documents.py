@@ -14,6 +14,7 @@ from naivectl.forms import (
     COUNT,
     DAEMON_STATES,
     DEFINITIONS,
+    SIGNED,
     STATES,
     STATUSES,
     SYMBOL,
@@ -76,6 +77,16 @@ _DOCUMENTS: dict[str, tuple[str, Schema]] = {
     "wait": ("whether each symbol reached the state", _results()),
     "halt": ("what was halted: each symbol, or the account", _results(account=True)),
     "resume": ("what goes on buying: each symbol, or the account", _results(account=True)),
+    "limits": (
+        "the limits of the account, and what is so now, in its currency",
+        _document(
+            {
+                "limits": record(dict.fromkeys(("max_exposure", "reserve"), maybe(AMOUNT))),
+                "now": record({"exposure": maybe(SIGNED), "free_quote": maybe(AMOUNT), "currency": TEXT}),
+                "changed": BOOLEAN,
+            }
+        ),
+    ),
     "forget": ("what was taken out of status", _results(lost=array(ref("coins")))),
     "orders": ("orders and their states, oldest first", _document({"orders": array(ref("order"))})),
     "trades": ("finished cycles, oldest first", _document({"trades": array(ref("trade"))})),

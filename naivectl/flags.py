@@ -20,7 +20,7 @@ def _rate(text: str | None) -> str | None:
     return text
 
 
-def _decimal_or_none(text: str | None) -> str | None:
+def decimal_or_none(text: str | None) -> str | None:
     return text if text == "none" else _decimal(text)
 
 
@@ -56,10 +56,10 @@ Spacing = Annotated[
     typer.Option(metavar="RATE", callback=_rate, help="No buy nearer than this to another living one; 0: off."),
 ]
 Floor = Annotated[
-    str | None, typer.Option(metavar="PRICE|none", callback=_decimal_or_none, help="No buy below this price.")
+    str | None, typer.Option(metavar="PRICE|none", callback=decimal_or_none, help="No buy below this price.")
 ]
 Ceiling = Annotated[
-    str | None, typer.Option(metavar="PRICE|none", callback=_decimal_or_none, help="No buy above this price.")
+    str | None, typer.Option(metavar="PRICE|none", callback=decimal_or_none, help="No buy above this price.")
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated, with a heading.")]

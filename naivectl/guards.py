@@ -1,11 +1,15 @@
 """The verbs that keep naived from buying; each is of some symbols or, without one, of the whole account."""
 
+import uuid
 from typing import Annotated
 
 import typer
 
-from naivectl.asking import change, given
-from naivectl.flags import Symbols
+from naivectl.asking import CHANGE_TIMEOUT, change, given
+from naivectl.client import call
+from naivectl.flags import Symbols, decimal_or_none
+from naivectl.invocation import Invocation
+from naivectl.render import limits_table, show, to_json
 
 
 def _halt(
@@ -23,6 +27,31 @@ def _resume(context: typer.Context, symbols: Symbols = None) -> int:
     return change(context, "resume", {"symbols": symbols or []})
 
 
+def _limits(
+    context: typer.Context,
+    max_exposure: Annotated[
+        str | None,
+        typer.Option(metavar="AMOUNT|none", callback=decimal_or_none, help="Most tied up over all symbols."),
+    ] = None,
+    reserve: Annotated[
+        str | None,
+        typer.Option(metavar="AMOUNT|none", callback=decimal_or_none, help="Free money that no buy spends."),
+    ] = None,
+) -> int:
+    """Show the limits of the account, or change them."""
+    params = given(max_exposure=max_exposure, reserve=reserve)
+    invocation: Invocation = context.obj
+    if params:
+        params["request_id"] = str(uuid.uuid4())
+    document = call(invocation.sockets(), "limits", params, CHANGE_TIMEOUT)
+    if invocation.machine:
+        print(to_json(document))
+    elif not invocation.quiet:
+        show([limits_table(document)])
+    return 0
+
+
 def add_to(app: typer.Typer) -> None:
     app.command("halt", epilog="Example: naivectl halt ETHUSDT --reason news")(_halt)
+    app.command("limits", epilog="Example: naivectl limits --max-exposure 5000 --reserve 200")(_limits)
     app.command("resume", epilog="Example: naivectl resume ETHUSDT")(_resume)

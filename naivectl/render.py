@@ -180,6 +180,28 @@ def settings_table(results: Sequence[Document]) -> Table:
     )
 
 
+def limits_table(document: Document) -> Table:
+    """What is set, what is so now, and what is left."""
+    set_, now = document["limits"], document["now"]
+    exposure, free = now.get("exposure"), now.get("free_quote")
+    rows = (
+        ("max-exposure", set_.get("max_exposure"), exposure, _left(set_.get("max_exposure"), exposure)),
+        ("reserve", set_.get("reserve"), free, _left(free, set_.get("reserve"))),
+    )
+    columns = [Column("LIMIT"), *(Column(name, True) for name in (f"SET {now.get('currency')}", "NOW", "LEFT"))]
+    return _table(columns, ((name, "not set" if limit is None else limit, *rest) for name, limit, *rest in rows))
+
+
+def _left(most: object, used: object) -> str | None:
+    """What is left of it, at least 0; None where one of them is not known."""
+    from decimal import Decimal  # deferred: only `limits` calculates
+
+    if most is None or used is None:
+        return None
+    left = max(Decimal(0), Decimal(str(most)) - Decimal(str(used)))
+    return format(left.normalize(), "f") if left else "0"
+
+
 def _columns(names: Iterable[str]) -> list[Column]:
     return [Column(name.replace("_", " ").upper(), name in _NUMBERS) for name in names]
 

@@ -89,8 +89,8 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
 
     symbols: dict[str, Symbol] = {}
     gates = PriceGates()
-    funds = AccountFunds(symbols)
     prices = FeePrices(exchange, gates)
+    funds = AccountFunds(symbols, prices)
     session = Session(symbols, gates, funds, client_id.prefix(signing.tag))
     view = AccountView(exchange, symbols, funds, prices, FeeLosses(journal, symbols))
     orders = Orders(exchange, view, signing.grace)
@@ -106,13 +106,15 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
         orders,
         publish,
         funds.of,
+        funds.limited_prices,
         prices.value,
         new_id,
         signing.epoch,
         signing.recv_window,
-        await journal.account(),
+        lambda: funds.account,
     )
-    account = AccountKeeper(context, symbols)
+    funds.account = await journal.account()
+    account = AccountKeeper(context, symbols, funds)
     supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
     supervisor.load(await journal.load())
     account.tell()
@@ -120,6 +122,7 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
         identity,
         supervisor,
         account,
+        funds,
         session,
         view,
         reconciler,

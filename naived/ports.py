@@ -10,7 +10,7 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, CancelAnswer, Fill, Report
 from naived.core.orders.state import OrderState
-from naived.core.risk import Account, Halt
+from naived.core.risk import Account, Exposure, Halt, Limits, OverLimit
 from naived.core.strategy.formulas import Coins, Fees
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.lots import Lots
@@ -238,7 +238,8 @@ class Event(Struct, frozen=True):
 class Unit(Struct, frozen=True):
     """What must be committed together, for one symbol (empty: for none); ``None`` and empty mean unchanged.
 
-    ``halt`` is of the symbol, in a unit for none of the whole account.
+    ``halt`` is of the symbol, in a unit for none of the whole account. With ``prices``, of quote assets in the
+    account's currency, new buys are counted against its limit.
 
     ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
     with the same key; ``fills`` must be new. ``request`` is (request id, result as JSON text): the answer to a
@@ -257,6 +258,9 @@ class Unit(Struct, frozen=True):
     events: tuple[Event, ...] = ()
     request: tuple[str, str] | None = None
     halt: Halted | None = None
+    limits: Limits | None = None
+    exposure: Exposure | None = None
+    prices: Mapping[str, Price] | None = None
 
 
 class SymbolRecord(Struct, frozen=True):
@@ -279,6 +283,7 @@ class SymbolRecord(Struct, frozen=True):
     day: int = 0
     day_profit: Money = Money(0)
     halt: Halt | None = None
+    exposure: Exposure = Exposure()
 
 
 class Page(Struct, frozen=True):
@@ -349,8 +354,11 @@ class Journal(Protocol):
         """When a unit became durable last (trio's time); None before the first."""
         ...
 
-    async def commit(self, unit: Unit) -> None:
-        """Make one unit durable, in the order of the calls; raises ConflictError or JournalError."""
+    async def commit(self, unit: Unit) -> OverLimit | None:
+        """Make one unit durable, in the order of the calls, without new buys that a limit leaves no room for.
+
+        Raises ConflictError or JournalError.
+        """
 
     async def claim(self, exchange: str, account_uid: str) -> None:
         """Bind a new journal to its account, or check an old one; raises DeploymentError or JournalError."""
@@ -361,29 +369,24 @@ class Journal(Protocol):
 
     async def account(self) -> Account:
         """What concerns no symbol alone; raises JournalError."""
-        ...
 
     async def answered(self, request_id: str) -> str | None:
         """The stored result of a control request, None if there is none; raises JournalError."""
-        ...
 
     async def knows(self, symbol: str, client_order_id: str) -> bool:
         """Is there such an order of ours, living or ended? Raises JournalError."""
-        ...
 
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
         """What symbols but these paid as fees in the asset since then (ms), less what was written off for it.
 
         Raises JournalError.
         """
-        ...
 
     async def stories(self, symbol: str, beginning: str) -> Sequence[OrderStory]:
         """The orders of a symbol whose client order id is this, or begins so behind the tag; at most two.
 
         Raises JournalError.
         """
-        ...
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         """Orders, living or ended; raises JournalError."""

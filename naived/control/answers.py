@@ -11,14 +11,14 @@ from naived.control.call import Outcome
 from naived.control.next_steps import next_step
 from naived.control.orders import order, order_fields
 from naived.control.protocol import Code, format_time
-from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down, value_up
+from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down
 from naived.core.orders.intent import Side
 from naived.core.risk import Halt
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.leader import Leader
 from naived.core.strategy.settings import Settings
-from naived.core.strategy.summary import owned, profit_today
+from naived.core.strategy.summary import owned, profit_today, tied_up
 from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import spent_rebuys
 from naived.ports import CycleRow, EventRow
@@ -146,15 +146,6 @@ def _money(leader: Leader) -> Document:
             for lot in leader.lots
         ],
     }
-
-
-def tied_up(leader: Leader) -> int:
-    """The quote money in live buys."""
-    return sum(
-        value_up(phase.intent.price, Quantity(phase.intent.quantity - phase.bought.quantity))
-        for phase in (trader.phase for trader in leader.traders)
-        if isinstance(phase, Buying)
-    )
 
 
 def prices(value: Symbol) -> Document:

@@ -16,11 +16,21 @@ from naived.control.caller import Caller
 from naived.control.channel import Channel
 from naived.control.explain import explain
 from naived.control.forget import forget
+from naived.control.limits import limits
 from naived.control.lookup import find
 from naived.control.metrics import MissingLibraryError, exposition
 from naived.control.orders import order
 from naived.control.proposal import given_settings
-from naived.control.protocol import MAX_ROWS, MIN_PROTO, PROTO, SETTINGS, TIMEOUTS, ControlError, encode_body
+from naived.control.protocol import (
+    LIMITS,
+    MAX_ROWS,
+    MIN_PROTO,
+    PROTO,
+    SETTINGS,
+    TIMEOUTS,
+    ControlError,
+    encode_body,
+)
 from naived.control.requests import (
     REQUIRED,
     Method,
@@ -293,6 +303,11 @@ METHODS: Mapping[str, Method] = {
     ),
     "resume": Method(
         {**_SOME, **_REQUEST}, _each_or_account(halting.resume, halting.resume_account), changes=_always
+    ),
+    "limits": Method(
+        {**_REQUEST, **{name: Param(short_text) for name in LIMITS}},
+        limits,
+        changes=lambda params: any(name in params for name in LIMITS),
     ),
     "metrics": Method({}, _metrics),
     "wait": Method(

@@ -12,13 +12,12 @@ from typing import Any, Literal
 
 import trio
 
-from naived.control.answers import tied_up
 from naived.control.pulse import BOUNDS
 from naived.control.service import Service
 from naived.control.tally import states
 from naived.core.amount import SCALE
 from naived.core.orders.state import State
-from naived.core.strategy.summary import owned
+from naived.core.strategy.summary import owned, tied_up
 from naived.runtime.actual_state import ActualState
 from naived.runtime.symbol_task import Symbol
 

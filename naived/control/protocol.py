@@ -33,6 +33,8 @@ SETTINGS = (
     *("max_deviation", "spacing", "floor", "ceiling"),  # bind the symbol
 )
 
+LIMITS = ("max_exposure", "reserve")  # of the account
+
 
 class Code(IntEnum):
     """A JSON-RPC error code, its ``kind`` in documents, and `naivectl`'s exit code."""

@@ -164,5 +164,5 @@ async def _while_connected(channel: Channel, work: Callable[[Caller], Awaitable[
 
 def _loggable(params: Params) -> Params:
     """The parameters of a change; names that cannot be symbols are escaped and shortened."""
-    symbols = [name if is_symbol(name) else ascii(name[:MAX_SYMBOL]) for name in params["symbols"]]
+    symbols = [name if is_symbol(name) else ascii(name[:MAX_SYMBOL]) for name in params.get("symbols", ())]
     return {**params, "symbols": symbols}

@@ -15,6 +15,7 @@ from naived.core.strategy.settings import Settings
 from naived.ports import Exchange, Journal, JournalError
 from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
+from naived.runtime.funds import AccountFunds
 from naived.runtime.listing import Listing
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
@@ -33,6 +34,7 @@ class Service:
     identity: Identity
     supervisor: Supervisor
     account: AccountKeeper
+    funds: AccountFunds
     session: Session
     view: AccountView
     reconciler: Reconciler

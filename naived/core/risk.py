@@ -8,13 +8,13 @@ trader (``spacing``), below the ``floor``, above the ``ceiling``. Such a limit i
 a trade whose buy would have it: ``blocked_band`` is the widest open interval of them round a price.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from naived.core.amount import SCALE, Price, Rate, format_amount, price_down
+from naived.core.amount import SCALE, Money, Price, Rate, format_amount, price_down
 
 _NEVER = 1 << 62  # above every price
 
@@ -60,10 +60,75 @@ class Halts(Struct, frozen=True):
 NO_HALTS = Halts()
 
 
+class Limits(Struct, frozen=True):
+    """What the owner of an account is ready to lose or tie up, in its currency; None: no limit.
+
+    ``max_exposure``: what positions have cost and live buys tie up, of all symbols. ``reserve``: free money that no
+    buy spends.
+    """
+
+    max_exposure: Money | None = None
+    reserve: Money | None = None
+
+    def words(self, currency: str) -> str:
+        told = (("max-exposure", self.max_exposure), ("reserve", self.reserve))
+        return ", ".join(
+            f"{name} {'none' if limit is None else f'{format_amount(limit)} {currency}'}" for name, limit in told
+        )
+
+
 class Account(Struct, frozen=True):
     """What is durable of the whole account."""
 
     halt: Halt | None = None
+    limits: Limits = Limits()
+    currency: str = "USDT"
+
+
+class Exposure(Struct, frozen=True):
+    """What a symbol's positions have cost and its live buys tie up, in its quote asset (empty: not known)."""
+
+    quote: str = ""
+    money: Money = Money(0)
+
+
+class OverLimit(Struct, frozen=True):
+    """These new buys were not made durable, and why: with them the account would exceed a limit."""
+
+    client_order_ids: tuple[str, ...]
+    reason: str
+
+
+class UnvaluedError(Exception):
+    """What is held in ``quote`` cannot be counted: no price of it in the account's currency is known."""
+
+    def __init__(self, quote: str, currency: str) -> None:
+        super().__init__(f"the value of {quote or 'an unknown asset'} in {currency} is not known")
+
+
+def total(exposures: Iterable[Exposure], currency: str, prices: Mapping[str, Price]) -> Money:
+    """All of them in the currency; ``prices`` are those of other quote assets in it. Raises UnvaluedError."""
+    by_quote: dict[str, int] = {}
+    for each in exposures:
+        by_quote[each.quote] = by_quote.get(each.quote, 0) + each.money
+    counted = [converted(Money(money), quote, currency, prices) for quote, money in by_quote.items() if money]
+    return Money(sum(counted))
+
+
+def converted(money: Money, quote: str, currency: str, prices: Mapping[str, Price]) -> Money:
+    """This money of a quote asset in the currency, rounded up. Raises UnvaluedError."""
+    if quote == currency:
+        return money
+    price = prices.get(quote)
+    if price is None:
+        raise UnvaluedError(quote, currency)
+    return Money(-(-money * price // SCALE))
+
+
+def too_exposed(now: Money, limit: Money, currency: str) -> str:
+    """In words: why a buy is not made."""
+    known = f"{format_amount(now)} of {format_amount(limit)} {currency} are tied up"
+    return f"the account's limit leaves no room: {known} (max-exposure)"
 
 
 class PriceGuards(Struct, frozen=True):

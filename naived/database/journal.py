@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from naived.core.amount import Amount
-from naived.core.risk import Account
+from naived.core.risk import Account, OverLimit
 from naived.database import queries
 from naived.database.engine import (
     READERS,
@@ -86,9 +86,10 @@ class SqlJournal:
     def hanging(self) -> str | None:
         return self._hanging()
 
-    async def commit(self, unit: Unit) -> None:
-        await self._submit(unit)
+    async def commit(self, unit: Unit) -> OverLimit | None:
+        over = await self._submit(unit)
         self.committed_at = trio.current_time()
+        return over
 
     async def claim(self, exchange: str, account_uid: str) -> None:
         await self._submit(Claim(exchange, account_uid))

@@ -11,10 +11,10 @@ from naived.core.amount import Amount
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import WATCHED, OrderState
-from naived.core.risk import Account, Halt
+from naived.core.risk import Account, Exposure, Halt, Limits
 from naived.core.strategy.lots import Lot
 from naived.core.strategy.trader import AS_FEES, Trader
-from naived.database.rows import desired_of, event_of, fill_of, halt_of, lot_of, order_of, owed_of
+from naived.database.rows import desired_of, event_of, fill_of, halt_of, limits_of, lot_of, order_of, owed_of
 from naived.database.schema import (
     ABANDONED,
     LIVE,
@@ -23,6 +23,7 @@ from naived.database.schema import (
     events,
     fills,
     halts,
+    limits,
     lots,
     orders,
     settings,
@@ -76,6 +77,7 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
             day=row["profit_day"],
             day_profit=row["day_profit"],
             halt=halted.get(row["symbol"]),
+            exposure=Exposure(row["quote"] or "", row["exposure"]),
         )
         for row in rows
     ]
@@ -83,7 +85,8 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
 
 def account(connection: sa.Connection) -> Account:
     """What concerns no symbol alone."""
-    return Account(_halts(connection).get(""))
+    row = connection.execute(sa.select(limits)).mappings().one_or_none()
+    return Account(_halts(connection).get(""), Limits() if row is None else limits_of(row))
 
 
 def _halts(connection: sa.Connection) -> dict[str, Halt]:

@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping as Row
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
-from naived.core.risk import Halt, HaltedBy
+from naived.core.risk import Halt, HaltedBy, Limits
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.lots import Lot, Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
@@ -61,6 +61,14 @@ def halt_row(scope: str, halt: Halt) -> dict[str, Any]:
 
 def halt_of(row: Row) -> Halt:
     return Halt(row["reason"], HaltedBy(row["by"]), row["since"], row["keep_buys"])
+
+
+def limits_row(limits: Limits) -> dict[str, Any]:
+    return {"id": 1, "max_exposure": limits.max_exposure, "reserve": limits.reserve}
+
+
+def limits_of(row: Row) -> Limits:
+    return Limits(row["max_exposure"], row["reserve"])
 
 
 def owed_row(owed: Coins) -> dict[str, Any]:

@@ -142,6 +142,9 @@ settings = sa.Table(
     sa.Column("spacing", DecimalAmount, nullable=False, server_default="0"),
     sa.Column("floor", DecimalAmount),
     sa.Column("ceiling", DecimalAmount),
+    # What positions have cost and live buys tie up, in this quote asset (NULL: not known yet).
+    sa.Column("quote", sa.Text),
+    sa.Column("exposure", DecimalAmount, nullable=False, server_default="0"),
     _one_of("status", Status).ddl_if(dialect="sqlite"),
 )
 
@@ -164,6 +167,17 @@ halts = sa.Table(
     sa.Column("since", Instant, nullable=False),
     sa.Column("keep_buys", sa.Boolean, nullable=False),
     _one_of("by", HaltedBy),
+)
+
+# What the owner is ready to tie up, in the account's currency; one row.
+limits = sa.Table(
+    "limits",
+    metadata,
+    sa.Column(
+        "id", sa.Integer, sa.CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("max_exposure", DecimalAmount),
+    sa.Column("reserve", DecimalAmount),
 )
 
 traders = sa.Table(

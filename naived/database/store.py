@@ -34,12 +34,23 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from naived.core.amount import Money
 from naived.core.orders.state import TERMINAL, OrderState
+from naived.core.risk import OverLimit
 from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Finished, Trader
 from naived.database.engine import cause
-from naived.database.rows import desired_row, event_row, fill_row, halt_row, lot_rows, order_row, owed_row
-from naived.database.schema import control_request, deployment, events, halts, lots, settings
+from naived.database.exposure import within_limit
+from naived.database.rows import (
+    desired_row,
+    event_row,
+    fill_row,
+    halt_row,
+    limits_row,
+    lot_rows,
+    order_row,
+    owed_row,
+)
+from naived.database.schema import control_request, deployment, events, halts, limits, lots, settings
 from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.statements import (
     COUNT,
@@ -79,7 +90,7 @@ class Claim:
 
 
 Work: TypeAlias = Unit | Claim
-Outcome: TypeAlias = JournalError | None
+Outcome: TypeAlias = JournalError | OverLimit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +164,7 @@ class Store:
             return outcomes
         outcomes = []
         for work in works:
-            if len(outcomes) >= _GIVE_UP and None not in outcomes[-_GIVE_UP:]:
+            if len(outcomes) >= _GIVE_UP and all(isinstance(each, JournalError) for each in outcomes[-_GIVE_UP:]):
                 outcomes.append(outcomes[-1])
             else:
                 outcomes += self._apply_together([work])[0]
@@ -254,7 +265,7 @@ def _failure(error: SQLAlchemyError) -> JournalError:
 def _apply_one(connection: sa.Connection, work: Work) -> Outcome:
     savepoint = connection.begin_nested()
     try:
-        _write(connection, work)
+        over = _write(connection, work)
     except IntegrityError as error:
         savepoint.rollback()
         what = work.symbol if isinstance(work, Unit) else work.exchange
@@ -270,7 +281,7 @@ def _apply_one(connection: sa.Connection, work: Work) -> Outcome:
         savepoint.rollback()
         return _unwritable(work, error)
     savepoint.commit()
-    return None
+    return over
 
 
 def _unwritable(work: Work, error: Exception) -> ConflictError:
@@ -282,12 +293,15 @@ def _unwritable(work: Work, error: Exception) -> ConflictError:
     return unwritable
 
 
-def _write(connection: sa.Connection, work: Work) -> None:
+def _write(connection: sa.Connection, work: Work) -> OverLimit | None:
     match work:
         case Unit():
-            _write_unit(connection, work)
+            unit, over = within_limit(connection, work)
+            _write_unit(connection, unit)
+            return over
         case Claim():
             _claim(connection, work)
+            return None
         case _:
             assert_never(work)
 
@@ -300,6 +314,9 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
         connection.execute(sa.delete(halts).where(halts.c.scope == unit.symbol))
         if unit.halt.halt is not None:
             connection.execute(INSERT_HALT, halt_row(unit.symbol, unit.halt.halt))
+    if unit.limits is not None:
+        connection.execute(sa.delete(limits))
+        connection.execute(sa.insert(limits).values(limits_row(unit.limits)))
     for trader in unit.traders:
         _write_trader(connection, trader)
     # Ended orders first: the unique index one_live_intent allows one live order per trader and side.
@@ -331,6 +348,8 @@ def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
         changes["next_trader"] = unit.next_trader
     if unit.owed is not None:
         changes |= owed_row(unit.owed)
+    if unit.exposure is not None:
+        changes |= {"quote": unit.exposure.quote or None, "exposure": unit.exposure.money}
     if unit.lots is not None:
         connection.execute(sa.delete(lots).where(lots.c.symbol == unit.symbol))
         for row in lot_rows(unit.symbol, unit.lots):

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import trio
 
+from naived.core.risk import OverLimit
 from naived.database.store import Outcome, Store, Work
 from naived.ports import JournalError
 
@@ -22,7 +23,7 @@ WAITING = 10_000  # units; a symbol submits one at a time, so this many symbols 
 _LOOK = 1.0  # seconds between two looks at the files of an idle database
 HANGING = 5.0  # seconds after which the database counts as hung; a commit takes milliseconds
 
-Submit: TypeAlias = Callable[[Work], Awaitable[None]]
+Submit: TypeAlias = Callable[[Work], Awaitable[OverLimit | None]]
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +46,7 @@ class Writer:
         self._waiting: deque[_Ticket] = deque()  # in the order of the calls; outcomes come in the same order
         self._closed = False
 
-    async def submit(self, work: Work) -> None:
+    async def submit(self, work: Work) -> OverLimit | None:
         """Commit one work, in the order of the calls: nothing is awaited before it is queued. Raises JournalError.
 
         Once queued it is not abandoned if its task is cancelled: the call returns or raises first.
@@ -59,8 +60,7 @@ class Writer:
         self._tickets.put(ticket)
         with trio.CancelScope(shield=True):
             await ticket.done.wait()
-        if ticket.outcome is not None:
-            raise ticket.outcome
+        return _written(ticket.outcome)
 
     def hanging(self) -> str | None:
         """Why nothing becomes durable now: the oldest work has waited longer than HANGING; None if it has not."""
@@ -118,6 +118,12 @@ class Writer:
             ticket.done.set()
 
 
+def _written(outcome: Outcome) -> OverLimit | None:
+    if isinstance(outcome, JournalError):
+        raise outcome
+    return outcome
+
+
 def _broken(error: Exception) -> JournalError:
     broken = JournalError(f"the journal's writer failed: {error!r}. This is a bug in naived")
     broken.__cause__ = error
@@ -142,10 +148,9 @@ async def writer_thread(store: Store) -> AsyncIterator[Writer]:
 def inline(store: Store) -> Submit:
     """The same without a thread, blocking the loop: for a simulation that must be deterministic."""
 
-    async def submit(work: Work) -> None:
+    async def submit(work: Work) -> OverLimit | None:
         (outcome,) = store.apply([work])
         await trio.lowlevel.cancel_shielded_checkpoint()
-        if outcome is not None:
-            raise outcome
+        return _written(outcome)
 
     return submit

@@ -1,27 +1,29 @@
-"""What is durable of the whole account: its halt. A change is committed first, then each symbol is told."""
+"""What is durable of the whole account: its halt and its limits. A change is committed, then in force."""
 
 from collections.abc import Callable, Mapping
 
 import trio
 from msgspec.structs import replace
 
-from naived.core.risk import Halt
+from naived.core.risk import Halt, Limits
 from naived.core.strategy.leader_events import Halted
 from naived.ports import Event, Unit
+from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import Context, Symbol
 
 
 class AccountKeeper:
-    """``symbols`` are those of the supervisor; what is known is in ``context.account``, which they share."""
+    """``symbols`` are those of the supervisor; what is known is in ``funds.account``, which all share."""
 
-    def __init__(self, context: Context, symbols: Mapping[str, Symbol]) -> None:
+    def __init__(self, context: Context, symbols: Mapping[str, Symbol], funds: AccountFunds) -> None:
         self._context = context
         self._symbols = symbols
+        self._funds = funds
         self._turn = trio.Lock()
 
     @property
     def halt(self) -> Halt | None:
-        return self._context.account.halt
+        return self._funds.account.halt
 
     async def change_halt(
         self, change: Callable[[Halt | None], Halt | None], store: Callable[[bool], tuple[str, str] | None]
@@ -42,11 +44,35 @@ class AccountKeeper:
                 kind, text = ("resumed", "the account is not halted any more") if halt is None else _told(halt)
                 events = (Event(context.exchange.now(), None, kind, text),)
             await context.journal.commit(Unit("", events=events, request=request, halt=Halted(halt, account=True)))
-            context.account = replace(context.account, halt=halt)
+            self._funds.account = replace(self._funds.account, halt=halt)
             for event in events:
                 context.publish(event)
             self.tell()
             return halt != before
+
+    async def change_limits(
+        self, change: Callable[[Limits], Limits], store: Callable[[bool], tuple[str, str] | None]
+    ) -> bool:
+        """The same for the limits, which bind the next decision. Raises JournalError."""
+        async with self._turn:
+            context, before = self._context, self._funds.account.limits
+            limits = change(before)
+            request = store(limits != before)
+            if limits == before and request is None:
+                return False
+            words = limits.words(self._funds.account.currency)
+            event = Event(context.exchange.now(), None, "limits", words)
+            events = (event,) if limits != before else ()
+            # What is committed behind the new limits has to be counted, though it was decided before.
+            self._funds.counting = True
+            try:
+                await context.journal.commit(Unit("", events=events, request=request, limits=limits))
+                self._funds.account = replace(self._funds.account, limits=limits)
+            finally:
+                self._funds.counting = False
+            for event in events:
+                context.publish(event)
+            return limits != before
 
     def tell(self) -> None:
         """Tell every symbol, also one that is off; at a start too: a process may have died before it did so."""

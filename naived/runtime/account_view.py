@@ -56,7 +56,7 @@ class AccountView:
         self.losses = losses
         self._rules = Batcher(exchange.symbols)
         self._last_prices = Batcher(exchange.last_prices)
-        self._balances = Batcher[Symbol, AccountInfo](lambda _: self._account())
+        self._balances = Batcher[Symbol, AccountInfo](lambda _: self.account())
         self._fees = FeeReader(exchange, self._balances.ask)
 
     async def run(self) -> None:
@@ -100,7 +100,8 @@ class AccountView:
         """The price of the symbol's latest public trade, None if there was none."""
         return (await self._last_prices.ask(symbol.name)).get(symbol.name)
 
-    async def _account(self) -> AccountInfo:
+    async def account(self) -> AccountInfo:
+        """Read the account's balances and fees; raises ExchangeError."""
         account = await self._exchange.account()
         self._funds.learn(account.balances, all_assets=True)
         return account
@@ -108,7 +109,7 @@ class AccountView:
     async def read_funds(self) -> None:
         """Read the balances if any symbol's buys depend on them; raises ExchangeError."""
         if self._funds.wanted:
-            await self._account()
+            await self.account()
 
     async def answer(self, symbol: Symbol, question: Question) -> None:
         """Offer the answer to the symbol. Not retried: the symbol asks again if it matters."""

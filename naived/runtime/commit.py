@@ -48,6 +48,7 @@ class Commit:
             next_trader=first.next_trader if second.next_trader is None else second.next_trader,
             lots=first.lots if second.lots is None else second.lots,
             owed=first.owed if second.owed is None else second.owed,
+            exposure=first.exposure if second.exposure is None else second.exposure,
             traders=tuple(traders),
             orders=tuple(orders),
             fills=first.fills + second.fills,

@@ -9,7 +9,7 @@ import math
 import structlog
 import trio
 
-from naived.core.amount import SCALE, Money, money_up
+from naived.core.amount import SCALE, Money, Price, money_up
 from naived.core.orders.report import Fill
 from naived.ports import Exchange, ExchangeError, RefusedError
 from naived.runtime.price_gate import PriceGates
@@ -39,12 +39,16 @@ class FeePrices:
             self._followed.add(pair)
             self._send.send_nowait(pair)
 
+    def price(self, asset: str, quote: str) -> Price | None:
+        """The last believed price of the asset in the quote asset, which is followed from now on; None before."""
+        self.follow(asset, quote)
+        return self._gates.gate(f"{asset}{quote}").price
+
     def value(self, fill: Fill, base: str, quote: str) -> Money | None:
         """What the fill's fee is worth in quote; None for a fee in base or quote, and if no price is known."""
         if not fill.fee or fill.fee_asset in (base, quote):
             return None
-        self.follow(fill.fee_asset, quote)
-        price = self._gates.gate(f"{fill.fee_asset}{quote}").price
+        price = self.price(fill.fee_asset, quote)
         return None if price is None else money_up(fill.fee * price, SCALE)
 
     async def _follow(self, pair: str) -> None:

@@ -7,12 +7,14 @@ the user data stream and from queries of the account.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from naived.core.amount import Amount, Money, Quantity, value_up
+from naived.core.amount import SCALE, Amount, Money, Price, Quantity, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
+from naived.core.risk import Account, UnvaluedError, converted, too_exposed, total
 from naived.core.strategy.trader import position
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.ports import Balance
+from naived.runtime.fee_prices import FeePrices
 from naived.runtime.symbol_task import Symbol
 
 _NOTHING = Balance(Amount(0), Amount(0))
@@ -21,11 +23,17 @@ _NOT_THERE_YET = (State.NOT_PLACED, State.INTENDED, State.UNKNOWN)
 
 
 class AccountFunds:
-    """``symbols`` are those of the supervisor; ``balances`` are the newest known, by asset."""
+    """``symbols`` are those of the supervisor; ``balances`` are the newest known, by asset.
 
-    def __init__(self, symbols: Mapping[str, Symbol]) -> None:
+    ``account`` is what is durable of the whole account.
+    """
+
+    def __init__(self, symbols: Mapping[str, Symbol], prices: FeePrices) -> None:
         self.balances: dict[str, Balance] = {}
         self._symbols = symbols
+        self._prices = prices
+        self.account = Account()
+        self.counting = False  # limits are being written
 
     def learn(self, balances: Mapping[str, Balance], *, all_assets: bool = False) -> None:
         """Of these assets the account has this now; with ``all_assets`` nothing of any other."""
@@ -36,21 +44,56 @@ class AccountFunds:
     @property
     def wanted(self) -> bool:
         """Does any symbol's buy depend on the balances?"""
+        if self.account.limits.reserve:
+            return True
         return any(self._holders(symbol) or _limited(symbol) for symbol in self._symbols.values())
 
     def of(self, symbol: Symbol) -> Funds:
         """What a buy of the symbol may take now."""
         holders, limited = self._holders(symbol), _limited(symbol)
-        if not holders and not limited:
+        info, limits = symbol.engine.leader.info, self.account.limits
+        reserved = (limits.reserve or Money(0)) if info.quote == self.account.currency else Money(0)
+        if not holders and not limited and not reserved and limits.max_exposure is None:
             return UNLIMITED
-        info = symbol.engine.leader.info
         quote = position = None
-        if holders:
-            quote = self._spendable(info.quote, holders)
+        if holders or reserved:
+            quote = Money(self._spendable(info.quote, holders) - reserved)
         if limited:
             base = self.balances.get(info.base, _NOTHING)
             position = Quantity(base.free + base.locked + _being_bought(symbol))
-        return Funds(quote, position)
+        room, why = self._room(symbol, limits.max_exposure)
+        return Funds(quote, position, room, why, reserved)
+
+    @property
+    def exposure(self) -> Money:
+        """What is tied up of the account, in its currency; raises UnvaluedError."""
+        exposures = [symbol.exposed for symbol in self._symbols.values()]
+        return total(exposures, self.account.currency, self.quote_prices())
+
+    def quote_prices(self) -> Mapping[str, Price]:
+        """What one of each quote asset is worth in the account's currency, where that is known."""
+        currency, found = self.account.currency, {}
+        for quote in {symbol.exposed.quote or symbol.engine.leader.info.quote for symbol in self._symbols.values()}:
+            if quote not in ("", currency) and (price := self._prices.price(quote, currency)) is not None:
+                found[quote] = price
+        return found
+
+    def limited_prices(self) -> Mapping[str, Price] | None:
+        """The same; None while the account's exposure is not limited."""
+        limited = self.counting or self.account.limits.max_exposure is not None
+        return self.quote_prices() if limited else None
+
+    def _room(self, symbol: Symbol, limit: Money | None) -> tuple[Money | None, str]:
+        """What the limit of the account leaves for a buy of the symbol, in its quote asset, and that in words."""
+        if limit is None:
+            return None, ""
+        quote, currency = symbol.engine.leader.info.quote, self.account.currency
+        try:
+            now = self.exposure
+            price = converted(Money(SCALE), quote, currency, self.quote_prices())
+        except UnvaluedError as error:
+            return Money(-1), f"the account's exposure is limited, and {error}"
+        return Money((limit - now) * SCALE // price), too_exposed(now, limit, currency)
 
     def _holders(self, symbol: Symbol) -> list[Symbol]:
         """The symbols that hold coins of this one's quote asset."""

@@ -9,7 +9,7 @@ restored from the journal. The supervisor does that.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,13 +22,14 @@ from naived.core.amount import Money, Price, Quantity, Rate
 from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine, Event, PriceSuspected, Question
 from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import Side
-from naived.core.orders.report import Fill
-from naived.core.orders.state import Admitted, need
-from naived.core.risk import Account, Halts
+from naived.core.orders.report import Fill, Refusal, Refused
+from naived.core.orders.state import Admitted, Answered, CancelWanted, OrderState, State, need
+from naived.core.risk import Account, Halts, OverLimit
 from naived.core.strategy.formulas import NO_COINS, Fees
 from naived.core.strategy.leader import NONE, Leader
 from naived.core.strategy.leader_events import Activated, Halted, Informed
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.summary import exposure
 from naived.core.strategy.trader import Directed, Note, Traded, Woke
 from naived.core.strategy.view import Funds
 from naived.ports import Event as Record
@@ -73,6 +74,7 @@ class Commands(Protocol):
 class Context:
     """What all symbols share. ``publish`` passes a durable event to the clients that follow events.
 
+    ``quote_prices``: of quote assets in the account's currency, None while its exposure is not limited.
     ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
     ``fee_value``: what a fill's fee in a third asset is worth in quote, given base and quote. ``recv_window`` (ms)
     may change while naived runs.
@@ -83,11 +85,12 @@ class Context:
     commands: Commands
     publish: Callable[[Record], None]
     funds: Callable[["Symbol"], Funds]
+    quote_prices: Callable[[], Mapping[str, Price] | None]
     fee_value: Callable[[Fill, str, str], Money | None]
     new_id: Callable[[], str]
     epoch: int
     recv_window: int
-    account: Account
+    account: Callable[[], Account]
 
 
 def blank(name: str) -> SymbolRecord:
@@ -111,6 +114,7 @@ class Symbol:
         self.unresolved: dict[str, str] = {}
         self.news = Notification()
         self.queue = CommitQueue()
+        self.exposed = record.exposure  # as the journal has it, once what is queued is written
         self.context = context
         self._settling = trio.Lock()
         unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
@@ -216,6 +220,10 @@ class Symbol:
             return None
         now = self.context.exchange.now()
         leader, known = after.leader, before.leader
+        exposed, written = exposure(leader), self.exposed
+        if not exposed.quote:  # its rules are not read yet
+            exposed = replace(exposed, quote=written.quote)
+        grown = exposed.money != written.money or (exposed.money and exposed.quote != written.quote)
         unit = Unit(
             symbol=self.name,
             desired=desired,
@@ -229,7 +237,9 @@ class Symbol:
             events=tuple(Record(now, self.name, note.kind, note.message) for note in changes.notes),
             request=request,
             halt=halt,
+            exposure=exposed if grown else None,
         )
+        self.exposed = exposed
         commit = None
         if unit != Unit(self.name) or changes.questions or changes.fault is not None:
             commit = Commit(
@@ -255,14 +265,20 @@ class Symbol:
     async def _perform(self, commit: Commit) -> None:
         context = self.context
         try:
-            await context.journal.commit(commit.unit)
+            unit = commit.unit
+            prices = context.quote_prices() if any(map(_is_new_buy, unit.orders)) else None
+            over = await context.journal.commit(unit if prices is None else replace(unit, prices=prices))
             commit.committed = True
         finally:
             commit.done.set()
         for event in commit.unit.events:
             context.publish(event)
+        refused = () if over is None else over.client_order_ids
+        for answer in _refusals(self.engine, over):
+            self.offer(answer)
         for client_order_id in commit.sends:
-            context.commands.send(self, client_order_id)
+            if client_order_id not in refused:
+                context.commands.send(self, client_order_id)
         for client_order_id in commit.touched:
             order = self.engine.orders.get(client_order_id)
             if order is not None and self.engine.informed and need(order) is not None:
@@ -305,13 +321,30 @@ class Symbol:
             profit=record.profit,
             day=record.day,
             day_profit=record.day_profit,
-            halts=Halts(record.halt, self.context.account.halt),
+            halts=Halts(record.halt, self.context.account().halt),
         )
+        self.exposed = record.exposure
         blocks = tuple(block for block in before.blocks if block.by is not BlockedBy.QUARANTINE)
         with self.contained():
             now = self.context.exchange.now()
             self.engine, changes = core.load(leader, record.orders, blocks, self.context.epoch, now)
             self._enqueue(replace(self.engine, orders={}), changes)
+
+
+def _refusals(engine: Engine, over: OverLimit | None) -> list[Event]:
+    """What new buys are told that were left out of a commit: their traders wait with the reason."""
+    events: list[Event] = []
+    for client_order_id in () if over is None else over.client_order_ids:
+        order = engine.orders.get(client_order_id)
+        if order is not None and order.state is State.INTENDED:
+            events.append(Answered(client_order_id, Refused(Refusal.LIMIT, 0, over.reason if over else "")))
+        elif order is not None:
+            events.append(CancelWanted(client_order_id))
+    return events
+
+
+def _is_new_buy(order: OrderState) -> bool:
+    return order.intent.side is Side.BUY and order.order_id is None
 
 
 async def run(symbol: Symbol) -> None:

@@ -95,3 +95,34 @@ def test_a_halt_of_a_symbol_is_its_own_and_survives_kill_9(
     assert daemon.do("resume", SYMBOL).result["message"] == "resumed"
     exchange.trade("2000")
     daemon.reaches("buying")
+
+
+def test_the_limits_of_the_account_hold_over_all_symbols_and_through_kill_9(
+    exchange: Exchange, naived: Callable[..., Daemon], database_url: str
+) -> None:
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon.start()
+    set_ = daemon.do("limits", "--max-exposure", "450", "--reserve", "99000").document
+    assert set_["limits"] == {"max_exposure": "450", "reserve": "99000"}
+    daemon.do("start", SYMBOL, "BTCUSDT", *CLOSE)
+    exchange.trade("2000")
+    daemon.reaches("buying")
+    exchange.trade("60000", "BTCUSDT")
+    daemon.reaches("buying", name="BTCUSDT")
+    daemon.end(signal.SIGKILL)
+    daemon.start()
+    assert daemon.ask("limits")["limits"] == {"max_exposure": "450", "reserve": "99000"}
+    daemon.do("wait", SYMBOL, "BTCUSDT", "--for", "trading")
+    for price in ("1987", "1900", "1800"):
+        exchange.trade(price)
+    until(lambda: "max-exposure" in (daemon.symbol()["reason"] or "") or daemon.phases() == ["selling"])
+    assert len(exchange.orders(side="BUY")) == 2
+    assert Decimal(daemon.ask("limits")["now"]["exposure"]) <= 450
+    exchange.trade("2100")  # no limit holds a sell back
+    until(lambda: daemon.symbol()["cycles"] == 1)
+    daemon.do("limits", "--max-exposure", "none", "--reserve", "99900")
+    exchange.trade("2100")
+    until(lambda: "reserve" in (daemon.symbol()["reason"] or ""))
+    daemon.do("limits", "--reserve", "none")
+    exchange.trade("2100")
+    until(lambda: exchange.open("BUY"))

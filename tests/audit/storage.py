@@ -35,7 +35,7 @@ _LATER_COLUMNS = {
 _LATER_SETTINGS = (
     *("keep_buys", "cycles", "realized_profit"),
     *("max_deviation", "forgotten", "profit_day", "day_profit"),
-    *("spacing", "floor", "ceiling"),
+    *("spacing", "floor", "ceiling", "quote", "exposure"),
 )
 _LATER_INDEXES = (
     ("living_traders", "traders"),
@@ -99,7 +99,8 @@ class Storage:
         with self._connected(Role.MIGRATE) as connection:
             older = Operations(MigrationContext.configure(connection))
             _leave_over(connection)
-            older.drop_table("lots")
+            for table in ("lots", "halts", "limits"):
+                older.drop_table(table)
             for index, table in _LATER_INDEXES:
                 older.drop_index(index, table)
             for table, columns in _LATER_COLUMNS.items():

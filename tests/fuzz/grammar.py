@@ -153,6 +153,8 @@ class Grammar:
         params: dict[str, Any] = {}
         if method == "hello":
             return {"proto": 1, "client": "fuzz"}
+        if method == "limits":
+            return {name: dice.choice((*_AMOUNTS, "none")) for name in dice.sample(("max_exposure", "reserve"), 1)}
         if method in ("explain", "why"):
             params = {"symbols": [dice.choice(SYMBOLS)]}
             return params if method == "explain" else {**params, "client_order_id": dice.choice(("a", "n1xxxx-a"))}
@@ -308,6 +310,7 @@ class Grammar:
 _METHODS = (
     *("hello", "status", "watch", "start", "stop", "shutdown", "settings"),
     *("orders", "trades", "events", "wait", "resolve", "settings", "status", "explain", "why", "halt", "resume"),
+    "limits",
 )
 _PARAMS = (
     *(

@@ -59,6 +59,7 @@ class Reading(NamedTuple):
         return self.valid and (
             (self.method in ("start", "stop", "shutdown", "resolve") and self.params.get("dry_run") is not True)
             or self.method in ("halt", "resume")
+            or (self.method == "limits" and bool(self.params))
             or (self.method == "settings" and any(name in self.params for name in SETTINGS))
         )
 
@@ -234,6 +235,7 @@ _PARAMS: dict[str, _Rules] = {
     "shutdown": {**_CHANGE, **_WAIT, "keep_buys": _is_bool},
     "settings": {**_CHANGE, **_SET},
     "halt": {"symbols": _are_symbols, "request_id": _is_text, "reason": _is_sentence, "keep_buys": _is_bool},
+    "limits": {"request_id": _is_text, "max_exposure": _is_text, "reserve": _is_text},
     "resume": {"symbols": _are_symbols, "request_id": _is_text},
     "orders": _ROWS,
     "trades": _ROWS,

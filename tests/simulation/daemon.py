@@ -21,6 +21,7 @@ from naived.control.methods import METHODS
 from naived.control.protocol import ControlError
 from naived.control.requests import decode_request
 from naived.control.service import Service
+from naived.core.risk import OverLimit
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.journal import SqlJournal, open_journal
 from naived.ports import Unit
@@ -58,13 +59,14 @@ class WatchedJournal:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def commit(self, unit: Unit) -> None:
+    async def commit(self, unit: Unit) -> OverLimit | None:
         self._process.begins(unit)
         try:
-            await self._real.commit(unit)
+            over = await self._real.commit(unit)
         finally:
             self._durable.look(unit)
         self.commits += 1
+        return over
 
 
 @dataclass

@@ -12,7 +12,7 @@ import trio
 import trio.lowlevel
 from msgspec.structs import replace
 
-from naived.core.amount import Amount, Price, Quantity, parse_price
+from naived.core.amount import Amount, Price, Quantity, parse_price, value_up
 from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import (
@@ -299,6 +299,12 @@ class ExchangeDouble:
             market.rules.base: Balance(Amount(market.free_base), Amount(market.locked_base))
             for market in self.markets.values()
         }
+        spent = sum(Exchange(market.rules).quote - market.quote for market in self.markets.values())
+        buys = [order for market in self.markets.values() for order in market.open(Side.BUY)]
+        locked = sum(value_up(order.intent.price, Quantity(order.rest)) for order in buys)
+        whole = next(iter(self.markets.values()))
+        free = Exchange(whole.rules).quote - spent - locked
+        balances["USDT"] = Balance(Amount(free), Amount(locked))
         return await self._arrived(AccountInfo(self.uid, balances))
 
     async def watch(self, symbol: str) -> None:

@@ -24,7 +24,7 @@ from naived.control.requests import decode_request
 from naived.control.service import Service
 from naived.core.amount import Amount, Money
 from naived.core.orders.report import Refusal, Refused
-from naived.core.risk import Account
+from naived.core.risk import Account, OverLimit
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.core.strategy.trader import Trader
 from naived.database.journal import SqlJournal, open_journal
@@ -65,16 +65,17 @@ class FlakyJournal:
             await trio.lowlevel.cancel_shielded_checkpoint()
             raise JournalError("the database is away")
 
-    async def commit(self, unit: Unit) -> None:
+    async def commit(self, unit: Unit) -> OverLimit | None:
         async with self._turn:
             await trio.sleep(self.delay)
             await self._reach()
-            await self.real.commit(unit)
+            over = await self.real.commit(unit)
             self.commits.append(unit)
             self.committed_at = trio.current_time()
         if self.lies:
             self.lies -= 1
             raise JournalError("nobody knows whether it was written")
+        return over
 
     async def claim(self, exchange: str, account_uid: str) -> None:
         await self._reach()

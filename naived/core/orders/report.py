@@ -85,6 +85,7 @@ class Refusal(StrEnum):
     CLOCK = "clock"
     CREDENTIALS = "credentials"
     MALFORMED = "malformed"
+    LIMIT = "limit of the account"  # by our own journal: it was never sent
     OTHER = "other"
 
 

@@ -398,12 +398,13 @@ def _reserve(draft: _Draft, buy: OrderIntent) -> None:
     """Leave to the other buys of this step what this one does not take of the account's funds."""
     if draft.funds is UNLIMITED:
         return
-    quote, position = draft.funds.quote, draft.funds.position
-    if quote is not None:
-        quote = Money(quote - value_up(buy.price, buy.quantity))
-    if position is not None:
-        position = Quantity(position + buy.quantity)
-    draft.funds = Funds(quote, position)
+    funds, value = draft.funds, value_up(buy.price, buy.quantity)
+    draft.funds = replace(
+        funds,
+        quote=None if funds.quote is None else Money(funds.quote - value),
+        position=None if funds.position is None else Quantity(funds.position + buy.quantity),
+        room=None if funds.room is None else Money(funds.room - value),
+    )
 
 
 def _leave(draft: _Draft, lot: Lot) -> None:

@@ -83,8 +83,13 @@ def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: 
     if filters.max_position and position is not None and position + quantity > filters.max_position:
         most = f"{format_amount(filters.max_position)} {view.base}"
         return f"the account may have no more (MAX_POSITION): at most {most}, it has {format_amount(position)}"
+    room, reserved = view.funds.room, view.funds.reserved
+    if room is not None and value_up(price, quantity) > room:
+        return view.funds.limited
     if quote is not None and value_up(price, quantity) > quote:
-        free = f"{format_amount(max(0, quote))} {view.quote} are free"
+        free = f"{format_amount(max(0, quote + reserved))} {view.quote} are free"
+        if reserved:
+            return f"the reserve: {free}, of them {format_amount(reserved)} are reserved"
         return f"not enough {view.quote} that no other symbol holds: {free}"
     return None
 

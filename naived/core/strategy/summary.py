@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
-from naived.core.amount import Money, Price, format_amount
+from naived.core.amount import Money, Price, Quantity, format_amount, value_up
 from naived.core.orders.intent import OrderIntent
+from naived.core.risk import Exposure
 from naived.core.strategy.day import DAY
 from naived.core.strategy.formulas import Coins, rebuy_below
 from naived.core.strategy.guards import why_guarded
@@ -49,6 +50,23 @@ def shortage(leader: Leader, last: Price) -> str | None:
     if not taken or any(isinstance(trader.phase, Waiting) for trader in traders):
         return None
     return f"{NO_FURTHER}: {misfit(failed, terms, last, filters, leader.info.quote)}"
+
+
+def tied_up(leader: Leader) -> Money:
+    """The quote money in live buys."""
+    phases = (trader.phase for trader in leader.traders)
+    return Money(
+        sum(
+            value_up(phase.intent.price, Quantity(phase.intent.quantity - phase.bought.quantity))
+            for phase in phases
+            if type(phase) is Buying
+        )
+    )
+
+
+def exposure(leader: Leader) -> Exposure:
+    """What everything that is held has cost, and live buys tie up."""
+    return Exposure(leader.info.quote, Money(owned(leader).cost + tied_up(leader)))
 
 
 def held_back(leader: Leader, last: Price) -> str | None:

@@ -47,6 +47,7 @@ _BUY_BACKOFF = {
     Refusal.FILTER: 10_000,  # the rules are being read again
     Refusal.TOO_MANY: 10_000,  # one interval of the order limit
     Refusal.CLOCK: 1_000,
+    Refusal.LIMIT: 1_000,  # another symbol took the last of the account's limit
     Refusal.MARKET_CLOSED: 10_000,  # a halt ends by itself; without a public trade there is no new attempt
 }
 _EXPIRED_BACKOFF = 1_000  # ms; a buy that self-trade prevention ended must not be repeated in a tight loop

@@ -12,11 +12,15 @@ from naived.core.strategy.settings import Status
 class Funds(Struct, frozen=True):
     """What the account allows, where that may be less than the budget; None: it need not be looked at.
 
-    ``quote`` is free and belongs to no other symbol; ``position`` is all that the account has or buys of the base.
+    ``quote`` is free and belongs to no other symbol, less what is ``reserved``; ``position`` is all that the
+    account has or buys of the base. ``room`` is what the account's limit leaves, and ``limited`` says so.
     """
 
     quote: Money | None = None
     position: Quantity | None = None
+    room: Money | None = None
+    limited: str = ""
+    reserved: Money = Money(0)
 
 
 UNLIMITED = Funds()

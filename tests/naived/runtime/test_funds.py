@@ -15,9 +15,12 @@ from naived.core.strategy.formulas import Bought
 from naived.core.strategy.leader import Leader
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
+from naived.core.strategy.summary import exposure
 from naived.core.strategy.trader import Buying, Phase, Selling, Trader
-from naived.ports import Balance
+from naived.ports import Balance, Exchange
+from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds
+from naived.runtime.price_gate import PriceGates
 from naived.runtime.symbol_task import Symbol
 from tests.support.market import FEES, START, info, settings
 
@@ -30,12 +33,16 @@ BOUGHT = Bought(BUY.price, BUY.quantity)
 BID = OrderIntent("ETHBTC", 1, Side.BUY, 1, parse_price("0.03"), parse_quantity("10"))
 
 
+def funds_of(**symbols: Symbol) -> AccountFunds:
+    return AccountFunds(symbols, FeePrices(cast(Exchange, None), PriceGates()))
+
+
 def symbol(rules: SymbolInfo, *orders: OrderState, phase: Phase | None = None) -> Symbol:
     terms = terms_of(settings(), FEES)
     traders = () if phase is None else (Trader(rules.symbol, 1, terms, phase, START, START),)
     leader = Leader(rules, FEES, DesiredState(settings(), Status.ON), traders=traders)
     engine = Engine(leader, 1, orders={order.client_order_id: order for order in orders})
-    return cast(Symbol, SimpleNamespace(name=rules.symbol, engine=engine))
+    return cast(Symbol, SimpleNamespace(name=rules.symbol, engine=engine, exposed=exposure(leader)))
 
 
 def placed(intent: OrderIntent, state: State) -> OrderState:
@@ -43,7 +50,7 @@ def placed(intent: OrderIntent, state: State) -> OrderState:
 
 
 def room(free: str, locked: str, holder: Symbol, spender: Symbol) -> float:
-    funds = AccountFunds({"BTCUSDT": holder, "ETHBTC": spender})
+    funds = funds_of(BTCUSDT=holder, ETHBTC=spender)
     funds.learn({"BTC": Balance(Amount(parse_quantity(free)), Amount(parse_quantity(locked)))})
     quote = funds.of(spender).quote
     assert quote is not None

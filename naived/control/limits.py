@@ -1,0 +1,90 @@
+"""``limits``: what the owner of the account is ready to tie up; shows it, or changes it durably."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import trio
+from msgspec.structs import replace
+
+from naived.control import messages
+from naived.control.call import Call
+from naived.control.caller import Caller
+from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
+from naived.control.protocol import LIMITS, Code, ControlError, encode_body
+from naived.control.requests import Params
+from naived.control.service import Service
+from naived.core.amount import AmountError, Money, format_amount, parse_money
+from naived.core.risk import Limits, UnvaluedError
+from naived.ports import ExchangeError
+
+Document = dict[str, Any]
+
+_PATIENCE = 3.0  # seconds that an answer waits for the account's balances
+
+
+async def limits(service: Service, params: Params, caller: Caller) -> bytes:
+    """The answer, with what is so now; raises ControlError."""
+    given = {name: params[name] for name in LIMITS if name in params}
+    changed = False
+    if given:
+        if service.suspending:
+            raise messages.suspending()
+        changed = await _change(service, Call("", params, caller), _parsed(given))
+    return encode_body({"v": 1, "limits": _limits(service), "now": await _now(service), "changed": changed})
+
+
+def _parsed(given: Mapping[str, str]) -> dict[str, Money | None]:
+    """Raises ControlError."""
+    parsed: dict[str, Money | None] = {}
+    for name, text in given.items():
+        try:
+            amount = None if text == "none" else parse_money(text)
+        except AmountError as error:
+            raise ControlError(Code.INVALID_PARAMS, f"{name}: {error}") from error
+        if amount is not None and amount <= 0:
+            hint = "none takes a limit away"
+            raise ControlError(Code.INVALID_PARAMS, f"{name} must be above 0", hint=hint)
+        parsed[name] = amount
+    return parsed
+
+
+async def _change(service: Service, call: Call, given: Mapping[str, Money | None]) -> bool:
+    def change(before: Limits) -> Limits:
+        return replace(before, **given)
+
+    with answered_in_time(call, None):
+        async with turn(service, call):
+            if (stored := await stored_answer(service, call)) is not None:
+                return stored
+            return await service.account.change_limits(change, partial(_answer, call))
+
+
+def _answer(call: Call, changed: bool) -> tuple[str, str] | None:
+    return answer_to_store(call, changed=changed)
+
+
+def _limits(service: Service) -> Document:
+    known = service.funds.account.limits
+    return {"max_exposure": _text(known.max_exposure), "reserve": _text(known.reserve)}
+
+
+async def _now(service: Service) -> Document:
+    """Null where it is not known: a price of another quote asset, or the account's balances."""
+    funds = service.funds
+    currency = funds.account.currency
+    try:
+        exposure = _text(funds.exposure)
+    except UnvaluedError:
+        exposure = None
+    with trio.move_on_after(_PATIENCE), suppress(ExchangeError):
+        if service.session.away is None:
+            await service.view.account()
+    balance = funds.balances.get(currency)
+    free = None if balance is None else _text(Money(balance.free))
+    return {"exposure": exposure, "free_quote": free, "currency": currency}
+
+
+def _text(amount: Money | None) -> str | None:
+    return None if amount is None else format_amount(amount)

@@ -1,0 +1,133 @@
+"""The limits of the account: durable, in force at the next decision, counted with the intent; no sell waits."""
+
+import pytest
+from msgspec.structs import replace
+from trio.testing import MockClock
+
+from naived.control.protocol import ControlError
+from naived.core.amount import Money, Price
+from naived.core.orders.intent import Side
+from tests.support.market import Exchange
+from tests.support.runtime import Naived, World
+
+BUY = Side.BUY
+
+
+async def exposure(naived: Naived) -> float:
+    return float((await naived.call("limits"))["now"]["exposure"])
+
+
+async def test_limits_are_shown_changed_taken_away_and_survive(world: World, clock: MockClock) -> None:
+    async with world.naived(suspends=False) as naived:
+        shown = await naived.call("limits")
+        assert shown["limits"] == {"max_exposure": None, "reserve": None}
+        assert shown["now"] == {"exposure": "0", "free_quote": "100000", "currency": "USDT"}
+        changed = await naived.call("limits", max_exposure="500", reserve="20.5")
+        assert (changed["changed"], changed["limits"]) == (True, {"max_exposure": "500", "reserve": "20.5"})
+        assert (await naived.call("limits", max_exposure="500"))["changed"] is False
+    async with world.naived() as naived:
+        assert (await naived.call("limits"))["limits"] == {"max_exposure": "500", "reserve": "20.5"}
+        assert (await naived.call("limits", reserve="none"))["limits"] == {"max_exposure": "500", "reserve": None}
+        for wrong in ("0", "-1", "much", "1e3"):
+            with pytest.raises(ControlError):
+                await naived.call("limits", max_exposure=wrong)
+
+
+async def test_no_buy_exceeds_the_limit_over_all_symbols_and_lifting_it_lets_the_next_trade_through(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.call("limits", max_exposure="250")
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")  # 199.98
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert len(world.exchange.open(side=BUY)) == 1
+        assert world.exchange.open("BTCUSDT") == []
+        reason = "the account's limit leaves no room: 199.98 of 250 USDT are tied up (max-exposure)"
+        assert naived.reason("BTCUSDT") == f"BTCUSDT-1 waits: {reason}"
+        assert (await naived.call("status", "BTCUSDT"))["symbols"][0]["next_step"] == "naivectl limits"
+        assert naived.state("BTCUSDT") == "trading"
+        await naived.call("limits", max_exposure="none")
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert len(world.exchange.open("BTCUSDT", BUY)) == 1
+
+
+async def test_what_a_symbol_that_is_off_holds_counts_and_its_sale_makes_room(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop")
+        await naived.call("limits", max_exposure="300")
+    async with world.naived() as naived:
+        await naived.start("BTCUSDT")
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert world.exchange.open("BTCUSDT") == []
+        assert await exposure(naived) > 190
+        await naived.trade("2100")  # the sell that rests is filled
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert len(world.exchange.open("BTCUSDT", BUY)) == 1
+
+
+async def test_a_buy_that_the_journal_refuses_is_never_sent_and_its_trader_waits(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.call("limits", max_exposure="250")
+        await naived.start("ETHUSDT", "BTCUSDT")
+        # What the decision asks does not know yet what another symbol has just taken.
+        naived.service.funds._room = lambda symbol, limit: (None, "")  # type: ignore[method-assign]
+        await naived.trade("2000")
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert world.exchange.orders("BTCUSDT") == []
+        assert naived.symbol("BTCUSDT").failed is None
+        assert naived.phases("BTCUSDT") == ["waiting"]
+        assert "max-exposure" in (naived.reason("BTCUSDT") or "")
+        assert [order["state"] for order in await naived.orders("BTCUSDT")] == ["rejected"]
+        assert await exposure(naived) == 199.98
+        await naived.call("limits", max_exposure="none")
+        await naived.trade("60001", "60002", "60003", "60004", "60005", "60006", "60007", symbol="BTCUSDT")
+        assert len(world.exchange.open("BTCUSDT", BUY)) == 1
+    async with world.naived() as naived:
+        assert naived.phases("BTCUSDT") == ["buying"]
+
+
+async def test_a_reserve_is_never_spent(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.call("limits", reserve="99700")
+        await naived.start()
+        await naived.trade("2000")
+        await naived.view.account()
+        await naived.trade("1985")
+        assert len(world.exchange.orders(side=BUY)) == 1
+        assert "the reserve: 99800.02 USDT are free, of them 99700 are reserved" in (naived.reason() or "")
+        await naived.call("limits", reserve="none")
+        await naived.trade("1985")
+        assert len(world.exchange.orders(side=BUY)) == 2
+
+
+async def test_no_limit_holds_a_sell_back(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        await naived.call("limits", max_exposure="1", reserve="1000000")
+        await naived.trade("1999", "2100")
+        assert naived.symbol().engine.leader.cycles == 1
+
+
+async def test_without_a_price_of_a_quote_asset_nothing_is_bought_for_it_while_a_limit_is_set(
+    world: World, clock: MockClock
+) -> None:
+    rules = replace(world.exchange.markets["ETHUSDT"].rules, symbol="ETHBTC", quote="BTC")
+    small = replace(rules.filters, tick_size=Price(100), min_price=Price(100), min_notional=Money(1000))
+    world.exchange.markets["ETHBTC"] = Exchange(replace(rules, filters=small))
+    async with world.naived() as naived:
+        await naived.call("limits", max_exposure="250")
+        await naived.start("ETHBTC", budget="0.01")
+        await naived.trade("0.03", symbol="ETHBTC")
+        assert "the value of BTC in USDT is not known" in (naived.reason("ETHBTC") or "")
+        await naived.trade("60000", symbol="BTCUSDT")  # which is followed for its price alone
+        await naived.trade("0.03", symbol="ETHBTC")
+        assert len(world.exchange.open("ETHBTC", BUY)) == 1
+        assert await exposure(naived) > 110

@@ -1,0 +1,106 @@
+"""The account's exposure is counted in the transaction of each new buy, whichever symbol comes first."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import settings as bounds
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from naived.core.amount import Money, Quantity, parse_money, value_up
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.state import OrderState, State
+from naived.core.risk import Exposure, Limits, OverLimit
+from naived.core.strategy.formulas import Bought
+from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.sizing import terms_of
+from naived.core.strategy.trader import Buying, Trader
+from naived.database.engine import Role, open_engine, parse_url
+from naived.database.queries import load, orders_page
+from naived.database.schema import metadata
+from naived.database.store import Store, enter
+from naived.ports import Page, Unit
+from tests.support.market import FEES, START, settings
+
+SYMBOLS = ("AUSDT", "BUSDT", "CUSDT")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    engine = open_engine(parse_url(database_url), Role.WRITE)
+    yield engine
+    engine.dispose()
+
+
+def a_buy(symbol: str, number: int, money: int, held: int) -> Unit:
+    """A new buy for so much money, of a symbol that has ``held`` tied up already."""
+    intent = OrderIntent(symbol, number, Side.BUY, 1, parse_money("1"), Quantity(money))  # type: ignore[arg-type]
+    order = OrderState(intent, f"n1-{symbol}-{number}", "", 1, decided_at=START, created_at=START, updated_at=START)
+    trader = Trader(
+        symbol, number, terms_of(settings(), FEES), Buying(intent, Bought(intent.price), intent.price), START, START
+    )
+    exposed = Exposure("USDT", Money(held + value_up(intent.price, intent.quantity)))
+    return Unit(symbol, traders=(replace(trader, buys=1),), orders=(order,), exposure=exposed, prices={})
+
+
+buys = st.lists(st.tuples(st.sampled_from(SYMBOLS), st.integers(1, 60)), min_size=1, max_size=12)
+
+
+@bounds(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(buys=buys, limit=st.integers(1, 200), groups=st.lists(st.integers(1, 5), min_size=12, max_size=12))
+def test_no_order_of_commits_brings_the_exposure_above_its_limit(
+    engine: sa.Engine, buys: list[tuple[str, int]], limit: int, groups: list[int]
+) -> None:
+    metadata.drop_all(engine)
+    metadata.create_all(engine)
+    store, one = Store(engine, enter(engine).epoch), parse_money("1")
+    store.apply([Unit("", limits=Limits(max_exposure=Money(limit * one)))])
+    store.apply([Unit(symbol, desired=DesiredState(settings(), Status.ON)) for symbol in SYMBOLS])
+    held = dict.fromkeys(SYMBOLS, 0)
+    waiting = list(enumerate(buys, 1))
+    for size in groups:
+        group, waiting = waiting[:size], waiting[size:]
+        units, ahead = [], dict(held)
+        for number, (symbol, money) in group:
+            units.append(a_buy(symbol, number, money * one, ahead[symbol]))
+            ahead[symbol] += money * one  # memory is ahead of the journal
+        for outcome, (_, (symbol, money)) in zip(store.apply(units), group, strict=True):
+            if isinstance(outcome, OverLimit):
+                assert outcome.client_order_ids
+                assert "max-exposure" in outcome.reason
+            else:
+                held[symbol] += money * one
+        with engine.connect() as connection:
+            stored = [row.order for row in orders_page(connection, Page())]
+        placed = sum(value_up(order.intent.price, order.intent.quantity) for order in stored)
+        assert placed == sum(held.values()) <= limit * one
+        for symbol in SYMBOLS:  # what was left out is told to the engine, which writes what is really so
+            store.apply([Unit(symbol, exposure=Exposure("USDT", Money(held[symbol])))])
+
+
+def test_a_refused_buy_leaves_no_order_and_no_trader_and_the_same_one_is_refused_again(engine: sa.Engine) -> None:
+    metadata.create_all(engine)
+    store = Store(engine, enter(engine).epoch)
+    store.apply([Unit("", limits=Limits(max_exposure=parse_money("10")))])
+    store.apply([Unit("AUSDT", desired=DesiredState(settings(), Status.ON))])
+    unit = a_buy("AUSDT", 1, parse_money("11"), 0)
+    for _ in range(2):
+        (outcome,) = store.apply([unit])
+        assert isinstance(outcome, OverLimit)
+    (ended,) = unit.orders
+    refused = replace(ended, state=State.REJECTED)
+    waiting = replace(unit.traders[0], phase=replace(unit.traders[0].phase, cancelling=True))
+    after = Unit("AUSDT", traders=(waiting,), orders=(refused,), exposure=Exposure("USDT"), prices={})
+    assert store.apply([after]) == [None]
+    with engine.connect() as connection:
+        (record,) = load(connection, None, START)
+    assert record.exposure == Exposure("USDT")
+
+
+def test_without_a_limit_nothing_is_counted(engine: sa.Engine) -> None:
+    metadata.create_all(engine)
+    store = Store(engine, enter(engine).epoch)
+    store.apply([Unit("AUSDT", desired=DesiredState(settings(), Status.ON))])
+    assert store.apply([a_buy("AUSDT", 1, parse_money("11"), 0)]) == [None]
