@@ -340,10 +340,10 @@ def _orders_of_others_are_cancelled() -> Sequence[Change]:
 
 
 def _filters_ignored() -> Sequence[Change]:
-    quantity = trading.buy_quantity
+    quantity, refusal = trading.buy_quantity, sizing.cycle_refusal
     return [
         (trading, "buy_quantity", lambda *args: quantity(*args) + 1),
-        (sizing, "cycle_refusal", lambda *args: None),
+        (sizing, "cycle_refusal", lambda last, price, wrong, *args: refusal(last, price, wrong - 1, *args)),
     ]
 
 
