@@ -91,6 +91,7 @@ class Result:
     fills: tuple[Fill, ...]
     cycles: tuple[Trader, ...]
     orders: tuple[OrderState, ...]
+    idle: str | None
     warnings: tuple[str, ...]
 
     @property

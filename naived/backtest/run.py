@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from naived.backtest.idle import idle
 from naived.backtest.measure import buy_and_hold, drawdown, in_market
 from naived.backtest.result import Result, Setup
 from naived.backtest.search import first_outside, suspicious
@@ -72,6 +73,7 @@ def result(tape: Tape, setup: Setup, session: Session, load_seconds: float, bega
         fills=tuple(session.trading.fills),
         cycles=tuple(session.trading.cycles),
         orders=tuple(session.trading.orders.values()),
+        idle=None if session.trading.fills else idle(session.trading.engine, prices[1]),
         warnings=tape.warnings,
         scan_seconds=time.perf_counter() - began,
     )

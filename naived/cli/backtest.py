@@ -1,14 +1,17 @@
-"""``naived backtest``: reads its options, loads the tape, runs it, prints what was found and writes the files."""
+"""``naived backtest``: reads its options, loads the tape, runs it, writes the files and prints what was found."""
 
+import importlib.util
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from naived.backtest import documents
+from naived.backtest import documents, files, report
+from naived.backtest.columns import Progress
+from naived.backtest.files import STDOUT, OutputError
 from naived.backtest.result import Result, Setup
 from naived.backtest.rules import rules
 from naived.backtest.run import backtest
@@ -17,11 +20,15 @@ from naived.backtest.tape import load as load_tape
 from naived.backtest.trading import BacktestError
 from naived.cli.options import BACKTEST, Options, UsageError, duration, gather
 from naived.cli.parsing import parse_fee, settings_of
+from naived.cli.progress import Meter
 from naived.core.amount import parse_rate
+from naived.process import logs
 from naived.process.config import ConfigError
 
 _FEE = parse_rate("0.001")  # as `naived simulate` takes
-_FAILED = 1  # exit code: a tape or rules that cannot be used
+_FAILED = 1  # exit code: a tape or rules that cannot be used, a file that cannot be written
+
+Fill = Callable[[TextIO], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +47,56 @@ class Command:
 
 def perform(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     """Backtest as these flags say; returns the exit code. Raises ConfigError."""
+    meter = Meter()
     try:
         command = load(symbol, flags, environ)
         began = time.perf_counter()
-        tape = load_tape(command.symbol, command.tapes, cache=command.cache)
-        result = backtest(tape, command.setup, load_seconds=time.perf_counter() - began)
-        _write(command, tape, result)
-    except (TapeError, BacktestError) as error:
-        print(f"naived: {error}", file=sys.stderr)
+        tape = load_tape(command.symbol, command.tapes, cache=command.cache, progress=_reading(meter))
+        result = backtest(
+            tape, command.setup, load_seconds=time.perf_counter() - began, told=_scanning(meter, tape)
+        )
+        meter.end()
+    except (TapeError, BacktestError, OutputError) as error:
+        meter.end()
+        logs.complain(error)
         return _FAILED
-    _show(command, result)
-    return 0
+    wrong = _write(command, tape, result)
+    for error in wrong:
+        logs.complain(error)
+    return _FAILED if wrong else 0
+
+
+def _reading(meter: Meter) -> Callable[[Progress], None]:
+    def told(progress: Progress) -> None:
+        meter.tell("reading tapes", progress.done, progress.total, progress.rows)
+
+    return told
+
+
+def _scanning(meter: Meter, tape: Tape) -> Callable[[int], None]:
+    total = tape.length
+
+    def told(behind: int) -> None:
+        meter.tell("backtesting", behind, total, behind)
+
+    return told
 
 
 def load(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Command:
-    """Read the options; raises ConfigError, and BacktestError for rules that cannot be used."""
+    """Read the options; raises ConfigError, BacktestError for rules and OutputError for files that cannot be used."""
     options = gather(BACKTEST, flags, environ)
     tapes = options.every("tape", Path)
     if not tapes:
         raise UsageError("--tape FILE... is missing: the public trades or aggTrades of the symbol, oldest first")
     name = symbol.upper()
+    info = options.get("exchange_info", Path, None)
     setup = Setup(
-        rules=rules(name, options.get("exchange_info", Path, None)),
+        rules=rules(name, info),
         settings=settings_of(options),
         fee=options.get("fee", parse_fee, _FEE, number=True),
         latency=options.get("latency", duration, 0),
     )
-    return Command(
+    command = Command(
         symbol=name,
         tapes=tapes,
         setup=setup,
@@ -76,26 +106,69 @@ def load(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> C
         csv=_file(options, "csv"),
         orders=_file(options, "orders"),
     )
+    _check_outputs(command, [*tapes, *([] if info is None else [info])])
+    return command
 
 
 def _file(options: Options, name: str) -> Path | None:
     return options.get(name, Path, None)
 
 
-def _write(command: Command, tape: Tape, result: Result) -> None:
-    """Write the files that were asked for; raises ConfigError."""
-    if command.orders is not None:
-        _write_text(command.orders, json.dumps(documents.orders(result)) + "\n")
+def _check_outputs(command: Command, inputs: Sequence[Path]) -> None:
+    """Raise UsageError for files that would overwrite what is read or one another, OutputError and ConfigError."""
+    named = {"--html": command.html, "--csv": command.csv, "--orders": command.orders}
+    given = {flag: path for flag, path in named.items() if path is not None}
+    if command.html == STDOUT:
+        raise UsageError("--html -: a page is not for standard output; name a file")
+    to_stdout = [flag for flag, path in given.items() if path == STDOUT]
+    if len(to_stdout) + command.machine > 1:
+        flags = " and ".join(["--json"] * command.machine + to_stdout)
+        raise UsageError(f"{flags} both go to standard output; give one of them a file")
+    seen = {path.resolve(): str(path) for path in inputs}
+    for flag, path in given.items():
+        if path == STDOUT:
+            continue
+        target = path.resolve()
+        if target in seen and not (path.exists() and not path.is_file()):  # /dev/null may be named twice
+            raise UsageError(f"{flag} {path} would overwrite {seen[target]}; name another file")
+        seen[target] = f"{flag} {path}"
+        files.check(path)
+    if command.html is not None and importlib.util.find_spec("plotly") is None:
+        raise ConfigError("--html needs plotly; install it with: pip install 'naived[backtest]'")
 
 
-def _write_text(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+def _write(command: Command, tape: Tape, result: Result) -> list[OutputError]:
+    """Write what was asked for, then the summary; one that fails does not keep the others from being written."""
+    wrong: list[OutputError] = []
+
+    def write(path: Path | None, fill: Fill) -> None:
+        if path is not None:
+            try:
+                files.write(path, fill)
+            except OutputError as error:
+                wrong.append(error)
+
+    write(command.orders, lambda file: file.write(json.dumps(documents.orders(result)) + "\n"))
+    write(command.csv, lambda file: _write_csv(result, file))
+    write(command.html, lambda file: _write_page(tape, result, file))
+    if command.machine:
+        for warning in result.warnings:
+            logs.complain(f"warning: {warning}")
+        write(STDOUT, lambda file: file.write(json.dumps(documents.summary(result)) + "\n"))
+    elif STDOUT in (command.csv, command.orders):
+        report.show(result, sys.stderr)
+    else:
+        write(STDOUT, lambda file: report.show(result, file))
+    return wrong
 
 
-def _show(command: Command, result: Result) -> None:
-    for warning in result.warnings:
-        print(f"naived: {warning}", file=sys.stderr)
-    print(json.dumps(documents.summary(result)))
+def _write_csv(result: Result, file: TextIO) -> None:
+    from naived.backtest.cycles import write_csv  # deferred: most do not need it
+
+    write_csv(result, file)
+
+
+def _write_page(tape: Tape, result: Result, file: TextIO) -> None:
+    from naived.backtest.charts import page  # deferred: plotly is an extra, and slow to import
+
+    file.write(page(tape, result))

@@ -102,15 +102,16 @@ def _escape(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDic
         if key == "exception":
             record[key] = _printable_lines(str(value))
         elif not isinstance(value, int | float | None):
-            record[key] = _printable(str(value))
+            record[key] = printable(str(value))
     return record
 
 
 def _printable_lines(text: str) -> str:
-    return "\n".join(_printable(line) for line in text.split("\n"))
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text with what is not printable escaped: it cannot move the cursor or begin a line."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
