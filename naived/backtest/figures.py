@@ -121,14 +121,19 @@ def exact(amount: int) -> str:
 
 
 def rounded(budget: Money | None) -> Writer:
-    """As many decimals as a profit of a thousandth of the budget needs, and a mark for thousands."""
-    digits = len(str((budget or 0) // SCALE).lstrip("0"))
-    places = min(8, max(2, 6 - digits)) if budget else 2
+    """With ``places`` and a mark for thousands."""
 
     def written(amount: int) -> str:
-        return f"{Decimal(amount).scaleb(-8):,.{places}f}"
+        return f"{Decimal(amount).scaleb(-8):,.{decimals}f}"
 
+    decimals = places(budget)
     return written
+
+
+def places(budget: Money | None) -> int:
+    """As many decimals as two digits of a cycle's profit need."""
+    digits = len(str((budget or 0) // SCALE).lstrip("0"))
+    return min(8, max(2, 6 - digits)) if budget else 2
 
 
 def signed(amount: int, money: Writer) -> str:

@@ -32,18 +32,18 @@ def drawdown(tape: Tape, moments: Sequence[Moment], fee: Rate) -> Money:
             peak = max(peak, moment.cash)
             most = max(most, Money(peak - moment.cash))
             continue
-        for part, start, stop in _stretch(tape, moment, following):
+        for part, start, stop in stretch(tape, moment, following):
             low, high = extremes(part, start, stop)
             bottom, top = worth(moment, low, fee), worth(moment, high, fee)
             if top > peak and top - bottom > most:
-                most = max(most, _largest_fall(part, start, stop, moment, peak, fee))
+                most = max(most, largest_fall(part, start, stop, moment, peak, fee))
             elif top <= peak:
                 most = max(most, Money(peak - bottom))
             peak = max(peak, top)
     return most
 
 
-def _stretch(tape: Tape, moment: Moment, following: Moment | None) -> Iterator[tuple[Columns, int, int]]:
+def stretch(tape: Tape, moment: Moment, following: Moment | None) -> Iterator[tuple[Columns, int, int]]:
     """The trades from a moment to the next one, that one's trade included."""
     last = len(tape.parts) - 1 if following is None else following.part
     for number in range(moment.part, last + 1):
@@ -53,7 +53,7 @@ def _stretch(tape: Tape, moment: Moment, following: Moment | None) -> Iterator[t
         yield part, start, stop
 
 
-def _largest_fall(part: Columns, start: int, stop: int, moment: Moment, peak: Money, fee: Rate) -> Money:
+def largest_fall(part: Columns, start: int, stop: int, moment: Moment, peak: Money, fee: Rate) -> Money:
     """The largest fall in a stretch, from ``peak`` or from a later higher profit.
 
     The stretch is a row of pieces: blocks of the index, and what is before and after them. A fall from one piece to

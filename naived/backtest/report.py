@@ -1,12 +1,15 @@
 """The summary of a backtest for people: a Rich table on a terminal, plain columns with all digits in a pipe."""
 
 import os
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from naived.backtest import figures
 from naived.backtest.figures import Row, Tone
 from naived.backtest.result import Result
 from naived.process.logs import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _STYLES = {Tone.PLAIN: "", Tone.GOOD: "green", Tone.BAD: "red", Tone.QUIET: "dim"}
 
@@ -57,8 +60,8 @@ def _draw(result: Result, file: TextIO) -> None:
         console.print(Text(f"warning: {printable(warning)}", "yellow"))
 
 
-def _cells(row: Row, *, first: bool) -> tuple[object, ...]:
-    from rich.text import Text
+def _cells(row: Row, *, first: bool) -> tuple["Text", ...]:
+    from rich.text import Text  # deferred: a pipe does not need it
 
     style = _STYLES[row.tone]
     return (

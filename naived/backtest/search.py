@@ -68,6 +68,28 @@ def extremes(part: Columns, start: int, stop: int) -> tuple[int, int]:
     return min(lows), max(highs)
 
 
+def lowest_and_highest(part: Columns, start: int, stop: int) -> tuple[int, int]:
+    """Where a stretch that is not empty has its lowest and its highest price first."""
+    prices = part.prices
+    first, last = -(-start // BLOCK), stop // BLOCK
+    if last <= first:
+        window = prices[start:stop]
+        return start + int(window.argmin()), start + int(window.argmax())
+    lows, highs = list[tuple[int, int]](), list[tuple[int, int]]()  # with where: at one price the first counts
+    lowest, highest = first + int(part.low[first:last].argmin()), first + int(part.high[first:last].argmax())
+    for begin, end in (
+        (start, first * BLOCK),
+        (last * BLOCK, stop),
+        *((block * BLOCK, block * BLOCK + BLOCK) for block in (lowest, highest)),
+    ):
+        if begin < end:
+            window = prices[begin:end]
+            low, high = int(window.argmin()), int(window.argmax())
+            lows.append((int(window[low]), begin + low))
+            highs.append((-int(window[high]), begin + high))
+    return min(lows)[1], min(highs)[1]
+
+
 def suspicious(part: Columns, deviation: Rate, tick: int) -> NDArray[np.bool_]:
     """By block: may it have a trade that is further than ``deviation`` and two ticks from the one before?
 

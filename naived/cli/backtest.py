@@ -61,8 +61,8 @@ def perform(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -
         logs.complain(error)
         return _FAILED
     wrong = _write(command, tape, result)
-    for error in wrong:
-        logs.complain(error)
+    for failure in wrong:
+        logs.complain(failure)
     return _FAILED if wrong else 0
 
 
@@ -83,7 +83,7 @@ def _scanning(meter: Meter, tape: Tape) -> Callable[[int], None]:
 
 
 def load(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Command:
-    """Read the options; raises ConfigError, BacktestError for rules and OutputError for files that cannot be used."""
+    """Read the options; raises ConfigError, BacktestError for rules, OutputError for files that cannot be used."""
     options = gather(BACKTEST, flags, environ)
     tapes = options.every("tape", Path)
     if not tapes:

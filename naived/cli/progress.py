@@ -14,7 +14,10 @@ from naived.backtest.figures import count, span
 
 _SOON = 0.5  # seconds: what ends before shows nothing on a terminal
 _DRAW = 0.1  # seconds between two drawings
-_FIRST_LINE, _LAST_LINE = 10.0, 600.0  # seconds to the first line in a pipe, twice as long to each next one, at most
+_FIRST_LINE, _LAST_LINE = (
+    10.0,
+    600.0,
+)  # seconds to the first line in a pipe, twice as long to each next one, at most
 _ERASE = "\r\x1b[K"
 
 
