@@ -1,4 +1,4 @@
-"""A backtest's result as a JSON document; scripts depend on its names."""
+"""A backtest's result as a JSON document; scripts depend on its names, ``backtest.schema.json`` is its form."""
 
 from typing import Any
 
@@ -45,6 +45,7 @@ def summary(result: Result) -> Document:
         "in_market_s": result.in_market // 1000,
         "duration_s": (result.ended - result.began) // 1000,
         "orders": len(result.orders),
+        "idle": result.idle,
         "warnings": list(result.warnings),
     }
 

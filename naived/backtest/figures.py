@@ -16,6 +16,7 @@ from naived.core.amount import SCALE, Money, format_amount
 Writer = Callable[[int], str]
 """Writes an amount of the quote asset."""
 
+_AMOUNTS = ("budget", "floor", "ceiling")  # settings that are no rates
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000  # ms
 
 
@@ -43,18 +44,24 @@ def title(result: Result) -> str:
 
 
 def settings(result: Result) -> str:
-    """What was backtested: ``chunks 5, budget 1000, ... fee 0.1%``, zeros left out."""
+    """What was backtested: ``chunks 5, budget 1000, ... fee 0.1%``, what is off left out."""
     setup = result.setup
     values = setup.settings
-    words = [f"chunks {values.chunks}", f"budget {format_amount(values.budget or 0)}"]
+    words = []
     for name in values.__struct_fields__:
-        rate = getattr(values, name)
-        if name not in ("chunks", "budget") and rate:
-            words.append(f"{name.replace('_', '-')} {format_amount(rate * 100)}%")
+        value = getattr(values, name)
+        if value:
+            words.append(f"{name.replace('_', '-')} {_setting(name, value)}")
     words.append(f"fee {format_amount(setup.fee * 100)}%")
     if setup.latency:
         words.append(f"latency {setup.latency} ms")
     return ", ".join(words)
+
+
+def _setting(name: str, value: int) -> str:
+    if name == "chunks":
+        return str(value)
+    return format_amount(value) if name in _AMOUNTS else f"{format_amount(value * 100)}%"
 
 
 def rows(result: Result, money: Writer) -> Iterator[Row]:

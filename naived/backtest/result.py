@@ -67,6 +67,7 @@ class Result:
     tape. ``max_tied_up`` is the most of held cost and resting buys together. ``in_market`` is the time (ms) in
     which a trader held coins. ``buy_and_hold`` is the profit of the budget spent at the first price and sold at the
     last, with both fees. ``events`` are the moments at which anything changed; ``cycles`` are finished traders.
+    ``idle`` is why nothing was bought, None if something was.
     """
 
     setup: Setup

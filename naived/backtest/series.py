@@ -55,14 +55,14 @@ class Periods:
     """The time of a tape in equal parts; ``bounds`` has for each file where each period begins."""
 
     def __init__(self, tape: Tape, periods: int = PERIODS) -> None:
-        self._parts = tape.parts
         began, ended = int(tape.parts[0].times[0]), int(tape.parts[-1].times[-1])
-        self.edges = np.linspace(began, ended + 1, periods + 1).astype(np.int64)
-        self._bounds = [np.searchsorted(part.times, self.edges).tolist() for part in tape.parts]
+        edges = np.linspace(began, ended + 1, periods + 1).astype(np.int64)
+        self._bounds = [np.searchsorted(part.times, edges).tolist() for part in tape.parts]
+        self._edges: list[int] = edges.tolist()
 
     def of(self, time: int) -> int:
         """The period of a time; those before and after the tape belong to the first and the last one."""
-        return max(0, min(len(self.edges) - 2, int(np.searchsorted(self.edges, time, "right")) - 1))
+        return max(0, min(len(self._edges) - 2, bisect_right(self._edges, time) - 1))
 
     def cut(self, number: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """A stretch of file ``number`` as (period, start, stop)."""
