@@ -48,8 +48,8 @@ from naived.paper import PaperExchange
 from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError, Unit
 from naived.process import systemd
 from naived.process.account import KnownAccount
+from naived.process.complaint import complain
 from naived.process.config import Config, ConfigError, Venue
-from naived.process.logs import complain
 from naived.process.opening import raise_file_limit
 from naived.process.reload import Reload
 from naived.process.scrape import Scrapes

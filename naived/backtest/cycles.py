@@ -11,7 +11,7 @@ from naived.core.amount import Amount, Money, Quantity
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.trader import Finished
 from naived.ports import CycleRow
-from naived.process.logs import printable
+from naived.process.complaint import printable
 
 COLUMNS = (
     *("symbol", "trader", "bought", "buy_price", "sold", "sell_price", "fees", "fees_valued", "profit"),

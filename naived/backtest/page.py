@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from naived.backtest.figures import Row
-from naived.process.logs import printable
+from naived.process.complaint import printable
 
 _FRAME = Path(__file__).with_name("page.html")
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 from naived.backtest import figures
 from naived.backtest.figures import Row, Tone
 from naived.backtest.result import Result
-from naived.process.logs import printable
+from naived.process.complaint import printable
 
 if TYPE_CHECKING:
     from rich.text import Text

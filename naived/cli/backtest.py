@@ -22,7 +22,7 @@ from naived.cli.options import BACKTEST, Options, UsageError, duration, gather
 from naived.cli.parsing import parse_fee, settings_of
 from naived.cli.progress import Meter
 from naived.core.amount import parse_rate
-from naived.process import logs
+from naived.process.complaint import complain
 from naived.process.config import ConfigError
 
 _FEE = parse_rate("0.001")  # as `naived simulate` takes
@@ -58,11 +58,11 @@ def perform(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -
         meter.end()
     except (TapeError, BacktestError, OutputError) as error:
         meter.end()
-        logs.complain(error)
+        complain(error)
         return _FAILED
     wrong = _write(command, tape, result)
     for failure in wrong:
-        logs.complain(failure)
+        complain(failure)
     return _FAILED if wrong else 0
 
 
@@ -123,7 +123,7 @@ def _check_outputs(command: Command, inputs: Sequence[Path]) -> None:
     to_stdout = [flag for flag, path in given.items() if path == STDOUT]
     if len(to_stdout) + command.machine > 1:
         flags = " and ".join(["--json"] * command.machine + to_stdout)
-        raise UsageError(f"{flags} both go to standard output; give one of them a file")
+        raise UsageError(f"{flags} cannot share standard output; name a file")
     seen = {path.resolve(): str(path) for path in inputs}
     for flag, path in given.items():
         if path == STDOUT:
@@ -153,7 +153,7 @@ def _write(command: Command, tape: Tape, result: Result) -> list[OutputError]:
     write(command.html, lambda file: _write_page(tape, result, file))
     if command.machine:
         for warning in result.warnings:
-            logs.complain(f"warning: {warning}")
+            complain(f"warning: {warning}")
         write(STDOUT, lambda file: file.write(json.dumps(documents.summary(result)) + "\n"))
     elif STDOUT in (command.csv, command.orders):
         report.show(result, sys.stderr)

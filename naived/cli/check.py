@@ -11,6 +11,7 @@ from naived.check.examine import examine
 from naived.check.rows import Row, Status, exit_code, failed, told
 from naived.cli import config as configuration
 from naived.process import logs
+from naived.process.complaint import complain
 from naived.process.config import ConfigError
 
 _HEAD = ("check", "status", "found", "what to do")
@@ -26,7 +27,7 @@ def perform(flags: Mapping[str, object], *, machine: bool) -> int:
         config = configuration.load(flags, os.environ, terminal=False, without_keys=wrong.append)
     except ConfigError as error:
         if error.exit_code == 2:
-            logs.complain(error)
+            complain(error)
             return error.exit_code
         rows = [
             failed(

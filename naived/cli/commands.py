@@ -12,7 +12,7 @@ import typer
 from naived.cli import flags
 from naived.cli.launch import launch
 from naived.cli.options import UsageError
-from naived.process import logs
+from naived.process.complaint import complain
 from naived.process.config import ConfigError
 
 _EPILOG = (
@@ -149,6 +149,7 @@ def simulate(
 ) -> None:
     """The exchange simulator as a process of its own; prints its URL."""
     from naived.cli.simulate import load, serve  # deferred: `naived run --help` needs no simulator
+    from naived.process import logs
 
     try:
         wanted = load(context.params, os.environ)
@@ -244,5 +245,5 @@ def replay(
 
 
 def _refuse(error: ConfigError) -> NoReturn:
-    logs.complain(error)
+    complain(error)
     raise typer.Exit(error.exit_code)

@@ -76,7 +76,7 @@ def launch(flags: Mapping[str, object]) -> int:
                 crash("naived crashed: orders rest, the journal is whole", exc_info=True)
                 return _CRASHED
     except ConfigError as error:
-        from naived.process.logs import complain
+        from naived.process.complaint import complain
 
         complain(error)
         return error.exit_code

@@ -14,6 +14,7 @@ from naived.binance.border import name
 from naived.cli.options import RECORD, RUN, UsageError, gather
 from naived.cli.values import absolute_path, log_format, log_level, simulator_url, venue
 from naived.process import logs
+from naived.process.complaint import complain
 from naived.process.config import ConfigError, Venue
 from naived.process.lock import locked
 from naived.process.opening import SUSPENDING, raise_file_limit
@@ -77,7 +78,7 @@ def perform(symbols: Sequence[str], flags: Mapping[str, object]) -> int:
                 crash("naived record crashed: the next start goes on where the files end", exc_info=True)
                 return _CRASHED
     except ConfigError as error:
-        logs.complain(error)
+        complain(error)
         return error.exit_code
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SUSPENDING)

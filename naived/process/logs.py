@@ -10,11 +10,12 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Literal, Protocol
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from naived.process.complaint import printable, printable_lines
 
 # A shorter secret may be a common word: removing it would make the log unreadable.
 _SHORTEST_SECRET = 6
@@ -81,12 +82,6 @@ def configure(
     )
 
 
-def complain(why: object) -> None:
-    """Print on stderr why naived ends. On a full disk the text is lost, and the exit code stays the same."""
-    with suppress(OSError):
-        print(f"naived: {_printable_lines(str(why))}", file=sys.stderr)
-
-
 def _renderers(form: Literal["console", "json"], stream: Stream) -> list[Processor]:
     match form:
         case "json":
@@ -100,21 +95,10 @@ def _escape(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDic
     """Escape values, so that none can move the cursor or begin a line; a traceback keeps its line ends."""
     for key, value in record.items():
         if key == "exception":
-            record[key] = _printable_lines(str(value))
+            record[key] = printable_lines(str(value))
         elif not isinstance(value, int | float | None):
             record[key] = printable(str(value))
     return record
-
-
-def _printable_lines(text: str) -> str:
-    return "\n".join(printable(line) for line in text.split("\n"))
-
-
-def printable(text: str) -> str:
-    """The text with what is not printable escaped: it cannot move the cursor or begin a line."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class _Redactor:

@@ -6,13 +6,13 @@ import io
 
 from jsonschema import Draft202012Validator
 
+from naivectl.documents import schemas
+from naivectl.reasons import TRADES
+from naivectl.reasons import write_csv as naivectl_csv
 from naived.backtest.cycles import COLUMNS, documents, write_csv
 from naived.backtest.result import Result
 from naived.backtest.run import backtest
 from naived.core.amount import SCALE, format_amount, parse_amount, parse_money
-from naivectl.documents import schemas
-from naivectl.reasons import TRADES
-from naivectl.reasons import write_csv as naivectl_csv
 from tests.support.tape import setup, tape, walk
 
 

@@ -12,6 +12,7 @@ import trio
 import naived
 from naived.cli import commands, launch
 from naived.control.endpoint import Endpoint
+from naived.process import logs
 from naived.process.config import Config, Venue
 
 Run = Callable[..., tuple[int, list[Config]]]
@@ -25,7 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(launch, "_protect", lambda: None)
-    monkeypatch.setattr(commands.logs, "configure", lambda *_: None)
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
 
     def naived_command(*arguments: str, outcome: int | Exception = 0) -> tuple[int, list[Config]]:
         seen: list[Config] = []

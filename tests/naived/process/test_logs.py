@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from naived.process import logs
+from naived.process.complaint import complain
 
 HMAC = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 PEM_BODY = "MC4CAQAwBQYDK2VwBCIEIEXAMPLEexampleEXAMPLEexampleEXAMPLEexample0"
@@ -149,7 +150,7 @@ def test_text_from_outside_cannot_move_the_cursor_of_a_console(text: str) -> Non
 
 @pytest.mark.parametrize("text", ["\x1b[2Jwiped", "\x9b2J", "bidi \u202e", "\r over", "two\nlines\x07"])
 def test_nor_can_it_in_the_last_words(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    logs.complain(f"no file {text}")
+    complain(f"no file {text}")
     said = capsys.readouterr().err
     assert said.startswith("naived: no file ")
     assert said.replace("\n", "").isprintable()
