@@ -17,8 +17,8 @@ from naived.backtest.charts import page
 from naived.backtest.result import Result
 from naived.backtest.run import backtest
 from naived.backtest.tape import Tape
-from naived.core.amount import parse_money
-from tests.support.tape import setup, tape, walk
+from naived.core.amount import parse_money, parse_price
+from tests.support.tape import BEGAN, setup, tape, walk
 
 EVIL = '</script><script>alert("x")</script><img src="//evil.example/x.png">&amp;\x1b[2J.csv'
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -101,6 +101,11 @@ def test_a_long_tape_makes_no_larger_page() -> None:
     charts = json.loads(text.partition('id="charts">')[2].partition("</script>")[0])
     assert len(json.dumps(charts)) < 400_000
     assert [len(figure["data"]) for figure in charts["figures"]] == [7, 1, 1]
+
+
+def test_of_one_trade_there_is_a_page_too() -> None:
+    of = tape([parse_price("2000")], [BEGAN])
+    assert "No cycle has finished." in page(of, backtest(of, setup()))
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,13 @@ def test_a_buy_that_nothing_reached_is_named() -> None:
     assert "nothing was bought" not in " ".join(piped(found()))
 
 
+@pytest.mark.parametrize("trades", [1, 3])
+def test_of_a_tape_without_any_time_there_is_a_summary_too(trades: int) -> None:
+    result = backtest(tape([parse_price("2000")] * trades, [BEGAN] * trades), setup())
+    assert cell(piped(result), "time in market") == ["time in market", "-", "0.0s of 0.0s"]
+    assert cell(drawn(result), "profit after fees")[1] == "0.00 USDT"
+
+
 def test_warnings_are_told_and_no_text_of_a_file_moves_the_cursor() -> None:
     result = replace(found(), warnings=("evil\x1b[2J.csv: 3 trades are missing",))
     assert piped(result)[-1] == r"warning: evil\x1b[2J.csv: 3 trades are missing"
