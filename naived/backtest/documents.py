@@ -1,11 +1,15 @@
 """A backtest's result as a JSON document; scripts depend on its names, ``backtest.schema.json`` is its form."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from msgspec.structs import asdict
 
 from naived.backtest.result import Result
 from naived.control.orders import order
 from naived.control.protocol import format_time
 from naived.core.amount import format_amount
+from naived.core.strategy.settings import Settings
 
 Document = dict[str, Any]  # JSON-able; decimals are texts
 
@@ -13,16 +17,13 @@ Document = dict[str, Any]  # JSON-able; decimals are texts
 def summary(result: Result) -> Document:
     """The document of ``naived backtest --json``; seconds are floats, amounts texts, times RFC 3339."""
     setup = result.setup
-    info, settings = setup.rules.info, setup.settings
+    info = setup.rules.info
     return {
         "v": 1,
         "symbol": info.symbol,
         "base": info.base,
         "quote": info.quote,
-        "settings": {
-            name: value if name == "chunks" or value is None else format_amount(value)
-            for name, value in ((name, getattr(settings, name)) for name in settings.__struct_fields__)
-        },
+        "settings": settings(setup.settings),
         "fee": format_amount(setup.fee),
         "latency_ms": setup.latency,
         "first_trade_at": format_time(result.began),
@@ -47,6 +48,18 @@ def summary(result: Result) -> Document:
         "orders": len(result.orders),
         "idle": result.idle,
         "warnings": list(result.warnings),
+    }
+
+
+def settings(values: Settings) -> Document:
+    """Each setting by its name."""
+    return setting_texts(asdict(values))
+
+
+def setting_texts(values: Mapping[str, Any]) -> Document:
+    """Chunks are a number, the others texts; null where a setting is off."""
+    return {
+        name: value if name == "chunks" or value is None else format_amount(value) for name, value in values.items()
     }
 
 
