@@ -18,6 +18,7 @@ from naived.backtest.run import backtest
 from naived.backtest.tape import Tape, TapeError, cache_directory
 from naived.backtest.tape import load as load_tape
 from naived.backtest.trading import BacktestError
+from naived.cli import outputs
 from naived.cli.options import BACKTEST, Options, UsageError, duration, gather
 from naived.cli.parsing import parse_fee, settings_of
 from naived.cli.progress import Meter
@@ -115,24 +116,9 @@ def _file(options: Options, name: str) -> Path | None:
 
 
 def _check_outputs(command: Command, inputs: Sequence[Path]) -> None:
-    """Raise UsageError for files that would overwrite what is read or one another, OutputError and ConfigError."""
+    """Raise UsageError, OutputError and ConfigError for files that cannot be written."""
     named = {"--html": command.html, "--csv": command.csv, "--orders": command.orders}
-    given = {flag: path for flag, path in named.items() if path is not None}
-    if command.html == STDOUT:
-        raise UsageError("--html -: a page is not for standard output; name a file")
-    to_stdout = [flag for flag, path in given.items() if path == STDOUT]
-    if len(to_stdout) + command.machine > 1:
-        flags = " and ".join(["--json"] * command.machine + to_stdout)
-        raise UsageError(f"{flags} cannot share standard output; name a file")
-    seen = {path.resolve(): str(path) for path in inputs}
-    for flag, path in given.items():
-        if path == STDOUT:
-            continue
-        target = path.resolve()
-        if target in seen and not (path.exists() and not path.is_file()):  # /dev/null may be named twice
-            raise UsageError(f"{flag} {path} would overwrite {seen[target]}; name another file")
-        seen[target] = f"{flag} {path}"
-        files.check(path)
+    outputs.check(named, inputs, machine=command.machine)
     if command.html is not None and importlib.util.find_spec("plotly") is None:
         raise ConfigError("--html needs plotly; install it with: pip install 'naived[backtest]'")
 
