@@ -41,7 +41,7 @@ def _with_command(arguments: Sequence[str]) -> list[str]:
     first = arguments[0] if arguments else "-"
     if first.startswith("-") and first not in ("--help", "--version"):
         return ["run", *arguments]
-    return _each_tape(arguments) if first in ("backtest", "replay") else list(arguments)
+    return _each_tape(arguments) if first in ("backtest", "replay", "sweep") else list(arguments)
 
 
 def _each_tape(arguments: Sequence[str]) -> list[str]:
@@ -191,6 +191,55 @@ def backtest(
         if error.name != "numpy":
             raise
         _refuse(ConfigError("a backtest needs numpy; install it with: pip install 'naived[backtest]'"))
+    try:
+        raise typer.Exit(perform(symbol, context.params, os.environ))
+    except ConfigError as error:
+        _refuse(error)
+
+
+@app.command(
+    epilog="A setting takes one value, a list as in 0.003,0.006, or a range FROM:TO:STEP as in 0.001:0.005:0.0005."
+)
+def sweep(
+    context: typer.Context,
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL")],
+    config: flags.ConfigFile = None,
+    tape: flags.Tape = None,
+    chunks: flags.Chunks = None,
+    budget: flags.Budget = None,
+    buy_down: flags.BuyDown = None,
+    profit: flags.Profit = None,
+    rebuy: flags.Rebuy = None,
+    reprice: flags.Reprice = None,
+    max_deviation: flags.MaxDeviation = None,
+    spacing: flags.Spacing = None,
+    floor: flags.Floor = None,
+    ceiling: flags.Ceiling = None,
+    fee: flags.Fee = None,
+    latency: flags.Latency = None,
+    exchange_info: flags.ExchangeInfo = None,
+    split: Annotated[
+        _Text, typer.Option(metavar="SHARE|none", help="of the time to choose on; the rest tests it [0.7]")
+    ] = None,
+    search: Annotated[_Text, typer.Option(metavar="N", help="draw N points instead of running all")] = None,
+    seed: Annotated[_Text, typer.Option(metavar="N", help="of the search; the same draws the same [0]")] = None,
+    jobs: Annotated[_Text, typer.Option(metavar="N", help="processes [one for each core]")] = None,
+    dask: Annotated[_Text, typer.Option(metavar="ADDRESS", help="run on this Dask scheduler's workers")] = None,
+    top: Annotated[_Text, typer.Option(metavar="N", help="how many of the best to show [10]")] = None,
+    html: Annotated[_Text, typer.Option(metavar="FILE", help="write a page with heat maps")] = None,
+    write: Annotated[
+        _Text, typer.Option(metavar="FILE", help="write the best settings, for naivectl settings --from")
+    ] = None,
+    no_cache: flags.NoCache = False,
+    json: flags.Machine = False,
+) -> None:
+    """Backtest every combination of settings, best first, each also on trades that it was not chosen on."""
+    try:
+        from naived.cli.sweep import perform  # deferred: it needs numpy, which the daemon does not
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        _refuse(ConfigError("a sweep needs numpy; install it with: pip install 'naived[backtest]'"))
     try:
         raise typer.Exit(perform(symbol, context.params, os.environ))
     except ConfigError as error:

@@ -23,7 +23,7 @@ _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-# The options of `naived run`, `naived simulate`, `naived backtest` and `naived record`.
+# The options of each command.
 RUN = (
     "home",
     "socket",
@@ -57,6 +57,24 @@ SIMULATE = (
     "api_public_key",
 )
 REPLAY = ("tape", "fee", "latency", "exchange_info", "home", "database", "exchange")
+SWEEP = (
+    "tape",
+    *SETTINGS,
+    *(
+        "fee",
+        "latency",
+        "exchange_info",
+        "split",
+        "search",
+        "seed",
+        "jobs",
+        "dask",
+        "top",
+        "html",
+        "write",
+        "no_cache",
+    ),
+)
 BACKTEST = ("tape", *SETTINGS, "fee", "latency", "exchange_info", "html", "csv", "orders", "no_cache")
 RECORD = ("to", "exchange", "exchange_url", "log_format", "log_level")
 
@@ -182,7 +200,7 @@ def gather(
 
 def _check_variables(environ: Mapping[str, str]) -> None:
     """Raise ConfigError for a variable that looks like one of ours and that no program of ours reads."""
-    known = {_variable(name) for name in (*RUN, *SIMULATE, *BACKTEST, *RECORD, "config")}
+    known = {_variable(name) for name in (*RUN, *SIMULATE, *BACKTEST, *SWEEP, *RECORD, "config")}
     for name in sorted(environ):
         if name.startswith(_PREFIX) and name not in known and not name.startswith(_OF_TESTS):
             raise ConfigError(f"no option has the environment variable {name}{_meant(name, known)}; unset it")
