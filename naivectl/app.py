@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl import guards, offline, queries, reasons, rows, shells
+from naivectl import guards, offline, queries, reasons, rows, saved, shells
 from naivectl.asking import (
     CHANGE_TIMEOUT,
     ask,
@@ -123,12 +123,13 @@ def start(
     spacing: Spacing = None,
     floor: Floor = None,
     ceiling: Ceiling = None,
+    source: saved.From = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and change nothing.")] = False,
     wait: Wait = True,
     timeout: Timeout = None,
 ) -> int:
     """Begin trading, and go on after every reboot."""
-    settings = given(
+    settings = saved.settings(context, source, symbols) | given(
         chunks=chunks,
         budget=budget,
         buy_down=buy_down,
@@ -214,9 +215,10 @@ def settings(
     spacing: Spacing = None,
     floor: Floor = None,
     ceiling: Ceiling = None,
+    source: saved.From = None,
 ) -> int:
     """Show the settings, or change them for new traders."""
-    changes = given(
+    changes = saved.settings(context, source, symbols) | given(
         chunks=chunks,
         budget=budget,
         buy_down=buy_down,
