@@ -15,6 +15,7 @@ from tests.bench import (
     startup,
     steps,
     stream,
+    sweep,
     tape,
     watch,
 )
@@ -34,6 +35,7 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "year": tape.year,
     "backtest": backtest.measure,
     "spacing": spacing.measure,
+    "sweep": sweep.measure,
 }
 
 
