@@ -20,6 +20,7 @@ SERVICE = frozenset(range(-32013, -32000))  # what a valid request may still com
 _DEEPEST = 150  # objects and lists within each other: beyond it either reading is right
 _GREATEST = 2**53
 _DURATION = re.compile(r"[0-9]{1,9}(ms|s|m|h)", re.ASCII)
+_AMOUNT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,8}0*)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TIME = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T[01][0-9](:[0-5][0-9]){2}(\.[0-9]{3})?Z")
 _TIMELIKE = re.compile(r"[0-9]{4}")
@@ -191,6 +192,12 @@ def _is_sentence(value: object) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= 200 and not any(map(_is_control, value))
 
 
+def _is_limit(value: object) -> bool:
+    if not (isinstance(value, str) and len(value) <= 64):
+        return False
+    return value == "none" or (_AMOUNT.fullmatch(value) is not None and Decimal(value) > 0)
+
+
 def _is_control(letter: str) -> bool:
     return letter != " " and unicodedata.category(letter)[0] in "CZ"
 
@@ -235,7 +242,7 @@ _PARAMS: dict[str, _Rules] = {
     "shutdown": {**_CHANGE, **_WAIT, "keep_buys": _is_bool},
     "settings": {**_CHANGE, **_SET},
     "halt": {"symbols": _are_symbols, "request_id": _is_text, "reason": _is_sentence, "keep_buys": _is_bool},
-    "limits": {"request_id": _is_text, "max_exposure": _is_text, "reserve": _is_text},
+    "limits": {"request_id": _is_text, "max_exposure": _is_limit, "reserve": _is_limit},
     "resume": {"symbols": _are_symbols, "request_id": _is_text},
     "orders": _ROWS,
     "trades": _ROWS,
