@@ -12,10 +12,10 @@ from naived.control import messages
 from naived.control.call import Call
 from naived.control.caller import Caller
 from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
-from naived.control.protocol import LIMITS, Code, ControlError, encode_body
-from naived.control.requests import Params
+from naived.control.protocol import LIMITS, encode_body
+from naived.control.requests import Params, short_text
 from naived.control.service import Service
-from naived.core.amount import AmountError, Money, format_amount, parse_money
+from naived.core.amount import Money, format_amount, parse_money
 from naived.core.risk import Limits, UnvaluedError
 from naived.ports import ExchangeError
 
@@ -35,19 +35,16 @@ async def limits(service: Service, params: Params, caller: Caller) -> bytes:
     return encode_body({"v": 1, "limits": _limits(service), "now": await _now(service), "changed": changed})
 
 
+def limit(value: Any) -> str:
+    """A limit as a request gives it: an amount above 0, or ``none``. Raises ValueError."""
+    text = short_text(value)
+    if text != "none" and parse_money(text) <= 0:
+        raise ValueError("must be an amount above 0, or none")
+    return text
+
+
 def _parsed(given: Mapping[str, str]) -> dict[str, Money | None]:
-    """Raises ControlError."""
-    parsed: dict[str, Money | None] = {}
-    for name, text in given.items():
-        try:
-            amount = None if text == "none" else parse_money(text)
-        except AmountError as error:
-            raise ControlError(Code.INVALID_PARAMS, f"{name}: {error}") from error
-        if amount is not None and amount <= 0:
-            hint = "none takes a limit away"
-            raise ControlError(Code.INVALID_PARAMS, f"{name} must be above 0", hint=hint)
-        parsed[name] = amount
-    return parsed
+    return {name: None if text == "none" else parse_money(text) for name, text in given.items()}
 
 
 async def _change(service: Service, call: Call, given: Mapping[str, Money | None]) -> bool:

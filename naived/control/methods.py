@@ -16,7 +16,7 @@ from naived.control.caller import Caller
 from naived.control.channel import Channel
 from naived.control.explain import explain
 from naived.control.forget import forget
-from naived.control.limits import limits
+from naived.control.limits import limit, limits
 from naived.control.lookup import find
 from naived.control.metrics import MissingLibraryError, exposition
 from naived.control.orders import order
@@ -305,7 +305,7 @@ METHODS: Mapping[str, Method] = {
         {**_SOME, **_REQUEST}, _each_or_account(halting.resume, halting.resume_account), changes=_always
     ),
     "limits": Method(
-        {**_REQUEST, **{name: Param(short_text) for name in LIMITS}},
+        {**_REQUEST, **{name: Param(limit) for name in LIMITS}},
         limits,
         changes=lambda params: any(name in params for name in LIMITS),
     ),
