@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -56,6 +56,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     forks.wanted = not item.config.getoption("--exec") and item.get_closest_marker("executed") is None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if item.config.getoption("--mutant") is None:
+        return (yield)
+    from tests.simulation.mutants import mutated  # it imports all of naived
+
+    with mutated(item.config.getoption("--mutant")):
+        return (yield)
+
+
 @pytest.hookimpl(trylast=True)  # behind what an interrupted test ends
 def pytest_sessionfinish() -> None:
     forks.end()
@@ -63,6 +73,7 @@ def pytest_sessionfinish() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--exec", action="store_true", help="start every program for real, none as a fork")
+    parser.addoption("--mutant", help="put this bug of tests/simulation/mutants.py in: is there a test that fails?")
     parser.addoption("--no-postgres", action="store_true", help="skip the tests that need a PostgreSQL server")
     parser.addoption("--clients", action="store_true", help="install third-party clients and let them trade")
 
