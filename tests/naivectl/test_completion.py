@@ -246,7 +246,7 @@ def test_nothing_that_a_shell_would_run_is_offered(daemon, complete):
 
 def test_bash_completes_naived_too(complete, home):
     (home / "f.toml").touch()
-    assert complete("s", program="naived") == {"simulate"}
+    assert complete("s", program="naived") == {"simulate", "sweep"}
     assert complete("--api", program="naived") == {"--api-key-file", "--api-secret-file"}
     assert complete("simulate", "--ra", program="naived") == {"--random-walk"}
     assert complete("run", "--exchange", "", program="naived") == {
