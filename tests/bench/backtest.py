@@ -1,7 +1,7 @@
 """A backtest with no fee and five chunks, at three densities of events; beside it every trade stepped.
 
 The tape swings by 0.3 to 1.5 % round a price that rises by 0.2 % with each swing, so that every sell is reached in
-the end: a walk would leave all of them waiting above it.
+the end: a walk would leave all of them waiting above it. Times are of the processor, as nothing here waits.
 """
 
 import time
@@ -75,7 +75,7 @@ def _stepped(tape: Tape) -> Result:
 def _timed(run: Callable[[], Result]) -> tuple[float, Result]:
     times = []
     for _ in range(_RUNS):
-        began = time.perf_counter()
+        began = time.process_time()
         found = run()
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return median(times), found

@@ -361,8 +361,7 @@ class _Draft(Struct):
 
         It acts on a trade later than ``after`` (exchange ms) and with an id above ``behind``.
         """
-        traders, committed = self.living.values(), sum(self.commitments)
-        if self.leader.status is not Status.ON or not _has_room(self.leader, traders, committed):
+        if self.leader.status is not Status.ON or not _may_start(self):
             return None
         return self.add(Waiting(after, behind=behind), origin)
 
@@ -477,13 +476,18 @@ def _traded(draft: _Draft, event: Traded, trade: Trade) -> None:
         return
     draft.funds, draft.price = event.funds, trade.price
     if draft.now - trade.time <= STALE:
-        if all(trader.sells_lots for trader in leader.traders):
+        if all(trader.sells_lots for trader in leader.traders) and _may_start(draft):
             draft.held_back = _why_guarded(draft) is not None
             if not draft.held_back:
                 draft.start()
         _rebuy(draft, trade)
     draft.tell_all(event, (Waiting, Buying))
     _remember_guard(draft)
+
+
+def _may_start(draft: _Draft) -> bool:
+    """Is there room for one more trader?"""
+    return _has_room(draft.leader, draft.living.values(), sum(draft.commitments))
 
 
 def _why_guarded(draft: _Draft) -> str | None:
@@ -520,6 +524,8 @@ def _rebuy(draft: _Draft, trade: Trade) -> None:
         room = Money((leader.settings.budget or 0) - sum(draft.commitments))
         if not affordable(terms_of(leader.settings, leader.fees), trade.price, room, leader.info.filters):
             continue
+        if not _may_start(draft):
+            return
         if _why_guarded(draft) is not None:
             draft.held_back = True
             continue

@@ -74,7 +74,9 @@ def test_skipping_and_stepping_give_the_same(wanted: dict[str, object], fee: str
         st.sampled_from(["0.0005", "0.006"]),
         st.sampled_from(["0", "0.0002", "0.01"]),
         st.sampled_from(["0", "0.0005", "0.1"]),
+        st.sampled_from(["0", "0", "0.0005", "0.01"]),
     ),
+    floor=st.sampled_from([None, None, parse_price("2650"), parse_price("2683")]),
     latency=st.sampled_from([0, 0, 1, 60, 2_000]),
     fee=st.sampled_from(["0", "0.001"]),
 )
@@ -82,7 +84,8 @@ def test_any_tape_and_settings(
     moves: list[tuple[int, int, int]],
     cut: int,
     chunks: int,
-    rates: tuple[str, str, str, str, str],
+    rates: tuple[str, str, str, str, str, str],
+    floor: int | None,
     latency: int,
     fee: str,
 ) -> None:
@@ -91,8 +94,9 @@ def test_any_tape_and_settings(
     levels = accumulate((move for move, _ in steps), lambda level, move: max(1, level + move), initial=268_380)
     times = list(accumulate((gap for _, gap in steps), initial=BEGAN))
     prices = [level * 10**6 for level in levels]
-    names = ("buy_down", "profit", "rebuy", "reprice", "max_deviation")
-    wanted = setup(fee=fee, latency=latency, chunks=chunks, **dict(zip(names, rates, strict=True)))
+    names = ("buy_down", "profit", "rebuy", "reprice", "max_deviation", "spacing")
+    given = dict(zip(names, rates, strict=True))
+    wanted = setup(fee=fee, latency=latency, chunks=chunks, floor=floor, **given)
     assert_same(tape(prices, times, min(cut, len(prices))), wanted)
 
 
