@@ -16,11 +16,11 @@ def plain(text):
 
 @pytest.fixture
 def shown(daemon, on_terminal, read_until):
-    def show(*arguments, **environment):
-        process, terminal = on_terminal(*arguments, size=(80, 24), **environment)
+    def show(*arguments, columns=80, **environment):
+        process, terminal = on_terminal(*arguments, size=(columns, 24), **environment)
         text = read_until(terminal)
         assert process.wait(10) == 0
-        assert max(map(width, plain(text).splitlines()), default=0) <= 80
+        assert max(map(width, plain(text).splitlines()), default=0) <= columns
         return text
 
     return show
@@ -39,7 +39,8 @@ def test_no_color_keeps_bold_and_dim(shown):
 
 
 def test_a_dumb_terminal_gets_plain_columns(shown):
-    assert "\x1b" not in shown("settings", TERM="dumb")
+    """They are those of a pipe, which has every setting in a row."""
+    assert "\x1b" not in shown("settings", columns=120, TERM="dumb")
 
 
 def test_hostile_text_reaches_no_terminal(shown, daemon, row):
