@@ -111,6 +111,7 @@ def test_every_document_has_the_form_of_its_schema_and_a_spoiled_one_has_not(
     walk.follow("events-follow", "events", "--follow", "--limit", "1", news=lambda: exchange.trade("2010"))
     until(lambda: daemon.symbol()["cycles"] == 1)
     walk.look()
+    _guarded(walk)
     _held_by_hand(walk, exchange)
     _quarantined(walk, exchange)
     walk.ask("stop", SYMBOL, "--cancel", "all")
@@ -176,6 +177,20 @@ def _never_configured(walk: Walk) -> None:
     walk.ask("orders", "--since", "never", code=2)
     walk.ask("stop", "BTCUSDT")
     walk.ask("forget", "BTCUSDT")
+
+
+def _guarded(walk: Walk) -> None:
+    for words in ((SYMBOL, "--reason", "a look"), ("--keep-buys",)):
+        walk.ask("halt", *words)
+        walk.look()
+    walk.ask("resume", SYMBOL)
+    walk.ask("resume")
+    for words in (
+        (),
+        ("--max-exposure", "5000", "--reserve", "10"),
+        ("--max-exposure", "none", "--reserve", "none"),
+    ):
+        walk.ask("limits", *words)
 
 
 def _held_by_hand(walk: Walk, exchange: Exchange) -> None:
