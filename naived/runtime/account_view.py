@@ -204,7 +204,8 @@ class FeeReader:
     async def _read(self, symbol: Symbol) -> None:
         with symbol.contained():
             try:
-                symbol.offer(Informed(symbol.engine.leader.info, await self._ask(symbol)))
+                fees = await self._ask(symbol)
+                symbol.offer(Informed(symbol.engine.leader.info, fees))  # newer rules may have come meanwhile
             except ExchangeError as error:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
                 self._due.setdefault(symbol.name, symbol)

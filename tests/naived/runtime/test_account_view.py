@@ -7,7 +7,7 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.core.amount import parse_price, parse_quantity, parse_rate
+from naived.core.amount import parse_money, parse_price, parse_quantity, parse_rate
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.formulas import Fees
@@ -102,6 +102,26 @@ async def test_fees_that_were_not_told_are_asked_for_again(world: World, clock: 
     async with world.naived() as naived:
         await naived.until(lambda: naived.symbol().engine.leader.fees == DEARER, 10)
         assert naived.state() == "trading"
+
+
+async def test_fees_that_come_late_do_not_bring_old_rules_back(world: World, clock: MockClock) -> None:
+    exchange, market = world.exchange, world.exchange.markets["ETHUSDT"]
+
+    async def fees(symbol: str) -> Fees:
+        await trio.sleep(5)
+        return DEARER
+
+    async with world.naived() as naived:
+        await naived.start()
+        exchange.fees = fees  # type: ignore[method-assign]
+        await naived.ask("stop")
+        await naived.ask("start")
+        await trio.sleep(2)  # its fees are asked for
+        await naived.ask("stop")
+        market.rules = replace(market.rules, filters=replace(market.rules.filters, min_notional=parse_money("30")))
+        await naived.ask("start")
+        await naived.until(lambda: naived.symbol().engine.leader.fees == DEARER)
+        assert naived.symbol().engine.leader.info == market.rules
 
 
 async def test_fees_are_known_before_a_fill_of_the_last_process_is_booked(world: World, clock: MockClock) -> None:
