@@ -15,7 +15,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import TERMINAL, OrderState, State
 from naived.core.strategy.formulas import Bought, Sold
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.lots import NO_LOT
 from naived.core.strategy.trader import Buying, Hold, Holding, Phase, Selling, Waiting
 from naived.database.queries import Life

@@ -20,7 +20,7 @@ from naived.backtest.trading import resume
 from naived.core.amount import Rate
 from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import Trader
 from naived.database.history import History

@@ -15,8 +15,9 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill
 from naived.core.orders.state import Admitted, Need, OrderState, need
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.leader import NONE, Band, Leader
+from naived.core.strategy.leader import NONE, Band
 from naived.core.strategy.leader_events import Activated, Informed
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import Finished, Trader
 

@@ -16,7 +16,7 @@ from naived.core.orders.intent import Side
 from naived.core.risk import Halt
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import Coins
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.summary import owned, profit_today, tied_up
 from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting

@@ -46,8 +46,9 @@ from naived.core.orders.state import (
     need,
 )
 from naived.core.strategy import leader as leading
-from naived.core.strategy.leader import Band, Drained, Leader
+from naived.core.strategy.leader import Band
 from naived.core.strategy.leader_events import Adopted, LeaderEvent, Lost
+from naived.core.strategy.leader_state import Drained, Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import awaits
 from naived.core.strategy.trader import (

@@ -26,8 +26,9 @@ from naived.core.orders.report import Fill, Refusal, Refused
 from naived.core.orders.state import Admitted, Answered, CancelWanted, OrderState, State, need
 from naived.core.risk import Account, Halts, OverLimit
 from naived.core.strategy.formulas import NO_COINS, Fees
-from naived.core.strategy.leader import NONE, Leader
+from naived.core.strategy.leader import NONE
 from naived.core.strategy.leader_events import Activated, Halted, Informed
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.summary import exposure
 from naived.core.strategy.trader import Directed, Note, Traded, Woke

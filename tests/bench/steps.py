@@ -15,7 +15,7 @@ from naived.core.market import Trade
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Accepted, Fill, OrderStatus, Report
 from naived.core.orders.state import Admitted, Answered, OrderState, Reported
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Directed, Traded, Woke
 from tests.bench.worlds import sellers, settings

@@ -15,7 +15,7 @@ from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.state import OrderState, State
 from naived.core.strategy.formulas import Bought, Fees
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import Terms
 from naived.core.strategy.trader import Selling, Trader

@@ -16,8 +16,8 @@ from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus
 from naived.core.strategy.formulas import Fees, untradable
-from naived.core.strategy.leader import Leader
 from naived.core.strategy.leader_events import Activated, Informed
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import Waiting
 from tests.support.engine import Workbench, check, check_quiet

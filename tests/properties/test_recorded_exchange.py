@@ -21,7 +21,7 @@ from naived.core.engine import Engine
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import untradable
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.trader import Waiting
 from tests.support.ledger import Audited, own_price

@@ -24,11 +24,12 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import CancelRefused, Fill, OrderStatus, Refused, Report, Unknown
 from naived.core.orders.state import Need, OrderState, Reported, Send, State
 from naived.core.strategy import leader as leading
+from naived.core.strategy import leader_draft as drafting
 from naived.core.strategy import sizing
 from naived.core.strategy import trader as trading
 from naived.core.strategy import traders as money
 from naived.core.strategy.formulas import Bought, reprice_above
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader import Buying
 from naived.database.store import Store
@@ -215,7 +216,7 @@ def _drain_starts_a_successor() -> Sequence[Change]:
         return Status.ON if status(self) is Status.SHUTDOWN else status(self)
 
     def started(draft: Any, *, after: int = 0, behind: int = 0, origin: int | None = None) -> Any:
-        room = leading._has_room(draft.leader, draft.living.values(), 0)
+        room = drafting.has_room(draft.leader, draft.living.values(), 0)
         return draft.add(trading.Waiting(after, behind=behind), origin) if room else None
 
     traded, decide = leading._traded, trading._decide
@@ -231,7 +232,7 @@ def _drain_starts_a_successor() -> Sequence[Change]:
         return leading.EVERY if leader.status is not Status.OFF else band(leader, blocked)
 
     return [
-        (leading._Draft, "start", started),
+        (drafting.Draft, "start", started),
         (leading, "_traded", walked),
         (trading, "_decide", decided),
         (leading, "band", wide),
@@ -322,7 +323,7 @@ def _more_traders_than_chunks() -> Sequence[Change]:
     def nothing(traders: Any, chunks: int) -> None:
         return None
 
-    return [(leading, "_has_room", roomy), (leading, "surplus", nothing)]
+    return [(leading, "has_room", roomy), (drafting, "has_room", roomy), (drafting, "surplus", nothing)]
 
 
 def _orders_of_others_are_cancelled() -> Sequence[Change]:
@@ -396,13 +397,17 @@ def _repriced_from_the_limit() -> Sequence[Change]:
 
 
 def _lot_without_a_price() -> Sequence[Change]:
-    added = leading.added
-    return [(leading, "added", lambda lots, lot: added(lots, replace(lot, price=Price(1))))]
+    added = drafting.added
+    return [(drafting, "added", lambda lots, lot: added(lots, replace(lot, price=Price(1))))]
 
 
 def _lots_cost_nothing() -> Sequence[Change]:
     commitments = leading.commitments
-    return [(leading, "commitments", lambda traders, lots: commitments(traders, ()))]
+
+    def without(traders: Any, lots: Any) -> tuple[int, int]:
+        return commitments(traders, ())
+
+    return [(module, "commitments", without) for module in (leading, drafting)]
 
 
 def _rebuy_spent_for_good() -> Sequence[Change]:

@@ -24,11 +24,11 @@ from naived.core.orders.state import (
     State,
     need,
 )
-from naived.core.risk import why_blocked
+from naived.core.price_guards import why_blocked
 from naived.core.strategy.formulas import Bought, Fees
 from naived.core.strategy.guards import living_buys
-from naived.core.strategy.leader import Leader
 from naived.core.strategy.leader_events import Activated
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import asked
 from naived.core.strategy.trader import (

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from naived.core.amount import Price
 from naived.core.market import SymbolInfo
-from naived.core.risk import Interval, blocked_band, limit_of, why_blocked
+from naived.core.price_guards import Interval, blocked_band, limit_of, why_blocked
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.trader import Buying, Holding, Selling, Trader
 

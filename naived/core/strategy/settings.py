@@ -6,7 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from naived.core.amount import SCALE, Money, Price, Rate, money_down, parse_money, parse_price, parse_rate
-from naived.core.risk import PriceGuards
+from naived.core.price_guards import PriceGuards
 
 MAX_CHUNKS = 1000  # far above the number of open orders that Binance allows (MAX_NUM_ORDERS, 200)
 

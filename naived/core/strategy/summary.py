@@ -8,7 +8,7 @@ from naived.core.risk import Exposure
 from naived.core.strategy.day import DAY
 from naived.core.strategy.formulas import Coins, rebuy_below
 from naived.core.strategy.guards import why_guarded
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import affordable, misfit, terms_of, unfit
 from naived.core.strategy.trader import Buying, Selling, Trader, Waiting, position

@@ -12,7 +12,7 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.state import OrderState, State
 from naived.core.strategy.formulas import Bought
-from naived.core.strategy.leader import Leader
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.summary import exposure

@@ -10,8 +10,9 @@ from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus, Refusal, Refused, Unknown
 from naived.core.orders.state import LOOKS, STALE, Answered, Ended, Fate, State
 from naived.core.strategy.formulas import NO_COINS, NOTHING_SOLD, Bought, Coins, Fees
-from naived.core.strategy.leader import EVERY, NONE, Drained, Leader, LeaderStep, band, step_leader
+from naived.core.strategy.leader import EVERY, NONE, band, step_leader
 from naived.core.strategy.leader_events import Activated, Adopted, Informed, LeaderEvent, Lost
+from naived.core.strategy.leader_state import Drained, Leader, LeaderStep
 from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.summary import awaits, shortage

@@ -8,8 +8,8 @@ from naived.core.engine import Engine
 from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus, Refusal, Refused
-from naived.core.strategy.leader import Leader
 from naived.core.strategy.leader_events import Informed
+from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.lots import MOST, Lot, Lots, added, split, together, whole_orders
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader import Released, Selling

@@ -6,7 +6,7 @@ from hypothesis import settings as bounds
 from hypothesis import strategies as st
 
 from naived.core.amount import SCALE, Price, Rate, parse_price, parse_rate
-from naived.core.risk import PriceGuards, blocked_band, limit_of, why_blocked
+from naived.core.price_guards import PriceGuards, blocked_band, limit_of, why_blocked
 
 prices = st.integers(1, 3_000).map(Price)
 

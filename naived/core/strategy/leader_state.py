@@ -1,0 +1,84 @@
+"""What a symbol's leader is, and what one step of it returns. ``leader.py`` changes it; everybody may read it."""
+
+from collections.abc import Collection
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from naived.core.amount import Money, Price
+from naived.core.market import SymbolInfo
+from naived.core.risk import NO_HALTS, Halts
+from naived.core.strategy.formulas import NO_COINS, Coins, Fees
+from naived.core.strategy.lots import Lots
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.trader import Cancel, Count, Fault, Holding, Note, Place, Reread, Trader
+from naived.core.strategy.traders import chunks_taken
+
+
+class Leader(Struct, frozen=True):
+    """One symbol's traders and money; ``traders`` are the living ones, oldest first.
+
+    ``active``: rules were read, orders compared and trades subscribed, so the desired state is in effect.
+    ``day_profit`` is the part of ``profit`` that came on ``day``, in days of UTC since 1970.
+    """
+
+    info: SymbolInfo
+    fees: Fees
+    desired: DesiredState
+    active: bool = False
+    traders: tuple[Trader, ...] = ()
+    next_number: int = 1
+    lots: Lots = ()
+    owed: Coins = NO_COINS
+    cycles: int = 0
+    profit: Money = Money(0)
+    day: int = 0
+    day_profit: Money = Money(0)
+    guarded: Price | None = None
+    halts: Halts = NO_HALTS
+
+    @property
+    def settings(self) -> Settings:
+        return self.desired.settings
+
+    @property
+    def status(self) -> Status:
+        """The status that traders act by: ``off`` while the symbol is not active."""
+        return self.desired.status if self.active else Status.OFF
+
+    @property
+    def wakes_at(self) -> int | None:
+        """When (exchange ms) ``Woke`` would change something; None if it would not."""
+        times = [
+            trader.phase.retry_at
+            for trader in self.traders
+            if type(trader.phase) is Holding and trader.phase.retry_at is not None
+        ]
+        return min(times, default=None)
+
+
+def has_room(leader: Leader, traders: Collection[Trader], committed: int) -> bool:
+    """May one more trader start, by chunks, by orders and by money?"""
+    settings = leader.settings
+    most = leader.info.filters.max_orders
+    return (
+        settings.budget is not None
+        and chunks_taken(traders) < settings.chunks
+        and (not most or len(traders) < most)
+        and committed < settings.budget
+    )
+
+
+class Drained(Struct, frozen=True):
+    """The last trader of a drain has ended: make the status ``off``, unless it is not ``shutdown`` any more."""
+
+
+Command: TypeAlias = Place | Cancel | Note | Reread | Count | Fault | Drained
+
+
+class LeaderStep(Struct, frozen=True):
+    """``touched`` are the traders that changed, including those that ended, in their last state."""
+
+    leader: Leader
+    commands: tuple[Command, ...] = ()
+    touched: tuple[Trader, ...] = ()
