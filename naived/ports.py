@@ -15,7 +15,7 @@ from naived.core.strategy.formulas import Coins, Fees
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader import Trader
+from naived.core.strategy.trader_state import Trader
 
 
 class ExchangeError(Exception):

@@ -9,7 +9,7 @@ from naived.backtest.result import Result
 from naived.control.answers import cycle
 from naived.core.amount import Amount, Money, Quantity
 from naived.core.strategy.formulas import Bought
-from naived.core.strategy.trader import Finished
+from naived.core.strategy.trader_state import Finished
 from naived.ports import CycleRow
 from naived.process.complaint import printable
 

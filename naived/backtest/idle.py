@@ -3,7 +3,7 @@
 from naived.core.amount import Price, format_amount
 from naived.core.engine import Engine
 from naived.core.strategy.summary import shortage
-from naived.core.strategy.trader import Buying, Waiting
+from naived.core.strategy.trader_state import Buying, Waiting
 
 
 def idle(engine: Engine, last: Price) -> str:

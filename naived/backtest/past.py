@@ -17,7 +17,7 @@ from naived.core.orders.state import TERMINAL, OrderState, State
 from naived.core.strategy.formulas import Bought, Sold
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.lots import NO_LOT
-from naived.core.strategy.trader import Buying, Hold, Holding, Phase, Selling, Waiting
+from naived.core.strategy.trader_state import Buying, Hold, Holding, Phase, Selling, Waiting
 from naived.database.queries import Life
 
 

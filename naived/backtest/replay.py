@@ -22,7 +22,7 @@ from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader import Trader
+from naived.core.strategy.trader_state import Trader
 from naived.database.history import History
 from naived.ports import Event
 

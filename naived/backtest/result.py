@@ -12,7 +12,7 @@ from naived.core.orders.report import Fill
 from naived.core.orders.state import OrderState
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import Settings
-from naived.core.strategy.trader import Trader
+from naived.core.strategy.trader_state import Trader
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from naived.core.orders.report import Answer
 from naived.core.orders.state import TERMINAL, Answered, Reported
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.settings import DesiredState
-from naived.core.strategy.trader import Directed, Holding, Selling, Traded, Woke
+from naived.core.strategy.trader_state import Directed, Holding, Selling, Traded, Woke
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.simulator.rules import in_range
 

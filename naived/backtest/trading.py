@@ -19,7 +19,7 @@ from naived.core.strategy.leader import NONE, Band
 from naived.core.strategy.leader_events import Activated, Informed
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader import Finished, Trader
+from naived.core.strategy.trader_state import Finished, Trader
 
 _WINDOW = 5_000  # ms, the receive window of each order
 _EPOCH = 1

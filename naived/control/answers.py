@@ -19,7 +19,7 @@ from naived.core.strategy.formulas import Coins
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.summary import owned, profit_today, tied_up
-from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting
+from naived.core.strategy.trader_state import Buying, Finished, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import spent_rebuys
 from naived.ports import CycleRow, EventRow
 from naived.runtime.actual_state import actual_state

@@ -11,7 +11,7 @@ from naived.control.call import LEAST_WAIT, PATIENCE, Call
 from naived.control.service import Service
 from naived.core.orders.intent import Side
 from naived.core.strategy.settings import DesiredState
-from naived.core.strategy.trader import Note
+from naived.core.strategy.trader_state import Note
 from naived.ports import JournalError
 from naived.runtime.symbol_task import Symbol
 

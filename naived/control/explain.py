@@ -15,7 +15,7 @@ from naived.core.orders.intent import OrderIntent
 from naived.core.strategy.formulas import rebuy_below
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
-from naived.core.strategy.trader import Buying, Holding, Selling, Trader, Waiting
+from naived.core.strategy.trader_state import Buying, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import chunks_taken, rebuy_limit, spent_rebuys
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol

@@ -17,7 +17,7 @@ from naived.control.service import Service
 from naived.core.orders.intent import Side
 from naived.core.risk import Halt, HaltedBy
 from naived.core.strategy.leader_events import Halted
-from naived.core.strategy.trader import Note
+from naived.core.strategy.trader_state import Note
 from naived.runtime.symbol_task import Symbol
 
 Change = Callable[[Halt | None], Halt | None]

@@ -12,7 +12,7 @@ from naived.core.orders.state import State
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import NO_COINS, Coins, dust_cost
 from naived.core.strategy.leader_state import Leader
-from naived.core.strategy.trader import Hold, Holding, Selling, Trader, position
+from naived.core.strategy.trader_state import Hold, Holding, Selling, Trader, position
 from naived.runtime.symbol_task import Symbol
 
 

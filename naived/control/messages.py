@@ -11,7 +11,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import Holding
+from naived.core.strategy.trader_state import Holding
 from naived.runtime.actual_state import TROUBLED, ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 

@@ -2,7 +2,7 @@
 
 from naived.core.engine import BlockedBy
 from naived.core.strategy.summary import NO_FURTHER, held_back
-from naived.core.strategy.trader import Hold, Holding, Waiting
+from naived.core.strategy.trader_state import Hold, Holding, Waiting
 from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 

@@ -25,7 +25,7 @@ from naived.core.orders.state import OrderState, Resolved
 from naived.core.strategy.formulas import Coins, offered
 from naived.core.strategy.leader_events import Lost
 from naived.core.strategy.summary import owned
-from naived.core.strategy.trader import Hold, Holding, Released, Selling, Trader, position
+from naived.core.strategy.trader_state import Hold, Holding, Released, Selling, Trader, position
 from naived.ports import ExchangeError
 from naived.runtime.actual_state import TROUBLED
 from naived.runtime.symbol_task import Symbol

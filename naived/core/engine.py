@@ -51,7 +51,7 @@ from naived.core.strategy.leader_events import Adopted, LeaderEvent, Lost
 from naived.core.strategy.leader_state import Drained, Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import awaits
-from naived.core.strategy.trader import (
+from naived.core.strategy.trader_state import (
     AS_FEES,
     BY_HAND,
     Cancel,

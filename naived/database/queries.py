@@ -13,7 +13,7 @@ from naived.core.orders.report import Fill
 from naived.core.orders.state import WATCHED, OrderState
 from naived.core.risk import Account, Exposure, Halt, Limits
 from naived.core.strategy.lots import Lot
-from naived.core.strategy.trader import AS_FEES, Trader
+from naived.core.strategy.trader_state import AS_FEES, Trader
 from naived.database.rows import desired_of, event_of, fill_of, halt_of, limits_of, lot_of, order_of, owed_of
 from naived.database.schema import (
     ABANDONED,

@@ -37,7 +37,7 @@ from naived.core.orders.state import TERMINAL, OrderState
 from naived.core.risk import OverLimit
 from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader import Finished, Trader
+from naived.core.strategy.trader_state import Finished, Trader
 from naived.database.engine import cause
 from naived.database.exposure import within_limit
 from naived.database.rows import (

@@ -9,7 +9,7 @@ from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.formulas import Bought, Fees, Sold
 from naived.core.strategy.lots import Lot
 from naived.core.strategy.sizing import Terms
-from naived.core.strategy.trader import Buying, Finished, Hold, Holding, Phase, Selling, Trader, Waiting
+from naived.core.strategy.trader_state import Buying, Finished, Hold, Holding, Phase, Selling, Trader, Waiting
 
 _SIDE_OF_PHASE = {"buying": Side.BUY, "selling": Side.SELL}
 _NOT_IN_EVERY_PHASE = (

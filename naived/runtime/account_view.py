@@ -19,7 +19,7 @@ from naived.core.engine import Question, resting, unbooked
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Informed
-from naived.core.strategy.trader import Counted, position
+from naived.core.strategy.trader_state import Counted, position
 from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError, UnreadableError
 from naived.runtime.batcher import Batcher
 from naived.runtime.fee_losses import FeeLosses, owners

@@ -5,7 +5,7 @@ from enum import StrEnum
 from naived.core.engine import BlockedBy, suspicion
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
-from naived.core.strategy.trader import Hold, Holding, Waiting
+from naived.core.strategy.trader_state import Hold, Holding, Waiting
 from naived.runtime.symbol_task import Symbol
 
 

@@ -9,7 +9,7 @@ import structlog
 
 from naived.core.amount import Quantity
 from naived.core.engine import CoinsPaid
-from naived.core.strategy.trader import Trader
+from naived.core.strategy.trader_state import Trader
 from naived.ports import Journal, JournalError
 from naived.runtime.symbol_task import Symbol
 

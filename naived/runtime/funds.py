@@ -11,7 +11,7 @@ from naived.core.amount import SCALE, Amount, Money, Price, Quantity, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
 from naived.core.risk import Account, UnvaluedError, converted, too_exposed, total
-from naived.core.strategy.trader import position
+from naived.core.strategy.trader_state import position
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.ports import Balance
 from naived.runtime.fee_prices import FeePrices

@@ -31,7 +31,7 @@ from naived.core.strategy.leader_events import Activated, Halted, Informed
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.summary import exposure
-from naived.core.strategy.trader import Directed, Note, Traded, Woke
+from naived.core.strategy.trader_state import Directed, Note, Traded, Woke
 from naived.core.strategy.view import Funds
 from naived.ports import Event as Record
 from naived.ports import Exchange, Journal, SymbolRecord, Unit

@@ -12,7 +12,7 @@ from naived.core.amount import format_wire, parse_price
 from naived.core.market import Trade
 from naived.core.strategy import leader as leading
 from naived.core.strategy.leader import EVERY
-from naived.core.strategy.trader import Traded
+from naived.core.strategy.trader_state import Traded
 from naived.runtime.price_gate import PriceGates
 from tests.bench.worlds import sellers
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from naived.database.journal import open_journal
 from naived.ports import Unit
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader import Directed
+from naived.core.strategy.trader_state import Directed
 from naived.runtime.symbol_task import run
 from naived.app import Signing, assemble
 from naived.control.answers import Identity

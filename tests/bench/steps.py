@@ -17,7 +17,7 @@ from naived.core.orders.report import Accepted, Fill, OrderStatus, Report
 from naived.core.orders.state import Admitted, Answered, OrderState, Reported
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader import Directed, Traded, Woke
+from naived.core.strategy.trader_state import Directed, Traded, Woke
 from tests.bench.worlds import sellers, settings
 
 _CYCLES = 12

@@ -18,7 +18,7 @@ from naived.core.strategy.formulas import Bought, Fees
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import Terms
-from naived.core.strategy.trader import Selling, Trader
+from naived.core.strategy.trader_state import Selling, Trader
 
 _CHUNKS = 5
 _FEES = Fees(parse_rate("0.001"), parse_rate("0.001"))

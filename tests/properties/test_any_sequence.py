@@ -19,7 +19,7 @@ from naived.core.risk import Halt, HaltedBy
 from naived.core.strategy.leader_events import Activated, Halted, Informed, Lost
 from naived.core.strategy.lots import together
 from naived.core.strategy.settings import Settings, Status
-from naived.core.strategy.trader import Holding, Released, Selling, Woke, position
+from naived.core.strategy.trader_state import Holding, Released, Selling, Woke, position
 from tests.support.engine import GRACE, WINDOW, Workbench, check, check_quiet, workbench
 from tests.support.ledger import Audited
 from tests.support.market import FEES, FREE, START, TENTH, Exchange, filters, info, settings

@@ -19,7 +19,7 @@ from naived.core.strategy.formulas import Fees, untradable
 from naived.core.strategy.leader_events import Activated, Informed
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader import Waiting
+from naived.core.strategy.trader_state import Waiting
 from tests.support.engine import Workbench, check, check_quiet
 from tests.support.ledger import Audited, tied
 from tests.support.market import Exchange, info

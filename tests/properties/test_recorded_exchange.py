@@ -23,7 +23,7 @@ from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import untradable
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader import Waiting
+from naived.core.strategy.trader_state import Waiting
 from tests.support.ledger import Audited, own_price
 from tests.support.market import FEES, TENTH, Exchange
 

@@ -31,7 +31,7 @@ from naived.core.strategy import traders as money
 from naived.core.strategy.formulas import Bought, reprice_above
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import Buying
+from naived.core.strategy.trader_state import Buying, Waiting
 from naived.database.store import Store
 from naived.runtime import orders
 from naived.runtime.commit import Commit
@@ -217,7 +217,7 @@ def _drain_starts_a_successor() -> Sequence[Change]:
 
     def started(draft: Any, *, after: int = 0, behind: int = 0, origin: int | None = None) -> Any:
         room = drafting.has_room(draft.leader, draft.living.values(), 0)
-        return draft.add(trading.Waiting(after, behind=behind), origin) if room else None
+        return draft.add(Waiting(after, behind=behind), origin) if room else None
 
     traded, decide = leading._traded, trading._decide
 

@@ -31,7 +31,7 @@ from trio.testing import MockClock
 from naived.control.protocol import ControlError
 from naived.core.amount import parse_amount
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import Hold, Holding
+from naived.core.strategy.trader_state import Hold, Holding
 from naived.core.strategy.traders import chunks_taken
 from naived.database.journal import open_journal
 from naived.ports import JournalError

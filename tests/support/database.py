@@ -23,7 +23,7 @@ from naived.core.strategy.formulas import Bought, Coins, Fees, Sold
 from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import Terms
-from naived.core.strategy.trader import Buying, Finished, Hold, Holding, Selling, Trader, Waiting
+from naived.core.strategy.trader_state import Buying, Finished, Hold, Holding, Selling, Trader, Waiting
 from naived.ports import Event, Unit
 
 NOW = 1_795_330_800_000  # ms: 2026-11-22T07:00:00Z

@@ -31,7 +31,7 @@ from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import asked
-from naived.core.strategy.trader import (
+from naived.core.strategy.trader_state import (
     Buying,
     Counted,
     Directed,

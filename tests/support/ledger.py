@@ -11,7 +11,7 @@ from naived.core.engine import Changes, Engine, Event
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import LIVE, State
-from naived.core.strategy.trader import Finished, Holding, Selling, Trader
+from naived.core.strategy.trader_state import Finished, Holding, Selling, Trader
 from tests.support.engine import Workbench
 
 

@@ -26,7 +26,7 @@ from naived.core.amount import Amount, Money
 from naived.core.orders.report import Refusal, Refused
 from naived.core.risk import Account, OverLimit
 from naived.core.strategy.settings import DEFAULT_BUDGET
-from naived.core.strategy.trader import Trader
+from naived.core.strategy.trader_state import Trader
 from naived.database.journal import SqlJournal, open_journal
 from naived.ports import JournalError, OrderRow, OrderStory, Page, Row, SymbolRecord, Unit
 from naived.runtime.account_view import AccountView

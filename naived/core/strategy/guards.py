@@ -6,7 +6,7 @@ from naived.core.amount import Price
 from naived.core.market import SymbolInfo
 from naived.core.price_guards import Interval, blocked_band, limit_of, why_blocked
 from naived.core.strategy.settings import Settings
-from naived.core.strategy.trader import Buying, Holding, Selling, Trader
+from naived.core.strategy.trader_state import Buying, Holding, Selling, Trader
 
 
 def living_buys(traders: Iterable[Trader]) -> list[Price]:

@@ -36,7 +36,8 @@ from naived.core.strategy.leader_events import Activated, Adopted, Halted, Infor
 from naived.core.strategy.leader_state import Drained, Leader, LeaderStep, has_room
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import affordable, terms_of
-from naived.core.strategy.trader import (
+from naived.core.strategy.trader import reprice_limit
+from naived.core.strategy.trader_state import (
     Buying,
     Counted,
     Directed,
@@ -50,7 +51,6 @@ from naived.core.strategy.trader import (
     Trader,
     Waiting,
     Woke,
-    reprice_limit,
 )
 from naived.core.strategy.traders import chunks_taken, commitments, rebuy_limit, spent_rebuys
 

@@ -12,7 +12,7 @@ from naived.core.strategy.formulas import NOTHING_SOLD, Bought, Coins, Sold, dus
 from naived.core.strategy.leader_draft import Draft, owe, settle
 from naived.core.strategy.leader_events import Lost
 from naived.core.strategy.lots import Lot, together, whole_orders
-from naived.core.strategy.trader import (
+from naived.core.strategy.trader_state import (
     BY_HAND,
     Buying,
     Hold,

@@ -19,7 +19,7 @@ from naived.core.strategy.leader_state import Command, Leader, has_room
 from naived.core.strategy.lots import NO_LOT, Lot, Lots, added
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import terms_of
-from naived.core.strategy.trader import (
+from naived.core.strategy.trader_state import (
     Buying,
     Carry,
     Finished,

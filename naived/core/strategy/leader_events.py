@@ -10,7 +10,7 @@ from naived.core.orders.intent import OrderIntent
 from naived.core.orders.report import Fill
 from naived.core.risk import Halt
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.trader import BY_HAND, Counted, Directed, OrderNews, Released, Traded, Woke
+from naived.core.strategy.trader_state import BY_HAND, Counted, Directed, OrderNews, Released, Traded, Woke
 
 
 class Informed(Struct, frozen=True):

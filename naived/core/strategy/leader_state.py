@@ -11,7 +11,7 @@ from naived.core.risk import NO_HALTS, Halts
 from naived.core.strategy.formulas import NO_COINS, Coins, Fees
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader import Cancel, Count, Fault, Holding, Note, Place, Reread, Trader
+from naived.core.strategy.trader_state import Cancel, Count, Fault, Holding, Note, Place, Reread, Trader
 from naived.core.strategy.traders import chunks_taken
 
 

@@ -11,7 +11,7 @@ from naived.core.strategy.guards import why_guarded
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import affordable, misfit, terms_of, unfit
-from naived.core.strategy.trader import Buying, Selling, Trader, Waiting, position
+from naived.core.strategy.trader_state import Buying, Selling, Trader, Waiting, position
 from naived.core.strategy.traders import chunks_taken, commitments, rebuy_limit, spent_rebuys
 
 NO_FURTHER = "no further trader can start"

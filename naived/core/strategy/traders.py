@@ -5,7 +5,7 @@ from typing import assert_never
 
 from naived.core.amount import Price, Quantity, money_down, value_up
 from naived.core.strategy.lots import Lots
-from naived.core.strategy.trader import Buying, Finished, Holding, Selling, Trader, Waiting
+from naived.core.strategy.trader_state import Buying, Finished, Holding, Selling, Trader, Waiting
 
 
 def chunks_taken(traders: Iterable[Trader]) -> int:

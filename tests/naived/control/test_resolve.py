@@ -9,7 +9,7 @@ from naived.core.amount import Quantity, parse_quantity
 from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Refusal, Refused
-from naived.core.strategy.trader import position
+from naived.core.strategy.trader_state import position
 from tests.support.runtime import NO_BALANCE, World
 
 

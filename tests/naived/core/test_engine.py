@@ -37,7 +37,7 @@ from naived.core.orders.state import (
 from naived.core.strategy.leader import NONE
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import Counted, Finished, Note, Released, Traded, Woke, position
+from naived.core.strategy.trader_state import Counted, Finished, Note, Released, Traded, Woke, position
 from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, rebought, resting, sold, workbench
 from tests.support.market import START, Exchange, info, settings, trade
 

@@ -16,7 +16,7 @@ from naived.core.risk import Exposure, Limits, OverLimit
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
-from naived.core.strategy.trader import Buying, Trader
+from naived.core.strategy.trader_state import Buying, Trader
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import load, orders_page
 from naived.database.schema import metadata

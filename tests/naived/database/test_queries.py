@@ -12,7 +12,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.state import WATCHED, OrderState, State
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader import AS_FEES, Selling
+from naived.core.strategy.trader_state import AS_FEES, Selling
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import answered, cycles_page, events_page, fees_paid, load, orders_page
 from naived.database.schema import metadata

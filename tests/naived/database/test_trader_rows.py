@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 
 from naived.core.amount import Money, Price
 from naived.core.strategy.formulas import Bought
-from naived.core.strategy.trader import Buying, Finished, Selling, Trader
+from naived.core.strategy.trader_state import Buying, Finished, Selling, Trader
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import cycles_page, load
 from naived.database.schema import metadata

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader import Hold, Holding, Selling
+from naived.core.strategy.trader_state import Hold, Holding, Selling
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
 from tests.support.runtime import World

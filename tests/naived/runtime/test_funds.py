@@ -16,7 +16,7 @@ from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.summary import exposure
-from naived.core.strategy.trader import Buying, Phase, Selling, Trader
+from naived.core.strategy.trader_state import Buying, Phase, Selling, Trader
 from naived.ports import Balance, Exchange
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds

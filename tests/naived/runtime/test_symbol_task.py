@@ -9,7 +9,7 @@ from naived.core.orders.state import Restarted
 from naived.core.strategy.leader import EVERY, NONE
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader import Note
+from naived.core.strategy.trader_state import Note
 from naived.runtime.symbol_task import Symbol, blank
 from tests.support.runtime import Naived, World
 

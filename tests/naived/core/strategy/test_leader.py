@@ -8,7 +8,7 @@ from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated
 from naived.core.market import Filters
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus, Refusal, Refused, Unknown
-from naived.core.orders.state import LOOKS, STALE, Answered, Ended, Fate, State
+from naived.core.orders.state import LOOKS, STALE, Answered, Ended, Fate, State, UnexpectedError
 from naived.core.strategy.formulas import NO_COINS, NOTHING_SOLD, Bought, Coins, Fees
 from naived.core.strategy.leader import EVERY, NONE, band, step_leader
 from naived.core.strategy.leader_events import Activated, Adopted, Informed, LeaderEvent, Lost
@@ -16,7 +16,7 @@ from naived.core.strategy.leader_state import Drained, Leader, LeaderStep
 from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.summary import awaits, shortage
-from naived.core.strategy.trader import (
+from naived.core.strategy.trader_state import (
     Counted,
     Directed,
     Finished,
@@ -27,7 +27,6 @@ from naived.core.strategy.trader import (
     Released,
     Selling,
     Traded,
-    UnexpectedError,
     Waiting,
     position,
 )

@@ -12,7 +12,7 @@ from naived.core.strategy.leader_events import Informed
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.lots import MOST, Lot, Lots, added, split, together, whole_orders
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader import Released, Selling
+from naived.core.strategy.trader_state import Released, Selling
 from tests.support.engine import Workbench, check_quiet
 from tests.support.ledger import Audited
 from tests.support.market import ETH, FREE, Exchange, filters, info, settings

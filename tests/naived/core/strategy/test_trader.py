@@ -4,12 +4,14 @@ from msgspec.structs import replace
 from naived.core.amount import Money, Price, Quantity, format_amount, parse_money, parse_price, parse_quantity
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, Refusal, Refused
-from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed
+from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed, UnexpectedError
 from naived.core.risk import NO_HALTS
 from naived.core.strategy.formulas import NO_COINS, Bought, Coins, Sold
 from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader import (
+from naived.core.strategy.sizing import Terms
+from naived.core.strategy.trader import step_trader
+from naived.core.strategy.trader_state import (
     Buying,
     Cancel,
     Carry,
@@ -29,18 +31,14 @@ from naived.core.strategy.trader import (
     Released,
     Reread,
     Selling,
-    SymbolView,
-    Terms,
     Traded,
     Trader,
     TraderEvent,
-    UnexpectedError,
     Waiting,
     Woke,
     position,
-    step_trader,
 )
-from naived.core.strategy.view import Funds
+from naived.core.strategy.view import Funds, SymbolView
 from tests.support.market import ETH, FEES, START, fill, filters, settings, trade
 
 SETTINGS = settings()
