@@ -73,6 +73,7 @@ _naivectl() {
         halt) options="--reason --keep-buys" ;;
         limits) options="--max-exposure --reserve" ;;
         resume) options="" ;;
+        nodes) options="" ;;
         schema) options="" ;;
         catalogue) options="" ;;
         completion) options="" ;;
@@ -80,7 +81,7 @@ _naivectl() {
     if [[ $word == -* ]]; then
         _naivectl_offer "" "--socket --home --json --jsonl --quiet -q --version --help $options" "$word"
     elif [[ -z $verb ]]; then
-        _naivectl_offer "" "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics halt limits resume schema catalogue completion" "$word"
+        _naivectl_offer "" "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics halt limits resume nodes schema catalogue completion" "$word"
     else
         case "$verb:$count" in
             start:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
@@ -101,7 +102,9 @@ _naivectl() {
             forget:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
             halt:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
             resume:*) _naivectl_offer "" "$(naivectl "${place[@]}" __symbols "$verb" 2>/dev/null)" "${word^^}" ;;
-            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget halt limits metrics orders ping resolve resume settings shutdown start status status-live stop trades version wait why" "$word" ;;
+            nodes:0) _naivectl_offer "" "drain undrain" "$word" ;;
+            nodes:1) _naivectl_offer "" "$(naivectl "${place[@]}" __nodes 2>/dev/null)" "$word" ;;
+            schema:0) _naivectl_offer "" "catalogue error events events-follow explain forget halt limits metrics nodes orders ping resolve resume settings shutdown start status status-live stop trades version wait why" "$word" ;;
             completion:0) _naivectl_offer "" "bash zsh fish" "$word" ;;
         esac
     fi

@@ -37,6 +37,9 @@ end
 function __naivectl_orders
     naivectl $__naivectl_place __orders $__naivectl_plain[1..2] (commandline -ct) 2>/dev/null
 end
+function __naivectl_nodes
+    naivectl $__naivectl_place __nodes 2>/dev/null
+end
 complete -c naivectl -f
 complete -c naivectl -l socket -r -F -d 'The control socket'
 complete -c naivectl -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'The daemon\'s home'
@@ -65,6 +68,7 @@ complete -c naivectl -n '__naivectl_at ""' -a metrics -d 'Figures about the daem
 complete -c naivectl -n '__naivectl_at ""' -a halt -d 'Buy nothing, sell on; without a symbol the whole account'
 complete -c naivectl -n '__naivectl_at ""' -a limits -d 'Show the limits of the account, or change them'
 complete -c naivectl -n '__naivectl_at ""' -a resume -d 'End a halt; without a symbol that of the account'
+complete -c naivectl -n '__naivectl_at ""' -a nodes -d 'The nodes that share the database'
 complete -c naivectl -n '__naivectl_at ""' -a schema -d 'Print the JSON Schema of what --json prints'
 complete -c naivectl -n '__naivectl_at ""' -a catalogue -d 'Print all verbs, options, exit codes and kinds of errors'
 complete -c naivectl -n '__naivectl_at ""' -a completion -d 'Print the completion script of naivectl and naived'
@@ -149,5 +153,7 @@ complete -c naivectl -n '__naivectl_at halt' -l keep-buys -d 'Let open buys rest
 complete -c naivectl -n '__naivectl_at limits' -l max-exposure -x -d 'Most tied up over all symbols'
 complete -c naivectl -n '__naivectl_at limits' -l reserve -x -d 'Free money that no buy spends'
 complete -c naivectl -n '__naivectl_at resume' -a '(__naivectl_symbols)'
-complete -c naivectl -n '__naivectl_at schema 0' -a 'catalogue error events events-follow explain forget halt limits metrics orders ping resolve resume settings shutdown start status status-live stop trades version wait why'
+complete -c naivectl -n '__naivectl_at nodes 0' -a 'drain undrain'
+complete -c naivectl -n '__naivectl_at nodes 1' -a '(__naivectl_nodes)'
+complete -c naivectl -n '__naivectl_at schema 0' -a 'catalogue error events events-follow explain forget halt limits metrics nodes orders ping resolve resume settings shutdown start status status-live stop trades version wait why'
 complete -c naivectl -n '__naivectl_at completion 0' -a 'bash zsh fish'

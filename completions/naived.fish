@@ -15,7 +15,7 @@ function __naived_read # sets what of the command line says where the daemon is,
         switch $word
             case '--home=*' '--socket=*'
                 set -a __naived_place (string replace '=~/' "=$HOME/" -- $word)
-            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--latency' '--html' '--csv' '--orders' '--split' '--search' '--jobs' '--dask' '--top' '--write' '--to'
+            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--node' '--lease' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--latency' '--html' '--csv' '--orders' '--split' '--search' '--jobs' '--dask' '--top' '--write' '--to'
                 set flag $word
             case '-*'
             case '*'
@@ -36,6 +36,9 @@ function __naived_symbols
 end
 function __naived_orders
     naivectl $__naived_place __orders $__naived_plain[1..2] (commandline -ct) 2>/dev/null
+end
+function __naived_nodes
+    naivectl $__naived_place __nodes 2>/dev/null
 end
 complete -c naived -f
 complete -c naived -l version -d 'print the version and exit'
@@ -60,6 +63,8 @@ complete -c naived -n '__naived_at ""' -l grace -x -d 'how long after that an or
 complete -c naived -n '__naived_at ""' -l log-format -x -a 'console json' -d 'console or json [console on a terminal, else json]'
 complete -c naived -n '__naived_at ""' -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error [info]'
 complete -c naived -n '__naived_at ""' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
+complete -c naived -n '__naived_at ""' -l node -x -d 'among those that share a database [the host\'s name]'
+complete -c naived -n '__naived_at ""' -l lease -x -d 'how long a node that is gone keeps its symbols, about [30s]'
 complete -c naived -n '__naived_at run' -l config -r -F -d 'a TOML file with these options'
 complete -c naived -n '__naived_at run' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
 complete -c naived -n '__naived_at run' -l socket -r -F -d 'the control socket [HOME/control.sock]'
@@ -74,6 +79,8 @@ complete -c naived -n '__naived_at run' -l grace -x -d 'how long after that an o
 complete -c naived -n '__naived_at run' -l log-format -x -a 'console json' -d 'console or json [console on a terminal, else json]'
 complete -c naived -n '__naived_at run' -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error [info]'
 complete -c naived -n '__naived_at run' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
+complete -c naived -n '__naived_at run' -l node -x -d 'among those that share a database [the host\'s name]'
+complete -c naived -n '__naived_at run' -l lease -x -d 'how long a node that is gone keeps its symbols, about [30s]'
 complete -c naived -n '__naived_at check' -l config -r -F -d 'a TOML file with these options'
 complete -c naived -n '__naived_at check' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
 complete -c naived -n '__naived_at check' -l socket -r -F -d 'the control socket [HOME/control.sock]'
@@ -88,6 +95,8 @@ complete -c naived -n '__naived_at check' -l grace -x -d 'how long after that an
 complete -c naived -n '__naived_at check' -l log-format -x -a 'console json' -d 'console or json [console on a terminal, else json]'
 complete -c naived -n '__naived_at check' -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error [info]'
 complete -c naived -n '__naived_at check' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
+complete -c naived -n '__naived_at check' -l node -x -d 'among those that share a database [the host\'s name]'
+complete -c naived -n '__naived_at check' -l lease -x -d 'how long a node that is gone keeps its symbols, about [30s]'
 complete -c naived -n '__naived_at check' -l json -d 'one JSON document'
 complete -c naived -n '__naived_at simulate' -l config -r -F -d 'a TOML file with these options'
 complete -c naived -n '__naived_at simulate' -l listen -x -d 'where to serve [127.0.0.1:0]'

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl import guards, offline, queries, reasons, rows, saved, shells
+from naivectl import guards, nodes, offline, queries, reasons, rows, saved, shells
 from naivectl.asking import (
     CHANGE_TIMEOUT,
     ask,
@@ -385,5 +385,6 @@ def metrics(context: typer.Context) -> int:
 
 
 guards.add_to(app)
+nodes.add_to(app)
 offline.add_to(app)
 shells.add_to(app)

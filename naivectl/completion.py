@@ -1,7 +1,7 @@
 """Generates completions for bash, zsh and fish: ``python -m naivectl.completion DIRECTORY``.
 
 They are made from the command trees of `naivectl` and `naived`. The files are static, so a TAB starts no Python,
-except to ask the daemon for symbols and orders (`words`). `naivectl completion` prints them.
+except to ask the daemon for symbols, orders and nodes (`words`). `naivectl completion` prints them.
 """
 
 import pkgutil
@@ -19,7 +19,7 @@ FILES = ("naivectl.bash", "_naivectl", "naivectl.fish", "naived.bash", "_naived"
 _MADE = "# Made by `python -m naivectl.completion`; do not edit."
 _PLACE = ("--home", "--socket")  # options that say which daemon to ask
 _DEFAULT = {"naived": "run"}  # the verb of a command line without one
-_DYNAMIC = {"SYMBOL": "symbols", "CLIENT_ORDER_ID": "orders"}
+_DYNAMIC = {"SYMBOL": "symbols", "CLIENT_ORDER_ID": "orders", "NODE": "nodes"}
 
 
 def _is_path(option: Option) -> bool:
@@ -135,6 +135,7 @@ _BASH_DYNAMIC = {
         '_{program}_offer "" '
         '"$(naivectl "${{place[@]}}" __orders "$verb" "$symbol" ${{word:+"$word"}} 2>/dev/null)" "$word"'
     ),
+    "NODE": '_{program}_offer "" "$(naivectl "${{place[@]}}" __nodes 2>/dev/null)" "$word"',
 }
 
 
@@ -191,6 +192,11 @@ _{program}_symbols() {{
 _{program}_orders() {{
     local -a found
     found=(${{(f)"$(naivectl $place __orders $plain[1] $plain[2] $PREFIX 2>/dev/null)"}})
+    compadd -a found
+}}
+_{program}_nodes() {{
+    local -a found
+    found=(${{(f)"$(naivectl $place __nodes 2>/dev/null)"}})
     compadd -a found
 }}
 _{program}() {{
@@ -310,6 +316,9 @@ function __{program}_symbols
 end
 function __{program}_orders
     naivectl $__{program}_place __orders $__{program}_plain[1..2] (commandline -ct) 2>/dev/null
+end
+function __{program}_nodes
+    naivectl $__{program}_place __nodes 2>/dev/null
 end
 complete -c {program} -f
 """

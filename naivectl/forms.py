@@ -117,6 +117,15 @@ DEFINITIONS: dict[str, Schema] = {
             "sell": maybe(ref("leg")),
         }
     ),
+    "node": record(
+        {
+            "name": TEXT,
+            "state": one_of(("live", "draining", "drained", "away")),
+            "symbols": COUNT,
+            "heartbeat": TIME,
+            "version": TEXT,
+        }
+    ),
     "lot": record({"quantity": AMOUNT, "cost": AMOUNT, "price": AMOUNT, "reason": TEXT}),
     "coins": record(_COINS),
     "loss": record(_COINS, {"trader": maybe(ref("trader_name")), "client_order_id": maybe(ORDER_ID)}),

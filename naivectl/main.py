@@ -87,5 +87,7 @@ def _fast(invocation: Invocation, rest: Sequence[str]) -> int | None:
             return words.symbols(invocation, *arguments)
         case "__orders", ([_, _] | [_, _, _]):
             return words.orders(invocation, *arguments)
+        case "__nodes", []:
+            return words.nodes(invocation)
         case _:
             return None

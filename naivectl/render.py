@@ -192,6 +192,13 @@ def limits_table(document: Document) -> Table:
     return _table(columns, ((name, "not set" if limit is None else limit, *rest) for name, limit, *rest in rows))
 
 
+def nodes_table(document: Document) -> Table:
+    """The nodes, each with what it does."""
+    names = ("name", "state", "symbols", "heartbeat", "version")
+    columns = [Column(name.upper(), name == "symbols") for name in names]
+    return _table(columns, ([node.get(name) for name in names] for node in document["nodes"]))
+
+
 def _left(most: object, used: object) -> str | None:
     """What is left of it, at least 0; None where one of them is not known."""
     from decimal import Decimal  # deferred: only `limits` calculates

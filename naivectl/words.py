@@ -1,4 +1,4 @@
-"""The words that shells complete with: symbols and orders. `main` calls them without Typer: a TAB must not wait.
+"""The words that shells complete with: symbols, orders, nodes. `main` calls them without Typer: it is fast.
 
 Each prints one word a line and returns 0, also without a daemon: a shell has no place for an error.
 """
@@ -19,6 +19,7 @@ OF_NAIVED = ("record",)  # the same, of the other program
 
 _PATIENCE = 1.0  # seconds that a shell waits
 _NEWEST = 200  # orders: more than a person looks through
+_HARMLESS = str.maketrans("", "", "-._")
 _TAG = "n1"  # how every client order id begins; behind the tag no 1 can be
 
 
@@ -50,6 +51,12 @@ def orders(invocation: Invocation, verb: str, symbol: str, word: str = "") -> in
     return 0
 
 
+def nodes(invocation: Invocation) -> int:
+    """The nodes that share the daemon's database."""
+    _print(str(row.get("name")) for row in _rows(invocation, "nodes", {}, "nodes"))
+    return 0
+
+
 def _rows(invocation: Invocation, method: str, params: Document, name: str) -> list[Document]:
     try:
         found: list[Document] = call(invocation.sockets(), method, params, _PATIENCE, _PATIENCE)[name]
@@ -61,5 +68,5 @@ def _rows(invocation: Invocation, method: str, params: Document, name: str) -> l
 def _print(words: Iterable[str]) -> None:
     """Each once. Shells expand completions, so nothing like ``$(...)`` may get there."""
     for word in dict.fromkeys(words):
-        if word.replace("-", "").isalnum():
+        if word.translate(_HARMLESS).isalnum():
             print(word)

@@ -16,6 +16,7 @@ from naived.control.events import EventLog
 from naived.control.service import Service
 from naived.core.amount import Money
 from naived.core.orders import client_id
+from naived.nodes import Cluster
 from naived.ports import Event, Exchange, Journal
 from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
@@ -23,6 +24,7 @@ from naived.runtime.fee_losses import FeeLosses
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import AccountFunds
+from naived.runtime.keeper import Keeper
 from naived.runtime.listing import Listing
 from naived.runtime.orders import Orders
 from naived.runtime.price_gate import PriceGates
@@ -33,6 +35,7 @@ from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Context, Symbol
 
 ANSWERS = 3.5  # seconds that a suspend waits for answers in flight
+LEAVING = 0.5  # seconds to give the symbols to other nodes
 
 log = structlog.get_logger()
 
@@ -68,6 +71,7 @@ class App:
     events: EventLog
     context: Context
     states: StateEvents
+    keeper: Keeper | None
 
     def retime(self, recv_window: int, grace: int) -> None:
         """Use these (ms) for orders that are sent, and for questions that are asked, from now on."""
@@ -76,8 +80,19 @@ class App:
         self.reconciler.grace = grace
 
 
-async def assemble(exchange: Exchange, journal: Journal, identity: Identity, signing: Signing) -> App:
-    """Wire one naived and load its symbols from the journal; raises JournalError."""
+async def assemble(
+    exchange: Exchange,
+    journal: Journal,
+    identity: Identity,
+    signing: Signing,
+    cluster: Cluster | None = None,
+    clock: Callable[[], float] = trio.current_time,
+) -> App:
+    """Wire one naived and load its symbols from the journal; raises JournalError.
+
+    With other nodes (``cluster``) it has no symbols before it claims some; ``clock`` (s) runs through a suspend of
+    the machine.
+    """
     events = EventLog(identity.started_at)
 
     def publish(event: Event) -> None:
@@ -112,11 +127,16 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
         signing.epoch,
         signing.recv_window,
         lambda: funds.account,
+        lambda: keeper is None or keeper.trust.certain,
     )
     funds.account = await journal.account()
     account = AccountKeeper(context, symbols, funds)
     supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
-    supervisor.load(await journal.load())
+    keeper: Keeper | None = None
+    if cluster is None:
+        supervisor.load(await journal.load())
+    else:
+        keeper = Keeper(cluster, journal, supervisor, clock, reconciler.pause.end)
     account.tell()
     service = Service(
         identity,
@@ -131,9 +151,12 @@ async def assemble(exchange: Exchange, journal: Journal, identity: Identity, sig
         exchange,
         signing.budget,
         events,
+        keeper,
     )
     states = StateEvents(exchange, journal, session, symbols, publish)
-    return App(exchange, session, view, prices, orders, reconciler, supervisor, service, events, context, states)
+    return App(
+        exchange, session, view, prices, orders, reconciler, supervisor, service, events, context, states, keeper
+    )
 
 
 @dataclass(slots=True)
@@ -159,6 +182,8 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
         account.start_soon(app.reconciler.run)
         async with trio.open_nursery() as symbols:
             symbols.start_soon(app.supervisor.run)
+            if app.keeper is not None:
+                symbols.start_soon(app.keeper.run)
             async with trio.open_nursery() as control:
                 control.start_soon(app.states.run)
                 if serve is not None:
@@ -172,4 +197,7 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
         with trio.move_on_at(last_answer) as scope:
             await app.orders.drain_in_flight(app.supervisor.symbols.values())
         suspension.answered = not scope.cancelled_caught
+        if app.keeper is not None:
+            with trio.move_on_after(LEAVING):
+                await app.keeper.leave()
         account.cancel_scope.cancel()

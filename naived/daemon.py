@@ -14,7 +14,6 @@ suspend that takes longer, because something hangs, ends like a crash. The CLI c
 
 import os
 import secrets
-import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,7 +24,7 @@ from importlib.metadata import version
 import structlog
 import trio
 
-from naived.app import ANSWERS, Signing, assemble, running
+from naived.app import ANSWERS, LEAVING, Signing, assemble, running
 from naived.binance import endpoint as endpoints
 from naived.binance.connection import Connect
 from naived.binance.endpoint import ENDPOINTS
@@ -40,10 +39,11 @@ from naived.control.tally import line
 from naived.core.amount import Price
 from naived.core.orders.report import Report
 from naived.core.strategy.settings import DEFAULT_BUDGET
+from naived.database.deployment import check_account
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
-from naived.database.store import check_account
 from naived.database.writer import HANGING
+from naived.nodes import Member
 from naived.paper import PaperExchange
 from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError, Unit
 from naived.process import systemd
@@ -62,7 +62,7 @@ _ASKING = 0.2  # seconds between two questions for the account, until a session 
 _CLOSING = 0.5  # seconds to close connections and files, which depends on no other program
 # Seconds that a suspend may take; `docker stop` kills after 10. All its commits together get the time after which
 # one commit counts as hanging.
-PATIENCE = ANSWERS + HANGING + _CLOSING
+PATIENCE = ANSWERS + HANGING + LEAVING + _CLOSING
 
 # Exit codes; the last three are EX_UNAVAILABLE, EX_TEMPFAIL, EX_CONFIG.
 _UNANSWERED, _UNREACHABLE, _MISCONFIGURED = 1, 75, 78
@@ -131,7 +131,13 @@ async def _open_and_run(reload: Reload[Config], connect: Connect, suspend: trio.
         known.remember(found)
 
     async with (
-        open_journal(config.database, str(config.exchange), whose) as journal,
+        open_journal(
+            config.database,
+            str(config.exchange),
+            whose,
+            member=Member(config.node, version("naived"), config.lease),
+            shared=config.shared,
+        ) as journal,
         _exchange(config, who, connect) as (exchange, url),
     ):
         identity = Identity(
@@ -142,7 +148,7 @@ async def _open_and_run(reload: Reload[Config], connect: Connect, suspend: trio.
             str(config.exchange),
             url,
             journal.kind,
-            socket.gethostname(),
+            config.node,
         )
         answered = await _run_until_suspended(reload, journal, exchange, identity, known, suspend, endpoint)
     if answered:
@@ -198,6 +204,11 @@ class _Unheard:
     def opened(self) -> None: ...
 
     def closed(self, reason: str) -> None: ...
+
+
+def _boottime() -> float:
+    """Seconds on a clock that runs on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 async def _ask(journal: SqlJournal) -> None:
@@ -262,7 +273,7 @@ async def _run_until_suspended(
         DEFAULT_BUDGET if config.exchange.simulated else None,
         os.urandom,
     )
-    app = await assemble(exchange, journal, identity, signing)
+    app = await assemble(exchange, journal, identity, signing, journal.cluster, _boottime)
     scrapes = Scrapes(partial(exposition, app.service))
 
     def apply(config: Config) -> None:

@@ -239,8 +239,7 @@ class Unit(Struct, frozen=True):
     """What must be committed together, for one symbol (empty: for none); ``None`` and empty mean unchanged.
 
     ``halt`` is of the symbol, in a unit for none of the whole account. With ``prices``, of quote assets in the
-    account's currency, new buys are counted against its limit.
-
+    account's currency, new buys are counted against its limit. ``epoch`` is that of the symbol's lease.
     ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
     with the same key; ``fills`` must be new. ``request`` is (request id, result as JSON text): the answer to a
     repeated control request.
@@ -261,6 +260,7 @@ class Unit(Struct, frozen=True):
     limits: Limits | None = None
     exposure: Exposure | None = None
     prices: Mapping[str, Price] | None = None
+    epoch: int = 0
 
 
 class SymbolRecord(Struct, frozen=True):

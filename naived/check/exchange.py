@@ -24,8 +24,8 @@ from naived.control.protocol import ControlError
 from naived.core.orders.client_id import prefix, tag_of
 from naived.core.orders.report import Report
 from naived.core.strategy.settings import Settings, Status
+from naived.database.deployment import check_account
 from naived.database.inspection import Inspection
-from naived.database.store import check_account
 from naived.ports import AccountInfo, DeploymentError, ExchangeError, JournalError, Queries, SymbolRecord
 from naived.process.config import Config, Venue
 from naived.runtime.listing import Listing, UnknownNamesError

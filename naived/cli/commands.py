@@ -89,6 +89,8 @@ def run(
     log_format: flags.LogFormat = None,
     log_level: flags.LogLevel = None,
     metrics_listen: flags.MetricsListen = None,
+    node: flags.Node = None,
+    lease: flags.Lease = None,
 ) -> None:
     """The daemon, in the foreground."""
     raise typer.Exit(launch(context.params))
@@ -111,6 +113,8 @@ def check(
     log_format: flags.LogFormat = None,
     log_level: flags.LogLevel = None,
     metrics_listen: flags.MetricsListen = None,
+    node: flags.Node = None,
+    lease: flags.Lease = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON document")] = False,
 ) -> None:
     """Look at everything that `run` with the same options needs, and say what to do; changes nothing."""

@@ -1,6 +1,8 @@
 """Reads the options of ``naived run``, and the API keys, into one frozen Config; raises ConfigError."""
 
 import os
+import re
+import socket
 import stat
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -16,7 +18,11 @@ _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
 _MAX_RECV_WINDOW = 60_000  # ms, Binance's limit
 _GRACE = 60_000  # ms; Binance reported orders as missing for over 22 s, and an internal delay of 30 s was measured
+_LEASE = 30_000  # ms
+_BEYOND_WINDOW = 4_000  # ms by which a lease outlasts an order that may still arrive
+_MAX_LEASE = 3_600_000  # ms; a longer one would only leave symbols untraded
 _MAX_PORT = 65_535
+_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _MAX_GRACE = 3_600_000  # ms; a longer one would only make the operator wait
 
 
@@ -53,6 +59,13 @@ def load(
     grace = options.get("grace", _grace, _GRACE)
     if exchange is Venue.BINANCE and grace < _GRACE:
         raise ConfigError("a grace below 60s can place an order twice: not with real money")
+    recv_window = options.get("recv_window", _recv_window, _RECV_WINDOW)
+    lease = options.get("lease", _lease, max(_LEASE, recv_window + _BEYOND_WINDOW))
+    if lease < recv_window + _BEYOND_WINDOW:
+        raise ConfigError(
+            f"a lease of {lease}ms is too short for a recv-window of {recv_window}ms: it must be at least "
+            f"{_BEYOND_WINDOW}ms longer. Give a longer --lease, or a shorter --recv-window"
+        )
     return Config(
         home=home,
         socket=options.get("socket", absolute_path, home / "control.sock"),
@@ -60,11 +73,13 @@ def load(
         exchange=exchange,
         exchange_url=exchange_url,
         api_keys=api_keys,
-        recv_window=options.get("recv_window", _recv_window, _RECV_WINDOW),
+        recv_window=recv_window,
         grace=grace,
         log_format=options.get("log_format", log_format, "console" if terminal else "json"),
         log_level=options.get("log_level", log_level, "info"),
         metrics_listen=metrics_listen,
+        node=options.get("node", _node, _host()),
+        lease=lease,
     )
 
 
@@ -146,6 +161,23 @@ def _recv_window(text: str) -> int:
 
 def _grace(text: str) -> int:
     return _between(text, 0, _MAX_GRACE)
+
+
+def _lease(text: str) -> int:
+    return _between(text, 1, _MAX_LEASE)
+
+
+def _node(text: str) -> str:
+    if not _NODE.fullmatch(text):
+        raise ValueError(
+            f"{text[:80]!r} is no name of a node: up to 63 letters, digits, dots, dashes and underscores"
+        )
+    return text
+
+
+def _host() -> str:
+    """The host's name, as far as it can be that of a node."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:63].strip(".-") or "localhost"
 
 
 def _between(text: str, least: int, most: int) -> int:

@@ -35,6 +35,10 @@ LogFormat = Annotated[
 MetricsListen = Annotated[
     _Text, typer.Option(metavar="HOST:PORT", help="serve metrics for Prometheus here: 127.0.0.1:9464")
 ]
+Node = Annotated[_Text, typer.Option(metavar="NAME", help="among those that share a database [the host's name]")]
+Lease = Annotated[
+    _Text, typer.Option(metavar="DUR", help="how long a node that is gone keeps its symbols, about [30s]")
+]
 LogLevel = Annotated[_Text, typer.Option(metavar="LEVEL", help="debug, info, warning or error [info]")]
 
 # A symbol's settings, and the rest of a backtest.

@@ -38,6 +38,8 @@ RUN = (
     "log_format",
     "log_level",
     "metrics_listen",
+    "node",
+    "lease",
 )
 SIMULATE = (
     "listen",

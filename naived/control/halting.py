@@ -30,7 +30,7 @@ async def halt(service: Service, call: Call) -> Outcome:
     """One symbol."""
     symbol = await find(service, call)
     if symbol is None:
-        symbol = service.supervisor.configure(call.name)
+        symbol = await service.configure(call.name)
         # Its row is needed first: a halt is stored beside it.
         symbol.direct(replace(symbol.desired, settings=service.defaults))
     changed = await _change(service, call, symbol, _wanted(service, call))

@@ -19,6 +19,7 @@ from naived.control.forget import forget
 from naived.control.limits import limit, limits
 from naived.control.lookup import find
 from naived.control.metrics import MissingLibraryError, exposition
+from naived.control.nodes import nodes
 from naived.control.orders import order
 from naived.control.proposal import given_settings
 from naived.control.protocol import (
@@ -308,6 +309,11 @@ METHODS: Mapping[str, Method] = {
         {**_REQUEST, **{name: Param(limit) for name in LIMITS}},
         limits,
         changes=lambda params: any(name in params for name in LIMITS),
+    ),
+    "nodes": Method(
+        {"drain": Param(short_text, None), "undrain": Param(short_text, None)},
+        nodes,
+        changes=lambda params: any(params.get(name) is not None for name in ("drain", "undrain")),
     ),
     "metrics": Method({}, _metrics),
     "wait": Method(

@@ -5,6 +5,7 @@ from weakref import WeakValueDictionary
 
 import trio
 
+from naived.control import messages, node_messages
 from naived.control.answers import Identity
 from naived.control.events import EventLog
 from naived.control.pulse import Pulse
@@ -16,10 +17,12 @@ from naived.ports import Exchange, Journal, JournalError
 from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
 from naived.runtime.funds import AccountFunds
+from naived.runtime.keeper import Keeper
 from naived.runtime.listing import Listing
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
+from naived.runtime.symbol_task import Symbol
 
 
 @dataclass(eq=False)
@@ -43,6 +46,7 @@ class Service:
     exchange: Exchange
     default_budget: Money | None
     events: EventLog
+    keeper: Keeper | None = None
     suspending: bool = False
     statuses: Statuses = field(default_factory=Statuses)
     snapshots: Snapshots = field(default_factory=Snapshots)
@@ -84,10 +88,24 @@ class Service:
         for symbol in self.supervisor.symbols.values():
             if isinstance(symbol.failed, JournalError):
                 return "degraded", str(symbol.failed)
+        if self.keeper is not None and self.keeper.away is not None:
+            return "degraded", self.keeper.away
         if not self.session.ready:
             return "starting", "the first answers of the exchange are awaited"
         remarks = self.exchange.remarks
         return "ready", remarks.limited or remarks.refused
+
+    async def configure(self, name: str) -> Symbol:
+        """The symbol, taken for this node first where nodes share the database; raises ControlError."""
+        if self.keeper is None:
+            return self.supervisor.configure(name)
+        try:
+            symbol = await self.keeper.own(name)
+        except JournalError as error:
+            raise messages.away(name, error) from error
+        if symbol is None:
+            raise node_messages.of_another_node(name)
+        return symbol
 
     @property
     def defaults(self) -> Settings:

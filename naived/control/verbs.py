@@ -47,7 +47,7 @@ async def start(service: Service, call: Call) -> Outcome:
         if rules is None:
             raise messages.not_planned(call.name)
         return Outcome(False, messages.PLANNED, more={**more, "plan": plan(settings, *rules)})
-    symbol = service.supervisor.configure(call.name)
+    symbol = await service.configure(call.name)
     changed = await desire(
         service, call, symbol, lambda before: DesiredState(change(before.settings), Status.ON, keep_buys=False)
     )
@@ -192,7 +192,7 @@ async def settings(service: Service, call: Call) -> Outcome:
     change = proposed(call.name, call.params, service.default_budget)
     wanted = change(service.settings(call.name))
     rules = await _check_size(service, call.name, wanted)
-    symbol = service.supervisor.configure(call.name)
+    symbol = await service.configure(call.name)
     changed = await desire(
         service, call, symbol, lambda before: replace(before, settings=change(before.settings), forgotten=False)
     )

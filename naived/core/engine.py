@@ -85,6 +85,7 @@ class BlockedBy(StrEnum):
     LINEAGE = "lineage"  # another naived trades from a copy of the journal
     COINS = "coins"  # the account has fewer coins than the traders hold
     CRASH = "crash"  # the symbol failed and restarts soon
+    LEASE = "lease"  # another node may have it
     EXCHANGE = "exchange"  # there is no session, or the exchange refuses to answer for this symbol
     SUSPEND = "suspend"  # this process ends; the status stays as it is
 

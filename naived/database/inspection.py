@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from naived.core.orders.state import TERMINAL
 from naived.database import queries
+from naived.database.deployment import owner
 from naived.database.engine import (
     ConfigurationError,
     Role,
@@ -29,7 +30,6 @@ from naived.database.engine import (
 from naived.database.migrate import HEAD, version_of
 from naived.database.schema import deployment, orders
 from naived.database.sqlite_file import DamagedError, NotOursError, connect_to_read, look_at
-from naived.database.store import owner
 from naived.ports import SymbolRecord
 
 _TIMES = 5  # questions of which the middle one counts

@@ -18,6 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from naived.core.amount import Amount
 from naived.core.risk import Account, OverLimit
 from naived.database import queries
+from naived.database.cluster import SqlCluster, Transactions
+from naived.database.deployment import ALONE, Claim, Deployment, enter, owner
 from naived.database.engine import (
     READERS,
     Role,
@@ -28,10 +30,12 @@ from naived.database.engine import (
     opening_error,
     parse_url,
 )
+from naived.database.leases import Seat
 from naived.database.migrate import migrate
 from naived.database.sqlite_file import SqliteFile, is_damage
-from naived.database.store import Claim, Deployment, Store, enter, owner
+from naived.database.store import Store
 from naived.database.writer import Submit, inline, writer_thread
+from naived.nodes import Cluster, Member
 from naived.ports import (
     CycleRow,
     EventRow,
@@ -71,11 +75,13 @@ class SqlJournal:
         hanging: Callable[[], str | None],
         reader: "Reader",
         now: Callable[[], int],
+        cluster: Cluster | None,
     ) -> None:
         self.tag = deployment.tag  # four lower-case base32 characters in the ids of all orders of this database
         self.epoch = deployment.epoch  # the number of processes that opened this database so far
         self.kind = kind  # ``sqlite`` or ``postgresql``
         self.account_uid: str | None = None  # once it was claimed
+        self.cluster = cluster  # the nodes of a database that is shared
         self.committed_at: float | None = None
         self._submit = submit
         self._hanging = hanging
@@ -98,7 +104,7 @@ class SqlJournal:
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
         # A lost connection may still be committing on the server. The empty unit is written after that has ended,
         # so no row that is missing in what we read can appear later.
-        await self._submit(Unit(symbol or ""))
+        await self._submit(Unit(""))
         return await self._reader.read(partial(queries.load, symbol=symbol, now=self._now()), within=math.inf)
 
     async def account(self) -> Account:
@@ -188,9 +194,12 @@ async def open_journal(
     *,
     threads: bool = True,
     now: Callable[[], int] = wall_clock,
+    member: Member = ALONE,
+    shared: bool = False,
 ) -> AsyncIterator[SqlJournal]:
     """Open a database, upgrade it, begin a new epoch. At the end submitted units are written, then it closes.
 
+    Where it is ``shared``, other nodes use it at the same time, and a symbol is written only under its lease.
     Without ``threads`` everything runs in the caller's thread and blocks its loop, for a deterministic simulation.
     Raises DeploymentError if the database belongs to another ``exchange``, or ``whose``, which is called with the
     account that it belongs to, raises it: a daemon that uses the database is not disturbed.
@@ -201,11 +210,14 @@ async def open_journal(
     account_uid = await run(_prepare, address, exchange)
     if account_uid is not None and whose is not None:
         await whose(account_uid)
-    deployment = await run(_enter, address, exchange)
+    deployment = await run(partial(_enter, address, exchange, member, shared, now()))
     file = SqliteFile(address.database or "") if address.get_backend_name() == "sqlite" else None
-    store = Store(open_engine(address, Role.WRITE, file), deployment.epoch, file)
+    store = Store(open_engine(address, Role.WRITE, file), deployment.epoch, file, member.name if shared else None)
     reader = Reader(address, open_engine(address, Role.READ, file), threads)
-    make = partial(SqlJournal, deployment, address.get_backend_name(), reader=reader, now=now)
+    leases = open_engine(address, Role.WRITE, file)
+    seat = Seat(member, deployment.epoch, now)
+    cluster = SqlCluster(Transactions(leases, threads=threads), seat) if shared else None
+    make = partial(SqlJournal, deployment, address.get_backend_name(), reader=reader, now=now, cluster=cluster)
     try:
         if threads:
             async with writer_thread(store) as writer:
@@ -215,6 +227,7 @@ async def open_journal(
     finally:
         reader.close()
         store.close()
+        leases.dispose()
 
 
 async def _run_inline(function: Callable[..., T], *arguments: Any) -> T:
@@ -240,11 +253,11 @@ def _prepare(address: URL, exchange: str | None) -> str | None:
             engine.dispose()
 
 
-def _enter(address: URL, exchange: str | None) -> Deployment:
+def _enter(address: URL, exchange: str | None, member: Member, shared: bool, now: int) -> Deployment:
     with _opening(address):
         engine = open_engine(address, Role.WRITE)
         try:
-            return enter(engine, exchange)
+            return enter(engine, exchange, member, shared=shared, now=now)
         finally:
             engine.dispose()
 

@@ -110,9 +110,56 @@ deployment = sa.Table(
     sa.Column("tag", sa.Text, nullable=False),
     sa.Column("exchange", sa.Text),
     sa.Column("account_uid", sa.Text),
-    sa.Column("epoch", sa.BigInteger, nullable=False),
-    sa.Column("written", sa.BigInteger, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),  # the last one that anybody got
 )
+
+# The processes that may write, by the names of their nodes: with one database of its own there is one.
+nodes = sa.Table(
+    "nodes",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("written", sa.BigInteger, nullable=False),
+    sa.Column("heartbeat", Instant, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("draining", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("version", sa.Text, nullable=False),
+)
+
+# Which node has a symbol; nobody (NULL), or nobody any more once its time is over.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("node", sa.Text),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+)
+
+# What each symbol's node said of it last: an entry of ``status``.
+statuses = sa.Table(
+    "statuses",
+    metadata,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("node", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+# What was asked of one node about a symbol of another.
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("symbol", sa.Text, nullable=False),
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("params", sa.Text, nullable=False),
+    sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("asked_at", Instant, nullable=False),
+    sa.Column("done_at", Instant),
+    sa.Column("answer", sa.Text),
+)
+_partial_index("waiting_requests", sa.text("answer IS NULL"), requests.c.symbol)
 
 settings = sa.Table(
     "settings",

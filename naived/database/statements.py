@@ -10,11 +10,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from naived.database.schema import (
     control_request,
-    deployment,
     events,
     fills,
     halts,
     lots,
+    nodes,
     orders,
     settings,
     traders,
@@ -29,8 +29,8 @@ INSERT_EVENT = sa.insert(events).inline()
 INSERT_REQUEST = sa.insert(control_request).inline()
 
 TAKE_TURN = (
-    sa.update(deployment)
-    .where(deployment.c.epoch == sa.bindparam("ours"), deployment.c.written >= sa.bindparam("last"))
+    sa.update(nodes)
+    .where(nodes.c.epoch == sa.bindparam("ours"), nodes.c.written >= sa.bindparam("last"))
     .values(written=sa.bindparam("group"))
 )
 
@@ -56,7 +56,7 @@ COUNT = (
 def upsert_settings(dialect: str, names: tuple[str, ...]) -> sa.Insert:
     """A symbol's settings; a new row starts with trader number 1 and owes no coins."""
     first = {"next_trader": 1, "owed_quantity": 0, "owed_cost": 0}
-    statement = _insert(dialect, settings)
+    statement = insert(dialect, settings)
     changed = {name: statement.excluded[name] for name in names if name != "symbol"}
     return statement.values(**first).on_conflict_do_update(index_elements=["symbol"], set_=changed)
 
@@ -64,7 +64,7 @@ def upsert_settings(dialect: str, names: tuple[str, ...]) -> sa.Insert:
 @cache
 def upsert_trader(dialect: str, names: tuple[str, ...], *, cycle: bool) -> sa.Insert:
     """A trader; ``cycle`` gives it the next number of finished cycles, unless it has one already."""
-    statement = _insert(dialect, traders)
+    statement = insert(dialect, traders)
     changed: dict[str, sa.ColumnElement[object]] = {
         name: statement.excluded[name] for name in names if name not in ("symbol", "number")
     }
@@ -78,7 +78,7 @@ def upsert_trader(dialect: str, names: tuple[str, ...], *, cycle: bool) -> sa.In
 @cache
 def upsert_order(dialect: str, names: tuple[str, ...]) -> sa.Insert:
     """An order; no row is written if its client order id already belongs to another intent."""
-    statement = _insert(dialect, orders)
+    statement = insert(dialect, orders)
     fixed = ("client_order_id", *INTENT)
     return statement.on_conflict_do_update(
         index_elements=["client_order_id"],
@@ -87,7 +87,7 @@ def upsert_order(dialect: str, names: tuple[str, ...]) -> sa.Insert:
     )
 
 
-def _insert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+def insert(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that supports ON CONFLICT and does not fetch the row's id."""
     if dialect == "postgresql":
         return postgresql.insert(table).inline()

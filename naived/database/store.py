@@ -3,7 +3,8 @@
 A group of units is one transaction, and each unit in it a savepoint:
 
     BEGIN
-    UPDATE deployment SET written = <group> WHERE epoch = <ours> AND written >= <last>      the turn
+    UPDATE nodes SET written = <group> WHERE epoch = <ours> AND written >= <last>      the turn
+    SELECT ... FROM leases ... FOR KEY SHARE      in a shared database, see fence.py
     SAVEPOINT  unit 1  RELEASE
     SAVEPOINT  unit 2  ROLLBACK TO      a constraint refused it, or it cannot be stored: only this unit fails
     COMMIT
@@ -13,8 +14,8 @@ concerns one unit fails that one. When two in a row fail, it is the database tha
 
 The first UPDATE, the turn, does three things:
 
-- It fences us off: a process that opened the database later raised the epoch, so our UPDATE matches no row. It does
-  not match either in an older copy of the database, in which our last group is not written.
+- It fences us off: a process that entered the database later in our place has another epoch, so our UPDATE matches
+  no row. It does not match either in an older copy of the database, in which our last group is not written.
 - It marks the group: only a COMMIT can have an unknown outcome; then ``written``, read on a new connection, shows
   it. What fails before COMMIT is sent is certainly not written.
 - It locks the row: if a connection is lost during COMMIT, PostgreSQL keeps the lock until that transaction has
@@ -22,10 +23,8 @@ The first UPDATE, the turn, does three things:
 """
 
 import itertools
-import secrets
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
 
 import sqlalchemy as sa
@@ -38,6 +37,8 @@ from naived.core.risk import OverLimit
 from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader_state import Finished, Trader
+from naived.database import fence
+from naived.database.deployment import Claim, bind
 from naived.database.engine import cause
 from naived.database.exposure import within_limit
 from naived.database.rows import (
@@ -50,7 +51,7 @@ from naived.database.rows import (
     order_row,
     owed_row,
 )
-from naived.database.schema import control_request, deployment, events, halts, limits, lots, settings
+from naived.database.schema import control_request, events, halts, limits, lots, nodes, settings
 from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.statements import (
     COUNT,
@@ -73,86 +74,24 @@ KEPT_EVENTS = 100_000  # about 20 MB: months of few events, or a day of very man
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
 _PRUNE_EVERY = 1_000  # rows by which a table may exceed its bound
 _GIVE_UP = 2  # failures in a row, of units that are tried alone, that show that the database fails
-_OTHER = "Name another one with --database"
-
-_TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # lower-case base32
-_TAG_LENGTH = 4
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Binds a new journal to an account; checks that an old one belongs to it."""
-
-    exchange: str
-    account_uid: str
-
 
 Work: TypeAlias = Unit | Claim
 Outcome: TypeAlias = JournalError | OverLimit | None
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """``tag`` is in the ids of our orders and made once; ``epoch`` rises by one at each process start."""
-
-    tag: str
-    epoch: int
-
-
-def owner(connection: sa.Connection, exchange: str | None) -> str | None:
-    """The account that the database belongs to, None for a new one; raises DeploymentError as ``enter`` does."""
-    row = connection.execute(sa.select(deployment)).mappings().one_or_none()
-    if row is None:
-        return None
-    _check_exchange(row, exchange)
-    account_uid: str | None = row["account_uid"]
-    return account_uid
-
-
-def _check_exchange(row: sa.RowMapping, exchange: str | None) -> None:
-    if exchange is not None and row["exchange"] not in (None, exchange):
-        raise DeploymentError(
-            f"this database belongs to account {row['account_uid']} on {row['exchange']}, "
-            f"not to {exchange}. {_OTHER}"
-        )
-
-
-def check_account(account_uid: str, found: str, exchange: str) -> None:
-    """Raises DeploymentError if the account that was ``found`` is not that of the database."""
-    if account_uid != found:
-        raise DeploymentError(
-            f"this database belongs to account {account_uid} on {exchange}, not to {found} on {exchange}. {_OTHER}"
-        )
-
-
-def enter(engine: sa.Engine, exchange: str | None = None) -> Deployment:
-    """Begin a new epoch: earlier processes can write no more.
-
-    Raises DeploymentError, before it changes anything, if the database belongs to another ``exchange`` (None: not
-    checked); SQLAlchemyError.
-    """
-    with engine.begin() as connection:
-        row = connection.execute(sa.select(deployment).with_for_update()).mappings().one_or_none()
-        if row is None:
-            tag = "".join(secrets.choice(_TAG_ALPHABET) for _ in range(_TAG_LENGTH))
-            connection.execute(sa.insert(deployment).values(id=1, tag=tag, epoch=1, written=0))
-            return Deployment(tag, 1)
-        _check_exchange(row, exchange)
-        entered = Deployment(row["tag"], row["epoch"] + 1)
-        connection.execute(sa.update(deployment).values(epoch=entered.epoch, written=0))
-        return entered
-
-
 class Store:
-    """Applies groups, one at a time, on its own engine, for one epoch."""
+    """Applies groups, one at a time, on its own engine, for one epoch; ``node`` is given in a shared database."""
 
-    def __init__(self, engine: sa.Engine, epoch: int, file: SqliteFile | None = None) -> None:
+    def __init__(
+        self, engine: sa.Engine, epoch: int, file: SqliteFile | None = None, node: str | None = None
+    ) -> None:
         self.lost: str | None = None  # why nothing can be written: the files of the database are not in their place
         self._engine = engine
         self._epoch = epoch
         self._file = file
+        self._node = node
         self._groups = itertools.count(1)
         self._written = 0  # the last group that is known to be written
         self._since_pruned = _PRUNE_EVERY
@@ -176,9 +115,9 @@ class Store:
         outcomes: list[Outcome] = []
         try:
             with self._engine.connect() as connection, connection.begin():
-                self._take_turn(connection, group)
+                ours = self._take_turn(connection, group, works)
                 for work in works:
-                    outcomes.append(_apply_one(connection, work))  # noqa: PERF401 - its length is the progress
+                    outcomes.append(_apply_one(connection, work, ours))  # noqa: PERF401 - its length is the progress
                 self._prune(connection, works)
         except SQLAlchemyError as error:
             self._engine.dispose()  # the connection is in an unknown state and not used again
@@ -222,23 +161,35 @@ class Store:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _take_turn(self, connection: sa.Connection, group: int) -> None:
+    def _take_turn(
+        self, connection: sa.Connection, group: int, works: Sequence[Work]
+    ) -> Mapping[str, fence.Held] | None:
+        """Take the turn; returns the symbols of these works that are ours, None where nothing is shared."""
         turn = {"ours": self._epoch, "last": self._written, "group": group}
-        if connection.execute(TAKE_TURN, turn).rowcount != 1:
+        ours = None
+        if self._node is None:
+            taken = connection.execute(TAKE_TURN, turn).rowcount == 1
+        else:
+            units = (work for work in works if isinstance(work, Unit))
+            ours = fence.take_turn(connection, turn, self._node, units)
+            taken = ours is not None
+        if not taken:
             raise JournalError(
                 f"another naived has opened this database since (we are epoch {self._epoch}), or an older copy of "
                 "it was put in its place: nothing more is written here. Stop one of the two, or start naived again"
             )
+        return ours
 
     def _is_written(self, group: int) -> bool:
         """Was the group written although its COMMIT raised? False also if that cannot be read."""
         try:
             with self._engine.begin() as connection:
-                row = connection.execute(sa.select(deployment).with_for_update()).mappings().one()
+                ours = sa.select(nodes.c.written).where(nodes.c.epoch == self._epoch).with_for_update()
+                written = connection.scalar(ours)
         except (SQLAlchemyError, JournalError):
             self._engine.dispose()
             return False
-        return bool(row["epoch"] == self._epoch and row["written"] == group)
+        return bool(written == group)
 
     def _prune(self, connection: sa.Connection, works: Sequence[Work]) -> None:
         for work in works:
@@ -262,10 +213,10 @@ def _failure(error: SQLAlchemyError) -> JournalError:
     return failure
 
 
-def _apply_one(connection: sa.Connection, work: Work) -> Outcome:
+def _apply_one(connection: sa.Connection, work: Work, ours: Mapping[str, fence.Held] | None) -> Outcome:
     savepoint = connection.begin_nested()
     try:
-        over = _write(connection, work)
+        over = _write(connection, work, ours)
     except IntegrityError as error:
         savepoint.rollback()
         what = work.symbol if isinstance(work, Unit) else work.exchange
@@ -293,14 +244,20 @@ def _unwritable(work: Work, error: Exception) -> ConflictError:
     return unwritable
 
 
-def _write(connection: sa.Connection, work: Work) -> OverLimit | None:
+def _write(connection: sa.Connection, work: Work, ours: Mapping[str, fence.Held] | None) -> OverLimit | None:
     match work:
         case Unit():
-            unit, over = within_limit(connection, work)
+            unit, halted = work, None
+            if ours is not None:
+                fence.check(work, ours)
+                unit, halted = fence.unless_halted(connection, work)
+                if work.halt is not None and not work.symbol:
+                    fence.lock_account(connection)
+            unit, over = within_limit(connection, unit)
             _write_unit(connection, unit)
-            return over
+            return halted or over
         case Claim():
-            _claim(connection, work)
+            bind(connection, work)
             return None
         case _:
             assert_never(work)
@@ -386,15 +343,4 @@ def _write_order(connection: sa.Connection, order: OrderState) -> None:
     if connection.execute(statement, row, execution_options={"preserve_rowcount": True}).rowcount != 1:
         raise ConflictError(
             f"{order.intent.symbol}: {order.client_order_id} is the id of another intent in the journal"
-        )
-
-
-def _claim(connection: sa.Connection, claim: Claim) -> None:
-    row = connection.execute(sa.select(deployment)).mappings().one()
-    if row["account_uid"] is None:
-        connection.execute(sa.update(deployment).values(exchange=claim.exchange, account_uid=claim.account_uid))
-    elif (row["exchange"], row["account_uid"]) != (claim.exchange, claim.account_uid):
-        raise DeploymentError(
-            f"this database belongs to account {row['account_uid']} on {row['exchange']}, "
-            f"not to {claim.account_uid} on {claim.exchange}. {_OTHER}"
         )

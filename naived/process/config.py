@@ -60,7 +60,9 @@ class ApiKeys:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """``recv_window`` and ``grace`` are milliseconds; ``database`` may hold a password, so the repr omits it.
+    """``recv_window``, ``grace`` and ``lease`` are milliseconds; ``database`` may hold a password, not in the repr.
+
+    ``node`` is the name among those that share the database.
 
     ``metrics_listen`` is an address of this machine alone and a port, None: no metrics are served.
     """
@@ -76,6 +78,13 @@ class Config:
     log_format: LogFormat
     log_level: LogLevel
     metrics_listen: tuple[str, int] | None = None
+    node: str = "localhost"
+    lease: int = 30_000
+
+    @property
+    def shared(self) -> bool:
+        """May other nodes use the same database?"""
+        return self.database.startswith("postgresql")
 
     @property
     def secrets(self) -> tuple[str, ...]:

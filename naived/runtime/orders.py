@@ -112,7 +112,7 @@ class Orders:
     async def _place(self, symbol: Symbol, client_order_id: str) -> None:
         """Send one durable order, unless it is not wanted any more, or its fence is too near."""
         order = symbol.engine.orders.get(client_order_id)
-        if order is None or order.state is not State.INTENDED:
+        if order is None or order.state is not State.INTENDED or symbol.gone:
             return
         timestamp, window = order.timestamp, order.recv_window
         if timestamp is None or window is None:
@@ -122,6 +122,8 @@ class Orders:
             obstacle = "its cancel is wanted"
         elif not symbol.engine.may_place:
             obstacle = "the symbol does not place orders now"
+        elif not symbol.context.trusted():
+            obstacle = "another node may have the symbol"
         elif self._exchange.latest() >= timestamp + window - min(_SAFETY, window // 5):
             obstacle = "too late to send"
         if obstacle is not None:
@@ -157,7 +159,7 @@ class Orders:
         while True:
             order = symbol.engine.orders.get(client_order_id)
             needed = None if order is None else need(order)
-            if order is None or needed is None:
+            if order is None or needed is None or symbol.gone:
                 return
             if needed is Need.ADMIT:
                 if not await self._admit(symbol, order):
@@ -183,10 +185,13 @@ class Orders:
         if not symbol.engine.may_place:
             return False
         await self._exchange.admission(order.intent.side)
+        if not symbol.context.trusted():
+            await trio.sleep(_FIRST_PAUSE)
+            return True
         timestamp = self._exchange.admit(order.intent.side) if symbol.engine.may_place else None
         if timestamp is not None:
             context = symbol.context
-            symbol.offer(Admitted(order.client_order_id, timestamp, context.recv_window, context.epoch))
+            symbol.offer(Admitted(order.client_order_id, timestamp, context.recv_window, symbol.epoch))
         return True
 
 
@@ -217,7 +222,7 @@ async def _ask(
             # The cancel must be durable first: after a crash it would look like one by a person.
             while symbol.behind and symbol.failed is None:
                 await symbol.news.wait()
-            if symbol.failed is not None:
+            if symbol.failed is not None or not symbol.context.trusted():
                 return None
             answer = await exchange.cancel(name, order_id, cancel_id(client_order_id))
             report = await exchange.order(name, order_id=order_id)

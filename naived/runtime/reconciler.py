@@ -33,6 +33,30 @@ _COVER_READINGS = 3  # readings of the balance that must all lack coins: a fill 
 log = structlog.get_logger()
 
 
+class Pause:
+    """Between two passes."""
+
+    def __init__(self) -> None:
+        self._wanted = trio.Event()
+
+    def end(self) -> None:
+        """Symbols came that were not compared yet: make the next pass at once."""
+        self._wanted.set()
+
+    async def wait(self, over: trio.Event) -> None:
+        """Until the next pass is due, or wanted, or the session is over."""
+
+        async def wait_for(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        with trio.move_on_after(_EVERY):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait_for, over)
+                nursery.start_soon(wait_for, self._wanted)
+        self._wanted = trio.Event()
+
+
 class Reconciler:
     """For one exchange account. ``venue`` is the exchange the journal must belong to; ``grace`` is in ms."""
 
@@ -55,6 +79,7 @@ class Reconciler:
         self._venue = venue
         self.grace = grace
         self._comparison = Batcher(self.reconcile)
+        self.pause = Pause()
         self._surveyed: trio.Event | None = None  # the session in which all open orders were read
         self._foreign: Mapping[str, str] = {}
         self.foreign_orders = foreign_orders
@@ -77,8 +102,7 @@ class Reconciler:
                 await self._await_subscriptions()
             if not over.is_set():
                 self._session.heard(refusals)
-            with trio.move_on_after(_EVERY):
-                await over.wait()
+            await self.pause.wait(over)
 
     async def _reconcile_all(self, session: trio.Event) -> Mapping[str, str]:
         if not self._session.claimed.is_set():

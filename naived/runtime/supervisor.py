@@ -18,13 +18,15 @@ from naived.core.engine import Blocked, BlockedBy, is_blocked_by
 from naived.core.restart import Crashes
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
+from naived.nodes import LeaseLostError
 from naived.ports import ConflictError, ExchangeError, JournalError, SymbolRecord
 from naived.runtime.account_view import AccountView
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
-from naived.runtime.symbol_task import Context, FaultError, Symbol, blank, run
+from naived.runtime.symbol_task import Context, FaultError, Symbol, blank, let_go, run
 
+_UNWATCHING = 5.0  # seconds to end the subscription of a symbol that is another node's
 _RETRY = 2.0  # seconds before a request that the exchange or the journal did not answer is repeated
 
 log = structlog.get_logger()
@@ -56,6 +58,16 @@ class Supervisor:
         for record in records:
             self._add(record)
 
+    def adopt(self, record: SymbolRecord, epoch: int) -> None:
+        """Add a symbol that this node has claimed; it begins as after a crash."""
+        self._add(record, epoch).resolve_orders()
+
+    def drop(self, name: str) -> None:
+        """It is another node's, or nobody's: its task ends, and nothing more of it is written or sent."""
+        symbol = self.symbols.pop(name)
+        let_go(symbol)
+        self._runners.pop(name).scope.cancel()
+
     def configure(self, name: str) -> Symbol:
         """The symbol; a new one becomes durable with its first desired state."""
         return self.symbols.get(name) or self._add(blank(name))
@@ -66,8 +78,8 @@ class Supervisor:
             await self._configured.wait()
         return self.symbols[name]
 
-    def _add(self, record: SymbolRecord) -> Symbol:
-        symbol = Symbol(record, self._context, self._feed.gate(record.symbol))
+    def _add(self, record: SymbolRecord, epoch: int | None = None) -> Symbol:
+        symbol = Symbol(record, self._context, self._feed.gate(record.symbol), epoch)
         self.symbols[symbol.name] = symbol
         self._runners[symbol.name] = _SymbolRunner(
             symbol, self._session, self._view, self._reconciler, self._context
@@ -78,14 +90,21 @@ class Supervisor:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        kept: set[str] = set()
+        kept: set[_SymbolRunner] = set()
         async with trio.open_nursery() as nursery:
             while True:
-                for name, runner in self._runners.items():
-                    if name not in kept:
-                        nursery.start_soon(runner.run)
-                kept.update(self._runners)
+                runners = set(self._runners.values())
+                for runner in self._runners.values():
+                    if runner not in kept:
+                        nursery.start_soon(self._keep, runner)
+                kept = runners
                 await self._configured.wait()
+
+    async def _keep(self, runner: "_SymbolRunner") -> None:
+        await runner.run()
+        if runner.name not in self.symbols:  # it is another node's
+            with trio.move_on_after(_UNWATCHING):
+                await self._context.exchange.unwatch(runner.name)
 
     def follow(self, symbol: Symbol) -> None:
         """A person acted: clear the fault, end a pause after a crash, and measure again what blocks the symbol."""
@@ -109,6 +128,7 @@ class _SymbolRunner:
     def __init__(
         self, symbol: Symbol, session: Session, view: AccountView, reconciler: Reconciler, context: Context
     ) -> None:
+        self.name = symbol.name
         self._symbol = symbol
         self._session = session
         self._view = view
@@ -116,6 +136,7 @@ class _SymbolRunner:
         self._context = context
         self._crashes = Crashes()
         self._measure_wanted: trio.Event | None = None  # set when a person acts; None until the first measurement
+        self.scope = trio.CancelScope()  # of its task
 
     def follow(self) -> None:
         """See ``Supervisor``."""
@@ -134,16 +155,20 @@ class _SymbolRunner:
         return self._measure_wanted is not None and not self._measure_wanted.is_set()
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled, or until the symbol is gone."""
         symbol = self._symbol
-        while True:
-            with symbol.contained():
-                if self._should_trade:
-                    await self._trade()
-                else:
-                    await self._book(lambda: self._should_trade or symbol.failed is not None)
-            if symbol.failed is not None:
-                await self._restart(symbol.failed)
+        with self.scope:
+            while True:
+                with symbol.contained():
+                    if self._should_trade:
+                        await self._trade()
+                    else:
+                        await self._book(lambda: self._should_trade or symbol.failed is not None)
+                if isinstance(symbol.failed, LeaseLostError):
+                    # Nothing of it is written any more; the keeper finds that out by itself and ends this task.
+                    await trio.sleep_forever()
+                if symbol.failed is not None:
+                    await self._restart(symbol.failed)
 
     @property
     def _should_trade(self) -> bool:

@@ -33,6 +33,7 @@ from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.summary import exposure
 from naived.core.strategy.trader_state import Directed, Note, Traded, Woke
 from naived.core.strategy.view import Funds
+from naived.nodes import LeaseLostError
 from naived.ports import Event as Record
 from naived.ports import Exchange, Journal, SymbolRecord, Unit
 from naived.runtime.commit import Commit, CommitQueue
@@ -78,7 +79,7 @@ class Context:
     ``quote_prices``: of quote assets in the account's currency, None while its exposure is not limited.
     ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
     ``fee_value``: what a fill's fee in a third asset is worth in quote, given base and quote. ``recv_window`` (ms)
-    may change while naived runs.
+    may change while naived runs. ``trusted``: is it certain that no other node has our symbols?
     """
 
     exchange: Exchange
@@ -92,6 +93,7 @@ class Context:
     epoch: int
     recv_window: int
     account: Callable[[], Account]
+    trusted: Callable[[], bool] = lambda: True
 
 
 def blank(name: str) -> SymbolRecord:
@@ -100,16 +102,18 @@ def blank(name: str) -> SymbolRecord:
 
 
 class Symbol:
-    """One configured symbol, for as long as the process lives.
+    """One configured symbol, for as long as it is this process's.
 
+    ``leaving``: it is being handed over. ``gone``: it is another node's, nothing is done here any more.
     ``tended``: a task runs it. ``fault``: why it stays stopped until a person acts. ``failed``: the exception that
     stopped it, until it is restored. ``unresolved``: why an order cannot be resolved now, by client order id.
     """
 
-    def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate) -> None:
+    def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate, epoch: int | None = None) -> None:
         self.name = record.symbol
         self.gate = gate
-        self.tended = False
+        self.epoch = context.epoch if epoch is None else epoch
+        self.leaving = self.gone = self.tended = False
         self.fault: str | None = None
         self.failed: Exception | None = None
         self.unresolved: dict[str, str] = {}
@@ -119,7 +123,7 @@ class Symbol:
         self.context = context
         self._settling = trio.Lock()
         unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
-        self.engine = Engine(Leader(unread, _NO_FEES, record.desired), context.epoch)
+        self.engine = Engine(Leader(unread, _NO_FEES, record.desired), self.epoch)
         gate.on_breakout = lambda trade: self.offer(Traded(trade, context.funds(self)))
         gate.on_suspect = lambda price: self.offer(PriceSuspected(price, gate.price))
         self.restore(record)
@@ -138,6 +142,8 @@ class Symbol:
 
     def offer(self, event: Event) -> Commit | None:
         """Step the engine; returns the commit that makes it durable, if there is anything to write."""
+        if self.gone:
+            return None
         with self.contained():
             before = self.engine
             return self._enqueue(before, self._step(event))
@@ -186,10 +192,10 @@ class Symbol:
         engine, changes = core.step(
             engine, valued(event, lambda fill: context.fee_value(fill, info.base, info.quote)), now
         )
-        for client_order_id in changes.admits:
+        for client_order_id in changes.admits if context.trusted() else ():
             timestamp = context.exchange.admit(engine.orders[client_order_id].intent.side)
             if timestamp is not None:
-                admitted = Admitted(client_order_id, timestamp, context.recv_window, context.epoch)
+                admitted = Admitted(client_order_id, timestamp, context.recv_window, self.epoch)
                 engine, more = core.step(engine, admitted, now)
                 changes.extend(more)
         self.engine = engine
@@ -268,7 +274,7 @@ class Symbol:
         try:
             unit = commit.unit
             prices = context.quote_prices() if any(map(_is_new_buy, unit.orders)) else None
-            over = await context.journal.commit(unit if prices is None else replace(unit, prices=prices))
+            over = await context.journal.commit(replace(unit, epoch=self.epoch, prices=prices))
             commit.committed = True
         finally:
             commit.done.set()
@@ -328,8 +334,15 @@ class Symbol:
         blocks = tuple(block for block in before.blocks if block.by is not BlockedBy.QUARANTINE)
         with self.contained():
             now = self.context.exchange.now()
-            self.engine, changes = core.load(leader, record.orders, blocks, self.context.epoch, now)
+            self.engine, changes = core.load(leader, record.orders, blocks, self.epoch, now)
             self._enqueue(replace(self.engine, orders={}), changes)
+
+
+def let_go(symbol: Symbol) -> None:
+    """It is another node's: nothing more is stepped, committed or sent; whoever waits for a commit is told."""
+    symbol.gone = True
+    with symbol.contained():
+        raise LeaseLostError(f"{symbol.name} is traded by another node now: ask again")
 
 
 def _refusals(engine: Engine, over: OverLimit | None) -> list[Event]:

@@ -1,4 +1,5 @@
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ def test_nothing_given_is_the_simulator_in_the_state_directory(monkeypatch: pyte
         grace=60_000,
         log_format="json",
         log_level="info",
+        node=socket.gethostname(),
+        lease=30_000,
     )
 
 
@@ -263,3 +266,16 @@ def test_what_is_wrong_with_the_keys_may_be_told_apart() -> None:
     config = load({"home": "/h", "exchange": "testnet"}, {}, terminal=False, without_keys=wrong.append)
     assert config.api_keys is None
     assert "needs API keys" in str(wrong[0])
+
+
+def test_a_node_is_named_by_its_host_or_by_the_option() -> None:
+    assert config(node="alpha-2.example").node == "alpha-2.example"
+    with pytest.raises(UsageError, match="no name of a node"):
+        config(node="two words")
+
+
+def test_a_lease_outlasts_an_order_that_may_still_arrive() -> None:
+    assert config(lease="9s").lease == 9_000
+    assert config(recv_window="40s").lease == 44_000  # nobody said how long: as long as it must be
+    with pytest.raises(ConfigError, match="lease of 8999ms is too short for a recv-window of 5000ms"):
+        config(lease="8999ms")

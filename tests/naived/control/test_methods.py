@@ -327,7 +327,7 @@ async def test_rows_need_the_database_and_a_known_symbol(world: World, clock: Mo
 def test_every_method_of_the_contract_is_there_and_no_other() -> None:
     contract = (
         "hello status watch start stop shutdown settings orders trades events wait resolve forget explain "
-        "why metrics halt resume limits"
+        "why metrics halt resume limits nodes"
     )
     assert sorted(METHODS) == sorted(contract.split())
 
@@ -354,7 +354,7 @@ async def test_every_method_of_the_protocol_is_answered(world: World, clock: Moc
     async with world.naived() as naived:
         await naived.start()
         for method in sorted(METHODS.keys() - {"watch", "status", "forget", "why"}):
-            symbols = () if method in ("hello", "metrics", "limits") else ("ETHUSDT",)
+            symbols = () if method in ("hello", "metrics", "limits", "nodes") else ("ETHUSDT",)
             document = await naived.call(method, *symbols, **needed.get(method, {}))
             assert not any(result["error"] for result in document.get("results", ()))
 

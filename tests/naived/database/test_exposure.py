@@ -17,10 +17,11 @@ from naived.core.strategy.formulas import Bought
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.trader_state import Buying, Trader
+from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import load, orders_page
 from naived.database.schema import metadata
-from naived.database.store import Store, enter
+from naived.database.store import Store
 from naived.ports import Page, Unit
 from tests.support.market import FEES, START, settings
 

@@ -13,10 +13,11 @@ from naived.core.orders.state import WATCHED, OrderState, State
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import AS_FEES, Selling
+from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import answered, cycles_page, events_page, fees_paid, load, orders_page
 from naived.database.schema import metadata
-from naived.database.store import Store, enter
+from naived.database.store import Store
 from naived.ports import ConflictError, Page, SymbolRecord, Unit
 from tests.support.database import (
     NOW,

@@ -11,10 +11,11 @@ from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.lots import Lot
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import events_page, load, orders_page
 from naived.database.schema import metadata
-from naived.database.store import Store, enter
+from naived.database.store import Store
 from naived.ports import Event, Page, Unit
 from tests.support.database import (
     NOW,

@@ -20,10 +20,11 @@ from naived.core.strategy.settings import Status
 from naived.database import engine as engine_module
 from naived.database import patient
 from naived.database import store as store_module
+from naived.database.deployment import Claim, enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import events_page, load
 from naived.database.schema import control_request, deployment, events, metadata, orders
-from naived.database.store import Claim, Store, enter
+from naived.database.store import Store
 from naived.ports import ConflictError, DeploymentError, JournalError, Page, SymbolRecord, Unit
 from tests.support.database import NOW, SYMBOL, buying, desired, event, fill, first_buy, intent, order, trader
 from tests.support.postgres import Server, execute
@@ -381,7 +382,7 @@ def test_reading_back_waits_for_a_lost_transaction_to_end(postgres_url: str) -> 
         def goes_on_without_us(connection: sa.Connection) -> None:
             driver: Any = connection.connection.driver_connection
             driver.rollback()
-            ghost.execute("UPDATE deployment SET written = 2")
+            ghost.execute("UPDATE nodes SET written = 2")
             ghost.execute("INSERT INTO events (at, kind, message) VALUES (now(), 'test', 'late')")
             raise lost()
 
@@ -603,4 +604,4 @@ def test_an_order_carries_its_epoch_and_a_deployment_is_one_row(engine: sa.Engin
         assert connection.scalar(sa.select(orders.c.epoch)) == 1
         assert connection.scalar(sa.select(events.c.id)) is None
         with pytest.raises(sa.exc.IntegrityError):
-            connection.execute(sa.insert(deployment).values(id=2, tag="abcd", epoch=1, written=0))
+            connection.execute(sa.insert(deployment).values(id=2, tag="abcd", epoch=1))

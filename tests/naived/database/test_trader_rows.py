@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from naived.core.amount import Money, Price
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.trader_state import Buying, Finished, Selling, Trader
+from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import cycles_page, load
 from naived.database.schema import metadata
-from naived.database.store import Store, enter
+from naived.database.store import Store
 from naived.database.trader_rows import RowError, trader_of
 from naived.ports import CycleRow, Page, Unit
 from tests.support.database import NOW, SYMBOL, buying, desired, finishes, order, phases, traders

@@ -1,0 +1,58 @@
+"""``nodes``: which nodes share the database; has one give its symbols away, or take some again."""
+
+from typing import Any
+
+from naived.control import messages, node_messages
+from naived.control.caller import Caller
+from naived.control.protocol import encode_body, format_time
+from naived.control.requests import Params
+from naived.control.service import Service
+from naived.nodes import NodeInfo
+from naived.ports import JournalError
+
+Document = dict[str, Any]
+
+
+async def nodes(service: Service, params: Params, _caller: Caller) -> bytes:
+    """The answer; raises ControlError."""
+    wanted = {"drain": True, "undrain": False}
+    asked = next((name for name in wanted if params[name] is not None), None)
+    keeper = service.keeper
+    if keeper is None:
+        if asked is not None:
+            raise node_messages.not_shared()
+        return encode_body({"v": 1, "nodes": [_alone(service)], "changed": False})
+    changed: bool | None = False
+    try:
+        if asked is not None:
+            changed = await keeper.cluster.drain(params[asked], wanted[asked])
+        view = await keeper.cluster.look()
+    except JournalError as error:
+        raise messages.unread(error) from error
+    if asked is not None and changed is None:
+        raise node_messages.no_such_node(params[asked])
+    return encode_body({"v": 1, "nodes": list(map(_node, view.nodes.values())), "changed": bool(changed)})
+
+
+def _node(node: NodeInfo) -> Document:
+    state = "live" if node.live else "away"
+    if node.live and node.draining:
+        state = "draining" if node.symbols else "drained"
+    return {
+        "name": node.name,
+        "state": state,
+        "symbols": node.symbols,
+        "heartbeat": format_time(node.heartbeat),
+        "version": node.version,
+    }
+
+
+def _alone(service: Service) -> Document:
+    """The only one: of a database that no other node uses."""
+    return {
+        "name": service.identity.node,
+        "state": "live",
+        "symbols": len(service.supervisor.symbols),
+        "heartbeat": format_time(service.exchange.now()),
+        "version": service.identity.version,
+    }

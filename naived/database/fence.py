@@ -1,0 +1,133 @@
+"""Checks, in the transaction of a commit, that this node still has the symbol; ``store.py`` calls it.
+
+The rows of the leases stay locked until that transaction ends. The lock lets a renewal pass and a claim not: nobody
+has a symbol of which a commit of an earlier owner is still under way. Only a shared database is checked.
+
+A unit that places an order also finds the symbol not off, and one with a new buy the account not halted: another
+node may have halted it. The row of the deployment makes these two wait for each other.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+from msgspec import Struct
+from msgspec.structs import replace
+
+from naived.core.amount import Money, Quantity, value_up
+from naived.core.orders.intent import Side
+from naived.core.orders.state import OrderState, State
+from naived.core.risk import OverLimit
+from naived.core.strategy.settings import Status
+from naived.database.rows import halt_of
+from naived.database.schema import deployment, halts, leases, nodes, orders, settings
+from naived.database.statements import TAKE_TURN
+from naived.nodes import LeaseLostError
+from naived.ports import ConflictError, Unit
+
+_HELD = (
+    sa.select(leases.c.symbol, leases.c.epoch, settings.c.status)
+    .select_from(leases.outerjoin(settings, settings.c.symbol == leases.c.symbol))
+    .where(leases.c.node == sa.bindparam("node"), leases.c.symbol.in_(sa.bindparam("symbols", expanding=True)))
+    .order_by(leases.c.symbol)
+    .with_for_update(read=True, key_share=True, of=leases)
+)
+
+
+def _turn_and_held() -> sa.Select[tuple[int | None, str | None, int | None, str | None]]:
+    """The turn of ``statements.py`` and the question for the leases at once: one round trip less (PostgreSQL)."""
+    turn = TAKE_TURN.returning(nodes.c.epoch).cte("turn")
+    held = _HELD.where(sa.select(turn.c.epoch).exists()).cte("held")
+    nothing = sa.select(sa.literal(1).label("one")).subquery("nothing")
+    taken = sa.select(turn.c.epoch).scalar_subquery()
+    joined = nothing.outerjoin(held, sa.true())
+    return sa.select(taken.label("turn"), held.c.symbol, held.c.epoch, held.c.status).select_from(joined)
+
+
+_TURN_AND_HELD = _turn_and_held()
+_ACCOUNT = sa.select(deployment.c.id).with_for_update(read=True, key_share=True)
+_HALT = sa.select(halts).where(halts.c.scope == "")
+_ATTEMPT = sa.select(orders.c.attempt).where(orders.c.client_order_id == sa.bindparam("client_order_id"))
+
+
+class Held(Struct, frozen=True):
+    """A symbol of this node. ``status`` is as stored, None for one that was never configured."""
+
+    epoch: int
+    status: str | None
+
+
+def take_turn(
+    connection: sa.Connection, turn: Mapping[str, int], node: str, units: Iterable[Unit]
+) -> Mapping[str, Held] | None:
+    """Take the turn; returns those symbols of the units that the node has, None without a turn.
+
+    They stay its own until the transaction ends.
+    """
+    asked = {"node": node, "symbols": sorted({unit.symbol for unit in units if unit.symbol})}
+    if connection.dialect.name == "sqlite":
+        if connection.execute(TAKE_TURN, turn).rowcount != 1:
+            return None
+        rows = connection.execute(_HELD, asked).mappings().all()
+    else:
+        rows = connection.execute(_TURN_AND_HELD, {**turn, **asked}).mappings().all()
+        if rows[0]["turn"] is None:
+            return None
+    return {row["symbol"]: Held(row["epoch"], row["status"]) for row in rows if row["symbol"] is not None}
+
+
+def check(unit: Unit, ours: Mapping[str, Held]) -> None:
+    """Raises LeaseLostError if the symbol is not ours any more, ConflictError for an order of one that is off."""
+    if not unit.symbol:
+        return
+    found = ours.get(unit.symbol)
+    if found is None or found.epoch != unit.epoch:
+        raise LeaseLostError(f"{unit.symbol}: another node has it, or may have it; nothing more is written here")
+    if unit.desired is None and found.status == Status.OFF and any(map(_is_placed, unit.orders)):
+        raise ConflictError(f"{unit.symbol}: it is off, and an order was to be placed")
+
+
+def _is_placed(order: OrderState) -> bool:
+    return order.state is State.INTENDED and not order.cancelling
+
+
+def unless_halted(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimit | None]:
+    """The unit without its new buys, and why, if the account is halted."""
+    buys = [order for order in unit.orders if order.intent.side is Side.BUY and _is_placed(order)]
+    if not buys:
+        return unit, None
+    connection.execute(_ACCOUNT)
+    row = connection.execute(_HALT).mappings().one_or_none()
+    if row is None:
+        return unit, None
+    new = [order for order in buys if _is_new(connection, order)]
+    if not new:
+        return unit, None
+    reason = f"the account is halted {halt_of(row).words}"
+    return without(unit, new), OverLimit(tuple(order.client_order_id for order in new), reason)
+
+
+def lock_account(connection: sa.Connection) -> None:
+    """Wait until every new buy that did not see the halt of the account, or sees none, is committed."""
+    connection.execute(sa.select(deployment.c.id).with_for_update())
+
+
+def without(unit: Unit, new: list[OrderState]) -> Unit:
+    """The unit as if these new buys had not been decided."""
+    gone = {order.client_order_id for order in new}
+    traders = {order.intent.trader for order in new}
+    exposure = unit.exposure
+    if exposure is not None:
+        value = sum(value_up(order.intent.price, Quantity(order.intent.quantity)) for order in new)
+        exposure = replace(exposure, money=Money(exposure.money - value))
+    return replace(
+        unit,
+        exposure=exposure,
+        traders=tuple(trader for trader in unit.traders if trader.number not in traders),
+        orders=tuple(order for order in unit.orders if order.client_order_id not in gone),
+    )
+
+
+def _is_new(connection: sa.Connection, order: OrderState) -> bool:
+    """Is this attempt not durable yet? One that is may have been sent."""
+    attempt = connection.scalar(_ATTEMPT, {"client_order_id": order.client_order_id})
+    return attempt is None or attempt < order.attempt

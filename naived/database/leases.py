@@ -1,0 +1,130 @@
+"""The transactions of leases and heartbeats; ``cluster.py`` runs them.
+
+Times are judged by the database's clock; on SQLite, which has none of its own and is shared only in tests, by the
+one that is given.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from naived.database.deployment import next_epoch
+from naived.database.schema import Instant, leases, nodes
+from naived.database.statements import insert
+from naived.nodes import FencedError, Member, NodeInfo, View
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The process that entered as this member with ``epoch``; ``clock`` (ms) is used on SQLite."""
+
+    member: Member
+    epoch: int
+    clock: Callable[[], int]
+
+    @property
+    def mine(self) -> tuple[sa.ColumnElement[bool], ...]:
+        """Its row of ``nodes``, unless a later process took its place."""
+        return nodes.c.name == self.member.name, nodes.c.epoch == self.epoch
+
+    def check(self, found: int) -> None:
+        """Raises FencedError unless one row was ``found``."""
+        if found != 1:
+            raise FencedError(
+                f"another naived with the name of this node, {self.member.name}, uses this database: it has the "
+                "symbols now. Give each node a name of its own with --node, or stop one of the two"
+            )
+
+    def now(self, connection: sa.Connection, later: int = 0) -> sa.ColumnElement[Any]:
+        """The database's time, and so many ms."""
+        if connection.dialect.name == "sqlite":
+            return sa.literal(self.clock() + later, Instant)
+        now: sa.ColumnElement[Any] = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
+        return now + sa.literal(timedelta(milliseconds=later), sa.Interval) if later else now
+
+
+def renew(seat: Seat, connection: sa.Connection) -> Mapping[str, int]:
+    until = seat.now(connection, seat.member.lease)
+    beat = sa.update(nodes).where(*seat.mine).values(heartbeat=seat.now(connection), until=until)
+    seat.check(connection.execute(beat).rowcount)
+    renewed = sa.update(leases).where(leases.c.node == seat.member.name).values(until=until)
+    rows = connection.execute(renewed.returning(leases.c.symbol, leases.c.epoch))
+    return {symbol: epoch for symbol, epoch in rows}
+
+
+def claim(
+    seat: Seat, connection: sa.Connection, most: int, names: Collection[str] | None = None
+) -> Mapping[str, int]:
+    _check(seat, connection)
+    now = seat.now(connection)
+    if names is not None:
+        rows = [{"symbol": name, "epoch": 0, "until": seat.clock()} for name in sorted(names)]
+        connection.execute(insert(connection.dialect.name, leases).on_conflict_do_nothing(), rows)
+    past = (leases.c.until <= now) & (leases.c.node != seat.member.name)
+    free = sa.select(leases.c.symbol).where(leases.c.node.is_(None) | past)
+    if names is not None:
+        free = free.where(leases.c.symbol.in_(names))
+    # What is locked has a commit of its owner, or another claim, under way. The lock is the strongest one: that of
+    # a commit lets weaker ones pass.
+    free = free.order_by(leases.c.until, leases.c.symbol).limit(most).with_for_update(skip_locked=True)
+    symbols = connection.scalars(free).all()
+    if not symbols:
+        return {}
+    epoch = next_epoch(connection)
+    taken = {"node": seat.member.name, "epoch": epoch, "until": seat.now(connection, seat.member.lease)}
+    connection.execute(sa.update(leases).where(leases.c.symbol.in_(symbols)).values(taken))
+    return dict.fromkeys(symbols, epoch)
+
+
+def release(seat: Seat, connection: sa.Connection, symbols: Collection[str]) -> None:
+    _check(seat, connection)
+    _free(seat, connection, leases.c.symbol.in_(symbols))
+
+
+def leave(seat: Seat, connection: sa.Connection) -> None:
+    gone = sa.update(nodes).where(*seat.mine).values(until=seat.now(connection))
+    if connection.execute(gone).rowcount:
+        _free(seat, connection, sa.true())
+
+
+def _free(seat: Seat, connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
+    ours = which & (leases.c.node == seat.member.name)
+    # The same lock as a claim's: the next owner finds no commit of ours under way.
+    connection.execute(sa.select(leases.c.symbol).where(ours).order_by(leases.c.symbol).with_for_update())
+    connection.execute(sa.update(leases).where(ours).values(node=None, until=seat.now(connection)))
+
+
+def look(seat: Seat, connection: sa.Connection) -> View:
+    now = seat.now(connection)
+    held = sa.select(leases.c.node, sa.func.count()).where(leases.c.node.is_not(None), leases.c.until > now)
+    counts: dict[str, int] = {node: count for node, count in connection.execute(held.group_by(leases.c.node))}
+    total: int = connection.execute(sa.select(sa.func.count()).select_from(leases)).scalar_one()
+    rows = connection.execute(sa.select(nodes, (nodes.c.until > now).label("live")).order_by(nodes.c.name))
+    found = {
+        row["name"]: NodeInfo(
+            name=row["name"],
+            live=bool(row["live"]),
+            draining=row["draining"],
+            symbols=counts.get(row["name"], 0),
+            heartbeat=row["heartbeat"],
+            until=row["until"],
+            version=row["version"],
+        )
+        for row in rows.mappings()
+    }
+    return View(found, total, total - sum(counts.values()))
+
+
+def drain(connection: sa.Connection, name: str, wanted: bool) -> bool | None:
+    known = connection.execute(sa.select(nodes.c.draining).where(nodes.c.name == name)).scalar_one_or_none()
+    if known is None:
+        return None
+    connection.execute(sa.update(nodes).where(nodes.c.name == name).values(draining=wanted))
+    return bool(known != wanted)
+
+
+def _check(seat: Seat, connection: sa.Connection) -> None:
+    seat.check(len(connection.execute(sa.select(nodes.c.name).where(*seat.mine)).all()))

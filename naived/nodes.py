@@ -1,0 +1,90 @@
+"""What nodes that share one database know and ask of each other; the runtime and control use it.
+
+A node has the symbols for which it holds a lease: a row with its name, an epoch that rises with every claim, and a
+time that the database's clock judges. Every commit of a symbol checks name and epoch in its transaction, so that a
+node that lost a symbol can write nothing more of it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from naived.ports import ConflictError, JournalError
+
+
+class LeaseLostError(ConflictError):
+    """Another node has the symbol, or may have it: nothing of it is written here any more."""
+
+
+class FencedError(JournalError):
+    """Another process with the name of this node entered the database later: this one has no symbol any more."""
+
+
+class Member(Struct, frozen=True):
+    """How a node enters: its name, unique among them, its version, and how long its leases last (ms)."""
+
+    name: str
+    version: str
+    lease: int
+
+
+class NodeInfo(Struct, frozen=True):
+    """``live``: its heartbeat is not older than its lease. ``symbols`` counts those that it has; times are ms."""
+
+    name: str
+    live: bool
+    draining: bool
+    symbols: int
+    heartbeat: int
+    until: int
+    version: str
+
+
+class View(Struct, frozen=True):
+    """``nodes`` by name, gone ones too; ``symbols`` is how many there are, ``free`` how many nobody has."""
+
+    nodes: Mapping[str, NodeInfo]
+    symbols: int
+    free: int
+
+
+class Cluster(Protocol):
+    """The leases and heartbeats of nodes, as one node sees them. Every call raises JournalError, FencedError."""
+
+    @property
+    def member(self) -> Member:
+        """This node."""
+        ...
+
+    async def renew(self) -> Mapping[str, int]:
+        """Beat, and renew every lease that is still ours; returns their epochs by symbol."""
+        ...
+
+    async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
+        """Take at most so many symbols that nobody has, with a new epoch each; returns those, by symbol.
+
+        Only ``names`` where they are given, also ones that were never configured.
+        """
+        ...
+
+    async def release(self, symbols: Collection[str]) -> None:
+        """Give these back: anybody may claim them at once."""
+        ...
+
+    async def leave(self) -> None:
+        """Give all back, and say that this node is gone."""
+        ...
+
+    async def look(self) -> View:
+        """What there is now."""
+        ...
+
+    async def drain(self, name: str, wanted: bool) -> bool | None:
+        """Have a node give its symbols away, or take some again; was that news? None: there is no such node."""
+        ...
+
+
+def owners(nodes: Sequence[NodeInfo]) -> int:
+    """How many of the nodes take symbols."""
+    return sum(node.live and not node.draining for node in nodes)

@@ -1,0 +1,166 @@
+"""Which symbols of a shared database this node trades: it renews, claims and gives back their leases.
+
+``app.py`` runs it:
+
+    a third of a lease   every lease is renewed, with the heartbeat of the node
+    two thirds           without a renewal nothing is placed any more (``trust.py``)
+    a second             what nobody has is claimed: as much as is this node's share at once, the rest bit by bit
+
+A claimed symbol is loaded after the claim is committed, and begun as after a crash. One whose lease is another
+node's ends here at once. What was not renewed in time, and that nobody claimed, goes on as it is: its epoch shows
+that nobody else had it.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+
+import structlog
+import trio
+
+from naived.core.engine import Blocked, BlockedBy
+from naived.core.orders.state import State
+from naived.nodes import Cluster, FencedError, LeaseLostError, NodeInfo, View, owners
+from naived.ports import Journal, JournalError
+from naived.runtime.supervisor import Supervisor
+from naived.runtime.symbol_task import Symbol, blank
+from naived.runtime.trust import Trust
+
+_LOOK = 1.0  # seconds between two looks at what the other nodes do
+_BITS = 20  # of the symbols, one more than a twentieth is taken beyond the share, or given away, at a time
+_SINGLY = 8  # symbols that are loaded one by one; for more the whole journal is read once
+_HAND_OVER = 10.0  # seconds that the answers in flight of a symbol are awaited before it is given back
+
+log = structlog.get_logger()
+
+
+class Keeper:
+    """``clock`` (s) runs through a suspend of the machine; ``reconcile`` has claimed symbols compared soon."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        journal: Journal,
+        supervisor: Supervisor,
+        clock: Callable[[], float],
+        reconcile: Callable[[], None],
+    ) -> None:
+        self.cluster = cluster
+        self.view = View({}, 0, 0)
+        self.away: str | None = None  # why the leases cannot be renewed now
+        self._journal = journal
+        self._supervisor = supervisor
+        self._reconcile = reconcile
+        self.trust = Trust(cluster.member.lease / 1000, clock)
+        self._turn = trio.Lock()
+
+    @property
+    def others(self) -> Collection[NodeInfo]:
+        """The other nodes, gone ones too."""
+        return [node for node in self.view.nodes.values() if node.name != self.cluster.member.name]
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.trust.guard, self._supervisor.symbols)
+            while True:
+                try:
+                    async with self._turn:
+                        await self._round(nursery)
+                    self.away = None
+                except FencedError as error:
+                    self._end(self._supervisor.symbols.keys())
+                    self._tell(str(error))
+                except JournalError as error:
+                    self._tell(str(error))
+                await trio.sleep(_LOOK)
+
+    async def own(self, name: str) -> Symbol | None:
+        """Take a symbol that was perhaps never configured; None if another node has it. Raises JournalError."""
+        async with self._turn:
+            if name not in self._supervisor.symbols:
+                await self._adopt(await self.cluster.claim(1, (name,)))
+            return self._supervisor.symbols.get(name)
+
+    async def leave(self) -> None:
+        """Give all symbols back, behind the last commit; without an answer they end with their time."""
+        try:
+            await self.cluster.leave()
+        except JournalError as error:
+            log.warning("leases not given back", error=str(error))
+
+    def _tell(self, why: str) -> None:
+        if why != self.away:
+            log.warning("leases not renewed", error=why)
+        self.away = why
+
+    # Rounds
+
+    async def _round(self, nursery: trio.Nursery) -> None:
+        if self.trust.due:
+            await self._renew()
+        self.view = await self.cluster.look()
+        me = self.view.nodes.get(self.cluster.member.name)
+        if me is None or not self.trust.certain:
+            return
+        if me.draining:
+            for symbol in list(self._supervisor.symbols.values()):
+                if not symbol.leaving:
+                    symbol.leaving = True
+                    nursery.start_soon(self._hand_over, symbol)
+        elif self.view.free:
+            await self._adopt(await self.cluster.claim(_room(self.view, me)))
+
+    async def _renew(self) -> None:
+        began = self.trust.now()
+        ours = await self.cluster.renew()
+        self.trust.renewed(began)
+        known = self._supervisor.symbols
+        lost = [name for name, symbol in known.items() if ours.get(name) != symbol.epoch or _is_lost(symbol)]
+        self._end(lost)
+        # A claim whose answer was lost is ours all the same; so is what was not certain while it was written.
+        await self._adopt({name: epoch for name, epoch in ours.items() if name not in known})
+
+    async def _adopt(self, claimed: Mapping[str, int]) -> None:
+        if not claimed:
+            return
+        if len(claimed) > _SINGLY:
+            records = {record.symbol: record for record in await self._journal.load()}
+        else:
+            loaded = [await self._journal.load(name) for name in claimed]
+            records = {record.symbol: record for found in loaded for record in found}
+        for name, epoch in claimed.items():
+            self._supervisor.adopt(records.get(name) or blank(name), epoch)
+        log.info("symbols claimed", symbols=sorted(claimed)[:20], count=len(claimed))
+        self._reconcile()
+
+    def _end(self, names: Collection[str]) -> None:
+        """Their leases are another node's: nothing of them is done here any more."""
+        for name in list(names):
+            self._supervisor.drop(name)
+            log.warning("symbol lost to another node", symbol=name)
+
+    async def _hand_over(self, symbol: Symbol) -> None:
+        """Let no new order begin, await the answers in flight, and give the symbol back."""
+        symbol.offer(Blocked(BlockedBy.LEASE, "it is handed over to another node"))
+        with trio.move_on_after(_HAND_OVER):
+            while symbol.behind or any(order.state is State.INTENDED for order in symbol.engine.resting):
+                await symbol.news.wait()
+        async with self._turn:
+            if symbol.gone:
+                return
+            self._supervisor.drop(symbol.name)
+            try:
+                await self.cluster.release((symbol.name,))
+            except JournalError as error:  # it ends with its time
+                log.warning("lease not given back", symbol=symbol.name, error=str(error))
+            else:
+                log.info("symbol handed over", symbol=symbol.name)
+
+
+def _is_lost(symbol: Symbol) -> bool:
+    return isinstance(symbol.failed, LeaseLostError)
+
+
+def _room(view: View, me: NodeInfo) -> int:
+    """How many free symbols to take now: the share that is missing, at least a few that nobody else takes."""
+    share = -(-view.symbols // max(1, owners(list(view.nodes.values()))))
+    return max(share - me.symbols, 1 + view.symbols // _BITS)

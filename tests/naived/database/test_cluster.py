@@ -1,0 +1,183 @@
+"""Leases: one node at a time has a symbol, and whoever lost it writes nothing more of it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+from msgspec.structs import replace
+
+from naived.core.orders.state import State
+from naived.core.risk import Halt, HaltedBy, OverLimit
+from naived.core.strategy.leader_events import Halted
+from naived.core.strategy.settings import Status
+from naived.database.cluster import SqlCluster, Transactions
+from naived.database.deployment import enter
+from naived.database.engine import Role, open_engine, parse_url
+from naived.database.leases import Seat
+from naived.database.queries import events_page, orders_page
+from naived.database.schema import leases, metadata, nodes
+from naived.database.store import Store
+from naived.nodes import FencedError, LeaseLostError, Member
+from naived.ports import ConflictError, Page, Unit
+from tests.support.database import NOW, SYMBOL, desired, event, first_buy, order
+
+LEASE = 30_000  # ms
+OTHER = "BTCUSDT"
+
+
+class Node:
+    """One process of a node, with its connections; its clock is that of the test on SQLite."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.now = NOW
+        self.engine = open_engine(parse_url(url), Role.WRITE)
+        metadata.create_all(self.engine)
+        member = Member(name, "1.0", LEASE)
+        entered = enter(self.engine, None, member, shared=True, now=self.now)
+        self.store = Store(self.engine, entered.epoch, node=name)
+        seat = Seat(member, entered.epoch, lambda: self.now)
+        self.cluster = SqlCluster(Transactions(self.engine, threads=False), seat)
+
+
+@pytest.fixture
+def node(database_url: str) -> Iterator[Callable[[str], Node]]:
+    made: list[Node] = []
+
+    def make(name: str) -> Node:
+        made.append(Node(database_url, name))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.engine.dispose()
+
+
+def past(node: Node) -> None:
+    """Every lease ended a moment ago, by the database's clock."""
+    with node.engine.begin() as connection:
+        connection.execute(sa.update(leases).values(until=0))
+        connection.execute(sa.update(nodes).values(until=0))
+
+
+def unit(epoch: int, symbol: str = SYMBOL) -> Unit:
+    return replace(first_buy(symbol), epoch=epoch)
+
+
+def said(message: str, epoch: int) -> Unit:
+    return Unit(SYMBOL, events=(event(message),), epoch=epoch)
+
+
+async def test_a_symbol_has_one_node_until_its_lease_is_over(node: Callable[[str], Node]) -> None:
+    first, second = node("alpha"), node("beta")
+    await first.cluster.renew()
+    ours = await first.cluster.claim(5, (SYMBOL, OTHER))
+    assert set(ours) == {SYMBOL, OTHER}
+    assert await second.cluster.claim(5, (SYMBOL, OTHER)) == {}
+    past(first)
+    theirs = await second.cluster.claim(5)
+    assert set(theirs) == {SYMBOL, OTHER}
+    assert theirs[SYMBOL] > ours[SYMBOL]
+    assert await first.cluster.renew() == {}
+
+
+async def test_a_lease_that_is_over_and_that_nobody_took_goes_on(node: Callable[[str], Node]) -> None:
+    first = node("alpha")
+    ours = await first.cluster.claim(1, (SYMBOL,))
+    past(first)
+    assert await first.cluster.claim(5) == {}
+    assert await first.cluster.renew() == ours
+    assert await node("beta").cluster.claim(5) == {}
+
+
+async def test_who_lost_a_symbol_writes_nothing_more_of_it_and_others_do(node: Callable[[str], Node]) -> None:
+    first, second = node("alpha"), node("beta")
+    ours = await first.cluster.claim(2, (SYMBOL, OTHER))
+    assert first.store.apply([unit(ours[SYMBOL]), unit(ours[OTHER], OTHER)]) == [None, None]
+    await first.cluster.release((SYMBOL,))
+    theirs = await second.cluster.claim(1)
+    lost, kept = first.store.apply([said("lost", ours[SYMBOL]), replace(said("", ours[OTHER]), symbol=OTHER)])
+    assert isinstance(lost, LeaseLostError)
+    assert kept is None
+    assert second.store.apply([said("taken", theirs[SYMBOL])]) == [None]
+    with second.engine.connect() as connection:
+        assert [row.event.message for row in events_page(connection, Page())] == ["", "taken"]
+
+
+async def test_an_older_epoch_of_the_same_node_writes_nothing(node: Callable[[str], Node]) -> None:
+    first = node("alpha")
+    before = await first.cluster.claim(1, (SYMBOL,))
+    await first.cluster.release((SYMBOL,))
+    after = await first.cluster.claim(1)
+    assert after[SYMBOL] > before[SYMBOL]
+    (outcome,) = first.store.apply([unit(before[SYMBOL])])
+    assert isinstance(outcome, LeaseLostError)
+    assert first.store.apply([unit(after[SYMBOL])]) == [None]
+
+
+async def test_a_second_process_of_a_node_ends_the_first_and_claims_anew(node: Callable[[str], Node]) -> None:
+    first = node("alpha")
+    ours = await first.cluster.claim(1, (SYMBOL,))
+    second = node("alpha")
+    await first.cluster.leave()  # what is not its own is not given back
+    for call in (first.cluster.renew, lambda: first.cluster.claim(1), lambda: first.cluster.release((SYMBOL,))):
+        with pytest.raises(FencedError, match="alpha"):
+            await call()
+    (outcome,) = first.store.apply([said("late", ours[SYMBOL])])
+    assert outcome is not None
+    assert set(await second.cluster.claim(1)) == {SYMBOL}
+
+
+async def test_symbols_that_were_configured_before_the_database_was_shared_are_free(
+    node: Callable[[str], Node], database_url: str
+) -> None:
+    engine = open_engine(parse_url(database_url), Role.WRITE)
+    metadata.create_all(engine)
+    assert Store(engine, enter(engine).epoch).apply([first_buy()]) == [None]
+    engine.dispose()
+    first = node("alpha")
+    assert (await first.cluster.look()).free == 1
+    assert set(await first.cluster.claim(1)) == {SYMBOL}
+
+
+async def test_a_node_that_leaves_frees_its_symbols_at_once(node: Callable[[str], Node]) -> None:
+    first, second = node("alpha"), node("beta")
+    await first.cluster.renew()
+    await first.cluster.claim(1, (SYMBOL,))
+    assert (await second.cluster.look()).nodes["alpha"].live
+    await first.cluster.leave()
+    view = await second.cluster.look()
+    assert (view.free, view.nodes["alpha"].live) == (1, False)
+    assert set(await second.cluster.claim(1)) == {SYMBOL}
+
+
+async def test_a_drain_is_durable_and_names_a_node_that_there_is(node: Callable[[str], Node]) -> None:
+    first = node("alpha")
+    assert await first.cluster.drain("alpha", True) is True
+    assert await first.cluster.drain("alpha", True) is False
+    assert await first.cluster.drain("gamma", True) is None
+    assert (await node("alpha").cluster.look()).nodes["alpha"].draining
+
+
+async def test_an_order_of_a_symbol_that_is_off_is_not_written(node: Callable[[str], Node]) -> None:
+    first = node("alpha")
+    epoch = (await first.cluster.claim(1, (SYMBOL,)))[SYMBOL]
+    first.store.apply([Unit(SYMBOL, desired=desired(Status.OFF), epoch=epoch)])
+    late = replace(first_buy(), desired=None, epoch=epoch, orders=(order(state=State.INTENDED, attempt=1),))
+    (outcome,) = first.store.apply([late])
+    assert isinstance(outcome, ConflictError)
+    assert not isinstance(outcome, LeaseLostError)
+
+
+async def test_a_new_buy_finds_the_halt_that_another_node_made(node: Callable[[str], Node]) -> None:
+    first, second = node("alpha"), node("beta")
+    epoch = (await first.cluster.claim(1, (SYMBOL,)))[SYMBOL]
+    first.store.apply([Unit(SYMBOL, desired=desired(Status.ON), epoch=epoch)])
+    halt = Halted(Halt("news", HaltedBy.PERSON, NOW), account=True)
+    assert second.store.apply([Unit("", halt=halt)]) == [None]
+    placed = order(state=State.INTENDED, attempt=1)
+    buy = replace(first_buy(), desired=None, epoch=epoch, orders=(placed,))
+    (outcome,) = first.store.apply([buy])
+    assert isinstance(outcome, OverLimit)
+    assert outcome.client_order_ids == (placed.client_order_id,)
+    with first.engine.connect() as connection:
+        assert list(orders_page(connection, Page())) == []
