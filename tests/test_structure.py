@@ -18,6 +18,7 @@ ELSEWHERE = (
     "conformance",
     "field",
     "fuzz",
+    "model",
     "properties",
     "simulation",
 )  # tests of the whole, not of one module
