@@ -191,8 +191,9 @@ DEFINITIONS: dict[str, Schema] = {
             "tied_up": AMOUNT,
             "leftover": array(ref("lot")),
             "traders": array(ref("trader")),
+            "node": maybe(TEXT),
+            "as_of": TIME,
         },
-        {"node": maybe(TEXT)},
     ),
     "trade": record(
         {

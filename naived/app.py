@@ -12,11 +12,14 @@ import structlog
 import trio
 
 from naived.control.answers import Identity
+from naived.control.bulletin import Bulletin
+from naived.control.errands import perform_errands
 from naived.control.events import EventLog
+from naived.control.methods import VERBS
 from naived.control.service import Service
 from naived.core.amount import Money
 from naived.core.orders import client_id
-from naived.nodes import Cluster
+from naived.nodes import Cluster, Mailbox
 from naived.ports import Event, Exchange, Journal
 from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
@@ -86,12 +89,13 @@ async def assemble(
     identity: Identity,
     signing: Signing,
     cluster: Cluster | None = None,
+    mailbox: Mailbox | None = None,
     clock: Callable[[], float] = trio.current_time,
 ) -> App:
     """Wire one naived and load its symbols from the journal; raises JournalError.
 
-    With other nodes (``cluster``) it has no symbols before it claims some; ``clock`` (s) runs through a suspend of
-    the machine.
+    With other nodes (``cluster``, ``mailbox``) it has no symbols before it claims some; ``clock`` (s) runs through
+    a suspend of the machine.
     """
     events = EventLog(identity.started_at)
 
@@ -152,7 +156,10 @@ async def assemble(
         signing.budget,
         events,
         keeper,
+        mailbox,
     )
+    if keeper is not None and mailbox is not None:
+        service.bulletin = Bulletin(mailbox, keeper, symbols, service.statuses)
     states = StateEvents(exchange, journal, session, symbols, publish)
     return App(
         exchange, session, view, prices, orders, reconciler, supervisor, service, events, context, states, keeper
@@ -186,6 +193,10 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
                 symbols.start_soon(app.keeper.run)
             async with trio.open_nursery() as control:
                 control.start_soon(app.states.run)
+                if app.service.bulletin is not None:
+                    control.start_soon(app.service.bulletin.run)
+                    control.start_soon(perform_errands, app.service, VERBS)
+                    control.start_soon(app.service.account.follow)
                 if serve is not None:
                     control.start_soon(serve, app.service)
                 yield suspension

@@ -273,7 +273,7 @@ async def _run_until_suspended(
         DEFAULT_BUDGET if config.exchange.simulated else None,
         os.urandom,
     )
-    app = await assemble(exchange, journal, identity, signing, journal.cluster, _boottime)
+    app = await assemble(exchange, journal, identity, signing, journal.cluster, journal.mailbox, _boottime)
     scrapes = Scrapes(partial(exposition, app.service))
 
     def apply(config: Config) -> None:

@@ -88,3 +88,50 @@ class Cluster(Protocol):
 def owners(nodes: Sequence[NodeInfo]) -> int:
     """How many of the nodes take symbols."""
     return sum(node.live and not node.draining for node in nodes)
+
+
+class Told(Struct, frozen=True):
+    """What ``node`` said of a symbol last, at ``at`` (ms): an entry of ``status``."""
+
+    symbol: str
+    node: str
+    at: int
+    body: str
+
+
+class Errand(Struct, frozen=True):
+    """A request about a symbol of another node; its owner carries it out. ``params`` is JSON text."""
+
+    id: str
+    symbol: str
+    verb: str
+    params: str
+    asked_by: str
+
+
+class Mailbox(Protocol):
+    """What nodes tell and ask each other. Every call raises JournalError."""
+
+    async def tell(self, bodies: Mapping[str, str]) -> None:
+        """Say what is so of these symbols now; of one that is not ours any more nothing is said."""
+        ...
+
+    async def told(self, since: int) -> tuple[Sequence[Told], Mapping[str, str]]:
+        """What was said of symbols since then (ms) and, of every symbol that somebody has, who has it."""
+        ...
+
+    async def ask(self, errand: Errand) -> None:
+        """Make a request durable; one with this id that is there already stays as it is."""
+        ...
+
+    async def errands(self) -> Sequence[Errand]:
+        """The requests without an answer about symbols that are ours."""
+        ...
+
+    async def answer(self, errand_id: str, text: str) -> None:
+        """Answer one, the first time."""
+        ...
+
+    async def answer_to(self, errand_id: str) -> tuple[bool, str | None]:
+        """Is it done, and what was answered, if anything?"""
+        ...

@@ -4,6 +4,7 @@ A new method is one entry here. Its effect on one symbol is a function in `verbs
 are in `messages`, its JSON in `answers`.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NoReturn
@@ -11,9 +12,11 @@ from typing import NoReturn
 import trio
 
 from naived.control import answers, halting, messages, verbs
+from naived.control.bulletin import stamped
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
+from naived.control.errands import Verb, ask
 from naived.control.explain import explain
 from naived.control.forget import forget
 from naived.control.limits import limit, limits
@@ -29,6 +32,7 @@ from naived.control.protocol import (
     PROTO,
     SETTINGS,
     TIMEOUTS,
+    Code,
     ControlError,
     encode_body,
 )
@@ -78,20 +82,28 @@ async def _metrics(service: Service, _params: Params, _caller: Caller) -> bytes:
         raise messages.no_metrics(error) from error
 
 
-async def _entries(service: Service, symbols: tuple[str, ...]) -> dict[str, bytes]:
+async def _entries(service: Service, symbols: tuple[str, ...], *, steady: bool = False) -> dict[str, bytes]:
+    """``steady``: an entry is as of its last change, so that it stays the same while nothing changes."""
     names = symbols or _shown(service)
     # Looked up once: another request may configure a symbol while the entries are made.
     found = [service.supervisor.symbols.get(name) for name in names]
     kept = iter(await service.statuses.entries(symbol for symbol in found if symbol is not None))
-    return {
-        name: encode_body(answers.unset(name, service.defaults)) if symbol is None else next(kept)
-        for name, symbol in zip(names, found, strict=True)
-    }
+    now, node = service.exchange.now(), service.identity.node
+    entries: dict[str, bytes] = {}
+    for name, symbol in zip(names, found, strict=True):
+        if symbol is not None:
+            entries[name] = stamped(next(kept), node, service.statuses.changed_at(symbol) if steady else now)
+            continue
+        told = None if service.bulletin is None else service.bulletin.entry(name)
+        unset = encode_body(answers.unset(name, service.defaults))
+        entries[name] = told or stamped(unset, None, service.identity.started_at if steady else now)
+    return entries
 
 
 def _shown(service: Service) -> list[str]:
-    """Every configured symbol that is not forgotten."""
-    return sorted(name for name, symbol in service.supervisor.symbols.items() if not symbol.desired.forgotten)
+    """Every configured symbol that is not forgotten, also those of other nodes."""
+    ours = {name for name, symbol in service.supervisor.symbols.items() if not symbol.desired.forgotten}
+    return sorted(ours if service.bulletin is None else ours.union(service.bulletin.names()))
 
 
 def _daemon(service: Service) -> answers.Document:
@@ -128,38 +140,47 @@ def _listed(
     return answer
 
 
-def _each(
-    verb: Callable[[Service, Call], Awaitable[Outcome]],
-) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
-    """Makes a method that does the verb for all symbols at the same time. An error concerns its symbol only."""
+VERBS: dict[str, Verb] = {}  # what is done for one symbol, also if another node asks for it
+
+
+def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
+    """Makes a method that does the verb for all symbols at the same time. An error concerns its symbol only.
+
+    What another node has it does.
+    """
+    VERBS[word] = verb
 
     async def answer(service: Service, params: Params, caller: Caller) -> bytes:
         if service.suspending:
             raise messages.suspending()
         known = service.supervisor.symbols
-        outcomes: dict[str, Outcome] = {}
+        results: dict[str, answers.Document] = {}
 
         async def one(name: str) -> None:
+            call = Call(name, params, caller)
+            if service.bulletin is not None and service.bulletin.knows(name):
+                results[name] = await ask(service, word, call)
+                return
             try:
-                outcomes[name] = await verb(service, Call(name, params, caller))
+                outcome = await verb(service, call)
             except ControlError as error:
-                outcomes[name] = Outcome(False, error.message, error)
+                outcome = Outcome(False, error.message, error)
+            results[name] = answers.result(name, known.get(name), outcome)
 
         names = params["symbols"] or _shown(service)
         async with trio.open_nursery() as nursery:
             for name in names:
                 nursery.start_soon(one, name)
-        results = [answers.result(name, known.get(name), outcomes[name]) for name in names]
-        return encode_body({"v": 1, "results": results})
+        return encode_body({"v": 1, "results": [results[name] for name in names]})
 
     return answer
 
 
 def _each_or_account(
-    verb: Callable[[Service, Call], Awaitable[Outcome]], of_account: Callable[[Service, Call], Awaitable[Outcome]]
+    word: str, verb: Verb, of_account: Verb
 ) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
     """The same; without symbols it does ``of_account``."""
-    of_symbols = _each(verb)
+    of_symbols = _each(word, verb)
 
     async def answer(service: Service, params: Params, caller: Caller) -> bytes:
         if params["symbols"]:
@@ -178,11 +199,32 @@ async def _check(service: Service, names: tuple[str, ...], caller: Caller) -> No
         await find(service, Call(name, {}, caller))
 
 
+async def _explain(service: Service, params: Params, caller: Caller) -> bytes:
+    call = Call(params["symbols"][0], params, caller)
+    if service.bulletin is None or not service.bulletin.knows(call.name):
+        return await explain(service, params, caller)
+    result = await ask(service, "explain", call)
+    if result["error"] is not None:
+        error = result["error"]
+        code = next(code for code in Code if code == error["code"])
+        raise ControlError(code, error["message"], symbol=call.name, hint=error["hint"])
+    return encode_body(result["explained"])
+
+
+async def _explained(service: Service, call: Call) -> Outcome:
+    """The same for another node."""
+    body = await explain(service, call.params, call.caller)
+    return Outcome(False, "", more={"explained": json.loads(body)})
+
+
+VERBS["explain"] = _explained
+
+
 async def _watch(service: Service, channel: Channel, request: Request, _caller: Caller) -> NoReturn:
     symbols = request.params["symbols"]
 
     async def take() -> Taken:
-        entries, daemon = await _entries(service, symbols), _daemon(service)
+        entries, daemon = await _entries(service, symbols, steady=True), _daemon(service)
         told = (daemon["state"], daemon["reason"], daemon["exchange_state"], service.account.halt)
         return Taken(encode_body(daemon), told, entries)
 
@@ -261,25 +303,25 @@ METHODS: Mapping[str, Method] = {
     "watch": Method(_SOME, _status, stream=_watch),
     "start": Method(
         {**_CHANGE, **_DRY_RUN, **_waiting("start", True), **_SETTINGS},
-        _each(verbs.start),
+        _each("start", verbs.start),
         rule=partial(_symbols_rule, "start"),
         changes=_not_dry,
     ),
     "stop": Method(
         {**_CHANGE, **_DRY_RUN, **_waiting("stop", True), "cancel": Param(one_of(*verbs.CANCEL), "none")},
-        _each(verbs.stop),
+        _each("stop", verbs.stop),
         rule=partial(_symbols_rule, "stop"),
         changes=_not_dry,
     ),
     "shutdown": Method(
         {**_CHANGE, **_waiting("shutdown", False), "keep_buys": Param(boolean, False)},
-        _each(verbs.shutdown),
+        _each("shutdown", verbs.shutdown),
         rule=partial(_symbols_rule, "shutdown"),
         changes=_always,
     ),
     "settings": Method(
         {**_CHANGE, **_SETTINGS},
-        _each(verbs.settings),
+        _each("settings", verbs.settings),
         rule=_settings_rule,
         changes=lambda params: bool(given_settings(params)),
     ),
@@ -292,18 +334,18 @@ METHODS: Mapping[str, Method] = {
         streams=lambda params: bool(params["follow"]),
         rule=_events_rule,
     ),
-    "explain": Method(_SOME, explain, rule=partial(_one_rule, "explain")),
+    "explain": Method(_SOME, _explain, rule=partial(_one_rule, "explain")),
     "why": Method({**_SOME, "client_order_id": Param(short_text, REQUIRED)}, why, rule=partial(_one_rule, "why")),
     "forget": Method(
-        {**_CHANGE, **_DRY_RUN}, _each(forget), rule=partial(_symbols_rule, "forget"), changes=_not_dry
+        {**_CHANGE, **_DRY_RUN}, _each("forget", forget), rule=partial(_symbols_rule, "forget"), changes=_not_dry
     ),
     "halt": Method(
         {**_SOME, **_REQUEST, "reason": Param(sentence, None), "keep_buys": Param(boolean, False)},
-        _each_or_account(halting.halt, halting.halt_account),
+        _each_or_account("halt", halting.halt, halting.halt_account),
         changes=_always,
     ),
     "resume": Method(
-        {**_SOME, **_REQUEST}, _each_or_account(halting.resume, halting.resume_account), changes=_always
+        {**_SOME, **_REQUEST}, _each_or_account("resume", halting.resume, halting.resume_account), changes=_always
     ),
     "limits": Method(
         {**_REQUEST, **{name: Param(limit) for name in LIMITS}},
@@ -322,7 +364,7 @@ METHODS: Mapping[str, Method] = {
             "for": Param(one_of(*verbs.GOALS), REQUIRED),
             "timeout": Param(timeout, TIMEOUTS["wait"]),
         },
-        _each(verbs.wait),
+        _each("wait", verbs.wait),
         rule=partial(_symbols_rule, "wait"),
     ),
     "resolve": Method(
@@ -332,7 +374,7 @@ METHODS: Mapping[str, Method] = {
             "client_order_id": Param(short_text, None),
             "action": Param(one_of(*ACTIONS), REQUIRED),
         },
-        _each(resolve),
+        _each("resolve", resolve),
         rule=_resolve_rule,
         changes=_not_dry,
     ),

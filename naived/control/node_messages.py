@@ -21,3 +21,21 @@ def no_such_node(name: str) -> ControlError:
     return ControlError(
         Code.INVALID_TRANSITION, f"there is no node {name}", hint="see which there are: naivectl nodes"
     )
+
+
+def not_answered(name: str, owner: str | None, done: bool) -> ControlError:
+    """``done``: the change is durable, and what was waited for has not come."""
+    if done:
+        return ControlError(
+            Code.TIMED_OUT,
+            f"node {owner} did what was asked, and the state that was waited for is not reached",
+            symbol=name,
+            hint=f"see how far it is: naivectl status {name}",
+        )
+    who = "no node has it" if owner is None else f"node {owner}, which has it, has not answered"
+    return ControlError(
+        Code.TIMED_OUT,
+        f"{who}: what was asked is durable, and is carried out by the node that has it next",
+        symbol=name,
+        hint="see which nodes live: naivectl nodes",
+    )

@@ -1,5 +1,7 @@
 """The parts of the daemon that the control methods use, and the daemon's own state."""
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
@@ -7,12 +9,14 @@ import trio
 
 from naived.control import messages, node_messages
 from naived.control.answers import Identity
+from naived.control.bulletin import Bulletin
 from naived.control.events import EventLog
 from naived.control.pulse import Pulse
 from naived.control.statuses import Statuses
 from naived.control.streams import Snapshots
 from naived.core.amount import Money
 from naived.core.strategy.settings import Settings
+from naived.nodes import Mailbox
 from naived.ports import Exchange, Journal, JournalError
 from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
@@ -31,7 +35,8 @@ class Service:
 
     ``default_budget`` is for a symbol that never had a budget, None where money is real. The daemon measures
     ``pulse``. The methods share ``statuses``, ``snapshots`` and ``turns`` (locks of requests that are being
-    performed, by their key).
+    performed, by their key). Where nodes share the database there are ``keeper``, ``mailbox`` and ``bulletin``;
+    ``numbers`` are those of requests to other nodes.
     """
 
     identity: Identity
@@ -47,6 +52,9 @@ class Service:
     default_budget: Money | None
     events: EventLog
     keeper: Keeper | None = None
+    mailbox: Mailbox | None = None
+    bulletin: Bulletin | None = None
+    numbers: Iterator[int] = field(default_factory=itertools.count)
     suspending: bool = False
     statuses: Statuses = field(default_factory=Statuses)
     snapshots: Snapshots = field(default_factory=Snapshots)

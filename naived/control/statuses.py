@@ -29,6 +29,7 @@ class _CachedEntry:
     traders: bytes
     last_trade: tuple[object, ...] = ()
     body: bytes = b""
+    at: int = 0  # exchange ms
 
 
 class Statuses:
@@ -44,6 +45,16 @@ class Statuses:
                 await trio.lowlevel.checkpoint()
         return entries
 
+    def basis(self, symbol: Symbol) -> object:
+        """What its entry was made from, without its price: equal while nothing but that changed."""
+        kept = self._kept.get(symbol)
+        return None if kept is None else kept.made_from
+
+    def changed_at(self, symbol: Symbol) -> int:
+        """When its entry was made (exchange ms)."""
+        kept = self._kept.get(symbol)
+        return 0 if kept is None else kept.at
+
     def _entry(self, symbol: Symbol) -> bytes:
         kept = self._kept.get(symbol)
         leader = symbol.engine.leader
@@ -57,4 +68,5 @@ class Statuses:
             kept.last_trade = last_trade
             kept.fields |= answers.prices(symbol)
             kept.body = b'%b,"traders":%b}' % (encode_body(kept.fields)[:-1], kept.traders)
+            kept.at = symbol.context.exchange.now()
         return kept.body

@@ -19,7 +19,7 @@ from naived.core.orders.state import OrderState, State
 from naived.core.risk import OverLimit
 from naived.core.strategy.settings import Status
 from naived.database.rows import halt_of
-from naived.database.schema import deployment, halts, leases, nodes, orders, settings
+from naived.database.schema import deployment, halts, leases, nodes, orders, requests, settings
 from naived.database.statements import TAKE_TURN
 from naived.nodes import LeaseLostError
 from naived.ports import ConflictError, Unit
@@ -109,6 +109,12 @@ def unless_halted(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimi
 def lock_account(connection: sa.Connection) -> None:
     """Wait until every new buy that did not see the halt of the account, or sees none, is committed."""
     connection.execute(sa.select(deployment.c.id).with_for_update())
+
+
+def mark_done(connection: sa.Connection, request_id: str) -> None:
+    """If it is what another node asked for, it is done with this transaction."""
+    now = requests.c.asked_at if connection.dialect.name == "sqlite" else sa.func.clock_timestamp()
+    connection.execute(sa.update(requests).where(requests.c.id == request_id).values(done_at=now))
 
 
 def without(unit: Unit, new: list[OrderState]) -> Unit:

@@ -31,11 +31,12 @@ from naived.database.engine import (
     parse_url,
 )
 from naived.database.leases import Seat
+from naived.database.mailbox import SqlMailbox
 from naived.database.migrate import migrate
 from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.store import Store
 from naived.database.writer import Submit, inline, writer_thread
-from naived.nodes import Cluster, Member
+from naived.nodes import Cluster, Mailbox, Member
 from naived.ports import (
     CycleRow,
     EventRow,
@@ -76,12 +77,14 @@ class SqlJournal:
         reader: "Reader",
         now: Callable[[], int],
         cluster: Cluster | None,
+        mailbox: Mailbox | None,
     ) -> None:
         self.tag = deployment.tag  # four lower-case base32 characters in the ids of all orders of this database
         self.epoch = deployment.epoch  # the number of processes that opened this database so far
         self.kind = kind  # ``sqlite`` or ``postgresql``
         self.account_uid: str | None = None  # once it was claimed
         self.cluster = cluster  # the nodes of a database that is shared
+        self.mailbox = mailbox  # what they tell and ask each other
         self.committed_at: float | None = None
         self._submit = submit
         self._hanging = hanging
@@ -216,8 +219,16 @@ async def open_journal(
     reader = Reader(address, open_engine(address, Role.READ, file), threads)
     leases = open_engine(address, Role.WRITE, file)
     seat = Seat(member, deployment.epoch, now)
-    cluster = SqlCluster(Transactions(leases, threads=threads), seat) if shared else None
-    make = partial(SqlJournal, deployment, address.get_backend_name(), reader=reader, now=now, cluster=cluster)
+    transactions = Transactions(leases, threads=threads)
+    make = partial(
+        SqlJournal,
+        deployment,
+        address.get_backend_name(),
+        reader=reader,
+        now=now,
+        cluster=SqlCluster(transactions, seat) if shared else None,
+        mailbox=SqlMailbox(transactions, seat) if shared else None,
+    )
     try:
         if threads:
             async with writer_thread(store) as writer:

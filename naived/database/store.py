@@ -253,6 +253,8 @@ def _write(connection: sa.Connection, work: Work, ours: Mapping[str, fence.Held]
                 unit, halted = fence.unless_halted(connection, work)
                 if work.halt is not None and not work.symbol:
                     fence.lock_account(connection)
+                if work.request is not None:
+                    fence.mark_done(connection, work.request[0])
             unit, over = within_limit(connection, unit)
             _write_unit(connection, unit)
             return halted or over

@@ -1,15 +1,18 @@
 """What is durable of the whole account: its halt and its limits. A change is committed, then in force."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import trio
 from msgspec.structs import replace
 
 from naived.core.risk import Halt, Limits
 from naived.core.strategy.leader_events import Halted
-from naived.ports import Event, Unit
+from naived.ports import Event, JournalError, Unit
 from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import Context, Symbol
+
+_FOLLOWING = 1.0  # seconds between two looks at what other nodes changed
 
 
 class AccountKeeper:
@@ -73,6 +76,17 @@ class AccountKeeper:
             for event in events:
                 context.publish(event)
             return limits != before
+
+    async def follow(self) -> None:
+        """Take in what other nodes change. Runs until cancelled."""
+        while True:
+            await trio.sleep(_FOLLOWING)
+            with suppress(JournalError):
+                async with self._turn:
+                    found = await self._context.journal.account()
+                    if found != self._funds.account:
+                        self._funds.account = found
+                        self.tell()
 
     def tell(self) -> None:
         """Tell every symbol, also one that is off; at a start too: a process may have died before it did so."""

@@ -43,6 +43,16 @@ def nodes(daemon: Daemon) -> dict[str, tuple[str, int]]:
     return {each["name"]: (each["state"], each["symbols"]) for each in daemon.do("nodes").document["nodes"]}
 
 
+def taken(daemon: Daemon, name: str = SYMBOL) -> None:
+    """Wait until this node trades the symbol."""
+
+    def here() -> bool:
+        symbol = daemon.symbol(name)
+        return (symbol["node"], symbol["state"]) == (daemon.ask("status")["daemon"]["node"], "trading")
+
+    until(here, 2 * LEASE + 10)
+
+
 def of_ours(exchange: Exchange) -> list[str]:
     """The ids under which orders were accepted; one of them twice is what must not be."""
     return [order["clientOrderId"] for order in exchange.orders()]
@@ -63,8 +73,8 @@ def test_a_killed_node_loses_its_symbols_within_two_leases_and_no_order_is_place
     first.reaches("selling")
 
     first.end(signal.SIGKILL)
-    until(lambda: second.symbol()["state"] == "trading", 2 * LEASE + 10)
-    until(lambda: second.symbol(OTHER)["state"] == "trading")
+    taken(second)
+    taken(second, OTHER)
     assert nodes(second) == {"alpha": ("away", 0), "beta": ("live", 2)}
     second.reaches("selling")
     exchange.trade("2010")
@@ -82,7 +92,7 @@ def test_a_node_that_was_paused_beyond_its_lease_lets_go_of_what_another_one_has
     exchange.trade("2000")
     first.reaches("buying")
     os.kill(first.pid, signal.SIGSTOP)
-    until(lambda: second.symbol()["state"] == "trading", 2 * LEASE + 10)
+    taken(second)
     os.kill(first.pid, signal.SIGCONT)
     until(lambda: nodes(first) == {"alpha": ("live", 0), "beta": ("live", 1)})
     exchange.trade("1995")
@@ -99,7 +109,72 @@ def test_a_drained_node_hands_its_symbols_over_at_once(node: Node, exchange: Exc
     first.reaches("buying")
     second.do("nodes", "drain", "alpha")
     until(lambda: nodes(second) == {"alpha": ("drained", 0), "beta": ("live", 1)}, LEASE)
-    second.do("wait", SYMBOL, "--for", "trading")
+    taken(second)
     second.reaches("buying")
     assert len(of_ours(exchange)) == 1
     assert second.ctl("nodes", "drain", "gamma").code == 1
+
+
+def test_each_node_shows_all_symbols_and_carries_out_what_another_one_is_asked(
+    node: Node, exchange: Exchange
+) -> None:
+    first = node("alpha")
+    first.do("start", SYMBOL, "--budget", "500")
+    second = node("beta")
+    until(lambda: [row["symbol"] for row in second.do("status").document["symbols"]] == [SYMBOL])
+    shown = second.symbol()
+    assert (shown["node"], shown["state"], shown["budget"]) == ("alpha", "trading", "500")
+    assert first.symbol()["node"] == "alpha"
+    exchange.trade("2000")
+    first.reaches("buying")
+    until(lambda: second.does("buying"))
+    assert second.ctl("is-trading", SYMBOL).code == 0
+    assert "a buy rests" in second.do("explain", SYMBOL).document["buys"]["text"]
+
+    changed = second.do("settings", SYMBOL, "--chunks", "3").result
+    assert (changed["changed"], changed["settings"]["chunks"]) == (True, 3)
+    assert first.symbol()["chunks"] == 3
+    assert (
+        second.ctl("settings", SYMBOL, "--profit", "100").code
+        == first.ctl("settings", SYMBOL, "--profit", "100").code
+    )
+    halted = second.do("halt", SYMBOL, "--reason", "news").result
+    assert halted["changed"]
+    until(lambda: exchange.open("BUY") == [])
+    assert second.do("halt", SYMBOL).result["changed"] is False
+    second.do("resume", SYMBOL)
+    exchange.trade("2000")
+    first.reaches("buying")
+    stopped = second.do("stop", SYMBOL, "--cancel", "buys").result
+    assert (stopped["status"], stopped["state"], stopped["open_orders"]) == ("off", "off", [])
+    assert first.symbol()["state"] == "off"
+    assert second.do("stop", SYMBOL).result["changed"] is False
+    assert second.do("start", SYMBOL).result["state"] == "trading"
+    assert first.symbol()["state"] == "trading"
+
+
+def test_the_halt_of_the_account_holds_on_every_node(node: Node, exchange: Exchange) -> None:
+    first = node("alpha")
+    first.do("start", SYMBOL)
+    second = node("beta")
+    second.do("halt", "--reason", "night")
+    exchange.trade("2000")
+    until(lambda: first.ask("status")["daemon"]["halt"] is not None)
+    exchange.trade("1999")
+    assert exchange.orders() == []
+    first.do("resume")
+    until(lambda: second.ask("status")["daemon"]["halt"] is None)
+    exchange.trade("2000")
+    first.reaches("buying")
+
+
+def test_what_is_asked_while_the_owner_is_dead_is_done_by_the_next_one(node: Node, exchange: Exchange) -> None:
+    first = node("alpha")
+    first.do("start", SYMBOL)
+    second = node("beta")
+    until(lambda: [row["symbol"] for row in second.do("status").document["symbols"]] == [SYMBOL])
+    first.end(signal.SIGKILL)
+    asked = second.ctl("stop", SYMBOL, "--timeout", "1s")
+    assert asked.code == 124
+    until(lambda: second.symbol()["node"] == "beta", 2 * LEASE + 10)
+    until(lambda: second.symbol()["status"] == "off")

@@ -1,0 +1,132 @@
+"""What nodes say of their symbols: this one's are told to the others, theirs are kept for ``status``.
+
+An entry of ``status`` is published a second after it changed, ten where only its price did. The figures of another
+node are as it told them last; once nothing was heard of that node for a lease, they say so.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+import trio
+
+from naived.control.protocol import encode_body, format_time
+from naived.control.statuses import Statuses
+from naived.nodes import Mailbox, Told
+from naived.ports import JournalError
+from naived.runtime.keeper import Keeper
+from naived.runtime.symbol_task import Symbol
+
+_EVERY = 1.0  # seconds between two looks
+_PRICES = 10  # looks between two publications of what only its price changed
+_OVERLAP = 5_000  # ms that are read again: what was said earlier may have been committed later
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Patched:
+    """An entry of another node, and what it was made from."""
+
+    made_from: tuple[object, ...]
+    body: bytes
+
+
+class Bulletin:
+    """``symbols`` are this node's."""
+
+    def __init__(self, mailbox: Mailbox, keeper: Keeper, symbols: Mapping[str, Symbol], statuses: Statuses) -> None:
+        self._mailbox = mailbox
+        self._keeper = keeper
+        self._symbols = symbols
+        self._statuses = statuses
+        self._told: dict[str, Told] = {}
+        self._owners: Mapping[str, str] = {}
+        self._patched: dict[str, _Patched] = {}
+        self._published: dict[str, tuple[bytes, object]] = {}
+        self._since = 0
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        look = 0
+        while True:
+            try:
+                await self._publish(prices=look % _PRICES == 0)
+                await self._read()
+            except JournalError as error:
+                log.warning("other nodes not heard", error=str(error))
+            look += 1
+            await trio.sleep(_EVERY)
+
+    def names(self) -> Iterable[str]:
+        """The symbols of other nodes, without those that are forgotten."""
+        return [name for name, told in self._told.items() if name not in self._symbols and not _forgotten(told)]
+
+    def knows(self, name: str) -> bool:
+        """Is it, or was it last, a symbol of another node?"""
+        return name not in self._symbols and (name in self._told or self._owner(name) is not None)
+
+    def owner(self, name: str) -> str | None:
+        """The node that has a symbol of another node; None if nobody has it."""
+        return self._owner(name)
+
+    def entry(self, name: str) -> bytes | None:
+        """What ``status`` says of a symbol of another node; None while nobody said anything."""
+        told = self._told.get(name)
+        if told is None:
+            return None
+        owner, node = self._owner(name), self._keeper.view.nodes.get(told.node)
+        live = node is not None and node.live and owner == told.node
+        heard = max(told.at, node.heartbeat) if node is not None and live else told.at
+        made_from = (told.at, told.body, owner, live, heard)
+        kept = self._patched.get(name)
+        if kept is None or kept.made_from != made_from:
+            body = told.body.encode() if live else _degraded(told, owner, heard if node is None else node.heartbeat)
+            kept = self._patched[name] = _Patched(made_from, stamped(body, told.node, heard))
+        return kept.body
+
+    def _owner(self, name: str) -> str | None:
+        owner = self._owners.get(name)
+        return None if owner == self._keeper.cluster.member.name else owner
+
+    async def _publish(self, *, prices: bool) -> None:
+        """Tell what changed of our symbols."""
+        symbols = list(self._symbols.values())
+        changed: dict[str, tuple[bytes, object]] = {}
+        for symbol, entry in zip(symbols, await self._statuses.entries(symbols), strict=True):
+            body = b'%b,"forgotten":true}' % entry[:-1] if symbol.desired.forgotten else entry
+            said = body, self._statuses.basis(symbol)
+            before = self._published.get(symbol.name)
+            if before is None or (before[0] != body if prices else before[1] != said[1]):
+                changed[symbol.name] = said
+        if changed:
+            await self._mailbox.tell({name: body.decode() for name, (body, _) in changed.items()})
+            self._published |= changed
+        for name in self._published.keys() - self._symbols.keys():
+            del self._published[name]
+
+    async def _read(self) -> None:
+        told, self._owners = await self._mailbox.told(self._since)
+        for each in told:
+            self._told[each.symbol] = each
+            self._since = max(self._since, each.at - _OVERLAP)
+
+
+def stamped(body: bytes, node: str | None, as_of: int) -> bytes:
+    """An encoded entry with the node that has the symbol and the time (ms) as of which it is."""
+    return b'%b,"node":%b,"as_of":"%b"}' % (body[:-1], json.dumps(node).encode(), format_time(as_of).encode())
+
+
+def _forgotten(told: Told) -> bool:
+    return '"forgotten":true' in told.body
+
+
+def _degraded(told: Told, owner: str | None, heard: int) -> bytes:
+    entry = json.loads(told.body)
+    reason = f"node {told.node} was last heard at {format_time(heard)}; figures as it told them"
+    if owner is not None and owner != told.node:
+        reason = f"node {owner} has just taken it from {told.node} and has said nothing yet"
+    elif owner is None:
+        reason = f"no node has it: {reason}"
+    return encode_body({**entry, "state": "degraded", "reason": reason})

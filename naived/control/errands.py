@@ -1,0 +1,119 @@
+"""Verbs on symbols of other nodes: asked for in the database, carried out by the node that has the symbol.
+
+A request is durable before it is waited for, and names the symbol, not a node: whoever has the symbol carries it
+out, also after a takeover. What it changes is made durable with the mark that it is done, once for its id, as any
+request of a client. Its answer is what the owner's own client would get.
+"""
+
+import json
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+import trio
+
+from naived.control import answers, messages, node_messages
+from naived.control.call import PATIENCE, Call, Outcome
+from naived.control.caller import Caller
+from naived.control.protocol import ControlError
+from naived.control.service import Service
+from naived.nodes import Errand
+from naived.ports import JournalError
+
+_EVERY = 0.3  # seconds between two looks for requests, and for an answer
+_SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
+
+Document = dict[str, Any]
+Verb = Callable[[Service, Call], Awaitable[Outcome]]
+
+log = structlog.get_logger()
+
+
+async def perform_errands(service: Service, verbs: Mapping[str, Verb]) -> None:
+    """Carry out what other nodes ask about our symbols. Runs until cancelled."""
+    mailbox = service.mailbox
+    if mailbox is None:
+        return
+    begun: set[str] = set()
+    async with trio.open_nursery() as nursery:
+        while True:
+            try:
+                waiting = await mailbox.errands()
+            except JournalError as error:
+                log.warning("requests of other nodes not read", error=str(error))
+                waiting = []
+            begun &= {errand.id for errand in waiting}
+            for errand in waiting:
+                if errand.id not in begun and errand.symbol in service.supervisor.symbols:
+                    begun.add(errand.id)
+                    nursery.start_soon(_perform, service, verbs, errand, begun)
+            await trio.sleep(_EVERY)
+
+
+async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, begun: set[str]) -> None:
+    """Do it and answer; what is interrupted because the symbol is lost is left to its next owner."""
+    symbol = service.supervisor.symbols.get(errand.symbol)
+    params = json.loads(errand.params)
+    call = Call(errand.symbol, {**params, "symbols": (errand.symbol,)}, Caller())
+    log.info("asked by another node", verb=errand.verb, symbol=errand.symbol, node=errand.asked_by)
+    try:
+        outcome = await verbs[errand.verb](service, call)
+    except ControlError as error:
+        outcome = Outcome(False, error.message, error)
+    except Exception:
+        log.exception("request of another node failed", verb=errand.verb, symbol=errand.symbol)
+        outcome = Outcome(False, "", messages.away(errand.symbol))
+    if symbol is None or symbol.gone:
+        begun.discard(errand.id)
+        return
+    document = answers.result(errand.symbol, service.supervisor.symbols.get(errand.symbol), outcome)
+    mailbox = service.mailbox
+    while mailbox is not None:
+        try:
+            await mailbox.answer(errand.id, json.dumps(document))
+            return
+        except JournalError as error:
+            log.warning("another node not answered", error=str(error))
+        await trio.sleep(_EVERY)
+
+
+async def ask(service: Service, verb: str, call: Call) -> Document:
+    """The entry of ``results`` that the symbol's node answers."""
+    mailbox, bulletin, name = service.mailbox, service.bulletin, call.name
+    assert mailbox is not None
+    assert bulletin is not None
+    # The number makes it another one than any earlier request of this process.
+    request_id = call.params.get("request_id") or f"{service.identity.instance_id}-{next(service.numbers)}"
+    params = {**call.params, "request_id": request_id, "symbols": [name]}
+    errand = Errand(f"{request_id}/{name}", name, verb, json.dumps(params), service.identity.node)
+    timeout = call.params.get("timeout", PATIENCE)
+    deadline = math.inf if timeout is None else trio.current_time() + timeout + _SLACK
+    done = False
+    try:
+        await mailbox.ask(errand)
+        with call.caller.waiting(deadline):
+            while True:
+                done, text = await mailbox.answer_to(errand.id)
+                if text is not None:
+                    document: Document = json.loads(text)
+                    return document
+                await trio.sleep(_EVERY)
+    except JournalError as error:
+        return _failed(service, name, messages.away(name, error))
+    return _failed(service, name, node_messages.not_answered(name, bulletin.owner(name), done))
+
+
+def _failed(service: Service, name: str, error: ControlError) -> Document:
+    """The entry of ``results`` for a symbol of another node that did not answer."""
+    entry = None if service.bulletin is None else service.bulletin.entry(name)
+    known: Document = {} if entry is None else json.loads(entry)
+    return {
+        "symbol": name,
+        "status": known.get("status", "off"),
+        "state": known.get("state", "off"),
+        "changed": False,
+        "open_orders": [],
+        "message": error.message,
+        "error": error.document(),
+    }

@@ -1,0 +1,87 @@
+"""Implements ``nodes.Mailbox``: what each node says of its symbols, and what one asks of another.
+
+Nothing here is needed to trade. A request is done with the transaction of what it changes (``store.py``); its
+answer follows. If its owner dies in between, the next one finds in the journal what was done, and answers.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from naived.database.cluster import Transactions
+from naived.database.leases import Seat
+from naived.database.schema import leases, requests, statuses
+from naived.database.statements import insert
+from naived.nodes import Errand, Told
+
+_KEPT = 7 * 24 * 3_600_000  # ms: an answer is awaited for seconds
+
+
+class SqlMailbox:
+    def __init__(self, transactions: Transactions, seat: Seat) -> None:
+        self._transactions = transactions
+        self._seat = seat
+
+    async def tell(self, bodies: Mapping[str, str]) -> None:
+        def write(connection: sa.Connection) -> None:
+            if connection.dialect.name == "postgresql":  # it is said again if it is lost
+                connection.execute(sa.text("SET LOCAL synchronous_commit = off"))
+            node, now = self._seat.member.name, self._seat.now(connection)
+            ours = (leases.c.symbol == sa.bindparam("of")) & (leases.c.node == node)
+            said = sa.select(leases.c.symbol, sa.literal(node), now, sa.bindparam("said", type_=sa.Text)).where(
+                ours
+            )
+            told = insert(connection.dialect.name, statuses).from_select(["symbol", "node", "at", "body"], said)
+            changed = {name: told.excluded[name] for name in ("node", "at", "body")}
+            statement = told.on_conflict_do_update(index_elements=["symbol"], set_=changed)
+            connection.execute(statement, [{"of": name, "said": body} for name, body in sorted(bodies.items())])
+
+        await self._transactions.do(write)
+
+    async def told(self, since: int) -> tuple[Sequence[Told], Mapping[str, str]]:
+        def read(connection: sa.Connection) -> tuple[Sequence[Told], Mapping[str, str]]:
+            said = sa.select(statuses).where(statuses.c.at >= since)
+            rows = [Told(**row) for row in connection.execute(said).mappings()]
+            held = leases.c.node.is_not(None) & (leases.c.until > self._seat.now(connection))
+            owners = connection.execute(sa.select(leases.c.symbol, leases.c.node).where(held))
+            return rows, {symbol: node for symbol, node in owners}
+
+        return await self._transactions.do(read)
+
+    async def ask(self, errand: Errand) -> None:
+        def write(connection: sa.Connection) -> None:
+            now = self._seat.now(connection)
+            old = requests.c.asked_at < self._seat.now(connection, -_KEPT)
+            connection.execute(sa.delete(requests).where(old, requests.c.answer.is_not(None)))
+            row = {name: getattr(errand, name) for name in Errand.__struct_fields__}
+            asked = insert(connection.dialect.name, requests).values(**row, asked_at=now)
+            connection.execute(asked.on_conflict_do_nothing())
+
+        await self._transactions.do(write)
+
+    async def errands(self) -> Sequence[Errand]:
+        def read(connection: sa.Connection) -> Sequence[Errand]:
+            ours = (leases.c.symbol == requests.c.symbol) & (leases.c.node == self._seat.member.name)
+            columns = [requests.c[name] for name in Errand.__struct_fields__]
+            waiting = sa.select(*columns).join(leases, ours).where(requests.c.answer.is_(None))
+            rows = connection.execute(waiting.order_by(requests.c.asked_at, requests.c.id)).mappings()
+            return [Errand(**row) for row in rows]
+
+        return await self._transactions.do(read)
+
+    async def answer(self, errand_id: str, text: str) -> None:
+        def write(connection: sa.Connection) -> None:
+            now = self._seat.now(connection)
+            unanswered = (requests.c.id == errand_id) & requests.c.answer.is_(None)
+            done = sa.func.coalesce(requests.c.done_at, now)
+            connection.execute(sa.update(requests).where(unanswered).values(answer=text, done_at=done))
+
+        await self._transactions.do(write)
+
+    async def answer_to(self, errand_id: str) -> tuple[bool, str | None]:
+        def read(connection: sa.Connection) -> tuple[bool, str | None]:
+            found = sa.select(requests.c.done_at, requests.c.answer).where(requests.c.id == errand_id)
+            row = connection.execute(found).mappings().one_or_none()
+            return (False, None) if row is None else (row["done_at"] is not None, row["answer"])
+
+        return await self._transactions.do(read)
