@@ -191,6 +191,7 @@ def _guarded(walk: Walk) -> None:
         ("--max-exposure", "none", "--reserve", "none"),
     ):
         walk.ask("limits", *words)
+    walk.ask("nodes")
 
 
 def _held_by_hand(walk: Walk, exchange: Exchange) -> None:

@@ -100,6 +100,7 @@ PROMISED = {
                 **{"chunks": 5, "budget": "1000", "last_price": "2683.8", "last_trade_at": TIME, "cycles": 12},
                 **{"realized_profit": "1.23456789", "unrealized_profit": "-0.01", "profit_today": "0"},
                 **{"held": "0", "held_cost": "0", "tied_up": "0", "base": "ETH", "quote": "USDT", "tick": "0.01"},
+                **{"node": "alpha", "as_of": TIME},
                 "leftover": [{"quantity": "0.1", "cost": "1", "price": "2", "reason": "r"}],
                 "traders": [
                     {

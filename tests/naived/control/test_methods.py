@@ -112,6 +112,8 @@ async def test_a_status_has_exactly_what_is_promised(world: World, clock: MockCl
                             "sell": None,
                         },
                     ],
+                    "node": "localhost",
+                    "as_of": document["symbols"][0]["as_of"],
                 }
             ],
         }
