@@ -164,8 +164,12 @@ def test_the_halt_of_the_account_holds_on_every_node(node: Node, exchange: Excha
     assert exchange.orders() == []
     first.do("resume")
     until(lambda: second.ask("status")["daemon"]["halt"] is None)
-    exchange.trade("2000")
-    first.reaches("buying")
+
+    def buys() -> bool:
+        exchange.trade("2000")  # a trader whose buy was refused for the halt pauses before its next one
+        return first.does("buying")
+
+    until(buys)
 
 
 def test_what_is_asked_while_the_owner_is_dead_is_done_by_the_next_one(node: Node, exchange: Exchange) -> None:
