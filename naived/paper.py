@@ -15,12 +15,13 @@ import trio
 from naived.binance.connection import Connect
 from naived.binance.endpoint import Endpoint, simulator
 from naived.binance.exchange import BinanceExchange
-from naived.binance.public import symbol_rows
+from naived.binance.public import candles, symbol_rows
 from naived.binance.signing import Credentials
 from naived.binance.streams import Streams
 from naived.core.amount import AmountError, Price, parse_quantity
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Report
+from naived.core.recent_high import Candle
 from naived.ports import Balance, RefusedError, Sink
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation
@@ -53,7 +54,7 @@ class PaperExchange(BinanceExchange):
     async def run(self, sink: Sink) -> None:
         """See ``Exchange``."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._source_trades.run, _TradeSink(self._simulation))
+            nursery.start_soon(self._source_trades.run, _TradeSink(self._simulation, sink))
             nursery.start_soon(super().run, sink)
 
     async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
@@ -62,6 +63,10 @@ class PaperExchange(BinanceExchange):
         stale = [name for name in names if self._listed_at.get(name, -math.inf) <= oldest]
         unlisted = set(stale) - await self._list(stale)
         return await super().symbols([name for name in names if name not in unlisted])
+
+    async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
+        """See ``Exchange``."""
+        return await candles(self._source.api_url, symbol, span, self.now(), self._connect)
 
     async def _list(self, names: Sequence[str]) -> set[str]:
         """List symbols in the simulator by their present rules; returns those that can be; raises ExchangeError."""
@@ -84,8 +89,9 @@ class PaperExchange(BinanceExchange):
 class _TradeSink:
     """Publishes the source's trades in the simulator. The source has none of our orders, so it reports none."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, sink: Sink) -> None:
         self._simulation = simulation
+        self._sink = sink
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         try:
@@ -94,6 +100,9 @@ class _TradeSink:
             log.warning("unreadable trade", symbol=symbol, why=str(error))
             return
         self._simulation.publish(symbol, price, parsed)
+
+    def lost(self, symbol: str) -> None:
+        self._sink.lost(symbol)
 
     def report(self, report: Report) -> None: ...
 

@@ -10,6 +10,7 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, CancelAnswer, Fill, Report
 from naived.core.orders.state import OrderState
+from naived.core.recent_high import Candle
 from naived.core.risk import Account, Exposure, Halt, Limits, OverLimit
 from naived.core.strategy.formulas import Coins, Fees
 from naived.core.strategy.leader_events import Halted
@@ -49,7 +50,8 @@ class DeploymentError(JournalError):
 class OrderRequest(Struct, frozen=True):
     """One attempt, exactly as committed: the signed frame is built only from this.
 
-    ``timestamp`` and ``recv_window`` are milliseconds, the first on the exchange's clock.
+    ``timestamp`` and ``recv_window`` are milliseconds, the first on the exchange's clock. ``ioc``: see
+    ``OrderIntent``.
     """
 
     symbol: str
@@ -60,6 +62,7 @@ class OrderRequest(Struct, frozen=True):
     stp_mode: str | None
     timestamp: int
     recv_window: int
+    ioc: bool = False
 
 
 class Balance(Struct, frozen=True):
@@ -88,6 +91,9 @@ class Sink(Protocol):
 
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         """One public trade; ``quantity`` is the exchange's own text."""
+
+    def lost(self, symbol: str) -> None:
+        """The symbol's public trades are missed, until it is subscribed again."""
 
     def report(self, report: Report) -> None:
         """One execution report of the user data stream, ours or foreign."""
@@ -200,6 +206,10 @@ class Queries(Protocol):
 
     async def last_prices(self, names: Sequence[str]) -> Mapping[str, Price]:
         """The price of the latest public trade by name, without those that have none; raises ExchangeError."""
+        ...
+
+    async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
+        """The candles of at least the last ``span`` ms, fewer if it was not traded then; raises ExchangeError."""
         ...
 
     async def account(self) -> AccountInfo:

@@ -141,7 +141,7 @@ def _place_params(request: OrderRequest) -> dict[str, Param]:
         "symbol": request.symbol,
         "side": request.side.upper(),
         "type": "LIMIT",
-        "timeInForce": "GTC",
+        "timeInForce": "IOC" if request.ioc else "GTC",
         "price": format_wire(request.price),
         "quantity": format_wire(request.quantity),
         "newClientOrderId": request.client_order_id,

@@ -1,18 +1,21 @@
-"""Reads rows of ``exchangeInfo``, without a key and over a connection of its own; for paper trading."""
+"""Asks for public data without a key, over a connection of its own; for paper trading."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import trio
 
 from naived.binance.answers import OK, described
+from naived.binance.candles import CandleRow, candle_of, request_of
 from naived.binance.codec import ApiAnswer, ApiError, read_api, read_result, request
 from naived.binance.connection import Connect
+from naived.core.recent_high import Candle
 from naived.ports import ExchangeError
 from naived.websocket import Closed, ConnectError, WebSocket
 
-_TIMEOUT = 10  # seconds for connecting, the request and its answer
+_TIMEOUT = 10  # seconds for connecting, the requests and their answers
 _NO_SUCH_SYMBOL = (-1121, -1100)  # invalid symbol; illegal characters
 
 
@@ -28,18 +31,39 @@ async def symbol_rows(api_url: str, symbols: Collection[str], connect: Connect) 
     A symbol that the exchange does not list has none.
     """
     names = {"symbols": list(symbols)}
+    async with _source(api_url, connect) as socket:
+        rows = await _rows(socket, names)
+        if rows is None:
+            # One unknown name makes the whole answer an error that does not name it.
+            rows = await _rows(socket, {}) if len(symbols) > 1 else ()
+    return {row["symbol"]: row for row in rows or () if row.get("symbol") in symbols}
+
+
+async def candles(api_url: str, symbol: str, span: int, now: int, connect: Connect) -> Sequence[Candle]:
+    """The candles of the last ``span`` ms before ``now``; raises ExchangeError."""
+    async with _source(api_url, connect) as socket:
+        await socket.send(request(1, "klines", request_of(symbol, span, now)))
+        answer = read_api(await socket.receive())
+    try:
+        if isinstance(answer, ApiAnswer) and answer.status == OK:
+            return [candle_of(row) for row in read_result(answer, tuple[CandleRow, ...])]
+    except ValueError as error:
+        raise ExchangeError(f"the source of prices gave no candles: {error}") from error
+    said = described(answer) if isinstance(answer, ApiAnswer) else answer
+    raise ExchangeError(f"the source of prices gave no candles: {said}")
+
+
+@asynccontextmanager
+async def _source(api_url: str, connect: Connect) -> AsyncIterator[WebSocket]:
+    """A connection of its own, for as long as the block needs; raises ExchangeError."""
     try:
         with trio.fail_after(_TIMEOUT):
             async with connect(api_url) as socket:
-                rows = await _rows(socket, names)
-                if rows is None:
-                    # One unknown name makes the whole answer an error that does not name it.
-                    rows = await _rows(socket, {}) if len(symbols) > 1 else ()
+                yield socket
     except trio.TooSlowError as error:
         raise ExchangeError(f"the source of prices did not answer within {_TIMEOUT} s") from error
     except (ConnectError, Closed) as error:
         raise ExchangeError(f"the source of prices did not answer: {error}") from error
-    return {row["symbol"]: row for row in rows or () if row.get("symbol") in symbols}
 
 
 async def _rows(socket: WebSocket, names: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:

@@ -5,6 +5,7 @@ from functools import partial
 
 import msgspec
 
+from naived.binance import candles
 from naived.binance.border import bounded, name, read
 from naived.binance.codec import read_limits
 from naived.binance.limits import Use
@@ -31,6 +32,7 @@ from naived.binance.signing import Param
 from naived.core.amount import Price, parse_price
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill, Report
+from naived.core.recent_high import Candle
 from naived.core.strategy.formulas import Fees
 from naived.ports import AccountInfo, ExchangeError, RefusedError
 
@@ -197,6 +199,15 @@ class Queries:
             answer = await self._client.ask("ticker.price", {"symbols": wanted}, 4)
             rows = self._reader.rows(answer, "a price", TickerPrice, _price_of).values
         return {symbol: price for symbol, price in rows if price}  # 0: it was never traded
+
+    async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
+        """See ``Exchange``. A row that cannot be read is an error: it may be the highest one."""
+        params = candles.request_of(symbol, span, self._client.clock.now())
+        answer = await self._client.ask("klines", params, candles.WEIGHT)
+        rows = self._reader.rows(answer, "a candle", candles.CandleRow, candles.candle_of)
+        if rows.unreadable is not None:
+            raise RefusedError(rows.unreadable)
+        return rows.values
 
     async def account(self) -> AccountInfo:
         """See ``Exchange``."""

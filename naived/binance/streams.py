@@ -191,17 +191,17 @@ class SubscriptionSet:
             nursery.start_soon(self._read, stream, sink, connection, nursery.cancel_scope)
             nursery.start_soon(_cancel_when_replaced, connection, nursery.cancel_scope)
             try:
-                await self._subscribe(stream, connection)
+                await self._subscribe(stream, sink, connection)
             except Closed as error:
                 connection.end(str(error))
             except trio.TooSlowError:
                 connection.end("a subscription was not answered")
             nursery.cancel_scope.cancel()
 
-    async def _subscribe(self, stream: _StreamSocket, connection: Connection) -> NoReturn:
+    async def _subscribe(self, stream: _StreamSocket, sink: Sink | None, connection: Connection) -> NoReturn:
         """Subscribe what is wanted and unsubscribe the rest, again after every change."""
         while True:
-            self._update_events()
+            self._update_events(sink)
             missing = stream.missing(self.wanted)
             if connection.up_at is None and not missing:
                 connection.mark_up()
@@ -228,7 +228,7 @@ class SubscriptionSet:
             end = await read_frames(stream.socket, partial(self._take, sink, stream, connection))
         finally:
             self._sockets.remove(stream)
-            self._update_events()
+            self._update_events(sink)
         connection.end(str(end))
         scope.cancel()
 
@@ -272,15 +272,16 @@ class SubscriptionSet:
         self._changed.set()
         self._changed = trio.Event()
 
-    def _update_events(self) -> None:
+    def _update_events(self, sink: Sink | None) -> None:
         """Set the event of each wanted symbol that is active; replace it if the symbol no longer is."""
         for symbol, active in self.wanted.items():
             if any(symbol in stream.active for stream in self._sockets):
                 active.set()
             elif active.is_set():
                 self.wanted[symbol] = trio.Event()
-                if self._tape is not None:
-                    self._tape.lost(symbol)
+                for listener in (sink, self._tape):
+                    if listener is not None:
+                        listener.lost(symbol)
 
 
 async def _cancel_when_replaced(connection: Connection, scope: trio.CancelScope) -> None:

@@ -19,10 +19,11 @@ from naived.backtest.tape import Tape, TapeError, cache_directory
 from naived.backtest.tape import load as load_tape
 from naived.backtest.trading import BacktestError
 from naived.cli import outputs
-from naived.cli.options import BACKTEST, Options, UsageError, duration, gather
+from naived.cli.options import BACKTEST, Options, UsageError, gather
 from naived.cli.parsing import parse_fee, settings_of
 from naived.cli.progress import Meter
 from naived.core.amount import parse_rate
+from naived.core.duration import parse_duration
 from naived.process.complaint import complain
 from naived.process.config import ConfigError
 
@@ -95,7 +96,7 @@ def load(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> C
         rules=rules(name, info),
         settings=settings_of(options),
         fee=options.get("fee", parse_fee, _FEE, number=True),
-        latency=options.get("latency", duration, 0),
+        latency=options.get("latency", parse_duration, 0),
     )
     command = Command(
         symbol=name,

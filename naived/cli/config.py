@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from naived.cli.keys import read_credentials, read_keys
-from naived.cli.options import RUN, Options, duration, gather
+from naived.cli.options import RUN, Options, gather
 from naived.cli.values import absolute_path, is_loopback, log_format, log_level, simulator_url, venue
+from naived.core.duration import parse_duration
 from naived.process.config import ApiKeys, Config, ConfigError, Venue
 
 _HOME = "~/.local/state/naived"
@@ -181,7 +182,7 @@ def _host() -> str:
 
 
 def _between(text: str, least: int, most: int) -> int:
-    value = duration(text)
+    value = parse_duration(text)
     if not least <= value <= most:
         raise ValueError(f"{text} is not between {least}ms and {most}ms")
     return value

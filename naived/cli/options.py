@@ -5,7 +5,6 @@ that ``--config`` names. This module does not know the options: callers pass a p
 """
 
 import difflib
-import re
 import shlex
 import tomllib
 from collections.abc import Callable, Collection, Mapping
@@ -18,8 +17,6 @@ from naived.process.config import ConfigError
 
 T = TypeVar("T")
 
-_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h)")
-_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -247,14 +244,6 @@ def _parsed(given: _Given, text: str, parse: Callable[[str], T]) -> T:
         return parse(text)
     except ValueError as error:
         raise given.fail(error) from error
-
-
-def duration(text: str) -> int:
-    """``500ms``, ``5s``, ``2m`` or ``1h`` in milliseconds; raises ValueError."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text[:40]!r} is not a duration such as 500ms, 5s, 2m or 1h")
-    return int(match[1]) * _MILLISECONDS[match[2]]
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -14,10 +14,11 @@ from naived.backtest.rules import rules
 from naived.backtest.tape import TapeError, cache_directory, load
 from naived.backtest.trading import BacktestError
 from naived.cli import config as configuration
-from naived.cli.options import REPLAY, UsageError, duration, gather
+from naived.cli.options import REPLAY, UsageError, gather
 from naived.cli.parsing import parse_fee
 from naived.control.protocol import format_time
 from naived.core.amount import format_amount, parse_rate
+from naived.core.duration import parse_duration
 from naived.core.strategy.settings import Settings
 from naived.database.engine import ConfigurationError
 from naived.database.history import history
@@ -45,7 +46,7 @@ def perform(symbols: Sequence[str], flags: Mapping[str, Any], environ: Mapping[s
         terminal=False,
         without_keys=lambda _: None,
     )
-    info, latency = options.get("exchange_info", Path, None), options.get("latency", duration, 0)
+    info, latency = options.get("exchange_info", Path, None), options.get("latency", parse_duration, 0)
     fee = options.get("fee", parse_fee, _FEE, number=True)
     found, failed = [], False
     for symbol in wanted:

@@ -11,10 +11,11 @@ from naived.backtest.grid import Grid
 from naived.backtest.point import Terms
 from naived.backtest.rules import rules
 from naived.cli import outputs
-from naived.cli.options import SWEEP, Options, UsageError, duration, gather
+from naived.cli.options import SWEEP, Options, UsageError, gather
 from naived.cli.parsing import parse_fee
 from naived.cli.ranges import grid_of
 from naived.core.amount import SCALE, Rate, parse_rate
+from naived.core.duration import parse_duration
 from naived.process.config import ConfigError
 
 _FEE = parse_rate("0.001")  # as `naived backtest` takes
@@ -69,7 +70,7 @@ def load_command(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, st
         terms=Terms(
             rules(name, info),
             options.get("fee", parse_fee, _FEE, number=True),
-            options.get("latency", duration, 0),
+            options.get("latency", parse_duration, 0),
         ),
         cached=not options.switch("no_cache"),
         share=options.get("split", _share, None, number=True),

@@ -61,6 +61,7 @@ from naived.core.strategy.trader_state import (
     Note,
     OrderNews,
     Place,
+    Recall,
     Reread,
     Trader,
     position,
@@ -132,7 +133,7 @@ class Engine(Struct, frozen=True):
     @property
     def band(self) -> Band:
         """The open interval of prices at which a trade changes nothing."""
-        return leading.band(self.leader, not_buying(self))
+        return leading.band(self.leader, self.blocked)
 
     @property
     def ids_needed(self) -> int:
@@ -174,11 +175,6 @@ class Engine(Struct, frozen=True):
     def watched(self) -> bool:
         """May the exchange still report any change of an order? An abandoned order may still appear there."""
         return any(order.state in LIVE or order.state is State.ABANDONED for order in self.orders.values())
-
-
-def not_buying(engine: Engine) -> str | None:
-    """Why nothing may be bought, a block or a halt; None if something may."""
-    return engine.blocks[0].reason if engine.blocks else engine.leader.halts.why
 
 
 def is_blocked_by(engine: Engine, by: BlockedBy) -> bool:
@@ -259,6 +255,7 @@ class Question(Enum):
 
     RULES = auto()  # filters and fees
     COINS = auto()  # the free balance of its base asset
+    HIGHS = auto()  # the prices of its fall guard's span
 
 
 class Changes(Struct):
@@ -386,7 +383,7 @@ class _Draft(Struct):
 
     def lead(self, event: LeaderEvent) -> None:
         """Step the leader and carry out its commands."""
-        blocked = self.blocks[0].reason if self.blocks else self.leader.halts.why
+        blocked = self.blocks[0].reason if self.blocks else None
         result = leading.step_leader(self.leader, event, self.now, blocked)
         self.leader = result.leader
         changes = self.changes
@@ -407,6 +404,8 @@ class _Draft(Struct):
                     changes.questions.append(Question.RULES)
                 case Count():
                     changes.questions.append(Question.COINS)
+                case Recall():
+                    changes.questions.append(Question.HIGHS)
                 case Drained():
                     changes.drained = True
                 case Fault(reason):

@@ -209,7 +209,12 @@ def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trade
     side = sa.case((traders.c.phase == "buying", Side.BUY.value), else_=Side.SELL.value)
     intent = _WITH_TRADER & (orders.c.seq == traders.c.seq) & (orders.c.side == side)
     statement = (
-        sa.select(traders, orders.c.price.label("intent_price"), orders.c.quantity.label("intent_quantity"))
+        sa.select(
+            traders,
+            orders.c.price.label("intent_price"),
+            orders.c.quantity.label("intent_quantity"),
+            orders.c.ioc.label("intent_ioc"),
+        )
         .select_from(traders.outerjoin(orders, intent))
         .where(LIVING)
         .order_by(traders.c.symbol, traders.c.number)

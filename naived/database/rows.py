@@ -7,6 +7,7 @@ from sqlalchemy import RowMapping as Row
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
+from naived.core.price_guards import FallGuard
 from naived.core.risk import Halt, HaltedBy, Limits
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.lots import Lot, Lots
@@ -30,6 +31,10 @@ def desired_row(desired: DesiredState) -> dict[str, Any]:
         "spacing": settings.spacing,
         "floor": settings.floor,
         "ceiling": settings.ceiling,
+        "fall_guard": None if settings.fall_guard is None else settings.fall_guard.rate,
+        "fall_guard_ms": None if settings.fall_guard is None else settings.fall_guard.span,
+        "stop_loss": settings.stop_loss,
+        "stop_slippage": settings.stop_slippage,
     }
 
 
@@ -45,6 +50,9 @@ def desired_of(row: Row) -> DesiredState:
         spacing=row["spacing"],
         floor=row["floor"],
         ceiling=row["ceiling"],
+        fall_guard=None if row["fall_guard"] is None else FallGuard(row["fall_guard"], row["fall_guard_ms"]),
+        stop_loss=row["stop_loss"],
+        stop_slippage=row["stop_slippage"],
     )
     return DesiredState(settings, Status(row["status"]), row["keep_buys"], row["forgotten"])
 
@@ -117,6 +125,7 @@ def order_row(order: OrderState) -> dict[str, Any]:
         "amended": order.amended,
         "adopted": order.adopted,
         "by_exchange": order.by_exchange,
+        "ioc": intent.ioc,
     }
 
 
@@ -128,6 +137,7 @@ def order_of(row: Row, fills: tuple[Fill, ...]) -> OrderState:
         seq=row["seq"],
         price=row["price"],
         quantity=row["quantity"],
+        ioc=row["ioc"],
     )
     return OrderState(
         intent=intent,

@@ -192,6 +192,12 @@ settings = sa.Table(
     # What positions have cost and live buys tie up, in this quote asset (NULL: not known yet).
     sa.Column("quote", sa.Text),
     sa.Column("exposure", DecimalAmount, nullable=False, server_default="0"),
+    # No buy while the price is that far below the highest one of so many ms; at which loss coins are sold, and how
+    # far below the trade.
+    sa.Column("fall_guard", DecimalAmount),
+    sa.Column("fall_guard_ms", sa.BigInteger),
+    sa.Column("stop_loss", DecimalAmount, nullable=False, server_default="0"),
+    sa.Column("stop_slippage", DecimalAmount, nullable=False, server_default="0.005"),
     _one_of("status", Status).ddl_if(dialect="sqlite"),
 )
 
@@ -279,6 +285,9 @@ traders = sa.Table(
     sa.Column("dust_price", DecimalAmount),
     sa.Column("buy_fees_valued", DecimalAmount),
     sa.Column("sell_fees_valued", DecimalAmount),
+    sa.Column("rebuy_spent", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The limit at which the stop-loss sells; NULL while it was not reached.
+    sa.Column("stop", DecimalAmount),
     _one_of("phase", PHASES),
     sa.CheckConstraint("(phase IN ('buying', 'selling')) = (seq IS NOT NULL)", name="seq_of_intent"),
 )
@@ -318,6 +327,8 @@ orders = sa.Table(
     sa.Column("amended", DecimalAmount),
     sa.Column("adopted", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("by_exchange", sa.Boolean, nullable=False, server_default=sa.false()),
+    # What is not executed at once expires.
+    sa.Column("ioc", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.ForeignKeyConstraint(["symbol", "trader"], [traders.c.symbol, traders.c.number]),
     sa.UniqueConstraint("symbol", "trader", "side", "seq"),
     sa.UniqueConstraint("symbol", "order_id"),

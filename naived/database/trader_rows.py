@@ -47,6 +47,8 @@ def trader_row(trader: Trader) -> dict[str, Any]:
         "buys": trader.buys,
         "sells": trader.sells,
         "origin": trader.origin,
+        "rebuy_spent": trader.rebuy_spent,
+        "stop": trader.stop,
         "budget": terms.budget,
         "chunks": terms.chunks,
         "buy_down_interval": terms.buy_down,
@@ -139,7 +141,7 @@ def _sold_row(sold: Sold) -> dict[str, Any]:
 
 
 def trader_of(row: Row) -> Trader:
-    """A living trader. Its row includes ``intent_price`` and ``intent_quantity`` of its order; raises RowError."""
+    """A living trader; its row has price, quantity and ``ioc`` of its order as ``intent_...``. Raises RowError."""
     return _trader(row, _phase_of(row))
 
 
@@ -170,6 +172,8 @@ def _trader(row: Row, phase: Phase) -> Trader:
         buys=row["buys"],
         sells=row["sells"],
         origin=row["origin"],
+        rebuy_spent=row["rebuy_spent"],
+        stop=row["stop"],
     )
 
 
@@ -213,6 +217,7 @@ def _intent_of(row: Row) -> OrderIntent:
         seq=row["seq"],
         price=row["intent_price"],
         quantity=row["intent_quantity"],
+        ioc=row["intent_ioc"],
     )
 
 

@@ -18,7 +18,7 @@ from naived.core.amount import Amount, Price, Quantity, parse_rate
 from naived.core.engine import Question, resting, unbooked
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.leader_events import Informed
+from naived.core.strategy.leader_events import Informed, Recalled
 from naived.core.strategy.trader_state import Counted, position
 from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError, UnreadableError
 from naived.runtime.batcher import Batcher
@@ -122,10 +122,23 @@ class AccountView:
                         held, there = await self.coins(symbol, to_sell=True)
                         await self.losses.booked(symbol, Quantity(held - there))
                         symbol.offer(Counted(Quantity((await self._balance(symbol)).free)))
+                    case Question.HIGHS:
+                        await self._recall(symbol)
                     case _:
                         assert_never(question)
             except ExchangeError as error:
                 log.warning("not answered", symbol=symbol.name, question=question.name, error=str(error))
+
+    async def _recall(self, symbol: Symbol) -> None:
+        """Let the price gate learn what its fall guard needs; raises ExchangeError."""
+        recent = symbol.gate.recent
+        if recent is None:
+            return
+        lost = recent.lost
+        candles = await self._exchange.candles(symbol.name, recent.span)
+        if recent is symbol.gate.recent and lost == recent.lost:  # else it was asked again
+            recent.learn(candles, self._exchange.now())
+            symbol.offer(Recalled())
 
     async def coins(self, symbol: Symbol, *, to_sell: bool = False) -> tuple[Quantity, Quantity]:
         """Base coins that the traders hold, and that the account has (free and locked).

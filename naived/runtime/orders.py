@@ -139,6 +139,7 @@ class Orders:
             order.stp_mode,
             timestamp,
             window,
+            intent.ioc,
         )
         symbol.offer(Answered(client_order_id, await self._exchange.place(request)))
 

@@ -1,6 +1,6 @@
 """Filters public trades: only a price outside a symbol's band reaches its engine. The session calls ``trade``.
 
-A trade inside the band costs two comparisons, and the check that it is no bad print.
+A trade inside the band costs two comparisons, and the check that it is no bad print; with a fall guard one more.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ import structlog
 from naived.core.amount import AmountError, Price, parse_quantity
 from naived.core.market import Trade
 from naived.core.price_check import PriceCheck
+from naived.core.price_guards import FallGuard, Peak
+from naived.core.recent_high import RecentHigh
 from naived.core.strategy.leader import NONE
 from naived.core.strategy.settings import Settings
 
@@ -31,7 +33,8 @@ def _checked() -> PriceCheck:
 class PriceGate:
     """One symbol's last believed price, and the band inside which a trade changes nothing.
 
-    ``on_suspect`` is called with a price that is not believed yet, at most once a minute.
+    ``on_suspect`` is called with a price that is not believed yet, at most once a minute. ``recent`` is what a fall
+    guard looks at.
     """
 
     on_breakout: Callable[[Trade], object] = _nothing
@@ -39,6 +42,7 @@ class PriceGate:
     low: int = NONE[0]
     high: int = NONE[1]
     check: PriceCheck = field(default_factory=_checked)
+    recent: RecentHigh | None = None
     suspected_at: int = 0
 
     @property
@@ -50,6 +54,21 @@ class PriceGate:
     def time(self) -> int | None:
         """When the trade of that price was (exchange ms); None for a price that was told."""
         return self.check.time
+
+    def guard(self, fall_guard: FallGuard | None) -> None:
+        """Keep the highest prices that this guard needs, from now on."""
+        span = None if fall_guard is None else fall_guard.span
+        if span != (None if self.recent is None else self.recent.span):
+            self.recent = None if span is None else RecentHigh(span)
+
+    def lost(self) -> None:
+        """Trades of the symbol were missed."""
+        if self.recent is not None:
+            self.recent.forget()
+
+    def peak(self, now: int) -> Peak | None:
+        """The highest trade of the fall guard's span; None without such a guard. ``now`` is exchange ms."""
+        return None if self.recent is None else self.recent.peak(now)
 
 
 class PriceGates:
@@ -71,6 +90,8 @@ class PriceGates:
                 gate.suspected_at = time
                 gate.on_suspect(price)
             return
+        if gate.recent is not None:
+            gate.recent.trade(price, time)
         if gate.low < price < gate.high:
             return
         try:

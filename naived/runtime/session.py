@@ -43,6 +43,9 @@ class Session:
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         self._gates.trade(symbol, trade_id, price, quantity, time)
 
+    def lost(self, symbol: str) -> None:
+        self._gates.gate(symbol).lost()
+
     def report(self, report: Report) -> None:
         symbol = self._symbols.get(report.symbol)
         if symbol is None or not symbol.engine.informed:

@@ -124,7 +124,7 @@ class Symbol:
         self._settling = trio.Lock()
         unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
         self.engine = Engine(Leader(unread, _NO_FEES, record.desired), self.epoch)
-        gate.on_breakout = lambda trade: self.offer(Traded(trade, context.funds(self)))
+        gate.on_breakout = lambda trade: self.offer(Traded(trade, context.funds(self), gate.peak(trade.time)))
         gate.on_suspect = lambda price: self.offer(PriceSuspected(price, gate.price))
         self.restore(record)
 
@@ -218,6 +218,7 @@ class Symbol:
         if after is not before:
             self.gate.low, self.gate.high = after.band
             self.gate.check.deviation = after.leader.settings.max_deviation
+            self.gate.guard(after.leader.settings.fall_guard)
             self.gate.check.tick = after.leader.info.filters.tick_size
             self.news.notify()
             self.queue.notify()  # the time of the next ``Woke`` may have changed
@@ -243,7 +244,7 @@ class Symbol:
             fills=tuple(changes.fills),
             events=tuple(Record(now, self.name, note.kind, note.message) for note in changes.notes),
             request=request,
-            halt=halt,
+            halt=halt or _halted(known, leader),
             exposure=exposed if grown else None,
         )
         self.exposed = exposed
@@ -343,6 +344,11 @@ def let_go(symbol: Symbol) -> None:
     symbol.gone = True
     with symbol.contained():
         raise LeaseLostError(f"{symbol.name} is traded by another node now: ask again")
+
+
+def _halted(before: Leader, after: Leader) -> Halted | None:
+    """The halt that the step itself set: a stop-loss was reached."""
+    return None if after.halts.own == before.halts.own else Halted(after.halts.own)
 
 
 def _refusals(engine: Engine, over: OverLimit | None) -> list[Event]:

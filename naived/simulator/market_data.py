@@ -5,6 +5,7 @@ from typing import Any
 
 from naived.core.amount import Price, format_wire, price_down
 from naived.simulator import market_wire as wire
+from naived.simulator.candles import INTERVALS
 from naived.simulator.errors import ApiError, missing
 from naived.simulator.order import PublicTrade
 from naived.simulator.params import Params, flag, integer, moment, required, strings
@@ -80,6 +81,17 @@ def aggregate_trades(venue: Venue, session: Session, params: Params) -> Any:
     within = [t for t in known if (start is None or t.time >= start) and (end is None or t.time <= end)]
     limit = _limit(params)
     return [wire.aggregate(trade) for trade in (within[-limit:] if start is None else within[:limit])]
+
+
+def klines(venue: Venue, session: Session, params: Params) -> Any:
+    length = INTERVALS.get(required(params, "interval"))
+    if length is None:
+        raise ApiError(-1120, "Invalid interval.")
+    market, now = venue.exchange.market(required(params, "symbol")), venue.clock()
+    end = moment(params, "endTime")
+    return market.candles.rows(
+        length, moment(params, "startTime"), now if end is None else min(end, now), _limit(params)
+    )
 
 
 def _from_id(venue: Venue, params: Params) -> Sequence[PublicTrade]:

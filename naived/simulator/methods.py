@@ -61,6 +61,7 @@ METHODS = {
     "trades.recent": Method(market_data.recent_trades, _costs(25), "symbol limit"),
     "trades.historical": Method(market_data.historical_trades, _costs(25), "symbol fromId limit"),
     "trades.aggregate": Method(market_data.aggregate_trades, _costs(4), f"symbol fromId {_SPAN}"),
+    "klines": Method(market_data.klines, _costs(2), f"symbol interval timeZone {_SPAN}"),
     "order.place": Method(trading.place, _costs(1), _ORDER, signed=True, free=True, orders=True),
     "order.test": Method(
         trading.test,

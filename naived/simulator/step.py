@@ -8,6 +8,7 @@ from naived.core.amount import Amount, Money, Price, Quantity, Rate, price_down,
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.simulator.account import Account, fee, fee_elsewhere
+from naived.simulator.candles import Candles
 from naived.simulator.ledger import Change, Counters, Ledger
 from naived.simulator.matching import Average, Book
 from naived.simulator.order import (
@@ -46,6 +47,7 @@ class Market:
     by_client_id: dict[str, int] = field(default_factory=dict)
     trades: deque[PublicTrade] = field(default_factory=lambda: deque(maxlen=_TRADES))
     mean: Average = field(default_factory=lambda: Average(_MEAN_MINUTES))
+    candles: Candles = field(default_factory=Candles)
 
     def reference(self, now: int) -> tuple[int, int] | None:
         """The average price as a quotient, or the last price if the symbol has no averaging period."""
@@ -66,6 +68,7 @@ class Market:
         self.average.add(trade.time, trade.price, trade.quantity)
         self.mean.add(trade.time, trade.price, Quantity(1))
         self.trades.append(trade)
+        self.candles.add(trade)
 
     def mean_price(self, now: int) -> Price | None:
         """The exchange's reference price: the mean of the last minutes' trade prices, rounded down."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from naived.core.amount import SCALE, Money, Price, Quantity
-from naived.core.engine import Changes, Engine, Event, Question, load, not_buying, step
+from naived.core.engine import Changes, Engine, Event, Question, load, step
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused
 from naived.core.orders.state import (
@@ -24,7 +24,8 @@ from naived.core.orders.state import (
     State,
     need,
 )
-from naived.core.price_guards import why_blocked
+from naived.core.price_guards import Peak, why_blocked
+from naived.core.recent_high import RecentHigh
 from naived.core.strategy.formulas import Bought, Fees
 from naived.core.strategy.guards import living_buys
 from naived.core.strategy.leader_events import Activated
@@ -74,6 +75,7 @@ class Workbench:
     journal: Changes = field(default_factory=Changes)
     wire: list[Frame] = field(default_factory=list)
     written_off: int = 0
+    recent: RecentHigh | None = None
     ids: Iterator[str] = field(default_factory=lambda: map("n1test-{}".format, itertools.count(1)))
 
     # What is so
@@ -148,12 +150,23 @@ class Workbench:
         """A public trade: the exchange matches, the engine is told if it lies outside the band."""
         self.last = trade(price).price
         self.exchange.trade(self.last, self.now)
-        event = Traded(trade(price, self.now, self.exchange.trades))
+        event = Traded(trade(price, self.now, self.exchange.trades), peak=self.peak())
         low, high = self.engine.band
         if low < self.last < high:
             check_idle(self, event)
         else:
             self.step(event)
+
+    def peak(self) -> Peak | None:
+        """The highest trade of the fall guard's span, which knows all of them."""
+        guard = self.leader.settings.fall_guard
+        if guard is None:
+            return None
+        if self.recent is None or self.recent.span != guard.span:
+            self.recent = RecentHigh(guard.span)
+            self.recent.learn((), self.now)
+        self.recent.trade(Price(self.last), self.now)
+        return self.recent.peak(self.now)
 
     def market(self, *prices: str | int) -> None:
         """Public trades, a second after one another; whatever follows from one is done before the next."""
@@ -311,7 +324,8 @@ def check(of: Workbench) -> None:
     for edge, inwards in zip(of.engine.band, (1, -1), strict=True):
         low, high = of.engine.band
         if low < edge + inwards < high:
-            check_idle(of, Traded(trade(edge + inwards, of.now)))
+            peak = None if of.recent is None else of.recent.peak(of.now)
+            check_idle(of, Traded(trade(edge + inwards, of.now), peak=peak))
     journal, exchange = of.journal, of.exchange
     assert tuple(t for t in journal.traders.values() if not isinstance(t.phase, Finished)) == of.traders
     assert not of.engine.quarantined, "an honest exchange"
@@ -338,11 +352,12 @@ def check_idle(of: Workbench, event: Traded) -> None:
 
 
 def check_decision(of: Workbench, intent: OrderIntent) -> None:
-    """A buy keeps to chunks and budget in force; a sell is never below what it and its lots must bring."""
+    """A buy keeps to chunks and budget in force; only the stop-loss sells below what a sell must bring."""
     if intent.side is Side.BUY:
         wanted = of.leader.settings
         assert of.leader.status is Status.ON
-        assert not_buying(of.engine) is None
+        assert of.engine.blocked is None
+        assert of.leader.halts.why is None
         assert chunks_spent(of.traders) <= wanted.chunks
         assert wanted.budget is not None
         assert commitments(of.traders, of.leader.lots)[0] <= wanted.budget
@@ -351,6 +366,10 @@ def check_decision(of: Workbench, intent: OrderIntent) -> None:
     else:
         trader = next(trader for trader in of.traders if trader.number == intent.trader)
         assert isinstance(trader.phase, Selling)
+        if intent.ioc:
+            assert trader.stop is not None
+            assert of.leader.settings.stop_loss
+            return
         exact = replace(of.leader.info.filters, tick_size=Price(1))
         assert intent.price >= asked(trader.terms, trader.phase.bought, trader.phase.carried, exact)
 
@@ -378,7 +397,7 @@ def check_life(before: OrderState, after: OrderState, event: Event) -> None:
 def check_earned(of: Workbench, trader: Trader) -> None:
     """At the end of a cycle: the profit that was asked for, after both fees; each fee may be rounded up."""
     match trader.phase:
-        case Finished(Bought() as bought, _, carried, dust, int(profit), None) if not carried:
+        case Finished(Bought() as bought, _, carried, dust, int(profit), None) if not (carried or trader.stop):
             orders = (order for order in of.journal.orders.values() if order.intent.trader == trader.number)
             rounding = 2 + sum(len(order.fills) for order in orders)
             assert profit * SCALE >= (bought.cost - dust.cost) * trader.terms.profit - rounding * SCALE

@@ -142,6 +142,8 @@ class Exchange:
         self._report(order, now)
         if intent.price >= last if intent.side is Side.BUY else intent.price <= last:
             self.fill(order, order.rest, last, now)
+        elif intent.ioc:
+            self.end(order, OrderStatus.EXPIRED, now)
         return Accepted(self.state(order, now))
 
     def _covers(self, intent: OrderIntent) -> bool:

@@ -13,7 +13,10 @@ class Side(StrEnum):
 
 
 class OrderIntent(Struct, frozen=True):
-    """The ``seq``-th order of this trader on this side. ``OrderState`` holds what became of it."""
+    """The ``seq``-th order of this trader on this side. ``OrderState`` holds what became of it.
+
+    ``ioc``: what is not executed at once expires.
+    """
 
     symbol: str
     trader: int
@@ -21,3 +24,4 @@ class OrderIntent(Struct, frozen=True):
     seq: int
     price: Price
     quantity: Quantity
+    ioc: bool = False

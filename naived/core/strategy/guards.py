@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from naived.core.amount import Price
 from naived.core.market import SymbolInfo
-from naived.core.price_guards import Interval, blocked_band, limit_of, why_blocked
+from naived.core.price_guards import Interval, Peak, blocked_band, fallen_band, limit_of, why_blocked, why_fallen
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.trader_state import Buying, Holding, Selling, Trader
 
@@ -23,8 +23,17 @@ def living_buys(traders: Iterable[Trader]) -> list[Price]:
     return buys
 
 
-def why_guarded(settings: Settings, info: SymbolInfo, traders: Iterable[Trader], price: Price) -> str | None:
-    """Why a buy decided on a trade at ``price`` is blocked; None if it is not."""
+def why_guarded(
+    settings: Settings, info: SymbolInfo, traders: Iterable[Trader], price: Price, peak: Peak | None
+) -> str | None:
+    """Why a buy decided on a trade at ``price`` is blocked; None if it is not.
+
+    ``peak`` is that of the fall guard; None: there is none.
+    """
+    if settings.fall_guard is not None and peak is not None:
+        fallen = why_fallen(settings.fall_guard, price, peak, info.quote)
+        if fallen is not None:
+            return fallen
     guards = settings.guards
     if not guards:
         return None
@@ -32,17 +41,12 @@ def why_guarded(settings: Settings, info: SymbolInfo, traders: Iterable[Trader],
     return why_blocked(guards, limit, living_buys(traders), info.quote)
 
 
-def guarded_band(settings: Settings, info: SymbolInfo, traders: Iterable[Trader], price: Price) -> Interval | None:
+def guarded_band(
+    settings: Settings, info: SymbolInfo, traders: Iterable[Trader], price: Price, peak: Peak | None
+) -> Interval | None:
     """The open interval of trade prices round ``price`` that stay blocked; None if a buy is not blocked there."""
     guards = settings.guards
-    if not guards:
+    fallen = None if settings.fall_guard is None or peak is None else fallen_band(settings.fall_guard, peak)
+    if fallen is None and not guards:
         return None
-    return blocked_band(guards, price, living_buys(traders), settings.buy_down, info.filters.tick_size)
-
-
-def still_guarded(
-    settings: Settings, info: SymbolInfo, traders: Iterable[Trader], known: Price | None, price: Price
-) -> bool:
-    """Is everything blocked from the ``known`` price, which was, up to ``price``?"""
-    band = None if known is None else guarded_band(settings, info, traders, known)
-    return band is not None and band[0] < price < band[1]
+    return blocked_band(guards, price, living_buys(traders), settings.buy_down, info.filters.tick_size, fallen)

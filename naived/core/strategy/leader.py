@@ -10,9 +10,10 @@
    still do so later. The new trader acts on the trade that started it.
 3. A finished trader is followed by a new one with the newest settings, which acts on a later trade. A trader that
    still waits takes new settings; one that has decided keeps its own.
-4. While a guard blocks the price nothing is bought and no rebuy is spent. ``guarded`` is then a price at which
+4. While a guard blocks the price nothing is bought and no rebuy is spent. ``guarded`` then has a price at which
    somebody wanted to buy; trades near it that are blocked as well change nothing.
-5. While ``shutdown`` nothing starts; when the last trader finishes, the symbol becomes ``off``. ``start`` ends the
+5. A trade at or below a trader's stop-loss sells what it bought at a loss (``stopping.py``) and halts the symbol.
+6. While ``shutdown`` nothing starts; when the last trader finishes, the symbol becomes ``off``. ``start`` ends the
    drain.
 
 ``step_leader`` is the only way to change a leader. ``band`` is the open interval of prices at which a trade changes
@@ -23,20 +24,30 @@ from typing import TypeAlias, assert_never
 
 from msgspec.structs import replace
 
-from naived.core.amount import Money, Quantity
+from naived.core.amount import Money, Quantity, format_amount
 from naived.core.market import Trade
 from naived.core.orders.state import STALE, UnexpectedError
 from naived.core.price_guards import Interval
-from naived.core.risk import Halts
+from naived.core.risk import Halt, HaltedBy, Halts
 from naived.core.strategy.formulas import rebuy_below
-from naived.core.strategy.guards import guarded_band, still_guarded
+from naived.core.strategy.guards import guarded_band
 from naived.core.strategy.leader_coins import adopt, lose, lose_lots, sell_lots
 from naived.core.strategy.leader_draft import Draft
-from naived.core.strategy.leader_events import Activated, Adopted, Halted, Informed, LeaderEvent, Lost, LotsLost
-from naived.core.strategy.leader_state import Drained, Leader, LeaderStep, has_room
+from naived.core.strategy.leader_events import (
+    Activated,
+    Adopted,
+    Halted,
+    Informed,
+    LeaderEvent,
+    Lost,
+    LotsLost,
+    Recalled,
+)
+from naived.core.strategy.leader_state import Drained, Guarded, Leader, LeaderStep, has_room
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import affordable, terms_of
-from naived.core.strategy.trader import reprice_limit
+from naived.core.strategy.stopping import stop_limit, stop_price, stops_at
+from naived.core.strategy.trader import cause, reprice_limit
 from naived.core.strategy.trader_state import (
     Buying,
     Counted,
@@ -45,8 +56,10 @@ from naived.core.strategy.trader_state import (
     Holding,
     Note,
     OrderNews,
+    Recall,
     Released,
     Selling,
+    Stopped,
     Traded,
     Trader,
     Waiting,
@@ -63,15 +76,19 @@ NONE: Band = (-1, _NEVER)  # every price lies inside: no trade matters
 
 
 def band(leader: Leader, blocked: str | None) -> Band:
-    """The open interval of prices at which a trade changes nothing; ``blocked``: why nothing may be bought."""
-    if blocked is not None or leader.status is not Status.ON:
+    """The open interval of prices at which a trade changes nothing; ``blocked``: why no order may be placed."""
+    if blocked is not None or leader.status is Status.OFF:
         return NONE
-    traders = leader.traders
+    low, high = NONE
+    traders, stop_loss = leader.traders, leader.settings.stop_loss
+    if stop_loss:
+        low = stops_at(traders, stop_loss)
+    if leader.status is not Status.ON or leader.halts.why is not None:
+        return low, high
     held = _held(leader)
     if held is not None:  # nothing is bought inside, but a resting buy may still be repriced
         reprices = (reprice_limit(trader, leader.info.filters) for trader in traders)
-        return held[0], min([held[1], *(limit + 1 for limit in reprices if limit is not None)])
-    low, high = NONE
+        return max(low, held[0]), min([held[1], *(limit + 1 for limit in reprices if limit is not None)])
     for trader in traders:
         phase = type(trader.phase)
         if phase is Waiting:
@@ -96,11 +113,12 @@ def _held(leader: Leader) -> Interval | None:
     """The prices at which guards still block what they blocked last."""
     if leader.guarded is None:
         return None
-    return guarded_band(leader.settings, leader.info, leader.traders, leader.guarded)
+    guarded = leader.guarded
+    return guarded_band(leader.settings, leader.info, leader.traders, guarded.price, guarded.peak)
 
 
 def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | None) -> LeaderStep:
-    """Apply one event at ``now`` (exchange ms); ``blocked``: why nothing may be bought.
+    """Apply one event at ``now`` (exchange ms); ``blocked``: why no order may be placed.
 
     Raises UnexpectedError for news of an order that no trader waits for.
     """
@@ -115,21 +133,22 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
             draft.tell(trader, event)
         case Woke():
             draft.tell_all(event, (Holding,))
+            _lapse(draft, now)
         case Directed(desired):
             draft.leader = replace(leader, desired=desired)
+            if not desired.settings.stop_loss:
+                _forget_stops(draft)
             draft.tell_all(event)
+            if desired.settings.fall_guard != leader.settings.fall_guard:
+                _recall(draft)
             _renew(draft)
         case Halted(halt, account):
-            halts = Halts(leader.halts.own, halt) if account else Halts(halt, leader.halts.account)
-            if halts != leader.halts:
-                draft.leader = replace(leader, halts=halts)
-            for trader in leader.traders:
-                if type(trader.phase) is Buying:
-                    draft.tell(trader, Directed(leader.desired))
+            _halt(draft, Halts(leader.halts.own, halt) if account else Halts(halt, leader.halts.account))
         case Activated() if leader.desired.status is Status.OFF:
             pass  # a stop came first
         case Activated():
             draft.leader = replace(leader, active=True)
+            _recall(draft)
             draft.tell_all(Directed(leader.desired))
             _renew(draft)
         case Informed(info, fees):
@@ -147,6 +166,8 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
             adopt(draft, intent, fills)
         case Counted(free):
             _counted(draft, free)
+        case Recalled():
+            _lapse(draft)
         case _:
             assert_never(event)
     return _result(draft, leader)
@@ -160,11 +181,22 @@ def _renew(draft: Draft) -> None:
             draft.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
 
 
+def _recall(draft: Draft) -> None:
+    """Ask for the prices of the fall guard's span, and judge by none that were known for another one."""
+    if draft.leader.settings.fall_guard is not None:
+        draft.commands.append(Recall())
+    _lapse(draft)
+
+
 def _traded(draft: Draft, event: Traded, trade: Trade) -> None:
     leader = draft.leader
-    if draft.blocked is not None or leader.status is not Status.ON:
+    if draft.blocked is not None or leader.status is Status.OFF:
         return
-    draft.funds, draft.price = event.funds, trade.price
+    if leader.settings.stop_loss and draft.now - trade.time <= STALE:
+        _stop(draft, trade)
+    if leader.status is not Status.ON or draft.leader.halts.why is not None:
+        return
+    draft.funds, draft.price, draft.peak = event.funds, trade.price, event.peak
     if draft.now - trade.time <= STALE:
         if all(trader.sells_lots for trader in leader.traders) and draft.may_start():
             draft.held_back = draft.why_guarded() is not None
@@ -175,18 +207,64 @@ def _traded(draft: Draft, event: Traded, trade: Trade) -> None:
     _remember_guard(draft)
 
 
+def _stop(draft: Draft, trade: Trade) -> None:
+    """Sell at a loss what reached the stop-loss, and halt the symbol; lower the limit that a trade fell below."""
+    leader, settings, info = draft.leader, draft.leader.settings, draft.leader.info
+    limit = stop_limit(trade.price, settings, info.filters)
+    for trader in leader.traders:
+        price = stop_price(trader, settings.stop_loss)
+        if price is not None and trade.price <= price:
+            reason = (
+                f"the stop-loss of {trader.id}: a trade at {format_amount(trade.price)}, "
+                f"its stop is at {format_amount(price)} (stop-loss {format_amount(settings.stop_loss)})"
+            )
+            draft.commands.append(Note("stop-loss", f"{reason}; what it bought is sold at a loss"))
+            _halt(draft, Halts(Halt(reason, HaltedBy.LIMIT, draft.now), draft.leader.halts.account))
+        elif trader.stop is None or trade.price >= trader.stop:
+            continue
+        draft.tell(trader, Stopped(limit))
+
+
+def _halt(draft: Draft, halts: Halts) -> None:
+    """Take this for what halts the symbol, and take resting buys back."""
+    if halts != draft.leader.halts:
+        draft.leader = replace(draft.leader, halts=halts)
+    for trader in list(draft.living.values()):
+        if type(trader.phase) is Buying:
+            draft.tell(trader, Directed(draft.leader.desired))
+
+
+def _forget_stops(draft: Draft) -> None:
+    """Without a stop-loss nothing is sold at a loss any more."""
+    for trader in draft.leader.traders:
+        if trader.stop is not None:
+            draft.put(replace(trader, stop=None))
+
+
 def _remember_guard(draft: Draft) -> None:
     """Keep the price at which a guard holds somebody back, and say so when that begins."""
-    leader, living, price = draft.leader, draft.living.values(), draft.price
-    if still_guarded(leader.settings, leader.info, living, leader.guarded, price):
+    leader, price = draft.leader, draft.price
+    band = _held(leader)
+    if band is not None and band[0] < price < band[1]:
         return
     why = None
-    if draft.held_back or any(type(trader.phase) is Waiting for trader in living):
+    if draft.held_back or any(type(trader.phase) is Waiting for trader in draft.living.values()):
         why = draft.why_guarded()
     if why is not None:
-        draft.commands.append(Note("waits", f"{leader.info.symbol}: {why}"))
-    if why is not None or leader.guarded is not None:
-        draft.leader = replace(leader, guarded=None if why is None else price)
+        if leader.told != cause(why):
+            draft.commands.append(Note("waits", f"{leader.info.symbol}: {why}"))
+        if draft.peak is not None and draft.peak.price is None:
+            draft.commands.append(Recall())
+        draft.leader = replace(leader, guarded=Guarded(price, draft.peak), told=cause(why))
+    elif leader.guarded is not None:
+        draft.leader = replace(leader, guarded=None)
+
+
+def _lapse(draft: Draft, now: int | None = None) -> None:
+    """Let the next trade be looked at again if its fall guard's highest trade has left the span; None: at once."""
+    guarded = draft.leader.guarded
+    if guarded is not None and guarded.peak is not None and (now is None or guarded.peak.until <= now):
+        draft.leader = replace(draft.leader, guarded=None)
 
 
 def _rebuy(draft: Draft, trade: Trade) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from naived.core.amount import Money, Price, Quantity, format_amount, value_up
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.state import Ended
+from naived.core.price_guards import Peak
 from naived.core.strategy import trader as trading
 from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.formulas import Bought, Coins, Sold, dust_cost
@@ -54,6 +55,7 @@ class Draft(Struct):
     money: tuple[int, int] | None = None  # the commitments of ``living``; None: they have to be summed
     funds: Funds = UNLIMITED  # what the trade came with, less what was bought on it
     price: Price = Price(0)  # of the trade; set only while one is handled
+    peak: Peak | None = None  # of the fall guard, with the trade
     held_back: bool = False  # did a guard keep a trader from starting?
 
     @property
@@ -109,6 +111,8 @@ class Draft(Struct):
                 case Place():
                     if command.intent.side is Side.BUY:
                         _reserve(self, command.intent)
+                        if self.leader.told is not None:
+                            self.leader = replace(self.leader, told=None)
                     self.commands.append(command)
                 case Carry(lots):
                     self.put_lots(tuple([lot for lot in self.leader.lots if lot not in lots]))
@@ -117,7 +121,7 @@ class Draft(Struct):
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:
-            self._ended(trader, after.phase, event)
+            self._ended(trader, after.phase, event, after.stop is not None)
 
     def put_lots(self, lots: Lots) -> None:
         self.leader = replace(self.leader, lots=lots)
@@ -128,10 +132,18 @@ class Draft(Struct):
             if type(trader.phase) in concerned:
                 self.tell(trader, event)
 
-    def _ended(self, trader: Trader, finished: Finished, event: TraderEvent) -> None:
-        """Count the cycle and start a successor, which acts on a trade later than the end of this one."""
+    def _ended(self, trader: Trader, finished: Finished, event: TraderEvent, stopped: bool) -> None:
+        """Count the cycle and start a successor, which acts on a trade later than the end of this one.
+
+        One that was ``stopped`` has none, and the rebuy that started its line does not come back.
+        """
         self.count(finished)
         if trader.sells_lots:
+            return
+        if stopped:
+            parent = None if trader.origin is None else self.living.get(trader.origin)
+            if parent is not None:
+                self.put(replace(parent, rebuy_spent=True))
             return
         newest = event.news[-1] if type(event) is OrderNews else None
         if type(newest) is Ended and newest.trade_id is not None:
@@ -153,7 +165,7 @@ class Draft(Struct):
 
     def why_guarded(self) -> str | None:
         """Why a guard blocks a buy on this trade; the buys of this step count too."""
-        return why_guarded(self.leader.settings, self.leader.info, self.living.values(), self.price)
+        return why_guarded(self.leader.settings, self.leader.info, self.living.values(), self.price, self.peak)
 
     def start(self, *, after: int = 0, behind: int = 0, origin: int | None = None) -> Trader | None:
         """One more trader; None if there is no room for it.

@@ -50,6 +50,10 @@ class Halted(Struct, frozen=True):
     account: bool = False
 
 
+class Recalled(Struct, frozen=True):
+    """The price gate has learnt the prices that a fall guard needs: the next trade is looked at again."""
+
+
 LeaderEvent: TypeAlias = (
     Traded
     | OrderNews
@@ -63,4 +67,5 @@ LeaderEvent: TypeAlias = (
     | LotsLost
     | Adopted
     | Counted
+    | Recalled
 )

@@ -7,18 +7,27 @@ from msgspec import Struct
 
 from naived.core.amount import Money, Price
 from naived.core.market import SymbolInfo
+from naived.core.price_guards import Peak
 from naived.core.risk import NO_HALTS, Halts
 from naived.core.strategy.formulas import NO_COINS, Coins, Fees
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader_state import Cancel, Count, Fault, Holding, Note, Place, Reread, Trader
+from naived.core.strategy.trader_state import Cancel, Count, Fault, Holding, Note, Place, Recall, Reread, Trader
 from naived.core.strategy.traders import chunks_taken
+
+
+class Guarded(Struct, frozen=True):
+    """A guard holds somebody back from buying at ``price``; ``peak`` is that of the fall guard."""
+
+    price: Price
+    peak: Peak | None = None
 
 
 class Leader(Struct, frozen=True):
     """One symbol's traders and money; ``traders`` are the living ones, oldest first.
 
     ``active``: rules were read, orders compared and trades subscribed, so the desired state is in effect.
+    ``told``: the cause that a person was told last of why a guard holds somebody back; None after a buy.
     ``day_profit`` is the part of ``profit`` that came on ``day``, in days of UTC since 1970.
     """
 
@@ -34,7 +43,8 @@ class Leader(Struct, frozen=True):
     profit: Money = Money(0)
     day: int = 0
     day_profit: Money = Money(0)
-    guarded: Price | None = None
+    guarded: Guarded | None = None
+    told: str | None = None
     halts: Halts = NO_HALTS
 
     @property
@@ -54,6 +64,8 @@ class Leader(Struct, frozen=True):
             for trader in self.traders
             if type(trader.phase) is Holding and trader.phase.retry_at is not None
         ]
+        if self.guarded is not None and self.guarded.peak is not None:
+            times.append(self.guarded.peak.until)
         return min(times, default=None)
 
 
@@ -73,7 +85,7 @@ class Drained(Struct, frozen=True):
     """The last trader of a drain has ended: make the status ``off``, unless it is not ``shutdown`` any more."""
 
 
-Command: TypeAlias = Place | Cancel | Note | Reread | Count | Fault | Drained
+Command: TypeAlias = Place | Cancel | Note | Reread | Count | Recall | Fault | Drained
 
 
 class LeaderStep(Struct, frozen=True):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from naived.core.amount import SCALE, Money, Price, Rate, money_down, parse_money, parse_price, parse_rate
-from naived.core.price_guards import PriceGuards
+from naived.core.price_guards import FallGuard, PriceGuards, parse_fall_guard
 
 MAX_CHUNKS = 1000  # far above the number of open orders that Binance allows (MAX_NUM_ORDERS, 200)
 
@@ -17,6 +17,7 @@ _PROFIT = parse_rate("0.001")
 _REBUY = parse_rate("0.006")
 _REPRICE = parse_rate("0.01")
 _MAX_DEVIATION = parse_rate("0.1")
+_STOP_SLIPPAGE = parse_rate("0.005")
 
 
 class SettingsError(ValueError):
@@ -33,14 +34,19 @@ def _price_or_none(text: str) -> Price | None:
     return None if text == "none" else parse_price(text)
 
 
-_PARSERS: Mapping[str, Callable[[str], int | None]] = {
+def _stop_loss(text: str) -> Rate:
+    return Rate(0) if text == "none" else parse_rate(text)
+
+
+_PARSERS: Mapping[str, Callable[[str], object]] = {
     **{"chunks": int, "budget": parse_money},
     **dict.fromkeys(("floor", "ceiling"), _price_or_none),
+    **{"fall_guard": parse_fall_guard, "stop_loss": _stop_loss},
 }  # the others are rates
 
 
-def parse_setting(name: str, text: str) -> int | None:
-    """The value of a field of `Settings` from its text; raises AmountError, and ValueError for chunks."""
+def parse_setting(name: str, text: str) -> object:
+    """The value of a field of `Settings` from its text; raises ValueError."""
     return _PARSERS.get(name, parse_rate)(text)
 
 
@@ -48,7 +54,8 @@ class Settings(Struct, frozen=True):
     """The settings of a symbol. Each new trader copies those before ``max_deviation``; the others bind the symbol.
 
     ``budget`` None: it was never set, and there is no default where real money is at risk. Intervals are fractions;
-    ``reprice`` 0 means never. ``max_deviation``: see ``PriceCheck``; ``spacing``, ``floor``, ``ceiling``: ``risk``.
+    ``reprice`` 0 means never. ``max_deviation``: see ``PriceCheck``; ``spacing`` to ``fall_guard``: see
+    ``price_guards``; ``stop_loss`` (0: off) and ``stop_slippage``: see ``stopping``.
     """
 
     chunks: int = 5
@@ -61,6 +68,9 @@ class Settings(Struct, frozen=True):
     spacing: Rate = Rate(0)
     floor: Price | None = None
     ceiling: Price | None = None
+    fall_guard: FallGuard | None = None
+    stop_loss: Rate = Rate(0)
+    stop_slippage: Rate = _STOP_SLIPPAGE
 
     def __post_init__(self) -> None:
         if not 1 <= self.chunks <= MAX_CHUNKS:
@@ -74,6 +84,8 @@ class Settings(Struct, frozen=True):
             ("reprice", self.reprice, 0),
             ("max-deviation", self.max_deviation, 0),
             ("spacing", self.spacing, 0),
+            ("stop-loss", self.stop_loss, 0),
+            ("stop-slippage", self.stop_slippage, 0),
         ):
             if not least <= rate < SCALE:
                 raise SettingsError(f"{name} must be {'above' if least else 'at least'} 0 and below 1")

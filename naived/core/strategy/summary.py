@@ -76,7 +76,7 @@ def held_back(leader: Leader, last: Price) -> str | None:
     spent = spent_rebuys(leader.traders)
     first = not chunks_taken(leader.traders)
     if first or any(type(each.phase) is Waiting or _rebuys(each, last, spent) for each in leader.traders):
-        return why_guarded(leader.settings, leader.info, leader.traders, last)
+        return why_guarded(leader.settings, leader.info, leader.traders, last, leader.guarded.peak)
     return None
 
 

@@ -6,7 +6,8 @@
 
 1. A trader has at most one live order. A phase holds only what is true in it.
 2. What was bought is sold, or shown as held, or, if too small to sell, becomes a lot of the symbol with the price
-   that the trader would ask. The price is never lowered, the position never dropped.
+   that the trader would ask. The price is never lowered, but by the stop-loss (``stopping.py``); the position is
+   never dropped.
 3. While the symbol is ``off`` nothing new is placed; what fills meanwhile is booked, and sold after the next start.
 4. While it is ``shutdown`` nothing is bought: a waiting trader ends, a resting buy is cancelled unless it may rest.
 
@@ -35,6 +36,7 @@ from naived.core.strategy.formulas import (
 from naived.core.strategy.lots import NO_LOT, Lot, Lots, split, together
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import asked, held, obstacle, offer, spending
+from naived.core.strategy.stopping import at_loss, own
 from naived.core.strategy.trader_state import (
     Buying,
     Cancel,
@@ -55,6 +57,7 @@ from naived.core.strategy.trader_state import (
     Released,
     Reread,
     Selling,
+    Stopped,
     Traded,
     Trader,
     TraderEvent,
@@ -80,6 +83,7 @@ _BY_ID = 10_000
 _ENDED_BACKOFF = 10_000  # ms; after the exchange ended a buy by itself, its rules are read again
 _SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
 _SELL_BACKOFF_MOST = 300_000  # ms
+_STOP_BACKOFF_MOST = 30_000  # ms; the price may fall on
 
 
 TraderStep: TypeAlias = tuple[Trader, tuple[Command, ...]]
@@ -98,6 +102,8 @@ def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderS
             return _directed(trader, cancel, view)
         case Released():
             return _released(trader, event, view)
+        case Stopped(limit):
+            return _stopped(trader, limit, view)
         case Counted(free):
             return _counted(trader, free, view)
         case _:
@@ -162,7 +168,7 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) ->
     quantity = buy_quantity(*spending(terms, view.room), price, view.filters)
     reason = view.surplus or obstacle(terms, trade.price, price, quantity, view)
     if reason is not None:
-        if waiting.reason is not None and _cause(reason) == _cause(waiting.reason):
+        if waiting.reason is not None and cause(reason) == cause(waiting.reason):
             return trader, ()
         return replace(trader, phase=replace(waiting, reason=reason)), (Note("waits", f"{trader.id}: {reason}"),)
     intent = OrderIntent(trader.symbol, trader.number, Side.BUY, trader.buys + 1, price, quantity)
@@ -174,7 +180,7 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) ->
     )
 
 
-def _cause(reason: str) -> str:
+def cause(reason: str) -> str:
     """The part before the colon. The numbers after it change with every trade and are no reason for a new note."""
     return reason.partition(":")[0]
 
@@ -239,6 +245,8 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
 
 def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | None = None) -> TraderStep:
     """Sell what is held, at most ``most``. Finish if that is too little; hold it while the symbol is off."""
+    if trader.stop is not None:
+        return _sell_at_loss(trader, trader.stop, holding, view, most)
     bought, carried, sold = holding.bought, holding.carried, holding.sold
     joining: Lots = ()
     if view.lots and bought.net > 0 and view.status is not Status.OFF:
@@ -251,11 +259,49 @@ def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | N
     if order is None:
         return _finish(trader, bought, carried, sold, view)
     if view.status is Status.OFF:
-        stopped = replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None)
-        return (trader if stopped == trader.phase else _enter(trader, stopped, view)), ()
+        return _hold_stopped(trader, holding, view)
     intent = OrderIntent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, *order)
     selling = Selling(bought, intent, lots, sold, holding.failures)
     commands: tuple[Command, ...] = (Carry(joining),) if joining else ()
+    return replace(_enter(trader, selling, view), sells=intent.seq), (*commands, Place(intent, view.now))
+
+
+def _hold_stopped(trader: Trader, holding: Holding, view: SymbolView) -> TraderStep:
+    stopped = replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None)
+    return (trader if stopped == trader.phase else _enter(trader, stopped, view)), ()
+
+
+def _stopped(trader: Trader, limit: Price, view: SymbolView) -> TraderStep:
+    """Take back the sell and sell at a loss; coins that the account lacks are counted first, as for any sell."""
+    stopped = replace(trader, stop=limit)
+    match trader.phase:
+        case Selling() as selling if trader.stop is None and not selling.cancelling:
+            return _enter(stopped, replace(selling, cancelling=True), view), (Cancel(selling.intent),)
+        case Holding(hold=hold) as holding if trader.stop is None and hold is not Hold.BALANCE:
+            return _sell(stopped, holding, view)
+        case _:
+            return stopped, ()
+
+
+def _sell_at_loss(
+    trader: Trader, limit: Price, holding: Holding, view: SymbolView, most: Quantity | None
+) -> TraderStep:
+    """Sell the trader's own coins at once, at this limit or better; lots go back to the symbol."""
+    bought, carried, sold = holding.bought, holding.carried, holding.sold
+    commands: tuple[Command, ...] = ()
+    if carried and not sold.quantity:
+        holding, commands = replace(holding, carried=NO_LOT), (Leave(carried),)
+        carried = NO_LOT
+    have = own(bought, carried, sold)
+    order = at_loss(limit, have if most is None else min(have, most), view.filters)
+    if order is None:
+        finished, more = _finish(trader, bought, carried, sold, view)
+        return finished, (*commands, *more)
+    if view.status is Status.OFF:
+        held_back, more = _hold_stopped(trader, holding, view)
+        return held_back, (*commands, *more)
+    intent = OrderIntent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, *order, ioc=True)
+    selling = Selling(bought, intent, carried, sold, holding.failures)
     return replace(_enter(trader, selling, view), sells=intent.seq), (*commands, Place(intent, view.now))
 
 
@@ -319,7 +365,10 @@ def _hold(selling: Selling, hold: Hold, reason: str, retry_at: int | None, failu
 def _retry_later(
     trader: Trader, selling: Selling, hold: Hold, reason: str, retry_at: int | None, view: SymbolView
 ) -> Trader:
-    at = max(view.now + _pause(selling.failures), retry_at or 0)
+    pause = _pause(selling.failures)
+    if trader.stop is not None:
+        pause = min(pause, _STOP_BACKOFF_MOST)
+    at = max(view.now + pause, retry_at or 0)
     return _enter(trader, _hold(selling, hold, reason, at, selling.failures + 1), view)
 
 
@@ -336,12 +385,19 @@ def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
     match trader.phase:
         case Holding(bought, Hold.BALANCE, carried=carried, sold=sold) as holding:
             owned = held(bought, carried, sold)
-            if free >= owned or offer(trader.terms, bought, carried, free, view.filters) is not None:
+            if free >= owned or _sellable(trader, bought, carried, free, view.filters):
                 return _sell(trader, holding, view, most=free)
             reason = f"of {format_amount(owned)} {view.base} only {format_amount(free)} are free"
             return _enter(trader, replace(holding, reason=reason), view), ()
         case _:
             return trader, ()
+
+
+def _sellable(trader: Trader, bought: Bought, carried: Lot, free: Quantity, filters: Filters) -> bool:
+    """Are ``free`` coins enough to sell at the price that the trader asks?"""
+    if trader.stop is not None:
+        return at_loss(trader.stop, min(free, bought.net), filters) is not None
+    return offer(trader.terms, bought, carried, free, filters) is not None
 
 
 def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: SymbolView) -> TraderStep:

@@ -9,6 +9,7 @@ from naived.core.amount import Money, Price, Quantity
 from naived.core.market import Trade
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.state import Ended, Executed, Placed
+from naived.core.price_guards import Peak
 from naived.core.strategy.formulas import NO_COINS, NOTHING_SOLD, Bought, Coins, Sold, dust_cost
 from naived.core.strategy.lots import NO_LOT, Lot, Lots
 from naived.core.strategy.settings import DesiredState
@@ -90,7 +91,8 @@ class Trader(Struct, frozen=True):
     """``buys`` and ``sells`` count the intents of each side; ``since``: when the phase began (exchange ms).
 
     ``origin``: the number of the trader whose rebuy started this one or one of its forerunners. ``rebuy_notified``:
-    its rebuy was spent before origins were recorded.
+    its rebuy was spent before origins were recorded; ``rebuy_spent``: it does not come back. ``stop``: the limit at
+    which the stop-loss sells what it bought; None while it was not reached.
     """
 
     symbol: str
@@ -103,6 +105,8 @@ class Trader(Struct, frozen=True):
     buys: int = 0
     sells: int = 0
     origin: int | None = None
+    rebuy_spent: bool = False
+    stop: Price | None = None
 
     @property
     def id(self) -> str:
@@ -136,10 +140,11 @@ def position(trader: Trader) -> Coins:
 
 
 class Traded(Struct, frozen=True):
-    """A public trade."""
+    """A public trade. ``peak``: the highest one of the fall guard's span; None without such a guard."""
 
     trade: Trade
     funds: Funds = UNLIMITED
+    peak: Peak | None = None
 
 
 class OrderNews(Struct, frozen=True):
@@ -168,13 +173,19 @@ class Released(Struct, frozen=True):
     why: str = BY_HAND
 
 
+class Stopped(Struct, frozen=True):
+    """The price fell to the stop-loss, or below ``limit`` since: sell at this limit what was bought."""
+
+    limit: Price
+
+
 class Counted(Struct, frozen=True):
     """How many coins are ``free`` on the account, for sells that were refused for balance."""
 
     free: Quantity
 
 
-TraderEvent: TypeAlias = Traded | OrderNews | Woke | Directed | Released | Counted
+TraderEvent: TypeAlias = Traded | OrderNews | Woke | Directed | Released | Stopped | Counted
 
 
 class Place(Struct, frozen=True):
@@ -217,10 +228,14 @@ class Count(Struct, frozen=True):
     """Ask for the account's free balance: a sell was refused for balance, and the next one needs it."""
 
 
+class Recall(Struct, frozen=True):
+    """Ask for the prices of the fall guard's span: they are not known."""
+
+
 class Fault(Struct, frozen=True):
     """Stop the symbol until a person acts."""
 
     reason: str
 
 
-Command: TypeAlias = Place | Cancel | Carry | Leave | Note | Reread | Count | Fault
+Command: TypeAlias = Place | Cancel | Carry | Leave | Note | Reread | Count | Recall | Fault

@@ -21,6 +21,7 @@ def chunks_spent(traders: Iterable[Trader]) -> int:
 def spent_rebuys(traders: Iterable[Trader]) -> set[int]:
     """The numbers of traders whose rebuy started one that lives, itself or as a successor in its line."""
     spent = {trader.origin for trader in traders if trader.origin is not None}
+    spent.update([trader.number for trader in traders if trader.rebuy_spent])
     notified = [trader.number for trader in traders if trader.rebuy_notified]
     if notified:
         newest = max([trader.number for trader in traders if not trader.sells_lots], default=0)
