@@ -29,7 +29,7 @@ _naivectl() {
             --home|--socket)
                 place+=("$before" "${words[index+1]/#\~\//$HOME/}")
                 ((index++)) ;;
-            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--from|--timeout|--cancel|--limit|--since|--for|--reason|--max-exposure|--reserve) ((index++)) ;;
+            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--from|--timeout|--cancel|--limit|--since|--for|--reason|--max-exposure|--reserve) ((index++)) ;;
             -*) ;;
             *)
                 if [[ -z $verb ]]; then verb="$before"; else ((count++)); fi
@@ -47,17 +47,17 @@ _naivectl() {
     case "$before" in
         --socket|--from) _naivectl_paths "$prefix" -f "$word"; return ;;
         --home) _naivectl_paths "$prefix" -d "$word"; return ;;
-        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--timeout|--limit|--since|--reason|--max-exposure|--reserve) :; return ;;
+        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--timeout|--limit|--since|--reason|--max-exposure|--reserve) :; return ;;
         --cancel) _naivectl_offer "$prefix" "none buys all" "$word"; return ;;
         --for) _naivectl_offer "$prefix" "off trading drained" "$word"; return ;;
     esac
     [[ -z $prefix ]] || return
     case "$verb" in
-        start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --from --dry-run --wait --no-wait --timeout" ;;
+        start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --from --yes --dry-run --wait --no-wait --timeout" ;;
         stop) options="--all --cancel --yes --wait --no-wait --timeout" ;;
         shutdown) options="--all --keep-buys --wait --no-wait --timeout" ;;
         status) options="--live" ;;
-        settings) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --from" ;;
+        settings) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --from --yes" ;;
         orders) options="--limit --since --csv" ;;
         trades) options="--limit --since --csv" ;;
         events) options="--follow -f --limit --since" ;;

@@ -15,7 +15,7 @@ function __naivectl_read # sets what of the command line says where the daemon i
         switch $word
             case '--home=*' '--socket=*'
                 set -a __naivectl_place (string replace '=~/' "=$HOME/" -- $word)
-            case '--socket' '--home' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--from' '--timeout' '--cancel' '--limit' '--since' '--for' '--reason' '--max-exposure' '--reserve'
+            case '--socket' '--home' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--fall-guard' '--stop-loss' '--stop-slippage' '--from' '--timeout' '--cancel' '--limit' '--since' '--for' '--reason' '--max-exposure' '--reserve'
                 set flag $word
             case '-*'
             case '*'
@@ -84,7 +84,11 @@ complete -c naivectl -n '__naivectl_at start' -l max-deviation -x -d 'A trade fu
 complete -c naivectl -n '__naivectl_at start' -l spacing -x -d 'No buy nearer than this to another living one; 0: off'
 complete -c naivectl -n '__naivectl_at start' -l floor -x -d 'No buy below this price'
 complete -c naivectl -n '__naivectl_at start' -l ceiling -x -d 'No buy above this price'
+complete -c naivectl -n '__naivectl_at start' -l fall-guard -x -d 'No buy while the price fell by more within: 5%/10m'
+complete -c naivectl -n '__naivectl_at start' -l stop-loss -x -d 'Sell at a loss so far below the cost; 0: off'
+complete -c naivectl -n '__naivectl_at start' -l stop-slippage -x -d 'Such a sell may go this far below the trade [0.005]'
 complete -c naivectl -n '__naivectl_at start' -l from -r -F -d 'Settings that naived sweep --write wrote; flags win'
+complete -c naivectl -n '__naivectl_at start' -l yes -d 'Do not ask before something is lost'
 complete -c naivectl -n '__naivectl_at start' -l dry-run -d 'Say what it would do, and change nothing'
 complete -c naivectl -n '__naivectl_at start' -l wait -d 'Wait until it is done, or return when the request is stored'
 complete -c naivectl -n '__naivectl_at start' -l no-wait -d 'Wait until it is done, or return when the request is stored'
@@ -116,7 +120,11 @@ complete -c naivectl -n '__naivectl_at settings' -l max-deviation -x -d 'A trade
 complete -c naivectl -n '__naivectl_at settings' -l spacing -x -d 'No buy nearer than this to another living one; 0: off'
 complete -c naivectl -n '__naivectl_at settings' -l floor -x -d 'No buy below this price'
 complete -c naivectl -n '__naivectl_at settings' -l ceiling -x -d 'No buy above this price'
+complete -c naivectl -n '__naivectl_at settings' -l fall-guard -x -d 'No buy while the price fell by more within: 5%/10m'
+complete -c naivectl -n '__naivectl_at settings' -l stop-loss -x -d 'Sell at a loss so far below the cost; 0: off'
+complete -c naivectl -n '__naivectl_at settings' -l stop-slippage -x -d 'Such a sell may go this far below the trade [0.005]'
 complete -c naivectl -n '__naivectl_at settings' -l from -r -F -d 'Settings that naived sweep --write wrote; flags win'
+complete -c naivectl -n '__naivectl_at settings' -l yes -d 'Do not ask before something is lost'
 complete -c naivectl -n '__naivectl_at orders' -a '(__naivectl_symbols)'
 complete -c naivectl -n '__naivectl_at orders' -l limit -x -d 'The newest N only'
 complete -c naivectl -n '__naivectl_at orders' -l since -x -d 'RFC 3339, or a duration ago: 2h'

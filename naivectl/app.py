@@ -6,36 +6,23 @@ from typing import Annotated
 
 import typer
 
-from naivectl import guards, nodes, offline, queries, reasons, rows, saved, shells
+from naivectl import guards, nodes, offline, queries, reasons, rows, setting, shells
 from naivectl.asking import (
-    CHANGE_TIMEOUT,
     ask,
     change,
     confirmed,
-    given,
     page_params,
     report,
     symbol_params,
     timeout_text,
     wait_params,
-    warn,
 )
 from naivectl.client import Document, Failure, call
 from naivectl.flags import (
     All,
-    Budget,
-    BuyDown,
-    Ceiling,
-    Chunks,
     Csv,
-    Floor,
     Limit,
-    MaxDeviation,
-    Profit,
-    Rebuy,
-    Reprice,
     Since,
-    Spacing,
     Symbol,
     Symbols,
     Timeout,
@@ -43,7 +30,7 @@ from naivectl.flags import (
     Yes,
 )
 from naivectl.invocation import Invocation
-from naivectl.render import finish, on_terminal, settings_table, show, to_json
+from naivectl.render import to_json
 
 app = typer.Typer(
     name="naivectl",
@@ -108,54 +95,7 @@ def invoke(
     context.obj = Invocation(socket, home, json, jsonl, quiet)
 
 
-@app.command(epilog="Example: naivectl start ETHUSDT BTCUSDT --budget 500 --chunks 5")
-def start(
-    context: typer.Context,
-    symbols: Symbols = None,
-    all: All = False,
-    chunks: Chunks = None,
-    budget: Budget = None,
-    buy_down: BuyDown = None,
-    profit: Profit = None,
-    rebuy: Rebuy = None,
-    reprice: Reprice = None,
-    max_deviation: MaxDeviation = None,
-    spacing: Spacing = None,
-    floor: Floor = None,
-    ceiling: Ceiling = None,
-    source: saved.From = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and change nothing.")] = False,
-    wait: Wait = True,
-    timeout: Timeout = None,
-) -> int:
-    """Begin trading, and go on after every reboot."""
-    settings = saved.settings(context, source, symbols) | given(
-        chunks=chunks,
-        budget=budget,
-        buy_down=buy_down,
-        profit=profit,
-        rebuy=rebuy,
-        reprice=reprice,
-        max_deviation=max_deviation,
-        spacing=spacing,
-        floor=floor,
-        ceiling=ceiling,
-    )
-    which = symbol_params("start", symbols, all)
-    if dry_run:
-        return _plan(context.obj, which, settings)
-    return change(context, "start", {**which, **wait_params("start", wait, timeout), **settings})
-
-
-def _plan(invocation: Invocation, which: Document, settings: Document) -> int:
-    params = {**which, **settings, "dry_run": True}
-    document = call(invocation.sockets(), "start", params, CHANGE_TIMEOUT)
-    if not (invocation.machine or invocation.quiet):
-        for result in document["results"]:
-            if not result.get("error"):
-                reasons.show(reasons.planned(result, settings))
-                warn(result)
-    return finish(invocation, document)
+app.command(epilog="Example: naivectl start ETHUSDT BTCUSDT --budget 500 --chunks 5")(setting.start)
 
 
 @app.command(epilog="Example: naivectl stop ETHUSDT --cancel buys")
@@ -200,53 +140,7 @@ def status(
     return queries.status(context.obj, symbols or (), live=live)
 
 
-@app.command(epilog="Example: naivectl settings ETHUSDT --profit 0.2%")
-def settings(
-    context: typer.Context,
-    symbols: Symbols = None,
-    all: All = False,
-    chunks: Chunks = None,
-    budget: Budget = None,
-    buy_down: BuyDown = None,
-    profit: Profit = None,
-    rebuy: Rebuy = None,
-    reprice: Reprice = None,
-    max_deviation: MaxDeviation = None,
-    spacing: Spacing = None,
-    floor: Floor = None,
-    ceiling: Ceiling = None,
-    source: saved.From = None,
-) -> int:
-    """Show the settings, or change them for new traders."""
-    changes = saved.settings(context, source, symbols) | given(
-        chunks=chunks,
-        budget=budget,
-        buy_down=buy_down,
-        profit=profit,
-        rebuy=rebuy,
-        reprice=reprice,
-        max_deviation=max_deviation,
-        spacing=spacing,
-        floor=floor,
-        ceiling=ceiling,
-    )
-    if changes:
-        return change(context, "settings", {**symbol_params("settings", symbols, all), **changes})
-    invocation: Invocation = context.obj
-    document = call(invocation.sockets(), "settings", {"symbols": symbols or []})
-    if not (invocation.machine or invocation.quiet):
-        _show_settings(invocation, document, one=len(symbols or ()) == 1)
-    return finish(invocation, document)
-
-
-def _show_settings(invocation: Invocation, document: Document, *, one: bool) -> None:
-    results = [row for row in document["results"] if not row.get("error")]
-    if on_terminal() and (results or not one):
-        from naivectl.human import show_settings  # deferred: it draws with Rich
-
-        show_settings(invocation.sockets(), results, one=one)
-    elif not on_terminal():
-        show([settings_table(results)])
+app.command(epilog="Example: naivectl settings ETHUSDT --profit 0.2%")(setting.settings)
 
 
 @app.command(epilog="Example: naivectl orders ETHUSDT --since 1h")

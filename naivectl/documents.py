@@ -69,10 +69,16 @@ _DOCUMENTS: dict[str, tuple[str, Schema]] = {
         "a line of `naivectl --jsonl status --live`: the first has every symbol, each later one those that changed",
         _document({**_STATUS, "rev": COUNT}, {"gone": array(SYMBOL)}),
     ),
-    "start": ("what a start did for each symbol", _results(warnings=_WARNINGS, plan=ref("plan"))),
+    "start": (
+        "what a start did for each symbol",
+        _results(warnings=_WARNINGS, plan=ref("plan"), sells=maybe(ref("coins"))),
+    ),
     "stop": ("what a stop did for each symbol", _results(unsold=maybe(ref("coins")))),
     "shutdown": ("what a shutdown did for each symbol", _results()),
-    "settings": ("the settings of each symbol", _results(settings=ref("settings"), warnings=_WARNINGS)),
+    "settings": (
+        "the settings of each symbol",
+        _results(settings=ref("settings"), warnings=_WARNINGS, sells=maybe(ref("coins"))),
+    ),
     "resolve": ("what was taken back or written off", _results(lost=array(ref("loss")))),
     "wait": ("whether each symbol reached the state", _results()),
     "halt": ("what was halted: each symbol, or the account", _results(account=True)),

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from naived.control.protocol import parse_duration
+
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # the daemon's format, checked here so that a typo is a usage error
 
 
@@ -17,6 +19,22 @@ def _decimal(text: str | None) -> str | None:
 def _rate(text: str | None) -> str | None:
     if text is not None and not _DECIMAL.fullmatch(text.removesuffix("%")):
         raise typer.BadParameter(f"{text!a} is neither a plain decimal nor a percentage")
+    return text
+
+
+def _rate_or_none(text: str | None) -> str | None:
+    return text if text == "none" else _rate(text)
+
+
+def _rate_within(text: str | None) -> str | None:
+    if text is None or text == "none":
+        return text
+    rate, _, span = text.partition("/")
+    try:
+        _rate(rate)
+        parse_duration(span)
+    except (typer.BadParameter, ValueError) as error:
+        raise typer.BadParameter(f"{text!a} is not RATE/DURATION as 5%/10m, nor none") from error
     return text
 
 
@@ -60,6 +78,20 @@ Floor = Annotated[
 ]
 Ceiling = Annotated[
     str | None, typer.Option(metavar="PRICE|none", callback=decimal_or_none, help="No buy above this price.")
+]
+FallGuard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE/DUR|none", callback=_rate_within, help="No buy while the price fell by more within: 5%/10m."
+    ),
+]
+StopLoss = Annotated[
+    str | None,
+    typer.Option(metavar="RATE|none", callback=_rate_or_none, help="Sell at a loss so far below the cost; 0: off."),
+]
+StopSlippage = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", callback=_rate, help="Such a sell may go this far below the trade [0.005]."),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated, with a heading.")]

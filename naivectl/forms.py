@@ -21,6 +21,7 @@ DAEMON_STATES = ("starting", "ready", "degraded", "suspending")
 EXCHANGES = ("simulator", "paper", "testnet", "demo", "binance")
 
 TEXT: Schema = {"type": "string"}
+FALL_GUARD: Schema = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?/[0-9]+(ms|s|m|h)$"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 BOOLEAN: Schema = {"type": "boolean"}
 
@@ -135,6 +136,8 @@ DEFINITIONS: dict[str, Schema] = {
             "budget": maybe(AMOUNT),
             **dict.fromkeys(("buy_down", "profit", "rebuy", "reprice", "max_deviation", "spacing"), AMOUNT),
             **dict.fromkeys(("floor", "ceiling"), maybe(AMOUNT)),
+            "fall_guard": maybe(FALL_GUARD),
+            **dict.fromkeys(("stop_loss", "stop_slippage"), AMOUNT),
         }
     ),
     "plan": record(

@@ -17,8 +17,9 @@ _OF_SYMBOL = {
     "spacing": "a new buy is at least this far from every other",
     "floor": "no buy below this price",
     "ceiling": "no buy above this price",
-    "fall_guard": "no buy while the price falls faster",
+    "fall_guard": "no buy while the price fell more than this within",
     "stop_loss": "sold at a loss when the price is this far below cost",
+    "stop_slippage": "how far below that price such a sell may go",
 }
 _PRICES = ("floor", "ceiling")
 _LABEL, _VALUE = 17, 13  # columns
@@ -39,18 +40,22 @@ def settings_parts(medium: Medium, settings: Document, room: int) -> list[str]:
     told = [f"{name} {cells.plain(settings.get(name))}" for name in ("budget", "chunks") if name in settings]
     told += [f"{_dashed(name)} {cells.percent(settings[name])}" for name in _RATES if name in settings]
     unset = []
-    for name in _OF_SYMBOL:
-        if name in settings:
-            shown = _shown(medium, name, settings[name])
-            if shown:
-                told.append(f"{_dashed(name)} {shown}")
-            else:
-                unset.append(_dashed(name))
+    for name in _of_symbol(settings):
+        if shown := _shown(medium, name, settings[name]):
+            told.append(f"{_dashed(name)} {shown}")
+        else:
+            unset.append(_dashed(name))
     if not unset:
         return parts(told, room)
     lines = parts(told, room)
     missing = cells.wrap(f"; no {', '.join(unset)}", room - cells.width(lines[-1]), room)
     return [*lines[:-1], lines[-1] + missing[0], *missing[1:]]
+
+
+def _of_symbol(settings: Document) -> list[str]:
+    """The names of the symbol's own settings, without the slippage of a stop-loss that is off."""
+    off = not cells.number(settings.get("stop_loss"))
+    return [name for name in _OF_SYMBOL if name in settings and not (off and name == "stop_slippage")]
 
 
 def _dashed(name: str) -> str:
@@ -104,12 +109,15 @@ def settings_screen(medium: Medium, result: Document, entry: Document, room: int
         [Piece(name, "heading"), Piece(" is "), Piece(status, state_style(status)), Piece(". " + _ABOVE)],
         *_of_traders(settings, clean(entry.get("quote")) if entry.get("quote") else ""),
     ]
-    unset = [_dashed(each) for each in _OF_SYMBOL if each in settings and not _shown(medium, each, settings[each])]
-    if any(each in settings for each in _OF_SYMBOL):
+    names = _of_symbol(settings)
+    unset = [_dashed(each) for each in names if not _shown(medium, each, settings[each])]
+    if names:
         lines.append([Piece("  ------------", "past")])
-    for each, what in _OF_SYMBOL.items():
-        if shown := _shown(medium, each, settings.get(each)):
-            lines.append(_explained(_dashed(each), shown, what))
+    lines += [
+        _explained(_dashed(each), shown, _OF_SYMBOL[each])
+        for each in names
+        if (shown := _shown(medium, each, settings[each]))
+    ]
     if unset:
         text = f"{', '.join(unset)}: not set"
         lines += [[Piece(f"  {line}", "past")] for line in cells.wrap(text, room - 2)]

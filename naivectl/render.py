@@ -143,7 +143,7 @@ _TRADES = ["symbol", "trader", "bought", "buy_price", "sold", "sell_price", "pro
 _EVENTS = ["at", "symbol", "kind", "message"]
 _SETTINGS = [
     *("chunks", "budget", "buy_down", "profit", "rebuy", "reprice"),
-    *("max_deviation", "spacing", "floor", "ceiling"),
+    *("max_deviation", "spacing", "floor", "ceiling", "fall_guard", "stop_loss", "stop_slippage"),
 ]
 _NUMBERS = {
     *(["price", "quantity", "executed", "order_id", "bought", "buy_price", "sold", "sell_price", "profit"]),

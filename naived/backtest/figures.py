@@ -50,7 +50,7 @@ def settings(result: Result) -> str:
     words = []
     for name in values.__struct_fields__:
         value = getattr(values, name)
-        if value:
+        if value and (name != "stop_slippage" or values.stop_loss):
             words.append(f"{name.replace('_', '-')} {_setting(name, value)}")
     words.append(f"fee {format_amount(setup.fee * 100)}%")
     if setup.latency:
@@ -58,9 +58,9 @@ def settings(result: Result) -> str:
     return ", ".join(words)
 
 
-def _setting(name: str, value: int) -> str:
-    if name == "chunks":
-        return str(value)
+def _setting(name: str, value: object) -> str:
+    if name == "chunks" or not isinstance(value, int):
+        return "none" if value is None else str(value)
     return format_amount(value) if name in _AMOUNTS else f"{format_amount(value * 100)}%"
 
 

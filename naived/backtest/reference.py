@@ -4,24 +4,32 @@ The filters and the price range need them at each order. An average lies between
 the blocks that its trades are in, and nearly always both pass, so it is computed only where one of them does not.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from naived.backtest.search import extremes, last_at
 from naived.backtest.tape import BLOCK, Columns
 from naived.core.amount import Price, price_down
+from naived.core.price_guards import Peak
+from naived.core.recent_high import SLOTS, slot_of, slot_start
 
 _MINUTE = 60_000  # ms
 
 
 @dataclass(slots=True)
 class References:
-    """``part`` and ``index`` are the last trade that was published; the caller moves them."""
+    """``part`` and ``index`` are the last trade that was published; the caller moves them.
+
+    ``doubted`` are the trades that were not believed, by part, in order.
+    """
 
     parts: Sequence[Columns]
     part: int = 0
     index: int = -1
+    doubted: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def last(self) -> Price | None:
@@ -49,14 +57,44 @@ class References:
             return True
         return test(_average(stretches, weighted=weighted))
 
+    def peak(self, span: int) -> Peak:
+        """The highest believed trade of the last ``span`` ms, as the daemon's price gate would know it."""
+        now = int(self.parts[self.part].times[self.index])
+        since = slot_start(slot_of(now, span) - SLOTS + 1, span)
+        stretches = [believed for stretch in self._numbered(since) for believed in self._believed(*stretch)]
+        if not stretches:
+            return Peak(Price(0), now + span)
+        highest = max(extremes(self.parts[number], start, stop)[1] for number, start, stop in stretches)
+        for number, start, stop in stretches:  # the newest first
+            index = last_at(self.parts[number], start, stop, highest)
+            if index is not None:
+                slot = slot_of(int(self.parts[number].times[index]), span)
+                return Peak(Price(highest), slot_start(slot + SLOTS, span))
+        raise AssertionError(f"no trade at {highest}")
+
+    def _believed(self, number: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """The parts of a stretch between trades that were not believed, the newest first."""
+        doubted = self.doubted.get(number, ())
+        for index in reversed(doubted[bisect_left(doubted, start) : bisect_left(doubted, stop)]):
+            if index + 1 < stop:
+                yield number, index + 1, stop
+            stop = index
+        if start < stop:
+            yield number, start, stop
+
     def _stretches(self, since: int) -> Iterator[tuple[Columns, int, int]]:
         """The trades from ``since`` (ms) to the last one, newest file first."""
+        for number, start, stop in self._numbered(since):
+            yield self.parts[number], start, stop
+
+    def _numbered(self, since: int) -> Iterator[tuple[int, int, int]]:
+        """The same, with the number of each file."""
         stop = self.index + 1
         for number in range(self.part, -1, -1):
             part = self.parts[number]
             start = int(np.searchsorted(part.times, since))
             if start < stop:
-                yield part, start, stop
+                yield number, start, stop
             if start or not number:
                 return
             stop = len(self.parts[number - 1].ids)

@@ -157,6 +157,8 @@ class Scan:
                 continue
             price = Price(int(part.prices[index]))
             believed = check.believes(price, int(part.times[index]))
+            if not believed:
+                session.references.doubted.setdefault(session.references.part, []).append(index)
             low, high = session.bounds
             if not low < price < high:
                 session.trade(part, index, believed=believed)

@@ -68,6 +68,17 @@ def extremes(part: Columns, start: int, stop: int) -> tuple[int, int]:
     return min(lows), max(highs)
 
 
+def last_at(part: Columns, start: int, stop: int, price: int) -> int | None:
+    """The last trade of a stretch at exactly this price, which is its highest; None if there is none."""
+    first = start // BLOCK
+    for block in reversed(np.flatnonzero(part.high[first : (stop - 1) // BLOCK + 1] >= price).tolist()):
+        begin = max(start, (first + block) * BLOCK)
+        hits = np.flatnonzero(part.prices[begin : min(stop, (first + block + 1) * BLOCK)] == price)
+        if hits.size:
+            return begin + int(hits[-1])
+    return None
+
+
 def lowest_and_highest(part: Columns, start: int, stop: int) -> tuple[int, int]:
     """Where a stretch that is not empty has its lowest and its highest price first."""
     prices = part.prices

@@ -18,6 +18,7 @@ from naived.core.market import Trade
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer
 from naived.core.orders.state import TERMINAL, Answered, Reported
+from naived.core.price_guards import Peak
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.settings import DesiredState
 from naived.core.strategy.trader_state import Directed, Holding, Selling, Traded, Woke
@@ -105,7 +106,7 @@ class Session:
         low, high = trading.band
         if believed and (self.every or not low < price < high):
             trade = Trade(self._trades + market.shift, price, Quantity(int(part.quantities[index])), now)
-            trading.offer(Traded(trade, self._funds()), now)
+            trading.offer(Traded(trade, self._funds(), self._peak()), now)
         self._deliver(now)
         if trading.engine is not before:
             self._note(part, index, now)
@@ -144,6 +145,11 @@ class Session:
             if not references.passes(_RANGE_MINUTES, now, near, weighted=False):
                 return market.expire(order, now), []
         return market.place(order, self._trades, now, failed)
+
+    def _peak(self) -> Peak | None:
+        """What the fall guard looks at; the tape is all there was."""
+        guard = self.trading.engine.leader.settings.fall_guard
+        return None if guard is None else self.references.peak(guard.span)
 
     def _funds(self) -> Funds:
         """What a buy may take: the budget is the only limit, but where the exchange bounds the position."""

@@ -60,6 +60,13 @@ Spacing = Annotated[
 ]
 Floor = Annotated[_Text, typer.Option(metavar="PRICE", help="no buy below it [none]")]
 Ceiling = Annotated[_Text, typer.Option(metavar="PRICE", help="no buy above it [none]")]
+FallGuard = Annotated[
+    _Text, typer.Option(metavar="RATE/DUR", help="no buy while the price fell by more within, as 5%/10m [none]")
+]
+StopLoss = Annotated[_Text, typer.Option(metavar="RATE", help="sell at a loss this far below the cost [0: off]")]
+StopSlippage = Annotated[
+    _Text, typer.Option(metavar="RATE", help="how far below the trade such a sell may go [0.005]")
+]
 Fee = Annotated[_Text, typer.Option(metavar="RATE", help="of the asset received [0.001]")]
 Latency = Annotated[
     _Text, typer.Option(metavar="DUR", help="from a decision to its arrival at the exchange, as in 50ms [0ms]")

@@ -61,6 +61,9 @@ def settings(values: Settings) -> Document:
         "spacing": format_amount(values.spacing),
         "floor": None if values.floor is None else format_amount(values.floor),
         "ceiling": None if values.ceiling is None else format_amount(values.ceiling),
+        "fall_guard": None if values.fall_guard is None else str(values.fall_guard),
+        "stop_loss": format_amount(values.stop_loss),
+        "stop_slippage": format_amount(values.stop_slippage),
     }
 
 

@@ -5,13 +5,15 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any, NamedTuple
 
-from naived.core.amount import SCALE, Money, Quantity, format_amount, money_down
+from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down
 from naived.core.engine import Engine, unoffered
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import NO_COINS, Coins, dust_cost
 from naived.core.strategy.leader_state import Leader
+from naived.core.strategy.settings import Settings
+from naived.core.strategy.stopping import own_coins, stop_price
 from naived.core.strategy.trader_state import Hold, Holding, Selling, Trader, position
 from naived.runtime.symbol_task import Symbol
 
@@ -41,6 +43,15 @@ def unsold(engine: Engine, *whys: Why) -> Coins:
     return _sum(
         _unsold(engine, trader) for trader in engine.leader.traders if not whys or _why(engine, trader) in whys
     )
+
+
+def stopped(engine: Engine, settings: Settings, last: Price | None) -> Coins:
+    """Coins that the stop-loss of these settings would sell at a loss if the next trade were at this price."""
+    if last is None or not settings.stop_loss:
+        return NO_COINS
+    traders = engine.leader.traders
+    reached = (each for each in traders if last <= (stop_price(each, settings.stop_loss) or 0))
+    return _sum(own_coins(trader) for trader in reached)
 
 
 def everything(engine: Engine) -> Coins:

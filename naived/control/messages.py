@@ -10,7 +10,7 @@ from naived.core.engine import BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Coins
-from naived.core.strategy.settings import Status
+from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader_state import Holding
 from naived.runtime.actual_state import TROUBLED, ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
@@ -69,6 +69,12 @@ def would_stop(symbol: Symbol, staying: Coins) -> str:
     if staying.quantity <= 0:
         return "no coins of a trader stay unsold"
     return f"{holdings.words(symbol, staying)} stay unsold until `naivectl start {symbol.name}` or a shutdown"
+
+
+def would_sell(symbol: Symbol, settings: Settings) -> str:
+    """What a dry run found: another stop-loss is reached at the last price."""
+    coins = holdings.words(symbol, holdings.stopped(symbol.engine, settings, symbol.gate.price))
+    return f"{coins} would be sold at a loss at the next trade, and the symbol halted (stop-loss)"
 
 
 def would_forget(symbol: Symbol, lots: Coins) -> str:

@@ -320,10 +320,10 @@ METHODS: Mapping[str, Method] = {
         changes=_always,
     ),
     "settings": Method(
-        {**_CHANGE, **_SETTINGS},
+        {**_CHANGE, **_DRY_RUN, **_SETTINGS},
         _each("settings", verbs.settings),
         rule=_settings_rule,
-        changes=lambda params: bool(given_settings(params)),
+        changes=lambda params: bool(given_settings(params)) and not params["dry_run"],
     ),
     "orders": Method(_ROWS, _listed("orders", OrderRow, lambda row: order(row.order))),
     "trades": Method(_ROWS, _listed("trades", CycleRow, answers.cycle)),

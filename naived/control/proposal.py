@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from naived.control import messages
 from naived.control.protocol import SETTINGS
-from naived.core.amount import AmountError, Money, Price, format_amount
+from naived.core.amount import Money, Price, format_amount
 from naived.core.market import SymbolInfo, describe
 from naived.core.strategy.formulas import Fees, largest_budget, least_budget, untradable
 from naived.core.strategy.settings import Settings, SettingsError, parse_setting
@@ -31,7 +31,7 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
     try:
         given: dict[str, Any] = {key: parse_setting(key, params[key]) for key in given_settings(params)}
         Settings(**given)
-    except (AmountError, SettingsError) as error:
+    except ValueError as error:
         raise messages.out_of_range(name, error) from error
 
     def change(settings: Settings) -> Settings:

@@ -30,7 +30,8 @@ TIMEOUTS: Mapping[str, float | None] = {"start": 30.0, "stop": 15.0, "shutdown":
 
 SETTINGS = (
     *("chunks", "budget", "buy_down", "profit", "rebuy", "reprice"),  # copied by each new trader
-    *("max_deviation", "spacing", "floor", "ceiling"),  # bind the symbol
+    *("max_deviation", "spacing", "floor", "ceiling", "fall_guard"),  # bind the symbol
+    *("stop_loss", "stop_slippage"),
 )
 
 LIMITS = ("max_exposure", "reserve")  # of the account

@@ -5,6 +5,7 @@ verbs raise ControlError if nothing was done. ``methods.py`` calls them.
 """
 
 from contextlib import suppress
+from typing import Any
 
 import trio
 from msgspec.structs import replace
@@ -42,7 +43,10 @@ async def start(service: Service, call: Call) -> Outcome:
     dry_run, rules = call.params["dry_run"], None
     if settings != before.settings or before.status is Status.OFF or dry_run:
         rules = await _check_size(service, call.name, settings)
-    more = {"warnings": [] if rules is None else warnings(settings, rules.price, rules.info)}
+    more: dict[str, Any] = {"warnings": [] if rules is None else warnings(settings, rules.price, rules.info)}
+    more["sells"] = None if symbol is None else _would_sell(symbol, before.settings, settings)
+    if dry_run and more["sells"] is not None and symbol is not None:
+        return Outcome(False, messages.would_sell(symbol, settings), more=more)
     if dry_run:
         if rules is None:
             raise messages.not_planned(call.name)
@@ -190,15 +194,28 @@ async def settings(service: Service, call: Call) -> Outcome:
         message = messages.OFF if symbol is None else str(symbol.desired.status)
         return Outcome(False, message, more={"settings": answers.settings(service.settings(call.name))})
     change = proposed(call.name, call.params, service.default_budget)
-    wanted = change(service.settings(call.name))
+    known = service.settings(call.name)
+    wanted = change(known)
+    sells = None if symbol is None else _would_sell(symbol, known, wanted)
+    if call.params["dry_run"]:
+        sold = sells is not None and symbol is not None
+        text = messages.would_sell(symbol, wanted) if symbol is not None and sold else messages.PLANNED
+        return Outcome(False, text, more={"settings": answers.settings(wanted), "warnings": [], "sells": sells})
     rules = await _check_size(service, call.name, wanted)
     symbol = await service.configure(call.name)
     changed = await desire(
         service, call, symbol, lambda before: replace(before, settings=change(before.settings), forgotten=False)
     )
     found = [] if rules is None else warnings(wanted, rules.price, rules.info)
-    more = {"settings": answers.settings(symbol.desired.settings), "warnings": found}
+    more = {"settings": answers.settings(symbol.desired.settings), "warnings": found, "sells": sells}
     return Outcome(changed, messages.settings_changed(changed), more=more)
+
+
+def _would_sell(symbol: Symbol, known: Settings, wanted: Settings) -> dict[str, Any] | None:
+    """The coins that another stop-loss would sell at the last price; None if it would sell none."""
+    if wanted.stop_loss == known.stop_loss or symbol.desired.status is Status.OFF:
+        return None
+    return holdings.document(symbol, holdings.stopped(symbol.engine, wanted, symbol.gate.price))
 
 
 async def wait(service: Service, call: Call) -> Outcome:

@@ -15,6 +15,7 @@ from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused, Report, Unknown, Unsent
 from naived.core.orders.state import LOOKS, Answered, Missing, OrderState, Reported, State
+from naived.core.price_guards import parse_fall_guard
 from naived.core.risk import Halt, HaltedBy
 from naived.core.strategy.leader_events import Activated, Halted, Informed, Lost
 from naived.core.strategy.lots import together
@@ -35,6 +36,14 @@ WISHES = (
         spacing=parse_rate("0.0005"),
         floor=parse_price("2670"),
         ceiling=parse_price("2690"),
+    ),
+    replace(settings(chunks=4, budget="900", rebuy="0.0005"), fall_guard=parse_fall_guard("0.3%/5s")),
+    replace(settings(chunks=3, budget="600", buy_down="0", rebuy="0.001"), stop_loss=parse_rate("0.004")),
+    replace(
+        settings(chunks=2, budget="300", rebuy="0.001"),
+        fall_guard=parse_fall_guard("0.5%/30s"),
+        stop_loss=parse_rate("0.002"),
+        stop_slippage=parse_rate("0"),
     ),
 )
 HALT = Halt("because", HaltedBy.PERSON, START)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from naived.core.amount import SCALE, Price, Quantity, Rate, price_down
 from naived.core.market import Filters, refusal
 from naived.core.orders.intent import Side
-from naived.core.strategy.formulas import Bought, Sold, offered
+from naived.core.strategy.formulas import NO_COINS, Bought, Coins, Sold, dust_cost, offered
 from naived.core.strategy.lots import Lot
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.sizing import held
@@ -44,6 +44,16 @@ def stop_limit(trade: Price, settings: Settings, filters: Filters) -> Price:
 def own(bought: Bought, carried: Lot, sold: Sold) -> Quantity:
     """What is left of the coins that a trader bought itself; those are sold first."""
     return Quantity(max(0, min(bought.net, held(bought, carried, sold) - carried.quantity)))
+
+
+def own_coins(trader: Trader) -> Coins:
+    """The same with their share of the cost, of a trader that has bought."""
+    match trader.phase:
+        case Selling(bought, carried=carried, sold=sold) | Holding(bought, carried=carried, sold=sold):
+            rest = own(bought, carried, sold)
+            return Coins(rest, dust_cost(bought.cost, rest, bought.net)) if rest else NO_COINS
+        case _:
+            return NO_COINS
 
 
 def at_loss(limit: Price, have: Quantity, filters: Filters) -> tuple[Price, Quantity] | None:

@@ -13,6 +13,7 @@ from naived.backtest.run import Scan, backtest, result
 from naived.backtest.session import Session
 from naived.backtest.tape import Tape
 from naived.core.amount import SCALE, Money, Price, Quantity, parse_money, parse_price, parse_rate, value_up
+from naived.core.price_guards import FallGuard, parse_fall_guard
 from tests.support.tape import BEGAN, setup, tape, walk
 
 _SPENT = ("load_seconds", "scan_seconds")
@@ -46,6 +47,10 @@ def assert_same(of: Tape, wanted: Setup) -> Result:
         {"spacing": "0.001", "rebuy": "0.002"},
         {"floor": parse_price("2680"), "ceiling": parse_price("2690"), "rebuy": "0.001"},
         {"latency": 1, "buy_down": "0", "reprice": "0.0003"},
+        {"fall_guard": parse_fall_guard("0.1%/30s"), "buy_down": "0", "rebuy": "0.0005"},
+        {"fall_guard": parse_fall_guard("0.2%/1h"), "max_deviation": "0.00002", "rebuy": "0.0005"},
+        {"stop_loss": "0.003", "buy_down": "0", "rebuy": "0.0005", "profit": "0.002"},
+        {"stop_loss": "0.002", "stop_slippage": "0", "latency": 150, "rebuy": "0.001"},
         {"budget": parse_money("9"), "chunks": 5},
         {"budget": parse_money("26"), "chunks": 5, "rebuy": "0.001"},
     ],
@@ -77,6 +82,8 @@ def test_skipping_and_stepping_give_the_same(wanted: dict[str, object], fee: str
         st.sampled_from(["0", "0", "0.0005", "0.01"]),
     ),
     floor=st.sampled_from([None, None, parse_price("2650"), parse_price("2683")]),
+    fall_guard=st.sampled_from(["none", "none", "0.05%/1s", "0.1%/1m", "1%/1h"]).map(parse_fall_guard),
+    stop_loss=st.sampled_from(["0", "0", "0.0015", "0.01"]),
     latency=st.sampled_from([0, 0, 1, 60, 2_000]),
     fee=st.sampled_from(["0", "0.001"]),
 )
@@ -86,6 +93,8 @@ def test_any_tape_and_settings(
     chunks: int,
     rates: tuple[str, str, str, str, str, str],
     floor: int | None,
+    fall_guard: FallGuard | None,
+    stop_loss: str,
     latency: int,
     fee: str,
 ) -> None:
@@ -96,7 +105,8 @@ def test_any_tape_and_settings(
     prices = [level * 10**6 for level in levels]
     names = ("buy_down", "profit", "rebuy", "reprice", "max_deviation", "spacing")
     given = dict(zip(names, rates, strict=True))
-    wanted = setup(fee=fee, latency=latency, chunks=chunks, floor=floor, **given)
+    guards = {"floor": floor, "fall_guard": fall_guard, "stop_loss": stop_loss}
+    wanted = setup(fee=fee, latency=latency, chunks=chunks, **guards, **given)
     assert_same(tape(prices, times, min(cut, len(prices))), wanted)
 
 

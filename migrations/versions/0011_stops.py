@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 DECIMAL = sa.Numeric(28, 8).with_variant(sa.Text(), "sqlite")
 

@@ -1,0 +1,147 @@
+"""The verbs that take the settings of symbols: ``start`` and ``settings``. They are commands of ``app``."""
+
+from typing import Annotated
+
+import typer
+
+from naivectl import reasons, saved
+from naivectl.asking import CHANGE_TIMEOUT, change, confirmed, given, symbol_params, wait_params, warn
+from naivectl.client import Document, call
+from naivectl.flags import (
+    All,
+    Budget,
+    BuyDown,
+    Ceiling,
+    Chunks,
+    FallGuard,
+    Floor,
+    MaxDeviation,
+    Profit,
+    Rebuy,
+    Reprice,
+    Spacing,
+    StopLoss,
+    StopSlippage,
+    Symbols,
+    Timeout,
+    Wait,
+    Yes,
+)
+from naivectl.invocation import Invocation
+from naivectl.render import finish, on_terminal, settings_table, show
+
+
+def start(
+    context: typer.Context,
+    symbols: Symbols = None,
+    all: All = False,
+    chunks: Chunks = None,
+    budget: Budget = None,
+    buy_down: BuyDown = None,
+    profit: Profit = None,
+    rebuy: Rebuy = None,
+    reprice: Reprice = None,
+    max_deviation: MaxDeviation = None,
+    spacing: Spacing = None,
+    floor: Floor = None,
+    ceiling: Ceiling = None,
+    fall_guard: FallGuard = None,
+    stop_loss: StopLoss = None,
+    stop_slippage: StopSlippage = None,
+    source: saved.From = None,
+    yes: Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and change nothing.")] = False,
+    wait: Wait = True,
+    timeout: Timeout = None,
+) -> int:
+    """Begin trading, and go on after every reboot."""
+    settings = saved.settings(context, source, symbols) | given(
+        chunks=chunks,
+        budget=budget,
+        buy_down=buy_down,
+        profit=profit,
+        rebuy=rebuy,
+        reprice=reprice,
+        max_deviation=max_deviation,
+        spacing=spacing,
+        floor=floor,
+        ceiling=ceiling,
+        fall_guard=fall_guard,
+        stop_loss=stop_loss,
+        stop_slippage=stop_slippage,
+    )
+    which = symbol_params("start", symbols, all)
+    if dry_run:
+        return _plan(context.obj, which, settings)
+    if "stop_loss" in settings and not (yes or confirmed(context.obj, "start", {**which, **settings})):
+        return 1
+    return change(context, "start", {**which, **wait_params("start", wait, timeout), **settings})
+
+
+def _plan(invocation: Invocation, which: Document, settings: Document) -> int:
+    params = {**which, **settings, "dry_run": True}
+    document = call(invocation.sockets(), "start", params, CHANGE_TIMEOUT)
+    if not (invocation.machine or invocation.quiet):
+        for result in document["results"]:
+            if not result.get("error"):
+                reasons.show(reasons.planned(result, settings))
+                warn(result)
+    return finish(invocation, document)
+
+
+def settings(
+    context: typer.Context,
+    symbols: Symbols = None,
+    all: All = False,
+    chunks: Chunks = None,
+    budget: Budget = None,
+    buy_down: BuyDown = None,
+    profit: Profit = None,
+    rebuy: Rebuy = None,
+    reprice: Reprice = None,
+    max_deviation: MaxDeviation = None,
+    spacing: Spacing = None,
+    floor: Floor = None,
+    ceiling: Ceiling = None,
+    fall_guard: FallGuard = None,
+    stop_loss: StopLoss = None,
+    stop_slippage: StopSlippage = None,
+    source: saved.From = None,
+    yes: Yes = False,
+) -> int:
+    """Show the settings, or change them for new traders."""
+    changes = saved.settings(context, source, symbols) | given(
+        chunks=chunks,
+        budget=budget,
+        buy_down=buy_down,
+        profit=profit,
+        rebuy=rebuy,
+        reprice=reprice,
+        max_deviation=max_deviation,
+        spacing=spacing,
+        floor=floor,
+        ceiling=ceiling,
+        fall_guard=fall_guard,
+        stop_loss=stop_loss,
+        stop_slippage=stop_slippage,
+    )
+    if changes:
+        params = {**symbol_params("settings", symbols, all), **changes}
+        if "stop_loss" in changes and not (yes or confirmed(context.obj, "settings", params)):
+            return 1
+        return change(context, "settings", params)
+    invocation: Invocation = context.obj
+    document = call(invocation.sockets(), "settings", {"symbols": symbols or []})
+    if not (invocation.machine or invocation.quiet):
+        _show_settings(invocation, document, one=len(symbols or ()) == 1)
+    return finish(invocation, document)
+
+
+def _show_settings(invocation: Invocation, document: Document, *, one: bool) -> None:
+    results = [row for row in document["results"] if not row.get("error")]
+    if on_terminal() and (results or not one):
+        from naivectl.human import show_settings  # deferred: it draws with Rich
+
+        show_settings(invocation.sockets(), results, one=one)
+    elif not on_terminal():
+        show([settings_table(results)])
