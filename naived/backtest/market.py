@@ -1,8 +1,8 @@
 """The exchange of a backtest: one symbol's resting orders, matched, charged and checked as the simulator does it.
 
 1. A resting order fills whole, at its own price, as maker, when a trade prints strictly through it; an order that
-   crosses fills whole at the last price, as taker. An IOC order that does not cross expires. The fee is taken of the
-   asset received, rounded up.
+   crosses fills whole at the last price, as taker; an IOC order that does not cross expires. The fee is taken of
+   what is received, rounded up.
 2. Fills and public trades are one sequence of ids: a trade has the id of the last fill that it causes, so that a
    successor acts on the same trade as it would in the daemon.
 3. An order of ours never trades with another one: a buy ends, a sell makes the buys that it reaches end.

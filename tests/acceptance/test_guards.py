@@ -126,3 +126,73 @@ def test_the_limits_of_the_account_hold_over_all_symbols_and_through_kill_9(
     daemon.do("limits", "--reserve", "none")
     exchange.trade("2100")
     until(lambda: exchange.open("BUY"))
+
+
+def test_the_fall_guard_knows_after_kill_9_what_the_price_was(
+    exchange: Exchange, naived: Callable[..., Daemon], database_url: str
+) -> None:
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon.start()
+    daemon.do("start", SYMBOL, *CLOSE, "--fall-guard", "5%/1h")
+    exchange.trade("2000")
+    daemon.reaches("buying")
+    exchange.trade("1999")
+    daemon.reaches("selling")
+    exchange.trade("1890")  # a rebuy would be due
+    until(lambda: "fell too far within 1h" in (daemon.symbol()["reason"] or ""))
+    assert daemon.symbol()["next_step"] == f"naivectl settings {SYMBOL}"
+    assert daemon.ctl("explain", SYMBOL).document["buys"]["may"] is False
+    daemon.end(signal.SIGKILL)
+    daemon.start()
+    daemon.do("wait", SYMBOL, "--for", "trading")
+    exchange.trade("1885")
+    until(lambda: "from 2000 to 1885" in (daemon.symbol()["reason"] or ""))
+    assert exchange.open("BUY") == []
+    daemon.do("settings", SYMBOL, "--fall-guard", "none")
+    exchange.trade("1885")
+    daemon.reaches("selling", "buying")
+
+
+def test_the_stop_loss_sells_once_halts_and_survives_kill_9(
+    exchange: Exchange, naived: Callable[..., Daemon], database_url: str
+) -> None:
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon.start()
+    daemon.do("start", SYMBOL, *CLOSE, "--rebuy", "20%", "--stop-loss", "5%")
+    exchange.trade("2000")
+    daemon.reaches("buying")
+    exchange.trade("1999")
+    daemon.reaches("selling")
+    exchange.trade("1850")
+    daemon.end(signal.SIGKILL)  # its cancel and its sell may be decided, on their way, or answered
+    daemon.start()
+    daemon.do("wait", SYMBOL, "--for", "trading")
+    exchange.trade("1850")
+    until(lambda: daemon.phases() == [])
+    halt = daemon.symbol()["halt"]
+    assert halt["by"] == "limit"
+    assert "stop-loss" in halt["reason"]
+    assert daemon.ctl("is-trading", SYMBOL).code == 3
+    sells = [order for order in exchange.orders() if order["side"] == "SELL"]
+    assert [order["status"] for order in sells].count("FILLED") == 1
+    assert {order["timeInForce"] for order in sells if order["status"] == "FILLED"} == {"IOC"}
+    assert Decimal(daemon.symbol()["realized_profit"]) < 0
+    exchange.trade("1500")
+    daemon.do("resume", SYMBOL)
+    exchange.trade("1500")
+    daemon.reaches("buying")
+
+
+def test_a_stop_loss_that_would_sell_at_once_says_what(daemon: Daemon, exchange: Exchange) -> None:
+    daemon.do("start", SYMBOL, *CLOSE, "--rebuy", "20%")
+    exchange.trade("2000")
+    daemon.reaches("buying")
+    exchange.trade("1999")
+    daemon.reaches("selling")
+    exchange.trade("1800")
+    until(lambda: daemon.symbol()["last_price"] == "1800")
+    planned = daemon.ask("settings", symbols=[SYMBOL], stop_loss="5%", dry_run=True)["results"][0]
+    assert (planned["changed"], planned["sells"]["asset"]) == (False, "ETH")
+    assert "would be sold at a loss" in planned["message"]
+    assert daemon.ask("settings", symbols=[SYMBOL])["results"][0]["settings"]["stop_loss"] == "0"
+    assert daemon.do("settings", SYMBOL, "--stop-loss", "5%").result["sells"] == planned["sells"]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tests.bench import (
     backtest,
+    falls,
     feed,
     history,
     memory,
@@ -35,6 +36,7 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "year": tape.year,
     "backtest": backtest.measure,
     "spacing": spacing.measure,
+    "falls": falls.measure,
     "sweep": sweep.measure,
 }
 

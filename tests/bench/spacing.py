@@ -24,12 +24,14 @@ _SHARES = (0, 25, 50, 100)  # percent of the rebuy interval
 _WALKS = 9
 _TRADES = 200_000  # of each: eleven hours at the simulator's pace
 _DRIFTS = (-20, 0, 20)  # percent from the first trade to the last
-_FIRST = parse_price("2683.80")
+FIRST = parse_price("2683.80")
 _HOUR = 3_600_000  # ms
 
 
 @dataclass
-class _Sum:
+class Total:
+    """What several backtests found together."""
+
     profit: int = 0
     unrealized: int = 0
     drawdown: int = 0
@@ -54,10 +56,10 @@ class _Sum:
 
 
 def measure() -> Iterator[str]:
-    tapes = [_tape(seed, drift) for seed, drift in zip(range(_WALKS), cycle(_DRIFTS), strict=False)]
+    tapes = [falling(seed, drift) for seed, drift in zip(range(_WALKS), cycle(_DRIFTS), strict=False)]
     plain = setup()
     for share in _SHARES:
-        total = _Sum()
+        total = Total()
         wanted = _spaced(plain, share)
         for each in tapes:
             total.add(backtest(each, wanted))
@@ -65,8 +67,8 @@ def measure() -> Iterator[str]:
         near = total.near * 100 // max(1, total.entries)
         yield (
             f"spacing {format_amount(wanted.settings.spacing):>6} ({share:3} % of the rebuy): "
-            f"profit {_whole(total.profit)}, unrealised {_whole(total.unrealized)}, "
-            f"drawdown {_whole(total.drawdown)}, most tied up {_whole(total.tied_up)}, {total.cycles} cycles, "
+            f"profit {whole(total.profit)}, unrealised {whole(total.unrealized)}, "
+            f"drawdown {whole(total.drawdown)}, most tied up {whole(total.tied_up)}, {total.cycles} cycles, "
             f"{part} % of the time in the market, {near} % of the buys nearer than a quarter rebuy to another"
         )
 
@@ -76,10 +78,11 @@ def _spaced(plain: Setup, share: int) -> Setup:
     return replace(plain, settings=structs.replace(plain.settings, spacing=spacing))
 
 
-def _tape(seed: int, drift: int) -> Tape:
+def falling(seed: int, drift: int) -> Tape:
+    """A walk of the simulator that ends ``drift`` percent away from where it began."""
     rules = load(None)[0]["ETHUSDT"].info.filters
     prices, times = [], []
-    for number, trade in enumerate(itertools.islice(walk("ETHUSDT", _FIRST, rules, seed), _TRADES)):
+    for number, trade in enumerate(itertools.islice(walk("ETHUSDT", FIRST, rules, seed), _TRADES)):
         level = trade.price * (100 * _TRADES + drift * number) // (100 * _TRADES)
         prices.append(level // rules.tick_size * rules.tick_size)
         times.append(BEGAN + trade.time // 1000)
@@ -100,5 +103,6 @@ def _distances(found: Result) -> Iterator[int]:
         living[intent.trader] = intent.price
 
 
-def _whole(amount: int) -> str:
+def whole(amount: int) -> str:
+    """An amount without what is behind the point."""
     return format_amount(Money(amount // SCALE * SCALE))

@@ -11,7 +11,8 @@ from naived.core.engine import Changes, Engine, Event
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import LIVE, State
-from naived.core.strategy.trader_state import Finished, Holding, Selling, Trader
+from naived.core.risk import HaltedBy
+from naived.core.strategy.trader_state import Finished, Holding, Selling, Traded, Trader
 from tests.support.engine import Workbench
 
 
@@ -66,6 +67,7 @@ class Audited(Workbench):
         changes = super().step(event)
         for client_order_id in [each for each in self.journal.orders if each not in orders]:
             self._audit_order(self.journal.orders[client_order_id].intent)
+        self._audit_stops(before, event)
         self._audit_lots(before, ended)
         return changes
 
@@ -76,10 +78,30 @@ class Audited(Workbench):
             assert self.written_off or tied(self) <= budget
             return
         trader = self.journal.traders[intent.trader]
+        if intent.ioc:
+            assert trader.stop == intent.price
+            return
         own = own_price(self, trader)
         assert own is None or intent.price >= own, f"{intent} is below {float(own)}"
         if isinstance(trader.phase, Selling):
             assert intent.price >= trader.phase.carried.price
+
+    def _audit_stops(self, before: Engine, event: Event) -> None:
+        """Nobody is stopped but by a trade at or below its average cost less the stop-loss, and that halts."""
+        was = {trader.number: trader.stop for trader in before.leader.traders}
+        for trader in self.traders:
+            if trader.stop is None or was.get(trader.number) is not None:
+                continue
+            assert isinstance(event, Traded)
+            buys = [each for each in self.journal.orders.values() if each.intent.trader == trader.number]
+            cost, coins = spent(
+                [fill for each in buys if each.intent.side is Side.BUY for fill in each.fills], self
+            )
+            reached = cost * SCALE / coins * (SCALE - self.leader.settings.stop_loss) / SCALE
+            assert event.trade.price <= reached
+            halt = self.leader.halts.own
+            assert halt is not None
+            assert halt.by is HaltedBy.LIMIT
 
     def _audit_lots(self, before: Engine, ended: set[int]) -> None:
         """No coin of a lot may become cheaper: what may be sold at a price or below grows only by what was left."""
