@@ -129,12 +129,10 @@ class Session(Protocol):
     @property
     def connected(self) -> bool:
         """Is there a session with a user data stream?"""
-        ...
 
     @property
     def remarks(self) -> Remarks:
         """What a person should know of the connections although they are up."""
-        ...
 
 
 class Clock(Protocol):
@@ -142,11 +140,9 @@ class Clock(Protocol):
 
     def now(self) -> int:
         """An estimate of the exchange's clock (ms) that is never ahead of it; the local clock at first."""
-        ...
 
     def latest(self) -> int:
         """The latest the exchange's clock can be, in ms: ``now`` plus a round trip."""
-        ...
 
 
 class OrderGateway(Protocol):
@@ -154,18 +150,15 @@ class OrderGateway(Protocol):
 
     def admit(self, side: Side) -> int | None:
         """Take a slot of the order rate limit; returns the timestamp (ms) to sign with, None without a slot."""
-        ...
 
     async def admission(self, side: Side) -> None:
         """Wait until ``admit`` may succeed; sells go before buys."""
 
     async def place(self, request: OrderRequest) -> Answer:
         """Sign and send once. As soon as bytes may have been sent, any result but a clear answer is Unknown."""
-        ...
 
     async def cancel(self, symbol: str, order_id: int, cancel_id: str) -> CancelAnswer:
         """Cancel one order by its id; the order's final state must still be queried."""
-        ...
 
 
 class Queries(Protocol):
@@ -173,53 +166,42 @@ class Queries(Protocol):
 
     async def server_time(self) -> int:
         """The exchange's clock (ms), received by this call; raises ExchangeError."""
-        ...
 
     async def order(
         self, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> Report | None:
         """One order, None if the exchange answers that it does not exist; raises ExchangeError."""
-        ...
 
     async def open_orders(self, symbol: str | None = None) -> Sequence[Report]:
         """All open orders of the account, or of one symbol; raises ExchangeError."""
-        ...
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
         """Orders of a symbol last changed at or after ``since`` (ms), at most a day; raises ExchangeError."""
-        ...
 
     async def fills(self, symbol: str, *, order_id: int | None = None, since: int | None = None) -> Sequence[Fill]:
         """The fills of one order, or of a symbol since ``since`` (ms), oldest first; raises ExchangeError."""
-        ...
 
     async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         """Trading rules by name, or why they cannot be read; a name that is not listed is missing.
 
         Raises ExchangeError.
         """
-        ...
 
     async def fees(self, symbol: str) -> Fees:
         """Commission rates of the account on a symbol; raises ExchangeError."""
-        ...
 
     async def last_prices(self, names: Sequence[str]) -> Mapping[str, Price]:
         """The price of the latest public trade by name, without those that have none; raises ExchangeError."""
-        ...
 
     async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
         """The candles of at least the last ``span`` ms, fewer if it was not traded then; raises ExchangeError."""
-        ...
 
     async def account(self) -> AccountInfo:
         """Our account and its balances; raises ExchangeError."""
-        ...
 
     @property
     def bulk_open_orders_from(self) -> int:
         """The least number of symbols for which one query of all open orders costs less than one per symbol."""
-        ...
 
 
 class MarketData(Protocol):
@@ -357,12 +339,10 @@ class Journal(Protocol):
     @property
     def hanging(self) -> str | None:
         """Why nothing can become durable now: a commit takes too long; None if none does."""
-        ...
 
     @property
     def committed_at(self) -> float | None:
         """When a unit became durable last (trio's time); None before the first."""
-        ...
 
     async def commit(self, unit: Unit) -> OverLimit | None:
         """Make one unit durable, in the order of the calls, without new buys that a limit leaves no room for.
@@ -375,7 +355,6 @@ class Journal(Protocol):
 
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
         """All symbols ever configured, or one; raises JournalError."""
-        ...
 
     async def account(self) -> Account:
         """What concerns no symbol alone; raises JournalError."""
@@ -400,10 +379,8 @@ class Journal(Protocol):
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         """Orders, living or ended; raises JournalError."""
-        ...
 
     async def rows(
         self, kind: type[Row], page: Page, encode: Callable[[Row], bytes]
     ) -> Sequence[tuple[int, bytes]]:
         """The number of each row of a page, and its result of ``encode``, run in a thread; raises JournalError."""
-        ...
