@@ -8,9 +8,9 @@ import msgspec
 import trio
 
 from naived.binance.answers import OK, described
-from naived.binance.candles import CandleRow, candle_of, request_of
 from naived.binance.codec import ApiAnswer, ApiError, read_api, read_result, request
 from naived.binance.connection import Connect
+from naived.binance.prices import CandleRow, candle_of, request_of
 from naived.core.recent_high import Candle
 from naived.ports import ExchangeError
 from naived.websocket import Closed, ConnectError, WebSocket

@@ -5,8 +5,7 @@ from functools import partial
 
 import msgspec
 
-from naived.binance import candles
-from naived.binance.border import bounded, name, read
+from naived.binance.border import name, read
 from naived.binance.codec import read_limits
 from naived.binance.limits import Use
 from naived.binance.mapping import (
@@ -17,7 +16,6 @@ from naived.binance.mapping import (
     OrderRow,
     SymbolName,
     SymbolRow,
-    TickerPrice,
     TradeRow,
     account_fees,
     balance_of,
@@ -26,13 +24,12 @@ from naived.binance.mapping import (
     report_of,
     symbol_of,
 )
+from naived.binance.prices import Prices
 from naived.binance.reading import Reader
 from naived.binance.session import ApiClient, RequestRefused
 from naived.binance.signing import Param
-from naived.core.amount import Price, parse_price
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill, Report
-from naived.core.recent_high import Candle
 from naived.core.strategy.formulas import Fees
 from naived.ports import AccountInfo, ExchangeError, RefusedError
 
@@ -59,12 +56,11 @@ def _permission(raw: msgspec.Raw) -> bool | None:
     return {b"true": True, b"false": False}.get(bytes(raw).strip())
 
 
-class Queries:
+class Queries(Prices):
     """The part of an ``Exchange`` that only reads. Source of the weights: Binance's documentation, 2026-07."""
 
     def __init__(self, client: ApiClient) -> None:
-        self._client = client
-        self._reader = Reader(client.refusals, client.clock)
+        super().__init__(client, Reader(client.refusals, client.clock))
 
     async def server_time(self) -> int:
         """See ``Exchange``."""
@@ -189,26 +185,6 @@ class Queries:
             self._client.charged.discard(symbol)
         return fees
 
-    async def last_prices(self, names: Sequence[str]) -> Mapping[str, Price]:
-        """See ``Exchange``. A name that is not listed any more makes the whole answer an error."""
-        wanted = sorted(set(names))
-        if len(wanted) == 1:
-            answer = await self._client.ask("ticker.price", {"symbol": wanted[0]}, 2)
-            rows = [self._reader.one(answer, "a price", TickerPrice, _price_of)]
-        else:
-            answer = await self._client.ask("ticker.price", {"symbols": wanted}, 4)
-            rows = self._reader.rows(answer, "a price", TickerPrice, _price_of).values
-        return {symbol: price for symbol, price in rows if price}  # 0: it was never traded
-
-    async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
-        """See ``Exchange``. A row that cannot be read is an error: it may be the highest one."""
-        params = candles.request_of(symbol, span, self._client.clock.now())
-        answer = await self._client.ask("klines", params, candles.WEIGHT)
-        rows = self._reader.rows(answer, "a candle", candles.CandleRow, candles.candle_of)
-        if rows.unreadable is not None:
-            raise RefusedError(rows.unreadable)
-        return rows.values
-
     async def account(self) -> AccountInfo:
         """See ``Exchange``."""
         answer = await self._client.ask_signed("account.status", {"omitZeroBalances": True}, 20)
@@ -223,10 +199,6 @@ class Queries:
             _permission(allowed.can_trade),
             _permission(allowed.can_withdraw),
         )
-
-
-def _price_of(row: TickerPrice) -> tuple[str, Price]:
-    return name(row.symbol), bounded(parse_price, row.price)
 
 
 def _name(raw: msgspec.Raw) -> str:

@@ -323,7 +323,7 @@ METHODS: Mapping[str, Method] = {
         {**_CHANGE, **_DRY_RUN, **_SETTINGS},
         _each("settings", verbs.settings),
         rule=_settings_rule,
-        changes=lambda params: bool(given_settings(params)) and not params["dry_run"],
+        changes=lambda params: bool(given_settings(params)) and _not_dry(params),
     ),
     "orders": Method(_ROWS, _listed("orders", OrderRow, lambda row: order(row.order))),
     "trades": Method(_ROWS, _listed("trades", CycleRow, answers.cycle)),

@@ -123,22 +123,11 @@ class AccountView:
                         await self.losses.booked(symbol, Quantity(held - there))
                         symbol.offer(Counted(Quantity((await self._balance(symbol)).free)))
                     case Question.HIGHS:
-                        await self._recall(symbol)
+                        await recall(symbol, self._exchange)
                     case _:
                         assert_never(question)
             except ExchangeError as error:
                 log.warning("not answered", symbol=symbol.name, question=question.name, error=str(error))
-
-    async def _recall(self, symbol: Symbol) -> None:
-        """Let the price gate learn what its fall guard needs; raises ExchangeError."""
-        recent = symbol.gate.recent
-        if recent is None:
-            return
-        lost = recent.lost
-        candles = await self._exchange.candles(symbol.name, recent.span)
-        if recent is symbol.gate.recent and lost == recent.lost:  # else it was asked again
-            recent.learn(candles, self._exchange.now())
-            symbol.offer(Recalled())
 
     async def coins(self, symbol: Symbol, *, to_sell: bool = False) -> tuple[Quantity, Quantity]:
         """Base coins that the traders hold, and that the account has (free and locked).
@@ -222,6 +211,18 @@ class FeeReader:
             except ExchangeError as error:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
                 self._due.setdefault(symbol.name, symbol)
+
+
+async def recall(symbol: Symbol, exchange: Exchange) -> None:
+    """Let the price gate learn what its fall guard needs; raises ExchangeError."""
+    recent = symbol.gate.recent
+    if recent is None:
+        return
+    lost = recent.lost
+    candles = await exchange.candles(symbol.name, recent.span)
+    if recent is symbol.gate.recent and lost == recent.lost:  # else it was asked again
+        recent.learn(candles, exchange.now())
+        symbol.offer(Recalled())
 
 
 def at_least(fees: Fees | None) -> Fees:

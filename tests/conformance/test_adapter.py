@@ -38,6 +38,9 @@ class Sink:
         self.trades.append((symbol, price, quantity))
         self._wake()
 
+    def lost(self, symbol):
+        self.said.append(symbol)
+
     def report(self, report):
         self.reports.append(report)
         self._wake()

@@ -200,13 +200,16 @@ def test_settings_are_shown_as_columns(daemon, naivectl, done):
         "spacing": "0.003",
         "floor": None,
         "ceiling": "4000",
+        "fall_guard": "0.05/1h",
+        "stop_loss": "0",
+        "stop_slippage": "0.005",
     }
     daemon.answers["settings"] = {"v": 1, "results": [done("ETHUSDT", changed=False, settings=shown)]}
     assert naivectl("settings", "ethusdt").out == (
         "SYMBOL   STATUS  CHUNKS  BUDGET  BUY DOWN  PROFIT  REBUY  REPRICE  MAX DEVIATION  "
-        "SPACING  FLOOR  CEILING\n"
+        "SPACING  FLOOR  CEILING  FALL GUARD  STOP LOSS  STOP SLIPPAGE\n"
         "ETHUSDT  off          5    1000    0.0001   0.001  0.006     0.01            0.1  "
-        "  0.003      -     4000\n"
+        "  0.003      -     4000     0.05/1h          0          0.005\n"
     )
 
 

@@ -40,7 +40,7 @@ def test_no_color_keeps_bold_and_dim(shown):
 
 def test_a_dumb_terminal_gets_plain_columns(shown):
     """They are those of a pipe, which has every setting in a row."""
-    assert "\x1b" not in shown("settings", columns=120, TERM="dumb")
+    assert "\x1b" not in shown("settings", columns=150, TERM="dumb")
 
 
 def test_hostile_text_reaches_no_terminal(shown, daemon, row):

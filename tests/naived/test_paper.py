@@ -12,7 +12,7 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from naived import paper
+from naived import daemon, paper
 from naived.binance.endpoint import simulator
 from naived.binance.signing import credentials
 from naived.core.amount import parse_price, parse_quantity
@@ -288,7 +288,7 @@ async def test_rules_are_read_again_when_they_are_a_minute_old(monkeypatch: pyte
 
 async def test_an_unreadable_trade_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as simulation, api(simulation) as client:
-        trades = paper._TradeSink(simulation)
+        trades = paper._TradeSink(simulation, daemon._Unheard())
         with structlog.testing.capture_logs() as records:
             trades.trade("ETHUSDT", 1, parse_price("2000"), "a lot", 0)
         trades.trade("ETHUSDT", 2, parse_price("2001"), "1.5", 0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from naived.core.amount import SCALE
-from naived.simulator.order import Order
+from naived.simulator.order import Order, TimeInForce
 
 # A trader's profit interval and its fee for sells.
 Terms = Callable[[int], tuple[int, int]]
@@ -69,14 +69,27 @@ class Coins:
         return self._batches[trader].floor(*self._terms(trader))
 
     def too_cheap(
-        self, trader: int, order: Order, resting: Sequence[tuple[int, Order]], free: Collection[int]
+        self,
+        trader: int,
+        order: Order,
+        resting: Sequence[tuple[int, Order]],
+        free: Collection[int],
+        stop_loss: int,
     ) -> str | None:
         """Why this new sell of a trader gives coins away below their price; None if it does not.
 
         ``resting`` are the other open sells, with their traders; ``free`` the traders that have ended.
+        With a ``stop_loss`` (a rate, the least there was) an IOC order may sell below, if it lies so far below the
+        average cost.
         """
         own = self._batches.get(trader)
-        if own is not None and own.rest > 0 and order.price < self._floor(trader):
+        stopped = (
+            stop_loss
+            and order.time_in_force is TimeInForce.IOC
+            and own is not None
+            and order.price * own.net <= own.cost * (SCALE - stop_loss)
+        )
+        if own is not None and own.rest > 0 and order.price < self._floor(trader) and not stopped:
             return f"at {order.price}, its own coins are not sold below {self._floor(trader)}"
         floors = {number: self._floor(number) for number in self.unsold if number in free}
         sells = [(each.price, self._beyond(number, each.remaining)) for number, each in resting]

@@ -65,6 +65,7 @@ class Standing:
     no_buys: frozenset[str] | None = None  # no buy is accepted but these
     unwanted_at: int = 0  # ms, when somebody last asked for something that takes buys back
     prices: list[tuple[int, int]] = field(default_factory=list)  # public trades: ms, price
+    stop_loss: int = 0  # the least that was ever asked for, a rate; 0: none
     limits: list[tuple[int, int, int]] = field(default_factory=list)  # (from ms, budget, chunks)
 
 
@@ -167,8 +168,10 @@ class Oracle:
             for each in market_open
             if each.side is Side.SELL and self.is_ours(each) and each.id != order.id
         ]
-        coins = self.standing(order.symbol).coins
-        cheap = coins.too_cheap(self._trader(order), order, resting, self._ended(order.symbol))
+        standing = self.standing(order.symbol)
+        cheap = standing.coins.too_cheap(
+            self._trader(order), order, resting, self._ended(order.symbol), standing.stop_loss
+        )
         if cheap is not None:
             self.blame(24, f"{order.client_order_id}: {cheap}")
 

@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from uuid import UUID
 
-from naived.core.amount import parse_money
+from naived.core.amount import parse_money, parse_rate
 from tests.simulation.daemon import Document
 from tests.simulation.oracle import Oracle
 
 Ask = Callable[[str, Document], Awaitable[Document | None]]
 
 _CHUNKS = 5  # where they were never set
+_STOPS = ("0.01", "0.03")  # rates of a stop-loss, the least one first
 _STANDS = ("timed_out",)  # errors of an answer that was given after the wish was durable
 
 
@@ -20,12 +21,13 @@ class Person:
     ``ask`` gives the results of a control request, or None when the process was not there, or died.
     """
 
-    def __init__(self, oracle: Oracle, random: Random, ask: Ask) -> None:
+    def __init__(self, oracle: Oracle, random: Random, ask: Ask, *, guarded: bool = False) -> None:
         self.wishes: dict[str, set[str]] = {}
         self.chunks: dict[str, set[int]] = {}
         self._oracle = oracle
         self._random = random
         self._ask = ask
+        self._guarded = guarded
 
     async def follow_a_whim(self, symbol: str, whims: Sequence[str]) -> None:
         match self._random.choice(whims):
@@ -84,11 +86,16 @@ class Person:
                 "rebuy": str(random.choice((0.002, 0.006, 0.01))),
                 "reprice": str(random.choice((0, 0.003, 0.01))),
             }
+        if self._guarded:
+            chosen["fall_guard"] = random.choice(("none", "0.5%/30s", "1%/2m"))
+            chosen["stop_loss"] = random.choice(("0", *_STOPS))
         return chosen
 
     def _limit(self, symbol: str, settings: Document) -> None:
         budget = int(parse_money(settings["budget"])) if "budget" in settings else None
         self._oracle.limited(symbol, budget, settings.get("chunks"))
+        if settings.get("stop_loss") in _STOPS:
+            self._oracle.standing(symbol).stop_loss = parse_rate(_STOPS[0])
 
     async def _wish(self, verb: str, symbol: str, outcome: set[str], **params: object) -> Document | None:
         if verb == "start" or symbol in self.wishes:

@@ -29,7 +29,8 @@ class Plan:
     and ``suspends_at`` suspends, so many seconds after the start. ``tail`` is the probability
     that a order waits inside the exchange, accepted in its time and executed later. A ``scenario`` is no swarm
     but one of SCENARIOS. ``hands`` are kinds of `Hands`, one of which comes on average every ``meddling`` seconds,
-    ``wild`` the probability that a field of a frame has a wild value.
+    ``wild`` the probability that a field of a frame has a wild value. ``guarded``: the person sets fall guards and
+    stop-losses.
     """
 
     seed: int
@@ -54,6 +55,7 @@ class Plan:
     hands: tuple[str, ...] = ()
     meddling: float = 20.0
     wild: float = 0.0
+    guarded: bool = False
 
 
 def cycle(*crashes: int) -> Plan:
@@ -116,6 +118,7 @@ def swarm(seed: int) -> Plan:
         script=script,
         tail=random.uniform(0.05, 0.3) if random.random() < 0.25 else 0.0,
         whims=("settings",) if random.random() < 0.15 else Plan.whims,
+        guarded=Random(f"guards {seed}").random() < 0.3,
     )
     return _meddled_with(plan, Random(f"hands {seed}"))
 

@@ -134,7 +134,7 @@ class World:
         self._disk = replace(plan.disk, befell={})
         self._oracle = Oracle(TAG, exchange_time, lied_to=bool(plan.wild))
         self._durable = Durable(self._oracle.rows, self._oracle.blame)
-        self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask)
+        self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask, guarded=plan.guarded)
         self._process: Process | None = None
         self._naived: Naived | None = None
         self._door: trio.Nursery | None = None

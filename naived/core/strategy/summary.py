@@ -70,12 +70,17 @@ def exposure(leader: Leader) -> Exposure:
 
 
 def held_back(leader: Leader, last: Price) -> str | None:
-    """Why a guard keeps somebody from buying at this price; None if none does, or nobody would buy."""
-    if leader.guarded is None or leader.status is not Status.ON:
+    """Why a guard keeps somebody from buying at this price; None if none does, or nobody would buy.
+
+    A fall guard whose highest trade has left its span lets the next trade decide, and says so.
+    """
+    if (leader.guarded is None and leader.told is None) or leader.status is not Status.ON:
         return None
     spent = spent_rebuys(leader.traders)
     first = not chunks_taken(leader.traders)
     if first or any(type(each.phase) is Waiting or _rebuys(each, last, spent) for each in leader.traders):
+        if leader.guarded is None:
+            return f"waits for the next trade: {leader.told} at the last one"
         return why_guarded(leader.settings, leader.info, leader.traders, last, leader.guarded.peak)
     return None
 

@@ -164,6 +164,8 @@ class Recorder:
         self.trades.append((symbol, trade_id, price, quantity, time))
         self._wake()
 
+    def lost(self, symbol: str) -> None: ...
+
     def report(self, report: object) -> None:
         self.reports.append(report)
         self._wake()

@@ -25,6 +25,9 @@ def test_settings_without_a_budget_say_null() -> None:
         "spacing": "0",
         "floor": None,
         "ceiling": None,
+        "fall_guard": None,
+        "stop_loss": "0",
+        "stop_slippage": "0.005",
     }
     assert answers.settings(Settings(budget=parse_money("1000")))["budget"] == "1000"
 

@@ -464,6 +464,9 @@ async def test_settings_are_shown_and_changed_without_starting_anything(world: W
                 "spacing": "0",
                 "floor": None,
                 "ceiling": None,
+                "fall_guard": None,
+                "stop_loss": "0",
+                "stop_slippage": "0.005",
             },
         )
         assert (await naived.call("status"))["symbols"] == []

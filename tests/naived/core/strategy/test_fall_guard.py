@@ -50,6 +50,9 @@ def test_it_ends_when_the_high_leaves_the_span_and_the_next_trade_buys() -> None
     assert of.engine.band == (-1, parse_price("1900"))
     of.now = wakes
     of.step(Woke())
+    assert held_back(of.leader, of.last) == (
+        "waits for the next trade: the price fell too far within 1m at the last one"
+    )
     of.trade("1890")
     of.settle()
     assert limits(of) == ["2000", "1890"]
