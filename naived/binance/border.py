@@ -1,4 +1,4 @@
-"""The border: how much of what the exchange sends is believed, and a count of what is not.
+"""The border: how much of what the exchange sends is believed. What is not is counted by ``refusals.py``.
 
 Integers are bounded to what the journal holds, times to a window round our clock, amounts to what the core holds,
 texts to printable characters. A value out of its bounds makes its frame or row unreadable; so does a required field
@@ -6,26 +6,20 @@ that is missing or of another type. A field with a default is a side field: if i
 used and the rest is kept.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-import structlog
 from msgspec import Meta
 
 from naived.core.amount import SCALE, AmountError
 
 T = TypeVar("T")
 
-_log = structlog.get_logger(__name__)
-
 EARLIEST = 1_483_228_800_000  # ms, 2017-01-01: the exchange is younger
 LATEST = 4_102_444_800_000  # ms, 2100-01-01: a time in microseconds is far above
 AHEAD = 60_000  # ms by which a time may be ahead of the exchange's clock as we know it
 _WHOLE = 10**16 * SCALE  # amounts are below: more than any coin's supply, and sums of thousands fit the journal
-_RECENT = 3_600_000  # ms for which a refusal is told in ``status``
 _LONGEST_NAME = 40  # characters; the exchange's are below 20
 _LONGEST_NUMBER = 6  # digits; there are coins named 4 and 42
 _LONGEST_TEXT = 500  # characters of a message: enough for any of the exchange's
@@ -103,40 +97,3 @@ def _read_without_side(raw: msgspec.Raw | bytes | str, shape: type[T], on_side: 
             del fields[name]
             on_side(f"{name}: {error}")
     return msgspec.json.decode(msgspec.json.encode(fields), type=shape)
-
-
-class Refusals:
-    """Counts what was refused, by kind, and logs the first of each kind. ``now`` is the exchange's clock (ms)."""
-
-    def __init__(self, now: Callable[[], int]) -> None:
-        self.counts: Counter[str] = Counter()
-        self._now = now
-        self._latest: tuple[int, str] | None = None
-
-    def add(self, kind: str, why: str) -> None:
-        """Count one; ``kind`` is one of few texts of ours, ``why`` may quote the exchange."""
-        why = message(why)
-        self._latest = self._now(), f"{kind}: {why}"
-        self.counts[kind] += 1
-        if self.counts[kind] == 1:
-            _log.warning("refused at the border, further ones are only counted", kind=kind, why=why)
-
-    def adder(self, kind: str) -> Callable[[str], None]:
-        """``add`` for one kind."""
-        return lambda why: self.add(kind, why)
-
-    @contextmanager
-    def refusing(self, kind: str) -> Iterator[None]:
-        """A ValueError in this block is counted, and ends the block."""
-        try:
-            yield
-        except ValueError as error:
-            self.add(kind, str(error))
-
-    @property
-    def recent(self) -> str | None:
-        """How much was refused since the start, and the latest of it, if that is less than an hour old."""
-        if self._latest is None or self._now() - self._latest[0] > _RECENT:
-            return None
-        total = self.counts.total()
-        return f"{total} unreadable {'value' if total == 1 else 'values'} refused, the latest in {self._latest[1]}"

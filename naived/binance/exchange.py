@@ -10,12 +10,12 @@ import trio
 
 from naived.binance.answers import cancelled, placed
 from naived.binance.api import NoAnswer
-from naived.binance.border import Refusals
 from naived.binance.clock import ServerClock
 from naived.binance.connection import Connect, keep_connected
 from naived.binance.endpoint import Endpoint
 from naived.binance.limits import Limits, Use
 from naived.binance.queries import Queries
+from naived.binance.refusals import Refusals
 from naived.binance.session import PLACE, ApiClient, UserSession
 from naived.binance.signing import Credentials, Param
 from naived.binance.streams import Streams

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
-import structlog
 from msgspec import Meta
 
 from naived.binance.border import bounded, message, read
@@ -27,7 +26,6 @@ from naived.core.market import Filters
 
 F = TypeVar("F")
 
-_log = structlog.get_logger(__name__)
 
 # Filters that do not apply to a plain LIMIT order, or that only the exchange can check.
 _IGNORED = frozenset(
@@ -116,7 +114,9 @@ def filters_of(rows: Sequence[msgspec.Raw], precisions: tuple[int, int], note: C
         orders = None  # the exchange counts them
         note(str(error))
     for unknown in found.keys() - _IGNORED:
-        _log.warning("unknown filter, only the exchange checks it", filter=unknown)
+        import structlog  # deferred: it takes longer to import than a backtest to start
+
+        structlog.get_logger(__name__).warning("unknown filter, only the exchange checks it", filter=unknown)
     price, lot = price or _Price("0", "0", "0"), lot or _Lot("0", "0", "0")
     worth = notional or old or _Notional("0")
     if by_side is None and percent is not None:

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 import msgspec
 from msgspec.structs import replace
 
-from naived.binance.border import LATEST, Id, MicroTime, Refusals
+from naived.binance.border import LATEST, Id, MicroTime
 from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer
 from naived.binance.connection import Connect
 from naived.binance.inquiry import connected
 from naived.binance.limits import Limits
 from naived.binance.reading import Reader
+from naived.binance.refusals import Refusals
 from naived.binance.session import ApiClient
 from naived.binance.signing import credentials
 

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 import trio
 
 from naived.binance.api import ApiConnection
-from naived.binance.border import Refusals
 from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer
 from naived.binance.connection import Connect, read_frames
 from naived.binance.limits import Limits
 from naived.binance.queries import Queries
+from naived.binance.refusals import Refusals
 from naived.binance.session import ApiClient
 from naived.binance.signing import Credentials
 from naived.ports import ExchangeError

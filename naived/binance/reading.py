@@ -7,10 +7,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from naived.binance.border import Refusals, read
+from naived.binance.border import read
 from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer, read_result
 from naived.binance.mapping import OrderRow, report_of
+from naived.binance.refusals import Refusals
 from naived.core.orders.report import Report
 from naived.ports import UnreadableError
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from naived.binance.answers import OK, described, halt, placed, refuses_credentials
 from naived.binance.api import ApiConnection, NoAnswer
-from naived.binance.border import Refusals, read
+from naived.binance.border import read
 from naived.binance.clock import ServerClock
 from naived.binance.codec import (
     AccountPosition,
@@ -34,6 +34,7 @@ from naived.binance.codec import (
 from naived.binance.connection import Connect, Connection, read_frames
 from naived.binance.limits import Limits, Use
 from naived.binance.mapping import PositionRow, ServerTime, balance_of, fill_of_event, report_of_event
+from naived.binance.refusals import Refusals
 from naived.binance.signing import Credentials, Params, signed
 from naived.core.orders.report import Accepted
 from naived.ports import CredentialsError, ExchangeError, RefusedError, Sink

@@ -15,7 +15,7 @@ from typing import NoReturn, Protocol
 import structlog
 import trio
 
-from naived.binance.border import Refusals, bounded, in_time
+from naived.binance.border import bounded, in_time
 from naived.binance.codec import (
     Garbled,
     MarketFrame,
@@ -26,6 +26,7 @@ from naived.binance.codec import (
     request,
 )
 from naived.binance.connection import Connect, Connection, keep_connected, read_frames
+from naived.binance.refusals import Refusals
 from naived.binance.sequence import TradeSequence
 from naived.core.amount import Price, parse_price
 from naived.ports import Sink

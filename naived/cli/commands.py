@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
-import trio
 import typer
 
 from naived.cli import flags
@@ -152,7 +151,9 @@ def simulate(
     ] = None,
 ) -> None:
     """The exchange simulator as a process of its own; prints its URL."""
-    from naived.cli.simulate import load, serve  # deferred: `naived run --help` needs no simulator
+    import trio  # deferred, as the simulator: a backtest and `naived run --help` need neither
+
+    from naived.cli.simulate import load, serve
     from naived.process import logs
 
     try:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import structlog
 
-from naived.binance.border import Refusals, bounded, in_time
+from naived.binance.border import bounded, in_time
 from naived.binance.codec import WholeTrade
 from naived.binance.history import PastTrade
+from naived.binance.refusals import Refusals
 from naived.core.amount import Price, parse_price, parse_quantity
 from naived.recorder.files import Found, Tape
 from naived.recorder.filler import Asking, Filler

@@ -20,13 +20,14 @@ import structlog
 import trio
 
 from naived.binance import endpoint as endpoints
-from naived.binance.border import Refusals, message
+from naived.binance.border import message
 from naived.binance.clock import ServerClock
 from naived.binance.connection import Connect
 from naived.binance.endpoint import ENDPOINTS, Endpoint
 from naived.binance.history import asking_history
 from naived.binance.limits import Limits
 from naived.binance.public import symbol_rows
+from naived.binance.refusals import Refusals
 from naived.binance.streams import Streams
 from naived.ports import ExchangeError
 from naived.process import logs, systemd

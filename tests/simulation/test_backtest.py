@@ -19,6 +19,7 @@ from naived.backtest.tape import Tape
 from naived.cli.replay import perform
 from naived.core.amount import Price, Quantity, format_amount, parse_quantity
 from naived.core.orders.report import Fill
+from naived.core.price_guards import parse_fall_guard
 from naived.core.strategy.settings import Settings
 from naived.database.history import History, history
 from naived.database.journal import open_journal
@@ -37,7 +38,7 @@ _COIN = parse_quantity("1")
 Verbs: TypeAlias = dict[int, tuple[str, dict[str, object]]]
 """What a person asks for before the trade of this number."""
 
-_RATES = ("buy_down", "profit", "rebuy", "reprice", "max_deviation")
+_RATES = ("buy_down", "profit", "rebuy", "reprice", "max_deviation", "stop_loss", "stop_slippage")
 
 
 class Orderly(Network):
@@ -65,6 +66,7 @@ async def _traded(
     durable = Durable(lambda *_: [], _blame)
     config = SimulatorConfig(fed=True, fee=setup(fee=fee).fee, api_key=KEY, api_secret=SECRET)
     params = {name: format_amount(getattr(wanted, name)) for name in (*_RATES, "budget")}
+    params["fall_guard"] = str(wanted.fall_guard or "none")
     times: list[int] = []
     async with open_journal(f"sqlite:///{database}", threads=False):
         pass
@@ -128,6 +130,8 @@ def _assert_same(prices: list[int], tmp_path: Path, fee: str, wanted: dict[str, 
         ("0.001", {"rebuy": "0.001", "reprice": "0.0004", "chunks": 4}),
         ("0", {"buy_down": "0", "profit": "0.0003", "rebuy": "0.0005", "reprice": "0.0002", "chunks": 3}),
         ("0.0005", {"max_deviation": "0.0005", "rebuy": "0.0008", "chunks": 5}),
+        ("0", {"fall_guard": parse_fall_guard("0.2%/2m"), "rebuy": "0.0005", "chunks": 5}),
+        ("0.001", {"stop_loss": "0.004", "rebuy": "0.0008", "chunks": 4}),
     ],
 )
 def test_on_a_walk(tmp_path: Path, fee: str, wanted: dict[str, object]) -> None:

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 import trio
 
-from naived.binance.border import Refusals, message, name, read, word
+from naived.binance.border import message, name, read, word
 from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer, ExecutionReport, Garbled, read_api, read_market
 from naived.binance.mapping import CommissionRow, OrderRow, TradeRow, fees_of, fill_of, report_of
+from naived.binance.refusals import Refusals
 from naived.core.amount import parse_rate
 from naived.core.orders.report import OrderStatus
 from naived.ports import ExchangeError, RefusedError

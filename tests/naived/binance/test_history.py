@@ -1,10 +1,10 @@
 import pytest
 import trio
 
-from naived.binance.border import Refusals
 from naived.binance.clock import ServerClock
 from naived.binance.history import asking_history
 from naived.binance.limits import Limits
+from naived.binance.refusals import Refusals
 from naived.core.amount import parse_price, parse_quantity
 from naived.ports import ExchangeError, RefusedError
 from naived.websocket import connect

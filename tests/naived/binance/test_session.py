@@ -2,12 +2,12 @@ import pytest
 import trio
 
 from naived.binance import connection
-from naived.binance.border import Refusals
 from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer, ApiError, ErrorData
 from naived.binance.endpoint import Endpoint
 from naived.binance.exchange import BinanceExchange
 from naived.binance.limits import Limits, Use
+from naived.binance.refusals import Refusals
 from naived.binance.session import ApiClient
 from naived.binance.signing import credentials
 from naived.core.orders.report import OrderStatus

@@ -6,7 +6,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from naived.binance import streams as streams_module
-from naived.binance.border import Refusals
+from naived.binance.refusals import Refusals
 from naived.binance.streams import Streams
 from naived.core.amount import parse_price
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from naived.cli.options import Options, UsageError, duration, gather, pair
+from naived.cli.options import Options, UsageError, gather, pair
+from naived.core.duration import parse_duration
 from naived.process.config import ConfigError
 
 NAMES = ("grace", "live", "tape", "seed", "fee")
@@ -18,15 +19,15 @@ def toml(folder: Path, text: str) -> dict[str, object]:
 def test_a_flag_goes_before_the_environment_before_the_file_before_the_default(tmp_path: Path) -> None:
     file = toml(tmp_path, 'grace = "1s"')
     environ = {"NAIVED_GRACE": "2s"}
-    assert gather(NAMES, {}, {}).get("grace", duration, 9) == 9
-    assert gather(NAMES, file, {}).get("grace", duration, 9) == 1000
-    assert gather(NAMES, file, environ).get("grace", duration, 9) == 2000
-    assert gather(NAMES, file | {"grace": "3s"}, environ).get("grace", duration, 9) == 3000
+    assert gather(NAMES, {}, {}).get("grace", parse_duration, 9) == 9
+    assert gather(NAMES, file, {}).get("grace", parse_duration, 9) == 1000
+    assert gather(NAMES, file, environ).get("grace", parse_duration, 9) == 2000
+    assert gather(NAMES, file | {"grace": "3s"}, environ).get("grace", parse_duration, 9) == 3000
 
 
 def test_the_file_can_be_named_by_the_environment(tmp_path: Path) -> None:
     path = str(toml(tmp_path, 'grace = "1s"')["config"])
-    assert gather(NAMES, {}, {"NAIVED_CONFIG": path}).get("grace", duration, 9) == 1000
+    assert gather(NAMES, {}, {"NAIVED_CONFIG": path}).get("grace", parse_duration, 9) == 1000
 
 
 def test_an_empty_variable_was_not_given() -> None:
@@ -42,17 +43,17 @@ def test_an_empty_flag_is_a_mistake_and_not_the_default(name: str) -> None:
 
 def test_a_value_that_cannot_be_understood_names_its_origin(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^--grace: '5' is not a duration"):
-        gather(NAMES, {"grace": "5"}, {}).get("grace", duration, 0)
+        gather(NAMES, {"grace": "5"}, {}).get("grace", parse_duration, 0)
     with pytest.raises(ConfigError, match=r"^NAIVED_GRACE: '5' is not a duration"):
-        gather(NAMES, {}, {"NAIVED_GRACE": "5"}).get("grace", duration, 0)
+        gather(NAMES, {}, {"NAIVED_GRACE": "5"}).get("grace", parse_duration, 0)
     with pytest.raises(ConfigError, match=r"^grace in .*naived\.toml: '5' is not a duration"):
-        gather(NAMES, toml(tmp_path, 'grace = "5"'), {}).get("grace", duration, 0)
+        gather(NAMES, toml(tmp_path, 'grace = "5"'), {}).get("grace", parse_duration, 0)
 
 
 def test_a_wrong_flag_is_a_usage_error_and_a_wrong_file_is_not(tmp_path: Path) -> None:
     assert UsageError.exit_code == 2
     with pytest.raises(ConfigError) as caught:
-        gather(NAMES, toml(tmp_path, 'grace = "x"'), {}).get("grace", duration, 0)
+        gather(NAMES, toml(tmp_path, 'grace = "x"'), {}).get("grace", parse_duration, 0)
     assert caught.value.exit_code == 78
 
 
@@ -63,7 +64,7 @@ def test_an_unknown_key_of_the_file_is_named_with_the_nearest_known_one(tmp_path
 
 def test_a_key_of_the_file_may_be_written_like_the_flag(tmp_path: Path) -> None:
     options = gather(("recv_window",), toml(tmp_path, 'recv-window = "1s"'), {})
-    assert options.get("recv_window", duration, 0) == 1000
+    assert options.get("recv_window", parse_duration, 0) == 1000
 
 
 @pytest.mark.parametrize(("text", "reason"), [("grace = ", "is not TOML"), (None, "cannot read")])
@@ -156,13 +157,13 @@ def test_an_unclosed_quote_in_the_environment_names_the_variable() -> None:
     ("text", "milliseconds"), [("500ms", 500), ("5s", 5_000), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)]
 )
 def test_a_duration_is_a_whole_number_with_its_unit(text: str, milliseconds: int) -> None:
-    assert duration(text) == milliseconds
+    assert parse_duration(text) == milliseconds
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1.5s", "5 s", "5S", "1d", "٣s", "9999999999s", "5s\n"])
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
-        duration(text)
+        parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["", "ETHUSDT", "=1", "ETHUSDT="])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import structlog
 
-from naived.binance.border import Refusals
 from naived.binance.codec import WholeTrade
+from naived.binance.refusals import Refusals
 from naived.core.amount import parse_price, parse_quantity
 from naived.recorder.files import Found
 from naived.recorder.layout import DAY, Cause, Trade, trades_name
