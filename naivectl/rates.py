@@ -27,6 +27,9 @@ _LABEL, _VALUE = 17, 13  # columns
 
 def _shown(medium: Medium, name: str, value: object) -> str:
     """A setting; empty if it is not set."""
+    if name == "fall_guard" and value:
+        rate, _, span = medium.clean(value).partition("/")
+        return f"{cells.percent(rate)}/{span}"
     amount = cells.number(value)
     if value is None or value == "none" or amount == 0:
         return ""
