@@ -23,8 +23,11 @@ from naived.control.requests import decode_request
 from naived.control.service import Service
 from naived.core.risk import OverLimit
 from naived.core.strategy.settings import DEFAULT_BUDGET
+from naived.database.deployment import ALONE
 from naived.database.journal import SqlJournal, open_journal
+from naived.nodes import Member
 from naived.ports import Unit
+from naived.runtime.keeper import Keeper
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
 from tests.simulation.durable import Durable
@@ -61,6 +64,7 @@ class WatchedJournal:
 
     async def commit(self, unit: Unit) -> OverLimit | None:
         self._process.begins(unit)
+        await self._process.ahead()
         try:
             over = await self._real.commit(unit)
         finally:
@@ -75,6 +79,7 @@ class Naived:
     session: Session
     supervisor: Supervisor
     service: Service
+    keeper: Keeper | None
 
     async def call(self, method: str, params: Document) -> Document:
         """What the control socket answers; raises ControlError."""
@@ -94,11 +99,21 @@ class Naived:
 
 @asynccontextmanager
 async def running(
-    process: Process, database: Path, random: Random, wall: Callable[[], float], durable: Durable
+    process: Process,
+    database: Path,
+    random: Random,
+    wall: Callable[[], float],
+    durable: Durable,
+    member: Member | None = None,
 ) -> AsyncIterator[Naived]:
-    """Until the block ends, then it suspends as a signal would. ``wall`` is the machine's clock, in s."""
+    """Until the block ends, then it suspends as a signal would. ``wall`` is the machine's clock, in s.
+
+    A ``member`` shares the database with others.
+    """
+    url, shared = f"sqlite:///{database}", member is not None
     with process.database(str(database)):
-        async with open_journal(f"sqlite:///{database}", threads=False, now=exchange_time) as real:
+        opened = open_journal(url, threads=False, now=exchange_time, member=member or ALONE, shared=shared)
+        async with opened as real:
             journal = WatchedJournal(real, process, durable)
             exchange = BinanceExchange(
                 endpoint.simulator(URL),
@@ -109,6 +124,6 @@ async def running(
             )
             identity = Identity("0.1.0", "simulated", 1, exchange_time(), "simulator", URL, real.kind)
             signing = wiring.Signing(real.tag, real.epoch, WINDOW, GRACE, DEFAULT_BUDGET, random.randbytes)
-            app = await wiring.assemble(exchange, journal, identity, signing)
+            app = await wiring.assemble(exchange, journal, identity, signing, real.cluster, real.mailbox)
             async with wiring.running(app):
-                yield Naived(journal, app.session, app.supervisor, app.service)
+                yield Naived(journal, app.session, app.supervisor, app.service, app.keeper)

@@ -6,6 +6,7 @@ kill -9, while the exchange and the network go on.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ STARTING, RUNNING, LEAVING = "starting", "running", "leaving"
 
 
 Blame = Callable[[int, str], None]
+
+CURRENT: "ContextVar[Process | None]" = ContextVar("process", default=None)  # whose task runs
 
 
 class _Statements(dict[tuple[Any, ...], Any]):
@@ -93,6 +96,7 @@ class Process:
         self.scope = trio.CancelScope()
         self.stage = STARTING
         self.dead = False
+        self.died_at = ""
         self.banned_until = 0  # ms, by what the exchange told it
         self.blame = blame
         self.now = now
@@ -119,10 +123,20 @@ class Process:
         if self.dead:
             return
         self.dead = True
-        self._doom.deaths.append(self._named(where))
+        self.died_at = self._named(where)
+        self._doom.deaths.append(self.died_at)
         for end in self._ends:
             end.leave()
         self.scope.cancel()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Every task that is begun within is of this process."""
+        token = CURRENT.set(self)
+        try:
+            yield
+        finally:
+            CURRENT.reset(token)
 
     # The network
 
@@ -142,24 +156,30 @@ class Process:
         """From now on this is what is committed."""
         self._committing = _kind(unit)
 
+    async def ahead(self) -> None:
+        """A commit is about to begin."""
+
     @contextmanager
     def database(self, path: str) -> Iterator[None]:
         """Stand between SQLAlchemy and this file."""
+
+        def ours(connection: sa.Connection) -> bool:
+            return connection.engine.url.database == path and CURRENT.get() is self
 
         def connect(connection: sa.Connection) -> None:
             if connection.engine.url.database == path:
                 connection.execution_options(compiled_cache=_STATEMENTS)
 
         def begin(connection: sa.Connection) -> None:
-            if connection.engine.url.database == path:
+            if ours(connection):
                 self._reach("BEGIN")
 
         def commit(connection: sa.Connection) -> None:
-            if connection.engine.url.database == path:
+            if ours(connection):
                 self._commit(connection)
 
         def executed(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
-            if statement.startswith("INSERT INTO fills") and connection.engine.url.database == path:
+            if statement.startswith("INSERT INTO fills") and ours(connection):
                 self.pass_by(f"commit {self._committing}: within")
 
         listeners = (

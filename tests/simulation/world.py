@@ -15,7 +15,7 @@ import math
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -28,28 +28,27 @@ import structlog
 import trio
 from trio.testing import MockClock
 
-from naived.control.protocol import ControlError
 from naived.core.amount import parse_amount
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import Hold, Holding
 from naived.core.strategy.traders import chunks_taken
 from naived.database.journal import open_journal
-from naived.ports import JournalError
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
 from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
 from naived.simulator.symbols import built_in_prices
 from tests.simulation.audit import audit, read
-from tests.simulation.daemon import KEY, SECRET, URL, Document, Naived, exchange_time, running
+from tests.simulation.daemon import KEY, SECRET, URL, Document, Naived, exchange_time
 from tests.simulation.durable import Durable
 from tests.simulation.hands import FEE_SYMBOL, Hands
+from tests.simulation.machine import Machine, Site
 from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
 from tests.simulation.oracle import Oracle, WatchedExchange
 from tests.simulation.person import Person
 from tests.simulation.plan import LONGEST, Arm, Plan
-from tests.simulation.process import LEAVING, RUNNING, Crash, Doom, Process
+from tests.simulation.process import Doom, Process
 from tests.simulation.wild import WildNumbers
 
 TAG = "sims"
@@ -135,11 +134,8 @@ class World:
         self._oracle = Oracle(TAG, exchange_time, lied_to=bool(plan.wild))
         self._durable = Durable(self._oracle.rows, self._oracle.blame)
         self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask, guarded=plan.guarded)
-        self._process: Process | None = None
-        self._naived: Naived | None = None
-        self._door: trio.Nursery | None = None
-        self._suspend = trio.Event()
         self._healed = False
+        self._machines = self._make_machines()
         self._dice = Random(f"tail {plan.seed}")
         self._balances = _BALANCES | (_CROSSED if any(name.endswith("BTC") for name in plan.symbols) else {})
         self._wild = WildNumbers(plan.wild, Random(f"wild {plan.seed}"))
@@ -201,7 +197,8 @@ class World:
                 nursery.start_soon(market.run, simulation, exchange)
             if "fees" in plan.hands:
                 nursery.start_soon(self._market(FEE_SYMBOL, exchange).run, simulation, exchange)
-            nursery.start_soon(self._keep)
+            for machine in self._machines:
+                nursery.start_soon(machine.run)
             await self._faulty()
             for market in markets:
                 market.mode = "rest"
@@ -252,80 +249,53 @@ class World:
 
     # naived
 
-    async def _keep(self) -> None:
-        """Start naived, and again whenever it has ended."""
-        starts = Random(f"keeper {self._plan.seed}")
-        number = 0
-        while True:
-            number += 1
-            process = Process(
-                self._network,
-                self._doom,
-                self._disk,
-                Random(f"process {self._plan.seed} {number}"),
-                exchange_time,
-                self._oracle.blame,
-            )
-            self._process, self._suspend = process, trio.Event()
-            self.trace("start", str(number))
-            try:
-                with process.scope:
-                    await self._run_once(process, Random(f"naived {self._plan.seed} {number}"))
-            except* Crash:
-                self.trace("died", self._doom.deaths[-1])
-            except* JournalError as group:
-                self.trace("not started", repr(group.exceptions[0]))
-            self._naived = self._door = None
-            await trio.sleep(starts.uniform(0.1, 20))
+    def _make_machines(self) -> Sequence[Machine]:
+        return (Machine(self._site(str(self._plan.seed), self._make_process)),)
 
-    async def _run_once(self, process: Process, random: Random) -> None:
-        began = trio.current_time()
-        async with running(process, self._database, random, self._wall, self._durable) as naived:
-            async with trio.open_nursery() as door:
-                self._naived, self._door = naived, door
-                door.start_soon(self._time_recovery, process, naived, began)
-                await self._suspend.wait()
-                process.stage = LEAVING
-                door.cancel_scope.cancel()
-            self._naived = self._door = None
+    def _site(self, seed: str, make: Callable[[Random], Process]) -> Site:
+        return Site(
+            seed,
+            self._database,
+            make,
+            self._wall,
+            self._durable,
+            self.trace,
+            lambda naived: naived.settled(self._hands.gone),
+            self._recovered,
+        )
+
+    def _make_process(self, random: Random) -> Process:
+        return Process(self._network, self._doom, self._disk, random, exchange_time, self._oracle.blame)
 
     def _wall(self) -> float:
         """The machine's clock: wrong by so much, and after a while by as much the other way."""
         skew = self._plan.skew if trio.current_time() < self._plan.minutes * 30 else -self._plan.skew
         return exchange_time() / 1000 + skew
 
-    async def _time_recovery(self, process: Process, naived: Naived, began: float) -> None:
-        while not naived.settled(self._hands.gone):  # noqa: ASYNC110 - there is no event for it
-            await trio.sleep(_LOOK / 10)
-        process.stage = RUNNING
-        self.outcome.recoveries.append(trio.current_time() - began)
+    def _recovered(self, seconds: float) -> None:
+        self.outcome.recoveries.append(seconds)
         self._oracle.check_orphans(self._exchange)
-
-    @property
-    def _leaving(self) -> bool:
-        return self._process is None or self._process.dead or self._suspend.is_set()
 
     async def ask(self, method: str, params: Document) -> Document | None:
         """One control request; None if nobody was there, or died before the answer."""
-        naived, door = self._naived, self._door
-        if naived is None or door is None or self._leaving:
-            return None
-        answers: list[Document] = []
-        answered = trio.Event()
+        return await self._asked().ask(method, params)
 
-        async def call() -> None:
-            try:
-                answers.append(await naived.call(method, params))
-            except ControlError as error:
-                self.trace("refused", error.message)
-            finally:
-                answered.set()
+    def _asked(self) -> Machine:
+        """The machine at which a person sits."""
+        return self._machines[0]
 
-        self.trace("asks", f"{method} {params}")
-        door.start_soon(call)
-        await answered.wait()
-        self.trace("told", msgspec.json.encode(answers).decode())
-        return answers[0] if answers else None
+    def _victim(self, _random: Random) -> Process | None:
+        """The process that dies between two steps."""
+        return self._machines[0].process
+
+    @property
+    def _up(self) -> bool:
+        """Does every naived run?"""
+        return all(machine.naived is not None for machine in self._machines)
+
+    def _suspend(self) -> None:
+        for machine in self._machines:
+            machine.suspend()
 
     # The faulty phase
 
@@ -345,7 +315,7 @@ class World:
                 await trio.sleep_forever()
 
     async def _ask_around(self) -> None:
-        while self._naived is None:  # noqa: ASYNC110 - there is no event for it
+        while not self._up:  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(_LOOK)
         for symbol in self._plan.symbols:
             await self._person.start(symbol, **self._plan.settings)
@@ -369,7 +339,7 @@ class World:
             await self._switch(fault)
         for at in self._plan.suspends_at:
             await trio.sleep_until(at)
-            self._suspend.set()
+            self._suspend()
 
     async def _switch(self, fault: Arm) -> None:
         """Ask the exchange's switchboard for a fault."""
@@ -393,14 +363,16 @@ class World:
                         if fault["kind"] == "not_found_lag":
                             await self._switch(fault)
                     self._doom.next.add(random.choice(_AT_STAKE))
-                case _ if self._process is not None:
-                    self._process.die("between two steps")
+                case _:
+                    process = self._victim(random)
+                    if process is not None:
+                        process.die("between two steps")
 
     async def _suspend_now_and_then(self, mean: float) -> None:
         random = Random(f"suspends {self._plan.seed}")
         while True:
             await trio.sleep(random.expovariate(1 / mean))
-            self._suspend.set()
+            self._suspend()
 
     # The healed phase
 
@@ -418,7 +390,7 @@ class World:
 
     async def _converge(self, markets: list[Market]) -> None:
         """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
-        await self._until(lambda: self._naived is not None, "naived runs")
+        await self._until(lambda: self._up, "naived runs")
         for symbol in self._wished:
             if self._fact(symbol)[1] == "quarantined" and self._was_robbed(symbol):
                 await self._person.start(symbol)  # the coins are back, and are counted again
@@ -471,35 +443,40 @@ class World:
     @property
     def _known(self) -> Mapping[str, Symbol]:
         """The symbols of the running naived."""
-        return {} if self._naived is None else self._naived.supervisor.symbols
+        return {name: symbol for naived in self._running for name, symbol in naived.supervisor.symbols.items()}
+
+    @property
+    def _running(self) -> list[Naived]:
+        return [machine.naived for machine in self._machines if machine.naived is not None]
+
+    @property
+    def _commits(self) -> int:
+        return sum(naived.journal.commits for naived in self._running)
 
     async def _come_back(self) -> None:
         """One more start: it must find everything as it was, and have nothing to write."""
-        self._suspend.set()
+        self._suspend()
         await trio.sleep(_LOOK)
         await self._until(self._settled, "naived is back")
         await trio.sleep(_HEALED)
-        assert self._naived is not None
-        commits = self._naived.journal.commits
+        commits = self._commits
         await trio.sleep(_HEALED)
-        if self._naived.journal.commits != commits:
-            self._oracle.blame(
-                13, f"{self._naived.journal.commits - commits} units were written while nothing happened"
-            )
+        if self._commits != commits:
+            self._oracle.blame(13, f"{self._commits - commits} units were written while nothing happened")
         if not self._as_wished():
             self._oracle.blame(14, f"after a start: {self._described()}")
         for name in self._hands.gone & self._person.wishes.keys():
             status, state = self._fact(name)
             if status == "on" and self._reason(name) is None:
                 self._oracle.blame(26, f"{name} is delisted, on and {state}, and gives no reason")
-        for name, symbol in self._naived.supervisor.symbols.items():
+        for name, symbol in self._known.items():
             if symbol.desired.status is Status.OFF and (symbol.tended or symbol.engine.leader.active):
                 self._oracle.blame(11, f"{name} is off, and has a task")
 
     def _as_wished(self) -> bool:
         """Is every symbol what it may be by its wishes, and settled in it? A drain is only done when it is off."""
         wanted = {("on", "trading"), ("off", "off")}
-        return self._naived is not None and all(
+        return self._up and all(
             self._fact(symbol) in wanted and self._fact(symbol)[0] in wishes and self._kept(symbol)
             for symbol, wishes in self._wished.items()
         )
@@ -510,7 +487,7 @@ class World:
         return {name: each for name, each in self._person.wishes.items() if name not in self._hands.gone}
 
     def _settled(self) -> bool:
-        return self._naived is not None and self._naived.settled(self._hands.gone)
+        return self._up and all(naived.settled(self._hands.gone) for naived in self._running)
 
     def _was_robbed(self, symbol: str) -> bool:
         """Were coins of it ever withdrawn?"""
@@ -566,6 +543,7 @@ def _blank_journal() -> Path:
     trio.run(make)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("UPDATE deployment SET tag = ?, epoch = 0", (TAG,))
+    connection.execute("DELETE FROM nodes")
     connection.close()  # the last one: it moves the log into the file
     return path
 
