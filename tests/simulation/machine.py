@@ -14,6 +14,7 @@ from naived.ports import JournalError
 from tests.simulation.daemon import Document, Naived, running
 from tests.simulation.durable import Durable
 from tests.simulation.process import LEAVING, RUNNING, Crash, Process
+from tests.simulation.stopping import inside
 
 _LOOK = 0.1  # seconds between two looks at whether a start is over
 _LONGEST = 20.0  # seconds until naived is started again
@@ -72,7 +73,7 @@ class Machine:
             self.process, self._suspended = process, trio.Event()
             site.trace("start", f"{self.name} {number}".strip())
             try:
-                with process.entered(), process.scope:
+                with inside(process.tasks), process.scope:
                     await self._run_once(process, Random(f"naived {site.seed} {number}"), member)
             except* Crash:
                 site.trace("died", f"{self.name} {process.died_at}".strip())
@@ -101,8 +102,8 @@ class Machine:
 
     async def ask(self, method: str, params: Document) -> Document | None:
         """One control request; None if nobody was there, or died before the answer."""
-        naived, door = self.naived, self._door
-        if naived is None or door is None or not self.answers:
+        naived, door, process = self.naived, self._door, self.process
+        if naived is None or door is None or process is None or not self.answers:
             return None
         answers: list[Document] = []
         answered = trio.Event()
@@ -116,7 +117,8 @@ class Machine:
                 answered.set()
 
         self._site.trace("asks", f"{self.name} {method} {params}".strip())
-        door.start_soon(call)
+        with inside(process.tasks):
+            door.start_soon(call)
         await answered.wait()
         self._site.trace("told", msgspec.json.encode(answers).decode())
         return answers[0] if answers else None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import trio
 
 from naived.websocket import Closed, ConnectError
+from tests.simulation.stopping import inside
 
 Handler = Callable[["End"], Awaitable[None]]
 
@@ -136,6 +137,12 @@ class End:
         task_status.started()
         await trio.lowlevel.checkpoint()
 
+    def sever(self, *, told: bool) -> None:
+        """Nothing passes any more; ``told``: both ends see it."""
+        if told:
+            self._wire.cut()
+        self._wire.hole = True
+
     def leave(self) -> None:
         """What was sent arrives, then the other end sees the end."""
         self._left = True
@@ -174,7 +181,8 @@ class Network:
         parts = urlsplit(url)
         wire = Wire(f"{parts.path}?{parts.query}" if parts.query else parts.path, sheltered=sheltered)
         client = End(self, wire, client=True)
-        self._nursery.start_soon(self._handled, self._handler, End(self, wire, client=False))
+        with inside(None):  # it is the exchange's
+            self._nursery.start_soon(self._handled, self._handler, End(self, wire, client=False))
         try:
             yield client
         finally:

@@ -6,7 +6,6 @@ kill -9, while the exchange and the network go on.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,14 +17,13 @@ from naived.core.orders.intent import Side
 from naived.core.orders.state import State
 from naived.ports import Unit
 from tests.simulation.network import End, Network
+from tests.simulation.stopping import CURRENT, Tasks
 
 _SLACK = 1_000  # ms by which naived's clock may be behind when it begins to wait
 STARTING, RUNNING, LEAVING = "starting", "running", "leaving"
 
 
 Blame = Callable[[int, str], None]
-
-CURRENT: "ContextVar[Process | None]" = ContextVar("process", default=None)  # whose task runs
 
 
 class _Statements(dict[tuple[Any, ...], Any]):
@@ -94,6 +92,7 @@ class Process:
         self, network: Network, doom: Doom, disk: Disk, random: Any, now: Callable[[], int], blame: Blame
     ) -> None:
         self.scope = trio.CancelScope()
+        self.tasks = Tasks()
         self.stage = STARTING
         self.dead = False
         self.died_at = ""
@@ -128,15 +127,8 @@ class Process:
         for end in self._ends:
             end.leave()
         self.scope.cancel()
-
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Every task that is begun within is of this process."""
-        token = CURRENT.set(self)
-        try:
-            yield
-        finally:
-            CURRENT.reset(token)
+        if self.tasks.stopped:
+            self.tasks.go_on()
 
     # The network
 
@@ -164,7 +156,7 @@ class Process:
         """Stand between SQLAlchemy and this file."""
 
         def ours(connection: sa.Connection) -> bool:
-            return connection.engine.url.database == path and CURRENT.get() is self
+            return connection.engine.url.database == path and CURRENT.get() is self.tasks
 
         def connect(connection: sa.Connection) -> None:
             if connection.engine.url.database == path:
