@@ -1,7 +1,7 @@
 """One running naived, on the seams of one `Process`."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from naived.core.risk import OverLimit
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.deployment import ALONE
 from naived.database.journal import SqlJournal, open_journal
-from naived.nodes import Member
+from naived.nodes import Cluster, Member
 from naived.ports import Unit
 from naived.runtime.keeper import Keeper
 from naived.runtime.session import Session
@@ -64,13 +64,40 @@ class WatchedJournal:
 
     async def commit(self, unit: Unit) -> OverLimit | None:
         self._process.begins(unit)
-        await self._process.ahead()
+        await self._process.ahead("of a commit")
         try:
             over = await self._real.commit(unit)
         finally:
             self._durable.look(unit)
         self.commits += 1
         return over
+
+
+class WatchedCluster:
+    """The real leases; the process may be stopped before each call and behind it, as its thread can be."""
+
+    def __init__(self, real: Cluster, process: Process) -> None:
+        self._real = real
+        self._process = process
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def renew(self) -> Mapping[str, int]:
+        await self._process.ahead("of a renewal")
+        renewed = await self._real.renew()
+        await self._process.ahead("of the answer to a renewal")
+        return renewed
+
+    async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
+        claimed = await self._real.claim(most, names)
+        await self._process.ahead("of the answer to a claim")
+        return claimed
+
+
+def steady(_process: Process) -> Callable[[], float]:
+    """A clock of the process's machine that is never set, and runs on while the process is stopped."""
+    return trio.current_time
 
 
 @dataclass
@@ -124,6 +151,8 @@ async def running(
             )
             identity = Identity("0.1.0", "simulated", 1, exchange_time(), "simulator", URL, real.kind)
             signing = wiring.Signing(real.tag, real.epoch, WINDOW, GRACE, DEFAULT_BUDGET, random.randbytes)
-            app = await wiring.assemble(exchange, journal, identity, signing, real.cluster, real.mailbox)
+            cluster = None if real.cluster is None else WatchedCluster(real.cluster, process)
+            clock = steady(process)
+            app = await wiring.assemble(exchange, journal, identity, signing, cluster, real.mailbox, clock)
             async with wiring.running(app):
                 yield Naived(journal, app.session, app.supervisor, app.service, app.keeper)

@@ -1,5 +1,7 @@
 """Is a bug that was put into naived caught? A run is over with its first violation."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from unittest.mock import patch
 
 from tests.simulation.mutants import mutated
@@ -14,15 +16,20 @@ class _Caught(BaseException):
 
 def caught(mutant: str, plan: Plan) -> str | None:
     """The first violation of this plan with this bug in; None if it survives."""
+    return first_violation(mutated(mutant), lambda: run(plan))
+
+
+def first_violation(mutation: AbstractContextManager[None], live: Callable[[], object]) -> str | None:
+    """The same of any way to live."""
     found: list[str] = []
 
     def blame(_oracle: Oracle, number: int, what: str) -> None:
         found.append(f"invariant {number}: {what}")
         raise _Caught
 
-    with mutated(mutant), patch.object(Oracle, "blame", blame):
+    with mutation, patch.object(Oracle, "blame", blame):
         try:
-            run(plan)
+            live()
         except BaseExceptionGroup:  # a world that is ended in the middle may say more than _Caught
             if not found:
                 raise

@@ -496,9 +496,9 @@ MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
 
 
 @contextmanager
-def mutated(name: str | None) -> Iterator[None]:
-    """Put one bug in, for as long as the block; None puts none in."""
+def mutated(name: str | None, known: Mapping[str, Callable[[], Sequence[Change]]] = MUTANTS) -> Iterator[None]:
+    """Put one of the ``known`` bugs in, for as long as the block; None puts none in."""
     with ExitStack() as changes:
-        for owner, attribute, replacement in () if name is None else MUTANTS[name]():
+        for owner, attribute, replacement in () if name is None else known[name]():
             changes.enter_context(patch.object(owner, attribute, replacement))
         yield

@@ -79,6 +79,9 @@ class Oracle:
         self.traders: dict[str, tuple[str, int]] = {}
         self._standings: dict[str, Standing] = {}
         self._spent: dict[tuple[str, int], int] = {}
+        self.several = False  # several nodes share the journal
+        self.cap: int | None = None  # of the whole account, since before anything was started
+        self._sent: set[tuple[str, int]] = set()
         self._now = now
         self._lied_to = lied_to
         self._journal: sqlite3.Connection | None = None
@@ -117,6 +120,12 @@ class Oracle:
     def asked(self, params: dict[str, Any]) -> None:
         """An order was sent: it is signed for exactly the moment that is durable."""
         cid = params["newClientOrderId"]
+        frame = cid, params["timestamp"]
+        if frame in self._sent:
+            self.blame(28, f"{cid} was sent twice as signed at {frame[1]}")
+        self._sent.add(frame)
+        if self.several and self._now() > params["timestamp"] + params["recvWindow"]:
+            return  # of a node that was stopped: it is refused, and its row may have gone on
         rows = self.rows("SELECT signed_at, recv_window_ms FROM orders WHERE client_order_id = ?", cid)
         durable = [(_milliseconds(row["signed_at"]), row["recv_window_ms"]) for row in rows if row["signed_at"]]
         if durable != [(params["timestamp"], params["recvWindow"])]:
@@ -220,6 +229,16 @@ class Oracle:
         busy = {number for number, phase in living.items() if phase != "waiting"}
         if len(busy) > chunks:
             self.blame(7, f"{cid} makes {len(busy)} traders of {chunks} chunks")
+        exposed = sum(map(self._exposed, self._standings))
+        if self.cap is not None and exposed > self.cap:
+            self.blame(29, f"{cid} makes the account's exposure {exposed} of {self.cap}")
+
+    def _exposed(self, symbol: str) -> int:
+        """What the coins of a symbol have cost, and what its buys at the exchange may still spend."""
+        held = self.standing(symbol).coins.unsold.values()
+        buys = (each for each in self.accepted.values() if each.symbol == symbol and each.side is Side.BUY)
+        open_ = (value_up(each.price, each.remaining) for each in buys if not each.status.ended)
+        return sum(batch.cost * batch.rest // batch.net for batch in held) + sum(open_)
 
     def _reserved(self, row: dict[str, Any]) -> int:
         """What a buy may still spend: by the exchange's knowledge of it, or all of it where that has none."""

@@ -148,8 +148,8 @@ class Process:
         """From now on this is what is committed."""
         self._committing = _kind(unit)
 
-    async def ahead(self) -> None:
-        """A commit is about to begin."""
+    async def ahead(self, of: str) -> None:
+        """Here a process that can be stopped may be: ahead ``of`` what comes next."""
 
     @contextmanager
     def database(self, path: str) -> Iterator[None]:

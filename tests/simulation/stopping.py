@@ -14,18 +14,22 @@ import trio
 
 
 class Tasks:
-    """The tasks of one process; ``stopped`` while they stand still."""
+    """The tasks of one process; ``stopped`` while they stand still, ``missed`` so many seconds in all."""
 
     def __init__(self) -> None:
         self.stopped = False
+        self.missed = 0.0
+        self._since = 0.0
         self._woken: list[trio.lowlevel.Task] = []
 
     def stop(self) -> None:
         self.stopped = True
+        self._since = trio.current_time()
 
     def go_on(self) -> None:
         """In the order in which they were woken."""
         self.stopped = False
+        self.missed += trio.current_time() - self._since
         runner: Any = trio._core._run.GLOBAL_RUN_CONTEXT.runner
         runner.runq.extend(self._woken)
         self._woken.clear()

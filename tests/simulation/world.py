@@ -15,7 +15,7 @@ import math
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -135,10 +135,10 @@ class World:
         self._durable = Durable(self._oracle.rows, self._oracle.blame)
         self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask, guarded=plan.guarded)
         self._healed = False
-        self._machines = self._make_machines()
         self._dice = Random(f"tail {plan.seed}")
         self._balances = _BALANCES | (_CROSSED if any(name.endswith("BTC") for name in plan.symbols) else {})
         self._wild = WildNumbers(plan.wild, Random(f"wild {plan.seed}"))
+        self._machines = self._make_machines()
         if plan.wild:
             self._network.change = self._wild.change
 
@@ -308,11 +308,17 @@ class World:
                 nursery.start_soon(self._arm)
                 nursery.start_soon(self._follow_script)
                 nursery.start_soon(self._hands.run)
+                for trouble in self._troubles():
+                    nursery.start_soon(trouble)
                 if plan.deaths is not None:
                     nursery.start_soon(self._kill, plan.deaths)
                 if plan.suspends is not None:
                     nursery.start_soon(self._suspend_now_and_then, plan.suspends)
                 await trio.sleep_forever()
+
+    def _troubles(self) -> Iterable[Callable[[], Awaitable[None]]]:
+        """What else goes wrong, until it is cancelled."""
+        return ()
 
     async def _ask_around(self) -> None:
         while not self._up:  # noqa: ASYNC110 - there is no event for it

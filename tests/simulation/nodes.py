@@ -1,0 +1,334 @@
+"""Several nodes on one database and one exchange account, in one world.
+
+The journal is one SQLite file in WAL that all nodes write, each transaction of theirs in one step between two of
+trio's, so none sees another's half; its leases are judged by one clock, as a server's are. What is asked, a person
+asks at any node. Besides what befalls a single naived, nodes are stopped and go on (SIGSTOP, SIGCONT), are cut from
+the database and not from the exchange, and the other way round, and are drained.
+"""
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import trio
+
+from naived.control import errands
+from naived.core.amount import parse_money
+from naived.nodes import Member
+from naived.websocket import ConnectError
+from tests.simulation.daemon import exchange_time
+from tests.simulation.machine import Machine
+from tests.simulation.oracle import WatchedExchange
+from tests.simulation.plan import SYMBOLS, Plan, swarm
+from tests.simulation.process import Disk, Guarded, Process
+from tests.simulation.stopping import inside, stoppable
+from tests.simulation.world import Outcome, World, run
+
+NAMES = ("alpha", "beta", "gamma")
+LEASE = 12_000  # ms: the shortest that naived takes is 9 s, with its window of 5 s
+_LOOK = 0.2  # seconds between two looks at who has a symbol
+_TAKEOVER = 2 * LEASE / 1000 + 2.0  # seconds without an owner after a fault: two leases, and the looks of a node
+_SINGLE = 40.0  # seconds that a single fault lasts
+_ERRANDS = 1.5  # seconds between two looks for what other nodes ask; naived looks five times as often
+_STOPPED_AT = (
+    "ahead of a commit",
+    "ahead of a renewal",
+    "ahead of the answer to a renewal",
+    "ahead of the answer to a claim",
+    "buy intent: after",
+    "sell intent: after",
+    "send order.place: before",
+    "send order.place: before",
+    "send order.cancel: before",
+    "answer order.place",
+    "report TRADE",
+    "fill: before",
+)
+
+
+@dataclass(frozen=True)
+class NodesPlan(Plan):
+    """``nodes`` of them. ``stops``, ``cuts``, ``drains``: mean seconds between two; None: none of them.
+
+    ``cap``: the account's limit, in whole USDT, that somebody sets before anything is started. ``singles``: what
+    befalls the node that has the first symbol, so many seconds after the start: one fault at a time, nothing else.
+    """
+
+    nodes: int = 2
+    stops: float | None = None
+    cuts: float | None = None
+    drains: float | None = None
+    cap: int | None = None
+    singles: tuple[tuple[float, str], ...] = ()
+
+
+@dataclass
+class Troubles:
+    """What befell nodes, by name; ``gaps``: seconds between two looks that found an owner of a symbol."""
+
+    befell: dict[str, int] = field(default_factory=dict)
+    gaps: list[float] = field(default_factory=list)
+
+    def note(self, what: str) -> None:
+        self.befell[what] = self.befell.get(what, 0) + 1
+
+
+def singles(seed: int = 1) -> NodesPlan:
+    """Two nodes, one fault at a time: each time another node has what the first one had, within two leases."""
+    kinds = ("stopped", "killed", "cut from the database", "drained")
+    return NodesPlan(
+        seed,
+        SYMBOLS[:2],
+        minutes=7,
+        requests=20.0,
+        singles=tuple((60.0 + 90 * number, kind) for number, kind in enumerate(kinds)),
+    )
+
+
+def nodes_swarm(seed: int) -> NodesPlan:
+    """As ``swarm``, with two or three nodes; other hands and wild numbers are left to worlds of one node."""
+    random = Random(f"nodes {seed}")
+    plan = swarm(seed)
+    given = {each.name: getattr(plan, each.name) for each in fields(Plan)}
+    given |= {"hands": (), "wild": 0.0, "faults": tuple(f for f in plan.faults if f["kind"] not in _BY_HAND)}
+    return NodesPlan(
+        **given,
+        nodes=2 if random.random() < 0.7 else 3,
+        stops=random.uniform(10, 60) if random.random() < 0.8 else None,
+        cuts=random.uniform(15, 90) if random.random() < 0.6 else None,
+        drains=random.uniform(20, 90) if random.random() < 0.4 else None,
+        cap=random.randint(100, 1500) if random.random() < 0.5 else None,
+    )
+
+
+_BY_HAND = ("manual_amend",)
+
+
+class NodeProcess(Process):
+    """Can be stopped, by ``stop`` at a seam that is in ``stops_at``, and be cut from the exchange."""
+
+    def __init__(self, *given: Any, stop: Callable[["NodeProcess"], None], stops_at: set[str]) -> None:
+        super().__init__(*given)
+        self.cut_until = 0.0  # trio's time
+        self._stop = stop
+        self._stops_at = stops_at
+
+    def pass_by(self, seam: str) -> None:
+        super().pass_by(seam)
+        for name in sorted(self._stops_at):
+            if name in self._named(seam) and not self.tasks.stopped:
+                self._stops_at.remove(name)
+                self._stop(self)
+                return
+
+    async def ahead(self, of: str) -> None:
+        self.pass_by(f"ahead {of}")
+        await trio.lowlevel.checkpoint()
+
+    @asynccontextmanager
+    async def connect(self, url: str) -> AsyncIterator[Guarded]:
+        if trio.current_time() < self.cut_until:
+            await trio.lowlevel.checkpoint()
+            raise ConnectError("no route to the exchange")
+        async with super().connect(url) as guarded:
+            yield guarded
+
+    def cut(self, seconds: float, *, told: bool) -> None:
+        """From the exchange; ``told``: its connections end, else nothing comes any more."""
+        self.cut_until = trio.current_time() + seconds
+        for end in self._ends:
+            end.sever(told=told)
+
+
+class NodesWorld(World):
+    def __init__(self, plan: NodesPlan, *given: Any) -> None:
+        self.troubles = Troubles()
+        self._nodes = plan
+        self._disks = [replace(plan.disk, befell={}) for _ in range(plan.nodes)]
+        self._stops_at: set[str] = set()
+        self._drained: set[str] = set()
+        self._asking = Random(f"asked {plan.seed}")
+        self._lengths = Random(f"lengths {plan.seed}")
+        self._outside: trio.Nursery | None = None
+        super().__init__(plan, *given)
+        self._oracle.several = True
+
+    def _make_machines(self) -> Sequence[Machine]:
+        return [self._machine(name, disk) for name, disk in zip(NAMES, self._disks, strict=False)]
+
+    def _machine(self, name: str, disk: Disk) -> Machine:
+        def make(random: Random) -> Process:
+            given = self._network, self._doom, disk, random, exchange_time, self._oracle.blame
+            return NodeProcess(*given, stop=self._stop, stops_at=self._stops_at)
+
+        return Machine(self._site(f"{self._nodes.seed} {name}", make), Member(name, "0.1.0", LEASE))
+
+    def _asked(self) -> Machine:
+        """Any that answers; a person who gets no answer goes to another one."""
+        answering = [machine for machine in self._machines if machine.answers]
+        return self._asking.choice(answering or list(self._machines))
+
+    def _victim(self, random: Random) -> Process | None:
+        return random.choice(self._machines).process
+
+    async def live(self) -> None:
+        with stoppable(), patch.object(errands, "_EVERY", _ERRANDS):
+            await super().live()
+
+    # The faulty phase
+
+    async def _ask_around(self) -> None:
+        cap = self._nodes.cap
+        while cap is not None and self._oracle.cap is None:
+            if await self.ask("limits", {"max_exposure": str(cap)}) is not None:
+                self._oracle.cap = int(parse_money(str(cap)))
+            await trio.sleep(1)
+        await super()._ask_around()
+
+    def _troubles(self) -> Iterable[Callable[[], Awaitable[None]]]:
+        plan = self._nodes
+        kinds = {"stops": self._stop_one, "cuts": self._cut_one, "drains": self._drain_one}
+        for name, do in kinds.items():
+            mean = getattr(plan, name)
+            if mean is not None:
+                yield partial(self._now_and_then, name, mean, do)
+        yield self._watch
+        if plan.singles:
+            yield self._one_by_one
+
+    async def _now_and_then(self, name: str, mean: float, do: Callable[[Random], Awaitable[None]]) -> None:
+        random = Random(f"{name} {self._nodes.seed}")
+        async with trio.open_nursery() as self._outside:
+            while True:
+                await trio.sleep(random.expovariate(1 / mean))
+                await do(random)
+
+    async def _stop_one(self, random: Random) -> None:
+        """At a seam where much is at stake, or between two steps."""
+        if random.random() < 0.7:
+            self._stops_at.add(random.choice(_STOPPED_AT))
+            return
+        process = random.choice(self._machines).process
+        if isinstance(process, NodeProcess) and not process.tasks.stopped and not process.dead:
+            self._stop(process)
+
+    def _stop(self, process: NodeProcess) -> None:
+        if self._healed or self._outside is None:
+            return
+        seconds = self._lengths.choice((self._lengths.uniform(0.1, 6), self._lengths.uniform(6, 40)))
+        self.troubles.note("stopped" if seconds * 1000 < LEASE else "stopped beyond the lease")
+        self.trace("stopped", f"{seconds:.1f} s")
+        process.tasks.stop()
+        with inside(None):
+            self._outside.start_soon(self._go_on, process, seconds)
+
+    async def _go_on(self, process: NodeProcess, seconds: float) -> None:
+        await trio.sleep(seconds)
+        if process.tasks.stopped:
+            process.tasks.go_on()
+
+    async def _cut_one(self, random: Random) -> None:
+        index = random.randrange(len(self._machines))
+        process, seconds = self._machines[index].process, random.uniform(1, 3 * LEASE / 1000)
+        if random.random() < 0.5:
+            self.troubles.note("cut from the database")
+            self._disks[index].away_until = trio.current_time() + seconds
+        elif isinstance(process, NodeProcess):
+            self.troubles.note("cut from the exchange")
+            process.cut(seconds, told=random.random() < 0.5)
+
+    async def _drain_one(self, random: Random) -> None:
+        """One gives all away, and takes some again after a while; never all nodes at once."""
+        name = random.choice([machine.name for machine in self._machines])
+        if self._drained or await self.ask("nodes", {"drain": name}) is None:
+            return
+        self.troubles.note("drained")
+        self._drained.add(name)
+        await trio.sleep(random.uniform(5, 40))
+        if await self.ask("nodes", {"undrain": name}) is not None:
+            self._drained.discard(name)
+
+    async def _one_by_one(self) -> None:
+        async with trio.open_nursery() as self._outside:
+            for at, what in self._nodes.singles:
+                await trio.sleep_until(at)
+                index, machine = next(
+                    each for each in enumerate(self._machines) if _has(each[1], self._nodes.symbols[0])
+                )
+                process = machine.process
+                assert isinstance(process, NodeProcess)
+                self.trace(what, machine.name)
+                self.troubles.note(what)
+                if what == "stopped":
+                    process.tasks.stop()
+                    self._outside.start_soon(self._go_on, process, _SINGLE)
+                elif what == "cut from the database":
+                    self._disks[index].away_until = trio.current_time() + _SINGLE
+                elif what == "drained":
+                    await self.ask("nodes", {"drain": machine.name})
+                    await trio.sleep(_SINGLE)
+                    await self.ask("nodes", {"undrain": machine.name})
+                else:
+                    process.die(what)
+            await trio.sleep_forever()
+
+    async def _watch(self) -> None:
+        """Two nodes never trust that they have the same symbol; after a single fault one has it soon."""
+        since = dict.fromkeys(self._nodes.symbols, math.inf)
+        while True:
+            await trio.sleep(_LOOK)
+            now = trio.current_time()
+            for symbol in self._nodes.symbols:
+                owners = [machine for machine in self._machines if _has(machine, symbol)]
+                if len(owners) > 1:
+                    names = " and ".join(machine.name for machine in owners)
+                    self._oracle.blame(28, f"{symbol} is traded by {names}")
+                if any(machine.process and not machine.process.tasks.stopped for machine in owners):
+                    self.troubles.gaps.append(max(0.0, now - since[symbol]))
+                    since[symbol] = now
+                elif self._nodes.singles and now - since[symbol] > _TAKEOVER:
+                    self._oracle.blame(30, f"nobody has had {symbol} since {since[symbol]:.1f} s, at {now:.1f} s")
+                    since[symbol] = math.inf
+
+    # The healed phase
+
+    async def _heal(self) -> None:
+        self._healed = True
+        self._doom.spare()
+        self._stops_at.clear()
+        for disk in self._disks:
+            disk.refused = disk.lied = disk.gone = disk.away_until = 0.0
+        for machine in self._machines:
+            if isinstance(machine.process, NodeProcess):
+                machine.process.cut_until = 0.0
+                if machine.process.tasks.stopped:
+                    machine.process.tasks.go_on()
+        await self._until(lambda: self._up, "every node runs")
+        for name in sorted(self._drained):
+            while await self.ask("nodes", {"undrain": name}) is None:  # noqa: ASYNC110 - there is no event for it
+                await trio.sleep(1)
+        await super()._heal()
+
+    def _conclude(self, exchange: WatchedExchange) -> None:
+        super()._conclude(exchange)
+        for disk in self._disks:
+            for kind, number in disk.befell.items():
+                self.outcome.faults[kind] = self.outcome.faults.get(kind, 0) + number
+        self.outcome.faults |= self.troubles.befell
+
+
+def _has(machine: Machine, symbol: str) -> bool:
+    """Does this node hold the symbol for its own now?"""
+    naived = machine.naived
+    if naived is None or naived.keeper is None or not machine.answers:
+        return False
+    return symbol in naived.supervisor.symbols and naived.keeper.trust.certain
+
+
+def live(plan: NodesPlan, tell: Callable[[str], None] | None = None) -> Outcome:
+    return run(plan, tell, NodesWorld)
