@@ -107,12 +107,16 @@ class Supervisor:
                 await self._context.exchange.unwatch(runner.name)
 
     def follow(self, symbol: Symbol) -> None:
-        """A person acted: clear the fault, end a pause after a crash, and measure again what blocks the symbol."""
-        self._runners[symbol.name].follow()
+        """A person acted: clear the fault, end a pause after a crash, and measure again what blocks the symbol.
+
+        One that is another node's by now is that node's to follow.
+        """
+        if not symbol.gone:
+            self._runners[symbol.name].follow()
 
     def measured(self, symbol: Symbol) -> bool:
         """Was what blocks the symbol measured since a person last acted?"""
-        return self._runners[symbol.name].measured
+        return symbol.gone or self._runners[symbol.name].measured
 
     async def restored(self, symbol: Symbol) -> None:
         """If the symbol failed and is faulted: ``follow``, and wait until it is restored from the journal."""

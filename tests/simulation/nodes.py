@@ -35,8 +35,9 @@ _LOOK = 0.2  # seconds between two looks at who has a symbol
 _TAKEOVER = 2 * LEASE / 1000 + 2.0  # seconds without an owner after a fault: two leases, and the looks of a node
 _SINGLE = 40.0  # seconds that a single fault lasts
 _ERRANDS = 1.5  # seconds between two looks for what other nodes ask; naived looks five times as often
+_AHEAD = ("ahead of a commit", "ahead of a commit open", "ahead of a commit fill", "ahead of a commit buy intent")
 _STOPPED_AT = (
-    "ahead of a commit",
+    *_AHEAD,
     "ahead of a renewal",
     "ahead of the answer to a renewal",
     "ahead of the answer to a claim",
@@ -57,6 +58,7 @@ class NodesPlan(Plan):
 
     ``cap``: the account's limit, in whole USDT, that somebody sets before anything is started. ``singles``: what
     befalls the node that has the first symbol, so many seconds after the start: one fault at a time, nothing else.
+    ``longest``: a node that is stopped has lost its leases when it goes on.
     """
 
     nodes: int = 2
@@ -65,6 +67,7 @@ class NodesPlan(Plan):
     drains: float | None = None
     cap: int | None = None
     singles: tuple[tuple[float, str], ...] = ()
+    longest: bool = False
 
 
 @dataclass
@@ -87,6 +90,20 @@ def singles(seed: int = 1) -> NodesPlan:
         minutes=7,
         requests=20.0,
         singles=tuple((60.0 + 90 * number, kind) for number, kind in enumerate(kinds)),
+    )
+
+
+def stalling(seed: int) -> NodesPlan:
+    """Two nodes, one symbol, and again and again the one that has it stands still for longer than its lease."""
+    return NodesPlan(
+        seed,
+        SYMBOLS[:1],
+        minutes=4,
+        settings={"chunks": 3, "rebuy": "0.002"},
+        requests=15.0,
+        stops=12.0,
+        longest=True,
+        cap=600,
     )
 
 
@@ -127,7 +144,8 @@ class NodeProcess(Process):
                 return
 
     async def ahead(self, of: str) -> None:
-        self.pass_by(f"ahead {of}")
+        what = f" {self._committing}" if of == "of a commit" else ""
+        self.pass_by(f"ahead {of}{what}")
         await trio.lowlevel.checkpoint()
 
     @asynccontextmanager
@@ -211,7 +229,7 @@ class NodesWorld(World):
     async def _stop_one(self, random: Random) -> None:
         """At a seam where much is at stake, or between two steps."""
         if random.random() < 0.7:
-            self._stops_at.add(random.choice(_STOPPED_AT))
+            self._stops_at.add(random.choice(_AHEAD if self._nodes.longest else _STOPPED_AT))
             return
         process = random.choice(self._machines).process
         if isinstance(process, NodeProcess) and not process.tasks.stopped and not process.dead:
@@ -220,7 +238,8 @@ class NodesWorld(World):
     def _stop(self, process: NodeProcess) -> None:
         if self._healed or self._outside is None:
             return
-        seconds = self._lengths.choice((self._lengths.uniform(0.1, 6), self._lengths.uniform(6, 40)))
+        short, long = self._lengths.uniform(0.1, 6), self._lengths.uniform(6, 40)
+        seconds = long + 10 if self._nodes.longest else self._lengths.choice((short, long))
         self.troubles.note("stopped" if seconds * 1000 < LEASE else "stopped beyond the lease")
         self.trace("stopped", f"{seconds:.1f} s")
         process.tasks.stop()

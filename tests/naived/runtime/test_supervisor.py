@@ -512,3 +512,17 @@ async def test_waiting_for_its_sell_to_be_tried_again_costs_nothing_while_the_ex
         await trio.sleep(120)  # it never gets there if the symbol's task spins
         exchange.come_back()
         await naived.until(lambda: naived.phases() == ["selling"])
+
+
+async def test_a_person_who_acts_on_a_symbol_that_another_node_has_just_taken_breaks_nothing(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        symbol = naived.symbol()
+        naived.supervisor.drop(symbol.name)
+
+        naived.supervisor.follow(symbol)
+
+        assert naived.supervisor.measured(symbol)
+        assert symbol.name not in naived.supervisor.symbols
