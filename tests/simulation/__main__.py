@@ -7,18 +7,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 from tests.simulation.hands import KINDS
-from tests.simulation.hunt import caught
+from tests.simulation.hunt import first_violation
 from tests.simulation.mutants import MUTANTS, mutated
 from tests.simulation.mutations import fields, mutations, report, sample
+from tests.simulation.node_mutants import NODE_MUTANTS
+from tests.simulation.nodes import NodesPlan, live, nodes_swarm, stalling
 from tests.simulation.plan import SCENARIOS, Plan, swarm
 from tests.simulation.points import reached
 from tests.simulation.shrink import shrunk
 from tests.simulation.world import Outcome, run
 
+_KNOWN = {**MUTANTS, **NODE_MUTANTS}
 _DAY = 86_400  # seconds
 _OFTEN = 500  # runs between two lines that say how far it is
 
@@ -37,12 +41,13 @@ def _arguments() -> argparse.Namespace:
         "--points", action="store_true", help="a crash at each seam of every scenario, in place of seeds"
     )
     parser.add_argument("--pairs", action="store_true", help="a crash at each two seams of a scenario")
+    parser.add_argument("--nodes", action="store_true", help="several nodes on one database; also for --mutants")
     parser.add_argument("--mutants", action="store_true", help="which seed catches which bug put into naived")
     parser.add_argument(
         "--mutations", action="store_true", help="each field of each kind of frame with each odd value"
     )
     parser.add_argument("--sample", type=int, metavar="N", help="of --mutations only so many, dealt by --from")
-    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with this bug in naived")
+    parser.add_argument("--mutant", choices=sorted(_KNOWN), help="with this bug in naived")
     return parser.parse_args()
 
 
@@ -57,11 +62,11 @@ def main() -> int:
         chosen = sample(every, arguments.sample or len(every), arguments.first)
         return report(found, chosen, arguments.jobs)
     if arguments.mutants:
-        return _hunt_all(arguments.first, arguments.seeds, arguments.jobs)
+        return _hunt_all(arguments.first, arguments.seeds, arguments.jobs, nodes=arguments.nodes)
     if arguments.trace is not None:
         plan = next(_plans(arguments))
-        with arguments.trace.open("w") as file, mutated(arguments.mutant):
-            outcome = run(plan, lambda line: print(line, file=file))
+        with arguments.trace.open("w") as file, mutated(arguments.mutant, _KNOWN):
+            outcome = live(plan, lambda line: print(line, file=file))
         return _report([outcome], [plan], 0.0)
     plans = list(_plans(arguments))
     began = time.monotonic()
@@ -78,7 +83,8 @@ def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
     elif arguments.points:
         yield from (each(seam) for each in SCENARIOS.values() for seam in _seams(each))
     else:
-        yield from (swarm(seed) for seed in range(arguments.first, arguments.first + arguments.seeds))
+        dealt = nodes_swarm if arguments.nodes else swarm
+        yield from (dealt(seed) for seed in range(arguments.first, arguments.first + arguments.seeds))
 
 
 def _seams(scenario: Callable[..., Plan]) -> range:
@@ -97,34 +103,35 @@ def _told(plans: list[Plan], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
 
 def _lived(plans: list[Plan], jobs: int, mutant: str | None) -> Iterable[Outcome]:
     if jobs == 1 or len(plans) == 1:
-        with mutated(mutant):
-            yield from map(run, plans)
+        with mutated(mutant, _KNOWN):
+            yield from map(live, plans)
         return
     with ProcessPoolExecutor(jobs) as pool:
         yield from pool.map(_live, plans, [mutant] * len(plans), chunksize=4)
 
 
 def _live(plan: Plan, mutant: str | None) -> Outcome:
-    with mutated(mutant):
-        return run(plan)
+    with mutated(mutant, _KNOWN):
+        return live(plan)
 
 
-def _hunt_all(first: int, seeds: int, jobs: int) -> int:
-    survivors = 0
+def _hunt_all(first: int, seeds: int, jobs: int, *, nodes: bool) -> int:
+    survivors, mutants = 0, NODE_MUTANTS if nodes else MUTANTS
     with ProcessPoolExecutor(jobs) as pool:
-        hunts = [pool.submit(_hunt, name, first, seeds) for name in MUTANTS]
-        for name, hunt in zip(MUTANTS, hunts, strict=True):
+        hunts = [pool.submit(_hunt, name, first, seeds, nodes) for name in mutants]
+        for name, hunt in zip(mutants, hunts, strict=True):
             seed, violation = hunt.result()
             survivors += seed is None
-            print(f"{name:<32}{'SURVIVES' if seed is None else f'seed {seed}':<12}{violation}", flush=True)
-    print(f"{len(MUTANTS)} mutants, {survivors} survive {seeds} seeds")
+            print(f"{name:<36}{'SURVIVES' if seed is None else f'seed {seed}':<12}{violation}", flush=True)
+    print(f"{len(mutants)} mutants, {survivors} survive {seeds} seeds")
     return 1 if survivors else 0
 
 
-def _hunt(name: str, first: int, seeds: int) -> tuple[int | None, str]:
+def _hunt(name: str, first: int, seeds: int, nodes: bool) -> tuple[int | None, str]:
     """The first seed that catches a mutant, and the first thing it says."""
     for seed in range(first, first + seeds):
-        violation = caught(name, swarm(seed))
+        plan = stalling(seed) if nodes else swarm(seed)
+        violation = first_violation(mutated(name, _KNOWN), partial(live, plan))
         if violation is not None:
             return seed, violation
     return None, ""
@@ -177,7 +184,7 @@ def _report(outcomes: list[Outcome], plans: list[Plan], seconds: float) -> int:
 
 
 def _command(plan: Plan) -> str:
-    which = f"--from {plan.seed} --seeds 1"
+    which = f"{'--nodes ' if isinstance(plan, NodesPlan) else ''}--from {plan.seed} --seeds 1"
     if plan.scenario is not None:
         which = f"--scenario {plan.scenario} --crashes {' '.join(map(str, plan.crashes))}"
     return f"python -m tests.simulation {which} --trace trace.txt"

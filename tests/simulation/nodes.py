@@ -35,11 +35,16 @@ _LOOK = 0.2  # seconds between two looks at who has a symbol
 _TAKEOVER = 2 * LEASE / 1000 + 2.0  # seconds without an owner after a fault: two leases, and the looks of a node
 _SINGLE = 40.0  # seconds that a single fault lasts
 _ERRANDS = 1.5  # seconds between two looks for what other nodes ask; naived looks five times as often
-_AHEAD = ("ahead of a commit", "ahead of a commit open", "ahead of a commit fill", "ahead of a commit buy intent")
-_STOPPED_AT = (
-    *_AHEAD,
-    "ahead of a renewal",
+_STALLED_AT = (
+    "ahead of a commit",
+    "ahead of a commit open",
+    "ahead of a commit fill",
+    "ahead of a commit buy intent",
     "ahead of the answer to a renewal",
+)
+_STOPPED_AT = (
+    *_STALLED_AT,
+    "ahead of a renewal",
     "ahead of the answer to a claim",
     "buy intent: after",
     "sell intent: after",
@@ -229,7 +234,7 @@ class NodesWorld(World):
     async def _stop_one(self, random: Random) -> None:
         """At a seam where much is at stake, or between two steps."""
         if random.random() < 0.7:
-            self._stops_at.add(random.choice(_AHEAD if self._nodes.longest else _STOPPED_AT))
+            self._stops_at.add(random.choice(_STALLED_AT if self._nodes.longest else _STOPPED_AT))
             return
         process = random.choice(self._machines).process
         if isinstance(process, NodeProcess) and not process.tasks.stopped and not process.dead:
@@ -349,5 +354,6 @@ def _has(machine: Machine, symbol: str) -> bool:
     return symbol in naived.supervisor.symbols and naived.keeper.trust.certain
 
 
-def live(plan: NodesPlan, tell: Callable[[str], None] | None = None) -> Outcome:
-    return run(plan, tell, NodesWorld)
+def live(plan: Plan, tell: Callable[[str], None] | None = None) -> Outcome:
+    """As ``run``, in the world that the plan is for."""
+    return run(plan, tell, NodesWorld if isinstance(plan, NodesPlan) else None)

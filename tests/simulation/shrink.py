@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 
 from tests.simulation.network import Weather
+from tests.simulation.nodes import live
 from tests.simulation.plan import Plan
 from tests.simulation.process import Disk
-from tests.simulation.world import run
 
 _NOT_FAULTS = ("longest", "away_until", "befell")
 
@@ -17,15 +17,15 @@ def shrunk(plan: Plan) -> Plan:
     while smaller:
         smaller = False
         for candidate in _simpler(plan):
-            if run(candidate).violations:
+            if live(candidate).violations:
                 plan, smaller = candidate, True
                 break
     return plan
 
 
 def _simpler(plan: Plan) -> Iterator[Plan]:
-    for name in ("deaths", "suspends", "requests"):
-        if getattr(plan, name) is not None:
+    for name in ("deaths", "suspends", "requests", "stops", "cuts", "drains"):
+        if getattr(plan, name, None) is not None:
             yield replace(plan, **{name: None})
     for name in _enabled(plan.weather):
         yield replace(plan, weather=replace(plan.weather, **{name: 0.0}))
