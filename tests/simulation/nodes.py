@@ -92,9 +92,9 @@ def singles(seed: int = 1) -> NodesPlan:
     return NodesPlan(
         seed,
         SYMBOLS[:2],
-        minutes=7,
+        minutes=4.5,
         requests=20.0,
-        singles=tuple((60.0 + 90 * number, kind) for number, kind in enumerate(kinds)),
+        singles=tuple((30.0 + 60 * number, kind) for number, kind in enumerate(kinds)),
     )
 
 
