@@ -4,6 +4,7 @@ The daemon, the simulation, the benches and the tests call it. It opens no file 
 the caller passes the journal, the exchange and the source of random bytes.
 """
 
+from collections import ChainMap
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from naived.nodes import Cluster, Mailbox
 from naived.ports import Event, Exchange, Journal
 from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
+from naived.runtime.elsewhere import Elsewhere, shadow
 from naived.runtime.fee_losses import FeeLosses
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.foreign_orders import ForeignOrders
@@ -75,6 +77,7 @@ class App:
     context: Context
     states: StateEvents
     keeper: Keeper | None
+    elsewhere: Elsewhere | None
 
     def retime(self, recv_window: int, grace: int) -> None:
         """Use these (ms) for orders that are sent, and for questions that are asked, from now on."""
@@ -107,11 +110,15 @@ async def assemble(
         return client_id.make(signing.tag, signing.random_bytes(16))
 
     symbols: dict[str, Symbol] = {}
+    elsewhere = None if cluster is None else Elsewhere(cluster, symbols, lambda record: shadow(record, context))
+    everyone = symbols if elsewhere is None else ChainMap(symbols, elsewhere.symbols)
     gates = PriceGates()
     prices = FeePrices(exchange, gates)
-    funds = AccountFunds(symbols, prices)
+    funds = AccountFunds(everyone, prices)
     session = Session(symbols, gates, funds, client_id.prefix(signing.tag))
-    view = AccountView(exchange, symbols, funds, prices, FeeLosses(journal, symbols))
+    losses = FeeLosses(journal, everyone)
+    read = trio.lowlevel.checkpoint if elsewhere is None else elsewhere.read
+    view = AccountView(exchange, everyone, funds, prices, losses, read)
     orders = Orders(exchange, view, signing.grace)
     foreign_orders = ForeignOrders(
         signing.tag, journal, publish, lambda name: supervisor.configure(name), exchange.now
@@ -162,7 +169,19 @@ async def assemble(
         service.bulletin = Bulletin(mailbox, keeper, symbols, service.statuses)
     states = StateEvents(exchange, journal, session, symbols, publish)
     return App(
-        exchange, session, view, prices, orders, reconciler, supervisor, service, events, context, states, keeper
+        exchange,
+        session,
+        view,
+        prices,
+        orders,
+        reconciler,
+        supervisor,
+        service,
+        events,
+        context,
+        states,
+        keeper,
+        elsewhere,
     )
 
 
@@ -191,6 +210,8 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
             symbols.start_soon(app.supervisor.run)
             if app.keeper is not None:
                 symbols.start_soon(app.keeper.run)
+            if app.elsewhere is not None:
+                symbols.start_soon(app.elsewhere.run)
             async with trio.open_nursery() as control:
                 control.start_soon(app.states.run)
                 if app.service.bulletin is not None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from naived.ports import ConflictError, JournalError
+from naived.ports import ConflictError, JournalError, SymbolRecord
 
 
 class LeaseLostError(ConflictError):
@@ -78,6 +78,10 @@ class Cluster(Protocol):
 
     async def look(self) -> View:
         """What there is now."""
+        ...
+
+    async def others(self, assets: Collection[str], ours: Collection[str]) -> Sequence[SymbolRecord]:
+        """Symbols but ours with one of these base assets, or that may have one."""
         ...
 
     async def drain(self, name: str, wanted: bool) -> bool | None:

@@ -4,7 +4,7 @@ It has a connection of its own, so that a long queue of commits does not cost a 
 after the other, in a thread, or inline for a deterministic simulation.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -12,11 +12,12 @@ import sqlalchemy as sa
 import trio
 from sqlalchemy.exc import SQLAlchemyError
 
-from naived.database import leases
+from naived.database import leases, queries
 from naived.database.engine import cause
 from naived.database.leases import Seat
+from naived.database.reader import Reader
 from naived.nodes import Member, View
-from naived.ports import JournalError
+from naived.ports import JournalError, SymbolRecord
 
 T = TypeVar("T")
 
@@ -47,9 +48,10 @@ class Transactions:
 class SqlCluster:
     """``nodes.Cluster`` for the process that has this seat."""
 
-    def __init__(self, transactions: Transactions, seat: Seat) -> None:
+    def __init__(self, transactions: Transactions, seat: Seat, reader: Reader) -> None:
         self._transactions = transactions
         self._seat = seat
+        self._reader = reader
 
     @property
     def member(self) -> Member:
@@ -72,3 +74,7 @@ class SqlCluster:
 
     async def drain(self, name: str, wanted: bool) -> bool | None:
         return await self._transactions.do(partial(leases.drain, name=name, wanted=wanted))
+
+    async def others(self, assets: Collection[str], ours: Collection[str]) -> Sequence[SymbolRecord]:
+        wanted, kept, now = frozenset(assets), frozenset(ours), self._seat.clock()
+        return await self._reader.read(partial(queries.others, assets=wanted, ours=kept, now=now), listing=True)

@@ -21,10 +21,7 @@ from naived.database import queries
 from naived.database.cluster import SqlCluster, Transactions
 from naived.database.deployment import ALONE, Claim, Deployment, enter, owner
 from naived.database.engine import (
-    READERS,
     Role,
-    cause,
-    damaged,
     make_private,
     open_engine,
     opening_error,
@@ -33,14 +30,14 @@ from naived.database.engine import (
 from naived.database.leases import Seat
 from naived.database.mailbox import SqlMailbox
 from naived.database.migrate import migrate
-from naived.database.sqlite_file import SqliteFile, is_damage
+from naived.database.reader import Reader
+from naived.database.sqlite_file import SqliteFile
 from naived.database.store import Store
 from naived.database.writer import Submit, inline, writer_thread
 from naived.nodes import Cluster, Mailbox, Member
 from naived.ports import (
     CycleRow,
     EventRow,
-    JournalError,
     OrderRow,
     OrderStory,
     Page,
@@ -57,8 +54,6 @@ _PAGES: dict[Any, Callable[[sa.Connection, Page], Iterator[Any]]] = {
     EventRow: queries.events_page,
 }
 
-_PATIENCE = 8.0  # seconds for a query: less than a client waits, so that it gets the reason for a failure
-
 
 def wall_clock() -> int:
     """The wall clock, in milliseconds since 1970."""
@@ -74,7 +69,7 @@ class SqlJournal:
         kind: str,
         submit: Submit,
         hanging: Callable[[], str | None],
-        reader: "Reader",
+        reader: Reader,
         now: Callable[[], int],
         cluster: Cluster | None,
         mailbox: Mailbox | None,
@@ -138,54 +133,6 @@ class SqlJournal:
         return await self._reader.read(read, listing=True)
 
 
-class Reader:
-    """Runs queries, in threads or inline. After ``close`` each connection is closed when its last query ends."""
-
-    def __init__(self, address: URL, engine: sa.Engine, threads: bool) -> None:
-        self._address = address
-        self._engine = engine
-        self._pool = engine.pool
-        self._closed = False
-        # Listings share one connection, so that many of them cannot delay the load of a symbol.
-        self._limiters = (trio.CapacityLimiter(READERS - 1), trio.CapacityLimiter(1)) if threads else None
-
-    async def read(
-        self, query: Callable[[sa.Connection], T], *, listing: bool = False, within: float | None = None
-    ) -> T:
-        """Raises JournalError, also without an answer ``within`` seconds (8): the database or others may hang."""
-        if self._limiters is None:
-            await trio.lowlevel.checkpoint()
-            return self.run(query)
-        limiter = self._limiters[listing]
-        within = _PATIENCE if within is None else within
-        with trio.move_on_after(within):
-            return await trio.to_thread.run_sync(self.run, query, limiter=limiter, abandon_on_cancel=True)
-        raise JournalError(f"the database cannot be read now: no answer for {within:.0f} s. Try again")
-
-    def run(self, query: Callable[[sa.Connection], T]) -> T:
-        """Raises JournalError."""
-        try:
-            with self._engine.begin() as connection:
-                return query(connection)
-        except SQLAlchemyError as error:
-            text = cause(error)
-            if is_damage(text):
-                raise damaged(self._address, text) from error
-            raise JournalError(f"the database cannot be read now: {text}. Try again") from error
-        except ValueError as error:
-            raise JournalError(
-                f"the database holds what this version cannot read: {error}. Was it changed by hand?"
-            ) from error
-        finally:
-            if self._closed:  # closed during the query: the connection has just gone back into the pool
-                self._pool.dispose()
-
-    def close(self) -> None:
-        """Does not wait for running queries: each closes its connection itself."""
-        self._closed = True
-        self._pool.dispose()
-
-
 Whose = Callable[[str], Awaitable[None]]
 
 
@@ -226,7 +173,7 @@ async def open_journal(
         address.get_backend_name(),
         reader=reader,
         now=now,
-        cluster=SqlCluster(transactions, seat) if shared else None,
+        cluster=SqlCluster(transactions, seat, reader) if shared else None,
         mailbox=SqlMailbox(transactions, seat) if shared else None,
     )
     try:

@@ -83,6 +83,18 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
     ]
 
 
+def others(
+    connection: sa.Connection, assets: Collection[str], ours: Collection[str], now: int
+) -> list[SymbolRecord]:
+    """See ``Journal.others``."""
+    found: list[SymbolRecord] = []
+    for symbol, quote in connection.execute(sa.select(settings.c.symbol, settings.c.quote)):
+        bases = [symbol.removesuffix(quote)] if quote else [symbol[:end] for end in range(1, len(symbol))]
+        if symbol not in ours and any(base in assets for base in bases):
+            found += load(connection, symbol, now)
+    return found
+
+
 def account(connection: sa.Connection) -> Account:
     """What concerns no symbol alone."""
     row = connection.execute(sa.select(limits)).mappings().one_or_none()

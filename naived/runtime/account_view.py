@@ -39,7 +39,10 @@ log = structlog.get_logger()
 
 
 class AccountView:
-    """``symbols`` are those of the supervisor. Raises ExchangeError as the exchange does."""
+    """``symbols`` are those of the supervisor and those of other nodes, which ``elsewhere`` reads anew.
+
+    Raises ExchangeError as the exchange does.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class AccountView:
         funds: AccountFunds,
         prices: FeePrices,
         losses: FeeLosses,
+        elsewhere: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
         self._exchange = exchange
         self._symbols = symbols
         self._funds = funds
         self._prices = prices
         self.losses = losses
+        self._elsewhere = elsewhere
         self._rules = Batcher(exchange.symbols)
         self._last_prices = Batcher(exchange.last_prices)
         self._balances = Batcher[Symbol, AccountInfo](lambda _: self.account())
@@ -135,6 +140,7 @@ class AccountView:
         ``to_sell``: of the locked ones, only those in the traders' own sells. A person's order may lock the others.
         """
         balance = await self._balance(symbol)
+        await self._elsewhere()
         locked = balance.locked
         if to_sell:
             locked = Amount(sum(resting(other.engine, trader) for other, trader in owners(self._symbols, symbol)))

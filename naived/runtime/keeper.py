@@ -5,6 +5,7 @@
     a third of a lease   every lease is renewed, with the heartbeat of the node
     two thirds           without a renewal nothing is placed any more (``trust.py``)
     a second             what nobody has is claimed: as much as is this node's share at once, the rest bit by bit
+    ten seconds          of symbols beyond the share a few are given away, if another node has less than its own
 
 A claimed symbol is loaded after the claim is committed, and begun as after a crash. One whose lease is another
 node's ends here at once. What was not renewed in time, and that nobody claimed, goes on as it is: its epoch shows
@@ -27,6 +28,8 @@ from naived.runtime.trust import Trust
 _LOOK = 1.0  # seconds between two looks at what the other nodes do
 _BITS = 20  # of the symbols, one more than a twentieth is taken beyond the share, or given away, at a time
 _SINGLY = 8  # symbols that are loaded one by one; for more the whole journal is read once
+_BALANCE = 10.0  # seconds between two hand-overs for the balance
+_UNWANTED = 5  # looks at free symbols until a node takes some beyond its share: others come first
 _HAND_OVER = 10.0  # seconds that the answers in flight of a symbol are awaited before it is given back
 
 log = structlog.get_logger()
@@ -51,6 +54,8 @@ class Keeper:
         self._reconcile = reconcile
         self.trust = Trust(cluster.member.lease / 1000, clock)
         self._turn = trio.Lock()
+        self._seen_free = 0  # looks in a row that found free symbols
+        self._balance_at = trio.current_time() + _BALANCE
 
     @property
     def others(self) -> Collection[NodeInfo]:
@@ -101,13 +106,23 @@ class Keeper:
         me = self.view.nodes.get(self.cluster.member.name)
         if me is None or not self.trust.certain:
             return
+        self._seen_free = self._seen_free + 1 if self.view.free else 0
         if me.draining:
-            for symbol in list(self._supervisor.symbols.values()):
-                if not symbol.leaving:
-                    symbol.leaving = True
-                    nursery.start_soon(self._hand_over, symbol)
-        elif self.view.free:
-            await self._adopt(await self.cluster.claim(_room(self.view, me)))
+            leaving = list(self._supervisor.symbols.values())
+        else:
+            room = _room(self.view, me, patient=self._seen_free <= _UNWANTED)
+            if self.view.free and room:
+                await self._adopt(await self.cluster.claim(room))
+            leaving = []
+            if trio.current_time() >= self._balance_at:
+                self._balance_at = trio.current_time() + _BALANCE
+                # Those with the fewest orders first.
+                known = sorted(self._supervisor.symbols.values(), key=lambda symbol: len(symbol.engine.orders))
+                leaving = known[: surplus(self.view, me)]
+        for symbol in leaving:
+            if not symbol.leaving:
+                symbol.leaving = True
+                nursery.start_soon(self._hand_over, symbol)
 
     async def _renew(self) -> None:
         began = self.trust.now()
@@ -160,7 +175,25 @@ def _is_lost(symbol: Symbol) -> bool:
     return isinstance(symbol.failed, LeaseLostError)
 
 
-def _room(view: View, me: NodeInfo) -> int:
-    """How many free symbols to take now: the share that is missing, at least a few that nobody else takes."""
-    share = -(-view.symbols // max(1, owners(list(view.nodes.values()))))
-    return max(share - me.symbols, 1 + view.symbols // _BITS)
+def _share(view: View) -> int:
+    """How many symbols a node should have."""
+    return -(-view.symbols // max(1, owners(list(view.nodes.values()))))
+
+
+def _room(view: View, me: NodeInfo, *, patient: bool) -> int:
+    """How many free symbols to take now: the share that is missing; beyond it a few that no other node takes."""
+    alone = owners(list(view.nodes.values())) <= 1
+    beyond = 0 if patient and not alone else 1 + view.symbols // _BITS
+    return max(_share(view) - me.symbols, beyond)
+
+
+def surplus(view: View, me: NodeInfo) -> int:
+    """How many symbols to give away now: none while the others have about as many."""
+    takers = [node for node in view.nodes.values() if node.live and not node.draining and node.name != me.name]
+    if view.free or not takers:
+        return 0
+    fewest, share = min(node.symbols for node in takers), _share(view)
+    # A difference of one, or of a twentieth of the share, moves nothing: what moves is not traded for a moment.
+    if me.symbols - fewest <= max(1, share // _BITS):
+        return 0
+    return max(0, min(me.symbols - share, 1 + view.symbols // _BITS))

@@ -15,6 +15,7 @@ from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.leases import Seat
 from naived.database.queries import events_page, orders_page
+from naived.database.reader import Reader
 from naived.database.schema import leases, metadata, nodes
 from naived.database.store import Store
 from naived.nodes import FencedError, LeaseLostError, Member
@@ -36,7 +37,8 @@ class Node:
         entered = enter(self.engine, None, member, shared=True, now=self.now)
         self.store = Store(self.engine, entered.epoch, node=name)
         seat = Seat(member, entered.epoch, lambda: self.now)
-        self.cluster = SqlCluster(Transactions(self.engine, threads=False), seat)
+        reader = Reader(parse_url(url), self.engine, threads=False)
+        self.cluster = SqlCluster(Transactions(self.engine, threads=False), seat, reader)
 
 
 @pytest.fixture

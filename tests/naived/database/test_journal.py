@@ -16,7 +16,7 @@ import trio.testing
 
 from naived.core.orders.state import WATCHED
 from naived.core.strategy.settings import Status
-from naived.database import journal as journal_module
+from naived.database import reader as reader_module
 from naived.database import writer as writer_module
 from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
 from naived.database.journal import Reader, SqlJournal, open_journal
@@ -160,7 +160,7 @@ async def test_readers_whom_a_database_keeps_waiting_are_all_told_in_time(
             told.append(str(caught.value))
 
         with closing(psycopg.connect(postgres_url)) as other, monkeypatch.context() as patched:
-            patched.setattr(journal_module, "_PATIENCE", 0.3)
+            patched.setattr(reader_module, "_PATIENCE", 0.3)
             other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
             begun = time.monotonic()
             async with trio.open_nursery() as nursery:
