@@ -37,6 +37,7 @@ _LATER_SETTINGS = (
     *("max_deviation", "forgotten", "profit_day", "day_profit"),
     *("spacing", "floor", "ceiling", "quote", "exposure"),
 )
+_LATER_TABLES = ("lots", "halts", "limits", "nodes", "leases", "statuses", "requests")
 _LATER_INDEXES = (
     ("living_traders", "traders"),
     ("abandoned_orders", "orders"),
@@ -99,8 +100,10 @@ class Storage:
         with self._connected(Role.MIGRATE) as connection:
             older = Operations(MigrationContext.configure(connection))
             _leave_over(connection)
-            for table in ("lots", "halts", "limits"):
+            for table in _LATER_TABLES:
                 older.drop_table(table)
+            written = sa.Column("written", sa.BigInteger, nullable=False, server_default="0")
+            older.add_column("deployment", written)
             for index, table in _LATER_INDEXES:
                 older.drop_index(index, table)
             for table, columns in _LATER_COLUMNS.items():
