@@ -28,14 +28,17 @@ _LATER_COLUMNS = {
         "dust_price",
         "buy_fees_valued",
         "sell_fees_valued",
+        "rebuy_spent",
+        "stop",
     ),
-    "orders": ("amended", "adopted", "by_exchange"),
+    "orders": ("amended", "adopted", "by_exchange", "ioc"),
     "fills": ("fee_value",),
 }
 _LATER_SETTINGS = (
     *("keep_buys", "cycles", "realized_profit"),
     *("max_deviation", "forgotten", "profit_day", "day_profit"),
     *("spacing", "floor", "ceiling", "quote", "exposure"),
+    *("fall_guard", "fall_guard_ms", "stop_loss", "stop_slippage"),
 )
 _LATER_TABLES = ("lots", "halts", "limits", "nodes", "leases", "statuses", "requests")
 _LATER_INDEXES = (
