@@ -104,13 +104,18 @@ class Told(Struct, frozen=True):
 
 
 class Errand(Struct, frozen=True):
-    """A request about a symbol of another node; its owner carries it out. ``params`` is JSON text."""
+    """A request about a symbol of another node; its owner carries it out. ``params`` is JSON text.
+
+    ``changes``: it is to make a change, until ``done``: that is durable.
+    """
 
     id: str
     symbol: str
     verb: str
     params: str
     asked_by: str
+    changes: bool
+    done: bool = False
 
 
 class Mailbox(Protocol):
@@ -129,7 +134,7 @@ class Mailbox(Protocol):
         ...
 
     async def errands(self) -> Sequence[Errand]:
-        """The requests without an answer about symbols that are ours."""
+        """The requests without an answer about symbols that are ours, in the order in which they were asked."""
         ...
 
     async def answer(self, errand_id: str, text: str) -> None:

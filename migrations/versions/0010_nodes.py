@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("verb", sa.Text, nullable=False),
         sa.Column("params", sa.Text, nullable=False),
         sa.Column("asked_by", sa.Text, nullable=False),
+        sa.Column("changes", sa.Boolean, nullable=False),
         sa.Column("asked_at", INSTANT, nullable=False),
         sa.Column("done_at", INSTANT),
         sa.Column("answer", sa.Text),

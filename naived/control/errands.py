@@ -1,8 +1,9 @@
 """Verbs on symbols of other nodes: asked for in the database, carried out by the node that has the symbol.
 
 A request is durable before it is waited for, and names the symbol, not a node: whoever has the symbol carries it
-out, also after a takeover. What it changes is made durable with the mark that it is done, once for its id, as any
-request of a client. Its answer is what the owner's own client would get.
+out, also after a takeover, one change of a symbol after the other in the order in which they were asked. What it
+changes is made durable with the mark that it is done, once for its id, as any request of a client. Its answer is
+what the owner's own client would get.
 """
 
 import json
@@ -14,7 +15,7 @@ import structlog
 import trio
 
 from naived.control import answers, messages, node_messages
-from naived.control.call import PATIENCE, Call, Outcome
+from naived.control.call import LEAST_WAIT, PATIENCE, Call, Outcome
 from naived.control.caller import Caller
 from naived.control.protocol import ControlError
 from naived.control.service import Service
@@ -44,11 +45,36 @@ async def perform_errands(service: Service, verbs: Mapping[str, Verb]) -> None:
                 log.warning("requests of other nodes not read", error=str(error))
                 waiting = []
             begun &= {errand.id for errand in waiting}
+            behind: set[str] = set()  # symbols of which an earlier change is not durable yet
             for errand in waiting:
-                if errand.id not in begun and errand.symbol in service.supervisor.symbols:
+                known = errand.symbol in service.supervisor.symbols and errand.symbol not in behind
+                if errand.id not in begun and known:
                     begun.add(errand.id)
                     nursery.start_soon(_perform, service, verbs, errand, begun)
+                if errand.changes and not errand.done:
+                    behind.add(errand.symbol)
             await trio.sleep(_EVERY)
+
+
+async def in_turn(service: Service, call: Call) -> None:
+    """Wait until what other nodes asked of this symbol before is done, so that the last request has the last word.
+
+    Raises ControlError.
+    """
+    mailbox = service.mailbox
+    if mailbox is None:
+        return
+    now = trio.current_time()
+    with trio.move_on_at(min(max(call.patience.deadline, now + LEAST_WAIT), now + PATIENCE)):
+        while True:
+            try:
+                waiting = await mailbox.errands()
+            except JournalError as error:
+                raise messages.away(call.name, error) from error
+            if not any(each.symbol == call.name and each.changes and not each.done for each in waiting):
+                return
+            await trio.sleep(_EVERY)
+    raise node_messages.behind(call.name)
 
 
 async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, begun: set[str]) -> None:
@@ -78,7 +104,7 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
         await trio.sleep(_EVERY)
 
 
-async def ask(service: Service, verb: str, call: Call) -> Document:
+async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Document:
     """The entry of ``results`` that the symbol's node answers."""
     mailbox, bulletin, name = service.mailbox, service.bulletin, call.name
     assert mailbox is not None
@@ -86,7 +112,7 @@ async def ask(service: Service, verb: str, call: Call) -> Document:
     # The number makes it another one than any earlier request of this process.
     request_id = call.params.get("request_id") or f"{service.identity.instance_id}-{next(service.numbers)}"
     params = {**call.params, "request_id": request_id, "symbols": [name]}
-    errand = Errand(f"{request_id}/{name}", name, verb, json.dumps(params), service.identity.node)
+    errand = Errand(f"{request_id}/{name}", name, verb, json.dumps(params), service.identity.node, changes)
     timeout = call.params.get("timeout", PATIENCE)
     deadline = math.inf if timeout is None else trio.current_time() + timeout + _SLACK
     done = False

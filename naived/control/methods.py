@@ -16,7 +16,7 @@ from naived.control.bulletin import stamped
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
-from naived.control.errands import Verb, ask
+from naived.control.errands import Verb, ask, in_turn
 from naived.control.explain import explain
 from naived.control.forget import forget
 from naived.control.limits import limit, limits
@@ -158,10 +158,13 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
 
         async def one(name: str) -> None:
             call = Call(name, params, caller)
+            changes = METHODS[word].changes(params)
             if service.bulletin is not None and service.bulletin.knows(name):
-                results[name] = await ask(service, word, call)
+                results[name] = await ask(service, word, call, changes=changes)
                 return
             try:
+                if changes:
+                    await in_turn(service, call)
                 outcome = await verb(service, call)
             except ControlError as error:
                 outcome = Outcome(False, error.message, error)
@@ -203,7 +206,7 @@ async def _explain(service: Service, params: Params, caller: Caller) -> bytes:
     call = Call(params["symbols"][0], params, caller)
     if service.bulletin is None or not service.bulletin.knows(call.name):
         return await explain(service, params, caller)
-    result = await ask(service, "explain", call)
+    result = await ask(service, "explain", call, changes=False)
     if result["error"] is not None:
         error = result["error"]
         code = next(code for code in Code if code == error["code"])

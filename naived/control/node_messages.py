@@ -39,3 +39,12 @@ def not_answered(name: str, owner: str | None, done: bool) -> ControlError:
         symbol=name,
         hint="see which nodes live: naivectl nodes",
     )
+
+
+def behind(name: str) -> ControlError:
+    return ControlError(
+        Code.BUSY,
+        "what another node asked before is still being carried out; nothing was changed",
+        symbol=name,
+        hint="try again",
+    )

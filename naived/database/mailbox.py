@@ -14,6 +14,7 @@ from naived.database.schema import leases, requests, statuses
 from naived.database.statements import insert
 from naived.nodes import Errand, Told
 
+_COLUMNS = ("id", "symbol", "verb", "params", "asked_by", "changes")
 _KEPT = 7 * 24 * 3_600_000  # ms: an answer is awaited for seconds
 
 
@@ -53,7 +54,7 @@ class SqlMailbox:
             now = self._seat.now(connection)
             old = requests.c.asked_at < self._seat.now(connection, -_KEPT)
             connection.execute(sa.delete(requests).where(old, requests.c.answer.is_not(None)))
-            row = {name: getattr(errand, name) for name in Errand.__struct_fields__}
+            row = {name: getattr(errand, name) for name in _COLUMNS}
             asked = insert(connection.dialect.name, requests).values(**row, asked_at=now)
             connection.execute(asked.on_conflict_do_nothing())
 
@@ -62,10 +63,11 @@ class SqlMailbox:
     async def errands(self) -> Sequence[Errand]:
         def read(connection: sa.Connection) -> Sequence[Errand]:
             ours = (leases.c.symbol == requests.c.symbol) & (leases.c.node == self._seat.member.name)
-            columns = [requests.c[name] for name in Errand.__struct_fields__]
-            waiting = sa.select(*columns).join(leases, ours).where(requests.c.answer.is_(None))
+            columns = [requests.c[name] for name in _COLUMNS]
+            done = requests.c.done_at.is_not(None).label("done")
+            waiting = sa.select(*columns, done).join(leases, ours).where(requests.c.answer.is_(None))
             rows = connection.execute(waiting.order_by(requests.c.asked_at, requests.c.id)).mappings()
-            return [Errand(**row) for row in rows]
+            return [Errand(**{**row, "done": bool(row["done"])}) for row in rows]
 
         return await self._transactions.do(read)
 

@@ -155,6 +155,7 @@ requests = sa.Table(
     sa.Column("verb", sa.Text, nullable=False),
     sa.Column("params", sa.Text, nullable=False),
     sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("changes", sa.Boolean, nullable=False),
     sa.Column("asked_at", Instant, nullable=False),
     sa.Column("done_at", Instant),
     sa.Column("answer", sa.Text),

@@ -193,3 +193,19 @@ def test_symbols_spread_over_the_nodes_a_few_at_a_time(node: Node, exchange: Exc
     owners = [row["node"] for row in first.ask("status")["symbols"]]
     assert sorted(owners) == ["alpha", "alpha", "beta", "beta"]
     assert [row["node"] for row in second.ask("status")["symbols"]] == owners
+
+
+def test_of_two_requests_the_later_one_has_the_last_word(node: Node, exchange: Exchange) -> None:
+    first = node("alpha")
+    first.do("start", SYMBOL)
+    second = node("beta")
+    until(lambda: [row["symbol"] for row in second.ask("status")["symbols"]] == [SYMBOL])
+    first.end(signal.SIGKILL)
+    assert second.ctl("stop", SYMBOL, "--timeout", "1s").code == 124
+    assert second.ctl("start", SYMBOL, "--timeout", "1s").code == 124
+    assert second.do("stop", SYMBOL, "--timeout", "40s").result["status"] == "off"
+    assert second.do("settings", SYMBOL, "--chunks", "3").result["status"] == "off"
+    assert second.symbol()["node"] == "beta"
+    assert second.do("start", SYMBOL).result["status"] == "on"
+    assert (second.symbol()["status"], second.symbol()["chunks"]) == ("on", 3)
+    taken(second)
