@@ -202,7 +202,7 @@ def test_of_two_requests_the_later_one_has_the_last_word(node: Node, exchange: E
     until(lambda: [row["symbol"] for row in second.ask("status")["symbols"]] == [SYMBOL])
     first.end(signal.SIGKILL)
     assert second.ctl("stop", SYMBOL, "--timeout", "1s").code == 124
-    assert second.ctl("start", SYMBOL, "--timeout", "1s").code == 124
+    assert second.ctl("start", SYMBOL, "--timeout", "1s").code in (0, 124)  # the takeover may come first
     assert second.do("stop", SYMBOL, "--timeout", "40s").result["status"] == "off"
     assert second.do("settings", SYMBOL, "--chunks", "3").result["status"] == "off"
     assert second.symbol()["node"] == "beta"
