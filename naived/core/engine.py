@@ -64,6 +64,7 @@ from naived.core.strategy.trader_state import (
     Recall,
     Reread,
     Trader,
+    carries,
     position,
 )
 
@@ -137,8 +138,13 @@ class Engine(Struct, frozen=True):
 
     @property
     def ids_needed(self) -> int:
-        """One for each trader that lives or may start: a step decides at most one order per trader."""
-        return max(len(self.leader.traders), self.leader.settings.chunks) + len(self.leader.lots) + 1
+        """One for each trader that lives or may start: a step decides at most one order per trader.
+
+        A lot may get a trader of its own, also one that a trader carries: the stop-loss gives it back.
+        """
+        leader = self.leader
+        lots = len(leader.lots) + sum([carries(trader) for trader in leader.traders])
+        return max(len(leader.traders), leader.settings.chunks) + lots + 1
 
     def order(self, number: int, side: Side, seq: int) -> OrderState | None:
         """The ``seq``-th order of trader ``number`` on this side; None if it is not kept (any more)."""

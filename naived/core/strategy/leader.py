@@ -50,6 +50,7 @@ from naived.core.strategy.stopping import stop_limit, stop_price, stops_at
 from naived.core.strategy.trader import cause, reprice_limit
 from naived.core.strategy.trader_state import (
     Buying,
+    Cancel,
     Counted,
     Directed,
     Finished,
@@ -235,10 +236,16 @@ def _halt(draft: Draft, halts: Halts) -> None:
 
 
 def _forget_stops(draft: Draft) -> None:
-    """Without a stop-loss nothing is sold at a loss any more."""
+    """Without a stop-loss nothing is sold at a loss any more, not by an order that was not sent yet either."""
     for trader in draft.leader.traders:
-        if trader.stop is not None:
-            draft.put(replace(trader, stop=None))
+        match trader:
+            case Trader(stop=None):
+                pass
+            case Trader(phase=Selling(intent=intent, cancelling=False) as selling) if intent.ioc:
+                draft.put(replace(trader, stop=None, phase=replace(selling, cancelling=True)))
+                draft.commands.append(Cancel(intent))
+            case _:
+                draft.put(replace(trader, stop=None))
 
 
 def _remember_guard(draft: Draft) -> None:

@@ -11,7 +11,7 @@ was cancelled by hand stays so. A later trade below the limit makes a new one: t
 
 from collections.abc import Iterable
 
-from naived.core.amount import SCALE, Price, Quantity, Rate, price_down
+from naived.core.amount import SCALE, Price, Quantity, Rate, price_down, price_up
 from naived.core.market import Filters, refusal
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import NO_COINS, Bought, Coins, Sold, dust_cost, offered
@@ -57,11 +57,16 @@ def own_coins(trader: Trader) -> Coins:
 
 
 def at_loss(limit: Price, have: Quantity, filters: Filters) -> tuple[Price, Quantity] | None:
-    """The order that sells ``have`` at this limit; None if that is too little to sell."""
-    quantity = offered(have, limit, filters) if have > 0 else Quantity(0)
-    if quantity <= 0 or refusal(filters, Side.SELL, limit, quantity, None) in ("LOT_SIZE", "NOTIONAL"):
+    """The order that sells ``have`` at this limit; None if that is too little to sell.
+
+    The rules may have changed since the trade that the limit comes from.
+    """
+    tick = filters.tick_size
+    price = max(price_down(limit, 1, tick), price_up(filters.min_price, 1, tick), tick)
+    quantity = offered(have, price, filters) if have > 0 else Quantity(0)
+    if quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL"):
         return None
-    return limit, quantity
+    return price, quantity
 
 
 def stops_at(traders: Iterable[Trader], stop_loss: Rate) -> int:

@@ -272,13 +272,18 @@ def _hold_stopped(trader: Trader, holding: Holding, view: SymbolView) -> TraderS
 
 
 def _stopped(trader: Trader, limit: Price, view: SymbolView) -> TraderStep:
-    """Take back the sell and sell at a loss; coins that the account lacks are counted first, as for any sell."""
+    """Take back the sell and sell at a loss; coins that the account lacks are counted first, as for any sell.
+
+    The back-off begins anew: failures before that were those of another order.
+    """
     stopped = replace(trader, stop=limit)
     match trader.phase:
         case Selling() as selling if trader.stop is None and not selling.cancelling:
-            return _enter(stopped, replace(selling, cancelling=True), view), (Cancel(selling.intent),)
-        case Holding(hold=hold) as holding if trader.stop is None and hold is not Hold.BALANCE:
-            return _sell(stopped, holding, view)
+            return _enter(stopped, replace(selling, cancelling=True, failures=0), view), (Cancel(selling.intent),)
+        case Holding(hold=Hold.BALANCE) as holding if trader.stop is None:
+            return _enter(stopped, replace(holding, retry_at=view.now, failures=0), view), ()
+        case Holding() as holding if trader.stop is None:
+            return _sell(stopped, replace(holding, failures=0), view)
         case _:
             return stopped, ()
 
@@ -365,16 +370,14 @@ def _hold(selling: Selling, hold: Hold, reason: str, retry_at: int | None, failu
 def _retry_later(
     trader: Trader, selling: Selling, hold: Hold, reason: str, retry_at: int | None, view: SymbolView
 ) -> Trader:
-    pause = _pause(selling.failures)
-    if trader.stop is not None:
-        pause = min(pause, _STOP_BACKOFF_MOST)
-    at = max(view.now + pause, retry_at or 0)
+    at = max(view.now + _pause(trader, selling.failures), retry_at or 0)
     return _enter(trader, _hold(selling, hold, reason, at, selling.failures + 1), view)
 
 
-def _pause(failures: int) -> int:
+def _pause(trader: Trader, failures: int) -> int:
     """Milliseconds until the next sell after so many failures in a row."""
-    return min(_SELL_BACKOFF_FIRST << min(failures, 16), _SELL_BACKOFF_MOST)
+    most = _SELL_BACKOFF_MOST if trader.stop is None else _STOP_BACKOFF_MOST
+    return min(_SELL_BACKOFF_FIRST << min(failures, 16), most)
 
 
 def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
@@ -425,7 +428,7 @@ def _woke(trader: Trader, view: SymbolView) -> TraderStep:
         case Holding(retry_at=int(at)) as holding if at <= view.now:
             if holding.hold is not Hold.BALANCE or view.status is Status.OFF:
                 return _sell(trader, holding, view)
-            again = view.now + _pause(holding.failures)
+            again = view.now + _pause(trader, holding.failures)
             counting = replace(holding, retry_at=again, failures=holding.failures + 1)
             return _enter(trader, counting, view), (Count(),)
         case _:

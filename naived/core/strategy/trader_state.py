@@ -139,6 +139,12 @@ def position(trader: Trader) -> Coins:
             assert_never(trader.phase)
 
 
+def carries(trader: Trader) -> bool:
+    """Does it sell lots along with its own coins?"""
+    phase = trader.phase
+    return isinstance(phase, (Holding, Selling)) and bool(phase.carried)
+
+
 class Traded(Struct, frozen=True):
     """A public trade. ``peak``: the highest one of the fall guard's span; None without such a guard."""
 

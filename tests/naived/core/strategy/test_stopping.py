@@ -2,12 +2,13 @@
 
 from msgspec.structs import replace
 
-from naived.core.amount import parse_money, parse_price, parse_quantity, parse_rate
+from naived.core.amount import Price, Quantity, parse_money, parse_price, parse_quantity, parse_rate
+from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus
 from naived.core.orders.state import State
 from naived.core.risk import Halt, HaltedBy
-from naived.core.strategy.leader_events import Halted
+from naived.core.strategy.leader_events import Halted, Informed
 from naived.core.strategy.lots import Lot
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader_state import Hold, Holding, Selling
@@ -222,3 +223,85 @@ def test_a_resting_buy_of_the_symbol_is_taken_back() -> None:
     assert of.leader.halts.own is not None
     assert not of.exchange.open(Side.BUY)
     check(of)
+
+
+def test_a_sell_at_a_loss_that_was_not_sent_yet_is_not_sent_once_the_stop_loss_is_taken_away() -> None:
+    of = at_2000()
+    of.now += SECOND
+    of.trade("1900")
+    of.step(Blocked(BlockedBy.EXCHANGE, "away"))
+    of.settle()
+    assert of.order(1, Side.SELL, 2).state is State.NOT_PLACED
+    of.direct(Status.ON, PLAIN)
+    of.step(Blocked(BlockedBy.EXCHANGE, None))
+    of.settle()
+    assert of.order(1, Side.SELL, 2).state is State.ABANDONED
+    (sell,) = of.exchange.open(Side.SELL)
+    assert sell.intent.price > parse_price("2000")
+    check(of)
+
+
+def test_its_limit_follows_rules_that_changed_since() -> None:
+    of = at_2000()
+    of.now += SECOND
+    of.trade("1900")
+    of.exchange.trade(parse_price("1880"), of.now)  # of which the engine has not heard
+    of.last = parse_price("1880")
+    of.settle()
+    assert of.traders[0].stop == parse_price("1890.5")
+    coarse = replace(of.leader.info.filters, tick_size=parse_price("1"))
+    of.exchange.rules = replace(of.leader.info, filters=coarse)
+    of.step(Informed(of.exchange.rules, of.leader.fees))
+    of.now += SECOND
+    of.exchange.trade(parse_price("1895"), of.now)
+    of.last = parse_price("1895")
+    of.settle()
+    assert of.order(1, Side.SELL, 3).intent.price == parse_price("1890")
+    assert of.exchange.base == 0
+
+
+def test_its_back_off_begins_anew_whatever_became_of_the_sells_before() -> None:
+    of = at_2000()
+    for _ in range(7):
+        of.end(OrderStatus.EXPIRED, Side.SELL)
+        of.now += 400 * SECOND
+        of.settle()
+    of.end(OrderStatus.EXPIRED, Side.SELL)
+    of.now += SECOND
+    of.trade("1900")
+    of.exchange.trade(parse_price("1880"), of.now)
+    of.last = parse_price("1880")
+    of.settle()
+    phase = of.traders[0].phase
+    assert isinstance(phase, Holding)
+    assert phase.retry_at == of.now + SECOND
+
+
+def test_coins_that_were_missing_are_counted_at_once_when_the_stop_is_reached() -> None:
+    of = at_2000()
+    of.end(OrderStatus.EXPIRED, Side.SELL)
+    held = of.traders[0].phase
+    assert isinstance(held, Holding)
+    missing = replace(held, hold=Hold.BALANCE, retry_at=of.now + 300 * SECOND, failures=9)
+    of.engine = replace(of.engine, leader=replace(of.leader, traders=(replace(of.traders[0], phase=missing),)))
+    of.market("1900")
+    assert of.exchange.base == 0
+
+
+def test_lots_that_many_traders_give_back_at_once_are_sold_by_traders_of_their_own() -> None:
+    of = workbench(
+        stopped(plain=settings(chunks=4, budget="800", buy_down="0", rebuy="0.001", reprice="0")),
+    )
+    of.market("2000", "1990", "1980", "1970")
+    for _ in of.traders:
+        of.end(OrderStatus.EXPIRED, Side.SELL)
+    traders = []
+    for number, trader in enumerate(of.traders):
+        assert isinstance(trader.phase, Holding)
+        lot = Lot(parse_quantity("0.004"), parse_money("8"), Price(parse_price("2100") + number))
+        of.exchange.base = Quantity(of.exchange.base + lot.quantity)
+        traders.append(replace(trader, phase=replace(trader.phase, carried=lot)))
+    of.engine = replace(of.engine, leader=replace(of.leader, traders=tuple(traders)), ids=())
+    of.market("1850")
+    assert [of.order(number, Side.SELL, 2).state for number in (1, 2, 3, 4)] == [State.FILLED] * 4
+    assert [order.rest for order in of.exchange.open(Side.SELL)] == [parse_quantity("0.004")] * 4
