@@ -29,7 +29,7 @@ _naivectl() {
             --home|--socket)
                 place+=("$before" "${words[index+1]/#\~\//$HOME/}")
                 ((index++)) ;;
-            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--from|--timeout|--cancel|--limit|--since|--for|--reason|--max-exposure|--reserve) ((index++)) ;;
+            --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--from|--timeout|--cancel|--limit|--since|--for|--reason|--max-exposure|--reserve|--max-daily-loss|--max-drawdown) ((index++)) ;;
             -*) ;;
             *)
                 if [[ -z $verb ]]; then verb="$before"; else ((count++)); fi
@@ -47,7 +47,7 @@ _naivectl() {
     case "$before" in
         --socket|--from) _naivectl_paths "$prefix" -f "$word"; return ;;
         --home) _naivectl_paths "$prefix" -d "$word"; return ;;
-        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--timeout|--limit|--since|--reason|--max-exposure|--reserve) :; return ;;
+        --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--timeout|--limit|--since|--reason|--max-exposure|--reserve|--max-daily-loss|--max-drawdown) :; return ;;
         --cancel) _naivectl_offer "$prefix" "none buys all" "$word"; return ;;
         --for) _naivectl_offer "$prefix" "off trading drained" "$word"; return ;;
     esac
@@ -71,7 +71,7 @@ _naivectl() {
         ping) options="" ;;
         metrics) options="" ;;
         halt) options="--reason --keep-buys" ;;
-        limits) options="--max-exposure --reserve" ;;
+        limits) options="--max-exposure --reserve --max-daily-loss --max-drawdown" ;;
         resume) options="" ;;
         nodes) options="" ;;
         schema) options="" ;;

@@ -15,7 +15,7 @@ function __naivectl_read # sets what of the command line says where the daemon i
         switch $word
             case '--home=*' '--socket=*'
                 set -a __naivectl_place (string replace '=~/' "=$HOME/" -- $word)
-            case '--socket' '--home' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--fall-guard' '--stop-loss' '--stop-slippage' '--from' '--timeout' '--cancel' '--limit' '--since' '--for' '--reason' '--max-exposure' '--reserve'
+            case '--socket' '--home' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--fall-guard' '--stop-loss' '--stop-slippage' '--from' '--timeout' '--cancel' '--limit' '--since' '--for' '--reason' '--max-exposure' '--reserve' '--max-daily-loss' '--max-drawdown'
                 set flag $word
             case '-*'
             case '*'
@@ -160,6 +160,8 @@ complete -c naivectl -n '__naivectl_at halt' -l reason -x -d 'Why, in your words
 complete -c naivectl -n '__naivectl_at halt' -l keep-buys -d 'Let open buys rest until they fill'
 complete -c naivectl -n '__naivectl_at limits' -l max-exposure -x -d 'Most tied up over all symbols'
 complete -c naivectl -n '__naivectl_at limits' -l reserve -x -d 'Free money that no buy spends'
+complete -c naivectl -n '__naivectl_at limits' -l max-daily-loss -x -d 'Lost since 00:00 UTC: halts until the next day'
+complete -c naivectl -n '__naivectl_at limits' -l max-drawdown -x -d 'Lost since the peak: halts until resume'
 complete -c naivectl -n '__naivectl_at resume' -a '(__naivectl_symbols)'
 complete -c naivectl -n '__naivectl_at nodes 0' -a 'drain undrain'
 complete -c naivectl -n '__naivectl_at nodes 1' -a '(__naivectl_nodes)'

@@ -15,7 +15,7 @@ function __naived_read # sets what of the command line says where the daemon is,
         switch $word
             case '--home=*' '--socket=*'
                 set -a __naived_place (string replace '=~/' "=$HOME/" -- $word)
-            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--node' '--lease' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--fall-guard' '--stop-loss' '--stop-slippage' '--latency' '--html' '--csv' '--orders' '--split' '--search' '--jobs' '--dask' '--top' '--write' '--to'
+            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--node' '--lease' '--currency' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--fall-guard' '--stop-loss' '--stop-slippage' '--latency' '--html' '--csv' '--orders' '--split' '--search' '--jobs' '--dask' '--top' '--write' '--to'
                 set flag $word
             case '-*'
             case '*'
@@ -65,6 +65,7 @@ complete -c naived -n '__naived_at ""' -l log-level -x -a 'debug info warning er
 complete -c naived -n '__naived_at ""' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
 complete -c naived -n '__naived_at ""' -l node -x -d 'among those that share a database [the host\'s name]'
 complete -c naived -n '__naived_at ""' -l lease -x -d 'how long a node that is gone keeps its symbols, about [30s]'
+complete -c naived -n '__naived_at ""' -l currency -x -d 'the account\'s limits are amounts in it [USDT]'
 complete -c naived -n '__naived_at run' -l config -r -F -d 'a TOML file with these options'
 complete -c naived -n '__naived_at run' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
 complete -c naived -n '__naived_at run' -l socket -r -F -d 'the control socket [HOME/control.sock]'
@@ -81,6 +82,7 @@ complete -c naived -n '__naived_at run' -l log-level -x -a 'debug info warning e
 complete -c naived -n '__naived_at run' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
 complete -c naived -n '__naived_at run' -l node -x -d 'among those that share a database [the host\'s name]'
 complete -c naived -n '__naived_at run' -l lease -x -d 'how long a node that is gone keeps its symbols, about [30s]'
+complete -c naived -n '__naived_at run' -l currency -x -d 'the account\'s limits are amounts in it [USDT]'
 complete -c naived -n '__naived_at check' -l config -r -F -d 'a TOML file with these options'
 complete -c naived -n '__naived_at check' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
 complete -c naived -n '__naived_at check' -l socket -r -F -d 'the control socket [HOME/control.sock]'
@@ -97,6 +99,7 @@ complete -c naived -n '__naived_at check' -l log-level -x -a 'debug info warning
 complete -c naived -n '__naived_at check' -l metrics-listen -x -d 'serve metrics for Prometheus here: 127.0.0.1:9464'
 complete -c naived -n '__naived_at check' -l node -x -d 'among those that share a database [the host\'s name]'
 complete -c naived -n '__naived_at check' -l lease -x -d 'how long a node that is gone keeps its symbols, about [30s]'
+complete -c naived -n '__naived_at check' -l currency -x -d 'the account\'s limits are amounts in it [USDT]'
 complete -c naived -n '__naived_at check' -l json -d 'one JSON document'
 complete -c naived -n '__naived_at simulate' -l config -r -F -d 'a TOML file with these options'
 complete -c naived -n '__naived_at simulate' -l listen -x -d 'where to serve [127.0.0.1:0]'

@@ -133,6 +133,12 @@ def plain(value: object, places: int | None = None) -> str:
     return fixed(number(value), places)
 
 
+def cents(value: object) -> str:
+    """With two decimals and no mark."""
+    amount = number(value)
+    return NONE if amount is None else f"{amount:.2f}"
+
+
 def gain(value: Decimal | None, places: int) -> str:
     """Always with a sign, but for exactly nothing."""
     if value is None:

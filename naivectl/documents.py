@@ -27,6 +27,7 @@ from naivectl.forms import (
     record,
     ref,
 )
+from naived.control.protocol import LIMITS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -87,8 +88,18 @@ _DOCUMENTS: dict[str, tuple[str, Schema]] = {
         "the limits of the account, and what is so now, in its currency",
         _document(
             {
-                "limits": record(dict.fromkeys(("max_exposure", "reserve"), maybe(AMOUNT))),
-                "now": record({"exposure": maybe(SIGNED), "free_quote": maybe(AMOUNT), "currency": TEXT}),
+                "limits": record(dict.fromkeys(LIMITS, maybe(AMOUNT))),
+                "now": record(
+                    {
+                        "exposure": maybe(SIGNED),
+                        **dict.fromkeys(("free_quote", "loss_today", "drawdown"), maybe(AMOUNT)),
+                        **dict.fromkeys(("peak", "value"), maybe(SIGNED)),
+                        "currency": TEXT,
+                        "doubtful": array(record({"symbol": SYMBOL, "reason": TEXT})),
+                    }
+                ),
+                "worst": ref("worst"),
+                "halt": maybe(ref("halt")),
                 "changed": BOOLEAN,
             }
         ),

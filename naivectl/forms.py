@@ -105,7 +105,8 @@ DEFINITIONS: dict[str, Schema] = {
             "fence_at": maybe(TIME),
             "created_at": TIME,
             "updated_at": TIME,
-        }
+        },
+        {"reason": maybe(TEXT)},
     ),
     "trader": record(
         {
@@ -147,7 +148,18 @@ DEFINITIONS: dict[str, Schema] = {
             "cycle_profit": SIGNED,
             "base": TEXT,
             "quote": TEXT,
+            "worst": ref("worst"),
         }
+    ),
+    "worst": record(
+        {
+            "currency": TEXT,
+            "falls": array(
+                record({**dict.fromkeys(("fall", "tied_up", "loss"), AMOUNT), "stopped_by": array(TEXT)})
+            ),
+            "unpriced": array(SYMBOL),
+        },
+        description="What is tied up and lost at the market when all prices fall by a fraction.",
     ),
     "daemon": record(
         {

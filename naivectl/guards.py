@@ -9,7 +9,7 @@ from naivectl.asking import CHANGE_TIMEOUT, change, given
 from naivectl.client import call
 from naivectl.flags import Symbols, decimal_or_none
 from naivectl.invocation import Invocation
-from naivectl.render import limits_table, show, to_json
+from naivectl.render import limits_tables, on_terminal, show, to_json
 
 
 def _halt(
@@ -37,17 +37,35 @@ def _limits(
         str | None,
         typer.Option(metavar="AMOUNT|none", callback=decimal_or_none, help="Free money that no buy spends."),
     ] = None,
+    max_daily_loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AMOUNT|none", callback=decimal_or_none, help="Lost since 00:00 UTC: halts until the next day."
+        ),
+    ] = None,
+    max_drawdown: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AMOUNT|none", callback=decimal_or_none, help="Lost since the peak: halts until resume."
+        ),
+    ] = None,
 ) -> int:
     """Show the limits of the account, or change them."""
-    params = given(max_exposure=max_exposure, reserve=reserve)
+    params = given(
+        max_exposure=max_exposure, reserve=reserve, max_daily_loss=max_daily_loss, max_drawdown=max_drawdown
+    )
     invocation: Invocation = context.obj
     if params:
         params["request_id"] = str(uuid.uuid4())
     document = call(invocation.sockets(), "limits", params, CHANGE_TIMEOUT)
     if invocation.machine:
         print(to_json(document))
+    elif on_terminal() and not invocation.quiet:
+        from naivectl.human import show_limits  # deferred: it draws with Rich
+
+        show_limits(document)
     elif not invocation.quiet:
-        show([limits_table(document)])
+        show(limits_tables(document))
     return 0
 
 

@@ -7,7 +7,7 @@ from naivectl import cells
 from naivectl.board import Board
 from naivectl.cells import Line, Piece
 from naivectl.client import Document
-from naivectl.paint import state_style
+from naivectl.paint import Medium, state_style
 
 STALE = 2.0  # seconds after which the age of what is shown is said
 OLD = 10.0  # seconds after which that needs attention
@@ -118,7 +118,12 @@ def _halted(board: Board, moment: Moment, room: int) -> list[Line]:
 
 def halted_by(halt: Document, now: float, board: Board) -> str:
     """Who halted it, when, and why: ``by limit 41m ago: ...``."""
-    clean = board.medium.clean
+    return halted_words(board.medium, halt, now)
+
+
+def halted_words(medium: Medium, halt: Document, now: float) -> str:
+    """The same, of a document alone."""
+    clean = medium.clean
     since, reason = cells.moment(halt.get("since")), halt.get("reason")
     text = f"by {clean(halt.get('by'))}" if halt.get("by") != "person" else "by hand"
     if since is not None:

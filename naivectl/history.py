@@ -25,7 +25,7 @@ _AGE = 3  # columns
 
 
 def order_lines(medium: Medium, orders: Sequence[Document], facts: Facts, now: float, room: int) -> list[Line]:
-    """One line an order, and one more for an order of which it is asked whether it is there."""
+    """One line an order, and one more for one that was refused, or of which it is asked whether it is there."""
     places = {name: cells.decimals(field(entry, "tick")) for name, entry in facts.items()}
     rows = [_order_row(medium, order, places, now) for order in orders]
     titles = _ORDERS
@@ -42,6 +42,9 @@ def order_lines(medium: Medium, orders: Sequence[Document], facts: Facts, now: f
             fence = order.get("fence_at")
             after = f"; after {cells.clock(fence)} it cannot be placed any more" if fence else ""
             lines.append([Piece(asked + after, "attention")])
+        elif order.get("state") == "rejected" and order.get("reason"):
+            text = f"never placed: {medium.clean(order['reason'])}"
+            lines += [[Piece(f"    {part}", "past")] for part in cells.wrap(text, room - 4)]
     return lines
 
 

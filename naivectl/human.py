@@ -11,6 +11,7 @@ from naivectl.client import Document, Failure, call
 from naivectl.describe import symbol_screen
 from naivectl.header import Moment
 from naivectl.history import EventColumns, event_lines, order_lines, trade_lines
+from naivectl.limits import limits_screen
 from naivectl.listing import status_screen
 from naivectl.paint import emit, medium
 from naivectl.rates import settings_grid, settings_screen
@@ -88,6 +89,11 @@ def show_settings(sockets: Sequence[str], results: Sequence[Document], *, one: b
         emit(settings_screen(here, results[0], facts.get(results[0]["symbol"], {}), _room()))
     else:
         emit(settings_grid(here, results, facts, _room()))
+
+
+def show_limits(document: Document) -> None:
+    """The limits of the account, what is so now, and what a fall would do."""
+    emit(limits_screen(medium(), document, time.time(), _room()))
 
 
 class EventPrinter:

@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from naivectl.cells import cents, percent
 from naivectl.client import Document
 from naivectl.render import on_terminal
 from naivectl.table import clean
@@ -62,8 +63,22 @@ def planned(result: Document, settings: Document) -> list[str]:
             "tied up", f"{plan['most_tied_up']} {quote} at most, once the price fell to {plan['lowest_price']}"
         ),
         *_labelled("one cycle", f"{plan['cycle_profit']} {quote}, after {plan['cycle_fees']} of fees"),
+        *_fallen(plan.get("worst") or {}),
         f"  -> naivectl start {name}{flags}",
     ]
+
+
+def _fallen(worst: Document) -> list[str]:
+    """What falls of all prices would tie up and lose, of all symbols together."""
+    falls = worst.get("falls") or ()
+    if not falls:
+        return []
+    by = ", ".join(percent(each["fall"]) for each in falls)
+    tied_up, lost = (", ".join(cents(each[name]) for each in falls) for name in ("tied_up", "loss"))
+    stopped = dict.fromkeys(name for each in falls for name in each["stopped_by"])
+    end = f"; no more because of {', '.join(stopped)}" if stopped else ""
+    text = f"all prices down {by}: {tied_up} {worst['currency']} tied up over all symbols, {lost} lost"
+    return _labelled("in a fall", text + end)
 
 
 def _labelled(label: str, text: object, width: int = _LABEL) -> list[str]:
@@ -83,7 +98,7 @@ def show(lines: Iterable[str]) -> None:
 
 ORDERS = (
     *("symbol", "trader", "side", "client_order_id", "order_id", "price", "quantity", "executed", "state"),
-    *("fence_at", "created_at", "updated_at"),
+    *("fence_at", "created_at", "updated_at", "reason"),
 )
 TRADES = (
     *("symbol", "trader", "bought", "buy_price", "sold", "sell_price", "fees", "fees_valued", "profit"),

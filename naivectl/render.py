@@ -180,16 +180,27 @@ def settings_table(results: Sequence[Document]) -> Table:
     )
 
 
-def limits_table(document: Document) -> Table:
-    """What is set, what is so now, and what is left."""
-    set_, now = document["limits"], document["now"]
+def limits_tables(document: Document) -> list[Table]:
+    """What is set, what is so now, and what is left; what a fall would tie up and lose."""
+    set_, now, worst = document["limits"], document["now"], document.get("worst") or {}
     exposure, free = now.get("exposure"), now.get("free_quote")
     rows = (
-        ("max-exposure", set_.get("max_exposure"), exposure, _left(set_.get("max_exposure"), exposure)),
-        ("reserve", set_.get("reserve"), free, _left(free, set_.get("reserve"))),
+        ("max-exposure", set_.get("max_exposure"), exposure, left(set_.get("max_exposure"), exposure)),
+        ("reserve", set_.get("reserve"), free, left(free, set_.get("reserve"))),
+        *(
+            (_dashed(name), set_.get(name), now.get(known), left(set_.get(name), now.get(known)))
+            for name, known in (("max_daily_loss", "loss_today"), ("max_drawdown", "drawdown"))
+        ),
     )
     columns = [Column("LIMIT"), *(Column(name, True) for name in (f"SET {now.get('currency')}", "NOW", "LEFT"))]
-    return _table(columns, ((name, "not set" if limit is None else limit, *rest) for name, limit, *rest in rows))
+    found = [_table(columns, ((name, "not set" if limit is None else limit, *rest) for name, limit, *rest in rows))]
+    if now.get("doubtful"):
+        columns = [Column("SYMBOL"), Column("PRICE IN DOUBT", prose=True)]
+        found.append(_table(columns, ((row["symbol"], row["reason"]) for row in now["doubtful"])))
+    columns = [*(Column(name, True) for name in ("ALL FALL BY", "TIED UP", "LOST")), Column("STOPPED BY")]
+    falls = worst.get("falls") or ()
+    rows_ = ((row["fall"], row["tied_up"], row["loss"], ", ".join(row["stopped_by"]) or None) for row in falls)
+    return [*found, _table(columns, rows_)]
 
 
 def nodes_table(document: Document) -> Table:
@@ -199,7 +210,11 @@ def nodes_table(document: Document) -> Table:
     return _table(columns, ([node.get(name) for name in names] for node in document["nodes"]))
 
 
-def _left(most: object, used: object) -> str | None:
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def left(most: object, used: object) -> str | None:
     """What is left of it, at least 0; None where one of them is not known."""
     from decimal import Decimal  # deferred: only `limits` calculates
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from naived.control.answers import Identity
 from naived.control.bulletin import Bulletin
@@ -20,8 +21,9 @@ from naived.control.methods import VERBS
 from naived.control.service import Service
 from naived.core.amount import Money
 from naived.core.orders import client_id
+from naived.core.risk import Account, Limits
 from naived.nodes import Cluster, Mailbox
-from naived.ports import Event, Exchange, Journal
+from naived.ports import DeploymentError, Event, Exchange, Journal
 from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
 from naived.runtime.elsewhere import Elsewhere, shadow
@@ -38,6 +40,8 @@ from naived.runtime.session import Session
 from naived.runtime.state_events import StateEvents
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Context, Symbol
+from naived.runtime.valuation import Valuation
+from naived.runtime.value_watch import ValueWatch
 
 ANSWERS = 3.5  # seconds that a suspend waits for answers in flight
 LEAVING = 0.5  # seconds to give the symbols to other nodes
@@ -50,7 +54,8 @@ class Signing:
     """Parameters of one naived.
 
     ``tag`` and ``epoch`` come from the journal; ``recv_window`` and ``grace`` are ms. ``budget`` is the default of
-    a symbol (None where money is real). ``random_bytes`` returns as many random bytes as its argument.
+    a symbol (None where money is real). ``random_bytes`` returns as many random bytes as its argument. Limits of
+    the account are amounts in ``currency``.
     """
 
     tag: str
@@ -59,6 +64,7 @@ class Signing:
     grace: int
     budget: Money | None
     random_bytes: Callable[[int], bytes]
+    currency: str = Account().currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class App:
     session: Session
     view: AccountView
     prices: FeePrices
+    value: ValueWatch
     orders: Orders
     reconciler: Reconciler
     supervisor: Supervisor
@@ -99,6 +106,7 @@ async def assemble(
 
     With other nodes (``cluster``, ``mailbox``) it has no symbols before it claims some; ``clock`` (s) runs through
     a suspend of the machine.
+    Raises DeploymentError if the journal has limits in another currency.
     """
     events = EventLog(identity.started_at)
 
@@ -139,9 +147,15 @@ async def assemble(
         signing.recv_window,
         lambda: funds.account,
         lambda: keeper is None or keeper.trust.certain,
+        lambda: value.booked(),
+        prices.follows,
     )
-    funds.account = await journal.account()
-    account = AccountKeeper(context, symbols, funds)
+    funds.account = _in_currency(await journal.account(), signing.currency)
+    funds.counting = cluster is not None
+    account = AccountKeeper(context, symbols, funds, shared=cluster is not None)
+    value = ValueWatch(
+        context, session, funds, Valuation(symbols, funds, prices), account, shared=cluster is not None
+    )
     supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
     keeper: Keeper | None = None
     if cluster is None:
@@ -153,6 +167,7 @@ async def assemble(
         identity,
         supervisor,
         account,
+        value,
         funds,
         session,
         view,
@@ -173,6 +188,7 @@ async def assemble(
         session,
         view,
         prices,
+        value,
         orders,
         reconciler,
         supervisor,
@@ -183,6 +199,16 @@ async def assemble(
         keeper,
         elsewhere,
     )
+
+
+def _in_currency(account: Account, currency: str) -> Account:
+    """With limits of this currency; raises DeploymentError for limits that were set in another one."""
+    if account.limits != Limits() and account.currency != currency:
+        raise DeploymentError(
+            f"the limits of this database are amounts in {account.currency}, not in {currency}. Start with "
+            f"--currency {account.currency}; naivectl limits takes them away"
+        )
+    return replace(account, currency=currency)
 
 
 @dataclass(slots=True)
@@ -204,6 +230,7 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
         account.start_soon(app.exchange.run, app.session)
         account.start_soon(app.view.run)
         account.start_soon(app.prices.run)
+        account.start_soon(app.value.run)
         account.start_soon(app.orders.run)
         account.start_soon(app.reconciler.run)
         async with trio.open_nursery() as symbols:

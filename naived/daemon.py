@@ -274,6 +274,7 @@ async def _run_until_suspended(
         config.grace,
         DEFAULT_BUDGET if config.exchange.simulated else None,
         os.urandom,
+        config.currency,
     )
     app = await assemble(exchange, journal, identity, signing, journal.cluster, journal.mailbox, _boottime)
     scrapes = Scrapes(partial(exposition, app.service))

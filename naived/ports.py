@@ -11,7 +11,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, CancelAnswer, Fill, Report
 from naived.core.orders.state import OrderState
 from naived.core.recent_high import Candle
-from naived.core.risk import Account, Exposure, Halt, Limits, OverLimit
+from naived.core.risk import Account, Exposure, Gain, Halt, Limits, OverLimit, Worth
 from naived.core.strategy.formulas import Coins, Fees
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.lots import Lots
@@ -230,8 +230,10 @@ class Event(Struct, frozen=True):
 class Unit(Struct, frozen=True):
     """What must be committed together, for one symbol (empty: for none); ``None`` and empty mean unchanged.
 
-    ``halt`` is of the symbol, in a unit for none of the whole account. With ``prices``, of quote assets in the
-    account's currency, new buys are counted against its limit. ``epoch`` is that of the symbol's lease.
+    ``halt`` is of the symbol, in a unit for none of the whole account, as ``worth`` is; ``gains`` are by symbol.
+    ``limits`` are in ``currency``, and so are ``prices``, of quote assets: with them new buys are counted against a
+    limit. ``epoch`` is that of the symbol's lease.
+
     ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
     with the same key; ``fills`` must be new. ``request`` is (request id, result as JSON text): the answer to a
     repeated control request.
@@ -253,6 +255,9 @@ class Unit(Struct, frozen=True):
     exposure: Exposure | None = None
     prices: Mapping[str, Price] | None = None
     epoch: int = 0
+    currency: str = "USDT"
+    worth: Worth | None = None
+    gains: Mapping[str, Gain] = {}
 
 
 class SymbolRecord(Struct, frozen=True):
@@ -345,7 +350,7 @@ class Journal(Protocol):
         """When a unit became durable last (trio's time); None before the first."""
 
     async def commit(self, unit: Unit) -> OverLimit | None:
-        """Make one unit durable, in the order of the calls, without new buys that a limit leaves no room for.
+        """Make one unit durable, in the order of the calls, without new buys that a halt or a limit forbids.
 
         Raises ConflictError or JournalError.
         """

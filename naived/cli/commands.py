@@ -90,6 +90,7 @@ def run(
     metrics_listen: flags.MetricsListen = None,
     node: flags.Node = None,
     lease: flags.Lease = None,
+    currency: flags.Currency = None,
 ) -> None:
     """The daemon, in the foreground."""
     raise typer.Exit(launch(context.params))
@@ -114,6 +115,7 @@ def check(
     metrics_listen: flags.MetricsListen = None,
     node: flags.Node = None,
     lease: flags.Lease = None,
+    currency: flags.Currency = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON document")] = False,
 ) -> None:
     """Look at everything that `run` with the same options needs, and say what to do; changes nothing."""

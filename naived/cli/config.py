@@ -22,6 +22,7 @@ _GRACE = 60_000  # ms; Binance reported orders as missing for over 22 s, and an 
 _LEASE = 30_000  # ms
 _BEYOND_WINDOW = 4_000  # ms by which a lease outlasts an order that may still arrive
 _MAX_LEASE = 3_600_000  # ms; a longer one would only leave symbols untraded
+_ASSET = re.compile("[A-Za-z0-9]{1,20}")
 _MAX_PORT = 65_535
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _MAX_GRACE = 3_600_000  # ms; a longer one would only make the operator wait
@@ -81,6 +82,7 @@ def load(
         metrics_listen=metrics_listen,
         node=options.get("node", _node, _host()),
         lease=lease,
+        currency=options.get("currency", _currency, "USDT"),
     )
 
 
@@ -154,6 +156,12 @@ def _database(text: str) -> str:
         return text
     # The text may contain a password, so the message does not quote it.
     raise ValueError("must be sqlite:///PATH or postgresql://USER@HOST/NAME")
+
+
+def _currency(text: str) -> str:
+    if not _ASSET.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not an asset such as USDT")
+    return text.upper()
 
 
 def _recv_window(text: str) -> int:

@@ -39,6 +39,7 @@ Node = Annotated[_Text, typer.Option(metavar="NAME", help="among those that shar
 Lease = Annotated[
     _Text, typer.Option(metavar="DUR", help="how long a node that is gone keeps its symbols, about [30s]")
 ]
+Currency = Annotated[_Text, typer.Option(metavar="ASSET", help="the account's limits are amounts in it [USDT]")]
 LogLevel = Annotated[_Text, typer.Option(metavar="LEVEL", help="debug, info, warning or error [info]")]
 
 # A symbol's settings, and the rest of a backtest.

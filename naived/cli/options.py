@@ -37,6 +37,7 @@ RUN = (
     "metrics_listen",
     "node",
     "lease",
+    "currency",
 )
 SIMULATE = (
     "listen",

@@ -18,6 +18,7 @@ from naived.core.orders.intent import Side
 from naived.core.risk import Halt, HaltedBy
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.trader_state import Note
+from naived.runtime.account import started_anew
 from naived.runtime.symbol_task import Symbol
 
 Change = Callable[[Halt | None], Halt | None]
@@ -56,8 +57,11 @@ async def halt_account(service: Service, call: Call) -> Outcome:
 
 
 async def resume_account(service: Service, call: Call) -> Outcome:
+    before = service.account.halt
     changed = await _change_account(service, call, lambda _: None)
     word = "the account is resumed" if changed else "the account is not halted"
+    if changed and before is not None and before.by is HaltedBy.LIMIT and service.funds.account.worth is not None:
+        word += f"; {started_anew(service.funds.account.worth)}"
     halted = [name for name, each in sorted(service.supervisor.symbols.items()) if each.engine.leader.halts.own]
     if halted:
         word += f"; still halted by themselves: {', '.join(halted)}"

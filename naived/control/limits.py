@@ -1,4 +1,4 @@
-"""``limits``: what the owner of the account is ready to tie up; shows it, or changes it durably."""
+"""``limits``: what the owner of the account is ready to tie up and to lose; shows it, or changes it durably."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,13 +8,14 @@ from typing import Any
 import trio
 from msgspec.structs import replace
 
-from naived.control import messages
+from naived.control import answers, messages
 from naived.control.call import Call
 from naived.control.caller import Caller
 from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
 from naived.control.protocol import LIMITS, encode_body
 from naived.control.requests import Params, short_text
 from naived.control.service import Service
+from naived.control.worst import worst
 from naived.core.amount import Money, format_amount, parse_money
 from naived.core.risk import Limits, UnvaluedError
 from naived.ports import ExchangeError
@@ -32,7 +33,10 @@ async def limits(service: Service, params: Params, caller: Caller) -> bytes:
         if service.suspending:
             raise messages.suspending()
         changed = await _change(service, Call("", params, caller), _parsed(given))
-    return encode_body({"v": 1, "limits": _limits(service), "now": await _now(service), "changed": changed})
+    now = await _now(service)
+    halted = answers.halt(service.account.halt)
+    told = {"limits": _limits(service), "now": now, "worst": await worst(service), "halt": halted}
+    return encode_body({"v": 1, **told, "changed": changed})
 
 
 def limit(value: Any) -> str:
@@ -63,8 +67,7 @@ def _answer(call: Call, changed: bool) -> tuple[str, str] | None:
 
 
 def _limits(service: Service) -> Document:
-    known = service.funds.account.limits
-    return {"max_exposure": _text(known.max_exposure), "reserve": _text(known.reserve)}
+    return {name: _text(getattr(service.funds.account.limits, name)) for name in LIMITS}
 
 
 async def _now(service: Service) -> Document:
@@ -80,7 +83,18 @@ async def _now(service: Service) -> Document:
             await service.view.account()
     balance = funds.balances.get(currency)
     free = None if balance is None else _text(Money(balance.free))
-    return {"exposure": exposure, "free_quote": free, "currency": currency}
+    worth = service.value.worth
+    doubts = service.value.doubts()
+    return {
+        "exposure": exposure,
+        "free_quote": free,
+        "loss_today": None if worth is None else _text(worth.loss),
+        "drawdown": None if worth is None else _text(worth.drawdown),
+        "peak": None if worth is None else _text(worth.peak),
+        "value": None if worth is None else _text(worth.value),
+        "currency": currency,
+        "doubtful": [{"symbol": name, "reason": why} for name, why in sorted(doubts.items())],
+    }
 
 
 def _text(amount: Money | None) -> str | None:

@@ -7,7 +7,7 @@ from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
 
 # How the reasons begin for which a trader waits, or none starts, until the settings change.
-_BY_LIMITS = ("the account's limit leaves no room", "the reserve", "the account's exposure is limited")
+_BY_LIMITS = ("the account's limit leaves no room", "the reserve", "the account is limited")
 _BY_SETTINGS = ("no room in the budget", "too small to trade", "too large to trade", "more traders than chunks")
 
 

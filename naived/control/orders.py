@@ -8,7 +8,10 @@ from naived.core.orders.state import OrderState
 
 
 def order(order: OrderState) -> dict[str, Any]:
-    """One entry of ``orders``; ``fence_at`` is when the exchange can no longer accept the latest attempt."""
+    """One entry of ``orders``; ``fence_at`` is when the exchange can no longer accept the latest attempt.
+
+    ``reason``: why it was refused, or is in doubt; else null.
+    """
     intent, fence = order.intent, order.fence
     return {
         "symbol": intent.symbol,
@@ -18,6 +21,7 @@ def order(order: OrderState) -> dict[str, Any]:
         "fence_at": None if fence is None else format_time(fence),
         "created_at": format_time(order.created_at),
         "updated_at": format_time(order.updated_at),
+        "reason": order.reason,
     }
 
 

@@ -34,7 +34,7 @@ SETTINGS = (
     *("stop_loss", "stop_slippage"),
 )
 
-LIMITS = ("max_exposure", "reserve")  # of the account
+LIMITS = ("max_exposure", "reserve", "max_daily_loss", "max_drawdown")  # of the account
 
 
 class Code(IntEnum):

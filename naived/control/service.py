@@ -27,6 +27,7 @@ from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Symbol
+from naived.runtime.value_watch import ValueWatch
 
 
 @dataclass(eq=False)
@@ -42,6 +43,7 @@ class Service:
     identity: Identity
     supervisor: Supervisor
     account: AccountKeeper
+    value: ValueWatch
     funds: AccountFunds
     session: Session
     view: AccountView
@@ -101,7 +103,17 @@ class Service:
         if not self.session.ready:
             return "starting", "the first answers of the exchange are awaited"
         remarks = self.exchange.remarks
-        return "ready", remarks.limited or remarks.refused
+        return "ready", remarks.limited or remarks.refused or self._doubtful_prices
+
+    @property
+    def _doubtful_prices(self) -> str | None:
+        """Why a limit of losses may not see what is lost."""
+        doubts = self.value.doubts() if self.funds.account.limits.of_losses else {}
+        if not doubts:
+            return None
+        name, why = next(iter(sorted(doubts.items())))
+        others = f", and {len(doubts) - 1} more" if len(doubts) > 1 else ""
+        return f"the price of {name}{others} neither trips nor releases a limit now: {why}"
 
     async def configure(self, name: str) -> Symbol:
         """The symbol, taken for this node first where nodes share the database; raises ControlError."""

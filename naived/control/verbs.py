@@ -18,6 +18,7 @@ from naived.control.plan import plan, warnings
 from naived.control.proposal import Rules, check_size, given_settings, proposed
 from naived.control.protocol import ControlError
 from naived.control.service import Service
+from naived.control.worst import worst
 from naived.core.engine import Engine
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import NO_COINS
@@ -50,7 +51,9 @@ async def start(service: Service, call: Call) -> Outcome:
     if dry_run:
         if rules is None:
             raise messages.not_planned(call.name)
-        return Outcome(False, messages.PLANNED, more={**more, "plan": plan(settings, *rules)})
+        together = {**await _proposals(service, call), call.name: (settings, rules)}
+        planned = {**plan(settings, *rules), "worst": await worst(service, together)}
+        return Outcome(False, messages.PLANNED, more={**more, "plan": planned})
     symbol = await service.configure(call.name)
     changed = await desire(
         service, call, symbol, lambda before: DesiredState(change(before.settings), Status.ON, keep_buys=False)
@@ -58,6 +61,17 @@ async def start(service: Service, call: Call) -> Outcome:
     service.supervisor.follow(symbol)
     failure = await _trading(service, symbol, call.patience) if call.params["wait"] else None
     return Outcome(changed, messages.state(symbol), failure, more)
+
+
+async def _proposals(service: Service, call: Call) -> dict[str, tuple[Settings, Rules]]:
+    """What the other symbols of the request would be set to, but those that it would be refused for."""
+    found = {}
+    for name in call.params["symbols"]:
+        with suppress(ControlError):
+            settings = proposed(name, call.params, service.default_budget)(service.settings(name))
+            if name != call.name and (rules := await _check_size(service, name, settings)) is not None:
+                found[name] = settings, rules
+    return found
 
 
 async def _trading(service: Service, symbol: Symbol, patience: Patience) -> ControlError | None:

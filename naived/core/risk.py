@@ -19,12 +19,16 @@ class HaltedBy(StrEnum):
 
 
 class Halt(Struct, frozen=True):
-    """``since`` is exchange ms. ``keep_buys``: what rests at the exchange may rest."""
+    """``since`` is exchange ms. ``keep_buys``: what rests at the exchange may rest.
+
+    ``until`` (exchange ms): when it ends by itself; None: a person ends it.
+    """
 
     reason: str
     by: HaltedBy
     since: int
     keep_buys: bool = False
+    until: int | None = None
 
     @property
     def words(self) -> str:
@@ -56,25 +60,54 @@ class Limits(Struct, frozen=True):
     """What the owner of an account is ready to lose or tie up, in its currency; None: no limit.
 
     ``max_exposure``: what positions have cost and live buys tie up, of all symbols. ``reserve``: free money that no
-    buy spends.
+    buy spends. ``max_daily_loss`` and ``max_drawdown`` halt the account when they are reached (``losses.py``).
     """
 
     max_exposure: Money | None = None
     reserve: Money | None = None
+    max_daily_loss: Money | None = None
+    max_drawdown: Money | None = None
 
     def words(self, currency: str) -> str:
-        told = (("max-exposure", self.max_exposure), ("reserve", self.reserve))
+        """``max-exposure 500 USDT, reserve none, ...``."""
+        told = ((name.replace("_", "-"), getattr(self, name)) for name in self.__struct_fields__)
         return ", ".join(
             f"{name} {'none' if limit is None else f'{format_amount(limit)} {currency}'}" for name, limit in told
         )
 
+    @property
+    def of_losses(self) -> bool:
+        """Can a loss halt the account?"""
+        return self.max_daily_loss is not None or self.max_drawdown is not None
 
-class Account(Struct, frozen=True):
-    """What is durable of the whole account."""
+    @property
+    def valued(self) -> bool:
+        """Does any of them need the value of other quote assets?"""
+        return self.of_losses or self.max_exposure is not None
 
-    halt: Halt | None = None
-    limits: Limits = Limits()
-    currency: str = "USDT"
+
+class Worth(Struct, frozen=True):
+    """What the trading of the account has made since it began, in its currency; see ``losses.py``.
+
+    ``value`` is realised + unrealised profit, ``start`` what it was when ``day`` (days of UTC since 1970) began,
+    ``peak`` the highest it was. ``round`` counts how often start and peak were begun anew.
+    """
+
+    currency: str
+    value: Money
+    day: int
+    start: Money
+    peak: Money
+    round: int = 0
+
+    @property
+    def loss(self) -> Money:
+        """Of the day, at least 0."""
+        return Money(max(0, self.start - self.value))
+
+    @property
+    def drawdown(self) -> Money:
+        return Money(self.peak - self.value)
 
 
 class Exposure(Struct, frozen=True):
@@ -82,6 +115,30 @@ class Exposure(Struct, frozen=True):
 
     quote: str = ""
     money: Money = Money(0)
+
+
+class Gain(Struct, frozen=True):
+    """What a symbol's trading made, in its quote asset, and the last confirmed price that it was counted at."""
+
+    quote: str
+    money: Money
+    price: Price | None = None
+
+
+class Account(Struct, frozen=True):
+    """What is durable of the whole account; amounts are in ``currency``.
+
+    ``worth`` is None before it was known. ``gains`` and ``exposures`` are by symbol, as they were last written,
+    for those of other nodes and for one that is not traded after a restart. ``exposures`` has every symbol that
+    ever made or cost anything.
+    """
+
+    halt: Halt | None = None
+    limits: Limits = Limits()
+    currency: str = "USDT"
+    worth: Worth | None = None
+    gains: Mapping[str, Gain] = {}
+    exposures: Mapping[str, Exposure] = {}
 
 
 class OverLimit(Struct, frozen=True):
@@ -108,7 +165,7 @@ def total(exposures: Iterable[Exposure], currency: str, prices: Mapping[str, Pri
 
 
 def converted(money: Money, quote: str, currency: str, prices: Mapping[str, Price]) -> Money:
-    """This money of a quote asset in the currency, rounded up. Raises UnvaluedError."""
+    """This money of a quote asset, which may be a debt, in the currency, rounded up. Raises UnvaluedError."""
     if quote == currency:
         return money
     price = prices.get(quote)

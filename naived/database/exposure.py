@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from naived.core.amount import Money, Quantity, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import TERMINAL, OrderState
-from naived.core.risk import Account, Exposure, OverLimit, UnvaluedError, too_exposed, total
+from naived.core.risk import Exposure, OverLimit, UnvaluedError, too_exposed, total
 from naived.database.schema import limits, orders, settings
 from naived.ports import Unit
 
+_SET = sa.select(limits.c.max_exposure)
 _LIMIT = sa.select(limits.c.max_exposure).with_for_update()
 _EXPOSED = sa.select(settings.c.symbol, settings.c.quote, settings.c.exposure)
 _KNOWN = sa.select(orders.c.id).where(orders.c.client_order_id == sa.bindparam("client_order_id"))
@@ -26,6 +27,8 @@ def within_limit(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimit
     new = [order for order in unit.orders if _is_new_buy(connection, order)]
     if not new:
         return unit, None
+    if connection.scalar(_SET) is None:
+        return unit, None
     limit = connection.scalar(_LIMIT)
     if limit is None:
         return unit, None
@@ -35,7 +38,7 @@ def within_limit(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimit
         if row["symbol"] != unit.symbol
     ]
     ours = unit.exposure or _stored(connection, unit.symbol)
-    currency = Account().currency
+    currency = unit.currency
     without = Exposure(ours.quote, Money(ours.money - sum(map(_value, new))))
     try:
         if total([*others, ours], currency, unit.prices) <= limit:

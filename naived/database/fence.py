@@ -3,8 +3,9 @@
 The rows of the leases stay locked until that transaction ends. The lock lets a renewal pass and a claim not: nobody
 has a symbol of which a commit of an earlier owner is still under way. Only a shared database is checked.
 
-A unit that places an order also finds the symbol not off, and one with a new buy the account not halted: another
-node may have halted it. The row of the deployment makes these two wait for each other.
+A unit that places an order also finds the symbol not off. One with a new buy finds the account not halted, also
+where nothing is shared: the halt may have become durable since the buy was decided. Where another node may write
+it, the row of the deployment makes these two wait for each other; so it does with the limits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -90,12 +91,13 @@ def _is_placed(order: OrderState) -> bool:
     return order.state is State.INTENDED and not order.cancelling
 
 
-def unless_halted(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimit | None]:
+def unless_halted(connection: sa.Connection, unit: Unit, *, shared: bool) -> tuple[Unit, OverLimit | None]:
     """The unit without its new buys, and why, if the account is halted."""
-    buys = [order for order in unit.orders if order.intent.side is Side.BUY and _is_placed(order)]
+    buys = [order for order in unit.orders if order.intent.side is Side.BUY and order.state is State.INTENDED]
     if not buys:
         return unit, None
-    connection.execute(_ACCOUNT)
+    if shared:
+        connection.execute(_ACCOUNT)
     row = connection.execute(_HALT).mappings().one_or_none()
     if row is None:
         return unit, None
@@ -107,7 +109,7 @@ def unless_halted(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimi
 
 
 def lock_account(connection: sa.Connection) -> None:
-    """Wait until every new buy that did not see the halt of the account, or sees none, is committed."""
+    """Wait until every new buy that does not see the new halt or limits of the account is committed."""
     connection.execute(sa.select(deployment.c.id).with_for_update())
 
 

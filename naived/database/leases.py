@@ -11,8 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from naived.database.columns import Instant
 from naived.database.deployment import next_epoch
-from naived.database.schema import Instant, leases, nodes
+from naived.database.schema import leases, nodes
 from naived.database.statements import insert
 from naived.nodes import FencedError, Member, NodeInfo, View
 

@@ -14,7 +14,18 @@ from naived.core.orders.state import WATCHED, OrderState
 from naived.core.risk import Account, Exposure, Halt, Limits
 from naived.core.strategy.lots import Lot
 from naived.core.strategy.trader_state import AS_FEES, Trader
-from naived.database.rows import desired_of, event_of, fill_of, halt_of, limits_of, lot_of, order_of, owed_of
+from naived.database.rows import (
+    desired_of,
+    event_of,
+    fill_of,
+    gain_of,
+    halt_of,
+    limits_of,
+    lot_of,
+    order_of,
+    owed_of,
+    worth_of,
+)
 from naived.database.schema import (
     ABANDONED,
     LIVE,
@@ -22,12 +33,14 @@ from naived.database.schema import (
     control_request,
     events,
     fills,
+    gains,
     halts,
     limits,
     lots,
     orders,
     settings,
     traders,
+    worth,
 )
 from naived.database.trader_rows import begun, trader_of
 from naived.ports import CycleRow, Event, EventRow, OrderRow, OrderStory, Page, SymbolRecord
@@ -97,8 +110,23 @@ def others(
 
 def account(connection: sa.Connection) -> Account:
     """What concerns no symbol alone."""
-    row = connection.execute(sa.select(limits)).mappings().one_or_none()
-    return Account(_halts(connection).get(""), Limits() if row is None else limits_of(row))
+    limited = connection.execute(sa.select(limits)).mappings().one_or_none()
+    known = connection.execute(sa.select(worth)).mappings().one_or_none()
+    return Account(
+        _halts(connection).get(""),
+        Limits() if limited is None else limits_of(limited),
+        (None if limited is None else limited["currency"]) or Account().currency,
+        None if known is None else worth_of(known),
+        {row["symbol"]: gain_of(row) for row in connection.execute(sa.select(gains)).mappings()},
+        {row["symbol"]: Exposure(row["quote"] or "", row["exposure"]) for row in _traded(connection)},
+    )
+
+
+def _traded(connection: sa.Connection) -> Iterable[sa.RowMapping]:
+    """The exposure of every symbol that ever made or cost anything."""
+    traded = (settings.c.exposure != 0) | (settings.c.realized_profit != 0)
+    rows = sa.select(settings.c.symbol, settings.c.quote, settings.c.exposure).where(traded)
+    return connection.execute(rows).mappings()
 
 
 def _halts(connection: sa.Connection) -> dict[str, Halt]:

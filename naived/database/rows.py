@@ -8,7 +8,7 @@ from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
 from naived.core.price_guards import FallGuard
-from naived.core.risk import Halt, HaltedBy, Limits
+from naived.core.risk import Gain, Halt, HaltedBy, Limits, Worth
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.lots import Lot, Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
@@ -64,19 +64,46 @@ def halt_row(scope: str, halt: Halt) -> dict[str, Any]:
         "by": halt.by.value,
         "since": halt.since,
         "keep_buys": halt.keep_buys,
+        "until": halt.until,
     }
 
 
 def halt_of(row: Row) -> Halt:
-    return Halt(row["reason"], HaltedBy(row["by"]), row["since"], row["keep_buys"])
+    return Halt(row["reason"], HaltedBy(row["by"]), row["since"], row["keep_buys"], row["until"])
 
 
-def limits_row(limits: Limits) -> dict[str, Any]:
-    return {"id": 1, "max_exposure": limits.max_exposure, "reserve": limits.reserve}
+_LIMITS = Limits.__struct_fields__
+
+
+def limits_row(limits: Limits, currency: str) -> dict[str, Any]:
+    return {"currency": currency, **{name: getattr(limits, name) for name in _LIMITS}}
 
 
 def limits_of(row: Row) -> Limits:
-    return Limits(row["max_exposure"], row["reserve"])
+    return Limits(**{name: row[name] for name in _LIMITS})
+
+
+def worth_row(worth: Worth) -> dict[str, Any]:
+    return {
+        "currency": worth.currency,
+        "value": worth.value,
+        "day": worth.day,
+        "day_start": worth.start,
+        "peak": worth.peak,
+        "round": worth.round,
+    }
+
+
+def worth_of(row: Row) -> Worth:
+    return Worth(row["currency"], row["value"], row["day"], row["day_start"], row["peak"], row["round"])
+
+
+def gain_row(symbol: str, gain: Gain) -> dict[str, Any]:
+    return {"symbol": symbol, "quote": gain.quote, "gain": gain.money, "price": gain.price}
+
+
+def gain_of(row: Row) -> Gain:
+    return Gain(row["quote"], row["gain"], row["price"])
 
 
 def owed_row(owed: Coins) -> dict[str, Any]:

@@ -6,75 +6,17 @@ results in exactly this schema; a test compares the two.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from naived.core.amount import PLACES, format_amount, parse_money
 from naived.core.orders.intent import Side
 from naived.core.orders.state import TERMINAL, State
 from naived.core.risk import HaltedBy
 from naived.core.strategy.settings import Status
+from naived.database.columns import DecimalAmount, Instant
 
 PHASES = ("waiting", "buying", "holding", "selling", "finished")
-
-_PRECISION = 28  # digits, of them 20 before the point, as many as the exchange accepts
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-class DecimalAmount(TypeDecorator[int]):
-    """An integer of 10^-8, stored as a decimal."""
-
-    impl = sa.Numeric
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(sa.Text())
-        return dialect.type_descriptor(sa.Numeric(_PRECISION, PLACES))
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | Decimal | None:
-        if value is None:
-            return None
-        text = format_amount(value)
-        return text if dialect.name == "sqlite" else Decimal(text)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        return parse_money(value if isinstance(value, str) else format(value, "f"))
-
-
-class Instant(TypeDecorator[int]):
-    """Milliseconds since 1970 in UTC, stored as a time."""
-
-    impl = sa.DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(sa.Text())
-        return dialect.type_descriptor(sa.DateTime(timezone=True))
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | datetime | None:
-        if value is None:
-            return None
-        time = _EPOCH + value * _MILLISECOND
-        if dialect.name == "sqlite":
-            return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return time
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        time = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return int((time - _EPOCH) // _MILLISECOND)
-
 
 metadata = sa.MetaData(
     naming_convention={
@@ -220,10 +162,11 @@ halts = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("since", Instant, nullable=False),
     sa.Column("keep_buys", sa.Boolean, nullable=False),
+    sa.Column("until", Instant),
     _one_of("by", HaltedBy),
 )
 
-# What the owner is ready to tie up, in the account's currency; one row.
+# What the owner is ready to tie up or lose, in this currency; one row. New buys and a halt of the account lock it.
 limits = sa.Table(
     "limits",
     metadata,
@@ -232,6 +175,36 @@ limits = sa.Table(
     ),
     sa.Column("max_exposure", DecimalAmount),
     sa.Column("reserve", DecimalAmount),
+    sa.Column("max_daily_loss", DecimalAmount),
+    sa.Column("max_drawdown", DecimalAmount),
+    sa.Column("currency", sa.Text),
+)
+
+# What all trading has made since it began, in this currency; one row, none before it was first known.
+worth = sa.Table(
+    "worth",
+    metadata,
+    sa.Column(
+        "id", sa.Integer, sa.CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("currency", sa.Text, nullable=False),
+    # The last value, its value when the day began (in days of UTC since 1970), and the highest one.
+    sa.Column("value", DecimalAmount, nullable=False),
+    sa.Column("day", sa.BigInteger, nullable=False),
+    sa.Column("day_start", DecimalAmount, nullable=False),
+    sa.Column("peak", DecimalAmount, nullable=False),
+    # How often start and peak were begun anew.
+    sa.Column("round", sa.BigInteger, nullable=False),
+)
+
+# What each symbol's trading made, in its quote asset, and the last confirmed price that it was counted at.
+gains = sa.Table(
+    "gains",
+    metadata,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("quote", sa.Text, nullable=False),
+    sa.Column("gain", DecimalAmount, nullable=False),
+    sa.Column("price", DecimalAmount),
 )
 
 traders = sa.Table(

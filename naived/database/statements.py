@@ -12,6 +12,7 @@ from naived.database.schema import (
     control_request,
     events,
     fills,
+    gains,
     halts,
     lots,
     nodes,
@@ -59,6 +60,14 @@ def upsert_settings(dialect: str, names: tuple[str, ...]) -> sa.Insert:
     statement = insert(dialect, settings)
     changed = {name: statement.excluded[name] for name in names if name != "symbol"}
     return statement.values(**first).on_conflict_do_update(index_elements=["symbol"], set_=changed)
+
+
+@cache
+def upsert_gain(dialect: str) -> sa.Insert:
+    """What a symbol's trading made."""
+    statement = insert(dialect, gains)
+    changed = {name: statement.excluded[name] for name in ("quote", "gain", "price")}
+    return statement.on_conflict_do_update(index_elements=["symbol"], set_=changed)
 
 
 @cache

@@ -38,6 +38,7 @@ from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader_state import Finished, Trader
 from naived.database import fence
+from naived.database.account_rows import write_account
 from naived.database.deployment import Claim, bind
 from naived.database.engine import cause
 from naived.database.exposure import within_limit
@@ -45,13 +46,11 @@ from naived.database.rows import (
     desired_row,
     event_row,
     fill_row,
-    halt_row,
-    limits_row,
     lot_rows,
     order_row,
     owed_row,
 )
-from naived.database.schema import control_request, events, halts, limits, lots, nodes, settings
+from naived.database.schema import control_request, events, lots, nodes, settings
 from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.statements import (
     COUNT,
@@ -59,7 +58,6 @@ from naived.database.statements import (
     FINISHED_PROFIT,
     INSERT_EVENT,
     INSERT_FILL,
-    INSERT_HALT,
     INSERT_LOT,
     INSERT_REQUEST,
     TAKE_TURN,
@@ -247,14 +245,13 @@ def _unwritable(work: Work, error: Exception) -> ConflictError:
 def _write(connection: sa.Connection, work: Work, ours: Mapping[str, fence.Held] | None) -> OverLimit | None:
     match work:
         case Unit():
-            unit, halted = work, None
             if ours is not None:
                 fence.check(work, ours)
-                unit, halted = fence.unless_halted(connection, work)
-                if work.halt is not None and not work.symbol:
+                if not work.symbol and (work.halt is not None or work.limits is not None):
                     fence.lock_account(connection)
                 if work.request is not None:
                     fence.mark_done(connection, work.request[0])
+            unit, halted = fence.unless_halted(connection, work, shared=ours is not None)
             unit, over = within_limit(connection, unit)
             _write_unit(connection, unit)
             return halted or over
@@ -269,13 +266,7 @@ def _write_unit(connection: sa.Connection, unit: Unit) -> None:
     if unit.desired is not None:
         _write_desired(connection, unit.symbol, unit.desired, unit.expected)
     _write_symbol(connection, unit)
-    if unit.halt is not None:
-        connection.execute(sa.delete(halts).where(halts.c.scope == unit.symbol))
-        if unit.halt.halt is not None:
-            connection.execute(INSERT_HALT, halt_row(unit.symbol, unit.halt.halt))
-    if unit.limits is not None:
-        connection.execute(sa.delete(limits))
-        connection.execute(sa.insert(limits).values(limits_row(unit.limits)))
+    write_account(connection, unit)
     for trader in unit.traders:
         _write_trader(connection, trader)
     # Ended orders first: the unique index one_live_intent allows one live order per trader and side.

@@ -80,6 +80,7 @@ class Config:
     metrics_listen: tuple[str, int] | None = None
     node: str = "localhost"
     lease: int = 30_000
+    currency: str = "USDT"  # of the account's limits
 
     @property
     def shared(self) -> bool:

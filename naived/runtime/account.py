@@ -1,4 +1,4 @@
-"""What is durable of the whole account: its halt and its limits. A change is committed, then in force."""
+"""What is durable of the whole account: its halt, its limits, its worth. A change is committed, then in force."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -6,23 +6,32 @@ from contextlib import suppress
 import trio
 from msgspec.structs import replace
 
-from naived.core.risk import Halt, Limits
+from naived.core.amount import format_amount
+from naived.core.losses import anew
+from naived.core.risk import Gain, Halt, HaltedBy, Limits, Worth
 from naived.core.strategy.leader_events import Halted
 from naived.ports import Event, JournalError, Unit
 from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import Context, Symbol
 
 _FOLLOWING = 1.0  # seconds between two looks at what other nodes changed
+NO_GAINS: Mapping[str, Gain] = {}
 
 
 class AccountKeeper:
-    """``symbols`` are those of the supervisor; what is known is in ``funds.account``, which all share."""
+    """``symbols`` are those of the supervisor; what is known is in ``funds.account``, which all share.
 
-    def __init__(self, context: Context, symbols: Mapping[str, Symbol], funds: AccountFunds) -> None:
+    ``turn`` is held while any of it changes. ``shared``: other nodes change it as well.
+    """
+
+    def __init__(
+        self, context: Context, symbols: Mapping[str, Symbol], funds: AccountFunds, *, shared: bool = False
+    ) -> None:
         self._context = context
+        self._shared = shared
         self._symbols = symbols
         self._funds = funds
-        self._turn = trio.Lock()
+        self.turn = trio.Lock()
 
     @property
     def halt(self) -> Halt | None:
@@ -33,31 +42,54 @@ class AccountKeeper:
     ) -> bool:
         """Make the halt what ``change`` makes of it; returns whether that changed anything. Raises JournalError.
 
-        ``store`` returns what to store with it as the answer to the request, given whether it changed anything.
+        ``store`` returns what to store with it as the answer to the request, given whether it changed anything. The
+        end of a limit's halt makes the value of this moment the start of the day and the peak.
         """
-        async with self._turn:
-            context = self._context
+        async with self.turn:
+            await self.refresh()
             before = self.halt
             halt = change(before)
             request = store(halt != before)
             if halt == before and request is None:
                 return False
-            events: tuple[Event, ...] = ()
-            if halt != before:
-                kind, text = ("resumed", "the account is not halted any more") if halt is None else _told(halt)
-                events = (Event(context.exchange.now(), None, kind, text),)
-            await context.journal.commit(Unit("", events=events, request=request, halt=Halted(halt, account=True)))
-            self._funds.account = replace(self._funds.account, halt=halt)
-            for event in events:
-                context.publish(event)
-            self.tell()
+            words, worth = told(halt), None
+            if halt is None and before is not None and before.by is HaltedBy.LIMIT and self._funds.account.worth:
+                worth = anew(self._funds.account.worth)
+                words = "resumed", f"the account is not halted any more; {started_anew(worth)}"
+            await self.commit_halt(halt, worth, words if halt != before else None, request=request)
             return halt != before
+
+    async def commit_halt(
+        self,
+        halt: Halt | None,
+        worth: Worth | None,
+        words: tuple[str, str] | None,
+        *,
+        request: tuple[str, str] | None = None,
+        gains: Mapping[str, Gain] = NO_GAINS,
+    ) -> None:
+        """Make it durable, then put it in force; the caller holds ``turn``. Raises JournalError.
+
+        ``words`` are kind and text of its event.
+        """
+        context = self._context
+        events = () if words is None else (Event(context.exchange.now(), None, *words),)
+        halted = Halted(halt, account=True)
+        await context.journal.commit(
+            Unit("", events=events, request=request, halt=halted, worth=worth, gains=gains)
+        )
+        account = replace(self._funds.account, halt=halt, gains={**self._funds.account.gains, **gains})
+        self._funds.account = account if worth is None else replace(account, worth=worth)
+        for event in events:
+            context.publish(event)
+        self.tell()
 
     async def change_limits(
         self, change: Callable[[Limits], Limits], store: Callable[[bool], tuple[str, str] | None]
     ) -> bool:
         """The same for the limits, which bind the next decision. Raises JournalError."""
-        async with self._turn:
+        async with self.turn:
+            await self.refresh()
             context, before = self._context, self._funds.account.limits
             limits = change(before)
             request = store(limits != before)
@@ -67,12 +99,15 @@ class AccountKeeper:
             event = Event(context.exchange.now(), None, "limits", words)
             events = (event,) if limits != before else ()
             # What is committed behind the new limits has to be counted, though it was decided before.
-            self._funds.counting = True
+            counting, self._funds.counting = self._funds.counting, True
             try:
-                await context.journal.commit(Unit("", events=events, request=request, limits=limits))
+                currency = self._funds.account.currency
+                await context.journal.commit(
+                    Unit("", events=events, request=request, limits=limits, currency=currency)
+                )
                 self._funds.account = replace(self._funds.account, limits=limits)
             finally:
-                self._funds.counting = False
+                self._funds.counting = counting
             for event in events:
                 context.publish(event)
             return limits != before
@@ -82,11 +117,18 @@ class AccountKeeper:
         while True:
             await trio.sleep(_FOLLOWING)
             with suppress(JournalError):
-                async with self._turn:
-                    found = await self._context.journal.account()
-                    if found != self._funds.account:
-                        self._funds.account = found
-                        self.tell()
+                async with self.turn:
+                    await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read what other nodes wrote, if there may be any; the caller holds ``turn``. Raises JournalError."""
+        if not self._shared:
+            return
+        known = await self._context.journal.account()
+        before = self.halt
+        self._funds.account = replace(known, currency=self._funds.account.currency)
+        if self.halt != before:
+            self.tell()
 
     def tell(self) -> None:
         """Tell every symbol, also one that is off; at a start too: a process may have died before it did so."""
@@ -95,5 +137,14 @@ class AccountKeeper:
                 symbol.offer(Halted(self.halt, account=True))
 
 
-def _told(halt: Halt) -> tuple[str, str]:
+def started_anew(worth: Worth) -> str:
+    """In words: what the end of a limit's halt means for the limits."""
+    value = f"{format_amount(worth.value)} {worth.currency}"
+    return f"what its trading has made, {value}, is the new start of the day and the new peak"
+
+
+def told(halt: Halt | None) -> tuple[str, str]:
+    """Kind and text of the event."""
+    if halt is None:
+        return "resumed", "the account is not halted any more"
     return "halted", f"the account is halted {halt.words}; nothing is bought, sells go on"

@@ -1,7 +1,8 @@
-"""The prices of assets in which fees are paid, such as BNB: a fee in one is a cost, at its value when it was paid.
+"""Prices that are needed although no symbol that trades has them.
 
-The exchange pairs such an asset with the quote asset (BNBUSDT). The account view says which to follow; symbols ask
-for the value of a fee when they book a fill.
+A fee in a third asset, such as BNB, is a cost, at its value when it was paid: the exchange pairs such an asset with
+the quote asset (BNBUSDT). The account view says which to follow; symbols ask for the value of a fee when they book
+a fill. So is the value of a quote asset in the account's currency, and of the coins of a symbol that is off.
 """
 
 import math
@@ -34,10 +35,18 @@ class FeePrices:
 
     def follow(self, asset: str, quote: str) -> None:
         """Know the price of the asset in the quote asset from now on."""
-        pair = f"{asset}{quote}"
-        if asset != quote and pair not in self._followed:
+        if asset != quote:
+            self.follow_pair(f"{asset}{quote}")
+
+    def follow_pair(self, pair: str) -> None:
+        """The same for a symbol."""
+        if pair not in self._followed:
             self._followed.add(pair)
             self._send.send_nowait(pair)
+
+    def follows(self, pair: str) -> bool:
+        """Are trades of this symbol wanted as long as naived runs?"""
+        return pair in self._followed
 
     def price(self, asset: str, quote: str) -> Price | None:
         """The last believed price of the asset in the quote asset, which is followed from now on; None before."""
@@ -59,7 +68,7 @@ class FeePrices:
                 price = (await self._exchange.last_prices([pair])).get(pair)
                 break
             except RefusedError as error:
-                log.warning("fees in a third asset are not valued", symbol=pair, error=str(error))
+                log.warning("its price is not followed", symbol=pair, error=str(error))
                 return
             except ExchangeError:
                 await trio.sleep(_RETRY)

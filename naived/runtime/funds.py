@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from naived.core.amount import SCALE, Amount, Money, Price, Quantity, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
-from naived.core.risk import Account, UnvaluedError, converted, too_exposed, total
+from naived.core.risk import Account, Limits, UnvaluedError, converted, too_exposed, total
 from naived.core.strategy.trader_state import position
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.ports import Balance
@@ -33,7 +33,7 @@ class AccountFunds:
         self._symbols = symbols
         self._prices = prices
         self.account = Account()
-        self.counting = False  # limits are being written
+        self.counting = False  # limits are being written, or another node may write them
 
     def learn(self, balances: Mapping[str, Balance], *, all_assets: bool = False) -> None:
         """Of these assets the account has this now; with ``all_assets`` nothing of any other."""
@@ -53,7 +53,7 @@ class AccountFunds:
         holders, limited = self._holders(symbol), _limited(symbol)
         info, limits = symbol.engine.leader.info, self.account.limits
         reserved = (limits.reserve or Money(0)) if info.quote == self.account.currency else Money(0)
-        if not holders and not limited and not reserved and limits.max_exposure is None:
+        if not holders and not limited and not reserved and not limits.valued:
             return UNLIMITED
         quote = position = None
         if holders or reserved:
@@ -61,19 +61,22 @@ class AccountFunds:
         if limited:
             base = self.balances.get(info.base, _NOTHING)
             position = Quantity(base.free + base.locked + _being_bought(symbol))
-        room, why = self._room(symbol, limits.max_exposure)
+        room, why = self._room(symbol, limits)
         return Funds(quote, position, room, why, reserved)
 
     @property
     def exposure(self) -> Money:
         """What is tied up of the account, in its currency; raises UnvaluedError."""
-        exposures = [symbol.exposed for symbol in self._symbols.values()]
-        return total(exposures, self.account.currency, self.quote_prices())
+        ours = [symbol.exposed for symbol in self._symbols.values()]
+        others = [each for name, each in self.account.exposures.items() if name not in self._symbols]
+        return total([*ours, *others], self.account.currency, self.quote_prices())
 
     def quote_prices(self) -> Mapping[str, Price]:
         """What one of each quote asset is worth in the account's currency, where that is known."""
         currency, found = self.account.currency, {}
-        for quote in {symbol.exposed.quote or symbol.engine.leader.info.quote for symbol in self._symbols.values()}:
+        ours = {symbol.exposed.quote or symbol.engine.leader.info.quote for symbol in self._symbols.values()}
+        others = {each.quote for name, each in self.account.exposures.items() if name not in self._symbols}
+        for quote in ours | others:
             if quote not in ("", currency) and (price := self._prices.price(quote, currency)) is not None:
                 found[quote] = price
         return found
@@ -83,17 +86,19 @@ class AccountFunds:
         limited = self.counting or self.account.limits.max_exposure is not None
         return self.quote_prices() if limited else None
 
-    def _room(self, symbol: Symbol, limit: Money | None) -> tuple[Money | None, str]:
-        """What the limit of the account leaves for a buy of the symbol, in its quote asset, and that in words."""
-        if limit is None:
+    def _room(self, symbol: Symbol, limits: Limits) -> tuple[Money | None, str]:
+        """What the limits of the account leave for a buy of the symbol, in its quote asset, and that in words."""
+        if not limits.valued:
             return None, ""
         quote, currency = symbol.engine.leader.info.quote, self.account.currency
         try:
-            now = self.exposure
             price = converted(Money(SCALE), quote, currency, self.quote_prices())
+            now = Money(0) if limits.max_exposure is None else self.exposure
         except UnvaluedError as error:
-            return Money(-1), f"the account's exposure is limited, and {error}"
-        return Money((limit - now) * SCALE // price), too_exposed(now, limit, currency)
+            return Money(-1), f"the account is limited, and {error}"
+        if limits.max_exposure is None:
+            return None, ""
+        return Money((limits.max_exposure - now) * SCALE // price), too_exposed(now, limits.max_exposure, currency)
 
     def _holders(self, symbol: Symbol) -> list[Symbol]:
         """The symbols that hold coins of this one's quote asset."""

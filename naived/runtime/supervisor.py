@@ -196,7 +196,8 @@ class _SymbolRunner:
                 nursery.start_soon(self._prepare)
                 await run(symbol)
                 nursery.cancel_scope.cancel()
-            await self._context.exchange.unwatch(symbol.name)
+            if not self._context.followed(symbol.name):
+                await self._context.exchange.unwatch(symbol.name)
         finally:
             self._measure_wanted = None
             symbol.tended = False

@@ -78,8 +78,9 @@ class Context:
 
     ``quote_prices``: of quote assets in the account's currency, None while its exposure is not limited.
     ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
-    ``fee_value``: what a fill's fee in a third asset is worth in quote, given base and quote. ``recv_window`` (ms)
-    may change while naived runs. ``trusted``: is it certain that no other node has our symbols?
+    ``fee_value``: what a fill's fee in a third asset is worth in quote, given base and quote. ``booked`` is called
+    when a fill was. ``followed``: are trades of this symbol wanted also while it is off? ``recv_window`` (ms) may
+    change while naived runs. ``trusted``: is it certain that no other node has our symbols?
     """
 
     exchange: Exchange
@@ -94,6 +95,8 @@ class Context:
     recv_window: int
     account: Callable[[], Account]
     trusted: Callable[[], bool] = lambda: True
+    booked: Callable[[], None] = lambda: None
+    followed: Callable[[str], bool] = lambda symbol: False
 
 
 def blank(name: str) -> SymbolRecord:
@@ -248,6 +251,8 @@ class Symbol:
             exposure=exposed if grown else None,
         )
         self.exposed = exposed
+        if changes.fills:
+            self.context.booked()
         commit = None
         if unit != Unit(self.name) or changes.questions or changes.fault is not None:
             commit = Commit(
@@ -275,7 +280,8 @@ class Symbol:
         try:
             unit = commit.unit
             prices = context.quote_prices() if any(map(_is_new_buy, unit.orders)) else None
-            over = await context.journal.commit(replace(unit, epoch=self.epoch, prices=prices))
+            unit = replace(unit, epoch=self.epoch, prices=prices, currency=context.account().currency)
+            over = await context.journal.commit(unit)
             commit.committed = True
         finally:
             commit.done.set()

@@ -29,6 +29,7 @@ SETTINGS = (
     *("chunks", "budget", "buy_down", "profit", "rebuy", "reprice"),
     *("max_deviation", "spacing", "floor", "ceiling"),
 )
+_LIMITS = ("max_exposure", "reserve", "max_daily_loss", "max_drawdown")
 
 
 class Reading(NamedTuple):
@@ -242,7 +243,7 @@ _PARAMS: dict[str, _Rules] = {
     "shutdown": {**_CHANGE, **_WAIT, "keep_buys": _is_bool},
     "settings": {**_CHANGE, **_SET},
     "halt": {"symbols": _are_symbols, "request_id": _is_text, "reason": _is_sentence, "keep_buys": _is_bool},
-    "limits": {"request_id": _is_text, "max_exposure": _is_limit, "reserve": _is_limit},
+    "limits": {"request_id": _is_text, **dict.fromkeys(_LIMITS, _is_limit)},
     "resume": {"symbols": _are_symbols, "request_id": _is_text},
     "orders": _ROWS,
     "trades": _ROWS,

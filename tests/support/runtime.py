@@ -203,7 +203,12 @@ class World:
 
     @asynccontextmanager
     async def naived(
-        self, *, budget: Money | None = DEFAULT_BUDGET, grace: int = GRACE, suspends: bool = True
+        self,
+        *,
+        budget: Money | None = DEFAULT_BUDGET,
+        grace: int = GRACE,
+        suspends: bool = True,
+        currency: str = "USDT",
     ) -> AsyncIterator[Naived]:
         """Run until the block ends, then suspend as a signal would; without ``suspends`` the process dies."""
         exchange = self.exchange
@@ -212,7 +217,13 @@ class World:
             identity = Identity("0.1.0", "instance", 4711, START, "simulator", "ws://127.0.0.1:1", real.kind)
             counter = itertools.count(real.epoch << 64)
             signing = Signing(
-                real.tag, real.epoch, WINDOW, grace, budget, lambda size: next(counter).to_bytes(size, "big")
+                real.tag,
+                real.epoch,
+                WINDOW,
+                grace,
+                budget,
+                lambda size: next(counter).to_bytes(size, "big"),
+                currency,
             )
             app = await assemble(exchange, journal, identity, signing)
             dying = trio.CancelScope()

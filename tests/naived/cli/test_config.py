@@ -279,3 +279,10 @@ def test_a_lease_outlasts_an_order_that_may_still_arrive() -> None:
     assert config(recv_window="40s").lease == 44_000  # nobody said how long: as long as it must be
     with pytest.raises(ConfigError, match="lease of 8999ms is too short for a recv-window of 5000ms"):
         config(lease="8999ms")
+
+
+def test_limits_are_amounts_in_a_currency() -> None:
+    assert load({"home": "/h"}, {}, terminal=False).currency == "USDT"
+    assert load({"home": "/h"}, {"NAIVED_CURRENCY": "usdc"}, terminal=False).currency == "USDC"
+    with pytest.raises(UsageError, match="currency: 'US D' is not an asset such as USDT"):
+        load({"home": "/h", "currency": "US D"}, {}, terminal=False)

@@ -49,6 +49,7 @@ def test_an_order_names_its_fence_only_once_it_was_admitted() -> None:
         "fence_at": None,
         "created_at": "2026-11-22T07:00:00.000Z",
         "updated_at": "2026-11-22T07:00:00.000Z",
+        "reason": None,
     }
 
 

@@ -1,6 +1,9 @@
 """halt and resume of a symbol and of the account: durable, answered after that, and never against a sell."""
 
+from functools import partial
+
 import pytest
+import trio
 from trio.testing import MockClock
 
 from naived.control.protocol import ControlError
@@ -122,3 +125,25 @@ async def test_a_buy_may_be_left_to_rest(world: World, clock: MockClock) -> None
         assert result["message"].endswith("; 1 buy is left to rest")
         await naived.trade("1999")
         assert len(world.exchange.open(side=SELL)) == 1
+
+
+async def test_a_buy_that_is_decided_while_the_halt_of_the_account_is_written_is_never_sent(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 0.5
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(naived.call, "halt", reason="news"))
+            await trio.sleep(0.1)
+            assert naived.service.account.halt is None, "it is not durable yet"
+            world.exchange.trade("2000")
+            await trio.sleep(0.01)
+            assert naived.phases() == ["buying"]
+        naived.journal.delay = 0
+        await naived.until(lambda: naived.phases() == ["waiting"])
+        assert world.exchange.wire == []
+        await naived.call("resume")
+        await trio.sleep(60)
+        await naived.trade("2000")
+        assert len(world.exchange.open(side=BUY)) == 1

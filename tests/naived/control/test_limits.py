@@ -17,17 +17,23 @@ async def exposure(naived: Naived) -> float:
     return float((await naived.call("limits"))["now"]["exposure"])
 
 
+NONE = {"max_exposure": None, "reserve": None, "max_daily_loss": None, "max_drawdown": None}
+
+
 async def test_limits_are_shown_changed_taken_away_and_survive(world: World, clock: MockClock) -> None:
     async with world.naived(suspends=False) as naived:
+        await naived.until(lambda: naived.service.session.ready)
         shown = await naived.call("limits")
-        assert shown["limits"] == {"max_exposure": None, "reserve": None}
-        assert shown["now"] == {"exposure": "0", "free_quote": "100000", "currency": "USDT"}
-        changed = await naived.call("limits", max_exposure="500", reserve="20.5")
-        assert (changed["changed"], changed["limits"]) == (True, {"max_exposure": "500", "reserve": "20.5"})
+        assert shown["limits"] == NONE
+        nothing = dict.fromkeys(("exposure", "loss_today", "drawdown", "peak", "value"), "0")
+        assert shown["now"] == {**nothing, "free_quote": "100000", "currency": "USDT", "doubtful": []}
+        changed = await naived.call("limits", max_exposure="500", reserve="20.5", max_drawdown="7")
+        set_ = {**NONE, "max_exposure": "500", "reserve": "20.5", "max_drawdown": "7"}
+        assert (changed["changed"], changed["limits"]) == (True, set_)
         assert (await naived.call("limits", max_exposure="500"))["changed"] is False
     async with world.naived() as naived:
-        assert (await naived.call("limits"))["limits"] == {"max_exposure": "500", "reserve": "20.5"}
-        assert (await naived.call("limits", reserve="none"))["limits"] == {"max_exposure": "500", "reserve": None}
+        assert (await naived.call("limits"))["limits"] == set_
+        assert (await naived.call("limits", reserve="none"))["limits"] == {**set_, "reserve": None}
         for wrong in ("0", "-1", "much", "1e3"):
             with pytest.raises(ControlError):
                 await naived.call("limits", max_exposure=wrong)
@@ -131,3 +137,43 @@ async def test_without_a_price_of_a_quote_asset_nothing_is_bought_for_it_while_a
         await naived.trade("0.03", symbol="ETHBTC")
         assert len(world.exchange.open("ETHBTC", BUY)) == 1
         assert await exposure(naived) > 110
+
+
+async def test_the_worst_case_is_what_a_fall_does(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(reprice="0", max_deviation="0", rebuy="0.05", budget="1000", chunks=4)
+        await naived.start("BTCUSDT", reprice="0", max_deviation="0", rebuy="0.3", budget="300", chunks=2)
+        await naived.trade("2000")
+        await naived.trade("60000", symbol="BTCUSDT")
+        told = (await naived.call("limits"))["worst"]
+        assert (told["currency"], told["unpriced"]) == ("USDT", [])
+        for fall in told["falls"]:
+            left = 1 - float(fall["fall"])
+            for symbol, price in (("ETHUSDT", 2000), ("BTCUSDT", 60000)):
+                last = naived.symbol(symbol).gate.price
+                assert last is not None
+                step, at = price // 1000, last // 10**8
+                while at > price * left:
+                    at -= step
+                    await naived.trade(str(max(at, int(price * left))), symbol=symbol)
+            now = await naived.call("limits")
+            held = now["now"]
+            assert abs(float(held["exposure"]) - float(fall["tied_up"])) < 5, fall
+            lost = sum(float(row["unrealized_profit"]) for row in (await naived.call("status"))["symbols"])
+            assert abs(-lost - float(fall["loss"])) < 6, fall
+
+
+async def test_a_dry_run_tells_the_worst_case_of_all_symbols_together(world: World, clock: MockClock) -> None:
+    world.exchange.trade("2000")
+    world.exchange.trade("60000", "BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start(budget="1000")
+        await naived.trade("2000")
+        alone = (await naived.call("limits"))["worst"]["falls"][2]
+        (planned,) = (await naived.call("start", "BTCUSDT", budget="500", dry_run=True))["results"]
+        both = planned["plan"]["worst"]["falls"][2]
+        assert 990 < float(alone["tied_up"]) <= 1000
+        assert 1470 < float(both["tied_up"]) <= 1500
+        results = (await naived.call("start", "ETHUSDT", "BTCUSDT", budget="500", dry_run=True))["results"]
+        for result in results:
+            assert 970 < float(result["plan"]["worst"]["falls"][2]["tied_up"]) <= 1000, result

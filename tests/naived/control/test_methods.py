@@ -217,6 +217,7 @@ async def test_orders_are_shown_as_the_journal_has_them(world: World, clock: Moc
             "quantity": "0.1",
             "executed": "0.1",
             "state": "filled",
+            "reason": None,
         }
         assert (sell["side"], sell["executed"], sell["state"]) == ("sell", "0.0999", "filled")
 

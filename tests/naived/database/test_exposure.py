@@ -1,5 +1,6 @@
 """The account's exposure is counted in the transaction of each new buy, whichever symbol comes first."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -12,13 +13,16 @@ from msgspec.structs import replace
 from naived.core.amount import Money, Quantity, parse_money, value_up
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.state import OrderState, State
-from naived.core.risk import Exposure, Limits, OverLimit
+from naived.core.risk import Exposure, Halt, HaltedBy, Limits, OverLimit
 from naived.core.strategy.formulas import Bought
+from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.trader_state import Buying, Trader
+from naived.database.account_rows import write_account
 from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
+from naived.database.fence import lock_account, unless_halted
 from naived.database.queries import load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store
@@ -105,3 +109,79 @@ def test_without_a_limit_nothing_is_counted(engine: sa.Engine) -> None:
     store = Store(engine, enter(engine).epoch)
     store.apply([Unit("AUSDT", desired=DesiredState(settings(), Status.ON))])
     assert store.apply([a_buy("AUSDT", 1, parse_money("11"), 0)]) == [None]
+
+
+def halted(halt: Halt | None) -> Unit:
+    return Unit("", halt=Halted(halt, account=True))
+
+
+HALT = Halt("news", HaltedBy.PERSON, START)
+
+
+def begun(engine: sa.Engine) -> Store:
+    metadata.create_all(engine)
+    store = Store(engine, enter(engine).epoch)
+    store.apply([Unit("AUSDT", desired=DesiredState(settings(), Status.ON))])
+    return store
+
+
+def to_send(unit: Unit) -> Unit:
+    (order,) = unit.orders
+    return replace(unit, orders=(replace(order, state=State.INTENDED, attempt=1),), prices=None)
+
+
+def states(engine: sa.Engine) -> list[State]:
+    with engine.connect() as connection:
+        return [row.order.state for row in orders_page(connection, Page())]
+
+
+def test_no_buy_is_to_be_sent_behind_a_halt_of_the_account_until_it_has_ended(engine: sa.Engine) -> None:
+    store = begun(engine)
+    unit = to_send(a_buy("AUSDT", 1, parse_money("5"), 0))
+    _, over = store.apply([halted(HALT), unit])
+    assert isinstance(over, OverLimit)
+    assert over.reason == "the account is halted by hand: news"
+    assert states(engine) == []
+    assert store.apply([halted(None), unit]) == [None, None]
+    assert states(engine) == [State.INTENDED]
+
+
+def test_a_buy_that_waited_for_the_order_limit_is_not_sent_in_a_halt_one_in_flight_is_followed(
+    engine: sa.Engine,
+) -> None:
+    store = begun(engine)
+    waiting = replace(a_buy("AUSDT", 1, parse_money("5"), 0), prices=None)
+    in_flight = replace(to_send(a_buy("AUSDT", 2, parse_money("5"), parse_money("5"))))
+    assert store.apply([waiting, in_flight, halted(HALT)]) == [None, None, None]
+    (order,) = in_flight.orders
+    cancelling = replace(in_flight, orders=(replace(order, state=State.INTENDED, cancelling=True),))
+    admitted = replace(to_send(waiting), exposure=None)
+    over, followed = store.apply([admitted, cancelling])
+    assert isinstance(over, OverLimit)
+    assert followed is None
+    assert states(engine) == [State.NOT_PLACED, State.INTENDED]
+    with engine.connect() as connection:
+        (record,) = load(connection, None, START)
+    assert record.exposure.money == parse_money("10"), "the order that is not sent still counts until it ends"
+
+
+def test_a_buy_waits_for_a_halt_that_is_being_written_and_sees_it(engine: sa.Engine) -> None:
+    begun(engine)
+    if engine.dialect.name != "postgresql":
+        return  # one transaction writes at a time anyway
+    unit = to_send(a_buy("AUSDT", 1, parse_money("5"), 0))
+    found: list[OverLimit | None] = []
+
+    def buy() -> None:
+        with engine.begin() as connection:
+            found.append(unless_halted(connection, unit, shared=True)[1])
+
+    with engine.begin() as connection:
+        lock_account(connection)
+        write_account(connection, halted(HALT))
+        buying = threading.Thread(target=buy)
+        buying.start()
+        buying.join(0.3)
+        assert found == []
+    buying.join(10)
+    assert [over and over.reason for over in found] == ["the account is halted by hand: news"]

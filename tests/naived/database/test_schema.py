@@ -3,8 +3,8 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from naived.database.columns import DecimalAmount, Instant
 from naived.database.engine import Role, open_engine, parse_url
-from naived.database.schema import DecimalAmount, Instant
 
 TABLE = sa.Table("sample", sa.MetaData(), sa.Column("amount", DecimalAmount), sa.Column("at", Instant))
 

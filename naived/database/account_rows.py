@@ -1,0 +1,52 @@
+"""Writes what concerns the whole account: its halt, its limits, its worth. ``store.py`` calls it."""
+
+import sqlalchemy as sa
+
+from naived.core.losses import joined
+from naived.core.risk import Halt, HaltedBy, Worth
+from naived.database.rows import gain_row, halt_of, halt_row, limits_row, worth_of, worth_row
+from naived.database.schema import halts, limits, worth
+from naived.database.statements import INSERT_HALT, upsert_gain
+from naived.ports import ConflictError, Unit
+
+_WORTH = sa.select(worth).with_for_update()
+_HALT = sa.select(halts).where(halts.c.scope == "")
+
+
+def write_account(connection: sa.Connection, unit: Unit) -> None:
+    """What of the unit is neither an order nor a trader; ``unit.halt`` is of its symbol, or of the account.
+
+    Raises ConflictError for the halt of a limit that was reached by what is not so any more.
+    """
+    if unit.worth is not None:
+        _write_worth(connection, unit, unit.worth)
+    if unit.halt is not None:
+        connection.execute(sa.delete(halts).where(halts.c.scope == unit.symbol))
+        if unit.halt.halt is not None:
+            connection.execute(INSERT_HALT, halt_row(unit.symbol, unit.halt.halt))
+    if unit.limits is not None:
+        row = limits_row(unit.limits, unit.currency)
+        if connection.execute(sa.update(limits).values(row)).rowcount == 0:
+            connection.execute(sa.insert(limits).values({"id": 1, **row}))
+    for symbol, gain in unit.gains.items():
+        connection.execute(upsert_gain(connection.dialect.name), gain_row(symbol, gain))
+
+
+def _write_worth(connection: sa.Connection, unit: Unit, measured: Worth) -> None:
+    """Another node may have written since this one read: what it began anew stays, and so does a person's halt."""
+    known = connection.execute(_WORTH).mappings().one_or_none()
+    stored = None if known is None else worth_of(known)
+    if unit.halt is not None and stored is not None and stored.round >= measured.round:
+        found = connection.execute(_HALT).mappings().one_or_none()
+        before = None if found is None else halt_of(found)
+        if stored.round > measured.round or _by_person(before) != _by_person(unit.halt.halt):
+            raise ConflictError("the halt of the account changed meanwhile")
+    row = worth_row(measured if stored is None else joined(stored, measured))
+    if stored is None:
+        connection.execute(sa.insert(worth).values({"id": 1, **row}))
+    else:
+        connection.execute(sa.update(worth).values(row))
+
+
+def _by_person(halt: Halt | None) -> bool:
+    return halt is not None and halt.by is HaltedBy.PERSON

@@ -1,0 +1,129 @@
+"""Follows what the account's trading is worth, and halts the account when a loss reaches its limit.
+
+It looks once a second and at each fill that is booked, never at each trade. What is measured becomes durable with a
+halt, at once when a limit needs it, else once a minute. ``app.py`` runs it.
+"""
+
+import structlog
+import trio
+from msgspec.structs import replace
+
+from naived.core.amount import Price
+from naived.core.losses import reached, with_limit
+from naived.core.risk import Halt, Worth
+from naived.ports import JournalError, Unit
+from naived.runtime.account import AccountKeeper, told
+from naived.runtime.funds import AccountFunds
+from naived.runtime.notification import Notification
+from naived.runtime.session import Session
+from naived.runtime.symbol_task import Context
+from naived.runtime.valuation import Valuation
+
+_EVERY = 1.0  # seconds between two looks
+_SOON = 0.1  # seconds between two questions whether there is anything to look at
+_KEPT_EVERY = 60_000  # ms between two writings of what decides nothing now
+_ENDED = "the day of its limit has ended: the account is not halted any more"
+
+log = structlog.get_logger()
+
+
+class ValueWatch:
+    """What is measured is in ``funds.account.worth``. ``shared``: other nodes measure their symbols as well."""
+
+    def __init__(
+        self,
+        context: Context,
+        session: Session,
+        funds: AccountFunds,
+        valuation: Valuation,
+        keeper: AccountKeeper,
+        *,
+        shared: bool = False,
+    ) -> None:
+        self._context = context
+        self._session = session
+        self._funds = funds
+        self._valuation = valuation
+        self._keeper = keeper
+        self._shared = shared
+        self._booked = Notification()
+        self._kept, self._kept_at = funds.account.worth, 0
+
+    def booked(self) -> None:
+        """A fill was booked: look at once."""
+        self._booked.notify()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            pause = _SOON
+            if self._session.ready:  # before, the exchange's clock is not known, and no price is
+                pause = _EVERY
+                try:
+                    await self._look()
+                except JournalError as error:  # while the database is away nothing is bought
+                    log.warning("losses wait for the database", error=str(error))
+                    await trio.sleep(_EVERY)
+            with trio.move_on_after(pause):
+                await self._booked.wait()
+
+    @property
+    def worth(self) -> Worth | None:
+        """What is known of this moment, or was last; None before all of it is."""
+        known = self._valuation.worth(self._context.exchange.now()) if self._session.ready else None
+        return known or self._funds.account.worth
+
+    def doubts(self) -> dict[str, str]:
+        """Why the price of a symbol that holds coins neither trips nor releases a limit now, by symbol."""
+        return self._valuation.doubts()
+
+    def mark(self, name: str) -> Price | None:
+        """The last confirmed price of a symbol; None if there was none."""
+        return self._valuation.mark(name)
+
+    async def _look(self) -> None:
+        async with self._keeper.turn:
+            if self._shared:  # the keeper follows what other nodes write
+                self._kept = self._funds.account.worth
+            now = self._context.exchange.now()
+            worth = self._valuation.worth(now)
+            if worth is None:
+                return
+            self._funds.account = replace(self._funds.account, worth=worth)
+            halt = self._halt(worth, now)
+            if halt != self._keeper.halt:
+                words = told(halt) if halt is not None else ("resumed", _ENDED)
+                await self._keeper.commit_halt(halt, worth, words, gains=self._valuation.gains())
+            elif self._is_due(worth, now):
+                await self._keep(worth, now)
+            else:
+                return
+            self._kept = worth
+
+    def _halt(self, worth: Worth, now: int) -> Halt | None:
+        """The account's halt as it has to be."""
+        before = self._keeper.halt
+        if before is not None and before.until is not None and before.until <= now:
+            before = None
+        limit = reached(self._funds.account.limits, worth, now)
+        return before if limit is None or not self._valuation.trusted else with_limit(before, limit)
+
+    def _is_due(self, worth: Worth, now: int) -> bool:
+        kept = self._kept
+        if kept is None:
+            return bool(worth.value) or self._funds.account.limits.of_losses
+        if self._funds.account.limits.of_losses and self._shared:
+            return worth != kept or bool(self._valuation.gains())
+        if self._funds.account.limits.of_losses and replace(worth, value=kept.value) != kept:
+            return True
+        return worth != kept and now - self._kept_at >= _KEPT_EVERY
+
+    async def _keep(self, worth: Worth, now: int) -> None:
+        """With what each symbol made: other nodes need that at once, we only after a restart."""
+        gains = {}
+        if now - self._kept_at >= _KEPT_EVERY or (self._shared and self._funds.account.limits.of_losses):
+            self._kept_at = now
+            gains = self._valuation.gains()
+        await self._context.journal.commit(Unit("", worth=worth, gains=gains))
+        known = {**self._funds.account.gains, **gains}
+        self._funds.account = replace(self._funds.account, gains=known)
