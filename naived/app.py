@@ -161,7 +161,7 @@ async def assemble(
     if cluster is None:
         supervisor.load(await journal.load())
     else:
-        keeper = Keeper(cluster, journal, supervisor, clock, reconciler.pause.end)
+        keeper = Keeper(cluster, journal, supervisor, exchange, clock, reconciler.pause.end)
     account.tell()
     service = Service(
         identity,

@@ -146,7 +146,12 @@ class Clock(Protocol):
 
 
 class OrderGateway(Protocol):
-    """Places and cancels orders. It never raises: Unknown is one of its answers."""
+    """Places and cancels orders. It never raises: Unknown is one of its answers.
+
+    ``sharers``: how many nodes divide the account's limit of orders.
+    """
+
+    sharers: int
 
     def admit(self, side: Side) -> int | None:
         """Take a slot of the order rate limit; returns the timestamp (ms) to sign with, None without a slot."""

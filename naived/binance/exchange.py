@@ -51,6 +51,7 @@ class BinanceExchange(Queries):
     ) -> None:
         self._clock = clock or ServerClock()
         self._limits = Limits(self._clock.now, self._clock.monotonic)
+        self.sharers = 1
         self._refusals = Refusals(self._clock.now)
         super().__init__(ApiClient(credentials, self._clock, self._limits, self._refusals))
         self._api_url = endpoint.api_url
@@ -88,12 +89,12 @@ class BinanceExchange(Queries):
     def admit(self, side: Side) -> int | None:
         """See ``Exchange``."""
         now = self.now()
-        return now if self.connected and self._limits.take(_use(side), _ORDER_WEIGHT) else None
+        return now if self.connected and self._limits.take(_use(side), _ORDER_WEIGHT, self.sharers) else None
 
     async def admission(self, side: Side) -> None:
         """See ``Exchange``."""
         await self._client.wait_connected()
-        await trio.sleep(self._limits.delay(_use(side), _ORDER_WEIGHT) / 1000)
+        await trio.sleep(self._limits.delay(_use(side), _ORDER_WEIGHT, self.sharers) / 1000)
 
     async def place(self, request: OrderRequest) -> Answer:
         """See ``Exchange``. ``admit`` has already counted it."""

@@ -53,24 +53,32 @@ class Use(Enum):
 
 @dataclass(slots=True)
 class _Window:
-    """At most ``limit`` in ``interval`` ms; ``count`` is that of the interval that began at ``start`` (ms)."""
+    """At most ``limit`` in ``interval`` ms; ``count`` is that of the interval that began at ``start`` (ms).
+
+    ``ours`` of them are this process's own.
+    """
 
     interval: int
     limit: int
     start: int = 0
     count: int = 0
+    ours: int = 0
 
     def roll(self, now: int) -> None:
         start = now - now % self.interval
         # One interval back: the clock was corrected a little. Further back: it was wrong, and so is the count.
         if not self.start - self.interval <= start <= self.start:
             self.start = start
-            self.count = 0
+            self.count = self.ours = 0
 
-    def free(self, amount: int, share: Fraction, now: int) -> int:
-        """Milliseconds until ``amount`` fits into the share, or until the count is 0 if it exceeds the share."""
+    def free(self, amount: int, share: Fraction, now: int, sharers: int = 1) -> int:
+        """Milliseconds until ``amount`` fits into the share, or until the count is 0 if it exceeds the share.
+
+        Of what ``sharers`` processes may use together ours is an equal part.
+        """
         self.roll(now)
-        if self.count == 0 or self.count + amount <= self.limit * share:
+        fits = self.count == 0 or self.count + amount <= self.limit * share
+        if fits and (self.ours == 0 or self.ours + amount <= self.limit * share / sharers):
             return 0
         return self.start + self.interval - now
 
@@ -149,27 +157,28 @@ class Limits:
         fullest = max(self._weight.values(), key=lambda window: window.count / max(1, window.limit))
         return fullest.count, fullest.limit
 
-    def delay(self, use: Use, weight: int) -> int:
-        """Milliseconds until a request of this weight may be sent; 0 is now."""
+    def delay(self, use: Use, weight: int, sharers: int = 1) -> int:
+        """Milliseconds until a request of this weight may be sent; 0 is now. ``sharers`` divide the orders."""
         now = self._now()
         share = _QUERIES_SHARE if use is Use.QUERY else Fraction(1)
         waits = [self._halted_until - self._monotonic(), 0]
         waits += [window.free(weight, share, now) for window in self._weight.values()]
         if use.places:
             share = _BUYS_SHARE if use is Use.BUY else Fraction(1)
-            waits += [window.free(1, share, now) for window in self._orders.values()]
+            waits += [window.free(1, share, now, sharers) for window in self._orders.values()]
         longest = max(waits)
         return longest + _BUY_DELAY if longest and use is Use.BUY else longest
 
-    def take(self, use: Use, weight: int) -> bool:
+    def take(self, use: Use, weight: int, sharers: int = 1) -> bool:
         """Count a request that is about to be sent; False if it may not be sent now."""
-        if self.delay(use, weight):
+        if self.delay(use, weight, sharers):
             return False
         for window in self._weight.values():
             window.count += weight
         if use.places:
             for window in self._orders.values():
                 window.count += 1
+                window.ours += 1
         return True
 
     async def wait(self, use: Use, weight: int) -> None:

@@ -20,7 +20,7 @@ import trio
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.state import State
 from naived.nodes import Cluster, FencedError, LeaseLostError, NodeInfo, View, owners
-from naived.ports import Journal, JournalError
+from naived.ports import Journal, JournalError, OrderGateway
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Symbol, blank
 from naived.runtime.trust import Trust
@@ -43,6 +43,7 @@ class Keeper:
         cluster: Cluster,
         journal: Journal,
         supervisor: Supervisor,
+        exchange: OrderGateway,
         clock: Callable[[], float],
         reconcile: Callable[[], None],
     ) -> None:
@@ -51,6 +52,7 @@ class Keeper:
         self.away: str | None = None  # why the leases cannot be renewed now
         self._journal = journal
         self._supervisor = supervisor
+        self._exchange = exchange
         self._reconcile = reconcile
         self.trust = Trust(cluster.member.lease / 1000, clock)
         self._turn = trio.Lock()
@@ -103,6 +105,7 @@ class Keeper:
         if self.trust.due:
             await self._renew()
         self.view = await self.cluster.look()
+        self._exchange.sharers = max(1, owners(list(self.view.nodes.values())))
         me = self.view.nodes.get(self.cluster.member.name)
         if me is None or not self.trust.certain:
             return

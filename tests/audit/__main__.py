@@ -13,6 +13,7 @@ from functools import partial
 
 from tests.audit.figures import table
 from tests.audit.job import Plan, live
+from tests.audit.nodes import live_nodes
 
 _DEFAULT = Plan(seed=0, database="sqlite", kills=100)
 
@@ -29,6 +30,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--run", type=float, default=_DEFAULT.run, metavar="SECONDS", help="at most before a kill")
     parser.add_argument("--pause", type=float, default=_DEFAULT.pause, metavar="SECONDS", help="a SIGSTOP at most")
     parser.add_argument("--troubles", type=float, default=_DEFAULT.troubles, metavar="N", help="faults a second")
+    parser.add_argument("--nodes", type=int, default=1, help="that share one PostgreSQL server, up to 4")
     return parser.parse_args()
 
 
@@ -40,7 +42,7 @@ def main() -> int:
     plans = [replace(whole, seed=whole.seed + number, kills=share) for number, share in enumerate(shares)]
     began = time.monotonic()
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        jobs = list(pool.map(partial(live, tell=_tell), plans))
+        jobs = list(pool.map(partial(live if whole.nodes == 1 else live_nodes, tell=_tell), plans))
     print(table(jobs, time.monotonic() - began))
     return 1 if any(job.violations for job in jobs) else 0
 

@@ -12,7 +12,8 @@ DUPLICATES, ORPHANS, LOST = 2, 3, 9  # the invariants that these are breaches of
 class Figures:
     """One job's figures. ``recoveries``: seconds from a start until naived is ready and knows every order's fate.
 
-    ``violations`` are (number of the invariant, what is wrong); 0 is what no invariant names. ``home`` has the
+    ``violations`` are (number of the invariant, what is wrong); 0 is what no invariant names.
+    ``takeovers``: seconds from the death of a node until others have all its symbols. ``home`` has the
     evidence, None where it is gone.
     """
 
@@ -28,6 +29,7 @@ class Figures:
     orders: int = 0
     cycles: int = 0
     recoveries: list[float] = field(default_factory=list)
+    takeovers: list[float] = field(default_factory=list)
     violations: list[tuple[int, str]] = field(default_factory=list)
 
     def blame(self, number: int, what: str) -> None:
@@ -38,6 +40,7 @@ def table(jobs: Sequence[Figures], seconds: float) -> str:
     """All jobs together, then each that found something, with where to look."""
     kills, beside, faults, asked = (_sum(jobs, name) for name in ("kills", "beside", "faults", "asked"))
     recoveries = sorted(each for job in jobs for each in job.recoveries)
+    takeovers = sorted(each for job in jobs for each in job.takeovers)
     broken = Counter(number for job in jobs for number, _ in job.violations)
     rows: list[tuple[str, object]] = [
         ("kills", kills.total()),
@@ -54,6 +57,7 @@ def table(jobs: Sequence[Figures], seconds: float) -> str:
         ("recoveries timed", len(recoveries)),
         ("recovery p50", f"{quantile(recoveries, 0.5):.2f} s"),
         ("recovery p99", f"{quantile(recoveries, 0.99):.2f} s"),
+        *((f"takeover p{share}", f"{quantile(takeovers, share / 100):.2f} s") for share in (50, 99) if takeovers),
         ("duplicates", broken[DUPLICATES]),
         ("orphans", broken[ORPHANS]),
         ("lost fills", broken[LOST]),

@@ -59,6 +59,7 @@ class Plan:
     run: float = 3.0
     pause: float = 60.0
     troubles: float = 0.5
+    nodes: int = 1
 
 
 def live(plan: Plan, tell: Callable[[str], None] = lambda line: None, *, keep: bool = False) -> Figures:
@@ -97,7 +98,7 @@ class Job:
         self._tell = tell
         self._random = Random(f"kills {plan.seed}")
         self._diary = (home / "audit.log").open("a")
-        self._exchange = Exchange(home, "--exchange-info", str(_limitless(home)))
+        self._exchange = Exchange(home, "--exchange-info", str(limitless(home)))
         self._exchange.start()
         self._daemon = Daemon(
             home,
@@ -340,7 +341,7 @@ class Job:
         self._figures.recoveries.append(time.monotonic() - began)
 
 
-def _limitless(home: Path) -> Path:
+def limitless(home: Path) -> Path:
     """The built-in listings without limits that matter."""
     info = built_in()
     info["rateLimits"] = [{**row, "limit": row["limit"] * _BUSY} for row in info["rateLimits"]]

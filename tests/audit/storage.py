@@ -81,7 +81,7 @@ class Storage:
     def written(self) -> int:
         """How many groups of units have been committed since it was made."""
         with self._connected(Role.READ) as connection:
-            return int(connection.execute(sa.text("SELECT max(written) FROM nodes")).scalar_one())
+            return int(connection.execute(sa.text("SELECT sum(written) FROM nodes")).scalar_one())
 
     def sound(self, blame: Blame) -> None:
         """Does the file's own check find anything wrong? A server has no such check."""

@@ -161,3 +161,11 @@ def test_the_weight_that_is_used_is_told_with_its_limit():
     assert limits.weight == (20, 6000)
     time[0] += 60_000
     assert limits.weight == (0, 6000)
+
+
+def test_nodes_divide_the_limit_of_orders_and_not_the_weight() -> None:
+    limits = Limits(lambda: 1_000_000, lambda: 0)
+    limits.learn([RateLimit("ORDERS", "SECOND", 10, 10), RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000)])
+    assert [limits.take(Use.SELL, 1, sharers=2) for _ in range(6)] == [True] * 5 + [False]
+    assert limits.take(Use.QUERY, 100, sharers=2)
+    assert limits.take(Use.SELL, 1)  # the other node is gone
