@@ -29,7 +29,7 @@ _naived() {
             --home|--socket)
                 place+=("$before" "${words[index+1]/#\~\//$HOME/}")
                 ((index++)) ;;
-            --config|--database|--exchange|--exchange-url|--api-key-file|--api-secret-file|--recv-window|--grace|--log-format|--log-level|--metrics-listen|--node|--lease|--currency|--listen|--tape|--random-walk|--seed|--speed|--exchange-info|--balance|--fee|--ledger|--api-key|--api-secret|--api-public-key|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--latency|--html|--csv|--orders|--split|--search|--jobs|--dask|--top|--write|--to) ((index++)) ;;
+            --config|--database|--exchange|--exchange-url|--api-key-file|--api-secret-file|--recv-window|--grace|--log-format|--log-level|--metrics-listen|--node|--lease|--currency|--listen|--tape|--random-walk|--seed|--speed|--exchange-info|--balance|--fee|--ledger|--api-key|--api-secret|--api-public-key|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--max-exposure|--reserve|--max-daily-loss|--max-drawdown|--latency|--html|--csv|--orders|--split|--search|--jobs|--dask|--top|--write|--to) ((index++)) ;;
             -*) ;;
             *)
                 if [[ -z $verb ]]; then verb="$before"; else ((count++)); fi
@@ -47,7 +47,7 @@ _naived() {
     case "$before" in
         --config|--socket|--api-key-file|--api-secret-file|--exchange-info|--ledger|--api-public-key|--html|--csv|--orders|--write) _naived_paths "$prefix" -f "$word"; return ;;
         --home|--to) _naived_paths "$prefix" -d "$word"; return ;;
-        --database|--exchange-url|--recv-window|--grace|--metrics-listen|--node|--lease|--currency|--listen|--tape|--random-walk|--seed|--speed|--balance|--fee|--api-key|--api-secret|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--latency|--split|--search|--jobs|--dask|--top) :; return ;;
+        --database|--exchange-url|--recv-window|--grace|--metrics-listen|--node|--lease|--currency|--listen|--tape|--random-walk|--seed|--speed|--balance|--fee|--api-key|--api-secret|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--max-exposure|--reserve|--max-daily-loss|--max-drawdown|--latency|--split|--search|--jobs|--dask|--top) :; return ;;
         --exchange) _naived_offer "$prefix" "simulator paper testnet demo binance" "$word"; return ;;
         --log-format) _naived_offer "$prefix" "console json" "$word"; return ;;
         --log-level) _naived_offer "$prefix" "debug info warning error" "$word"; return ;;
@@ -57,8 +57,8 @@ _naived() {
         run) options="--config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --node --lease --currency" ;;
         check) options="--config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --node --lease --currency --json" ;;
         simulate) options="--config --listen --tape --random-walk --seed --speed --loop --hold --exchange-info --balance --fee --ledger --no-limits --api-key --api-secret --api-public-key" ;;
-        backtest) options="--config --tape --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --fee --latency --exchange-info --html --csv --orders --no-cache --json" ;;
-        sweep) options="--config --tape --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --fee --latency --exchange-info --split --search --seed --jobs --dask --top --html --write --no-cache --json" ;;
+        backtest) options="--config --tape --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --max-exposure --reserve --max-daily-loss --max-drawdown --fee --latency --exchange-info --html --csv --orders --no-cache --json" ;;
+        sweep) options="--config --tape --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --max-exposure --reserve --max-daily-loss --max-drawdown --fee --latency --exchange-info --split --search --seed --jobs --dask --top --html --write --no-cache --json" ;;
         record) options="--to --config --exchange --exchange-url --log-format --log-level" ;;
         replay) options="--diff --config --home --database --exchange --tape --fee --latency --exchange-info --json" ;;
     esac

@@ -15,7 +15,7 @@ function __naived_read # sets what of the command line says where the daemon is,
         switch $word
             case '--home=*' '--socket=*'
                 set -a __naived_place (string replace '=~/' "=$HOME/" -- $word)
-            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--node' '--lease' '--currency' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--fall-guard' '--stop-loss' '--stop-slippage' '--latency' '--html' '--csv' '--orders' '--split' '--search' '--jobs' '--dask' '--top' '--write' '--to'
+            case '--config' '--home' '--socket' '--database' '--exchange' '--exchange-url' '--api-key-file' '--api-secret-file' '--recv-window' '--grace' '--log-format' '--log-level' '--metrics-listen' '--node' '--lease' '--currency' '--listen' '--tape' '--random-walk' '--seed' '--speed' '--exchange-info' '--balance' '--fee' '--ledger' '--api-key' '--api-secret' '--api-public-key' '--chunks' '--budget' '--buy-down' '--profit' '--rebuy' '--reprice' '--max-deviation' '--spacing' '--floor' '--ceiling' '--fall-guard' '--stop-loss' '--stop-slippage' '--max-exposure' '--reserve' '--max-daily-loss' '--max-drawdown' '--latency' '--html' '--csv' '--orders' '--split' '--search' '--jobs' '--dask' '--top' '--write' '--to'
                 set flag $word
             case '-*'
             case '*'
@@ -133,6 +133,10 @@ complete -c naived -n '__naived_at backtest' -l ceiling -x -d 'no buy above it [
 complete -c naived -n '__naived_at backtest' -l fall-guard -x -d 'no buy while the price fell by more within, as 5%/10m [none]'
 complete -c naived -n '__naived_at backtest' -l stop-loss -x -d 'sell at a loss this far below the cost [0: off]'
 complete -c naived -n '__naived_at backtest' -l stop-slippage -x -d 'how far below the trade such a sell may go [0.005]'
+complete -c naived -n '__naived_at backtest' -l max-exposure -x -d 'the account\'s: the most tied up [none]'
+complete -c naived -n '__naived_at backtest' -l reserve -x -d 'the account\'s: of the budget never spent [none]'
+complete -c naived -n '__naived_at backtest' -l max-daily-loss -x -d 'the account\'s: lost since 00:00 UTC, halts for the day [none]'
+complete -c naived -n '__naived_at backtest' -l max-drawdown -x -d 'the account\'s: lost since the peak, halts for good [none]'
 complete -c naived -n '__naived_at backtest' -l fee -x -d 'of the asset received [0.001]'
 complete -c naived -n '__naived_at backtest' -l latency -x -d 'from a decision to its arrival at the exchange, as in 50ms [0ms]'
 complete -c naived -n '__naived_at backtest' -l exchange-info -r -F -d 'Binance exchangeInfo JSON'
@@ -157,6 +161,10 @@ complete -c naived -n '__naived_at sweep' -l ceiling -x -d 'no buy above it [non
 complete -c naived -n '__naived_at sweep' -l fall-guard -x -d 'no buy while the price fell by more within, as 5%/10m [none]'
 complete -c naived -n '__naived_at sweep' -l stop-loss -x -d 'sell at a loss this far below the cost [0: off]'
 complete -c naived -n '__naived_at sweep' -l stop-slippage -x -d 'how far below the trade such a sell may go [0.005]'
+complete -c naived -n '__naived_at sweep' -l max-exposure -x -d 'the account\'s: the most tied up [none]'
+complete -c naived -n '__naived_at sweep' -l reserve -x -d 'the account\'s: of the budget never spent [none]'
+complete -c naived -n '__naived_at sweep' -l max-daily-loss -x -d 'the account\'s: lost since 00:00 UTC, halts for the day [none]'
+complete -c naived -n '__naived_at sweep' -l max-drawdown -x -d 'the account\'s: lost since the peak, halts for good [none]'
 complete -c naived -n '__naived_at sweep' -l fee -x -d 'of the asset received [0.001]'
 complete -c naived -n '__naived_at sweep' -l latency -x -d 'from a decision to its arrival at the exchange, as in 50ms [0ms]'
 complete -c naived -n '__naived_at sweep' -l exchange-info -r -F -d 'Binance exchangeInfo JSON'

@@ -24,6 +24,7 @@ def summary(result: Result) -> Document:
         "base": info.base,
         "quote": info.quote,
         "settings": settings(setup.settings),
+        "limits": setting_texts(asdict(setup.limits)),
         "fee": format_amount(setup.fee),
         "latency_ms": setup.latency,
         "first_trade_at": format_time(result.began),
@@ -46,6 +47,7 @@ def summary(result: Result) -> Document:
         "in_market_s": result.in_market // 1000,
         "duration_s": (result.ended - result.began) // 1000,
         "orders": len(result.orders),
+        "halts": [{"at": format_time(halt.since), "reason": halt.reason} for halt in result.halts],
         "idle": result.idle,
         "warnings": list(result.warnings),
     }

@@ -88,6 +88,9 @@ def rows(result: Result, money: Writer) -> Iterator[Row]:
     yield Row("time in market", percent(result.in_market, lasted), f"{span(result.in_market)} of {span(lasted)}")
     yield Row("cycles", f"{len(result.cycles):,}", _times(result))
     yield Row("orders", f"{len(result.orders):,}", f"{len(result.fills):,} filled")
+    if result.halts:
+        first = result.halts[0]
+        yield Row("halts", f"{len(result.halts):,}", f"the first: {first.reason}", Tone.BAD)
     yield Row("trades", f"{result.trades_scanned:,}", _speed(result), Tone.QUIET)
 
 

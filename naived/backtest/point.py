@@ -9,6 +9,7 @@ from naived.backtest.run import backtest
 from naived.backtest.tape import Tape
 from naived.backtest.trading import BacktestError
 from naived.core.amount import Money, Price, Rate
+from naived.core.risk import NO_LIMITS, Limits
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.sizing import misfit, terms_of, unfit
@@ -17,17 +18,18 @@ Halves: TypeAlias = tuple[Tape, Tape | None]
 """In sample; out of sample, None if the tape is not split."""
 
 # Of the summary of a backtest: what is the same for all points, or takes another time at each run.
-_COMMON = ("v", "symbol", "base", "quote", "settings", "fee", "latency_ms", "warnings")
+_COMMON = ("v", "symbol", "base", "quote", "settings", "limits", "fee", "latency_ms", "warnings")
 _TIMINGS = ("load_seconds", "scan_seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What all points have in common; ``latency`` is ms."""
+    """What all points have in common; ``latency`` is ms, ``limits`` are those of the account."""
 
     rules: Rules
     fee: Rate
     latency: int
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Outcome:
 def run(halves: Halves, settings: Settings, terms: Terms) -> Outcome:
     """Backtest a point; each part begins without coins."""
     first, rest = halves
-    setup = Setup(terms.rules, settings, terms.fee, terms.latency)
+    setup = Setup(terms.rules, settings, terms.fee, terms.latency, terms.limits)
     chosen = _figures(first, setup)
     if isinstance(chosen, str):
         return Outcome(None, None, chosen)

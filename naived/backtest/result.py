@@ -10,6 +10,7 @@ from naived.core.amount import SCALE, Money, Price, Quantity, Rate, money_down
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill
 from naived.core.orders.state import OrderState
+from naived.core.risk import NO_LIMITS, Halt, Limits
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.trader_state import Trader
@@ -30,12 +31,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What to backtest. ``latency`` (ms) passes between a decision and its arrival at the exchange."""
+    """What to backtest. ``latency`` (ms) passes between a decision and its arrival at the exchange.
+
+    ``limits`` are those of the account, in the quote asset.
+    """
 
     rules: Rules
     settings: Settings
     fee: Rate
     latency: int = 0
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Result:
     tape. ``max_tied_up`` is the most of held cost and resting buys together. ``in_market`` is the time (ms) in
     which a trader held coins. ``buy_and_hold`` is the profit of the budget spent at the first price and sold at the
     last, with both fees. ``events`` are the moments at which anything changed; ``cycles`` are finished traders.
-    ``idle`` is why nothing was bought, None if something was.
+    ``halts`` are those of the account's limits. ``idle`` is why nothing was bought, None if something was.
     """
 
     setup: Setup
@@ -92,6 +97,7 @@ class Result:
     fills: tuple[Fill, ...]
     cycles: tuple[Trader, ...]
     orders: tuple[OrderState, ...]
+    halts: tuple[Halt, ...]
     idle: str | None
     warnings: tuple[str, ...]
 

@@ -73,6 +73,7 @@ def result(tape: Tape, setup: Setup, session: Session, load_seconds: float, bega
         fills=tuple(session.trading.fills),
         cycles=tuple(session.trading.cycles),
         orders=tuple(session.trading.orders.values()),
+        halts=() if session.limits is None else tuple(session.limits.halts),
         idle=None if session.trading.fills else idle(session.trading.engine, prices[1]),
         warnings=tape.warnings,
         scan_seconds=time.perf_counter() - began,

@@ -8,6 +8,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterable
 
+from naived.backtest.limits import AccountLimits
 from naived.backtest.market import Market, Reports, failed_filter
 from naived.backtest.reference import References
 from naived.backtest.result import Moment, Setup
@@ -19,7 +20,9 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer
 from naived.core.orders.state import TERMINAL, Answered, Reported
 from naived.core.price_guards import Peak
+from naived.core.risk import NO_LIMITS
 from naived.core.strategy.formulas import Fees
+from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import DesiredState
 from naived.core.strategy.trader_state import Directed, Holding, Selling, Traded, Woke
 from naived.core.strategy.view import UNLIMITED, Funds
@@ -54,6 +57,11 @@ class Session:
         self.trading = trading or begin(
             rules.info, setup.settings, fees, setup.latency, int(tape.parts[0].times[0])
         )
+        self.limits: AccountLimits | None = None
+        if setup.limits != NO_LIMITS:
+            budget = setup.settings.budget or Money(0)
+            began = int(tape.parts[0].times[0])
+            self.limits = AccountLimits(setup.limits, budget, rules.info.quote, setup.fee, began)
         self._schedule = deque(schedule)
         self.references = References(tape.parts)
         self._before = [0, *itertools.accumulate(len(part.ids) for part in tape.parts)]  # trades before each part
@@ -66,7 +74,11 @@ class Session:
         if self.every or low > high:
             return EVERY
         market = self.market
-        return max(low, market.below - 1), min(high, market.above + 1)
+        low, high = max(low, market.below - 1), min(high, market.above + 1)
+        if self.limits is None:
+            return low, high
+        lowest, highest = self.limits.bounds(market)
+        return max(low, lowest), min(high, highest)
 
     @property
     def _trades(self) -> int:
@@ -77,18 +89,25 @@ class Session:
     def due(self) -> int | None:
         """When (ms) something happens without a trade."""
         requests, wakes_at = self.trading.requests, self.trading.wakes_at
-        if not requests and not self._schedule:
+        if not requests and not self._schedule and self.limits is None:
             return wakes_at
         times = [requests[0].due] if requests else []
         times += [self._schedule[0][0]] if self._schedule else []
-        return min(times) if wakes_at is None else min(*times, wakes_at)
+        begins = None if self.limits is None else self.limits.due
+        times += [each for each in (wakes_at, begins) if each is not None]
+        return min(times, default=None)
 
     def wait(self, part: Columns, index: int, due: int) -> None:
         """Let time pass to ``due``, before the trade ``index``."""
         self.references.index = index - 1
         self.market.last = self.references.last
         trading = self.trading
-        if self._schedule and self._schedule[0][0] <= due:
+        if self.limits is not None and self.limits.due is not None and self.limits.due <= due:
+            before = trading.engine
+            self._look(self._believed(), due)
+            if trading.engine is before:
+                return
+        elif self._schedule and self._schedule[0][0] <= due:
             trading.offer(Directed(self._schedule.popleft()[1]), due)
         elif not (trading.requests and trading.requests[0].due <= due):
             trading.offer(Woke(), due)
@@ -103,6 +122,8 @@ class Session:
         self.references.index = index
         for client_order_id, report in market.trade(self._trades, price, now):
             trading.offer(Reported(client_order_id, report), now)
+        if believed and self.limits is not None:
+            self._look(price, now)
         low, high = trading.band
         if believed and (self.every or not low < price < high):
             trade = Trade(self._trades + market.shift, price, Quantity(int(part.quantities[index])), now)
@@ -110,6 +131,22 @@ class Session:
         self._deliver(now)
         if trading.engine is not before:
             self._note(part, index, now)
+
+    def _look(self, price: Price | None, now: int) -> None:
+        """Ask the account's limits at this price, and halt the account or end its halt."""
+        limits = self.limits
+        if limits is not None and price is not None and limits.look(self.market, price, now):
+            self.trading.offer(Halted(limits.halt, account=True), now)
+
+    def _believed(self) -> Price | None:
+        """The price of the last trade that was believed."""
+        references = self.references
+        part, index = references.part, references.index
+        while index < 0 or index in references.doubted.get(part, ()):
+            if index <= 0 and not part:
+                return None
+            part, index = (part, index - 1) if index > 0 else (part - 1, len(references.parts[part - 1].ids) - 1)
+        return Price(int(references.parts[part].prices[index]))
 
     def _deliver(self, now: int) -> None:
         """Let what is due reach the market, and what it answers the engine."""
@@ -152,15 +189,17 @@ class Session:
         return None if guard is None else self.references.peak(guard.span)
 
     def _funds(self) -> Funds:
-        """What a buy may take: the budget is the only limit, but where the exchange bounds the position."""
+        """What a buy may take besides the budget; both the exchange and the account's limits may bound it."""
+        limits, leader = self.limits, self.trading.engine.leader
         if not self.rules.info.filters.max_position:
-            return UNLIMITED
+            return UNLIMITED if limits is None else limits.funds(leader, self.market, None)
         coming = sum(
             order.intent.quantity
             for order in self.trading.engine.orders.values()
             if order.intent.side is Side.BUY and order.state not in TERMINAL
         )
-        return Funds(None, Quantity(self.market.coins + coming))
+        position = Quantity(self.market.coins + coming)
+        return Funds(None, position) if limits is None else limits.funds(leader, self.market, position)
 
     def _note(self, part: Columns, index: int, now: int) -> None:
         market, leader = self.market, self.trading.engine.leader

@@ -20,7 +20,7 @@ from naived.backtest.tape import load as load_tape
 from naived.backtest.trading import BacktestError
 from naived.cli import outputs
 from naived.cli.options import BACKTEST, Options, UsageError, gather
-from naived.cli.parsing import parse_fee, settings_of
+from naived.cli.parsing import limits_of, parse_fee, settings_of
 from naived.cli.progress import Meter
 from naived.core.amount import parse_rate
 from naived.core.duration import parse_duration
@@ -97,6 +97,7 @@ def load(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> C
         settings=settings_of(options),
         fee=options.get("fee", parse_fee, _FEE, number=True),
         latency=options.get("latency", parse_duration, 0),
+        limits=limits_of(options),
     )
     command = Command(
         symbol=name,

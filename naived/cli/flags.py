@@ -69,6 +69,14 @@ StopSlippage = Annotated[
     _Text, typer.Option(metavar="RATE", help="how far below the trade such a sell may go [0.005]")
 ]
 Fee = Annotated[_Text, typer.Option(metavar="RATE", help="of the asset received [0.001]")]
+MaxExposure = Annotated[_Text, typer.Option(metavar="AMOUNT", help="the account's: the most tied up [none]")]
+Reserve = Annotated[_Text, typer.Option(metavar="AMOUNT", help="the account's: of the budget never spent [none]")]
+MaxDailyLoss = Annotated[
+    _Text, typer.Option(metavar="AMOUNT", help="the account's: lost since 00:00 UTC, halts for the day [none]")
+]
+MaxDrawdown = Annotated[
+    _Text, typer.Option(metavar="AMOUNT", help="the account's: lost since the peak, halts for good [none]")
+]
 Latency = Annotated[
     _Text, typer.Option(metavar="DUR", help="from a decision to its arrival at the exchange, as in 50ms [0ms]")
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from naived.control.protocol import SETTINGS
+from naived.control.protocol import LIMITS, SETTINGS
 from naived.process.config import ConfigError
 
 T = TypeVar("T")
@@ -60,6 +60,7 @@ REPLAY = ("tape", "fee", "latency", "exchange_info", "home", "database", "exchan
 SWEEP = (
     "tape",
     *SETTINGS,
+    *LIMITS,
     *(
         "fee",
         "latency",
@@ -75,7 +76,7 @@ SWEEP = (
         "no_cache",
     ),
 )
-BACKTEST = ("tape", *SETTINGS, "fee", "latency", "exchange_info", "html", "csv", "orders", "no_cache")
+BACKTEST = ("tape", *SETTINGS, *LIMITS, "fee", "latency", "exchange_info", "html", "csv", "orders", "no_cache")
 RECORD = ("to", "exchange", "exchange_url", "log_format", "log_level")
 
 _PREFIX = "NAIVED_"

@@ -4,8 +4,9 @@ from functools import partial
 from typing import Any
 
 from naived.cli.options import Options, UsageError
-from naived.control.protocol import SETTINGS
-from naived.core.amount import SCALE, Rate, parse_rate
+from naived.control.protocol import LIMITS, SETTINGS
+from naived.core.amount import SCALE, Money, Rate, parse_money, parse_rate
+from naived.core.risk import Limits
 from naived.core.strategy.settings import DEFAULT_BUDGET, Settings, SettingsError, parse_setting
 
 
@@ -19,6 +20,20 @@ def settings_of(options: Options) -> Settings:
         return Settings(**given)
     except SettingsError as error:
         raise UsageError(str(error)) from error
+
+
+def limits_of(options: Options) -> Limits:
+    """The account's limits that were given; raises ConfigError."""
+    return Limits(**{name: options.get(name, _limit, None, number=True) for name in LIMITS})
+
+
+def _limit(text: str) -> Money | None:
+    if text == "none":
+        return None
+    limit = parse_money(text)
+    if limit <= 0:
+        raise ValueError(f"{text[:40]} is not an amount above 0, or none")
+    return limit
 
 
 def parse_fee(text: str) -> Rate:

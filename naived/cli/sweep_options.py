@@ -12,7 +12,7 @@ from naived.backtest.point import Terms
 from naived.backtest.rules import rules
 from naived.cli import outputs
 from naived.cli.options import SWEEP, Options, UsageError, gather
-from naived.cli.parsing import parse_fee
+from naived.cli.parsing import limits_of, parse_fee
 from naived.cli.ranges import grid_of
 from naived.core.amount import SCALE, Rate, parse_rate
 from naived.core.duration import parse_duration
@@ -71,6 +71,7 @@ def load_command(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, st
             rules(name, info),
             options.get("fee", parse_fee, _FEE, number=True),
             options.get("latency", parse_duration, 0),
+            limits_of(options),
         ),
         cached=not options.switch("no_cache"),
         share=options.get("split", _share, None, number=True),

@@ -86,6 +86,9 @@ class Limits(Struct, frozen=True):
         return self.of_losses or self.max_exposure is not None
 
 
+NO_LIMITS = Limits()
+
+
 class Worth(Struct, frozen=True):
     """What the trading of the account has made since it began, in its currency; see ``losses.py``.
 

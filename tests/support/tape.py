@@ -11,6 +11,7 @@ from naived.backtest.result import Setup
 from naived.backtest.rules import rules
 from naived.backtest.tape import Columns, Tape
 from naived.core.amount import parse_money, parse_quantity, parse_rate
+from naived.core.risk import NO_LIMITS, Limits
 from naived.core.strategy.settings import Settings
 
 BEGAN = 1_700_000_000_000  # ms
@@ -52,10 +53,18 @@ def tape(prices: list[int], times: list[int], *cuts: int, symbol: str = "ETHUSDT
     return Tape(symbol, parts, ())
 
 
-def setup(symbol: str = "ETHUSDT", *, fee: str = "0.001", latency: int = 0, **settings: object) -> Setup:
+def setup(
+    symbol: str = "ETHUSDT",
+    *,
+    fee: str = "0.001",
+    latency: int = 0,
+    limits: Limits = NO_LIMITS,
+    **settings: object,
+) -> Setup:
     """The built-in rules of a symbol; settings are values, or texts of rates."""
     given = {
         name: parse_rate(value) if isinstance(value, str) else value
         for name, value in ({"budget": parse_money("1000")} | settings).items()
     }
-    return Setup(rules(symbol, None), Settings(**given), parse_rate(fee), latency)  # type: ignore[arg-type]
+    wanted = Settings(**given)  # type: ignore[arg-type]
+    return Setup(rules(symbol, None), wanted, parse_rate(fee), latency, limits)

@@ -14,6 +14,7 @@ from naived.backtest.session import Session
 from naived.backtest.tape import Tape
 from naived.core.amount import SCALE, Money, Price, Quantity, parse_money, parse_price, parse_rate, value_up
 from naived.core.price_guards import FallGuard, parse_fall_guard
+from naived.core.risk import Limits
 from tests.support.tape import BEGAN, setup, tape, walk
 
 _SPENT = ("load_seconds", "scan_seconds")
@@ -51,6 +52,10 @@ def assert_same(of: Tape, wanted: Setup) -> Result:
         {"fall_guard": parse_fall_guard("0.2%/1h"), "max_deviation": "0.00002", "rebuy": "0.0005"},
         {"stop_loss": "0.003", "buy_down": "0", "rebuy": "0.0005", "profit": "0.002"},
         {"stop_loss": "0.002", "stop_slippage": "0", "latency": 150, "rebuy": "0.001"},
+        {"limits": Limits(max_exposure=parse_money("450")), "rebuy": "0.001"},
+        {"limits": Limits(reserve=parse_money("700")), "rebuy": "0.001", "profit": "0.0002"},
+        {"limits": Limits(max_daily_loss=parse_money("3")), "buy_down": "0", "rebuy": "0.0005"},
+        {"limits": Limits(max_drawdown=parse_money("4")), "latency": 150, "rebuy": "0.001"},
         {"budget": parse_money("9"), "chunks": 5},
         {"budget": parse_money("26"), "chunks": 5, "rebuy": "0.001"},
     ],
@@ -65,7 +70,7 @@ def test_skipping_and_stepping_give_the_same(wanted: dict[str, object], fee: str
     moves=st.lists(
         st.tuples(
             st.integers(-60, 60) | st.sampled_from([-30_000, -3_000, 3_000, 30_000]),
-            st.sampled_from([0, 0, 1, 40, 1_500, 400_000]),
+            st.sampled_from([0, 0, 1, 40, 1_500, 400_000, 30_000_000]),
             st.sampled_from([1, 1, 2, 300]),
         ),
         min_size=1,
@@ -84,6 +89,7 @@ def test_skipping_and_stepping_give_the_same(wanted: dict[str, object], fee: str
     floor=st.sampled_from([None, None, parse_price("2650"), parse_price("2683")]),
     fall_guard=st.sampled_from(["none", "none", "0.05%/1s", "0.1%/1m", "1%/1h"]).map(parse_fall_guard),
     stop_loss=st.sampled_from(["0", "0", "0.0015", "0.01"]),
+    limits=st.tuples(*(st.none() | st.none() | st.sampled_from([1, 5, 300, 900]) for _ in range(4))),
     latency=st.sampled_from([0, 0, 1, 60, 2_000]),
     fee=st.sampled_from(["0", "0.001"]),
 )
@@ -95,6 +101,7 @@ def test_any_tape_and_settings(
     floor: int | None,
     fall_guard: FallGuard | None,
     stop_loss: str,
+    limits: tuple[int | None, ...],
     latency: int,
     fee: str,
 ) -> None:
@@ -106,7 +113,8 @@ def test_any_tape_and_settings(
     names = ("buy_down", "profit", "rebuy", "reprice", "max_deviation", "spacing")
     given = dict(zip(names, rates, strict=True))
     guards = {"floor": floor, "fall_guard": fall_guard, "stop_loss": stop_loss}
-    wanted = setup(fee=fee, latency=latency, chunks=chunks, **guards, **given)
+    of_account = Limits(*(None if limit is None else Money(limit * SCALE) for limit in limits))
+    wanted = setup(fee=fee, latency=latency, chunks=chunks, limits=of_account, **guards, **given)
     assert_same(tape(prices, times, min(cut, len(prices))), wanted)
 
 

@@ -66,6 +66,21 @@ def test_the_schema_refuses_what_the_document_never_is(folder: Path) -> None:
         assert not validator.is_valid(document | wrong)
 
 
+def test_limits_of_the_account_hold_in_the_document_and_for_people(folder: Path) -> None:
+    limits = ("--max-exposure", "450", "--reserve", "none", "--max-drawdown", "0.2")
+    document = json.loads(naived(folder, "--json", *limits).stdout)
+    Draft202012Validator(SCHEMA).validate(document)
+    assert document["limits"] == {
+        **{"max_exposure": "450", "reserve": None, "max_daily_loss": None, "max_drawdown": "0.2"},
+    }
+    assert Decimal(document["max_tied_up"]) <= 450
+    (halt,) = document["halts"]
+    assert "(max-drawdown)" in halt["reason"]
+    assert "halts" in naived(folder, *limits).stdout
+    refused = naived(folder, "--max-exposure", "0")
+    assert (refused.returncode, "is not an amount above 0, or none" in refused.stderr) == (2, True)
+
+
 def test_all_files_are_written_and_say_the_same(folder: Path) -> None:
     done = naived(folder, "--json", "--csv", "cycles.csv", "--orders", "orders.json", "--html", "page.html")
     assert (done.returncode, done.stderr) == (0, "")

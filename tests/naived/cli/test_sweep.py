@@ -294,3 +294,10 @@ def test_options_may_come_from_the_environment(sweeps: Sweeps) -> None:
 def test_a_share_is_a_fraction_or_a_percentage() -> None:
     assert _share("70%") == _share("0.7") == 70_000_000
     assert _share("none") is None
+
+
+def test_limits_of_the_account_bind_every_point(sweeps: Sweeps) -> None:
+    free = sweeps.document(*GRID)["points"]
+    bound = sweeps.document(*GRID, "--max-exposure", "250")["points"]
+    assert all(float(point["in_sample"]["max_tied_up"]) <= 250 for point in bound)
+    assert any(float(point["in_sample"]["max_tied_up"]) > 250 for point in free)
