@@ -39,6 +39,16 @@ class References:
         part, index = (self.part, self.index) if self.index >= 0 else (self.part - 1, -1)
         return Price(int(self.parts[part].prices[index]))
 
+    @property
+    def believed(self) -> Price | None:
+        """The price of the last trade that was believed."""
+        part, index = self.part, self.index
+        while index < 0 or index in self.doubted.get(part, ()):
+            if index <= 0 and not part:
+                return None
+            part, index = (part, index - 1) if index > 0 else (part - 1, len(self.parts[part - 1].ids) - 1)
+        return Price(int(self.parts[part].prices[index]))
+
     def passes(self, minutes: int, now: int, test: Callable[[Price], bool], *, weighted: bool) -> bool:
         """Does the average of the last ``minutes`` pass ``test``? True if there were no trades.
 

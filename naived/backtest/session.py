@@ -104,7 +104,7 @@ class Session:
         trading = self.trading
         if self.limits is not None and self.limits.due is not None and self.limits.due <= due:
             before = trading.engine
-            self._look(self._believed(), due)
+            self._look(self.references.believed, due)
             if trading.engine is before:
                 return
         elif self._schedule and self._schedule[0][0] <= due:
@@ -137,16 +137,6 @@ class Session:
         limits = self.limits
         if limits is not None and price is not None and limits.look(self.market, price, now):
             self.trading.offer(Halted(limits.halt, account=True), now)
-
-    def _believed(self) -> Price | None:
-        """The price of the last trade that was believed."""
-        references = self.references
-        part, index = references.part, references.index
-        while index < 0 or index in references.doubted.get(part, ()):
-            if index <= 0 and not part:
-                return None
-            part, index = (part, index - 1) if index > 0 else (part - 1, len(references.parts[part - 1].ids) - 1)
-        return Price(int(references.parts[part].prices[index]))
 
     def _deliver(self, now: int) -> None:
         """Let what is due reach the market, and what it answers the engine."""
