@@ -93,7 +93,10 @@ class Sink(Protocol):
         """One public trade; ``quantity`` is the exchange's own text."""
 
     def lost(self, symbol: str) -> None:
-        """The symbol's public trades are missed, until it is subscribed again."""
+        """Public trades of the symbol were missed before now, or may have been.
+
+        Called when its subscription is lost, and whenever one has begun.
+        """
 
     def report(self, report: Report) -> None:
         """One execution report of the user data stream, ours or foreign."""

@@ -43,6 +43,8 @@ def request_of(symbol: str, span: int, now: int) -> dict[str, Param]:
 
 def candle_of(row: CandleRow) -> Candle:
     """Raises ValueError."""
+    if row.end < row.start:
+        raise ValueError(f"it ends at {row.end}, before it begins at {row.start}")
     return Candle(row.start, row.end, bounded(parse_price, row.high, 1))
 
 

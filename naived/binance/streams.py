@@ -274,9 +274,14 @@ class SubscriptionSet:
         self._changed = trio.Event()
 
     def _update_events(self, sink: Sink | None) -> None:
-        """Set the event of each wanted symbol that is active; replace it if the symbol no longer is."""
+        """Set the event of each wanted symbol that is active; replace it if the symbol no longer is.
+
+        The sink is told at both ends: whatever it asked elsewhere in between ended before the trades began.
+        """
         for symbol, active in self.wanted.items():
             if any(symbol in stream.active for stream in self._sockets):
+                if sink is not None and not active.is_set():
+                    sink.lost(symbol)
                 active.set()
             elif active.is_set():
                 self.wanted[symbol] = trio.Event()

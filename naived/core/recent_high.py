@@ -56,14 +56,15 @@ class RecentHigh:
             self._high = price
             self._put(slot_of(self._ends - 1, self.span), price)
 
-    def learn(self, candles: Iterable[Candle], now: int) -> None:
-        """What the exchange remembers of the span, up to ``now`` (exchange ms)."""
+    def learn(self, candles: Iterable[Candle], since: int, now: int) -> None:
+        """All that was traded from ``since`` until trades were heard; asked not later than ``now`` (exchange ms)."""
         known = [(slot_of(min(each.end, now), self.span), each.high) for each in candles]
         newer = list(self._slots)
         self._slots.clear()
         for number, high in sorted([*known, *newer]):
             self._put(number, high)
-        self._since = now - self.span
+        if self._since is None or since < self._since:
+            self._since = since
 
     def peak(self, now: int) -> Peak:
         """The highest trade of the span that ends ``now`` (exchange ms)."""

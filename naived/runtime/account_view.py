@@ -17,6 +17,7 @@ import trio
 from naived.core.amount import Amount, Price, Quantity, parse_rate
 from naived.core.engine import Question, resting, unbooked
 from naived.core.market import SymbolInfo
+from naived.core.orders.state import STALE
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Informed, Recalled
 from naived.core.strategy.trader_state import Counted, position
@@ -220,14 +221,17 @@ class FeeReader:
 
 
 async def recall(symbol: Symbol, exchange: Exchange) -> None:
-    """Let the price gate learn what its fall guard needs; raises ExchangeError."""
+    """Let the price gate learn what its fall guard needs; raises ExchangeError.
+
+    It asks for a little more than the span, so that it is known for trades too that are still on their way.
+    """
     recent = symbol.gate.recent
     if recent is None:
         return
-    lost = recent.lost
-    candles = await exchange.candles(symbol.name, recent.span)
+    lost, needed, asked = recent.lost, recent.span + STALE, exchange.now()
+    candles = await exchange.candles(symbol.name, needed)
     if recent is symbol.gate.recent and lost == recent.lost:  # else it was asked again
-        recent.learn(candles, exchange.now())
+        recent.learn(candles, asked - needed, exchange.now())
         symbol.offer(Recalled())
 
 

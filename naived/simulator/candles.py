@@ -4,8 +4,10 @@ An interval without a trade has a flat candle at the close before it, as on the 
 there is none.
 """
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +22,7 @@ INTERVALS = {
     **{f"{count}h": count * _HOUR for count in (1, 2, 4, 6, 8, 12)},
     "1d": 24 * _HOUR,
 }
+_START = attrgetter("start")
 _KEPT = {_SECOND: 1_500, _MINUTE: 2_000, _HOUR: 1_500}  # candles of each length that trades are kept in
 
 
@@ -67,17 +70,20 @@ class Candles:
     def rows(self, length: int, start: int | None, end: int, most: int) -> list[list[object]]:
         """The candles of ``length`` ms that begin from ``start`` to ``end`` (ms): the first, else the newest."""
         source = self._kept[max(each for each in _KEPT if length % each == 0)]
-        found: list[Candle] = []
-        for candle in _merged(source, length):
-            while found and found[-1].start + length < candle.start:
-                close = found[-1].close
-                found.append(Candle(found[-1].start + length, close, close, close, close))
-            found.append(candle)
-        while found and found[-1].start + length <= end:
-            close = found[-1].close
-            found.append(Candle(found[-1].start + length, close, close, close, close))
-        within = [each for each in found if each.start <= end and (start is None or each.start >= start)]
-        return [_row(each, length) for each in (within[-most:] if start is None else within[:most])]
+        known = _merged(source, length)
+        if not known:
+            return []
+        last = end // length * length
+        first = last - (most - 1) * length if start is None else -(-start // length) * length
+        first = max(first, known[0].start)
+        at = bisect_right(known, first, key=_START) - 1
+        rows: list[list[object]] = []
+        for begin in range(first, min(last, first + (most - 1) * length) + 1, length):
+            if at + 1 < len(known) and known[at + 1].start <= begin:
+                at += 1
+            candle, close = known[at], known[at].close
+            rows.append(_row(candle if candle.start == begin else Candle(begin, close, close, close, close), length))
+        return rows
 
 
 def _merged(source: Iterable[Candle], length: int) -> Sequence[Candle]:

@@ -164,7 +164,7 @@ class Workbench:
             return None
         if self.recent is None or self.recent.span != guard.span:
             self.recent = RecentHigh(guard.span)
-            self.recent.learn((), self.now)
+            self.recent.learn((), self.now - guard.span, self.now)
         self.recent.trade(Price(self.last), self.now)
         return self.recent.peak(self.now)
 

@@ -28,6 +28,7 @@ from naived.core.orders.report import (
     Unknown,
     Unsent,
 )
+from naived.core.recent_high import Candle
 from naived.core.strategy.formulas import Fees
 from naived.ports import AccountInfo, Balance, ExchangeError, OrderRequest, RefusedError, Remarks, Sink
 from tests.support.market import ETH, START, TENTH, Exchange, Order
@@ -72,6 +73,7 @@ class ExchangeDouble:
         self.uid = uid
         self.markets = {name: Exchange(listed(name)) for name in names}
         self.last: dict[str, int] = {}
+        self.candles_by: dict[str, list[Candle]] = {}  # one for each trade
         self.faults = Faults()
         self.wire: list[OrderRequest] = []
         self.asked: list[str] = []
@@ -88,14 +90,15 @@ class ExchangeDouble:
 
     # What tests do to it
 
-    def trade(self, price: str, symbol: str = "ETHUSDT") -> None:
-        """A public trade: matched, reported, then published to whoever watches."""
+    def trade(self, price: str, symbol: str = "ETHUSDT", *, age: int = 0) -> None:
+        """A public trade: matched, reported, then published to whoever watches; it was on its way for ``age`` ms."""
         value = parse_price(price)
         self.last[symbol] = value
+        self.candles_by.setdefault(symbol, []).append(Candle(self.now() - age, self.now() - age, value))
         self.markets[symbol].trade(value, self.now())
         self.flush()
         if self._sink is not None and symbol in self.watched:
-            self._sink.trade(symbol, self.markets[symbol].trades, value, "1", self.now())
+            self._sink.trade(symbol, self.markets[symbol].trades, value, "1", self.now() - age)
 
     def flush(self) -> None:
         """Tell what happened to orders since."""
@@ -293,6 +296,11 @@ class ExchangeDouble:
         await self._ask("last_prices")
         return {name: Price(self.last[name]) for name in names if name in self.last}
 
+    async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
+        await self._ask("candles", symbol)
+        began = self.now() - span
+        return await self._arrived([each for each in self.candles_by.get(symbol, ()) if each.end >= began])
+
     async def account(self) -> AccountInfo:
         await self._ask("account")
         balances = {
@@ -309,6 +317,8 @@ class ExchangeDouble:
 
     async def watch(self, symbol: str) -> None:
         await trio.sleep(self.subscribing)
+        if symbol not in self.watched and self._sink is not None:
+            self._sink.lost(symbol)
         self.watched.add(symbol)
 
     async def unwatch(self, symbol: str) -> None:

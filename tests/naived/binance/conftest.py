@@ -158,13 +158,15 @@ class Recorder:
         self.trades: list[tuple[str, int, int, str, int]] = []
         self.reports: list[Any] = []
         self.said: list[str] = []  # "opened", or "closed: why", in order
+        self.missed: list[str] = []  # symbols whose trades were lost
         self._news = trio.Event()
 
     def trade(self, symbol: str, trade_id: int, price: int, quantity: str, time: int) -> None:
         self.trades.append((symbol, trade_id, price, quantity, time))
         self._wake()
 
-    def lost(self, symbol: str) -> None: ...
+    def lost(self, symbol: str) -> None:
+        self.missed.append(symbol)
 
     def report(self, report: object) -> None:
         self.reports.append(report)

@@ -222,3 +222,49 @@ async def test_the_servers_time_is_read_from_the_server(autojump_clock, running,
     peer.answer("time", {})
     with pytest.raises(ExchangeError):
         await running.server_time()
+
+
+def kline(start=EPOCH, high="2600.00000000", length=1000):
+    prices = ["2500.00000000", high, "2400.00000000", "2550.00000000", "1.00000000"]
+    return [start, *prices, start + length - 1, "2550.00000000", 7, "0.50000000", "1275.00000000", "0"]
+
+
+@pytest.mark.parametrize(
+    ("span", "interval", "length"),
+    [(1_000, "1s", 1_000), (605_000, "1s", 1_000), (3_605_000, "1m", 60_000), (30 * 86_400_000, "1h", 3_600_000)],
+)
+async def test_candles_are_asked_for_in_the_shortest_that_one_answer_holds(
+    autojump_clock, running, peer, span, interval, length
+):
+    peer.answer("klines", [kline(), kline(EPOCH + 1000, "2601")])
+    assert [each.high for each in await running.candles("ETHUSDT", span)] == [260_000_000_000, 260_100_000_000]
+    (asked,) = sent(peer, "klines")
+    now = running.now()
+    assert (asked["symbol"], asked["interval"], asked["limit"]) == ("ETHUSDT", interval, 1000)
+    assert asked["startTime"] % length == 0
+    assert now - span - length < asked["startTime"] <= now - span
+    assert (now - asked["startTime"]) // length + 1 <= 1000
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        None,
+        [],
+        {},
+        kline()[:5],
+        kline(high=None),
+        kline(high=2600.5),
+        kline(high="0.00000000"),
+        kline(high="-1"),
+        kline(high="1e3"),
+        kline(start=EPOCH * 1000),
+        kline(start=EPOCH, length=-1000),
+    ],
+)
+async def test_a_candle_that_cannot_be_read_makes_the_others_worthless(autojump_clock, running, peer, row):
+    peer.answer("klines", [kline(), row])
+    with pytest.raises(ExchangeError):
+        await running.candles("ETHUSDT", 60_000)
+    peer.answer("klines", [kline()])
+    assert len(await running.candles("ETHUSDT", 60_000)) == 1

@@ -120,6 +120,23 @@ async def test_more_symbols_than_a_connection_carries_take_another_one(autojump_
     assert len(open_sockets(peer)) == 2
 
 
+async def test_it_is_told_at_both_ends_that_trades_were_missed(autojump_clock, streams, peer, sink):
+    await streams.watch("ETHUSDT")
+    assert sink.missed == ["ETHUSDT"]
+    peer.refuses_connections = True
+    peer.streams.drop()
+    await trio.sleep(5)
+    assert len(sink.missed) == 2
+    peer.refuses_connections = False
+    await streams.watch("ETHUSDT")
+    assert len(sink.missed) == 3
+    streams.unwatch("ETHUSDT")
+    await trio.sleep(60)
+    await streams.watch("ETHUSDT")
+    await streams.watch("ETHUSDT")
+    assert sink.missed == ["ETHUSDT"] * 4
+
+
 async def test_after_a_loss_everything_is_subscribed_again_and_watching_waits_for_it(
     autojump_clock, streams, peer, sink
 ):

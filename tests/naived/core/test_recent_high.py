@@ -20,7 +20,7 @@ def highest(known: list[tuple[int, int]], now: int, span: int) -> int:
 @given(trades, st.sampled_from([1_000, 7_777, SPAN]))
 def test_it_is_the_highest_trade_of_the_last_sixty_slots(steps: list[tuple[int, int]], span: int) -> None:
     of, known, now = RecentHigh(span), list[tuple[int, int]](), START
-    of.learn((), now)
+    of.learn((), now - span, now)
     for pause, price in steps:
         now += pause
         of.trade(Price(price), now)
@@ -53,7 +53,9 @@ def test_candles_count_until_the_slot_in_which_they_end_leaves() -> None:
     of = RecentHigh(SPAN)
     of.trade(Price(7), START)
     of.learn(
-        [Candle(START - 60_000, START - 1, Price(9)), Candle(START - 2 * SPAN, START - SPAN - 1, Price(99))], START
+        [Candle(START - 60_000, START - 1, Price(9)), Candle(START - 2 * SPAN, START - SPAN - 1, Price(99))],
+        START - SPAN,
+        START,
     )
     assert of.peak(START).price == 9
     assert of.peak(START + SPAN - 11_000).price == 9
@@ -62,9 +64,17 @@ def test_candles_count_until_the_slot_in_which_they_end_leaves() -> None:
 
 def test_missed_trades_make_it_unknown_again() -> None:
     of = RecentHigh(SPAN)
-    of.learn([Candle(START - 1_000, START, Price(9))], START)
+    of.learn([Candle(START - 1_000, START, Price(9))], START - SPAN, START)
     lost = of.lost
     of.forget()
     of.trade(Price(8), START + 1_000)
     assert of.lost == lost + 1
     assert of.peak(START + 1_000).price is None
+
+
+def test_what_was_learnt_again_does_not_make_less_known() -> None:
+    of = RecentHigh(SPAN)
+    of.learn([Candle(START - 1_000, START, Price(9))], START - SPAN - 5_000, START)
+    of.learn([Candle(START - 1_000, START, Price(9))], START - SPAN, START)
+    assert of.peak(START - 5_000).price == 9  # a trade that was on its way meanwhile
+    assert of.peak(START - 5_001).price is None
