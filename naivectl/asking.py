@@ -112,7 +112,7 @@ def confirmed(invocation: Invocation, method: str, params: Document) -> bool:
     """
     if invocation.machine or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
-    document = call(invocation.sockets(), method, {**params, "dry_run": True}, CHANGE_TIMEOUT)
+    document = call(invocation.sockets(), method, {**params, "dry_run": True}, CHANGE_TIMEOUT, CHANGE_TIMEOUT)
     losing = [each for each in document["results"] if any(each.get(kind) for kind in ("lost", "unsold", "sells"))]
     if not losing:
         return True

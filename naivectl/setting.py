@@ -28,7 +28,7 @@ from naivectl.flags import (
     Yes,
 )
 from naivectl.invocation import Invocation
-from naivectl.render import finish, on_terminal, settings_table, show
+from naivectl.render import finish, on_terminal, sentence, settings_table, show
 
 
 def start(
@@ -73,7 +73,7 @@ def start(
     which = symbol_params("start", symbols, all)
     if dry_run:
         return _plan(context.obj, which, settings)
-    if "stop_loss" in settings and not (yes or confirmed(context.obj, "start", {**which, **settings})):
+    if not (yes or confirmed(context.obj, "start", {**which, **settings})):  # it may have a stop-loss already
         return 1
     return change(context, "start", {**which, **wait_params("start", wait, timeout), **settings})
 
@@ -84,7 +84,10 @@ def _plan(invocation: Invocation, which: Document, settings: Document) -> int:
     if not (invocation.machine or invocation.quiet):
         for result in document["results"]:
             if not result.get("error"):
-                reasons.show(reasons.planned(result, settings))
+                if result.get("plan"):
+                    reasons.show(reasons.planned(result, settings))
+                if result.get("sells"):
+                    print(sentence(result))
                 warn(result)
     return finish(invocation, document)
 

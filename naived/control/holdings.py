@@ -12,7 +12,7 @@ from naived.core.orders.state import State
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import NO_COINS, Coins, dust_cost
 from naived.core.strategy.leader_state import Leader
-from naived.core.strategy.settings import Settings
+from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.stopping import own_coins, stop_price
 from naived.core.strategy.trader_state import Hold, Holding, Selling, Trader, position
 from naived.runtime.symbol_task import Symbol
@@ -46,12 +46,18 @@ def unsold(engine: Engine, *whys: Why) -> Coins:
 
 
 def stopped(engine: Engine, settings: Settings, last: Price | None) -> Coins:
-    """Coins that the stop-loss of these settings would sell at a loss if the next trade were at this price."""
+    """Coins that the stop-loss of these settings would sell at a loss if the next trade were at this price.
+
+    While the symbol is off, those that it was selling are among them.
+    """
     if last is None or not settings.stop_loss:
         return NO_COINS
-    traders = engine.leader.traders
-    reached = (each for each in traders if last <= (stop_price(each, settings.stop_loss) or 0))
-    return _sum(own_coins(trader) for trader in reached)
+    off = engine.leader.status is Status.OFF
+    return _sum(
+        own_coins(each)
+        for each in engine.leader.traders
+        if last <= (stop_price(each, settings.stop_loss) or 0) or (off and each.stop is not None)
+    )
 
 
 def everything(engine: Engine) -> Coins:

@@ -45,15 +45,17 @@ async def start(service: Service, call: Call) -> Outcome:
     if settings != before.settings or before.status is Status.OFF or dry_run:
         rules = await _check_size(service, call.name, settings)
     more: dict[str, Any] = {"warnings": [] if rules is None else warnings(settings, rules.price, rules.info)}
-    more["sells"] = None if symbol is None else _would_sell(symbol, before.settings, settings)
-    if dry_run and more["sells"] is not None and symbol is not None:
-        return Outcome(False, messages.would_sell(symbol, settings), more=more)
+    more["sells"] = None if symbol is None else await _start_would_sell(service, symbol, settings)
     if dry_run:
-        if rules is None:
+        message = messages.PLANNED
+        if symbol is not None and more["sells"] is not None:
+            message = messages.would_sell(symbol, settings)
+        elif rules is None:
             raise messages.not_planned(call.name)
-        together = {**await _proposals(service, call), call.name: (settings, rules)}
-        planned = {**plan(settings, *rules), "worst": await worst(service, together)}
-        return Outcome(False, messages.PLANNED, more={**more, "plan": planned})
+        if rules is not None:
+            together = {**await _proposals(service, call), call.name: (settings, rules)}
+            more["plan"] = {**plan(settings, *rules), "worst": await worst(service, together)}
+        return Outcome(False, message, more=more)
     symbol = await service.configure(call.name)
     changed = await desire(
         service, call, symbol, lambda before: DesiredState(change(before.settings), Status.ON, keep_buys=False)
@@ -210,7 +212,7 @@ async def settings(service: Service, call: Call) -> Outcome:
     change = proposed(call.name, call.params, service.default_budget)
     known = service.settings(call.name)
     wanted = change(known)
-    sells = None if symbol is None else _would_sell(symbol, known, wanted)
+    sells = None if symbol is None or symbol.desired.status is Status.OFF else _would_sell(symbol, wanted)
     if call.params["dry_run"]:
         sold = sells is not None and symbol is not None
         text = messages.would_sell(symbol, wanted) if symbol is not None and sold else messages.PLANNED
@@ -225,10 +227,24 @@ async def settings(service: Service, call: Call) -> Outcome:
     return Outcome(changed, messages.settings_changed(changed), more=more)
 
 
-def _would_sell(symbol: Symbol, known: Settings, wanted: Settings) -> dict[str, Any] | None:
+def _would_sell(symbol: Symbol, wanted: Settings) -> dict[str, Any] | None:
     """The coins that another stop-loss would sell at the last price; None if it would sell none."""
-    if wanted.stop_loss == known.stop_loss or symbol.desired.status is Status.OFF:
+    if wanted.stop_loss == symbol.desired.settings.stop_loss:
         return None
+    return holdings.document(symbol, holdings.stopped(symbol.engine, wanted, symbol.gate.price))
+
+
+async def _start_would_sell(service: Service, symbol: Symbol, wanted: Settings) -> dict[str, Any] | None:
+    """The same for a start; of a symbol that is off also by the stop-loss that it has, at the price of now."""
+    if symbol.desired.status is not Status.OFF:
+        return _would_sell(symbol, wanted)
+    if not (wanted.stop_loss and symbol.engine.leader.traders):
+        return None
+    await try_to_learn_rules(service, symbol)
+    with trio.move_on_after(_RULES_PATIENCE), suppress(ExchangeError):
+        last = await service.view.last_price(symbol)
+        if last is not None and not symbol.tended:
+            symbol.gate.check.told(last)
     return holdings.document(symbol, holdings.stopped(symbol.engine, wanted, symbol.gate.price))
 
 
@@ -288,6 +304,7 @@ def _sellable(engine: Engine) -> bool:
 
 
 async def _check_size(service: Service, name: str, wanted: Settings) -> Rules | None:
-    """Raises ControlError if a chunk is too small to trade at the last known price."""
+    """Raises ControlError if a chunk is too small to trade at the last price; that of an old stop is asked for."""
     symbol = service.supervisor.symbols.get(name)
-    return await check_size(name, wanted, service.listing, None if symbol is None else symbol.gate.price)
+    heard = symbol is not None and symbol.tended
+    return await check_size(name, wanted, service.listing, symbol.gate.price if symbol and heard else None)

@@ -57,7 +57,7 @@ class RecentHigh:
             self._put(slot_of(self._ends - 1, self.span), price)
 
     def learn(self, candles: Iterable[Candle], since: int, now: int) -> None:
-        """All that was traded from ``since`` until trades were heard; asked not later than ``now`` (exchange ms)."""
+        """All that was traded from ``since`` until trades were heard; it is ``now`` (exchange ms)."""
         known = [(slot_of(min(each.end, now), self.span), each.high) for each in candles]
         newer = list(self._slots)
         self._slots.clear()

@@ -82,7 +82,9 @@ class Candles:
             if at + 1 < len(known) and known[at + 1].start <= begin:
                 at += 1
             candle, close = known[at], known[at].close
-            rows.append(_row(candle if candle.start == begin else Candle(begin, close, close, close, close), length))
+            rows.append(
+                _row(candle if candle.start == begin else Candle(begin, close, close, close, close), length)
+            )
         return rows
 
 

@@ -237,6 +237,9 @@ LOSING = {"asset": "ETH", "quantity": "0.1", "cost": "199.98", "value": None}
         (["stop", "A", "--cancel", "all"], "unsold"),
         (["resolve", "A", "--all", "--ignore"], "lost"),
         (["forget", "A"], "lost"),
+        (["settings", "A", "--stop-loss", "5%"], "sells"),
+        (["start", "A", "--stop-loss", "5%"], "sells"),
+        (["start", "A"], "sells"),  # by the stop-loss that it has
     ],
 )
 @pytest.mark.parametrize(
@@ -274,6 +277,8 @@ def test_on_a_terminal_it_asks_before_something_is_lost(
         (["resolve", "A", "--all", "--ignore"], False, [False]),
         (["resolve", "A", "--all", "--ignore", "--yes"], True, [False]),
         (["resolve", "A", "--all", "--adopt"], True, [False]),
+        (["start", "A"], True, [True, False]),  # nothing is sold
+        (["start", "A", "--stop-loss", "5%", "--yes"], True, [False]),
     ],
 )
 def test_without_a_terminal_or_a_loss_it_asks_nobody(daemon, naivectl, monkeypatch, arguments, on_terminal, dry):

@@ -72,6 +72,19 @@ def test_a_plan_changes_nothing_and_says_what_to_type(daemon, naivectl, done):
     assert (params["dry_run"], params["budget"], params["request_id"]) == (True, "1000", None)
 
 
+@pytest.mark.parametrize("more", [{}, {"plan": PLAN}])
+def test_a_plan_that_sells_at_a_loss_says_so(daemon, naivectl, done, more):
+    coins = {"asset": "ETH", "quantity": "0.1", "cost": "200", "value": "180"}
+    result = done(
+        "ETHUSDT", changed=False, message="0.1 ETH would be sold at a loss", sells=coins, warnings=[], **more
+    )
+    daemon.answers["start"] = {"v": 1, "results": [result]}
+    finished = naivectl("start", "ETHUSDT", "--dry-run")
+    assert finished.code == 0
+    assert finished.out.splitlines()[-1] == "ETHUSDT: 0.1 ETH would be sold at a loss"
+    assert finished.out.startswith("ETHUSDT would start so") is bool(more)
+
+
 def test_a_warning_of_a_start_goes_to_stderr_and_the_exit_code_stays(daemon, naivectl, done):
     daemon.answers["start"] = {"v": 1, "results": [done("ETHUSDT", warnings=["reprice is odd"])]}
     finished = naivectl("start", "ETHUSDT")

@@ -91,7 +91,7 @@ class ExchangeDouble:
     # What tests do to it
 
     def trade(self, price: str, symbol: str = "ETHUSDT", *, age: int = 0) -> None:
-        """A public trade: matched, reported, then published to whoever watches; it was on its way for ``age`` ms."""
+        """A public trade: matched, reported, then published to whoever watches, ``age`` ms later."""
         value = parse_price(price)
         self.last[symbol] = value
         self.candles_by.setdefault(symbol, []).append(Candle(self.now() - age, self.now() - age, value))

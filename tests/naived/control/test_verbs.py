@@ -479,6 +479,28 @@ async def test_settings_are_shown_and_changed_without_starting_anything(world: W
         assert naived.symbol().desired.settings.chunks == 3
 
 
+async def test_a_start_says_what_the_stop_loss_would_sell_at_once(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(max_deviation="0", rebuy="20%")
+        await naived.trade("2000", "1990")
+        await naived.ask("stop")
+        assert (await naived.ask("settings", stop_loss="5%", dry_run=True))["sells"] is None  # it is off
+        await naived.ask("settings", stop_loss="5%")
+        world.exchange.trade("1950")
+        assert (await naived.ask("start", dry_run=True))["sells"] is None
+        world.exchange.trade("1800")
+        for given in ({}, {"stop_loss": "4%"}):
+            planned = await naived.ask("start", dry_run=True, **given)
+            assert (planned["changed"], planned["status"]) == (False, "off")
+            assert planned["sells"] == {"asset": "ETH", "quantity": "0.0999", "cost": "199.98", "value": "179.82"}
+            assert (
+                "0.0999 ETH (cost 199.98 USDT, worth 179.82 USDT now) would be sold at a loss" in planned["message"]
+            )
+            assert planned["plan"]["last_price"] == "1800"
+        assert (await naived.ask("start", dry_run=True, stop_loss="none"))["sells"] is None
+        assert (await naived.ask("start"))["sells"]["quantity"] == "0.0999"
+
+
 async def test_running_traders_keep_their_settings(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start()

@@ -57,9 +57,7 @@ def test_trades_that_are_far_apart_cost_no_more_than_the_rows_that_are_asked_for
     st.sampled_from([1_000, 60_000, 180_000]),
     st.integers(1, 50),
 )
-def test_the_highest_of_all_rows_is_the_highest_trade(
-    steps: list[tuple[int, int]], length: int, most: int
-) -> None:
+def test_the_highest_of_all_rows_is_the_highest_trade(steps: list[tuple[int, int]], length: int, most: int) -> None:
     of, now, known = Candles(), START, list[tuple[int, int]]()
     for pause, price in steps:
         now += pause
