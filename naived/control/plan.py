@@ -80,7 +80,7 @@ def _cycle(
     return Money(received - selling - dust_cost(cost, sold, net)), Money(buying + selling)
 
 
-def warnings(settings: Settings, last: Price, info: SymbolInfo) -> list[str]:
+def warnings(settings: Settings, info: SymbolInfo, last: Price, fees: Fees) -> list[str]:
     """Which settings cannot do what they say, at this price."""
     tick, found = info.filters.tick_size, []
     for name, rate, means in (
@@ -95,6 +95,13 @@ def warnings(settings: Settings, last: Price, info: SymbolInfo) -> list[str]:
         found.append(
             f"reprice {_percent(settings.reprice)} is less than buy-down {_percent(settings.buy_down)}: "
             "a buy is placed anew before the price has gone away from it as far as it stood below"
+        )
+    # A buy is filled by a trade below it, and its coins have cost their fee too.
+    price = buy_price(last, settings.buy_down, info.filters)
+    if settings.stop_loss and price * (SCALE - settings.stop_loss) >= (price - tick) * (SCALE - fees.buy):
+        found.append(
+            f"stop-loss {_percent(settings.stop_loss)} is no more than the fee of a buy ({_percent(fees.buy)}) and a "
+            "tick: the trade that fills a buy sells its coins at a loss"
         )
     return found
 

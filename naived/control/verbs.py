@@ -44,7 +44,7 @@ async def start(service: Service, call: Call) -> Outcome:
     dry_run, rules = call.params["dry_run"], None
     if settings != before.settings or before.status is Status.OFF or dry_run:
         rules = await _check_size(service, call.name, settings)
-    more: dict[str, Any] = {"warnings": [] if rules is None else warnings(settings, rules.price, rules.info)}
+    more: dict[str, Any] = {"warnings": [] if rules is None else warnings(settings, *rules)}
     more["sells"] = None if symbol is None else await _start_would_sell(service, symbol, settings)
     if dry_run:
         message = messages.PLANNED
@@ -222,7 +222,7 @@ async def settings(service: Service, call: Call) -> Outcome:
     changed = await desire(
         service, call, symbol, lambda before: replace(before, settings=change(before.settings), forgotten=False)
     )
-    found = [] if rules is None else warnings(wanted, rules.price, rules.info)
+    found = [] if rules is None else warnings(wanted, *rules)
     more = {"settings": answers.settings(symbol.desired.settings), "warnings": found, "sells": sells}
     return Outcome(changed, messages.settings_changed(changed), more=more)
 

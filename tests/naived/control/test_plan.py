@@ -1,11 +1,12 @@
 """What `start --dry-run` tells, against the orders that a start then makes."""
 
 import pytest
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.control.plan import plan, warnings
 from naived.control.protocol import Code, ControlError
-from naived.core.amount import parse_price
+from naived.core.amount import parse_price, parse_rate
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import Fees
 from tests.support.market import ETH, FREE, PEPE, TENTH, info, settings
@@ -75,14 +76,27 @@ def test_at_a_coarse_tick_each_trader_stands_a_tick_below_the_rebuy_of_the_one_b
 )
 def test_settings_finer_than_a_tick_are_warned_of(changes: dict[str, str], begins: str) -> None:
     wanted = settings(**{"buy_down": "0", "reprice": "0", **changes})  # type: ignore[arg-type]
-    (found,) = warnings(wanted, parse_price("0.00000052"), info(PEPE))
+    (found,) = warnings(wanted, info(PEPE), parse_price("0.00000052"), FEES)
     assert found.startswith(begins)
 
 
 def test_a_reprice_inside_the_buy_down_is_warned_of_and_usual_settings_are_not() -> None:
-    (found,) = warnings(settings(buy_down="0.02", reprice="0.01"), parse_price("2000"), info(ETH))
+    (found,) = warnings(settings(buy_down="0.02", reprice="0.01"), info(ETH), parse_price("2000"), FEES)
     assert found.startswith("reprice 1% is less than buy-down 2%")
-    assert warnings(settings(), parse_price("2000"), info(ETH)) == []
+    assert warnings(settings(), info(ETH), parse_price("2000"), FEES) == []
+
+
+@pytest.mark.parametrize(("rate", "at_once"), [("0.001", True), ("0.00101", False), ("0.05", False)])
+async def test_a_stop_loss_that_the_fee_of_a_buy_reaches_is_warned_of(
+    world: World, clock: MockClock, rate: str, at_once: bool
+) -> None:
+    wanted = replace(settings(buy_down="0"), stop_loss=parse_rate(rate))
+    found = warnings(wanted, info(ETH), parse_price("2000"), FEES)
+    assert [each.startswith("stop-loss 0.1% is no more than the fee") for each in found] == [True] * at_once
+    async with world.naived() as naived:
+        await naived.start(buy_down="0", stop_loss=rate)
+        await naived.trade("2000", "1999.99")
+        assert (naived.symbol().engine.leader.halts.own is not None) is at_once
 
 
 async def test_a_start_tells_its_warnings(world: World, clock: MockClock) -> None:
