@@ -15,7 +15,7 @@ import trio
 from naived.binance.connection import Connect
 from naived.binance.endpoint import Endpoint, simulator
 from naived.binance.exchange import BinanceExchange
-from naived.binance.public import candles, symbol_rows
+from naived.binance.public import PublicCandles, symbol_rows
 from naived.binance.signing import Credentials
 from naived.binance.streams import Streams
 from naived.core.amount import AmountError, Price, parse_quantity
@@ -49,6 +49,7 @@ class PaperExchange(BinanceExchange):
         self._source_trades = Streams(
             source.stream_url, connect, random.random, self._refusals, lambda: self._clock.latest_time
         )
+        self._candles = PublicCandles(source.api_url, connect)
         self._listed_at: dict[str, float] = {}  # trio's time, by symbol
 
     async def run(self, sink: Sink) -> None:
@@ -66,7 +67,7 @@ class PaperExchange(BinanceExchange):
 
     async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
         """See ``Exchange``."""
-        return await candles(self._source.api_url, symbol, span, self.now(), self._connect)
+        return await self._candles.ask(symbol, span, self.now())
 
     async def _list(self, names: Sequence[str]) -> set[str]:
         """List symbols in the simulator by their present rules; returns those that can be; raises ExchangeError."""

@@ -1,5 +1,6 @@
 """Asks for public data without a key, over a connection of its own; for paper trading."""
 
+import math
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from naived.core.recent_high import Candle
 from naived.ports import ExchangeError
 from naived.websocket import Closed, ConnectError, WebSocket
 
+_PAUSE = 1.5  # seconds between two connections for candles; Binance allows 300 in five minutes
 _TIMEOUT = 10  # seconds for connecting, the requests and their answers
 _NO_SUCH_SYMBOL = (-1121, -1100)  # invalid symbol; illegal characters
 
@@ -39,8 +41,24 @@ async def symbol_rows(api_url: str, symbols: Collection[str], connect: Connect) 
     return {row["symbol"]: row for row in rows or () if row.get("symbol") in symbols}
 
 
-async def candles(api_url: str, symbol: str, span: int, now: int, connect: Connect) -> Sequence[Candle]:
-    """The candles of the last ``span`` ms before ``now``; raises ExchangeError."""
+class PublicCandles:
+    """Asks for candles, one after another: the exchange limits how many connections an address may open."""
+
+    def __init__(self, api_url: str, connect: Connect) -> None:
+        self._api_url = api_url
+        self._connect = connect
+        self._turn = trio.Lock()
+        self._next_at = -math.inf  # trio's time
+
+    async def ask(self, symbol: str, span: int, now: int) -> Sequence[Candle]:
+        """The candles from ``span`` ms before ``now`` on, at least to ``now``; raises ExchangeError."""
+        async with self._turn:
+            await trio.sleep_until(self._next_at)
+            self._next_at = trio.current_time() + _PAUSE
+            return await _candles(self._api_url, symbol, span, now, self._connect)
+
+
+async def _candles(api_url: str, symbol: str, span: int, now: int, connect: Connect) -> Sequence[Candle]:
     async with _source(api_url, connect) as socket:
         await socket.send(request(1, "klines", request_of(symbol, span, now)))
         answer = read_api(await socket.receive())

@@ -29,13 +29,17 @@ class Candle(Struct, frozen=True):
 
 
 class RecentHigh:
-    """The highest trade of one symbol's last ``span`` ms; ``lost`` counts how often trades were missed."""
+    """The highest trade of one symbol's last ``span`` ms; ``lost`` counts how often trades were missed.
 
-    __slots__ = ("_ends", "_high", "_since", "_slots", "lost", "span")
+    ``asked``: after which loss the exchange is being asked what it remembers; None while it is not.
+    """
+
+    __slots__ = ("_ends", "_high", "_since", "_slots", "asked", "lost", "span")
 
     def __init__(self, span: int) -> None:
         self.span = span
         self.lost = 0
+        self.asked: int | None = None
         self.forget()
 
     def forget(self) -> None:

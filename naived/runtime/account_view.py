@@ -226,10 +226,15 @@ async def recall(symbol: Symbol, exchange: Exchange) -> None:
     It asks for a little more than the span, so that it is known for trades too that are still on their way.
     """
     recent = symbol.gate.recent
-    if recent is None:
+    if recent is None or recent.asked == recent.lost:  # the answer is on its way
         return
-    lost, needed, asked = recent.lost, recent.span + STALE, exchange.now()
-    candles = await exchange.candles(symbol.name, needed)
+    recent.asked = lost = recent.lost
+    needed, asked = recent.span + STALE, exchange.now()
+    try:
+        candles = await exchange.candles(symbol.name, needed)
+    finally:
+        if recent.asked == lost:
+            recent.asked = None
     if recent is symbol.gate.recent and lost == recent.lost:  # else it was asked again
         recent.learn(candles, asked - needed, exchange.now())
         symbol.offer(Recalled())

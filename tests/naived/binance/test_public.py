@@ -1,6 +1,7 @@
 import pytest
+import trio
 
-from naived.binance.public import symbol_rows
+from naived.binance.public import PublicCandles, symbol_rows
 from naived.ports import ExchangeError
 
 ROW = {"symbol": "ETHUSDT", "status": "TRADING", "filters": [{"filterType": "NEW_KIND"}], "field": [1, None]}
@@ -75,3 +76,30 @@ async def test_many_symbols_are_one_question_over_one_connection(autojump_clock,
     found = await symbol_rows("memory://api", [row["symbol"] for row in rows], peer.connect)
     assert list(found.values()) == rows
     assert len(peer.asked("exchangeInfo")) == len(peer.sockets) == 1
+
+
+KLINE = [1_700_000_000_000, "2500", "2600", "2400", "2550", "1", 1_700_000_059_999, "2550", 7, "0.5", "1275", "0"]
+
+
+async def test_candles_of_many_symbols_open_no_more_connections_than_are_allowed(autojump_clock, peer):
+    peer.answer("klines", [KLINE])
+    of, began, now = PublicCandles("memory://api", peer.connect), trio.current_time(), 1_700_000_060_000
+    async with trio.open_nursery() as nursery:
+        for number in range(400):
+            nursery.start_soon(of.ask, f"S{number}", 3_600_000, now)
+    assert all(request["params"]["startTime"] == 1_699_996_440_000 for request in peer.asked("klines"))
+    assert len(peer.attempts) == 400
+    assert max(sum(each <= other < each + 300 for other in peer.attempts) for each in peer.attempts) <= 250
+    assert peer.attempts[0] == began
+    assert [each.high for each in await of.ask("ETHUSDT", 3_600_000, now)] == [260_000_000_000]
+
+
+@pytest.mark.parametrize("result", [None, {}, [None], [KLINE[:3]], [KLINE, [*KLINE[:2], None, *KLINE[3:]]]])
+async def test_candles_of_another_shape_are_an_error(autojump_clock, peer, result):
+    peer.answer("klines", result)
+    of = PublicCandles("memory://api", peer.connect)
+    with pytest.raises(ExchangeError, match="gave no candles"):
+        await of.ask("ETHUSDT", 3_600_000, 1_700_000_060_000)
+    peer.fail("klines", -1121, "Invalid symbol.")
+    with pytest.raises(ExchangeError, match="Invalid symbol"):
+        await of.ask("ETHUSDT", 3_600_000, 1_700_000_060_000)

@@ -1,9 +1,12 @@
 """What a fall guard knows of the prices that nobody heard."""
 
+from collections.abc import Sequence
+
 import trio
 from trio.testing import MockClock
 
 from naived.core.orders.intent import Side
+from naived.core.recent_high import Candle
 from tests.support.runtime import Naived, World
 
 GUARDED = {"chunks": 3, "budget": "600", "fall_guard": "5%/10m", "max_deviation": "0", "reprice": "0"}
@@ -47,3 +50,28 @@ async def test_trades_that_were_on_their_way_make_nothing_unknown_again(world: W
         written = [event for unit in naived.journal.commits for event in unit.events]
         assert sum(event.kind == "waits" for event in written) <= 4
         assert buys(naived) == 1
+
+
+async def test_while_an_answer_is_on_its_way_it_is_not_asked_again(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        at_once, asked = naived.exchange.candles, []
+
+        async def slowly(symbol: str, span: int) -> Sequence[Candle]:
+            asked.append(symbol)
+            await trio.sleep(60)
+            return await at_once(symbol, span)
+
+        naived.exchange.candles = slowly  # type: ignore[method-assign]
+        await naived.start(**GUARDED)
+        for _ in range(100):
+            await naived.trade("2000")
+        assert "are not known yet" in (naived.reason() or "")
+        assert (len(asked), buys(naived)) == (2, 0)  # with the settings, and once its trades were heard
+        naived.symbol().gate.lost()
+        await naived.trade("2000")
+        await trio.sleep(10)
+        await naived.trade("2000")
+        assert len(asked) == 3  # what the first one tells is too little now
+        await trio.sleep(60)
+        await naived.trade("2000")
+        assert (len(asked), buys(naived)) == (3, 1)
