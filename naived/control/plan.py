@@ -100,8 +100,8 @@ def warnings(settings: Settings, info: SymbolInfo, last: Price, fees: Fees) -> l
     price = buy_price(last, settings.buy_down, info.filters)
     if settings.stop_loss and price * (SCALE - settings.stop_loss) >= (price - tick) * (SCALE - fees.buy):
         found.append(
-            f"stop-loss {_percent(settings.stop_loss)} is no more than the fee of a buy ({_percent(fees.buy)}) and a "
-            "tick: the trade that fills a buy sells its coins at a loss"
+            f"stop-loss {_percent(settings.stop_loss)} is no more than the fee of a buy ({_percent(fees.buy)}) "
+            "and a tick: the trade that fills a buy sells its coins at a loss"
         )
     return found
 
