@@ -59,7 +59,12 @@ def commitments(traders: Iterable[Trader], lots: Lots) -> tuple[int, int]:
 
 
 def rebuy_limit(trader: Trader) -> Price | None:
-    """The limit of the buy from which this trader's rebuy is measured, spent or not; None if it has none."""
+    """The limit of the buy from which this trader's rebuy is measured, spent or not; None if it has none.
+
+    One that the stop-loss sells has none: its coins go because the price fell.
+    """
+    if trader.stop is not None:
+        return None
     phase = trader.phase
     match phase:
         case Selling() | Holding():

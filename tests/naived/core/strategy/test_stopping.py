@@ -305,3 +305,22 @@ def test_lots_that_many_traders_give_back_at_once_are_sold_by_traders_of_their_o
     of.market("1850")
     assert [of.order(number, Side.SELL, 2).state for number in (1, 2, 3, 4)] == [State.FILLED] * 4
     assert [order.rest for order in of.exchange.open(Side.SELL)] == [parse_quantity("0.004")] * 4
+
+
+def test_a_trader_that_is_still_being_sold_has_no_rebuy_after_a_resume() -> None:
+    of = at_2000(stopped("0.05", replace(PLAIN, rebuy=parse_rate("0.02"))))
+    of.now += SECOND
+    of.trade("1900")
+    of.exchange.trade(parse_price("1850"), of.now)  # of which the engine has not heard
+    of.last = parse_price("1850")
+    of.settle()
+    of.step(Halted(None))
+    of.now += 500
+    of.trade("1870")
+    of.settle()
+    assert [trader.number for trader in of.traders] == [1]
+    of.now += SECOND
+    of.settle()
+    of.market("1870")
+    assert [(trader.number, trader.origin) for trader in of.traders] == [(2, None)]
+    check(of)
