@@ -14,11 +14,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-import trio
-
 from naivectl.client import Failure, call
-from naived.websocket import ConnectError, connect
+from tests.acceptance.wire import Wire
 from tests.support import forks
+from tests.support.journal import copy_new_journal
 
 PATIENCE = 60.0  # seconds for anything here, on a machine that is busy with other tests
 SYMBOL = "ETHUSDT"
@@ -103,6 +102,7 @@ class Exchange:
         self._options = options
         self._address = "127.0.0.1:0"
         self._program: Program | None = None
+        self._wire: Wire | None = None
         self.url = ""
 
     def start(self, *options: str) -> None:
@@ -119,13 +119,24 @@ class Exchange:
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Let it die, or end in order; harmless when it is not there."""
+        self._hang_up()
         if self._program is not None:
             self._program.end(number)
             self._program = None
 
     def call(self, method: str, /, **params: object) -> Any:
         """One request's result."""
-        return trio.run(_request, f"{self.url}/ws-api/v3", method, params)
+        if self._wire is None or not self._wire.lives():
+            self._hang_up()
+            self._wire = Wire(f"{self.url}/ws-api/v3", PATIENCE)
+        answer = self._wire.ask(method, params)
+        assert answer["status"] == 200, answer
+        return answer["result"]
+
+    def _hang_up(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
     def trade(self, price: str, symbol: str = SYMBOL) -> None:
         """One public trade: what rests behind ``price`` fills, and the daemon hears of it."""
@@ -158,18 +169,6 @@ class Exchange:
         return balances
 
 
-async def _request(url: str, method: str, params: Document) -> Any:
-    try:
-        async with connect(url) as connection:
-            await connection.send(json.dumps({"id": 1, "method": method, "params": params}))
-            while "id" not in (answer := json.loads(await connection.receive())):
-                pass  # the exchange announces that it will shut down
-    except ConnectError as error:
-        raise AssertionError(str(error)) from error
-    assert answer["status"] == 200, answer
-    return answer["result"]
-
-
 class Finished:
     """What a run of `naivectl` came to; ``document`` is what it printed with ``--json``."""
 
@@ -189,11 +188,15 @@ class Finished:
 
 
 class Daemon:
-    """``naived`` in a home, and `naivectl` for it."""
+    """``naived`` in a home, and `naivectl` for it.
+
+    One that is forked finds a new journal in its home, as an earlier start would have left it.
+    """
 
     def __init__(self, home: Path, *options: str) -> None:
         self.home = home
         self._options = options
+        self._begun = False
         self._program: Program | None = None
 
     @property
@@ -213,8 +216,19 @@ class Daemon:
     def launch(self, log: Path | None = None) -> Program:
         """Begin, without waiting for anything."""
         log = log or self.home / "naived.log"
+        self._prepare_home()
         self._program = Program(log, "run", "--home", str(self.home), *self._options)
         return self._program
+
+    def _prepare_home(self) -> None:
+        """Before the first start; one that is real makes its journal itself."""
+        if self._begun or not forks.wanted or "--database" in self._options or not self.home.is_dir():
+            return
+        self._begun = True
+        kinds = dict(zip(self._options, self._options[1:], strict=False))
+        journal = self.home / f"{kinds.get('--exchange', 'simulator')}.db"
+        if not journal.exists():
+            copy_new_journal(journal)
 
     def adopt(self, program: Program) -> None:
         """Of two that were launched, this is the one that runs."""

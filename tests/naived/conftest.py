@@ -9,25 +9,16 @@ import pytest
 import structlog
 from trio.testing import MockClock
 
-from naived.database.engine import parse_url
-from naived.database.migrate import migrate
 from tests.support.exchange import ExchangeDouble
+from tests.support.journal import copy_new_journal
 from tests.support.runtime import World
 
 
-@pytest.fixture(scope="session")
-def _migrated_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("journal") / "empty.db"
-    migrate(parse_url(f"sqlite:///{path}"))
-    return path
-
-
 @pytest.fixture
-def world(_migrated_journal: Path, tmp_path: Path) -> Iterator[World]:
-    """An exchange with two symbols, and a journal that is up to date: migrating one takes most of a second."""
+def world(tmp_path: Path) -> Iterator[World]:
+    """An exchange with two symbols, and a journal that is up to date."""
     path = tmp_path / "journal.db"
-    shutil.copyfile(_migrated_journal, path)
-    path.chmod(0o600)
+    copy_new_journal(path)
     with structlog.testing.capture_logs():  # drawing tracebacks takes longer than the tests
         yield World(ExchangeDouble("ETHUSDT", "BTCUSDT"), f"sqlite:///{path}")
 
