@@ -50,6 +50,7 @@ def test_a_database_that_hangs_holds_a_suspend_up_for_seconds_only(
     daemon.reaches("buying")
     with hung(postgres_url, postgres_server):
         exchange.trade("1987")  # its fill waits for a commit that never ends
+        until(daemon.unsettled)
         begun = time.monotonic()
         assert daemon.suspend() == 1
         assert time.monotonic() - begun < DOCKER_KILLS
