@@ -14,8 +14,6 @@ from naived.simulator.symbols import built_in
 from tests.acceptance import books
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, Program, until
 
-pytestmark = pytest.mark.executed
-
 SUSPENDED_WITHIN = 10  # seconds; a service manager waits longer before it kills
 
 
@@ -36,6 +34,7 @@ def three_wishes(daemon: Daemon, exchange: Exchange) -> None:
     daemon.do("stop", "BNBUSDT", "--cancel", "buys")
 
 
+@pytest.mark.executed
 def test_after_kill_9_each_symbol_goes_on_as_it_was_wished(daemon: Daemon, exchange: Exchange) -> None:
     three_wishes(daemon, exchange)
     before = exchange.orders()
@@ -118,6 +117,7 @@ def test_a_suspend_leaves_orders_and_wishes_as_they_are(daemon: Daemon, exchange
     assert len(exchange.orders()) == 1
 
 
+@pytest.mark.executed
 def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(daemon: Daemon, exchange: Exchange) -> None:
     daemon.do("start", SYMBOL)
     exchange.fault("silence", method="order.place", seconds=30)
@@ -133,6 +133,7 @@ def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(daemon: Daemon, exc
     assert exchange.open("BUY") == [Decimal("1999.8")]
 
 
+@pytest.mark.executed
 def test_without_any_option_naived_trades_on_a_simulator_of_its_own_that_outlives_it(
     naived: Callable[..., Daemon],
 ) -> None:
@@ -148,6 +149,7 @@ def test_without_any_option_naived_trades_on_a_simulator_of_its_own_that_outlive
     assert daemon.orders()[0]["order_id"] == first["order_id"]
 
 
+@pytest.mark.executed
 def test_a_log_that_cannot_be_written_ends_nothing(daemon: Daemon, exchange: Exchange) -> None:
     daemon.suspend()
     daemon.launch(log=Path("/dev/full"))
@@ -158,6 +160,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(daemon: Daemon, exchange: Exc
     assert daemon.suspend() == 0
 
 
+@pytest.mark.executed
 def test_a_second_daemon_on_one_home_is_turned_away(daemon: Daemon, home: Path) -> None:
     second = Program(home / "second.log", "run", "--home", str(home))
     assert second.ended() == 69

@@ -36,7 +36,6 @@ SYMBOLS = ("ETHUSDT", "BTCUSDT", "SOLUSDT")
 
 _WINDOW, _GRACE = 1.0, 2.0  # seconds: fences pass quickly
 _LONGEST_FAULT = 1.6  # seconds an order may be hidden or delayed: below the grace, which is a bet on exactly that
-_START = 1.3  # seconds a start takes, a migration included, on an ordinary machine
 _PATIENCE = 120.0  # seconds in which a start must recover, whatever fault is armed; requests are given up after 10
 _TAKEN = 69  # the exit code of who finds the home taken
 _BUSY = 1000  # times the exchange's own limits: so many starts a minute are asked of nobody
@@ -50,7 +49,10 @@ class Act(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``every``: kills between two audits; ``run``, ``pause``: seconds at most; ``troubles``: faults a second."""
+    """``every``: kills between two audits; ``run``, ``pause``: seconds at most; ``troubles``: faults a second.
+
+    ``start``: seconds that a start takes, a migration included, on an ordinary machine.
+    """
 
     seed: int
     database: str
@@ -60,6 +62,7 @@ class Plan:
     pause: float = 60.0
     troubles: float = 0.5
     nodes: int = 1
+    start: float = 1.3
 
 
 def live(plan: Plan, tell: Callable[[str], None] = lambda line: None, *, keep: bool = False) -> Figures:
@@ -291,7 +294,7 @@ class Job:
 
     def _killed_in_start(self) -> None:
         self._start()
-        time.sleep(self._random.uniform(0, _START))
+        time.sleep(self._random.uniform(0, self._plan.start))
         self._kill("SIGKILL in start")
         self._bury()
 
@@ -301,7 +304,7 @@ class Job:
             return
         before = self._storage.version()
         self._start()
-        time.sleep(self._random.uniform(_START / 4, _START))
+        time.sleep(self._random.uniform(self._plan.start / 4, self._plan.start))
         self._kill(f"SIGKILL in migration {'from nothing' if before is None else f'from {before}'}")
         if self._storage.version() != before:
             self._figures.beside["migrations finished before the kill"] += 1

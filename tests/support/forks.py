@@ -9,9 +9,10 @@ again before, as with any child.
 
 What a fork cannot prove is the start itself: the console script, the order of the imports, that each module imports
 what it uses, the time that they take, during which a signal may come, and how Python takes a process apart at its
-end. Tests of that are marked ``executed`` and start their programs for real: tests/audit, tests/fuzz,
-tests/acceptance/test_restarts.py and the starts of tests/field/test_door.py. tests/test_demo.py, tests/conformance,
-tests/naived/cli and tests/naivectl start theirs without this module. ``pytest --exec`` starts every one for real.
+end. Tests of that are marked ``executed`` and start their programs for real: tests/fuzz, and those of a start or an
+end in tests/acceptance/test_restarts.py, tests/field/test_door.py and tests/naived/cli. tests/test_demo.py,
+tests/conformance and tests/naivectl start theirs without this module, as does ``python -m tests.audit``.
+``pytest --exec`` starts every one for real.
 """
 
 import atexit
