@@ -4,7 +4,6 @@ import os
 import pty
 import struct
 import subprocess
-import sys
 import termios
 from pathlib import Path
 
@@ -13,17 +12,18 @@ import pytest
 from naived.check.rows import failed, ok
 from naived.cli import check
 from naived.cli.check import perform, show
+from tests.support import forks
 
 PATIENCE = 60  # seconds for one program
 
 
 def naived_check(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The real program, without a terminal."""
+    """The program, without a terminal."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("NAIVED_")} | environment
-    program = [sys.executable, "-c", "from naived.cli.main import main; main()", "check", "--home", str(home)]
-    return subprocess.run([*program, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE)
+    return forks.run("naived", "check", "--home", str(home), *arguments, timeout=PATIENCE, env=env)
 
 
+@pytest.mark.executed
 def test_without_a_home_nothing_is_made_and_all_is_told(tmp_path: Path) -> None:
     done = naived_check(tmp_path / "h", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -105,8 +105,7 @@ def test_on_a_terminal_it_is_a_table(tmp_path: Path) -> None:
     main, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 100, 0, 0))
     env = {name: value for name, value in os.environ.items() if not name.startswith("NAIVED_")} | {"TERM": "xterm"}
-    program = [sys.executable, "-c", "from naived.cli.main import main; main()", "check", "--home", str(tmp_path)]
-    with subprocess.Popen(program, stdout=terminal, env=env) as running:
+    with forks.start("naived", "check", "--home", str(tmp_path), stdout=terminal, env=env) as running:
         os.close(terminal)
         seen = b""
         while True:

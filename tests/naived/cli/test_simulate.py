@@ -2,7 +2,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -16,6 +15,7 @@ from naived.cli.options import UsageError
 from naived.cli.simulate import Command, load
 from naived.core.amount import parse_amount, parse_price, parse_rate
 from naived.process.config import ConfigError
+from tests.support import forks
 
 PATIENCE = 20  # seconds
 
@@ -106,28 +106,22 @@ def test_options_stand_in_the_environment_too() -> None:
 
 
 @contextmanager
-def naived_simulate(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    program = "import sys; from naived.cli.commands import main; main()"
+def naived_simulate(*arguments: str) -> Iterator[forks.Forked | subprocess.Popen[bytes]]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("NAIVED_")}
-    started = subprocess.Popen(
-        [sys.executable, "-c", program, "simulate", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environ,
-    )
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.communicate()
+    pipe = subprocess.PIPE
+    with forks.start("naived", "simulate", *arguments, stdout=pipe, stderr=pipe, env=environ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
 
 
+@pytest.mark.executed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_standard_output_is_one_line_with_the_url_and_a_signal_ends_it(number: signal.Signals) -> None:
     with naived_simulate("--hold") as program:
         assert program.stdout is not None
-        url = program.stdout.readline().strip()
+        url = program.stdout.readline().decode().strip()
         assert url.startswith("ws://127.0.0.1:")
         with trio.fail_after(PATIENCE):
             async with websocket.connect(f"{url}/ws-api/v3") as connection:
@@ -135,7 +129,7 @@ async def test_standard_output_is_one_line_with_the_url_and_a_signal_ends_it(num
                 assert json.loads(await connection.receive())["status"] == 200
         program.send_signal(number)
         rest, _ = program.communicate(timeout=PATIENCE)
-        assert rest == ""
+        assert rest == b""
         assert program.returncode == 0
 
 
@@ -153,6 +147,6 @@ async def test_standard_output_is_one_line_with_the_url_and_a_signal_ends_it(num
 def test_what_cannot_be_simulated_says_why(arguments: list[str], code: int, message: str) -> None:
     with naived_simulate(*arguments) as program:
         output, errors = program.communicate(timeout=PATIENCE)
-    assert (program.returncode, output) == (code, "")
-    assert message in errors
-    assert "Traceback" not in errors
+    assert (program.returncode, output) == (code, b"")
+    assert message in errors.decode()
+    assert b"Traceback" not in errors
