@@ -11,8 +11,10 @@ import pytest
 KEY, SECRET = "conformance-key", "conformance-secret"
 PATIENCE = 10  # seconds
 
-# The client's own use of aiohttp.
-pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")
+pytestmark = [
+    pytest.mark.xdist_group("official client"),  # it takes seconds to import
+    pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning"),  # its own use of aiohttp
+]
 
 
 @pytest.fixture
