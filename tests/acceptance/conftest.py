@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.harness import Daemon, Exchange
+from tests.support import forks
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def exchange(simulate: Callable[..., Exchange]) -> Exchange:
 
 @pytest.fixture
 def daemon(exchange: Exchange, naived: Callable[..., Daemon]) -> Daemon:
-    """Running on that exchange, with nothing configured."""
+    """Running on that exchange, with nothing configured; forked if at all possible."""
     daemon = naived("--exchange-url", exchange.url)
-    daemon.start()
+    daemon.start(forked=forks.beside)
     return daemon

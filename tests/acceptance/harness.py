@@ -1,5 +1,7 @@
 """The real programs, each in a process of its own: `naived simulate`, `naived` and `naivectl`.
 
+A test that is marked ``executed`` is about a `naived` that it starts; the other two are forked all the same.
+
 A test steers the price through the simulator's `sim.*` methods and compares what three witnesses say: the control
 socket, the exchange's ledger and the database.
 """
@@ -44,9 +46,12 @@ def environment() -> dict[str, str]:
 
 
 class Program:
-    """``naived`` with some arguments; its log is a file. Ended by whoever starts it, in any case."""
+    """``naived`` with some arguments; its log is a file. Ended by whoever starts it, in any case.
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    ``forked``: see `forks.start`.
+    """
+
+    def __init__(self, log: Path, *arguments: str, forked: bool | None = None) -> None:
         self.log = log
         with log.open("ab") as stderr:
             self._process = forks.start(
@@ -56,6 +61,7 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=stderr.fileno(),
                 env=environment(),
+                forked=forked,
             )
 
     @property
@@ -110,9 +116,8 @@ class Exchange:
         given = (*self._options, *options)
         if "--ledger" not in given:
             given += ("--ledger", str(self._home / "exchange.db"))
-        self._program = Program(
-            self._home / "exchange.log", "simulate", "--listen", self._address, "--hold", *given
-        )
+        words = ("simulate", "--listen", self._address, "--hold", *given)
+        self._program = Program(self._home / "exchange.log", *words, forked=forks.beside)
         self.url = self._program.line()
         assert self.url, (self._home / "exchange.log").read_text()
         self._address = self.url.removeprefix("ws://")
@@ -213,18 +218,18 @@ class Daemon:
     def log(self) -> str:
         return (self.home / "naived.log").read_text()
 
-    def launch(self, log: Path | None = None) -> Program:
-        """Begin, without waiting for anything."""
+    def launch(self, log: Path | None = None, *, forked: bool | None = None) -> Program:
+        """Begin, without waiting for anything; ``forked``: see `forks.start`."""
         log = log or self.home / "naived.log"
-        self._prepare_home()
-        self._program = Program(log, "run", "--home", str(self.home), *self._options)
+        self._prepare_home(forks.wanted if forked is None else forked)
+        self._program = Program(log, "run", "--home", str(self.home), *self._options, forked=forked)
         return self._program
 
-    def _prepare_home(self) -> None:
+    def _prepare_home(self, forked: bool) -> None:
         """Before the first start; one that is real makes its journal itself."""
-        if self._begun or not forks.wanted or "--database" in self._options or not self.home.is_dir():
+        begun, self._begun = self._begun, True
+        if begun or not forked or "--database" in self._options or not self.home.is_dir():
             return
-        self._begun = True
         kinds = dict(zip(self._options, self._options[1:], strict=False))
         journal = self.home / f"{kinds.get('--exchange', 'simulator')}.db"
         if not journal.exists():
@@ -234,9 +239,9 @@ class Daemon:
         """Of two that were launched, this is the one that runs."""
         self._program = program
 
-    def start(self) -> None:
-        """Begin, and wait until it answers and has seen its exchange."""
-        program = self.launch()
+    def start(self, *, forked: bool | None = None) -> None:
+        """Begin, and wait until it answers and has seen its exchange; ``forked``: see `forks.start`."""
+        program = self.launch(forked=forked)
 
         def ready() -> bool:
             assert program.code is None, self.log
@@ -301,7 +306,8 @@ class Daemon:
     def ctl(self, *words: str) -> Finished:
         """``naivectl --json``, as a program."""
         words = ("--json", "--home", str(self.home), *words)
-        return Finished(forks.run("naivectl", *words, timeout=2 * PATIENCE, env=environment()))
+        how = {"env": environment(), "forked": forks.beside}
+        return Finished(forks.run("naivectl", *words, timeout=2 * PATIENCE, **how))
 
     def do(self, *words: str) -> Finished:
         """The same, and it must succeed."""

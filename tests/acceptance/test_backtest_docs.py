@@ -64,7 +64,6 @@ def timeless(answer: str) -> str:
     return re.sub(r"^(trades +[0-9,]+).*$", r"\1  ...", answer, flags=re.MULTILINE)
 
 
-@pytest.mark.executed
 def test_every_command_runs_and_every_answer_is_a_real_one(run: Run, tmp_path: Path) -> None:
     first, *rest = blocks(DOCUMENT, "sh")
     done = run(first)

@@ -76,7 +76,6 @@ def answered(account: Account, block: str) -> str:
     return "".join(f"$ {command}\n{told(account, command)}" for command in commands)
 
 
-@pytest.mark.executed
 def test_every_answer_in_the_settings_is_a_real_one(account: Account) -> None:
     until(lambda: "at 1999.8 " in told(account, f"naivectl start {SYMBOL} --dry-run"))
     shown = blocks(SETTINGS, "console")
@@ -97,7 +96,6 @@ def test_the_settings_are_those_that_there_are() -> None:
     assert f"1 to {MAX_CHUNKS} " in text
 
 
-@pytest.mark.executed
 def test_every_script_runs_as_cron_would_run_it(account: Account) -> None:
     said: dict[str, str] = {}
     (account.home / "bin").mkdir()

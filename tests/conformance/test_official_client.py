@@ -2,30 +2,28 @@
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.support import forks
+
 KEY, SECRET = "conformance-key", "conformance-secret"
 PATIENCE = 10  # seconds
 
-pytestmark = [
-    pytest.mark.xdist_group("official client"),  # it takes seconds to import
-    pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning"),  # its own use of aiohttp
-]
+# The client's own use of aiohttp.
+pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
     """A simulator process that checks signatures, with a lively ETHUSDT."""
     options = ["--random-walk", "ETHUSDT=2683.80", "--speed", "20", "--api-key", KEY, "--api-secret", SECRET]
-    command = [sys.executable, "-c", "from naived.cli.commands import main; main()", "simulate", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with forks.start("naived", "simulate", *options, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip()
+            yield process.stdout.readline().decode().strip()
         finally:
             process.terminate()
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from naived.simulator.symbols import built_in
+from tests.support import forks
 
 KEY, SECRET = "conformance-key", "conformance-secret"
 PATIENCE = 60  # seconds for one client's story
@@ -78,11 +79,10 @@ def rest() -> Iterator[str]:
 def url() -> Iterator[str]:
     """A simulator process that checks signatures, with a lively ETHUSDT."""
     options = ["--random-walk", "ETHUSDT=2683.80", "--speed", "20", "--api-key", KEY, "--api-secret", SECRET]
-    command = [sys.executable, "-c", "from naived.cli.commands import main; main()", "simulate", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with forks.start("naived", "simulate", *options, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip()
+            yield process.stdout.readline().decode().strip()
         finally:
             process.terminate()
 
@@ -96,7 +96,6 @@ def story(python: Path, script: str, rest: str, url: str) -> dict[str, Any]:
     return seen
 
 
-@pytest.mark.xdist_group("clients")
 def test_python_binance_trades_over_websockets(request: pytest.FixtureRequest, rest: str, url: str) -> None:
     python = installed(request, "python-binance", "1.0.37")
     seen = story(python, "python_binance.py", rest, url)
@@ -127,7 +126,6 @@ def test_python_binance_trades_over_websockets(request: pytest.FixtureRequest, r
     assert seen["symbols"] == len(built_in()["symbols"])
 
 
-@pytest.mark.xdist_group("clients")
 def test_ccxt_pro_trades_over_websockets(request: pytest.FixtureRequest, rest: str, url: str) -> None:
     python = installed(request, "ccxt", "4.5.90")
     seen = story(python, "ccxt_pro.py", rest, url)

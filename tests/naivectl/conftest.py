@@ -25,7 +25,10 @@ from naived.control.caller import Caller
 from naived.control.endpoint import Endpoint
 from naived.control.events import EventLog
 from naived.control.protocol import Code, ControlError, encode_body
+from tests.support import forks
 from tests.support.control import IDENTITY, methods_of, serve_alone
+
+Started = forks.Forked | subprocess.Popen[bytes]
 
 PROGRAM = [sys.executable, "-c", "from naivectl.main import main; main()"]
 
@@ -192,10 +195,12 @@ def naivectl(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Fi
 @pytest.fixture
 def program(home: Path) -> Callable[..., Finished]:
     def call(*arguments: str, before: str = "", **environment: str) -> Finished:
-        command = [sys.executable, "-c", f"{before}; from naivectl.main import main; main()"] if before else PROGRAM
-        done = subprocess.run(
-            [*command, *arguments], capture_output=True, text=True, timeout=30, env={**os.environ, **environment}
-        )
+        env = {**os.environ, **environment}
+        if before:
+            command = [sys.executable, "-c", f"{before}; from naivectl.main import main; main()", *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=env)
+        else:
+            done = forks.run("naivectl", *arguments, timeout=30, env=env)
         return Finished(done.returncode, done.stdout, done.stderr)
 
     return call
@@ -218,33 +223,32 @@ def spawn(home: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 
 @pytest.fixture
-def on_terminal(spawn: Callable[..., "subprocess.Popen[str]"]) -> Iterator[Callable[..., Any]]:
+def on_terminal(home: Path) -> Iterator[Callable[..., Any]]:
     """Start `naivectl` on a terminal; gives the process and the terminal's other end.
 
     ``size`` are its columns and lines. With ``keys`` what is written to the other end is typed.
     """
     ends: list[int] = []
+    started: list[Started] = []
 
     def start(
         *arguments: str, size: tuple[int, int] = (120, 30), keys: bool = False, **environment: str
-    ) -> tuple["subprocess.Popen[str]", int]:
+    ) -> tuple[Started, int]:
         ours, theirs = pty.openpty()
         columns, lines = size
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", **environment}
         environment = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
-        process = spawn(
-            *arguments,
-            stdout=theirs,
-            stderr=subprocess.STDOUT,
-            stdin=theirs if keys else subprocess.DEVNULL,
-            env=environment,
-        )
+        how = {"stdout": theirs, "stderr": subprocess.STDOUT, "stdin": theirs if keys else subprocess.DEVNULL}
+        started.append(forks.start("naivectl", *arguments, env=environment, **how))
         os.close(theirs)
         ends.append(ours)
-        return process, ours
+        return started[-1], ours
 
     yield start
+    for process in started:
+        process.kill()
+        process.wait()
     for end in ends:
         os.close(end)
 

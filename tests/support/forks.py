@@ -1,18 +1,19 @@
-"""Programs that start fast: a fork of one process that has imported all of them, where a real start takes a second.
+"""Programs that start fast: a fork of a process that has imported them already; a real start takes a second.
 
-A helper process imports what `naived`, `naived simulate` and `naivectl` import, and runs none of it: it has no
-threads and no event loop. For each program it forks a child that becomes what a new process would be (arguments,
-environment, directory and standard streams of the caller, no other descriptor, signals as Python begins with them),
-and that calls the function which the console script calls: lock, control socket, configuration and exit are those
-of the program. The helper does not touch a child that has ended until it is asked to: a process id is not used
-again before, as with any child.
+One helper process imports what `naived` and `naived simulate` import, others what `naivectl` and `naived backtest`
+do: a fork costs by the size of what it is a fork of. They run none of it, have no threads and no event loop. For
+each program they fork a child that becomes what a new process would be (arguments, environment, directory and
+standard streams of the caller, no other descriptor, signals as Python begins with them), and that calls the
+function of the console script: lock, control socket, configuration and exit are those of the program. The helper
+does not touch a child that has ended until it is asked to: a process id is not used again before, as with any
+child.
 
-What a fork cannot prove is the start itself: the console script, the order of the imports, that each module imports
-what it uses, the time that they take, during which a signal may come, and how Python takes a process apart at its
-end. Tests of that are marked ``executed`` and start their programs for real: tests/fuzz, and those of a start or an
-end in tests/acceptance/test_restarts.py, tests/field/test_door.py and tests/naived/cli. tests/test_demo.py,
-tests/conformance and tests/naivectl start theirs without this module, as does ``python -m tests.audit``.
-``pytest --exec`` starts every one for real.
+What a fork cannot prove is the start itself: the console script, the order of the imports, that each module
+imports what it uses, the time that they take, during which a signal may come, and how Python takes a process apart
+at its end. Tests of that are marked ``executed`` and start for real what they are about: a start or an end in
+tests/acceptance/test_restarts.py, tests/field/test_door.py and tests/naived/cli. tests/test_demo.py, some of
+tests/naivectl and tests/naived, and the scripts of tests/acceptance/test_docs.py start theirs without this module,
+as do ``python -m tests.audit`` and ``python -m tests.fuzz``. ``pytest --exec`` starts every one for real.
 """
 
 import atexit
@@ -27,6 +28,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -34,22 +36,28 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-wanted = False  # set before each test by tests/conftest.py: may its programs be forked?
+# Set before each test by tests/conftest.py: may its programs be forked, and those beside what it is about?
+wanted = beside = False
 
 _ROOT = Path(__file__).parents[2]
 _BIN = Path(sys.executable).parent
-_ENTRIES = {"naived": "naived.cli.main", "naivectl": "naivectl.main"}
+_ENTRIES = {"naived": "naived.cli.main", "naivectl": "naivectl.main", "backtest": "naived.cli.main"}
+_BACKTESTS = ("backtest", "sweep")  # commands of naived that want another helper than its others
 # Some are imported only when they are needed, which would be in every child anew.
-_IMPORTS = (
-    *(*_ENTRIES.values(), "naived.cli.commands", "naived.cli.simulate", "naived.daemon", "naived.paper"),
-    "naived.cli.record",
-    *("naivectl.app", "naivectl.completion", "naivectl.live", "naivectl.human", "typer._click.decorators"),
-    *("alembic.command", "alembic.config", "alembic.ext.checkconstraint_byname", "sqlalchemy.ext.compiler"),
-    *("sqlalchemy.dialects.sqlite.pysqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"),
-    *("encodings.ascii", "encodings.idna", "zoneinfo"),
-)
+_ANY_IMPORTS = ("typer._click.decorators", "importlib.metadata", "encodings.ascii", "encodings.idna", "zoneinfo")
+_IMPORTS = {
+    "naived": (
+        *("naived.cli.commands", "naived.cli.simulate", "naived.daemon", "naived.paper", "naived.cli.record"),
+        *("alembic.command", "alembic.config", "alembic.ext.checkconstraint_byname", "sqlalchemy.ext.compiler"),
+        *("sqlalchemy.dialects.sqlite.pysqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"),
+    ),
+    "naivectl": ("naivectl.app", "naivectl.completion", "naivectl.live", "naivectl.human"),
+    "backtest": ("naived.cli.commands", "naived.cli.backtest", "naived.cli.sweep"),
+}
 # The programs read them when they run. Others may be read by a module that is imported.
-_READ_LATE = ("NAIVED_", "PYTEST_", "HOME", "NOTIFY_SOCKET")
+_READ_LATE = {"HOME", "XDG_CACHE_HOME", "TMPDIR", "NOTIFY_SOCKET", "TERM", "COLUMNS", "LINES", "NO_COLOR"}
+_READ_LATE_PREFIXES = ("NAIVED_", "PYTEST_")
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # for a helper: numpy begins threads, which no fork has
 _LARGEST = 1 << 17  # bytes of a request: arguments and environment
 _HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # by the helper, which ends with the tests
 
@@ -61,10 +69,13 @@ def start(
     stdout: int | None = None,
     stderr: int | None = None,
     env: Mapping[str, str] | None = None,
+    forked: bool | None = None,
 ) -> "Forked | subprocess.Popen[bytes]":
-    """Start `naived` or `naivectl`, forked where that is wanted; like Popen, without text."""
+    """Start `naived` or `naivectl`, forked where that is wanted or as told; like Popen, without text."""
     environment = dict(os.environ if env is None else env)
-    if wanted and (server := _server_for(environment)) is not None:
+    if (wanted if forked is None else forked) and (
+        server := _server_for(program, arguments, environment)
+    ) is not None:
         return Forked(server, program, arguments, stdin, stdout, stderr, environment)
     command = [_BIN / program, *arguments]
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment)
@@ -204,18 +215,19 @@ class Forked:
 
 
 class _Server:
-    def __init__(self) -> None:
+    def __init__(self, forked: str) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
         self._environment = _read_early(os.environ)
         with theirs:
-            program = f"from tests.support.forks import serve; serve({theirs.fileno()})"
+            program = f"from tests.support.forks import serve; serve({theirs.fileno()}, {forked!r})"
             self._process = subprocess.Popen(
                 [sys.executable, "-c", program],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=_ROOT,
-                env={name: value for name, value in os.environ.items() if not name.startswith("NAIVED_")},
+                env={name: value for name, value in os.environ.items() if not name.startswith("NAIVED_")}
+                | _ONE_THREAD,
             )
 
     def serves(self, environment: Mapping[str, str]) -> bool:
@@ -241,42 +253,46 @@ class _Server:
         self._process.wait()
 
 
-_server: _Server | None = None
+_servers: dict[str, _Server] = {}  # by what they fork
 _starting = threading.Lock()
 
 
-def _server_for(environment: Mapping[str, str]) -> _Server | None:
+def _server_for(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> _Server | None:
     """None where it cannot be, or could be another program than one that starts with this environment."""
-    global _server
+    forked = "backtest" if program == "naived" and arguments and arguments[0] in _BACKTESTS else program
     with _starting:
-        if _server is None:
+        if forked not in _servers:
             try:
                 os.close(os.pidfd_open(os.getpid()))
             except (AttributeError, OSError):  # not Linux, or an old one
                 return None
-            _server = _Server()
-    return _server if _server.serves(environment) else None
+            _servers[forked] = _Server(forked)
+    server = _servers[forked]
+    return server if server.serves(environment) else None
 
 
 def end() -> None:
     """When the tests are over."""
-    global _server
-    if _server is not None:
-        _server.end()
-        _server = None
+    while _servers:
+        _servers.popitem()[1].end()
 
 
 def _read_early(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if not name.startswith(_READ_LATE)}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _READ_LATE and not name.startswith(_READ_LATE_PREFIXES)
+    }
 
 
 # The helper, from inside
 
 
-def serve(number: int) -> NoReturn:
+def serve(number: int, forked: str) -> NoReturn:
     """Fork for whoever asks at this socket; in a child, run the program."""
     atexit.register(_leave)  # the first is called last
-    for name in _IMPORTS:
+    main = import_module(_ENTRIES[forked]).main
+    for name in (*_ANY_IMPORTS, *_IMPORTS[forked]):
         import_module(name)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     with contextlib.suppress(FileNotFoundError):
@@ -287,7 +303,6 @@ def serve(number: int) -> NoReturn:
     request, streams = order
     _become(request, streams)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    main = import_module(_ENTRIES[request["program"]]).main
     try:
         sys.exit(main())
     except SystemExit as end:
@@ -353,11 +368,11 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
     sys.stderr.reconfigure(line_buffering=True)
+    tempfile.tempdir = None  # it is looked for once
     _shuffle()
 
 
 def _shuffle() -> None:
     """What the processes would have drawn each for itself (``random`` sees to its own generator)."""
-    import trio._core._run as run
-
-    run._r = random.Random()
+    if (run := sys.modules.get("trio._core._run")) is not None:
+        run._r = random.Random()  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
-"""The real program over files, as a person and a script run it."""
+"""The program over files, as a person and a script run it."""
 
+import contextlib
 import csv
 import json
 import os
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from naivectl.documents import schemas
 from naived.backtest import documents
+from tests.support import forks
 from tests.support.tape import walk
 from tests.support.tapes import Row, written
 
@@ -32,17 +34,9 @@ def folder(tmp_path: Path) -> Path:
 def naived(folder: Path, *arguments: str, files: tuple[str, ...] = FILES) -> "subprocess.CompletedProcess[str]":
     """``naived backtest ETHUSDT`` there, without a terminal."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NAIVED_")}
-    return subprocess.run(
-        [
-            *(sys.executable, "-c", "from naived.cli.main import main; main()", "backtest", "ETHUSDT"),
-            *("--tape", "ETHUSDT-trades-2023-11-14.csv", *files, *arguments),
-        ],
-        env=environment | {"PYTHONPATH": str(Path(__file__).parents[3]), "HOME": str(folder)},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    words = ("backtest", "ETHUSDT", "--tape", "ETHUSDT-trades-2023-11-14.csv", *files, *arguments)
+    with contextlib.chdir(folder):
+        return forks.run("naived", *words, timeout=PATIENCE, env=environment | {"HOME": str(folder)})
 
 
 def test_the_document_has_the_form_of_its_schema_and_nothing_else(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The real program: what it prints and writes, with any number of processes, and how it ends."""
+"""The program: what it prints and writes, with any number of processes, and how it ends."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ from naived.cli.options import UsageError, gather
 from naived.cli.sweep_options import _share, load_command
 from naived.control.protocol import SETTINGS
 from naived.process.config import ConfigError
+from tests.support import forks
 from tests.support.sweeps import file
 
 PROGRAM = [sys.executable, "-c", "from naived.cli.main import main; main()"]
@@ -35,9 +36,6 @@ class Sweeps:
     home: Path
     tape: Path
 
-    def command(self, *arguments: str) -> list[str]:
-        return [*PROGRAM, "sweep", "ethusdt", "--tape", str(self.tape), *arguments]
-
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("NAIVED_")}
@@ -48,10 +46,11 @@ class Sweeps:
             "TMPDIR": str(self.home),
         }
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=PATIENCE, env=self.environment
-        )
+    def run(
+        self, *arguments: str, command: Sequence[str] = ("sweep", "ethusdt")
+    ) -> "subprocess.CompletedProcess[str]":
+        words = (*command, "--tape", str(self.tape), *arguments)
+        return forks.run("naived", *words, timeout=PATIENCE, env=self.environment)
 
     def document(self, *arguments: str) -> Any:
         done = self.run("--json", *arguments)
@@ -86,13 +85,7 @@ def test_the_same_points_are_found_with_any_number_of_processes_and_without_a_ca
 
 def test_a_point_of_a_sweep_is_what_a_backtest_finds(sweeps: Sweeps) -> None:
     (point,) = sweeps.document("--profit", "0.002", "--split", "none")["points"]
-    alone = subprocess.run(
-        [*PROGRAM, "backtest", "ETHUSDT", "--tape", str(sweeps.tape), "--profit", "0.002", "--json"],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=sweeps.environment,
-    )
+    alone = sweeps.run("--profit", "0.002", "--json", command=("backtest", "ETHUSDT"))
     found = json.loads(alone.stdout)
     assert point["settings"] == found["settings"]
     assert point["in_sample"] == {name: found[name] for name in point["in_sample"]}
@@ -239,7 +232,7 @@ def long(sweeps: Sweeps) -> Sweeps:
 def begun(sweeps: Sweeps, *arguments: str) -> "tuple[subprocess.Popen[str], list[int]]":
     """A sweep of slow points in two processes, which are at work."""
     process = subprocess.Popen(
-        sweeps.command(*SLOW, "--jobs", "2", *arguments),
+        [*PROGRAM, "sweep", "ethusdt", "--tape", str(sweeps.tape), *SLOW, "--jobs", "2", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
