@@ -5,10 +5,13 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import forks
 from tests.support.postgres import NoPostgresError, Server, empty, running_server
@@ -21,20 +24,54 @@ os.environ["PYTHONHASHSEED"] = "0"
 # A shell ignores it for what it runs in the background, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A red run is red again; --hypothesis-profile explore draws new examples each time.
-hypothesis.settings.register_profile("repeatable", derandomize=True)
-hypothesis.settings.register_profile("explore", derandomize=False)
+# A red run is red again. The same examples again find nothing new: --hypothesis-profile explore draws others.
+hypothesis.settings.register_profile("repeatable", derandomize=True, max_examples=40)
+hypothesis.settings.register_profile("explore", derandomize=False, max_examples=400)
 hypothesis.settings.load_profile("repeatable")
 
 # Where a test takes seconds. With `-n` they begin first, so that all processes end together.
-_LONG = ("audit", "simulation", "acceptance", "field", "fuzz", "conformance", "test_demo.py")
+_LONG = ("audit", "simulation", "acceptance", "field", "fuzz", "conformance", "test_demo.py", "test_dev.py")
+# Whose tests share what takes long to begin: with `-n` they are run by one process.
+_TOGETHER = (
+    *("acceptance/test_faults.py", "conformance/test_official_client.py", "conformance/test_third_party.py"),
+    *("backtest/test_cluster.py", "backtest/test_page.py", "backtest/test_workers.py", "cli/test_sweep.py"),
+)
+# Processes of `-n auto` that there are beside one for each processor: who talks to real programs mostly waits.
+_WAITING = 1
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """With `-n`: in the order of the tests, those that share programs in one process."""
-    if config.option.numprocesses and config.option.dist == "no":
-        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return len(os.sched_getaffinity(0)) + _WAITING if hasattr(os, "sched_getaffinity") else None
+
+
+class _InOrder(LoadScopeScheduling):
+    """Each test by itself, in their order, but for those that belong together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if path.endswith(_TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """With `-n` alone, not with another --dist."""
+    if config.option.dist != "load":
+        return None
+    config.option.loadscopereorder = False
+    return _InOrder(config, log)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Each process of `-n` compiles its share of the tests and finds the rest done: it counts in a new clone."""
+    worker: dict[str, Any] = getattr(session.config, "workerinput", {})
+    if worker and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        here = Path(__file__).parent
+        number, of = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+        for path in sorted(here.rglob("test_*.py"))[number::of]:
+            import_module(".".join(path.relative_to(here.parent).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,7 +90,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    forks.wanted = not item.config.getoption("--exec") and item.get_closest_marker("executed") is None
+    forks.beside = not item.config.getoption("--exec")
+    forks.wanted = forks.beside and item.get_closest_marker("executed") is None
 
 
 @pytest.hookimpl(wrapper=True)
