@@ -30,8 +30,6 @@ from tests.fuzz.oracles import Wishes, judge, leaks, log_blames, settings_of, si
 from tests.fuzz.reading import read
 from tests.support.control import IDENTITY, methods_of, serve_alone
 
-pytestmark = pytest.mark.executed
-
 _PATIENCE = 5_000  # ms for who behaves, on a machine that is busy with other tests
 STATUS = b'{"jsonrpc":"2.0","id":1,"method":"status"}'
 STOP = b'{"jsonrpc":"2.0","id":1,"method":"stop","params":{"symbols":["ETHUSDT"]}}'
@@ -40,9 +38,9 @@ RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"v":1}}'
 
 def test_a_daemon_under_fire_answers_each_request_once_and_changes_nothing_by_itself() -> None:
     with world() as home:
-        report = Campaign(home, 3, 2_000).run()
+        report = Campaign(home, 3, 1_000).run()
     assert report.blames == []
-    assert report.executions >= 2_000
+    assert report.executions >= 1_000
     assert max(report.waits) < _PATIENCE
 
 

@@ -133,7 +133,7 @@ def test_whatever_answers_is_answered_with_an_exit_code(
     verb: list[str], server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dice = random.Random(" ".join(verb))
-    for _ in range(60):
+    for _ in range(30):
         frame = {"jsonrpc": "2.0", "id": 1, "result": DOCUMENT}
         odds = dice.choice((0.02, 0.05, 0.2))
         text = write(spoiled(dice, frame, odds)).encode("utf-8", "surrogatepass")
