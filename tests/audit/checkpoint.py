@@ -87,7 +87,7 @@ class Checkpoint:
         for name, entry in by_name.items():
             self._mend(name, entry)
         return settled(status) and all(
-            self._runs(by_name[name]) and by_name[name]["status"] in wishes.status
+            name in by_name and self._runs(by_name[name]) and by_name[name]["status"] in wishes.status
             for name, wishes in self._person.wishes.items()
             if name in by_name or "off" not in wishes.status
         )

@@ -104,7 +104,7 @@ def test_with_its_database_server_killed_too_it_keeps_its_promises(request: pyte
     if request.config.getoption("--no-postgres"):
         pytest.skip("--no-postgres")
 
-    figures = live(Plan(4, "postgresql", kills=12, every=12, run=1.0, pause=1.0, start=_start()))
+    figures = live(Plan(4, "postgresql", kills=12, every=12, pause=1.0, start=_start()))
 
     assert figures.violations == [], table([figures], 1)
     assert figures.orders > 0
