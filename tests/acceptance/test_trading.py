@@ -1,5 +1,6 @@
 """A recorded tape and random walks, traded by the real programs; then the books are compared to the last digit."""
 
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -7,10 +8,24 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance import books
-from tests.acceptance.harness import SYMBOL, TAPE, Daemon, Exchange, until
+from tests.acceptance.harness import PATIENCE, SYMBOL, TAPE, Daemon, Exchange, until
 
 FUNDS = Decimal(100000)  # USDT, the simulator's default
 QUICK = ("--chunks", "5", "--budget", "1000", "--buy-down", "0.0001")
+_BURST = 0.25  # seconds
+
+
+def plays(exchange: Exchange, daemon: Daemon, enough: Callable[[], bool]) -> None:
+    """The market goes on, in bursts, until there is enough; it waits for a daemon on a slow machine."""
+
+    def burst() -> bool:
+        exchange.call("sim.play")
+        time.sleep(_BURST)
+        exchange.call("sim.hold")
+        until(lambda: not daemon.unsettled())
+        return enough()
+
+    until(burst, 3 * PATIENCE)
 
 
 @pytest.mark.skipif(not TAPE.exists(), reason="the recording of 2024-08-08 is not on this machine")
@@ -22,13 +37,11 @@ QUICK = ("--chunks", "5", "--budget", "1000", "--buy-down", "0.0001")
 def test_a_recorded_tape_is_traded_in_cycles_and_every_digit_is_accounted_for(
     simulate: Callable[..., Exchange], naived: Callable[..., Daemon], database_url: str, fee: str, profit: str
 ) -> None:
-    exchange = simulate("--tape", f"{SYMBOL}={TAPE}", "--speed", "20", "--fee", fee)
+    exchange = simulate("--tape", f"{SYMBOL}={TAPE}", "--speed", "50", "--fee", fee)
     daemon = naived("--exchange-url", exchange.url, "--database", database_url)
     daemon.start()
     daemon.do("start", SYMBOL, *QUICK, "--profit", profit, "--rebuy", "0.0003")
-    exchange.call("sim.play")
-    until(lambda: daemon.symbol()["cycles"] >= 10)
-    exchange.call("sim.hold")
+    plays(exchange, daemon, lambda: daemon.symbol()["cycles"] >= 10)
     books.agree(exchange, daemon, database_url, SYMBOL, FUNDS)
 
 
@@ -39,9 +52,7 @@ def test_a_random_walk_with_the_usual_fee_leaves_no_coin_unaccounted_for(
     daemon = naived("--exchange-url", exchange.url, "--database", database_url)
     daemon.start()
     daemon.do("start", SYMBOL, *QUICK, "--profit", "0.0002", "--rebuy", "0.002")
-    exchange.call("sim.play")
-    until(lambda: daemon.symbol()["cycles"] >= 3)
-    exchange.call("sim.hold")
+    plays(exchange, daemon, lambda: daemon.symbol()["cycles"] >= 3)
     books.agree(exchange, daemon, database_url, SYMBOL, FUNDS)
 
 
@@ -67,10 +78,8 @@ def test_an_exchange_at_its_worst_costs_cycles_but_never_a_coin(
     daemon.do("start", SYMBOL, *QUICK, "--profit", "0.0002", "--rebuy", "0.001", "--reprice", "0.002")
     for kind, more in FAULTS:
         exchange.fault(kind, count=1000, probability=0.1, **more)
-    exchange.call("sim.play")
-    until(lambda: sum(exchange.call("sim.ledger")["faults"].values()) >= 12)
+    plays(exchange, daemon, lambda: sum(exchange.call("sim.ledger")["faults"].values()) >= 12)
     exchange.fault("clear")
-    exchange.call("sim.hold")
     daemon.end()
     daemon.start()  # what no report told is asked for
     daemon.do("wait", SYMBOL, "--for", "trading")

@@ -14,11 +14,12 @@ from sqlalchemy.engine import URL, make_url
 
 _CHUNK = 65536  # bytes
 _PORT = 5432
+_WRITING = b"SET written="  # in what marks a group of the journal, and in nothing else
 _GLANCE = 0.05  # seconds between two looks at whether it is over
 
 
 class Cut(Enum):
-    """Where the connection of the next COMMIT ends."""
+    """Where the connection of the journal's next COMMIT ends."""
 
     BEFORE = auto()  # the server never hears of it
     AFTER = auto()  # the server has done it, and its answer is lost
@@ -35,6 +36,7 @@ class Proxy:
         self._peers: dict[socket.socket, socket.socket] = {}
         self._lost: list[socket.socket] = []
         self._clients: set[socket.socket] = set()
+        self._journals: set[socket.socket] = set()  # clients that have said _WRITING
         self._lock = threading.Lock()
         self._over = False
         self._swallowing = False
@@ -67,7 +69,7 @@ class Proxy:
             self._end(*list(self._peers))
 
     def cut(self, where: Cut) -> None:
-        """End the connection on which the next COMMIT comes."""
+        """End the connection on which the journal's next COMMIT comes, not one of a node's heartbeats."""
         with self._lock:
             self._cut = where
 
@@ -119,7 +121,7 @@ class Proxy:
             said = b""
         if not said:
             self._end(end, peer)
-        elif self._cut is not None and end in self._clients and b"COMMIT" in said:
+        elif self._is_journal(end, said) and self._cut is not None and b"COMMIT" in said:
             if self._cut is Cut.AFTER:
                 peer.sendall(said)
                 peer.recv(_CHUNK)  # the answer: it is done
@@ -129,6 +131,12 @@ class Proxy:
         elif not self._swallowing:
             with contextlib.suppress(ConnectionError):
                 peer.sendall(said)
+
+    def _is_journal(self, end: socket.socket, said: bytes) -> bool:
+        """A statement that a connection has prepared is not said again."""
+        if end in self._clients and _WRITING in said:
+            self._journals.add(end)
+        return end in self._journals
 
     def _end(self, *ends: socket.socket) -> None:
         for each in ends:
