@@ -41,6 +41,8 @@ _STALLED_AT = (
     "ahead of a commit fill",
     "ahead of a commit buy intent",
     "ahead of the answer to a renewal",
+    "send order.place: before",
+    "send order.place: after",
 )
 _STOPPED_AT = (
     *_STALLED_AT,
@@ -61,8 +63,9 @@ _STOPPED_AT = (
 class NodesPlan(Plan):
     """``nodes`` of them. ``stops``, ``cuts``, ``drains``: mean seconds between two; None: none of them.
 
-    ``cap``: the account's limit, in whole USDT, that somebody sets before anything is started. ``singles``: what
-    befalls the node that has the first symbol, so many seconds after the start: one fault at a time, nothing else.
+    ``cap``: the account's limit, in whole USDT, that somebody sets after ``cap_at`` seconds, or before anything is
+    started. ``singles``: what befalls the node that has the first symbol, so many seconds after the start: one
+    fault at a time, nothing else.
     ``longest``: a node that is stopped has lost its leases when it goes on.
     """
 
@@ -71,6 +74,7 @@ class NodesPlan(Plan):
     cuts: float | None = None
     drains: float | None = None
     cap: int | None = None
+    cap_at: float = 0.0
     singles: tuple[tuple[float, str], ...] = ()
     longest: bool = False
 
@@ -99,16 +103,20 @@ def singles(seed: int = 1) -> NodesPlan:
 
 
 def stalling(seed: int) -> NodesPlan:
-    """Two nodes, one symbol, and again and again the one that has it stands still for longer than its lease."""
+    """Two nodes; again and again one stands still for longer than its lease, or until its orders' fences are past.
+
+    An even seed has one symbol and orders that wait inside the exchange, an odd one two symbols under a low limit.
+    """
     return NodesPlan(
         seed,
-        SYMBOLS[:1],
-        minutes=4,
+        SYMBOLS[: 1 + seed % 2],
+        minutes=5,
         settings={"chunks": 3, "rebuy": "0.002"},
         requests=15.0,
         stops=12.0,
         longest=True,
-        cap=600,
+        tail=0.0 if seed % 2 else 0.3,
+        cap=500 if seed % 2 else None,
     )
 
 
@@ -125,6 +133,7 @@ def nodes_swarm(seed: int) -> NodesPlan:
         cuts=random.uniform(15, 90) if random.random() < 0.6 else None,
         drains=random.uniform(20, 90) if random.random() < 0.4 else None,
         cap=random.randint(100, 1500) if random.random() < 0.5 else None,
+        cap_at=random.choice((0.0, random.uniform(10, 120))),
     )
 
 
@@ -206,12 +215,18 @@ class NodesWorld(World):
     # The faulty phase
 
     async def _ask_around(self) -> None:
+        if not self._nodes.cap_at:
+            await self._limit()
+        await super()._ask_around()
+
+    async def _limit(self) -> None:
+        """Set the account's limit; once that is acknowledged it binds every buy that is decided anywhere."""
         cap = self._nodes.cap
+        await trio.sleep_until(self._nodes.cap_at)
         while cap is not None and self._oracle.cap is None:
             if await self.ask("limits", {"max_exposure": str(cap)}) is not None:
-                self._oracle.cap = int(parse_money(str(cap)))
-            await trio.sleep(1)
-        await super()._ask_around()
+                self._oracle.cap, self._oracle.cap_since = int(parse_money(str(cap))), exchange_time()
+            await trio.sleep(_LOOK)
 
     def _troubles(self) -> Iterable[Callable[[], Awaitable[None]]]:
         plan = self._nodes
@@ -221,6 +236,8 @@ class NodesWorld(World):
             if mean is not None:
                 yield partial(self._now_and_then, name, mean, do)
         yield self._watch
+        if plan.cap_at:
+            yield self._limit
         if plan.singles:
             yield self._one_by_one
 
@@ -244,7 +261,8 @@ class NodesWorld(World):
         if self._healed or self._outside is None:
             return
         short, long = self._lengths.uniform(0.1, 6), self._lengths.uniform(6, 40)
-        seconds = long + 10 if self._nodes.longest else self._lengths.choice((short, long))
+        choices = (long + 10, long * 3) if self._nodes.longest else (short, long)
+        seconds = self._lengths.choice(choices)
         self.troubles.note("stopped" if seconds * 1000 < LEASE else "stopped beyond the lease")
         self.trace("stopped", f"{seconds:.1f} s")
         process.tasks.stop()

@@ -80,7 +80,8 @@ class Oracle:
         self._standings: dict[str, Standing] = {}
         self._spent: dict[tuple[str, int], int] = {}
         self.several = False  # several nodes share the journal
-        self.cap: int | None = None  # of the whole account, since before anything was started
+        self.cap: int | None = None  # of the whole account, in force since (ms)
+        self.cap_since = 0
         self._sent: set[tuple[str, int]] = set()
         self._now = now
         self._lied_to = lied_to
@@ -230,7 +231,7 @@ class Oracle:
         if len(busy) > chunks:
             self.blame(7, f"{cid} makes {len(busy)} traders of {chunks} chunks")
         exposed = sum(map(self._exposed, self._standings))
-        if self.cap is not None and exposed > self.cap:
+        if self.cap is not None and exposed > self.cap and _milliseconds(row["created_at"]) > self.cap_since:
             self.blame(29, f"{cid} makes the account's exposure {exposed} of {self.cap}")
 
     def _exposed(self, symbol: str) -> int:
