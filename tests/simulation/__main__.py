@@ -15,8 +15,8 @@ from tests.simulation.hands import KINDS
 from tests.simulation.hunt import first_violation
 from tests.simulation.mutants import MUTANTS, mutated
 from tests.simulation.mutations import fields, mutations, report, sample
-from tests.simulation.node_mutants import NODE_MUTANTS
-from tests.simulation.nodes import NodesPlan, live, nodes_swarm, stalling
+from tests.simulation.node_mutants import HUNTING, NODE_MUTANTS
+from tests.simulation.nodes import NodesPlan, live, nodes_swarm
 from tests.simulation.plan import SCENARIOS, Plan, swarm
 from tests.simulation.points import reached
 from tests.simulation.shrink import shrunk
@@ -130,7 +130,7 @@ def _hunt_all(first: int, seeds: int, jobs: int, *, nodes: bool) -> int:
 def _hunt(name: str, first: int, seeds: int, nodes: bool) -> tuple[int | None, str]:
     """The first seed that catches a mutant, and the first thing it says."""
     for seed in range(first, first + seeds):
-        plan = stalling(seed) if nodes else swarm(seed)
+        plan = HUNTING[name](seed) if nodes else swarm(seed)
         violation = first_violation(mutated(name, _KNOWN), partial(live, plan))
         if violation is not None:
             return seed, violation

@@ -11,6 +11,7 @@ from naived.database.schema import Instant
 from naived.runtime.trust import Trust
 from tests.simulation import daemon
 from tests.simulation.mutants import MUTANTS, Change
+from tests.simulation.nodes import NodesPlan, capped, late, stalling
 from tests.simulation.process import Process
 
 
@@ -54,4 +55,11 @@ NODE_MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     # A takeover that believes "does not exist" at once, and one that signs again at the send.
     "no-fence": MUTANTS["no-fence"],
     "fresh-signature": MUTANTS["fresh-signature"],
+}
+# The worlds in which they show soon.
+HUNTING: Mapping[str, Callable[[int], NodesPlan]] = {
+    **dict.fromkeys(NODE_MUTANTS, stalling),
+    "exposure-counted-before": capped,
+    "no-fence": late,
+    "fresh-signature": late,
 }

@@ -41,8 +41,6 @@ _STALLED_AT = (
     "ahead of a commit fill",
     "ahead of a commit buy intent",
     "ahead of the answer to a renewal",
-    "send order.place: before",
-    "send order.place: after",
 )
 _STOPPED_AT = (
     *_STALLED_AT,
@@ -66,7 +64,7 @@ class NodesPlan(Plan):
     ``cap``: the account's limit, in whole USDT, that somebody sets after ``cap_at`` seconds, or before anything is
     started. ``singles``: what befalls the node that has the first symbol, so many seconds after the start: one
     fault at a time, nothing else.
-    ``longest``: a node that is stopped has lost its leases when it goes on.
+    ``stops_at``: seams at which a node is stopped, ``lengths``: for how many seconds, at least and at most.
     """
 
     nodes: int = 2
@@ -76,7 +74,8 @@ class NodesPlan(Plan):
     cap: int | None = None
     cap_at: float = 0.0
     singles: tuple[tuple[float, str], ...] = ()
-    longest: bool = False
+    stops_at: tuple[str, ...] = _STOPPED_AT
+    lengths: tuple[float, float] = (0.1, 40.0)
 
 
 @dataclass
@@ -103,21 +102,31 @@ def singles(seed: int = 1) -> NodesPlan:
 
 
 def stalling(seed: int) -> NodesPlan:
-    """Two nodes; again and again one stands still for longer than its lease, or until its orders' fences are past.
-
-    An even seed has one symbol and orders that wait inside the exchange, an odd one two symbols under a low limit.
-    """
+    """Two nodes, one symbol, and again and again the one that has it stands still for longer than its lease."""
     return NodesPlan(
         seed,
-        SYMBOLS[: 1 + seed % 2],
-        minutes=5,
+        SYMBOLS[:1],
+        minutes=4,
         settings={"chunks": 3, "rebuy": "0.002"},
         requests=15.0,
         stops=12.0,
-        longest=True,
-        tail=0.0 if seed % 2 else 0.3,
-        cap=500 if seed % 2 else None,
+        stops_at=_STALLED_AT,
+        lengths=(16.0, 50.0),
+        cap=600,
     )
+
+
+def late(seed: int) -> NodesPlan:
+    """The same, ahead of a send or behind it, until its order was looked for; some wait inside the exchange."""
+    return replace(
+        stalling(seed), minutes=8, stops_at=("send order.place: before", "send order.place: after"),
+        lengths=(30.0, 130.0), tail=0.3, cap=None,
+    )  # fmt: skip
+
+
+def capped(seed: int) -> NodesPlan:
+    """Two nodes, two symbols, and a limit that leaves room for one of them."""
+    return replace(stalling(seed), symbols=SYMBOLS[:2], stops=None, cap=400)
 
 
 def nodes_swarm(seed: int) -> NodesPlan:
@@ -251,7 +260,7 @@ class NodesWorld(World):
     async def _stop_one(self, random: Random) -> None:
         """At a seam where much is at stake, or between two steps."""
         if random.random() < 0.7:
-            self._stops_at.add(random.choice(_STALLED_AT if self._nodes.longest else _STOPPED_AT))
+            self._stops_at.add(random.choice(self._nodes.stops_at))
             return
         process = random.choice(self._machines).process
         if isinstance(process, NodeProcess) and not process.tasks.stopped and not process.dead:
@@ -260,9 +269,7 @@ class NodesWorld(World):
     def _stop(self, process: NodeProcess) -> None:
         if self._healed or self._outside is None:
             return
-        short, long = self._lengths.uniform(0.1, 6), self._lengths.uniform(6, 40)
-        choices = (long + 10, long * 3) if self._nodes.longest else (short, long)
-        seconds = self._lengths.choice(choices)
+        seconds = self._lengths.uniform(*self._nodes.lengths)
         self.troubles.note("stopped" if seconds * 1000 < LEASE else "stopped beyond the lease")
         self.trace("stopped", f"{seconds:.1f} s")
         process.tasks.stop()

@@ -4,8 +4,8 @@ import pytest
 
 from tests.simulation.hunt import first_violation
 from tests.simulation.mutants import mutated
-from tests.simulation.node_mutants import NODE_MUTANTS
-from tests.simulation.nodes import NodesWorld, live, nodes_swarm, singles, stalling
+from tests.simulation.node_mutants import HUNTING, NODE_MUTANTS
+from tests.simulation.nodes import NodesWorld, live, nodes_swarm, singles
 from tests.simulation.stopping import CURRENT
 from tests.simulation.world import run
 
@@ -44,7 +44,7 @@ def test_each_bug_of_nodes_can_be_put_in(mutant: str) -> None:
 
 @pytest.mark.parametrize("mutant", HUNTED)
 def test_a_bug_of_several_nodes_is_caught(mutant: str) -> None:
-    plan = stalling(HUNTED[mutant])
+    plan = HUNTING[mutant](HUNTED[mutant])
 
     assert first_violation(mutated(mutant, NODE_MUTANTS), lambda: live(plan)), f"{mutant} survives"
 
