@@ -11,7 +11,7 @@ from naived.database.schema import Instant
 from naived.runtime.trust import Trust
 from tests.simulation import daemon
 from tests.simulation.mutants import MUTANTS, Change
-from tests.simulation.nodes import NodesPlan, capped, late, stalling
+from tests.simulation.nodes import NodesPlan, behind, capped, late, stalling
 from tests.simulation.process import Process
 
 
@@ -59,6 +59,7 @@ NODE_MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
 # The worlds in which they show soon.
 HUNTING: Mapping[str, Callable[[int], NodesPlan]] = {
     **dict.fromkeys(NODE_MUTANTS, stalling),
+    "epoch-unchecked": behind,
     "exposure-counted-before": capped,
     "no-fence": late,
     "fresh-signature": late,

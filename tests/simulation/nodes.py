@@ -116,6 +116,11 @@ def stalling(seed: int) -> NodesPlan:
     )
 
 
+def behind(seed: int) -> NodesPlan:
+    """The same, ahead of the commit of an answer, until the order that it is about has often been executed."""
+    return replace(stalling(seed), minutes=8, stops_at=("ahead of a commit open",), lengths=(20.0, 100.0))
+
+
 def late(seed: int) -> NodesPlan:
     """The same, ahead of a send or behind it, until its order was looked for; some wait inside the exchange."""
     return replace(
