@@ -11,7 +11,7 @@ from naived.database.schema import Instant
 from naived.runtime.trust import Trust
 from tests.simulation import daemon
 from tests.simulation.mutants import MUTANTS, Change
-from tests.simulation.nodes import NodesPlan, behind, capped, late, stalling
+from tests.simulation.nodes import NodesPlan, behind, capped, late, renewing, stalling
 from tests.simulation.process import Process
 
 
@@ -60,6 +60,7 @@ NODE_MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
 HUNTING: Mapping[str, Callable[[int], NodesPlan]] = {
     **dict.fromkeys(NODE_MUTANTS, stalling),
     "epoch-unchecked": behind,
+    "counted-from-after-the-renewal": renewing,
     "exposure-counted-before": capped,
     "no-fence": late,
     "fresh-signature": late,

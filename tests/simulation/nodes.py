@@ -108,7 +108,8 @@ def stalling(seed: int) -> NodesPlan:
         SYMBOLS[:1],
         minutes=4,
         settings={"chunks": 3, "rebuy": "0.002"},
-        requests=15.0,
+        requests=30.0,
+        whims=("start", "settings"),
         stops=12.0,
         stops_at=_STALLED_AT,
         lengths=(16.0, 50.0),
@@ -119,6 +120,11 @@ def stalling(seed: int) -> NodesPlan:
 def behind(seed: int) -> NodesPlan:
     """The same, ahead of the commit of an answer, until the order that it is about has often been executed."""
     return replace(stalling(seed), minutes=8, stops_at=("ahead of a commit open",), lengths=(20.0, 100.0))
+
+
+def renewing(seed: int) -> NodesPlan:
+    """The same, ahead of the answer to a renewal."""
+    return replace(stalling(seed), stops_at=("ahead of the answer to a renewal",))
 
 
 def late(seed: int) -> NodesPlan:
@@ -272,8 +278,9 @@ class NodesWorld(World):
             self._stop(process)
 
     def _stop(self, process: NodeProcess) -> None:
-        if self._healed or self._outside is None:
-            return
+        others = (machine.process for machine in self._machines if machine.process is not process)
+        if self._healed or self._outside is None or all(p is None or p.tasks.stopped for p in others):
+            return  # one always goes on
         seconds = self._lengths.uniform(*self._nodes.lengths)
         self.troubles.note("stopped" if seconds * 1000 < LEASE else "stopped beyond the lease")
         self.trace("stopped", f"{seconds:.1f} s")

@@ -1,5 +1,7 @@
 """Several nodes in one world: a bounded part; ``python -m tests.simulation --nodes`` lives through more seeds."""
 
+from functools import partial
+
 import pytest
 
 from tests.simulation.hunt import first_violation
@@ -10,8 +12,9 @@ from tests.simulation.stopping import CURRENT
 from tests.simulation.world import run
 
 CHOSEN = (10,)  # seeds that CI lives through: nodes are stopped in it, and cut from database and exchange
-# The bugs that CI hunts, each in the world that shows it early; the command's --nodes --mutants hunts all.
-HUNTED = {"epoch-unchecked": 0, "counted-from-after-the-renewal": 1, "live-leases-are-claimed": 0}
+# The bugs that CI hunts, each from a seed that shows it early; the command's --nodes --mutants hunts all.
+HUNTED = {"epoch-unchecked": 0, "counted-from-after-the-renewal": 0, "live-leases-are-claimed": 0}
+HUNT = 10  # seeds in which each has to be caught when the first is another run by now
 
 
 def test_after_any_single_fault_of_a_node_another_one_has_its_symbols_within_two_leases() -> None:
@@ -44,9 +47,10 @@ def test_each_bug_of_nodes_can_be_put_in(mutant: str) -> None:
 
 @pytest.mark.parametrize("mutant", HUNTED)
 def test_a_bug_of_several_nodes_is_caught(mutant: str) -> None:
-    plan = HUNTING[mutant](HUNTED[mutant])
+    plans = map(HUNTING[mutant], (HUNTED[mutant], *range(HUNT)))
 
-    assert first_violation(mutated(mutant, NODE_MUTANTS), lambda: live(plan)), f"{mutant} survives"
+    found = (first_violation(mutated(mutant, NODE_MUTANTS), partial(live, plan)) for plan in plans)
+    assert any(found), f"{mutant} survives"
 
 
 def test_no_task_is_of_a_process_outside_of_one() -> None:
