@@ -33,6 +33,7 @@ from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import AccountFunds
 from naived.runtime.keeper import Keeper
 from naived.runtime.listing import Listing
+from naived.runtime.lost_commits import LostCommits
 from naived.runtime.orders import Orders
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.reconciler import Reconciler
@@ -161,7 +162,17 @@ async def assemble(
     if cluster is None:
         supervisor.load(await journal.load())
     else:
-        keeper = Keeper(cluster, journal, supervisor, exchange, clock, reconciler.pause.end)
+        lost = LostCommits(
+            cluster,
+            exchange,
+            journal,
+            session,
+            view,
+            reconciler,
+            supervisor,
+            lambda: context.recv_window + reconciler.grace,
+        )
+        keeper = Keeper(cluster, journal, supervisor, exchange, clock, reconciler.pause.end, lost.compare)
     account.tell()
     service = Service(
         identity,

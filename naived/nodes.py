@@ -42,11 +42,17 @@ class NodeInfo(Struct, frozen=True):
 
 
 class View(Struct, frozen=True):
-    """``nodes`` by name, gone ones too; ``symbols`` is how many there are, ``free`` how many nobody has."""
+    """``nodes`` by name, gone ones too; ``symbols`` is how many there are, ``free`` how many nobody has.
+
+    ``server`` is the history of commits that the database continues, ``accepted`` the one on which all symbols were
+    compared with the exchange. Where they differ, the last commits may be lost.
+    """
 
     nodes: Mapping[str, NodeInfo]
     symbols: int
     free: int
+    server: str = ""
+    accepted: str = ""
 
 
 class Cluster(Protocol):
@@ -78,6 +84,14 @@ class Cluster(Protocol):
 
     async def look(self) -> View:
         """What there is now."""
+        ...
+
+    async def compared(self, symbol: str, epoch: int, server: str) -> None:
+        """A symbol that is ours was compared with the exchange, on this server."""
+        ...
+
+    async def accept(self, server: str) -> None:
+        """Place orders on this server, if every symbol was compared on it."""
         ...
 
     async def others(self, assets: Collection[str], ours: Collection[str]) -> Sequence[SymbolRecord]:

@@ -75,6 +75,12 @@ class SqlCluster:
     async def drain(self, name: str, wanted: bool) -> bool | None:
         return await self._transactions.do(partial(leases.drain, name=name, wanted=wanted))
 
+    async def compared(self, symbol: str, epoch: int, server: str) -> None:
+        await self._transactions.do(partial(leases.compared, self._seat, symbol=symbol, epoch=epoch, server=server))
+
+    async def accept(self, server: str) -> None:
+        await self._transactions.do(partial(leases.accept, server=server))
+
     async def others(self, assets: Collection[str], ours: Collection[str]) -> Sequence[SymbolRecord]:
         wanted, kept, now = frozenset(assets), frozenset(ours), self._seat.clock()
         return await self._reader.read(partial(queries.others, assets=wanted, ours=kept, now=now), listing=True)

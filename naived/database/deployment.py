@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from naived.database.schema import deployment, leases, nodes, settings
+from naived.database.server import history
 from naived.database.statements import insert
 from naived.nodes import Member
 from naived.ports import DeploymentError
@@ -111,6 +112,8 @@ def _join(connection: sa.Connection, member: Member, epoch: int, now: int, share
     freed = sa.update(leases).values(node=None)
     connection.execute(freed.where(leases.c.node == member.name) if shared else freed)
     if shared:
+        first = sa.update(deployment).where(deployment.c.server.is_(None))
+        connection.execute(first.values(server=history(connection)))
         unknown = settings.c.symbol.not_in(sa.select(leases.c.symbol))
         added = sa.select(settings.c.symbol, sa.literal(0), sa.literal(now, leases.c.until.type)).where(unknown)
         connection.execute(sa.insert(leases).from_select(["symbol", "epoch", "until"], added))

@@ -9,6 +9,7 @@ it, the row of the deployment makes these two wait for each other; so it does wi
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -21,6 +22,7 @@ from naived.core.risk import OverLimit
 from naived.core.strategy.settings import Status
 from naived.database.rows import halt_of
 from naived.database.schema import deployment, halts, leases, nodes, orders, requests, settings
+from naived.database.server import HISTORY
 from naived.database.statements import TAKE_TURN
 from naived.nodes import LeaseLostError
 from naived.ports import ConflictError, Unit
@@ -34,14 +36,19 @@ _HELD = (
 )
 
 
-def _turn_and_held() -> sa.Select[tuple[int | None, str | None, int | None, str | None]]:
+def _turn_and_held() -> sa.Select[Any]:
     """The turn of ``statements.py`` and the question for the leases at once: one round trip less (PostgreSQL)."""
     turn = TAKE_TURN.returning(nodes.c.epoch).cte("turn")
     held = _HELD.where(sa.select(turn.c.epoch).exists()).cte("held")
     nothing = sa.select(sa.literal(1).label("one")).subquery("nothing")
     taken = sa.select(turn.c.epoch).scalar_subquery()
     joined = nothing.outerjoin(held, sa.true())
-    return sa.select(taken.label("turn"), held.c.symbol, held.c.epoch, held.c.status).select_from(joined)
+    accepted = sa.select(deployment.c.server).scalar_subquery()
+    # Asked for only where an order is placed: it reads a file of the server.
+    asked = sa.bindparam("placing", type_=sa.Boolean)
+    same = sa.case((asked, accepted == sa.literal_column(HISTORY)), else_=sa.true()).label("same")
+    columns = taken.label("turn"), same, held.c.symbol, held.c.epoch, held.c.status
+    return sa.select(*columns).select_from(joined)
 
 
 _TURN_AND_HELD = _turn_and_held()
@@ -51,10 +58,14 @@ _ATTEMPT = sa.select(orders.c.attempt).where(orders.c.client_order_id == sa.bind
 
 
 class Held(Struct, frozen=True):
-    """A symbol of this node. ``status`` is as stored, None for one that was never configured."""
+    """A symbol of this node. ``status`` is as stored, None for one that was never configured.
+
+    ``placing``: no symbol is still to be compared after a failover of the database.
+    """
 
     epoch: int
     status: str | None
+    placing: bool = True
 
 
 def take_turn(
@@ -64,16 +75,22 @@ def take_turn(
 
     They stay its own until the transaction ends.
     """
-    asked = {"node": node, "symbols": sorted({unit.symbol for unit in units if unit.symbol})}
+    known = list(units)
+    asked = {"node": node, "symbols": sorted({unit.symbol for unit in known if unit.symbol})}
     if connection.dialect.name == "sqlite":
         if connection.execute(TAKE_TURN, turn).rowcount != 1:
             return None
         rows = connection.execute(_HELD, asked).mappings().all()
     else:
-        rows = connection.execute(_TURN_AND_HELD, {**turn, **asked}).mappings().all()
+        placing = any(_is_placed(order) for unit in known for order in unit.orders)
+        rows = connection.execute(_TURN_AND_HELD, {**turn, **asked, "placing": placing}).mappings().all()
         if rows[0]["turn"] is None:
             return None
-    return {row["symbol"]: Held(row["epoch"], row["status"]) for row in rows if row["symbol"] is not None}
+    return {
+        row["symbol"]: Held(row["epoch"], row["status"], row.get("same", True))
+        for row in rows
+        if row["symbol"] is not None
+    }
 
 
 def check(unit: Unit, ours: Mapping[str, Held]) -> None:
@@ -85,6 +102,8 @@ def check(unit: Unit, ours: Mapping[str, Held]) -> None:
         raise LeaseLostError(f"{unit.symbol}: another node has it, or may have it; nothing more is written here")
     if unit.desired is None and found.status == Status.OFF and any(map(_is_placed, unit.orders)):
         raise ConflictError(f"{unit.symbol}: it is off, and an order was to be placed")
+    if not found.placing and any(map(_is_placed, unit.orders)):
+        raise ConflictError(f"{unit.symbol}: the database was replaced: nothing is placed before all is compared")
 
 
 def _is_placed(order: OrderState) -> bool:

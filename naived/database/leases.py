@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from naived.database.columns import Instant
 from naived.database.deployment import next_epoch
-from naived.database.schema import leases, nodes
+from naived.database.schema import deployment, leases, nodes, settings
+from naived.database.server import history
 from naived.database.statements import insert
 from naived.nodes import FencedError, Member, NodeInfo, View
 
@@ -116,7 +117,8 @@ def look(seat: Seat, connection: sa.Connection) -> View:
         )
         for row in rows.mappings()
     }
-    return View(found, total, total - sum(counts.values()))
+    accepted: str | None = connection.scalar(sa.select(deployment.c.server))
+    return View(found, total, total - sum(counts.values()), history(connection), accepted or "")
 
 
 def drain(connection: sa.Connection, name: str, wanted: bool) -> bool | None:
@@ -125,6 +127,17 @@ def drain(connection: sa.Connection, name: str, wanted: bool) -> bool | None:
         return None
     connection.execute(sa.update(nodes).where(nodes.c.name == name).values(draining=wanted))
     return bool(known != wanted)
+
+
+def compared(seat: Seat, connection: sa.Connection, symbol: str, epoch: int, server: str) -> None:
+    ours = (leases.c.symbol == symbol) & (leases.c.node == seat.member.name) & (leases.c.epoch == epoch)
+    connection.execute(sa.update(leases).where(ours).values(compared=server))
+
+
+def accept(connection: sa.Connection, server: str) -> None:
+    other = sa.func.coalesce(leases.c.compared, "") != server
+    missing = sa.select(leases.c.symbol).join(settings, settings.c.symbol == leases.c.symbol).where(other)
+    connection.execute(sa.update(deployment).where(~missing.exists()).values(server=server))
 
 
 def _check(seat: Seat, connection: sa.Connection) -> None:

@@ -53,6 +53,7 @@ deployment = sa.Table(
     sa.Column("exchange", sa.Text),
     sa.Column("account_uid", sa.Text),
     sa.Column("epoch", sa.BigInteger, nullable=False),  # the last one that anybody got
+    sa.Column("server", sa.Text),  # on which all symbols were compared with the exchange, see server.py
 )
 
 # The processes that may write, by the names of their nodes: with one database of its own there is one.
@@ -76,6 +77,7 @@ leases = sa.Table(
     sa.Column("node", sa.Text),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("until", Instant, nullable=False),
+    sa.Column("compared", sa.Text),  # the server on which it was compared
 )
 
 # What each symbol's node said of it last: an entry of ``status``.

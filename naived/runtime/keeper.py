@@ -12,7 +12,7 @@ node's ends here at once. What was not renewed in time, and that nobody claimed,
 that nobody else had it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
 import trio
@@ -46,6 +46,7 @@ class Keeper:
         exchange: OrderGateway,
         clock: Callable[[], float],
         reconcile: Callable[[], None],
+        compare: Callable[[str, Callable[[], bool]], Awaitable[None]],
     ) -> None:
         self.cluster = cluster
         self.view = View({}, 0, 0)
@@ -54,6 +55,7 @@ class Keeper:
         self._supervisor = supervisor
         self._exchange = exchange
         self._reconcile = reconcile
+        self._compare = compare
         self.trust = Trust(cluster.member.lease / 1000, clock)
         self._turn = trio.Lock()
         self._seen_free = 0  # looks in a row that found free symbols
@@ -107,8 +109,9 @@ class Keeper:
         self.view = await self.cluster.look()
         self._exchange.sharers = max(1, owners(list(self.view.nodes.values())))
         me = self.view.nodes.get(self.cluster.member.name)
-        if me is None or not self.trust.certain:
+        if me is None or not self.trust.held:
             return
+        await self._look_at_server(nursery)
         self._seen_free = self._seen_free + 1 if self.view.free else 0
         if me.draining:
             leaving = list(self._supervisor.symbols.values())
@@ -126,6 +129,19 @@ class Keeper:
             if not symbol.leaving:
                 symbol.leaving = True
                 nursery.start_soon(self._hand_over, symbol)
+
+    async def _look_at_server(self, nursery: trio.Nursery) -> None:
+        """If the database was replaced by one that may lack commits, load all anew, and compare before orders."""
+        server = self.view.server
+        if server == self.view.accepted:
+            self.trust.doubt = None
+        elif self.trust.doubt is None:
+            log.error("the database was replaced", server=server, before=self.view.accepted)
+            self.trust.doubt = "the database was replaced: no order is placed before every symbol is compared"
+            ours = list(self._supervisor.symbols)
+            self._end(ours)
+            await self.cluster.release(ours)
+            nursery.start_soon(self._compare, server, lambda: self.view.accepted == server)
 
     async def _renew(self) -> None:
         began = self.trust.now()

@@ -22,13 +22,19 @@ class Trust:
     def __init__(self, lease: float, clock: Callable[[], float]) -> None:
         self._lease = lease
         self._clock = clock
+        self.doubt: str | None = None  # why nothing may be placed though the leases are certain
         self._until = -math.inf
         self._renewal = -math.inf
 
     @property
-    def certain(self) -> bool:
+    def held(self) -> bool:
         """Has no other node any symbol of ours now?"""
         return self._clock() < self._until
+
+    @property
+    def certain(self) -> bool:
+        """May orders be placed?"""
+        return self.held and self.doubt is None
 
     @property
     def due(self) -> bool:
@@ -49,7 +55,8 @@ class Trust:
         while True:
             doubts = not self.certain
             if doubts or doubted:
-                reason = "its lease was not renewed in time: another node may have it" if doubts else None
+                late = "its lease was not renewed in time: another node may have it"
+                reason = (self.doubt if self.held else late) if doubts else None
                 for symbol in symbols.values():
                     if not symbol.leaving:
                         symbol.offer(Blocked(BlockedBy.LEASE, reason))

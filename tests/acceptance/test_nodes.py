@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
+from tests.support.postgres import execute
 
 OTHER = "BTCUSDT"
 LEASE = 6.0  # seconds
@@ -209,3 +210,44 @@ def test_of_two_requests_the_later_one_has_the_last_word(node: Node, exchange: E
     assert second.do("start", SYMBOL).result["status"] == "on"
     assert (second.symbol()["status"], second.symbol()["chunks"]) == ("on", 3)
     taken(second)
+
+
+def test_after_a_failover_nothing_is_placed_before_every_symbol_is_compared(
+    node: Node, exchange: Exchange, postgres_url: str
+) -> None:
+    """As if the server had been another one before: that is what a promoted standby looks like."""
+    first = node("alpha")
+    first.do("start", SYMBOL, OTHER)
+    second = node("beta")
+    exchange.trade("2000")
+    until(lambda: second.symbol()["traders"] and first.does("buying"))
+    execute(postgres_url, "UPDATE deployment SET server = 'another/00000001'")
+    until(lambda: "the database was replaced" in (first.symbol()["reason"] or ""))
+    placed = len(exchange.orders())
+    exchange.trade("1995")
+    exchange.trade("60000", OTHER)
+    until(lambda: first.symbol()["state"] == first.symbol(OTHER)["state"] == "trading")
+    until(lambda: first.does("selling"))
+    assert placed == 1
+    ids = of_ours(exchange)
+    assert len(ids) == len(set(ids))
+
+
+def test_an_order_whose_row_a_failover_lost_stops_its_symbol_until_a_person_has_looked(
+    node: Node, exchange: Exchange, postgres_url: str
+) -> None:
+    first = node("alpha")
+    first.do("start", SYMBOL, OTHER)
+    exchange.trade("2000")
+    first.reaches("buying")
+    exchange.trade("1995")
+    first.reaches("selling")
+    assert first.suspend() == 0
+    lost = ("fills", "orders", "traders")
+    execute(postgres_url, *(f"DELETE FROM {table}" for table in lost))
+    execute(postgres_url, "UPDATE deployment SET server = 'another/00000001'")
+    first.launch()
+    until(lambda: first.state is not None and "has our tag" in (first.symbol()["reason"] or ""))
+    assert first.symbol()["state"] == "quarantined"
+    exchange.trade("1990")
+    assert len(exchange.orders()) == 2
