@@ -398,7 +398,9 @@ def check_earned(of: Workbench, trader: Trader) -> None:
     """At the end of a cycle: the profit that was asked for, after both fees; each fee may be rounded up."""
     match trader.phase:
         case Finished(Bought() as bought, _, carried, dust, int(profit), None) if not (carried or trader.stop):
-            orders = (order for order in of.journal.orders.values() if order.intent.trader == trader.number)
+            orders = [order for order in of.journal.orders.values() if order.intent.trader == trader.number]
+            if any(order.intent.ioc and order.executed for order in orders):
+                return  # the stop-loss was taken away while its sell was on its way
             rounding = 2 + sum(len(order.fills) for order in orders)
             assert profit * SCALE >= (bought.cost - dust.cost) * trader.terms.profit - rounding * SCALE
 

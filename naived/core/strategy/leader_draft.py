@@ -121,7 +121,7 @@ class Draft(Struct):
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:
-            self._ended(trader, after.phase, event, after.stop is not None)
+            self._ended(trader, after.phase, event, after.stop is not None or _sells_at_loss(trader))
 
     def put_lots(self, lots: Lots) -> None:
         self.leader = replace(self.leader, lots=lots)
@@ -190,6 +190,11 @@ class Draft(Struct):
         self.leader = replace(leader, next_number=leader.next_number + 1)
         self.put(trader)
         return trader
+
+
+def _sells_at_loss(trader: Trader) -> bool:
+    """Is an order of the stop-loss on its way, although that was taken away meanwhile?"""
+    return type(trader.phase) is Selling and trader.phase.intent.ioc
 
 
 def _reserve(draft: Draft, buy: OrderIntent) -> None:

@@ -324,3 +324,18 @@ def test_a_trader_that_is_still_being_sold_has_no_rebuy_after_a_resume() -> None
     of.market("1870")
     assert [(trader.number, trader.origin) for trader in of.traders] == [(2, None)]
     check(of)
+
+
+def test_a_sell_at_a_loss_that_is_on_its_way_while_the_stop_loss_is_taken_away_has_no_successor() -> None:
+    of = at_2000()
+    of.now += SECOND
+    of.trade("1900")
+    (cancelled,) = of.wanting()
+    of.serve(cancelled)
+    assert of.order(1, Side.SELL, 2).state is State.INTENDED
+    of.direct(Status.ON, PLAIN)
+    of.settle()
+    assert of.order(1, Side.SELL, 2).state is State.FILLED
+    assert of.traders == ()
+    check(of)
+    check_quiet(of)
