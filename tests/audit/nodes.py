@@ -297,11 +297,11 @@ class NodesJob:
 
     def _trades(self, daemon: Daemon, others: list[str]) -> bool:
         status: Document = daemon.ask("status")
+        status["symbols"] = [row for row in status["symbols"] if row["status"] in _DONE]
         return settled(status) and all(
             row["node"] in others
             and (row["state"] in ("trading", "draining") or "by hand" in (row["reason"] or ""))
             for row in status["symbols"]
-            if row["status"] in _DONE
         )
 
 
