@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.simulation.hands import KINDS
 from tests.simulation.hunt import first_violation
-from tests.simulation.mutants import MUTANTS, mutated
+from tests.simulation.mutants import MUTANTS, UNSEEN, mutated
 from tests.simulation.mutations import fields, mutations, report, sample
 from tests.simulation.node_mutants import HUNTING, NODE_MUTANTS
 from tests.simulation.nodes import NodesPlan, live, nodes_swarm
@@ -116,7 +116,7 @@ def _live(plan: Plan, mutant: str | None) -> Outcome:
 
 
 def _hunt_all(first: int, seeds: int, jobs: int, *, nodes: bool) -> int:
-    survivors, mutants = 0, NODE_MUTANTS if nodes else MUTANTS
+    survivors, mutants = 0, list(NODE_MUTANTS) if nodes else [name for name in MUTANTS if name not in UNSEEN]
     with ProcessPoolExecutor(jobs) as pool:
         hunts = [pool.submit(_hunt, name, first, seeds, nodes) for name in mutants]
         for name, hunt in zip(mutants, hunts, strict=True):

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from naived.core.amount import Amount, parse_amount
+from naived.core.amount import Amount, parse_amount, parse_money
+from naived.core.orders.intent import Side
 from naived.core.orders.state import TERMINAL, State
 from naived.ports import Unit
 
@@ -25,11 +26,22 @@ class Durable:
         self._rows = rows
         self._blame = blame
         self._known: dict[str, tuple[State, Amount]] = {}
+        self._halted = False
+        self._worth: dict[str, Any] | None = None
 
     def look(self, unit: Unit) -> None:
         """After a commit of this unit was tried, whatever came of it."""
         for order in unit.orders:
+            before, _ = self._known.get(order.client_order_id, (State.NOT_PLACED, Amount(0)))
             self._look_at_order(order.client_order_id)
+            after, _ = self._known.get(order.client_order_id, (before, Amount(0)))
+            buys = order.intent.side is Side.BUY and before is State.NOT_PLACED
+            if self._halted and buys and after is State.INTENDED:
+                self._blame(31, f"{order.client_order_id} is to be sent, and the account was halted before")
+        if unit.halt is not None and not unit.symbol:
+            self._halted = bool(self._rows("SELECT * FROM halts WHERE scope = ''"))
+        if unit.worth is not None:
+            self._look_at_worth()
         if unit.traders or unit.orders:
             self._look_at_traders(unit.symbol)
 
@@ -52,6 +64,17 @@ class Durable:
                 self._blame(9, f"{cid} has executed {executed}, its fills are {filled}")
             if state in _EXECUTED and parse_amount(row["reported"]) != executed and row["reason"] is None:
                 self._blame(9, f"{cid} is {state} with {executed}, the exchange said {row['reported']}")
+
+    def _look_at_worth(self) -> None:
+        """Only a resume lowers the peak, and moves the start within a day."""
+        (now,) = self._rows("SELECT * FROM worth") or [None]
+        before, self._worth = self._worth, now
+        if before is None or now is None or now["round"] != before["round"]:
+            return
+        if parse_money(now["peak"]) < max(parse_money(before["peak"]), parse_money(now["value"])):
+            self._blame(32, f"the peak was {before['peak']} and is {now['peak']} at {now['value']}")
+        if now["day"] == before["day"] and now["day_start"] != before["day_start"]:
+            self._blame(32, f"the day began with {before['day_start']} and now with {now['day_start']}")
 
     def _look_at_traders(self, symbol: str) -> None:
         """A fill, the phase it leads to and the intent that follows are one transaction."""

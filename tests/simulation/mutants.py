@@ -23,6 +23,7 @@ from naived.core.orders import state as life
 from naived.core.orders.intent import Side
 from naived.core.orders.report import CancelRefused, Fill, OrderStatus, Refused, Report, Unknown
 from naived.core.orders.state import Need, OrderState, Reported, Send, State
+from naived.core.risk import Account
 from naived.core.strategy import leader as leading
 from naived.core.strategy import leader_draft as drafting
 from naived.core.strategy import sizing
@@ -32,8 +33,10 @@ from naived.core.strategy.formulas import Bought, reprice_above
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import Buying, Waiting
+from naived.database import account_rows, fence, queries, store
 from naived.database.store import Store
-from naived.runtime import orders
+from naived.ports import Unit
+from naived.runtime import orders, valuation
 from naived.runtime.commit import Commit
 from naived.runtime.funds import AccountFunds
 from naived.runtime.reconciler import Reconciler
@@ -452,6 +455,50 @@ def _amendment_unnoticed() -> Sequence[Change]:
     return [(OrderState, "quantity", property(lambda self: self.intent.quantity))]
 
 
+def _halt_only_in_memory() -> Sequence[Change]:
+    write = store.write_account
+
+    def forgetful(connection: Any, unit: Unit) -> None:
+        write(connection, unit if unit.symbol else replace(unit, halt=None))
+
+    return [(store, "write_account", forgetful)]
+
+
+def _halt_not_asked_in_the_transaction() -> Sequence[Change]:
+    return [(fence, "unless_halted", lambda _connection, unit, *, shared: (unit, None))]
+
+
+def _exposure_counted_once_it_is_sent() -> Sequence[Change]:
+    def late(self: AccountFunds, _symbol: Symbol, _limits: Any) -> Any:
+        return None, ""
+
+    return [(AccountFunds, "_room", late), (store, "within_limit", lambda _connection, unit: (unit, None))]
+
+
+def _peak_forgets_a_restart() -> Sequence[Change]:
+    account = queries.account
+
+    def forgetful(connection: Any) -> Account:
+        return replace(account(connection), worth=None)
+
+    return [(queries, "account", forgetful), (account_rows, "joined", lambda _stored, worth: worth)]
+
+
+def _only_realised_losses_count() -> Sequence[Change]:
+    return [(valuation, "gained", lambda leader, _price: leader.profit)]
+
+
+def _halt_keeps_from_selling() -> Sequence[Change]:
+    sell = trading._sell
+
+    def obedient(trader: Any, holding: Any, view: Any) -> Any:
+        if view.halts.why is None:
+            return sell(trader, holding, view)
+        return trading._hold_stopped(trader, holding, view)
+
+    return [(trading, "_sell", obedient)]
+
+
 MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "place-then-record": _place_then_record,
     "resend-on-timeout": _resend_on_timeout,
@@ -492,7 +539,17 @@ MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "third-asset-taken-for-coins": _third_asset_is_taken_for_coins,
     "third-asset-costs-nothing": _third_asset_costs_nothing,
     "amendment-unnoticed": _amendment_unnoticed,
+    "halt-only-in-memory": _halt_only_in_memory,
+    "halt-not-asked-in-the-transaction": _halt_not_asked_in_the_transaction,
+    "exposure-counted-once-sent": _exposure_counted_once_it_is_sent,
+    "peak-forgets-a-restart": _peak_forgets_a_restart,
+    "only-realised-losses-count": _only_realised_losses_count,
+    "halt-keeps-from-selling": _halt_keeps_from_selling,
 }
+
+
+# No seed shows these: what they let through is stopped by a second check, or is a figure that no world knows.
+UNSEEN = frozenset({"halt-not-asked-in-the-transaction", "only-realised-losses-count"})
 
 
 @contextmanager

@@ -82,6 +82,8 @@ class Oracle:
         self.several = False  # several nodes share the journal
         self.cap: int | None = None  # of the whole account, in force since (ms)
         self.cap_since = 0
+        self.owned = False  # the account may be halted by a limit, which takes buys back as well
+        self._halted: frozenset[str] | None = None  # no buy is accepted but these
         self._sent: set[tuple[str, int]] = set()
         self._now = now
         self._lied_to = lied_to
@@ -207,6 +209,8 @@ class Oracle:
         cid = order.client_order_id
         if standing.silent is not None and cid not in standing.silent:
             self.blame(10, f"{cid} was accepted after {order.symbol} was stopped")
+        if order.side is Side.BUY and self._halted is not None and cid not in self._halted:
+            self.blame(31, f"{cid} buys after the account was halted")
         if order.side is Side.BUY and standing.no_buys is not None and cid not in standing.no_buys:
             self.blame(12, f"{cid} buys after {order.symbol} was told to shut down")
 
@@ -289,7 +293,7 @@ class Oracle:
             "JOIN traders ON traders.symbol = orders.symbol AND number = trader WHERE client_order_id = ?"
         )
         for row in self.rows(query, order.client_order_id):
-            if self._lied_to or _milliseconds(row["created_at"]) <= standing.unwanted_at:
+            if self._lied_to or self.owned or _milliseconds(row["created_at"]) <= standing.unwanted_at:
                 continue
             if row["state"] not in ("open", "partially_filled"):
                 continue  # one that was given up and turned up
@@ -321,6 +325,15 @@ class Oracle:
         """No buy from now on, but what is under way."""
         query = "SELECT client_order_id FROM orders WHERE symbol = ? AND state IN ('intended', 'unknown')"
         self.standing(symbol).no_buys = frozenset(row["client_order_id"] for row in self.rows(query, symbol))
+
+    def account_halted(self) -> None:
+        """The halt of the account was answered: no buy of any symbol from now on, but what is under way."""
+        query = "SELECT client_order_id FROM orders WHERE side = 'buy' AND state IN ('intended', 'unknown')"
+        self._halted = frozenset(row["client_order_id"] for row in self.rows(query))
+
+    def account_resumed(self) -> None:
+        """Somebody asks for the end of the halt."""
+        self._halted = None
 
     def unwanted(self, symbol: str) -> None:
         """Somebody asks, or asked until now, for something that takes buys back."""

@@ -30,7 +30,7 @@ class Plan:
     that a order waits inside the exchange, accepted in its time and executed later. A ``scenario`` is no swarm
     but one of SCENARIOS. ``hands`` are kinds of `Hands`, one of which comes on average every ``meddling`` seconds,
     ``wild`` the probability that a field of a frame has a wild value. ``guarded``: the person sets fall guards and
-    stop-losses.
+    stop-losses. ``owned``: mean seconds between two requests of the owner, who halts and limits the account.
     """
 
     seed: int
@@ -56,6 +56,7 @@ class Plan:
     meddling: float = 20.0
     wild: float = 0.0
     guarded: bool = False
+    owned: float | None = None
 
 
 def cycle(*crashes: int) -> Plan:
@@ -119,8 +120,13 @@ def swarm(seed: int) -> Plan:
         tail=random.uniform(0.05, 0.3) if random.random() < 0.25 else 0.0,
         whims=("settings",) if random.random() < 0.15 else Plan.whims,
         guarded=Random(f"guards {seed}").random() < 0.3,
+        owned=_owned(Random(f"owner {seed}")),
     )
     return _meddled_with(plan, Random(f"hands {seed}"))
+
+
+def _owned(random: Random) -> float | None:
+    return random.uniform(5, 60) if random.random() < 0.3 else None
 
 
 def _meddled_with(plan: Plan, random: Random) -> Plan:

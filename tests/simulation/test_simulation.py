@@ -117,7 +117,7 @@ def _kinds(plan: Plan) -> set[str]:
     kinds |= {f"hand {kind}" for kind in plan.hands}
     kinds |= {f"network {name}" for name in _WEATHER if getattr(plan.weather, name)}
     kinds |= {f"commit {name}" for name in ("refused", "lied", "gone") if getattr(plan.disk, name)}
-    kinds |= {name for name in ("wild", "tail", "skew", "suspends", "deaths") if getattr(plan, name)}
+    kinds |= {name for name in ("wild", "tail", "skew", "suspends", "deaths", "owned") if getattr(plan, name)}
     return kinds | {f"{len(plan.symbols)} symbols"} | {symbol for symbol in plan.symbols if symbol in CROSSED}
 
 

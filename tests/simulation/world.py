@@ -46,6 +46,7 @@ from tests.simulation.machine import Machine, Site
 from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
 from tests.simulation.oracle import Oracle, WatchedExchange
+from tests.simulation.owner import Owner
 from tests.simulation.person import Person
 from tests.simulation.plan import LONGEST, Arm, Plan
 from tests.simulation.process import Doom, Process
@@ -134,6 +135,11 @@ class World:
         self._oracle = Oracle(TAG, exchange_time, lied_to=bool(plan.wild))
         self._durable = Durable(self._oracle.rows, self._oracle.blame)
         self._person = Person(self._oracle, Random(f"person {plan.seed}"), self.ask, guarded=plan.guarded)
+        owned = plan.owned
+        self._owner = (
+            Owner(self._oracle, Random(f"owned {plan.seed}"), self.ask, plan.symbols, owned) if owned else None
+        )
+        self._oracle.owned = owned is not None
         self._healed = False
         self._dice = Random(f"tail {plan.seed}")
         self._balances = _BALANCES | (_CROSSED if any(name.endswith("BTC") for name in plan.symbols) else {})
@@ -240,6 +246,8 @@ class World:
         outcome.cycles = row["cycles"]
         outcome.faults |= exchange.ledger.faults() | self._network.befell | self._disk.befell
         outcome.hands = {kind: number for kind, number in self._hands.done.items() if number}
+        if self._owner is not None:
+            outcome.hands |= {f"owner {verb}": self._owner.done.count(verb) for verb in set(self._owner.done)}
         for kind, number in (("amend", exchange.ledger.faults().get("manual_amend", 0)), ("wild", self._wild.made)):
             if number:
                 outcome.hands[kind] = outcome.hands.get(kind, 0) + number
@@ -308,6 +316,8 @@ class World:
                 nursery.start_soon(self._arm)
                 nursery.start_soon(self._follow_script)
                 nursery.start_soon(self._hands.run)
+                if self._owner is not None:
+                    nursery.start_soon(self._owner.run)
                 for trouble in self._troubles():
                     nursery.start_soon(trouble)
                 if plan.deaths is not None:
@@ -323,6 +333,8 @@ class World:
     async def _ask_around(self) -> None:
         while not self._up:  # noqa: ASYNC110 - there is no event for it
             await trio.sleep(_LOOK)
+        if self._owner is not None:
+            await self._owner.begin()
         for symbol in self._plan.symbols:
             await self._person.start(symbol, **self._plan.settings)
         if self._plan.stops_after is not None:
@@ -397,6 +409,8 @@ class World:
     async def _converge(self, markets: list[Market]) -> None:
         """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
         await self._until(lambda: self._up, "naived runs")
+        if self._owner is not None:
+            await self._owner.heal()
         for symbol in self._wished:
             if self._fact(symbol)[1] == "quarantined" and self._was_robbed(symbol):
                 await self._person.start(symbol)  # the coins are back, and are counted again

@@ -143,6 +143,8 @@ async def test_a_buy_that_is_decided_while_the_halt_of_the_account_is_written_is
         naived.journal.delay = 0
         await naived.until(lambda: naived.phases() == ["waiting"])
         assert world.exchange.wire == []
+        (order,) = await naived.orders()
+        assert (order["state"], order["reason"]) == ("rejected", "the account is halted by hand: news")
         await naived.call("resume")
         await trio.sleep(60)
         await naived.trade("2000")
