@@ -284,14 +284,17 @@ class NodesWorld(World):
         seconds = self._lengths.uniform(*self._nodes.lengths)
         self.troubles.note("stopped" if seconds * 1000 < LEASE else "stopped beyond the lease")
         self.trace("stopped", f"{seconds:.1f} s")
+        self._stops_at.clear()
         process.tasks.stop()
         with inside(None):
             self._outside.start_soon(self._go_on, process, seconds)
 
     async def _go_on(self, process: NodeProcess, seconds: float) -> None:
-        await trio.sleep(seconds)
-        if process.tasks.stopped:
-            process.tasks.go_on()
+        try:
+            await trio.sleep(seconds)
+        finally:  # a process that stands still would never end
+            if process.tasks.stopped:
+                process.tasks.go_on()
 
     async def _cut_one(self, random: Random) -> None:
         index = random.randrange(len(self._machines))
