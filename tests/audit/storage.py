@@ -3,9 +3,11 @@
 import json
 import signal
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,39 +16,13 @@ from alembic.operations import Operations
 from sqlalchemy.exc import SQLAlchemyError
 
 from naived.database.engine import Role, open_engine, parse_url
+from naived.database.migrate import migrate
 from naived.database.schema import lots, metadata, settings
 from tests.simulation.audit import Blame
 from tests.support.postgres import Server, running_server
 
 _OLDER = "0001"
-_LATER_COLUMNS = {
-    "traders": (
-        "origin",
-        "wait_behind",
-        "decided_on",
-        "carried_price",
-        "dust_price",
-        "buy_fees_valued",
-        "sell_fees_valued",
-        "rebuy_spent",
-        "stop",
-    ),
-    "orders": ("amended", "adopted", "by_exchange", "ioc"),
-    "fills": ("fee_value",),
-}
-_LATER_SETTINGS = (
-    *("keep_buys", "cycles", "realized_profit"),
-    *("max_deviation", "forgotten", "profit_day", "day_profit"),
-    *("spacing", "floor", "ceiling", "quote", "exposure"),
-    *("fall_guard", "fall_guard_ms", "stop_loss", "stop_slippage"),
-)
-_LATER_TABLES = ("lots", "halts", "limits", "nodes", "leases", "statuses", "requests")
-_LATER_INDEXES = (
-    ("living_traders", "traders"),
-    ("abandoned_orders", "orders"),
-    ("orders_of_symbol", "orders"),
-    ("cycles_of_symbol", "traders"),
-)
+_RENAMED = {"leftover_quantity": "owed_quantity", "leftover_cost": "owed_cost"}  # of settings
 
 
 @dataclass(frozen=True)
@@ -103,22 +79,26 @@ class Storage:
         with self._connected(Role.MIGRATE) as connection:
             older = Operations(MigrationContext.configure(connection))
             _leave_over(connection)
-            for table in _LATER_TABLES:
-                older.drop_table(table)
-            written = sa.Column("written", sa.BigInteger, nullable=False, server_default="0")
-            older.add_column("deployment", written)
-            for index, table in _LATER_INDEXES:
-                older.drop_index(index, table)
-            for table, columns in _LATER_COLUMNS.items():
-                for column in columns:
-                    older.drop_column(table, column)
-            for name in ("quantity", "cost"):
-                older.alter_column("settings", f"owed_{name}", new_column_name=f"leftover_{name}")
+            first = _first_revision()
+            for table in reversed(metadata.sorted_tables):
+                if table.name not in first.tables:
+                    older.drop_table(table.name)
+            later = {name: _later(connection, table) for name, table in first.tables.items()}
+            for name, (indexes, columns, missing) in later.items():
+                for index in indexes:
+                    older.drop_index(index, name)
+                for column in missing:
+                    older.add_column(name, sa.Column(column, sa.BigInteger, nullable=False, server_default="0"))
+                for column in columns if name != "settings" else ():
+                    older.drop_column(name, column)
+            settings_later = later["settings"][1]
+            for before, now in _RENAMED.items():
+                older.alter_column("settings", now, new_column_name=before)
             if self.server is None:
                 with older.batch_alter_table("settings") as table:
                     table.drop_constraint("ck_settings_status", type_="check")
                     table.create_check_constraint("ck_settings_status", "status IN ('on', 'off')")
-                    for column in _LATER_SETTINGS:
+                    for column in settings_later:
                         table.drop_column(column)
             else:
                 older.execute("ALTER TYPE trading_status RENAME TO newer")
@@ -127,7 +107,7 @@ class Storage:
                     "ALTER TABLE settings ALTER status TYPE trading_status USING status::text::trading_status"
                 )
                 older.execute("DROP TYPE newer")
-                for column in _LATER_SETTINGS:
+                for column in settings_later:
                     older.drop_column("settings", column)
             older.execute(f"UPDATE alembic_version SET version_num = '{_OLDER}'")
             connection.commit()
@@ -157,6 +137,38 @@ class Storage:
                 yield connection
         finally:
             engine.dispose()
+
+
+@cache
+def _first_revision() -> sa.MetaData:
+    """Its tables, as it makes them."""
+    found = sa.MetaData()
+    with tempfile.TemporaryDirectory() as directory:
+        url = parse_url(f"sqlite:///{directory}/first.db")
+        migrate(url, _OLDER)
+        engine = open_engine(url, Role.READ)
+        found.reflect(engine)
+        engine.dispose()
+    found.remove(found.tables["alembic_version"])
+    return found
+
+
+def _later(connection: sa.Connection, first: sa.Table) -> tuple[list[str], list[str], list[str]]:
+    """Indexes and columns that the table had not, and columns that it has no more, but for renamed ones."""
+    inspector = sa.inspect(connection)
+    indexes = {
+        str(index["name"])
+        for index in inspector.get_indexes(first.name)
+        if "duplicates_constraint" not in index and not index["unique"]
+    }
+    columns = {column["name"] for column in inspector.get_columns(first.name)}
+    before = {column.name for column in first.columns}
+    renamed = _RENAMED if first.name == "settings" else {}
+    return (
+        sorted(indexes - {str(index.name) for index in first.indexes}),
+        sorted(columns - before - set(renamed.values())),
+        sorted(before - columns - set(renamed)),
+    )
 
 
 def _leave_over(connection: sa.Connection) -> None:
