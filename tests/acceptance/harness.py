@@ -26,6 +26,7 @@ SYMBOL = "ETHUSDT"
 TAPE = Path(__file__).parents[3] / "shared/data/ETHUSDT-trades-2024-08-08.csv"
 
 _POLL = 0.05  # seconds
+_BURST = 0.25  # seconds
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -319,3 +320,21 @@ class Daemon:
 def _unsettled(traders: list[Document]) -> list[Document]:
     legs = [trader[side] for trader in traders for side in ("buy", "sell")]
     return [leg for leg in legs if leg and leg["state"] in ("not_placed", "intended", "unknown")]
+
+
+def plays(exchange: Exchange, daemon: Daemon, enough: Callable[[], bool]) -> None:
+    """The market goes on, in bursts, until there is enough; it waits for a daemon on a slow machine."""
+
+    def burst() -> bool:
+        brisk(exchange)
+        exchange.call("sim.hold")
+        until(lambda: not daemon.unsettled())
+        return enough()
+
+    until(burst, 3 * PATIENCE)
+
+
+def brisk(exchange: Exchange) -> None:
+    """The market goes on."""
+    exchange.call("sim.play")
+    time.sleep(_BURST)

@@ -121,9 +121,12 @@ def test_each_node_shows_all_symbols_and_carries_out_what_another_one_is_asked(
     first = node("alpha")
     first.do("start", SYMBOL, "--budget", "500")
     second = node("beta")
-    until(lambda: [row["symbol"] for row in second.do("status").document["symbols"]] == [SYMBOL])
-    shown = second.symbol()
-    assert (shown["node"], shown["state"], shown["budget"]) == ("alpha", "trading", "500")
+
+    def shown() -> bool:
+        rows = second.do("status").document["symbols"]
+        return [(row["node"], row["state"], row["budget"]) for row in rows] == [("alpha", "trading", "500")]
+
+    until(shown)  # it is told a second later, and is degraded until the leases are read
     assert first.symbol()["node"] == "alpha"
     exchange.trade("2000")
     first.reaches("buying")

@@ -12,7 +12,7 @@ import pytest
 
 from naived.simulator.symbols import built_in
 from tests.acceptance import books
-from tests.acceptance.harness import SYMBOL, Daemon, Exchange, Program, until
+from tests.acceptance.harness import SYMBOL, Daemon, Exchange, Program, brisk, plays, until
 from tests.support import forks
 
 SUSPENDED_WITHIN = 10  # seconds; a service manager waits longer before it kills
@@ -68,9 +68,9 @@ def test_kills_in_the_middle_of_brisk_trading_lose_and_double_nothing(
     )
     daemon.start()
     daemon.do("start", SYMBOL, "--profit", "0.0002", "--rebuy", "0.001")
-    exchange.call("sim.play")
     for count in (4, 10):
-        until(lambda count=count: len(daemon.orders()) >= count)
+        plays(exchange, daemon, lambda count=count: len(daemon.orders()) >= count)
+        brisk(exchange)
         daemon.end(signal.SIGKILL)
         daemon.start()
     exchange.call("sim.hold")

@@ -1,6 +1,5 @@
 """A recorded tape and random walks, traded by the real programs; then the books are compared to the last digit."""
 
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -8,24 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance import books
-from tests.acceptance.harness import PATIENCE, SYMBOL, TAPE, Daemon, Exchange, until
+from tests.acceptance.harness import SYMBOL, TAPE, Daemon, Exchange, plays
 
 FUNDS = Decimal(100000)  # USDT, the simulator's default
 QUICK = ("--chunks", "5", "--budget", "1000", "--buy-down", "0.0001")
-_BURST = 0.25  # seconds
-
-
-def plays(exchange: Exchange, daemon: Daemon, enough: Callable[[], bool]) -> None:
-    """The market goes on, in bursts, until there is enough; it waits for a daemon on a slow machine."""
-
-    def burst() -> bool:
-        exchange.call("sim.play")
-        time.sleep(_BURST)
-        exchange.call("sim.hold")
-        until(lambda: not daemon.unsettled())
-        return enough()
-
-    until(burst, 3 * PATIENCE)
 
 
 @pytest.mark.skipif(not TAPE.exists(), reason="the recording of 2024-08-08 is not on this machine")
