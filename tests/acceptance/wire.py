@@ -26,6 +26,7 @@ class Wire:
         parts = urlsplit(url)
         self._protocol = WSConnection(ConnectionType.CLIENT)
         self._text = ""
+        self._ending = False
         try:
             self._socket = socket.create_connection((parts.hostname, parts.port), patience)
         except OSError as error:
@@ -43,16 +44,20 @@ class Wire:
         self._send(TextMessage(json.dumps({"id": 1, "method": method, "params": params})))
         while True:
             for text in self._texts():
-                if "id" in (answer := json.loads(text)):
-                    return answer  # anything else is told to all: the exchange announces that it will shut down
+                if (answer := self._answer(text)) is not None:
+                    return answer
 
     def lives(self) -> bool:
-        """Is it still there? Answers the pings that came meanwhile."""
+        """Is it still there? Answers the pings that came meanwhile, and waits for an end that was announced.
+
+        Any connection that is made before that end has the same end.
+        """
         patience = self._socket.gettimeout()
-        self._socket.setblocking(False)
         try:
             while True:
-                list(self._texts())
+                self._socket.settimeout(patience if self._ending else 0)
+                for text in self._texts():
+                    self._answer(text)
         except BlockingIOError:
             return True
         except WireError:
@@ -62,6 +67,14 @@ class Wire:
 
     def close(self) -> None:
         self._socket.close()
+
+    def _answer(self, text: str) -> Any:
+        """The document; None for what is told to all: the exchange announces that it will end its connections."""
+        document = json.loads(text)
+        if "id" in document:
+            return document
+        self._ending = True
+        return None
 
     def _texts(self) -> Iterator[str]:
         for event in self._arrived():
