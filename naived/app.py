@@ -46,6 +46,7 @@ from naived.runtime.value_watch import ValueWatch
 
 ANSWERS = 3.5  # seconds that a suspend waits for answers in flight
 LEAVING = 0.5  # seconds to give the symbols to other nodes
+_KNOWN = 5.0  # seconds that requests wait at most for what the database says of nodes
 
 log = structlog.get_logger()
 
@@ -229,6 +230,18 @@ class Suspension:
     answered: bool = True
 
 
+async def _serve(app: App, serve: Callable[[Service], Awaitable[None]]) -> None:
+    """Answer requests, where nodes share the database as soon as it is known who has which symbol.
+
+    Until then a symbol of ours would be taken for one that was never configured.
+    """
+    if app.keeper is not None and app.service.bulletin is not None:
+        with trio.move_on_after(_KNOWN):
+            await app.keeper.began.wait()
+            await app.service.bulletin.began.wait()
+    await serve(app.service)
+
+
 @asynccontextmanager
 async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None = None) -> AsyncIterator[Suspension]:
     """Run until the block ends, then suspend: statuses stay, orders rest, answers in flight are awaited briefly.
@@ -257,7 +270,7 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
                     control.start_soon(perform_errands, app.service, VERBS)
                     control.start_soon(app.service.account.follow)
                 if serve is not None:
-                    control.start_soon(serve, app.service)
+                    control.start_soon(_serve, app, serve)
                 yield suspension
                 last_answer = trio.current_time() + ANSWERS
                 app.service.suspending = True

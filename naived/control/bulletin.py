@@ -46,6 +46,7 @@ class Bulletin:
         self._patched: dict[str, _Patched] = {}
         self._published: dict[str, tuple[bytes, object]] = {}
         self._since = 0
+        self.began = trio.Event()  # the other nodes were read once, or could not be
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -56,6 +57,7 @@ class Bulletin:
                 await self._read()
             except JournalError as error:
                 log.warning("other nodes not heard", error=str(error))
+            self.began.set()
             look += 1
             await trio.sleep(_EVERY)
 

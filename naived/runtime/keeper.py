@@ -57,6 +57,7 @@ class Keeper:
         self._reconcile = reconcile
         self._compare = compare
         self.trust = Trust(cluster.member.lease / 1000, clock)
+        self.began = trio.Event()  # the first round is over: what is ours is known, or why it is not
         self._turn = trio.Lock()
         self._seen_free = 0  # looks in a row that found free symbols
         self._balance_at = trio.current_time() + _BALANCE
@@ -80,6 +81,7 @@ class Keeper:
                     self._tell(str(error))
                 except JournalError as error:
                     self._tell(str(error))
+                self.began.set()
                 await trio.sleep(_LOOK)
 
     async def own(self, name: str) -> Symbol | None:

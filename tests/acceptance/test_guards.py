@@ -7,6 +7,7 @@ from decimal import Decimal
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
 
 CLOSE = ("--max-deviation", "0", "--reprice", "0")  # every trade decides
+SOON = ("--recv-window", "2s", "--grace", "2s")  # an order that a kill cut off is known soon
 LIMITS = {"max_exposure": "450", "reserve": "99000"}
 
 
@@ -45,7 +46,7 @@ def test_spacing_floor_and_ceiling_bind_at_once_say_so_and_survive_kill_9(
 def test_a_halt_of_the_account_survives_kill_9_and_stops_no_sell(
     exchange: Exchange, naived: Callable[..., Daemon], database_url: str
 ) -> None:
-    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url, *SOON)
     daemon.start()
     daemon.do("start", SYMBOL, "BTCUSDT", *CLOSE)
     for symbol, price, lower in ((SYMBOL, "2000", "1987"), ("BTCUSDT", "60000", "59600")):
@@ -79,7 +80,7 @@ def test_a_halt_of_the_account_survives_kill_9_and_stops_no_sell(
 def test_a_halt_of_a_symbol_is_its_own_and_survives_kill_9(
     exchange: Exchange, naived: Callable[..., Daemon], database_url: str
 ) -> None:
-    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url, *SOON)
     daemon.start()
     daemon.do("halt", SYMBOL)
     daemon.end(signal.SIGKILL)
@@ -101,7 +102,7 @@ def test_a_halt_of_a_symbol_is_its_own_and_survives_kill_9(
 def test_the_limits_of_the_account_hold_over_all_symbols_and_through_kill_9(
     exchange: Exchange, naived: Callable[..., Daemon], database_url: str
 ) -> None:
-    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url, *SOON)
     daemon.start()
     set_ = daemon.do("limits", "--max-exposure", "450", "--reserve", "99000").document
     assert {name: value for name, value in set_["limits"].items() if value} == LIMITS
@@ -132,7 +133,7 @@ def test_the_limits_of_the_account_hold_over_all_symbols_and_through_kill_9(
 def test_the_fall_guard_knows_after_kill_9_what_the_price_was(
     exchange: Exchange, naived: Callable[..., Daemon], database_url: str
 ) -> None:
-    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url, *SOON)
     daemon.start()
     daemon.do("start", SYMBOL, *CLOSE, "--fall-guard", "5%/1h")
     exchange.trade("2000")
@@ -157,7 +158,7 @@ def test_the_fall_guard_knows_after_kill_9_what_the_price_was(
 def test_the_stop_loss_sells_once_halts_and_survives_kill_9(
     exchange: Exchange, naived: Callable[..., Daemon], database_url: str
 ) -> None:
-    daemon = naived("--exchange-url", exchange.url, "--database", database_url)
+    daemon = naived("--exchange-url", exchange.url, "--database", database_url, *SOON)
     daemon.start()
     daemon.do("start", SYMBOL, *CLOSE, "--rebuy", "20%", "--stop-loss", "5%")
     exchange.trade("2000")
