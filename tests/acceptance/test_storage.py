@@ -111,6 +111,7 @@ def test_an_sqlite_file_that_another_program_locks_costs_nothing_but_time(
         assert daemon.ctl("orders").code == 0  # whoever reads is not kept out
         exchange.trade("1970")
         assert len(exchange.orders()) == 1
+    daemon.do("start", SYMBOL)  # the stop may be stored once the file is free
     sold(daemon, exchange, cycles=1)
     books.agree(exchange, daemon, f"sqlite:///{home}/simulator.db", SYMBOL, FUNDS)
 

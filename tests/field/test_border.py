@@ -196,7 +196,7 @@ def test_a_report_without_a_usable_fill_tells_the_quantity_and_the_fill_is_asked
     tap.change = change_once = Once(trade_report(), edited(**change))
     buys_and_sells(exchange, tapped)
     assert change_once.made
-    (cycle,) = tapped.do("trades", SYMBOL).document["trades"]
+    (cycle,) = until(lambda: tapped.do("trades", SYMBOL).document["trades"])
     assert Decimal(cycle["buy_price"]) == 1998
     assert tapped.symbol()["state"] == "trading"
     fills_agree(exchange, tapped)

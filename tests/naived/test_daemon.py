@@ -315,9 +315,9 @@ async def test_a_signal_while_everything_is_being_opened_suspends_in_order(
     opened = daemon.open_journal
 
     @asynccontextmanager
-    async def interrupted(*arguments: Any) -> AsyncIterator[object]:
+    async def interrupted(*arguments: Any, **more: Any) -> AsyncIterator[object]:
         os.kill(os.getpid(), number)
-        async with opened(*arguments) as journal:
+        async with opened(*arguments, **more) as journal:
             yield journal
 
     monkeypatch.setattr(daemon, "open_journal", interrupted)
