@@ -136,8 +136,12 @@ def test_the_fall_guard_knows_after_kill_9_what_the_price_was(
     daemon = naived("--exchange-url", exchange.url, "--database", database_url, *SOON)
     daemon.start()
     daemon.do("start", SYMBOL, *CLOSE, "--fall-guard", "5%/1h")
-    exchange.trade("2000")
-    daemon.reaches("buying")
+
+    def buying() -> bool:  # the first trade may come before the prices are known
+        exchange.trade("2000")
+        return daemon.does("buying")
+
+    until(buying)
     exchange.trade("1999")
     daemon.reaches("selling")
     exchange.trade("1890")  # a rebuy would be due
@@ -148,7 +152,7 @@ def test_the_fall_guard_knows_after_kill_9_what_the_price_was(
     daemon.start()
     daemon.do("wait", SYMBOL, "--for", "trading")
 
-    def told() -> bool:  # the first trade may come before the prices are known
+    def told() -> bool:  # as well
         exchange.trade("1885")
         return "from 2000 to 1885" in (daemon.symbol()["reason"] or "")
 
