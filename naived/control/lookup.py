@@ -6,24 +6,28 @@ from naived.control import messages
 from naived.control.call import LEAST_WAIT, PATIENCE, Call
 from naived.control.requests import is_symbol
 from naived.control.service import Service
-from naived.ports import ExchangeError
+from naived.ports import ExchangeError, JournalError
 from naived.runtime.listing import UnknownNamesError
 from naived.runtime.symbol_task import Symbol
 
 
 async def find(service: Service, call: Call) -> Symbol | None:
-    """The configured symbol; None if it is listed and was never configured. Raises ControlError."""
+    """The configured symbol; None if it is listed and was never configured. Raises ControlError.
+
+    Where nodes share the database a symbol that nobody has is taken for this one.
+    """
     name, known = call.name, service.supervisor.symbols
     if name in known:
         return known[name]
     if not is_symbol(name):
         raise messages.not_a_name(name)
+    if service.keeper is not None and await _stored(service, call):
+        return await service.configure(name)  # no node has it, or this one does not know yet which
     if service.session.away is None:
         with trio.move_on_at(call.patience.deadline):
             await service.session.usable()
     try:
-        now = trio.current_time()
-        with trio.fail_at(min(max(call.patience.deadline, now + LEAST_WAIT), now + PATIENCE)):
+        with trio.fail_at(_until(call)):
             listed = await service.listing.info(name)
     except UnknownNamesError as error:
         raise messages.not_looked_for(name, error) from error
@@ -34,3 +38,20 @@ async def find(service: Service, call: Call) -> Symbol | None:
     if listed is None:
         raise messages.unlisted(name)
     return known.get(name)
+
+
+async def _stored(service: Service, call: Call) -> bool:
+    """Was the symbol ever configured, by any node? Raises ControlError without an answer of the database."""
+    try:
+        with trio.fail_at(_until(call)):
+            return bool(await service.journal.load(call.name))
+    except JournalError as error:
+        raise messages.away(call.name, error) from error
+    except trio.TooSlowError as error:
+        raise messages.away(call.name) from error
+
+
+def _until(call: Call) -> float:
+    """Until when (trio's time) an answer is awaited that the caller needs."""
+    now = trio.current_time()
+    return min(max(call.patience.deadline, now + LEAST_WAIT), now + PATIENCE)

@@ -2,7 +2,7 @@
 
 Three guards are about the limit that a buy would have: too near the buy of a living trader (``spacing``), below the
 ``floor``, above the ``ceiling``. Such a limit is blocked, and so is every price of a trade whose buy would have it.
-The fall guard is about the price of the trade itself: too far below the highest one of the last time.
+The fall guard is about the price of the trade itself: too far below the highest trade within its span.
 ``blocked_band`` is the widest open interval of blocked prices round a price.
 """
 

@@ -1,4 +1,4 @@
-"""The highest trade of the last time, for a fall guard: the price gate tells it every believed trade.
+"""The highest trade within the span of a fall guard. The price gate tells it every believed trade.
 
     span, 60 equal slots on UTC:  | .. | .. | .. | now |
                                     └ each with its highest trade, as long as no later one is as high

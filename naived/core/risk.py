@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from naived.core.amount import SCALE, Money, Price, format_amount
+from naived.core.amount import SCALE, Money, Price, format_amount, money_up
 
 
 class HaltedBy(StrEnum):
@@ -174,7 +174,7 @@ def converted(money: Money, quote: str, currency: str, prices: Mapping[str, Pric
     price = prices.get(quote)
     if price is None:
         raise UnvaluedError(quote, currency)
-    return Money(-(-money * price // SCALE))
+    return money_up(money * price, SCALE)
 
 
 def too_exposed(now: Money, limit: Money, currency: str) -> str:

@@ -20,6 +20,7 @@ from naived.core.amount import (
     Quantity,
     Rate,
     amount_up,
+    money_down,
     parse_rate,
     value_down,
     value_up,
@@ -179,8 +180,7 @@ class _Symbol:
         self.exposed = self._valued(exposure(leader).money)
 
     def _valued(self, money: int) -> int:
-        value: int = money * self.quote_price // SCALE
-        return value
+        return money_down(money * self.quote_price, SCALE)
 
 
 class WorstCase:
@@ -196,7 +196,7 @@ class WorstCase:
         self._spent = 0  # of the free money
         self._sums = _summed(self._symbols)
         self._value = self._gain(SCALE)
-        self._profit = sum(each.leader.profit * each.quote_price // SCALE for each in self._symbols)
+        self._profit = sum(money_down(each.leader.profit * each.quote_price, SCALE) for each in self._symbols)
         self._due: list[tuple[int, int]] = []
         for number in range(len(self._symbols)):
             self._wait(number)
@@ -220,7 +220,7 @@ class WorstCase:
 
     def _fallen(self, fall: Rate, left: int) -> Fallen:
         fixed, full, exposed = self._sums
-        loss = max(0, self._profit - fixed - full * left // SCALE)
+        loss = max(0, self._profit - fixed - money_down(full * left, SCALE))
         return Fallen(fall, Money(exposed), Money(loss), tuple(self._stopped_by))
 
     def _look(self, left: int) -> None:
@@ -266,7 +266,7 @@ class WorstCase:
         limits, free = self._means.limits, self._means.free
         room = quote = None
         if limits.max_exposure is not None:
-            room = Money((limits.max_exposure - self._sums[2]) * SCALE // symbol.quote_price)
+            room = money_down((limits.max_exposure - self._sums[2]) * SCALE, symbol.quote_price)
         reserved = limits.reserve or Money(0)
         if symbol.in_currency and free is not None:
             quote = Money(free - self._spent - reserved)
@@ -274,8 +274,7 @@ class WorstCase:
 
     def _gain(self, left: int) -> int:
         fixed, full, _ = self._sums
-        gain: int = fixed + full * left // SCALE
-        return gain
+        return fixed + money_down(full * left, SCALE)
 
     def _stop(self, *names: str) -> None:
         self._stopped_by += [name for name in names if name not in self._stopped_by]

@@ -20,6 +20,8 @@ from naived.core.strategy.settings import Settings
 from naived.core.strategy.sizing import held
 from naived.core.strategy.trader_state import Hold, Holding, Selling, Trader
 
+_EXACT = Price(1)  # what is only compared with prices is not rounded to a tick
+
 
 def stop_price(trader: Trader, stop_loss: Rate) -> Price | None:
     """The highest price of a trade that makes this trader sell at a loss; None if none does (any more)."""
@@ -32,7 +34,7 @@ def stop_price(trader: Trader, stop_loss: Rate) -> Price | None:
             return None
     if trader.stop is not None or bought.net <= 0 or own(bought, carried, sold) <= 0:
         return None
-    return Price((bought.cost + bought.fees_valued) * (SCALE - stop_loss) // bought.net)
+    return price_down((bought.cost + bought.fees_valued) * (SCALE - stop_loss), bought.net, _EXACT)
 
 
 def stop_limit(trade: Price, settings: Settings, filters: Filters) -> Price:

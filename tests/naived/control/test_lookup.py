@@ -1,12 +1,16 @@
 """A name that somebody typed: configured, listed, or neither."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from naived.core.market import SymbolInfo
+from naived.core.strategy.settings import Status
+from naived.nodes import Member
+from naived.runtime.keeper import Keeper
 from tests.support.runtime import World
 
 
@@ -58,3 +62,32 @@ async def test_a_name_is_looked_up_no_longer_than_the_caller_waits(world: World,
             error = (await naived.ask("start", "BTCUSDT", timeout=timeout))["error"]
             assert error["kind"] == "exchange_unavailable"
             assert trio.current_time() - began == pytest.approx(seconds, abs=0.2)
+
+
+class OneNode:
+    """A ``Cluster`` in which whatever is claimed is free."""
+
+    member = Member("alpha", "0.1.0", 30_000)
+
+    async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
+        return dict.fromkeys(names or (), 1)
+
+
+async def test_what_is_stored_and_not_claimed_yet_is_not_taken_for_never_configured(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        service, supervisor = naived.service, naived.supervisor
+
+        async def compared(server: str, over: Callable[[], bool]) -> None:
+            raise AssertionError("the database was not replaced")
+
+        cluster: Any = OneNode()
+        rest = (naived.exchange, trio.current_time, lambda: None, compared)
+        service.keeper = Keeper(cluster, naived.journal, supervisor, *rest)
+        supervisor.drop("ETHUSDT")
+        result = await naived.ask("stop")
+        assert (result["changed"], result["status"]) == (True, "off")
+        (record,) = await naived.journal.load("ETHUSDT")
+        assert record.desired.status is Status.OFF

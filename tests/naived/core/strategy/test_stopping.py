@@ -13,7 +13,7 @@ from naived.core.strategy.lots import Lot
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader_state import Hold, Holding, Selling
 from tests.support.engine import Workbench, check, check_quiet, workbench
-from tests.support.market import settings
+from tests.support.market import FREE, settings
 
 SECOND = 1_000
 PLAIN = settings(chunks=3, budget="600", buy_down="0", rebuy="0.2", reprice="0")
@@ -187,6 +187,29 @@ def test_lots_are_not_covered() -> None:
     of.market("1900")
     assert of.exchange.base == lot.quantity
     assert of.leader.lots == (lot,)
+
+
+def test_lots_of_a_sell_that_executed_in_part_are_not_covered_either() -> None:
+    of = workbench(stopped())
+    lot = Lot(parse_quantity("0.001"), parse_money("1.9"), parse_price("1900"))
+    of.exchange.base = lot.quantity
+    of.engine = replace(of.engine, leader=replace(of.leader, lots=(lot,)))
+    of.market("2000")
+    (sell,) = of.exchange.open(Side.SELL)
+    of.exchange.fill(sell, parse_quantity("0.04"), sell.intent.price, of.now)
+    of.settle()
+    of.market("1900")
+    assert of.order(1, Side.SELL, 2).intent.quantity == parse_quantity("0.0599")
+    assert of.exchange.base == lot.quantity
+    assert [each.quantity for each in of.leader.lots] == [lot.quantity]
+
+
+def test_a_trade_exactly_at_the_stop_reaches_it_and_one_a_tick_above_does_not() -> None:
+    of = workbench(stopped(), FREE)  # without fees the average cost is 2000
+    of.market("2000", "1900.01")
+    assert of.leader.halts.own is None
+    of.market("1900")
+    assert of.exchange.base == 0
 
 
 def test_a_sell_that_a_person_cancelled_stays_cancelled() -> None:
