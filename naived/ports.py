@@ -165,8 +165,8 @@ class OrderGateway(Protocol):
     async def place(self, request: OrderRequest) -> Answer:
         """Sign and send once. As soon as bytes may have been sent, any result but a clear answer is Unknown."""
 
-    async def cancel(self, symbol: str, order_id: int, cancel_id: str) -> CancelAnswer:
-        """Cancel one order by its id; the order's final state must still be queried."""
+    async def cancel(self, symbol: str, order_id: int, cancel_id: str, wanted: Callable[[], bool]) -> CancelAnswer:
+        """Cancel one order by its id, if ``wanted`` when it is signed; its final state must still be queried."""
 
 
 class Queries(Protocol):

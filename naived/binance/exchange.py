@@ -112,11 +112,16 @@ class BinanceExchange(Queries):
         except NoAnswer as error:
             return Unknown(str(error))
 
-    async def cancel(self, symbol: str, order_id: int, cancel_id: str) -> CancelAnswer:
+    async def cancel(
+        self, symbol: str, order_id: int, cancel_id: str, wanted: Callable[[], bool] = lambda: True
+    ) -> CancelAnswer:
         """See ``Exchange``."""
         params: dict[str, Param] = {"symbol": symbol, "orderId": order_id, "newClientOrderId": cancel_id}
         try:
             await self._limits.wait(Use.CANCEL, _ORDER_WEIGHT)
+            params["timestamp"] = self._clock.now()  # before the question: a pause behind it makes it too old
+            if not wanted():
+                return Unsent("its cancel is not ours to send any more")
             answer = await self._client.send("order.cancel", params, _ANSWER_TIMEOUT)
             return cancelled(answer, self._clock.latest_time)
         except NoAnswer as error:

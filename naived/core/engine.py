@@ -27,7 +27,8 @@ from msgspec.structs import replace
 from naived.core.amount import Price, Quantity, format_amount
 from naived.core.orders import state as life
 from naived.core.orders.intent import Side
-from naived.core.orders.report import Fill
+from naived.core.orders.recovered import recovered, story
+from naived.core.orders.report import Fill, Report
 from naived.core.orders.state import (
     LIVE,
     TERMINAL,
@@ -40,6 +41,7 @@ from naived.core.orders.state import (
     OrderEvent,
     OrderState,
     Placed,
+    Reported,
     Restarted,
     Send,
     State,
@@ -47,7 +49,7 @@ from naived.core.orders.state import (
 )
 from naived.core.strategy import leader as leading
 from naived.core.strategy.leader import Band
-from naived.core.strategy.leader_events import Adopted, LeaderEvent, Lost
+from naived.core.strategy.leader_events import Adopted, Found, LeaderEvent, Lost
 from naived.core.strategy.leader_state import Drained, Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import awaits
@@ -63,6 +65,7 @@ from naived.core.strategy.trader_state import (
     Place,
     Recall,
     Reread,
+    Take,
     Trader,
     carries,
     position,
@@ -242,6 +245,12 @@ class CoinsPaid(Struct, frozen=True):
     missing: Quantity
 
 
+class Unrecorded(Struct, frozen=True):
+    """The exchange has this order of ours, and the journal, which lost its last commits, does not know it."""
+
+    report: Report
+
+
 class PriceSuspected(Struct, frozen=True):
     """A trade at ``price`` is too far from ``reference`` to decide anything before others confirm it."""
 
@@ -249,7 +258,7 @@ class PriceSuspected(Struct, frozen=True):
     reference: Price | None
 
 
-SymbolEvent: TypeAlias = Blocked | Deactivated | CoinsWrittenOff | CoinsPaid | PriceSuspected
+SymbolEvent: TypeAlias = Blocked | Deactivated | CoinsWrittenOff | CoinsPaid | Unrecorded | PriceSuspected
 Event: TypeAlias = LeaderEvent | OrderEvent | SymbolEvent
 
 _LEADER_EVENTS = frozenset(get_args(LeaderEvent))
@@ -349,6 +358,11 @@ def _apply(draft: "_Draft", event: SymbolEvent) -> None:
             draft.changes.notes.append(Note("resolved", f"{how} by hand: {reason}"))
         case CoinsPaid(missing):
             _write_off(draft, missing, AS_FEES)
+        case Unrecorded(report) if report.client_order_id not in draft.orders:
+            unsent = [order.intent for order in draft.orders.values() if order.state is State.NOT_PLACED]
+            draft.lead(Found(report, unsent))
+        case Unrecorded():
+            pass
         case PriceSuspected() if draft.leader.status is Status.ON:
             draft.changes.notes.append(Note("price", suspicion(event.price, event.reference)))
         case PriceSuspected():
@@ -400,6 +414,8 @@ class _Draft(Struct):
             match command:
                 case Place():
                     self._place(command)
+                case Take():
+                    self._take(command)
                 case Note():
                     changes.notes.append(command)
                 case Cancel(intent):
@@ -434,6 +450,21 @@ class _Draft(Struct):
         self.prunable = self.prunable or intent.seq > 1
         if not self.blocks and self.leader.status is not Status.OFF:
             self.changes.admits.append(client_order_id)
+
+    def _take(self, command: Take) -> None:
+        """Hold an order that the exchange has; the one that was decided in its place is not wanted any more."""
+        intent, instead, info = command.intent, command.instead, self.leader.info
+        if instead is not None:
+            self.move(CancelWanted(self.keys[instead.trader, instead.side, instead.seq]))
+        stp_mode = info.buy_stp if intent.side is Side.BUY else info.sell_stp
+        order = recovered(intent, command.report, stp_mode, self.engine.epoch, self.now, command.problem)
+        self.put(order)
+        self.prunable = True
+        self.changes.notes.append(Note(*story(order)))
+        if command.problem is None:
+            self.move(Reported(order.client_order_id, command.report))
+        else:
+            self.block_quarantined()
 
     # Orders
 

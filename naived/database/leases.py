@@ -136,7 +136,9 @@ def compared(seat: Seat, connection: sa.Connection, symbol: str, epoch: int, ser
 
 def accept(connection: sa.Connection, server: str) -> None:
     other = sa.func.coalesce(leases.c.compared, "") != server
-    missing = sa.select(leases.c.symbol).join(settings, settings.c.symbol == leases.c.symbol).where(other)
+    configured = sa.select(settings.c.symbol).where(settings.c.symbol == leases.c.symbol).exists()
+    # A node may have one that was never configured: the commit that did so may be lost.
+    missing = sa.select(leases.c.symbol).where(other, configured | leases.c.node.is_not(None))
     connection.execute(sa.update(deployment).where(~missing.exists()).values(server=server))
 
 

@@ -3,10 +3,11 @@
     noticed     nothing is placed on the account, by any node; every symbol is claimed and loaded anew
     waited      recv-window, grace and a second of received server time: no frame of a lost row arrives any more
     compared    each symbol by its owner: rows that say ``not placed`` are asked for too, as the lost commit may be
-                the one that admitted them, and every order of the last day with our tag has to have a row
+                the one that admitted them; then every order of the last day with our tag gets a row if it has none,
+                in the order in which they were placed (``core/strategy/leader_lost.py`` says whose it is)
     accepted    when all symbols are compared, whichever node finds that out first; then orders are placed again
 
-An order with our tag and no row blocks its symbol until a person has looked (`resolve --all --ignore`).
+A symbol of which the very first commit was lost is claimed for the orders that it has open.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from naived.core.orders.client_id import cancel_id
+from naived.core.engine import Unrecorded
+from naived.core.orders.report import Report
 from naived.core.orders.state import Reported, State
 from naived.nodes import Cluster
 from naived.ports import Exchange, ExchangeError, Journal, JournalError
@@ -25,6 +27,9 @@ from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import FaultError, Symbol
 
 _RETRY = 2.0  # seconds
+_READING = (
+    20.0  # seconds until what is known of a symbol's orders is read to the last fill; then it is its turn later
+)
 _BEYOND = 1_000  # ms beyond recv-window and grace
 _DAY = 24 * 3_600_000  # ms of orders that are looked through
 
@@ -56,24 +61,15 @@ class LostCommits:
 
     async def compare(self, server: str, accepted: Callable[[], bool]) -> None:
         """Do it, until it is ``accepted`` that all symbols are compared on this server."""
-        await self._wait()
-        done: set[tuple[str, int]] = set()
-        while not accepted():
-            for symbol in list(self._supervisor.symbols.values()):
-                key = symbol.name, symbol.epoch
-                if key in done or symbol.gone:
-                    continue
-                try:
-                    await self._compare(symbol)
-                    await self._cluster.compared(symbol.name, symbol.epoch, server)
-                    done.add(key)
-                except (ExchangeError, JournalError, FaultError) as error:
-                    log.warning("not compared yet", symbol=symbol.name, error=str(error))
-            try:
-                await self._cluster.accept(server)
-            except JournalError as error:
-                log.warning("comparison not accepted yet", error=str(error))
-            await trio.sleep(_RETRY)
+        self._reconciler.expecting = True
+        try:
+            await self._wait()
+            done: set[tuple[str, int]] = set()
+            while not accepted():
+                await self._round(server, done)
+                await trio.sleep(_RETRY)
+        finally:
+            self._reconciler.expecting = False
 
     async def _wait(self) -> None:
         begun: int | None = None
@@ -88,32 +84,81 @@ class LostCommits:
                 log.warning("the exchange is awaited", error=str(error))
             await trio.sleep(_RETRY)
 
-    async def _compare(self, symbol: Symbol) -> None:
-        """Raises ExchangeError, JournalError, FaultError."""
+    async def _round(self, server: str, done: set[tuple[str, int]]) -> None:
+        """Compare what is ours and not ``done``: symbols and their epochs."""
+        try:
+            await self._claim_unknown()
+            for symbol in list(self._supervisor.symbols.values()):
+                key = symbol.name, symbol.epoch
+                if key not in done and not symbol.gone and await self._is_compared(symbol):
+                    await self._cluster.compared(symbol.name, symbol.epoch, server)
+                    done.add(key)
+            await self._cluster.accept(server)
+        except (ExchangeError, JournalError) as error:
+            log.warning("comparison not accepted yet", error=str(error))
+
+    async def _claim_unknown(self) -> None:
+        """Claim symbols that have open orders of ours and that nobody has; raises ExchangeError, JournalError."""
+        names = {report.symbol for report in await self._exchange.open_orders() if self._session.is_ours(report)}
+        unknown = names - self._supervisor.symbols.keys()
+        if unknown:
+            await self._cluster.claim(len(unknown), unknown)
+
+    async def _is_compared(self, symbol: Symbol) -> bool:
+        try:
+            return await self._compare(symbol)
+        except FaultError as error:  # the exchange does not list it, so there is nothing to compare
+            log.warning("not compared", symbol=symbol.name, error=str(error))
+            return True
+        except (ExchangeError, JournalError) as error:
+            log.warning("not compared yet", symbol=symbol.name, error=str(error))
+            return False
+
+    async def _compare(self, symbol: Symbol) -> bool:
+        """Read every order of ours; False if that takes longer. Raises ExchangeError, JournalError, FaultError."""
         if not symbol.engine.informed:
             await self._view.inform(symbol)
-        for client_order_id, order in symbol.engine.orders.items():
+        for client_order_id, order in list(symbol.engine.orders.items()):
             if order.state is State.NOT_PLACED and order.order_id is None:
                 report = await self._exchange.order(symbol.name, client_order_id=client_order_id)
                 if report is not None:
                     symbol.offer(Reported(client_order_id, report))
+        await self._reconciler.look(symbol, symbol.engine.numbered)
+        symbol.resolve_orders()
+        reports = await self._exchange.orders_since(symbol.name, self._exchange.now() - _DAY)
+        for report in sorted(reports, key=lambda report: report.order_id):
+            if self._matters(report) and not await self._is_known(symbol, report):
+                if not await self._read(symbol):
+                    return False
+                symbol.offer(Unrecorded(report))
+        if not await self._read(symbol):
+            return False
         await self._reconciler.compare(symbol)
-        without_row = []
-        for report in await self._exchange.orders_since(symbol.name, self._exchange.now() - _DAY):
-            client_order_id = report.client_order_id.removesuffix(cancel_id(""))
-            if not self._session.is_ours(report) or (report.status.ended and not report.executed):
-                continue
-            if not await self._journal.knows(symbol.name, client_order_id):
-                without_row.append(str(report.order_id))
-        if without_row:
-            orders = ", ".join(without_row)
-            reason = (
-                f"the database was replaced and lost what it knew of our order {orders}: look at its coins, then "
-                f"go on with: naivectl resolve {symbol.name} --all --ignore"
-            )
-            log.error("orders without a row", symbol=symbol.name, orders=orders)
-            self._reconciler.foreign_orders.blocked[symbol.name] = reason
-            self._reconciler.block_lineage()
-        await symbol.settle()
-        if symbol.failed is not None:
-            raise JournalError(str(symbol.failed))
+        return symbol.failed is None
+
+    def _matters(self, report: Report) -> bool:
+        return self._session.is_ours(report) and not (report.status.ended and not report.executed)
+
+    async def _is_known(self, symbol: Symbol, report: Report) -> bool:
+        """Has it a row? Without one the symbol needs at least settings in the journal; raises JournalError."""
+        if report.client_order_id in symbol.engine.orders:
+            return True
+        if await self._journal.knows(symbol.name, report.client_order_id):
+            return True
+        log.error("an order without a row", symbol=symbol.name, order=report.order_id)
+        if not await self._journal.load(symbol.name):
+            symbol.direct(symbol.desired)
+        return False
+
+    async def _read(self, symbol: Symbol) -> bool:
+        """Wait until the symbol's orders are known to their last fill, and all that is durable."""
+        with trio.move_on_after(_READING):
+            while symbol.failed is None and (symbol.behind or _unread(symbol)):
+                await symbol.news.wait()
+            return symbol.failed is None
+        return False
+
+
+def _unread(symbol: Symbol) -> bool:
+    unsure = (State.UNKNOWN, State.INTENDED)
+    return bool(symbol.engine.unread) or any(order.state in unsure for order in symbol.engine.orders.values())

@@ -225,7 +225,11 @@ async def _ask(
                 await symbol.news.wait()
             if symbol.failed is not None or not symbol.context.trusted():
                 return None
-            answer = await exchange.cancel(name, order_id, cancel_id(client_order_id))
+
+            def wanted() -> bool:
+                return not symbol.gone and symbol.context.trusted()
+
+            answer = await exchange.cancel(name, order_id, cancel_id(client_order_id), wanted)
             report = await exchange.order(name, order_id=order_id)
             if report is not None and not (report.status.ended or isinstance(answer, CancelAccepted)):
                 symbol.offer(Reported(client_order_id, report))

@@ -82,6 +82,7 @@ class Reconciler:
         self.pause = Pause()
         self._surveyed: trio.Event | None = None  # the session in which all open orders were read
         self._foreign: Mapping[str, str] = {}
+        self.expecting = False  # orders without a row are being looked for, after a failover of the database
         self.foreign_orders = foreign_orders
 
     async def run(self) -> None:
@@ -231,7 +232,7 @@ class Reconciler:
         """Is it an open order with our tag that is not in the journal? Raises ExchangeError."""
         symbol = self._symbols.get(report.symbol)
         kept = symbol is not None and report.client_order_id in symbol.engine.orders
-        if kept or not self._session.is_ours(report):
+        if kept or self.expecting or not self._session.is_ours(report):
             return False
         try:
             if await self._journal.knows(report.symbol, report.client_order_id):

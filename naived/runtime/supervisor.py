@@ -228,6 +228,8 @@ class _SymbolRunner:
         symbol = self._symbol
         # Lifted now, not when coins are counted: a person may resolve the block that is shown until then.
         symbol.offer(Blocked(BlockedBy.COINS, None))
+        while not self._context.trusted():  # noqa: ASYNC110 - there is no event for it
+            await trio.sleep(_RETRY)  # after a failover lost orders come first: coins would seem to be missing
         await self._session.usable()
         await self._view.inform(symbol)
         leader = symbol.engine.leader

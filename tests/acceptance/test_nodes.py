@@ -236,7 +236,35 @@ def test_after_a_failover_nothing_is_placed_before_every_symbol_is_compared(
     assert len(ids) == len(set(ids))
 
 
-def test_an_order_whose_row_a_failover_lost_stops_its_symbol_until_a_person_has_looked(
+LOST = ("DELETE FROM fills", "DELETE FROM orders", "DELETE FROM traders")
+REPLACED = "UPDATE deployment SET server = 'another/00000001'"
+
+
+def test_orders_whose_rows_a_failover_lost_are_found_and_go_on(
+    node: Node, exchange: Exchange, postgres_url: str
+) -> None:
+    first = node("alpha")
+    first.do("start", SYMBOL, OTHER, "--chunks", "1")
+    exchange.trade("2000")
+    first.reaches("buying")
+    exchange.trade("1995")
+    first.reaches("selling")
+    assert first.suspend() == 0
+    execute(postgres_url, *LOST, REPLACED)
+    first.launch()
+    until(lambda: first.state is not None and first.symbol()["state"] == "trading")
+    assert first.does("selling")
+    told = [event["message"] for event in first.do("events").document["events"] if event["kind"] == "recovered"]
+    assert [("buy" in message, "sell" in message) for message in told] == [(True, False), (False, True)]
+    exchange.trade("1990")
+    exchange.trade("2010")
+    until(lambda: len(first.do("trades").document["trades"]) == 1)
+    assert float(first.symbol()["realized_profit"]) > 0
+    ids = of_ours(exchange)
+    assert len(ids) == len(set(ids)) == 2
+
+
+def test_a_lost_order_that_fits_no_decision_stops_its_symbol_until_a_person_has_looked(
     node: Node, exchange: Exchange, postgres_url: str
 ) -> None:
     first = node("alpha")
@@ -246,11 +274,18 @@ def test_an_order_whose_row_a_failover_lost_stops_its_symbol_until_a_person_has_
     exchange.trade("1995")
     first.reaches("selling")
     assert first.suspend() == 0
-    lost = ("fills", "orders", "traders")
-    execute(postgres_url, *(f"DELETE FROM {table}" for table in lost))
-    execute(postgres_url, "UPDATE deployment SET server = 'another/00000001'")
+    execute(postgres_url, *LOST, "UPDATE settings SET budget = 20", REPLACED)
+    for _ in range(2):  # it is durable
+        first.launch()
+        until(lambda: first.state is not None and "fits no decision" in (first.symbol()["reason"] or ""))
+        assert first.symbol()["state"] == "quarantined"
+        until(lambda: first.symbol(OTHER)["state"] == "trading")
+        assert first.suspend() == 0
     first.launch()
-    until(lambda: first.state is not None and "has our tag" in (first.symbol()["reason"] or ""))
-    assert first.symbol()["state"] == "quarantined"
+    until(lambda: first.state is not None and first.symbol()["state"] == "quarantined")
     exchange.trade("1990")
     assert len(exchange.orders()) == 2
+    (buy, _) = [order for order in first.do("orders").document["orders"] if order["state"] == "quarantined"]
+    assert buy["side"] == "buy"
+    first.do("resolve", SYMBOL, "--all", "--ignore", "--yes")
+    until(lambda: first.symbol()["state"] == "trading")

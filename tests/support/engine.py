@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from naived.core.amount import SCALE, Money, Price, Quantity
-from naived.core.engine import Changes, Engine, Event, Question, load, step
+from naived.core.engine import Changes, Engine, Event, Question, Unrecorded, load, step
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused
 from naived.core.orders.state import (
@@ -122,7 +122,10 @@ class Workbench:
         self.journal.extend(changes)
         for order in changes.orders.values():
             known = before.orders.get(order.client_order_id)
-            check_decision(self, order.intent) if known is None else check_life(known, order, event)
+            if known is not None:
+                check_life(known, order, event)
+            elif type(event) is not Unrecorded:  # that was decided before
+                check_decision(self, order.intent)
         living = {trader.number: trader for trader in before.leader.traders}
         for trader in changes.traders.values():
             self.written_off += lost(living.get(trader.number, trader), trader)

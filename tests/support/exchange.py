@@ -237,11 +237,15 @@ class ExchangeDouble:
         last = self.last.get(request.symbol, request.price + 1 if request.side is Side.BUY else request.price - 1)
         return self.markets[request.symbol].place(request.client_order_id, intent, last, self.now())
 
-    async def cancel(self, symbol: str, order_id: int, cancel_id: str) -> CancelAnswer:
+    async def cancel(
+        self, symbol: str, order_id: int, cancel_id: str, wanted: Callable[[], bool] = lambda: True
+    ) -> CancelAnswer:
         try:
             await self._ask("cancel")
         except ExchangeError as error:
             return Unsent(str(error))
+        if not wanted():
+            return Unsent("not wanted")
         order = self.markets[symbol].orders[order_id - 1]
         if not order.open:
             return CancelRefused(-2011, "Unknown order sent.")

@@ -36,6 +36,7 @@ from naived.core.strategy.leader_draft import Draft
 from naived.core.strategy.leader_events import (
     Activated,
     Adopted,
+    Found,
     Halted,
     Informed,
     LeaderEvent,
@@ -43,6 +44,7 @@ from naived.core.strategy.leader_events import (
     LotsLost,
     Recalled,
 )
+from naived.core.strategy.leader_lost import find
 from naived.core.strategy.leader_state import Drained, Guarded, Leader, LeaderStep, has_room
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import affordable, terms_of
@@ -165,6 +167,8 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
             lose_lots(draft)
         case Adopted(intent, fills):
             adopt(draft, intent, fills)
+        case Found(report, unsent):
+            find(draft, report, unsent)
         case Counted(free):
             _counted(draft, free)
         case Recalled():

@@ -1,5 +1,6 @@
 """What can happen to a symbol's leader: what happens to its traders, and what concerns all of them."""
 
+from collections.abc import Collection
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -7,7 +8,7 @@ from msgspec import Struct
 from naived.core.amount import Quantity
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent
-from naived.core.orders.report import Fill
+from naived.core.orders.report import Fill, Report
 from naived.core.risk import Halt
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.trader_state import BY_HAND, Counted, Directed, OrderNews, Released, Traded, Woke
@@ -39,6 +40,13 @@ class Adopted(Struct, frozen=True):
     fills: tuple[Fill, ...]
 
 
+class Found(Struct, frozen=True):
+    """The exchange has this order of ours, and the journal lost it; ``unsent`` are intents that it has not."""
+
+    report: Report
+    unsent: Collection[OrderIntent]
+
+
 class Activated(Struct, frozen=True):
     """Rules were read, orders compared and trades subscribed: the desired state is in effect from now on."""
 
@@ -66,6 +74,7 @@ LeaderEvent: TypeAlias = (
     | Lost
     | LotsLost
     | Adopted
+    | Found
     | Counted
     | Recalled
 )

@@ -12,7 +12,18 @@ from naived.core.risk import NO_HALTS, Halts
 from naived.core.strategy.formulas import NO_COINS, Coins, Fees
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader_state import Cancel, Count, Fault, Holding, Note, Place, Recall, Reread, Trader
+from naived.core.strategy.trader_state import (
+    Cancel,
+    Count,
+    Fault,
+    Holding,
+    Note,
+    Place,
+    Recall,
+    Reread,
+    Take,
+    Trader,
+)
 from naived.core.strategy.traders import chunks_taken
 
 
@@ -85,7 +96,7 @@ class Drained(Struct, frozen=True):
     """The last trader of a drain has ended: make the status ``off``, unless it is not ``shutdown`` any more."""
 
 
-Command: TypeAlias = Place | Cancel | Note | Reread | Count | Recall | Fault | Drained
+Command: TypeAlias = Place | Take | Cancel | Note | Reread | Count | Recall | Fault | Drained
 
 
 class LeaderStep(Struct, frozen=True):

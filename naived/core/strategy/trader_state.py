@@ -8,6 +8,7 @@ from msgspec import Struct
 from naived.core.amount import Money, Price, Quantity
 from naived.core.market import Trade
 from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import Report
 from naived.core.orders.state import Ended, Executed, Placed
 from naived.core.price_guards import Peak
 from naived.core.strategy.formulas import NO_COINS, NOTHING_SOLD, Bought, Coins, Sold, dust_cost
@@ -199,6 +200,18 @@ class Place(Struct, frozen=True):
 
     intent: OrderIntent
     decided_at: int
+
+
+class Take(Struct, frozen=True):
+    """An order that the journal lost is this intent; ``instead`` was decided in its place and never sent.
+
+    ``problem``: it fits no decision, and why.
+    """
+
+    intent: OrderIntent
+    report: Report
+    instead: OrderIntent | None = None
+    problem: str | None = None
 
 
 class Cancel(Struct, frozen=True):

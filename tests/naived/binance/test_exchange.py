@@ -172,6 +172,25 @@ async def test_a_cancel_has_the_order_id_and_a_client_id_of_its_own(autojump_clo
     assert isinstance(await running.cancel("ETHUSDT", 7, f"{CID}-x"), Unknown)
 
 
+async def test_a_cancel_that_is_not_ours_to_send_any_more_is_not_sent(autojump_clock, running, peer):
+    assert isinstance(await running.cancel("ETHUSDT", 7, f"{CID}-x", lambda: False), Unsent)
+    assert peer.asked("order.cancel") == []
+
+
+async def test_a_cancel_is_signed_with_the_moment_at_which_it_was_ours_to_send(mock_clock, running, peer):
+    def paused() -> bool:
+        mock_clock.jump(30)
+        return True
+
+    peer.ignore("order.cancel")
+    before = running.now()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(running.cancel, "ETHUSDT", 7, f"{CID}-x", paused)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert peer.asked("order.cancel")[0]["params"]["timestamp"] - before < 1_000
+
+
 async def test_admission_signs_with_the_exchanges_clock(autojump_clock, running, peer):
     assert running.admit(Side.BUY) == running.now()
     assert abs(running.now() - peer.now()) <= 1

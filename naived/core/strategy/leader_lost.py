@@ -1,0 +1,144 @@
+"""Orders that the exchange has and the journal lost, in a failover of its database: whose decision each was.
+
+    buy    of a trader that waits, or whose own buy was never sent; else of one more, if chunks and budget have room
+    sell   of a trader that has its coins and asks no more for them; lots join it as they would have joined
+    else   nobody's: it is quarantined, and a person decides
+
+They come in the order in which they were placed, each once the one before is read to its last fill: so a sell finds
+the trader that its buy belongs to. ``leader.py`` calls it with the working copy of its step.
+"""
+
+from collections.abc import Collection, Iterator
+
+from msgspec.structs import replace
+
+from naived.core.amount import Money, Price, Quantity, format_amount, value_up
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import Report
+from naived.core.strategy.formulas import NOTHING_SOLD, Bought, rebuy_below
+from naived.core.strategy.leader_draft import Draft
+from naived.core.strategy.lots import NO_LOT, Lots, split, together
+from naived.core.strategy.sizing import asked, held
+from naived.core.strategy.trader_state import (
+    Buying,
+    Directed,
+    Finished,
+    Holding,
+    Selling,
+    Take,
+    Trader,
+    Waiting,
+)
+from naived.core.strategy.traders import chunks_taken, commitment, rebuy_limit, spent_rebuys
+
+
+def find(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> None:
+    """Give the order to a trader, or to nobody. ``unsent``: intents that the exchange has not."""
+    problem = _take_buy(draft, report, unsent) if report.side is Side.BUY else _take_sell(draft, report, unsent)
+    if problem is not None:
+        nobody = draft.add(Waiting())
+        phase = Finished(None, NOTHING_SOLD, NO_LOT, NO_LOT, None, "stands for an order that the database lost")
+        draft.put(replace(nobody, phase=phase))
+        draft.commands.append(Take(_intent(nobody, report, 1), report, None, problem))
+
+
+def _intent(trader: Trader, report: Report, seq: int) -> OrderIntent:
+    return OrderIntent(trader.symbol, trader.number, report.side, seq, report.price, report.quantity)
+
+
+def _take_buy(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
+    """Returns why it fits no decision, None if it does."""
+    leader, price, quantity = draft.leader, report.price, report.quantity
+    trader = _waiting(draft, report, unsent)
+    if trader is None and chunks_taken(draft.living.values()) >= leader.settings.chunks:
+        return "no chunk is free for it"
+    spent = draft.commitments[0]
+    if trader is not None and type(trader.phase) is Buying:
+        spent -= commitment(trader)
+    room = (leader.settings.budget or 0) - spent
+    if value_up(price, quantity) > room:
+        return f"it needs more than the budget leaves: {format_amount(Money(max(0, room)))} {leader.info.quote}"
+    if trader is None:
+        trader = draft.add(Waiting(), _origin(draft, price))
+    instead = trader.phase.intent if isinstance(trader.phase, Buying) else None
+    intent = _intent(trader, report, trader.buys + 1)
+    phase = Buying(intent, Bought(price), Price(0), accepted=True)
+    trader = replace(trader, phase=phase, since=max(draft.now, trader.since), buys=intent.seq, rebuy_notified=False)
+    draft.put(trader)
+    draft.commands.append(Take(intent, report, instead))
+    if not report.status.ended:
+        draft.tell(trader, Directed(leader.desired))  # a drain or a halt may take it back
+    return None
+
+
+def _waiting(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
+    """The trader without a buy at the exchange that decided it: the one that decided the same again, if one did."""
+    found = []
+    for trader in draft.living.values():
+        match trader.phase:
+            case Waiting():
+                found.append((1, trader.number))
+            case Buying(intent=intent) if intent in unsent:
+                found.append((0 if _is_same(intent, report) else 2, trader.number))
+    return draft.living[min(found)[1]] if found else None
+
+
+def _is_same(intent: OrderIntent, report: Report) -> bool:
+    return (intent.price, intent.quantity) == (report.price, report.quantity)
+
+
+def _origin(draft: Draft, price: Price) -> int | None:
+    """The trader whose rebuy started one that buys at this price."""
+    spent = spent_rebuys(draft.living.values())
+    reached = [
+        (limit, trader.number)
+        for trader in draft.living.values()
+        if (limit := rebuy_limit(trader)) is not None
+        and trader.number not in spent
+        and price < rebuy_below(limit, trader.terms.rebuy)
+    ]
+    return min(reached)[1] if reached else None
+
+
+def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
+    """Returns why it fits no decision, None if it does."""
+    offers = [(not same, rest, trader.number, lots) for trader, same, rest, lots in _sellers(draft, report, unsent)]
+    if not offers:
+        return "no trader has coins that it sells at this price"
+    _, _, number, joining = min(offers)
+    trader = draft.living[number]
+    phase = trader.phase
+    assert isinstance(phase, Holding | Selling)
+    intent = _intent(trader, report, trader.sells + 1)
+    instead = phase.intent if isinstance(phase, Selling) else None
+    carried = together((phase.carried, *joining)) if joining else phase.carried
+    since = trader.since if isinstance(phase, Selling) else max(draft.now, trader.since)
+    selling = Selling(phase.bought, intent, carried, phase.sold)
+    draft.put(replace(trader, phase=selling, since=since, sells=intent.seq))
+    if joining:
+        draft.put_lots(tuple(lot for lot in draft.leader.lots if lot not in joining))
+    draft.commands.append(Take(intent, report, instead))
+    return None
+
+
+def _sellers(
+    draft: Draft, report: Report, unsent: Collection[OrderIntent]
+) -> Iterator[tuple[Trader, bool, Quantity, Lots]]:
+    """Traders whose coins it may sell; did they decide the same again; what is left to them; the lots that join."""
+    filters = draft.leader.info.filters
+    for trader in draft.living.values():
+        phase, same = trader.phase, False
+        match phase:
+            case Holding():
+                pass
+            case Selling(intent=intent) if intent in unsent:
+                same = _is_same(intent, report)
+            case _:
+                continue
+        joining: Lots = ()
+        if held(phase.bought, phase.carried, phase.sold) < report.quantity and not phase.sold.quantity:
+            joining, _ = split(draft.leader.lots, report.price)
+        lots = together((phase.carried, *joining)) if joining else phase.carried
+        rest = Quantity(held(phase.bought, lots, phase.sold) - report.quantity)
+        if rest >= 0 and report.price >= asked(trader.terms, phase.bought, lots, filters):
+            yield trader, same, rest, joining

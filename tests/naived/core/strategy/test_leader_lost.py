@@ -1,0 +1,260 @@
+"""The journal lost its last commits in a failover: what the exchange has of ours is found, or stops the symbol."""
+
+import copy
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from naived.core.amount import parse_price, parse_quantity
+from naived.core.engine import Blocked, BlockedBy, Changes, Engine, Unrecorded, load
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import OrderStatus
+from naived.core.orders.state import LOOKS, Missing, Reported, Resolved, State
+from naived.core.strategy.leader_events import Activated
+from naived.core.strategy.settings import Status
+from naived.core.strategy.summary import owned
+from naived.core.strategy.trader_state import Buying, Selling, position
+from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, check_quiet, rebought, resting, workbench
+from tests.support.market import settings
+
+DOUBT = Blocked(BlockedBy.LEASE, "the database was replaced")
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What a standby has: all commits up to a moment."""
+
+    engine: Engine
+    journal: Changes
+    written_off: int
+
+
+def backup(of: Workbench) -> Backup:
+    return Backup(of.engine, copy.deepcopy(of.journal), of.written_off)
+
+
+def promote(of: Workbench, standby: Backup) -> None:
+    """The later commits are gone; the symbol is loaded, and compared as the runtime does."""
+    of.wire.clear()
+    of.exchange.outbox.clear()
+    of.journal, of.written_off = copy.deepcopy(standby.journal), standby.written_off
+    of.now += WINDOW + GRACE + 1_000
+    engine = standby.engine
+    rows = [of.journal.orders[client_order_id] for client_order_id in engine.orders]
+    of.engine, changes = load(replace(engine.leader, active=False), rows, (), engine.epoch + 1, of.now)
+    of.journal.extend(changes)
+    of.step(DOUBT)
+    for client_order_id, order in list(of.engine.orders.items()):
+        there = of.exchange.named(client_order_id)
+        if there is not None:
+            of.step(Reported(client_order_id, of.exchange.state(there, of.now)))
+        elif order.state is State.UNKNOWN:
+            for _ in range(LOOKS):
+                of.step(Missing(client_order_id, of.now, GRACE, everywhere=True))
+        of.settle()
+    for there in list(of.exchange.orders):
+        if there.client_order_id not in of.journal.orders and (there.open or there.executed):
+            of.step(Unrecorded(of.exchange.state(there, of.now)))
+            of.settle()
+
+
+def go_on(of: Workbench) -> None:
+    of.step(Blocked(BlockedBy.LEASE, None))
+    of.step(Activated())
+    of.settle()
+
+
+def seen(of: Workbench) -> None:
+    """Nothing is placed that is not seen, and nothing that was placed twice: the books agree with the exchange."""
+    check(of)
+    check_quiet_but_for_the_dead(of)
+    assert owned(of.leader).quantity == of.exchange.base
+
+
+def check_quiet_but_for_the_dead(of: Workbench) -> None:
+    """Orders that ended without any execution are nobody's loss: their rows stay lost."""
+    kept = [each for each in of.exchange.orders if each.client_order_id in of.journal.orders]
+    gone = [each for each in of.exchange.orders if each not in kept]
+    assert all(not each.open and not each.executed for each in gone)
+    check_quiet(of)
+
+
+def test_a_buy_whose_row_is_lost_is_the_waiting_traders() -> None:
+    of = workbench()
+    standby = backup(of)
+    resting(of)
+    (there,) = of.exchange.open()
+    promote(of, standby)
+    (trader,) = of.traders
+    assert isinstance(trader.phase, Buying)
+    assert trader.phase.accepted
+    assert of.order(trader.number, Side.BUY).order_id == there.id
+    assert [note.kind for note in of.journal.notes].count("recovered") == 1
+    go_on(of)
+    of.market(there.intent.price - 1)
+    assert of.phases[0] == "selling"
+    assert len(of.exchange.orders) == 2
+    seen(of)
+
+
+def test_a_whole_cycle_that_is_lost_is_found_and_nothing_is_bought_or_sold_again() -> None:
+    of = workbench(settings(chunks=1))
+    standby = backup(of)
+    bought(of)
+    before = len(of.exchange.orders)
+    promote(of, standby)
+    assert len(of.exchange.orders) == before
+    (trader,) = of.traders
+    assert isinstance(trader.phase, Selling)
+    seen(of)
+    go_on(of)
+    of.market(of.exchange.open(Side.SELL)[0].intent.price + 1)
+    assert of.profits == [of.leader.profit]
+    seen(of)
+
+
+def test_a_sell_that_was_filled_behind_the_last_commit_is_booked_with_its_profit() -> None:
+    of = resting(workbench(settings(chunks=1)))
+    standby = backup(of)
+    of.market(of.exchange.open(Side.BUY)[0].intent.price - 1)
+    of.market(of.exchange.open(Side.SELL)[0].intent.price + 1)
+    profits = of.profits
+    promote(of, standby)
+    assert of.profits == profits
+    go_on(of)
+    seen(of)
+
+
+def test_the_rebuy_that_started_a_lost_trader_is_spent() -> None:
+    of = bought()
+    standby = backup(of)
+    of.market("2680")
+    promote(of, standby)
+    first, second = of.traders
+    assert second.origin == first.number
+    go_on(of)
+    of.market("2680")
+    assert len(of.exchange.open(Side.BUY)) == 1
+    seen(of)
+
+
+def test_a_drain_takes_a_found_buy_back() -> None:
+    of = workbench()
+    standby = backup(of)
+    resting(of)
+    promote(of, standby)
+    of.direct(Status.SHUTDOWN)
+    go_on(of)
+    assert not of.exchange.open()
+    assert not of.traders
+    seen(of)
+
+
+def test_a_found_order_that_we_had_cancelled_is_not_taken_for_one_that_a_person_cancelled() -> None:
+    of = workbench()
+    standby = backup(of)
+    resting(of)
+    (there,) = of.exchange.open()
+    of.exchange.fill(there, there.rest // 2, there.intent.price, of.now)
+    of.settle()
+    of.direct(Status.OFF, cancel=frozenset({Side.BUY}))
+    of.settle()
+    assert there.status is OrderStatus.CANCELED
+    promote(of, standby)
+    go_on(of)
+    assert of.phases == ["selling"]
+    seen(of)
+
+
+UNFIT = (
+    (Side.BUY, "2600", "0.1", "no chunk is free"),
+    (Side.SELL, "2683.90", "0.01", "no trader has coins"),
+    (Side.SELL, "9000", "100", "no trader has coins"),
+)
+
+
+@pytest.mark.parametrize(("side", "price", "quantity", "why"), UNFIT)
+def test_an_order_that_fits_no_decision_is_quarantined_until_a_person_has_decided(
+    side: Side, price: str, quantity: str, why: str
+) -> None:
+    of = bought(workbench(settings(chunks=1)))
+    of.exchange.base += parse_quantity("100")
+    intent = OrderIntent("ETHUSDT", 1, side, 1, parse_price(price), parse_quantity(quantity))
+    of.exchange.place("n1test-lost", intent, parse_price("2690" if side is Side.BUY else "2600"), of.now)
+    (there,) = [each for each in of.exchange.open() if each.client_order_id == "n1test-lost"]
+    coins = owned(of.leader)
+    of.step(Unrecorded(of.exchange.state(there, of.now)))
+    (order,) = of.engine.quarantined
+    assert order.order_id == there.id
+    assert why in (of.engine.blocked or "")
+    assert not of.engine.may_place
+    assert owned(of.leader) == coins
+    of.step(Unrecorded(of.exchange.state(there, of.now)))
+    assert len(of.engine.quarantined) == 1
+    of.step(Resolved(order.client_order_id, adopt=False))
+    assert of.engine.may_place
+
+
+def test_a_buy_beyond_the_budget_fits_no_decision() -> None:
+    of = workbench()
+    intent = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("2600"), parse_quantity("0.5"))
+    of.exchange.place("n1test-lost", intent, parse_price("2690"), of.now)
+    of.step(Unrecorded(of.exchange.state(of.exchange.open()[0], of.now)))
+    assert "more than the budget leaves: 1000 USDT" in (of.engine.blocked or "")
+
+
+def test_an_adopted_buy_that_fits_no_decision_is_sold() -> None:
+    of = bought(workbench(settings(chunks=1)))
+    intent = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("2600"), parse_quantity("0.05"))
+    of.exchange.place("n1test-lost", intent, parse_price("2690"), of.now)
+    there = of.exchange.open(Side.BUY)[0]
+    of.exchange.fill(there, there.rest, there.intent.price, of.now)
+    of.exchange.outbox.clear()
+    of.step(Unrecorded(of.exchange.state(there, of.now)))
+    of.step(Resolved(there.client_order_id, adopt=True))
+    of.settle()
+    of.reconcile()
+    of.settle()
+    assert (len(of.profits), of.phases) == (1, ["selling"])
+    seen(of)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_wherever_the_commits_end_every_order_and_every_coin_is_found(seed: int) -> None:
+    random = Random(seed)
+    of = workbench(settings(chunks=random.choice((1, 2, 4)), profit="0.001", rebuy="0.002", reprice="0.002"))
+    price, standby, lost_from = 268_380, None, random.randrange(40)
+    for step in range(lost_from + random.choice((1, 2, 5, 20))):
+        if step == lost_from:
+            standby = backup(of)
+        price += random.randint(-400, 400)
+        if random.random() < 0.1 and of.exchange.open():
+            there = random.choice(of.exchange.open())
+            of.exchange.fill(there, there.rest // 3 // 10_000 * 10_000, there.intent.price, of.now)
+            of.settle()
+        of.market(f"{price / 100:.2f}")
+    assert standby is not None
+    orders = len(of.exchange.orders)
+    promote(of, standby)
+    assert len(of.exchange.orders) == orders
+    assert not of.engine.quarantined
+    seen(of)
+    go_on(of)
+    for _ in range(20):
+        price += random.randint(-400, 400)
+        of.market(f"{price / 100:.2f}")
+        seen(of)
+    assert sum(position(trader).quantity for trader in of.traders) <= of.exchange.base
+
+
+def test_what_is_found_twice_is_found_once() -> None:
+    of = workbench()
+    standby = backup(of)
+    rebought(of)
+    promote(of, standby)
+    rows = dict(of.journal.orders)
+    for there in of.exchange.orders:
+        of.step(Unrecorded(of.exchange.state(there, of.now)))
+    assert of.journal.orders == rows
