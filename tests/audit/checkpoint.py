@@ -214,7 +214,7 @@ def judge(ledger: Ledger, storage: Storage, quiets: list[Quiet], figures: Figure
 
 
 def _kept_quiet(ours: list[Order], journal: Journal, quiets: list[Quiet], figures: Figures) -> None:
-    """Was anything accepted after an acknowledged stop, or bought after an acknowledged shutdown?"""
+    """Was anything accepted after an acknowledged stop, or bought after an acknowledged shutdown or halt?"""
     signed = {row["client_order_id"]: row["signed_at"] for row in journal.orders}
     for quiet in quiets:
         for order in ours:
@@ -224,7 +224,7 @@ def _kept_quiet(ours: list[Order], journal: Journal, quiets: list[Quiet], figure
             if not quiet.buys_alone and cid not in quiet.unknown:
                 figures.blame(10, f"{cid} was accepted after {order.symbol} was stopped: {quiet}")
             if quiet.buys_alone and order.side is Side.BUY and (signed.get(cid) or 0) > quiet.since:
-                figures.blame(12, f"{cid} was signed after {order.symbol} was told to shut down: {quiet}")
+                figures.blame(12, f"{cid} was signed after {order.symbol} was told to buy nothing: {quiet}")
 
 
 def _read_log(log: Path, figures: Figures) -> None:

@@ -16,6 +16,7 @@ _PAUSE = 0.8  # seconds at most between two requests
 _STANDS = ("timed_out",)  # errors of an answer that was given after the wish was durable
 _NOT_YET = "is carried out by the node that has it next"  # of a symbol whose node did not answer
 _NOBODY = "not_running"  # the error of a request that reached nobody
+_OF_HALTS = ("halt", "resume")
 
 
 @dataclass
@@ -26,13 +27,15 @@ class Wishes:
     chunks: set[int] = field(default_factory=lambda: {_CHUNKS})
     doubts: set[str] = field(default_factory=set)  # of them, what a living process may still be about to do
     unsure: bool = False  # may it still be about to do anything that was never answered?
+    resuming: bool = False  # may it still be about to end a halt?
 
 
 @dataclass
 class Quiet:
     """From an acknowledged stop (or shutdown: of buys alone) until the next request, in ms of wall-clock time.
 
-    ``unknown`` are client order ids that the answer named as not known yet.
+    ``halted``: from an acknowledged halt until it is to end. ``unknown`` are client order ids that the answer named
+    as not known yet.
     """
 
     symbol: str
@@ -40,6 +43,10 @@ class Quiet:
     since: int
     until: int | None = None
     unknown: frozenset[str] = frozenset()
+    halted: bool = False
+
+    def is_ended_by(self, verb: str) -> bool:
+        return verb == "resume" if self.halted else verb not in ("settings", *_OF_HALTS)
 
 
 class Person:
@@ -85,14 +92,19 @@ class Person:
     def follow_a_whim(self, symbol: str) -> None:
         random = self._random
         patience = ("--timeout", f"{random.choice((500, 2_000, 8_000))}ms")
-        match random.choices(("start", "stop", "shutdown", "settings"), (6, 2, 1, 2))[0]:
+        verbs = ("start", "stop", "shutdown", "settings", "halt", "resume")
+        match random.choices(verbs, (6, 2, 1, 2, 1, 2))[0]:
             case "start":
                 self.start(symbol, *self._settings(), *patience)
             case "stop":
                 self.stop(symbol, "--cancel", random.choice(("none", "buys", "all")), *patience)
             case "shutdown":
                 self.shutdown(symbol, *(("--keep-buys",) if random.random() < 0.3 else ()))
-            case _ if symbol in self.wishes and (words := self._settings()):
+            case "halt" if symbol in self.wishes:
+                self.halt(symbol, *(("--keep-buys",) if random.random() < 0.3 else ()), *patience)
+            case "resume" if symbol in self.wishes:
+                self._ask("resume", symbol, set(), patience)
+            case "settings" if symbol in self.wishes and (words := self._settings()):
                 self._ask("settings", symbol, set(), words)
 
     def start(self, symbol: str, *words: str) -> None:
@@ -108,6 +120,11 @@ class Person:
         if self._ask("shutdown", symbol, {"shutdown", "off"}, words) is not None:
             self._falls_quiet(symbol, buys_alone=True)
 
+    def halt(self, symbol: str, *words: str) -> None:
+        answer = self._ask("halt", symbol, set(), words)
+        if answer is not None and not self.wishes[symbol].resuming:
+            self.quiets.append(Quiet(symbol, buys_alone=True, since=_now(), halted=True))
+
     def resolve(self, symbol: str) -> None:
         """Take back whatever is quarantined or held."""
         self._ask("resolve", symbol, set(), ("--all", "--adopt"))
@@ -116,7 +133,7 @@ class Person:
         """The process is dead, and this is what the journal has, if it can be read: nothing else will be done."""
         for symbol, wishes in self.wishes.items():
             wishes.doubts.clear()
-            wishes.unsure = False
+            wishes.unsure = wishes.resuming = False
             if stored is not None:
                 status, chunks = stored.get(symbol, ("off", _CHUNKS))
                 wishes.status = {"shutdown", "off"} if status == "shutdown" else {status}
@@ -137,15 +154,14 @@ class Person:
 
     def _falls_quiet(self, symbol: str, *, buys_alone: bool, unknown: frozenset[str] = frozenset()) -> None:
         if not self.wishes[symbol].doubts - {"off"}:
-            self.quiets.append(Quiet(symbol, buys_alone, math.ceil(time.time() * 1000), None, unknown))
+            self.quiets.append(Quiet(symbol, buys_alone, _now(), None, unknown))
 
     def _ask(self, verb: str, symbol: str, outcome: set[str], words: tuple[str, ...]) -> Document | None:
         """The answer, if what it acknowledges stands."""
         wishes = self.wishes.setdefault(symbol, Wishes())
-        if verb != "settings":
-            for quiet in self.quiets:
-                if quiet.symbol == symbol and quiet.until is None:
-                    quiet.until = int(time.time() * 1000)
+        for quiet in self.quiets:
+            if quiet.symbol == symbol and quiet.until is None and quiet.is_ended_by(verb):
+                quiet.until = int(time.time() * 1000)
         chunks = {int(words[words.index("--chunks") + 1])} if "--chunks" in words else set()
         self._note(f"asks {verb} {symbol} {' '.join(words)}")
         finished = self._daemon.ctl(verb, symbol, *words)
@@ -157,12 +173,19 @@ class Person:
         if answer is not None:
             wishes.status = outcome | wishes.doubts if outcome else wishes.status
             wishes.chunks = chunks | (wishes.chunks if wishes.unsure or not chunks else set())
+        elif verb in _OF_HALTS:
+            wishes.resuming = wishes.resuming or (verb == "resume" and why != _NOBODY)
         elif why != _NOBODY:
             wishes.status |= outcome
             wishes.doubts |= outcome
             wishes.chunks |= chunks
             wishes.unsure = True
         return answer
+
+
+def _now() -> int:
+    """Wall-clock time in ms, rounded up."""
+    return math.ceil(time.time() * 1000)
 
 
 def _understood(finished: Finished) -> tuple[Document | None, str]:
