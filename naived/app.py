@@ -120,7 +120,11 @@ async def assemble(
         return client_id.make(signing.tag, signing.random_bytes(16))
 
     symbols: dict[str, Symbol] = {}
-    elsewhere = None if cluster is None else Elsewhere(cluster, symbols, lambda record: shadow(record, context))
+    elsewhere = (
+        None
+        if cluster is None
+        else Elsewhere(cluster, symbols, lambda record: shadow(record, context), lambda: funds.recount())
+    )
     everyone = symbols if elsewhere is None else ChainMap(symbols, elsewhere.symbols)
     gates = PriceGates()
     prices = FeePrices(exchange, gates)
@@ -150,6 +154,7 @@ async def assemble(
         lambda: funds.account,
         lambda: keeper is None or keeper.trust.certain,
         lambda: value.booked(),
+        funds.recount,
         prices.follows,
     )
     funds.account = _in_currency(await journal.account(), signing.currency)

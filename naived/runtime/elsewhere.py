@@ -23,15 +23,23 @@ log = structlog.get_logger()
 
 
 class Elsewhere:
-    """``ours`` are the symbols of this node; ``symbols`` are those of others."""
+    """``ours`` are the symbols of this node; ``symbols`` are those of others.
+
+    ``recount`` is called when these were read.
+    """
 
     def __init__(
-        self, cluster: Cluster, ours: Mapping[str, Symbol], make: Callable[[SymbolRecord], Symbol]
+        self,
+        cluster: Cluster,
+        ours: Mapping[str, Symbol],
+        make: Callable[[SymbolRecord], Symbol],
+        recount: Callable[[], None] = lambda: None,
     ) -> None:
         self.symbols: dict[str, Symbol] = {}
         self._cluster = cluster
         self._ours = ours
         self._make = make
+        self._recount = recount
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -52,6 +60,7 @@ class Elsewhere:
             raise ExchangeError(f"the symbols of other nodes were not read: {error}") from error
         self.symbols.clear()
         self.symbols.update({record.symbol: self._make(record) for record in records})
+        self._recount()
 
 
 def shadow(record: SymbolRecord, context: Context) -> Symbol:

@@ -65,6 +65,7 @@ class Supervisor:
     def drop(self, name: str) -> None:
         """It is another node's, or nobody's: its task ends, and nothing more of it is written or sent."""
         symbol = self.symbols.pop(name)
+        self._context.recount()
         let_go(symbol)
         self._runners.pop(name).scope.cancel()
 

@@ -79,8 +79,9 @@ class Context:
     ``quote_prices``: of quote assets in the account's currency, None while its exposure is not limited.
     ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
     ``fee_value``: what a fill's fee in a third asset is worth in quote, given base and quote. ``booked`` is called
-    when a fill was. ``followed``: are trades of this symbol wanted also while it is off? ``recv_window`` (ms) may
-    change while naived runs. ``trusted``: is it certain that no other node has our symbols?
+    when a fill was, ``recount`` when orders, rules or what a symbol ties up changed. ``followed``: are trades of
+    this symbol wanted also while it is off? ``recv_window`` (ms) may change while naived runs. ``trusted``: is it
+    certain that no other node has our symbols?
     """
 
     exchange: Exchange
@@ -96,6 +97,7 @@ class Context:
     account: Callable[[], Account]
     trusted: Callable[[], bool] = lambda: True
     booked: Callable[[], None] = lambda: None
+    recount: Callable[[], None] = lambda: None
     followed: Callable[[str], bool] = lambda symbol: False
 
 
@@ -250,6 +252,8 @@ class Symbol:
             halt=halt or _halted(known, leader),
             exposure=exposed if grown else None,
         )
+        if changes.orders or exposed != written or leader.info is not known.info:
+            self.context.recount()
         self.exposed = exposed
         if changes.fills:
             self.context.booked()
@@ -338,6 +342,7 @@ class Symbol:
             halts=Halts(record.halt, self.context.account().halt),
         )
         self.exposed = record.exposure
+        self.context.recount()
         blocks = tuple(block for block in before.blocks if block.by is not BlockedBy.QUARANTINE)
         with self.contained():
             now = self.context.exchange.now()

@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
         "--mutations", action="store_true", help="each field of each kind of frame with each odd value"
     )
     parser.add_argument("--sample", type=int, metavar="N", help="of --mutations only so many, dealt by --from")
-    parser.add_argument("--mutant", choices=sorted(_KNOWN), help="with this bug in naived")
+    parser.add_argument("--mutant", choices=sorted(_KNOWN), metavar="NAME", help="with this bug in naived")
     return parser.parse_args()
 
 

@@ -499,6 +499,10 @@ def _halt_keeps_from_selling() -> Sequence[Change]:
     return [(trading, "_sell", obedient)]
 
 
+def _what_is_tied_up_never_counted_again() -> Sequence[Change]:
+    return [(AccountFunds, "recount", lambda self: None)]
+
+
 MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "place-then-record": _place_then_record,
     "resend-on-timeout": _resend_on_timeout,
@@ -545,6 +549,7 @@ MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "peak-forgets-a-restart": _peak_forgets_a_restart,
     "only-realised-losses-count": _only_realised_losses_count,
     "halt-keeps-from-selling": _halt_keeps_from_selling,
+    "never-counted-again": _what_is_tied_up_never_counted_again,
 }
 
 

@@ -6,17 +6,19 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import Amount, Price, parse_price, parse_quantity
+from naived.core.amount import Amount, Money, Price, parse_price, parse_quantity
 from naived.core.engine import Engine
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.state import OrderState, State
+from naived.core.risk import Account, Exposure
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.summary import exposure
 from naived.core.strategy.trader_state import Buying, Phase, Selling, Trader
+from naived.core.strategy.view import UNLIMITED
 from naived.ports import Balance, Exchange
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds
@@ -82,3 +84,25 @@ def test_what_somebody_else_locked_is_nobodys_money() -> None:
 def test_a_bid_is_spent_before_the_balance_shows_it(free: str, locked: str) -> None:
     holder = symbol(BTCUSDT, phase=SELLING)
     assert room(free, locked, holder, symbol(ETHBTC, placed(BID, State.OPEN))) == pytest.approx(0.7)
+
+
+def test_what_symbols_own_bid_and_tie_up_is_counted_again_when_told() -> None:
+    spender = symbol(ETHBTC)
+    symbols = {"ETHBTC": spender}
+    funds = AccountFunds(symbols, FeePrices(cast(Exchange, None), PriceGates()))
+    funds.learn({"BTC": Balance(Amount(3 * COIN), Amount(0))})
+    assert funds.of(spender) is UNLIMITED
+    symbols["BTCUSDT"] = symbol(BTCUSDT, phase=SELLING)
+    funds.recount()
+    assert funds.of(spender).quote == 2 * COIN
+    spender.engine = symbol(ETHBTC, placed(BID, State.INTENDED)).engine
+    funds.recount()
+    assert funds.of(spender).quote == 2 * COIN - parse_quantity("0.3")
+    assert funds.exposure == 0
+    symbols["BTCUSDT"].exposed = Exposure("USDT", Money(7))
+    funds.recount()
+    assert funds.exposure == 7
+    del symbols["BTCUSDT"]
+    funds.account = Account(exposures={"BTCUSDT": Exposure("USDT", Money(5))})
+    funds.recount()
+    assert (funds.of(spender), funds.exposure) == (UNLIMITED, 5)
