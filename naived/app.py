@@ -123,7 +123,7 @@ async def assemble(
     elsewhere = (
         None
         if cluster is None
-        else Elsewhere(cluster, symbols, lambda record: shadow(record, context), lambda: funds.recount())
+        else Elsewhere(cluster, symbols, lambda record: shadow(record, context), lambda: funds.gathered.recount())
     )
     everyone = symbols if elsewhere is None else ChainMap(symbols, elsewhere.symbols)
     gates = PriceGates()
@@ -154,7 +154,7 @@ async def assemble(
         lambda: funds.account,
         lambda: keeper is None or keeper.trust.certain,
         lambda: value.booked(),
-        funds.recount,
+        funds.gathered.recount,
         prices.follows,
     )
     funds.account = _in_currency(await journal.account(), signing.currency)

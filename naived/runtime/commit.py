@@ -8,7 +8,11 @@ from typing import TypeVar
 import trio
 from msgspec.structs import replace
 
-from naived.core.engine import Question
+from naived.core.engine import Engine, Event, Question
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Refusal, Refused
+from naived.core.orders.state import Answered, CancelWanted, OrderState, State
+from naived.core.risk import OverLimit
 from naived.ports import JournalError, Unit
 
 K = TypeVar("K")
@@ -117,3 +121,21 @@ class CommitQueue:
         with trio.move_on_after(seconds):
             await self._changed.wait()
         self._changed = trio.Event()
+
+
+def refusals(engine: Engine, over: OverLimit | None) -> list[Event]:
+    """What new buys are told that were left out of a commit: their traders wait with the reason."""
+    events: list[Event] = []
+    if over is None:
+        return events
+    for client_order_id in over.client_order_ids:
+        order = engine.orders.get(client_order_id)
+        if order is not None and order.state is State.INTENDED:
+            events.append(Answered(client_order_id, Refused(Refusal.LIMIT, 0, over.reason)))
+        elif order is not None:
+            events.append(CancelWanted(client_order_id))
+    return events
+
+
+def is_new_buy(order: OrderState) -> bool:
+    return order.intent.side is Side.BUY and order.order_id is None

@@ -7,14 +7,15 @@ the user data stream and from queries of the account.
 
 from collections.abc import Mapping, Sequence
 
-from naived.core.amount import SCALE, Amount, Money, Price, Quantity, value_up
+from naived.core.amount import SCALE, Amount, Money, Price, Quantity
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
-from naived.core.risk import Account, Exposure, Limits, UnvaluedError, converted, too_exposed, total
+from naived.core.risk import Account, Limits, UnvaluedError, converted, too_exposed, total
 from naived.core.strategy.trader_state import position
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.ports import Balance
 from naived.runtime.fee_prices import FeePrices
+from naived.runtime.gathered import Gathered
 from naived.runtime.symbol_task import Symbol
 
 _NOTHING = Balance(Amount(0), Amount(0))
@@ -25,8 +26,7 @@ _NOT_THERE_YET = (State.NOT_PLACED, State.INTENDED, State.UNKNOWN)
 class AccountFunds:
     """``symbols`` are those of the supervisor; ``balances`` are the newest known, by asset.
 
-    ``account`` is what is durable of the whole account. Symbols ask at trades, so what has to be gathered from all
-    of them is kept until ``recount``.
+    ``account`` is what is durable of the whole account.
     """
 
     def __init__(self, symbols: Mapping[str, Symbol], prices: FeePrices) -> None:
@@ -35,16 +35,7 @@ class AccountFunds:
         self._prices = prices
         self.account = Account()
         self.counting = False  # limits are being written, or another node may write them
-        self._owners: dict[str, list[Symbol]] = {}  # symbols whose base it is, by quote asset
-        self._bids: dict[tuple[str, tuple[State, ...]], int] = {}
-        # ``account.exposures`` of that time, and what is tied up of each quote asset.
-        self._tied: tuple[Mapping[str, Exposure], list[Exposure]] | None = None
-
-    def recount(self) -> None:
-        """A symbol came, went, learned its rules, ties up another amount, or an order of it changed."""
-        self._owners.clear()
-        self._bids.clear()
-        self._tied = None
+        self.gathered = Gathered(symbols)
 
     def learn(self, balances: Mapping[str, Balance], *, all_assets: bool = False) -> None:
         """Of these assets the account has this now; with ``all_assets`` nothing of any other."""
@@ -78,29 +69,15 @@ class AccountFunds:
     @property
     def exposure(self) -> Money:
         """What is tied up of the account, in its currency; raises UnvaluedError."""
-        return total(self._exposures(), self.account.currency, self.quote_prices())
+        return total(self.gathered.exposures(self.account.exposures), self.account.currency, self.quote_prices())
 
     def quote_prices(self) -> Mapping[str, Price]:
         """What one of each quote asset is worth in the account's currency, where that is known."""
         currency, found = self.account.currency, {}
-        for each in self._exposures():
+        for each in self.gathered.exposures(self.account.exposures):
             if each.quote not in ("", currency) and (price := self._prices.price(each.quote, currency)) is not None:
                 found[each.quote] = price
         return found
-
-    def _exposures(self) -> list[Exposure]:
-        """What is tied up of each quote asset that any symbol has."""
-        stored = self.account.exposures
-        if self._tied is None or self._tied[0] is not stored:
-            money: dict[str, int] = {}
-            for symbol in self._symbols.values():
-                quote = symbol.exposed.quote or symbol.engine.leader.info.quote
-                money[quote] = money.get(quote, 0) + symbol.exposed.money
-            for name, each in stored.items():
-                if name not in self._symbols:
-                    money[each.quote] = money.get(each.quote, 0) + each.money
-            self._tied = stored, [Exposure(quote, Money(amount)) for quote, amount in money.items()]
-        return self._tied[1]
 
     def limited_prices(self) -> Mapping[str, Price] | None:
         """The same; None while the account's exposure is not limited."""
@@ -126,10 +103,7 @@ class AccountFunds:
         quote = symbol.engine.leader.info.quote
         if not quote:
             return []
-        owners = self._owners.get(quote)
-        if owners is None:
-            owners = self._owners[quote] = [other for other in self._symbols.values() if _is_base(other, quote)]
-        return [other for other in owners if other is not symbol and holds(other)]
+        return [other for other in self.gathered.owners(quote) if other is not symbol and holds(other)]
 
     def _spendable(self, asset: str, holders: Sequence[Symbol]) -> Money:
         """What of an asset is free and not the holders'.
@@ -140,22 +114,9 @@ class AccountFunds:
         balance = self.balances.get(asset, _NOTHING)
         held = sum(map(_held, holders))
         free = balance.free - (held - sum(map(_offered, holders)))
-        rest = balance.free + balance.locked - held - self._bid(asset, _AT_THE_EXCHANGE)
+        rest = balance.free + balance.locked - held - self.gathered.bid(asset, _AT_THE_EXCHANGE)
         coming = sum(map(_being_bought, holders))
-        return Money(min(free, rest) - coming - self._bid(asset, _NOT_THERE_YET))
-
-    def _bid(self, quote: str, states: tuple[State, ...]) -> int:
-        """The quote money of buys in these states."""
-        bid = self._bids.get((quote, states))
-        if bid is None:
-            bid = self._bids[quote, states] = sum(
-                value_up(order.intent.price, Quantity(order.quantity - order.executed))
-                for other in self._symbols.values()
-                if other.engine.leader.info.quote == quote
-                for order in other.engine.orders.values()
-                if order.intent.side is Side.BUY and order.state in states
-            )
-        return bid
+        return Money(min(free, rest) - coming - self.gathered.bid(asset, _NOT_THERE_YET))
 
 
 def holds(symbol: Symbol) -> bool:
@@ -165,12 +126,6 @@ def holds(symbol: Symbol) -> bool:
 
 def _limited(symbol: Symbol) -> bool:
     return bool(symbol.engine.leader.info.filters.max_position) and symbol.engine.informed
-
-
-def _is_base(symbol: Symbol, asset: str) -> bool:
-    """Is this its base asset? While its rules are not read, its name decides: at worst a buy waits."""
-    base = symbol.engine.leader.info.base
-    return base == asset if base else symbol.name.startswith(asset)
 
 
 def _held(symbol: Symbol) -> int:

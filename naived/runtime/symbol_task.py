@@ -22,9 +22,9 @@ from naived.core.amount import Money, Price, Quantity, Rate
 from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine, Event, PriceSuspected, Question
 from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import Side
-from naived.core.orders.report import Fill, Refusal, Refused
-from naived.core.orders.state import Admitted, Answered, CancelWanted, OrderState, State, need
-from naived.core.risk import Account, Halts, OverLimit
+from naived.core.orders.report import Fill
+from naived.core.orders.state import Admitted, need
+from naived.core.risk import Account, Halts
 from naived.core.strategy.formulas import NO_COINS, Fees
 from naived.core.strategy.leader import NONE
 from naived.core.strategy.leader_events import Activated, Halted, Informed
@@ -36,7 +36,7 @@ from naived.core.strategy.view import Funds
 from naived.nodes import LeaseLostError
 from naived.ports import Event as Record
 from naived.ports import Exchange, Journal, SymbolRecord, Unit
-from naived.runtime.commit import Commit, CommitQueue
+from naived.runtime.commit import Commit, CommitQueue, is_new_buy, refusals
 from naived.runtime.fee_values import valued
 from naived.runtime.notification import Notification
 from naived.runtime.price_gate import PriceGate
@@ -283,7 +283,7 @@ class Symbol:
         context = self.context
         try:
             unit = commit.unit
-            prices = context.quote_prices() if any(map(_is_new_buy, unit.orders)) else None
+            prices = context.quote_prices() if any(map(is_new_buy, unit.orders)) else None
             unit = replace(unit, epoch=self.epoch, prices=prices, currency=context.account().currency)
             over = await context.journal.commit(unit)
             commit.committed = True
@@ -292,7 +292,7 @@ class Symbol:
         for event in commit.unit.events:
             context.publish(event)
         refused = () if over is None else over.client_order_ids
-        for answer in _refusals(self.engine, over):
+        for answer in refusals(self.engine, over):
             self.offer(answer)
         for client_order_id in commit.sends:
             if client_order_id not in refused:
@@ -360,22 +360,6 @@ def let_go(symbol: Symbol) -> None:
 def _halted(before: Leader, after: Leader) -> Halted | None:
     """The halt that the step itself set: a stop-loss was reached."""
     return None if after.halts.own == before.halts.own else Halted(after.halts.own)
-
-
-def _refusals(engine: Engine, over: OverLimit | None) -> list[Event]:
-    """What new buys are told that were left out of a commit: their traders wait with the reason."""
-    events: list[Event] = []
-    for client_order_id in () if over is None else over.client_order_ids:
-        order = engine.orders.get(client_order_id)
-        if order is not None and order.state is State.INTENDED:
-            events.append(Answered(client_order_id, Refused(Refusal.LIMIT, 0, over.reason if over else "")))
-        elif order is not None:
-            events.append(CancelWanted(client_order_id))
-    return events
-
-
-def _is_new_buy(order: OrderState) -> bool:
-    return order.intent.side is Side.BUY and order.order_id is None
 
 
 async def run(symbol: Symbol) -> None:

@@ -39,6 +39,7 @@ from naived.ports import Unit
 from naived.runtime import orders, valuation
 from naived.runtime.commit import Commit
 from naived.runtime.funds import AccountFunds
+from naived.runtime.gathered import Gathered
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
@@ -500,7 +501,7 @@ def _halt_keeps_from_selling() -> Sequence[Change]:
 
 
 def _what_is_tied_up_never_counted_again() -> Sequence[Change]:
-    return [(AccountFunds, "recount", lambda self: None)]
+    return [(Gathered, "recount", lambda self: None)]
 
 
 MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {

@@ -93,16 +93,16 @@ def test_what_symbols_own_bid_and_tie_up_is_counted_again_when_told() -> None:
     funds.learn({"BTC": Balance(Amount(3 * COIN), Amount(0))})
     assert funds.of(spender) is UNLIMITED
     symbols["BTCUSDT"] = symbol(BTCUSDT, phase=SELLING)
-    funds.recount()
+    funds.gathered.recount()
     assert funds.of(spender).quote == 2 * COIN
     spender.engine = symbol(ETHBTC, placed(BID, State.INTENDED)).engine
-    funds.recount()
+    funds.gathered.recount()
     assert funds.of(spender).quote == 2 * COIN - parse_quantity("0.3")
     assert funds.exposure == 0
     symbols["BTCUSDT"].exposed = Exposure("USDT", Money(7))
-    funds.recount()
+    funds.gathered.recount()
     assert funds.exposure == 7
     del symbols["BTCUSDT"]
     funds.account = Account(exposures={"BTCUSDT": Exposure("USDT", Money(5))})
-    funds.recount()
+    funds.gathered.recount()
     assert (funds.of(spender), funds.exposure) == (UNLIMITED, 5)
