@@ -7,7 +7,7 @@ import trio
 from msgspec.structs import replace
 
 from naived.control import messages
-from naived.control.call import LEAST_WAIT, PATIENCE, Call
+from naived.control.call import Call
 from naived.control.service import Service
 from naived.core.orders.intent import Side
 from naived.core.strategy.settings import DesiredState
@@ -90,9 +90,8 @@ def answer_to_store(call: Call, *, changed: bool) -> tuple[str, str] | None:
 @contextmanager
 def answered_in_time(call: Call, symbol: Symbol | None) -> Iterator[None]:
     """Raise ControlError if the database does not answer the block in time; a commit may still be written."""
-    now = trio.current_time()
     try:
-        with trio.fail_at(min(max(call.patience.deadline, now + LEAST_WAIT), now + PATIENCE)):
+        with trio.fail_at(call.until_stored):
             yield
     except JournalError as error:
         failed = None if symbol is None else symbol.failed  # has the cause, which the error has not

@@ -217,7 +217,7 @@ def away(name: str, cause: Exception | None = None) -> ControlError:
     """The journal did not answer, or refused. The text of ``cause`` includes the next step."""
     doubt = "it is not certain that anything was changed"
     if cause is None:
-        message, hint = f"the database is away: {doubt}", "try again; repeating it is safe"
+        message, hint = f"the database did not answer in time: {doubt}", "try again; repeating it is safe"
     else:
         message, hint = str(cause), f"{doubt}; repeating it is safe"
     return ControlError(Code.DATABASE_UNAVAILABLE, message, symbol=name, hint=hint)

@@ -156,8 +156,10 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
         known = service.supervisor.symbols
         results: dict[str, answers.Document] = {}
 
+        names = params["symbols"] or _shown(service)
+
         async def one(name: str) -> None:
-            call = Call(name, params, caller)
+            call = Call(name, params, caller, len(names))
             changes = METHODS[word].changes(params)
             if service.bulletin is not None and service.bulletin.knows(name):
                 results[name] = await ask(service, word, call, changes=changes)
@@ -170,7 +172,6 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
                 outcome = Outcome(False, error.message, error)
             results[name] = answers.result(name, known.get(name), outcome)
 
-        names = params["symbols"] or _shown(service)
         async with trio.open_nursery() as nursery:
             for name in names:
                 nursery.start_soon(one, name)

@@ -33,6 +33,7 @@ from naived.database.migrate import migrate
 from naived.database.reader import Reader
 from naived.database.sqlite_file import SqliteFile
 from naived.database.store import Store
+from naived.database.together import Together
 from naived.database.writer import Submit, inline, writer_thread
 from naived.nodes import Cluster, Mailbox, Member
 from naived.ports import (
@@ -85,6 +86,7 @@ class SqlJournal:
         self._hanging = hanging
         self._reader = reader
         self._now = now
+        self._answers = Together[str](lambda ids: reader.read(partial(queries.answered, request_ids=ids)))
 
     @property
     def hanging(self) -> str | None:
@@ -109,7 +111,7 @@ class SqlJournal:
         return await self._reader.read(queries.account, within=math.inf)
 
     async def answered(self, request_id: str) -> str | None:
-        return await self._reader.read(partial(queries.answered, request_id=request_id))
+        return await self._answers.ask(request_id)
 
     async def knows(self, symbol: str, client_order_id: str) -> bool:
         return await self._reader.read(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))

@@ -1,7 +1,7 @@
 """The queries of readers; ``journal.py`` calls them. Each reads one snapshot through the given connection."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -46,6 +46,8 @@ from naived.database.trader_rows import begun, trader_of
 from naived.ports import CycleRow, Event, EventRow, OrderRow, OrderStory, Page, SymbolRecord
 
 T = TypeVar("T")
+
+_MOST_KEYS = 10_000  # in one statement: SQLite takes 32,766 of them, PostgreSQL 65,535
 
 
 class Life(Struct, frozen=True):
@@ -133,11 +135,16 @@ def _halts(connection: sa.Connection) -> dict[str, Halt]:
     return {row["scope"]: halt_of(row) for row in connection.execute(sa.select(halts)).mappings()}
 
 
-def answered(connection: sa.Connection, request_id: str) -> str | None:
-    """The stored result of a control request; None if there is none."""
-    statement = sa.select(control_request.c.result).where(control_request.c.request_id == request_id)
-    result: str | None = connection.scalar(statement)
-    return result
+def answered(connection: sa.Connection, request_ids: Sequence[str]) -> dict[str, str]:
+    """The stored results of those control requests that have one."""
+    found: dict[str, str] = {}
+    for begin in range(0, len(request_ids), _MOST_KEYS):
+        keys = request_ids[begin : begin + _MOST_KEYS]
+        rows = sa.select(control_request.c.request_id, control_request.c.result)
+        found |= {
+            key: result for key, result in connection.execute(rows.where(control_request.c.request_id.in_(keys)))
+        }
+    return found
 
 
 def stories(connection: sa.Connection, symbol: str, beginning: str) -> list[OrderStory]:

@@ -6,6 +6,8 @@ from trio.testing import MockClock
 
 from naived.core.strategy.settings import Status
 from naived.database.journal import open_journal
+from tests.support.exchange import listed
+from tests.support.market import Exchange
 from tests.support.runtime import World
 
 
@@ -42,6 +44,18 @@ async def test_a_verb_whose_commit_fails_says_that_the_database_is_away(world: W
         naived.journal.away = False
         await naived.until(lambda: naived.state() == "trading")  # the wish was not written
         assert (await naived.ask("stop"))["state"] == "off"
+
+
+async def test_the_database_has_longer_for_a_request_of_many_symbols(world: World, clock: MockClock) -> None:
+    names = [f"C{number}USDT" for number in range(300)]
+    world.exchange.markets |= {name: Exchange(listed(name)) for name in names}
+    async with world.naived() as naived:
+        naived.journal.delay = 0.06  # 18 s for all: longer than a request for one symbol waits
+        for method, params in (("start", {"wait": False}), ("settings", {"chunks": 7})):
+            began = trio.current_time()
+            document = await naived.call(method, *names, **params)
+            assert [result["error"] for result in document["results"] if result["error"]] == []
+            assert trio.current_time() - began > 15
 
 
 async def test_a_naived_that_was_shut_out_by_a_newer_one_says_so(world: World, clock: MockClock) -> None:

@@ -114,7 +114,7 @@ async def test_a_quarantine_names_the_way_out_of_its_own_kind(
 async def test_a_journal_that_is_away_can_be_asked_again() -> None:
     error = messages.away("ETHUSDT")
     assert (error.code.exit, error.code.retryable, error.symbol) == (75, True, "ETHUSDT")
-    assert error.message == "the database is away: it is not certain that anything was changed"
+    assert error.message == "the database did not answer in time: it is not certain that anything was changed"
     assert error.hint == "try again; repeating it is safe"
 
 

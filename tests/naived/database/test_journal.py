@@ -49,6 +49,7 @@ async def test_what_was_committed_is_there_after_a_restart(database_url: str, th
         assert [row.order for row in await journal.orders(Page())] == [order()]
         assert await messages(journal) == ["one"]
         assert await journal.answered("c0ffee") == "{}"
+        assert await journal.answered("tea") is None
         assert await journal.rows(CycleRow, Page(), repr) == []
         assert await journal.load("BTCUSDT") == []
 
