@@ -63,6 +63,7 @@ class Call:
     params: Params
     caller: Caller
     together: int = 1
+    began: float = field(default_factory=trio.current_time)
 
     @property
     def until_stored(self) -> float:
@@ -72,9 +73,9 @@ class Call:
 
     @property
     def patience(self) -> Patience:
-        """The caller's timeout, counted from now."""
+        """The caller's timeout. All steps of the request share it: a client waits little longer than that."""
         timeout = self.params.get("timeout", self._usual)
-        return Patience(self.caller, math.inf if timeout is None else trio.current_time() + timeout)
+        return Patience(self.caller, math.inf if timeout is None else self.began + timeout)
 
     @property
     def _usual(self) -> float:

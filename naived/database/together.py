@@ -27,22 +27,33 @@ class Together(Generic[T]):
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]]) -> None:
         self._read = read
-        self._turn = trio.Lock()
         self._next = _Batch[T]()
+        self._over: trio.Event | None = None  # set when the query that runs is over
 
     async def ask(self, key: str) -> T | None:
         """What is found for this key; raises JournalError to all that asked together."""
         batch = self._next
         batch.keys.add(key)
-        async with self._turn:
-            if batch.found is None and batch.failure is None:
-                # Nobody joins it any more. If we are cancelled, the next one that waits for it reads.
-                if self._next is batch:
-                    self._next = _Batch[T]()
-                try:
-                    batch.found = await self._read(sorted(batch.keys))
-                except JournalError as error:
-                    batch.failure = error
+        while batch.found is None and batch.failure is None:
+            # Whoever finds that no query runs sends one; if that one is cancelled, another one does. An event and
+            # not a lock: a lock wakes one task after the other, each in a pass of a loop that may be busy.
+            if self._over is None:
+                await self._send(batch)
+            else:
+                await self._over.wait()
         if batch.found is None:
             raise JournalError(str(batch.failure)) from batch.failure
         return batch.found.get(key)
+
+    async def _send(self, batch: _Batch[T]) -> None:
+        over = self._over = trio.Event()
+        try:
+            await trio.lowlevel.checkpoint()  # tasks that start at the same moment join this batch
+            if self._next is batch:
+                self._next = _Batch[T]()
+            batch.found = await self._read(sorted(batch.keys))
+        except JournalError as error:
+            batch.failure = error
+        finally:
+            self._over = None
+            over.set()

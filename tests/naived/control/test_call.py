@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from naived.control.call import PATIENCE, Call
+from naived.control.call import EACH, PATIENCE, Call
 from naived.control.caller import Caller
 from tests.support.runtime import World
 
@@ -15,9 +15,16 @@ from tests.support.runtime import World
 async def test_a_caller_waits_as_long_as_it_said(
     clock: MockClock, params: dict[str, object], seconds: float
 ) -> None:
+    began = trio.current_time()
     call = Call("ETHUSDT", params, Caller())
-    await trio.sleep(1)
-    assert call.patience.deadline == trio.current_time() + seconds
+    await trio.sleep(1)  # all steps of a request share its time
+    assert call.patience.deadline == began + seconds
+
+
+async def test_a_request_of_many_symbols_waits_longer_unless_it_has_a_timeout(clock: MockClock) -> None:
+    now = trio.current_time()
+    assert Call("ETHUSDT", {}, Caller(), 1_501).patience.deadline == now + PATIENCE + 1_500 * EACH
+    assert Call("ETHUSDT", {"timeout": 3.0}, Caller(), 1_501).until_stored == now + 3.0
 
 
 async def test_what_becomes_so_without_news_is_seen_all_the_same(world: World, clock: MockClock) -> None:
