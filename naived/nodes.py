@@ -74,6 +74,10 @@ class Cluster(Protocol):
         """
         ...
 
+    async def reenter(self) -> None:
+        """Go on writing on a server that lost commits of this process; what was submitted before is refused."""
+        ...
+
     async def release(self, symbols: Collection[str]) -> None:
         """Give these back: anybody may claim them at once."""
         ...

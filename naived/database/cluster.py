@@ -4,7 +4,7 @@ It has a connection of its own, so that a long queue of commits does not cost a 
 after the other, in a thread, or inline for a deterministic simulation.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -48,10 +48,17 @@ class Transactions:
 class SqlCluster:
     """``nodes.Cluster`` for the process that has this seat."""
 
-    def __init__(self, transactions: Transactions, seat: Seat, reader: Reader) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        seat: Seat,
+        reader: Reader,
+        reenter: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
+    ) -> None:
         self._transactions = transactions
         self._seat = seat
         self._reader = reader
+        self._reenter = reenter  # the writer's, behind what it was given before
 
     @property
     def member(self) -> Member:
@@ -62,6 +69,9 @@ class SqlCluster:
 
     async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
         return await self._transactions.do(partial(leases.claim, self._seat, most=most, names=names))
+
+    async def reenter(self) -> None:
+        await self._reenter()
 
     async def release(self, symbols: Collection[str]) -> None:
         await self._transactions.do(partial(leases.release, self._seat, symbols=symbols))

@@ -32,7 +32,7 @@ from naived.database.mailbox import SqlMailbox
 from naived.database.migrate import migrate
 from naived.database.reader import Reader
 from naived.database.sqlite_file import SqliteFile
-from naived.database.store import Store
+from naived.database.store import Reentry, Store
 from naived.database.together import Together
 from naived.database.writer import Submit, inline, writer_thread
 from naived.nodes import Cluster, Mailbox, Member
@@ -169,21 +169,18 @@ async def open_journal(
     leases = open_engine(address, Role.WRITE, file)
     seat = Seat(member, deployment.epoch, now)
     transactions = Transactions(leases, threads=threads)
-    make = partial(
-        SqlJournal,
-        deployment,
-        address.get_backend_name(),
-        reader=reader,
-        now=now,
-        cluster=SqlCluster(transactions, seat, reader) if shared else None,
-        mailbox=SqlMailbox(transactions, seat) if shared else None,
-    )
+
+    def make(submit: Submit, hanging: Callable[[], str | None]) -> SqlJournal:
+        cluster = SqlCluster(transactions, seat, reader, partial(submit, Reentry())) if shared else None
+        mailbox = SqlMailbox(transactions, seat) if shared else None
+        return SqlJournal(deployment, address.get_backend_name(), submit, hanging, reader, now, cluster, mailbox)
+
     try:
         if threads:
             async with writer_thread(store) as writer:
-                yield make(submit=writer.submit, hanging=writer.hanging)
+                yield make(writer.submit, writer.hanging)
         else:
-            yield make(submit=inline(store), hanging=lambda: None)
+            yield make(inline(store), lambda: None)
     finally:
         reader.close()
         store.close()

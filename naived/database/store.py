@@ -29,6 +29,7 @@ from typing import Any, TypeAlias, assert_never
 
 import sqlalchemy as sa
 import structlog
+from msgspec import Struct
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from naived.core.amount import Money
@@ -66,6 +67,7 @@ from naived.database.statements import (
     upsert_trader,
 )
 from naived.database.trader_rows import trader_row
+from naived.nodes import FencedError
 from naived.ports import ConflictError, DeploymentError, JournalError, Unit
 
 KEPT_EVENTS = 100_000  # about 20 MB: months of few events, or a day of very many
@@ -75,7 +77,12 @@ _GIVE_UP = 2  # failures in a row, of units that are tried alone, that show that
 
 _log = structlog.get_logger()
 
-Work: TypeAlias = Unit | Claim
+
+class Reentry(Struct, frozen=True):
+    """Go on behind what the server has of this process: it is another one, which lost the last commits."""
+
+
+Work: TypeAlias = Unit | Claim | Reentry
 Outcome: TypeAlias = JournalError | OverLimit | None
 
 
@@ -96,6 +103,11 @@ class Store:
 
     def apply(self, works: Sequence[Work]) -> list[Outcome]:
         """Make the group durable; returns for each work, in the same order, None or why it was not written."""
+        for at, work in enumerate(works):
+            if isinstance(work, Reentry):
+                before, after = works[:at], works[at + 1 :]
+                refused = self.apply(before) if before else []
+                return [*refused, self._reenter(), *(self.apply(after) if after else [])]
         outcomes, alone = self._apply_together(works)
         if not alone or len(works) == 1:
             return outcomes
@@ -178,6 +190,20 @@ class Store:
             )
         return ours
 
+    def _reenter(self) -> JournalError | None:
+        """The count of our groups went back with the last commits. Nothing of before is under way any more."""
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                ours = sa.select(nodes.c.written).where(nodes.c.epoch == self._epoch).with_for_update()
+                written = connection.scalar(ours)
+        except SQLAlchemyError as error:
+            self._engine.dispose()
+            return _failure(error)
+        if written is None:
+            return FencedError("the database was replaced by one that does not know this process: start it again")
+        self._written = written
+        return None
+
     def _is_written(self, group: int) -> bool:
         """Was the group written although its COMMIT raised? False also if that cannot be read."""
         try:
@@ -217,7 +243,7 @@ def _apply_one(connection: sa.Connection, work: Work, ours: Mapping[str, fence.H
         over = _write(connection, work, ours)
     except IntegrityError as error:
         savepoint.rollback()
-        what = work.symbol if isinstance(work, Unit) else work.exchange
+        what = work.symbol if isinstance(work, Unit) else "the account"
         conflict = ConflictError(f"{what}: the journal already holds something else: {cause(error)}")
         conflict.__cause__ = error
         return conflict
@@ -235,7 +261,7 @@ def _apply_one(connection: sa.Connection, work: Work, ours: Mapping[str, fence.H
 
 def _unwritable(work: Work, error: Exception) -> ConflictError:
     """The outcome of a unit whose values the database cannot hold; they should have been refused before."""
-    what = work.symbol if isinstance(work, Unit) else work.exchange
+    what = work.symbol if isinstance(work, Unit) else "the account"
     why = cause(error) if isinstance(error, SQLAlchemyError) else repr(error)
     unwritable = ConflictError(f"{what}: the journal cannot hold this change: {why}. This is a bug in naived")
     unwritable.__cause__ = error
@@ -258,6 +284,8 @@ def _write(connection: sa.Connection, work: Work, ours: Mapping[str, fence.Held]
         case Claim():
             bind(connection, work)
             return None
+        case Reentry():
+            raise ValueError("it is no part of a transaction")
         case _:
             assert_never(work)
 

@@ -30,6 +30,7 @@ _BITS = 20  # of the symbols, one more than a twentieth is taken beyond the shar
 _SINGLY = 8  # symbols that are loaded one by one; for more the whole journal is read once
 _BALANCE = 10.0  # seconds between two hand-overs for the balance
 _UNWANTED = 5  # looks at free symbols until a node takes some beyond its share: others come first
+_REPLACED = "the database was replaced: no order is placed before every symbol is compared"
 _HAND_OVER = 10.0  # seconds that the answers in flight of a symbol are awaited before it is given back
 
 log = structlog.get_logger()
@@ -59,6 +60,8 @@ class Keeper:
         self.trust = Trust(cluster.member.lease / 1000, clock)
         self.began = trio.Event()  # the first round is over: what is ours is known, or why it is not
         self._turn = trio.Lock()
+        self._server: str | None = None  # what the database continued when it was looked at last
+        self._comparing: str | None = None  # the server on which symbols are being compared
         self._seen_free = 0  # looks in a row that found free symbols
         self._balance_at = trio.current_time() + _BALANCE
 
@@ -134,16 +137,25 @@ class Keeper:
 
     async def _look_at_server(self, nursery: trio.Nursery) -> None:
         """If the database was replaced by one that may lack commits, load all anew, and compare before orders."""
-        server = self.view.server
-        if server == self.view.accepted:
-            self.trust.doubt = None
-        elif self.trust.doubt is None:
-            log.error("the database was replaced", server=server, before=self.view.accepted)
-            self.trust.doubt = "the database was replaced: no order is placed before every symbol is compared"
+        server, before = self.view.server, self._server
+        doubtful = server != self.view.accepted
+        self.trust.doubt = _REPLACED if doubtful else None
+        if before is None:
+            self._server = server
+        elif server != before or (doubtful and server != self._comparing):
+            log.error("the database was replaced", server=server, before=before, accepted=self.view.accepted)
             ours = list(self._supervisor.symbols)
             self._end(ours)
+            await self.cluster.reenter()
             await self.cluster.release(ours)
-            nursery.start_soon(self._compare, server, lambda: self.view.accepted == server)
+            self._server, self._comparing = server, None
+        if not doubtful:
+            self._comparing = None
+        elif self._comparing is None:
+            self._comparing = server
+            nursery.start_soon(
+                self._compare, server, lambda: self.view.server != server or self.view.accepted == server
+            )
 
     async def _renew(self) -> None:
         began = self.trust.now()

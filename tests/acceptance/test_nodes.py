@@ -11,23 +11,26 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
-from tests.support.postgres import execute
+from tests.support.postgres import NoPostgresError, Server, execute
+from tests.support.postgres_proxy import Proxy, proxied
+from tests.support.standby import Standby, following
 
 OTHER = "BTCUSDT"
 LEASE = 6.0  # seconds
 OPTIONS = ("--lease", "6s", "--recv-window", "1s", "--grace", "1s")
 
-Node = Callable[[str], Daemon]
+Node = Callable[..., Daemon]
 
 
 @pytest.fixture
 def node(exchange: Exchange, postgres_url: str, programs: ExitStack) -> Iterator[Node]:
-    """Start the node of this name, in a home of its own."""
+    """Start the node of this name, in a home of its own; ``by``: its way to the database."""
     homes: list[Path] = []
 
-    def start(name: str) -> Daemon:
+    def start(name: str, *, by: Proxy | None = None) -> Daemon:
         homes.append(Path(tempfile.mkdtemp(prefix=f"naived-{name}-")))
-        shared = ("--exchange-url", exchange.url, "--database", postgres_url, "--node", name)
+        database = postgres_url if by is None else by.url(postgres_url)
+        shared = ("--exchange-url", exchange.url, "--database", database, "--node", name)
         daemon = Daemon(homes[-1], *shared, *OPTIONS)
         programs.callback(daemon.end)
         daemon.start()
@@ -289,3 +292,56 @@ def test_a_lost_order_that_fits_no_decision_stops_its_symbol_until_a_person_has_
     assert buy["side"] == "buy"
     first.do("resolve", SYMBOL, "--all", "--ignore", "--yes")
     until(lambda: first.symbol()["state"] == "trading")
+
+
+@pytest.fixture
+def standby(postgres_server: Server) -> Iterator[Standby]:
+    try:
+        with following(postgres_server) as standby:
+            yield standby
+    except NoPostgresError as error:
+        pytest.skip(str(error))
+
+
+def test_nodes_live_through_a_failover_that_lost_the_last_commits(
+    node: Node, exchange: Exchange, postgres_server: Server, standby: Standby, programs: ExitStack
+) -> None:
+    """A fill, a sell that was filled as well, the buy behind it, and a symbol's very first commit are lost."""
+    way = programs.enter_context(proxied(postgres_server.admin))
+    first = node("alpha", by=way)
+    first.do("start", SYMBOL, "--chunks", "1")
+    exchange.trade("2000")
+    first.reaches("buying")
+    standby.stop()
+    exchange.trade("1995")
+    first.reaches("selling")
+    exchange.trade("2020")
+    until(lambda: first.symbol()["cycles"] == 1)
+    exchange.trade("2000")
+    first.reaches("buying")
+    first.do("start", OTHER)
+    exchange.trade("60000", OTHER)
+    until(lambda: first.does("buying", name=OTHER))
+    before = first.symbol()
+
+    postgres_server.kill(signal.SIGKILL)
+    programs.callback(postgres_server.revive)
+    standby.start()
+    standby.promote()
+    way.lead_to(standby.admin)
+    until(lambda: "the database was replaced" in (first.symbol()["reason"] or ""), 30)
+    until(lambda: first.symbol()["state"] == "trading", 30)
+    after = first.symbol()
+    assert after["realized_profit"] == before["realized_profit"]
+    assert [trader["buy"]["order_id"] for trader in after["traders"]] == [
+        trader["buy"]["order_id"] for trader in before["traders"]
+    ]
+    assert len(exchange.orders()) == 4
+    lost = first.symbol(OTHER)
+    assert (lost["status"], lost["state"]) == ("off", "quarantined")
+    assert "fits no decision" in lost["reason"]
+    exchange.trade("1990")
+    first.reaches("selling")
+    ids = of_ours(exchange)
+    assert len(ids) == len(set(ids)) == 5
+    assert first.suspend() == 0

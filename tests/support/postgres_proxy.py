@@ -49,6 +49,12 @@ class Proxy:
         there = make_url(database).set(host="127.0.0.1", port=port, query={})
         return there.render_as_string(hide_password=False)
 
+    def lead_to(self, server: URL) -> None:
+        """New connections lead to this server; the others end."""
+        with self._lock:
+            self._server = server
+            self._end(*list(self._peers))
+
     def swallow(self) -> None:
         """From now on what either side says is acknowledged and lost."""
         with self._lock:
@@ -98,7 +104,11 @@ class Proxy:
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
-        server = self._reach()
+        try:
+            server = self._reach()
+        except OSError:  # it is down
+            client.close()
+            return
         self._clients.add(client)
         for end, peer in ((client, server), (server, client)):
             self._peers[end] = peer
@@ -110,7 +120,11 @@ class Proxy:
         if not host.startswith("/"):
             return socket.create_connection((host, port))
         server = socket.socket(socket.AF_UNIX)
-        server.connect(f"{host}/.s.PGSQL.{port}")
+        try:
+            server.connect(f"{host}/.s.PGSQL.{port}")
+        except OSError:
+            server.close()
+            raise
         return server
 
     def _carry(self, end: socket.socket) -> None:

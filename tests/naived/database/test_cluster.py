@@ -17,9 +17,9 @@ from naived.database.leases import Seat
 from naived.database.queries import events_page, orders_page
 from naived.database.reader import Reader
 from naived.database.schema import leases, metadata, nodes
-from naived.database.store import Store
+from naived.database.store import Reentry, Store
 from naived.nodes import FencedError, LeaseLostError, Member
-from naived.ports import ConflictError, Page, Unit
+from naived.ports import ConflictError, JournalError, Page, Unit
 from tests.support.database import NOW, SYMBOL, desired, event, first_buy, order
 
 LEASE = 30_000  # ms
@@ -103,6 +103,33 @@ async def test_who_lost_a_symbol_writes_nothing_more_of_it_and_others_do(node: C
     assert second.store.apply([said("taken", theirs[SYMBOL])]) == [None]
     with second.engine.connect() as connection:
         assert [row.event.message for row in events_page(connection, Page())] == ["", "taken"]
+
+
+async def test_a_process_goes_on_behind_lost_commits_when_it_enters_again_and_not_before(
+    node: Callable[[str], Node],
+) -> None:
+    first = node("alpha")
+    ours = await first.cluster.claim(1, (SYMBOL,))
+    for message in ("one", "two"):
+        assert first.store.apply([said(message, ours[SYMBOL])]) == [None]
+    with first.engine.begin() as connection:
+        connection.execute(sa.update(nodes).values(written=1))  # the second was lost
+    (refused,) = first.store.apply([said("three", ours[SYMBOL])])
+    assert "older copy" in str(refused)
+    before, entered, after = first.store.apply([said("four", ours[SYMBOL]), Reentry(), said("five", ours[SYMBOL])])
+    assert isinstance(before, JournalError)
+    assert (entered, after) == (None, None)
+    with first.engine.connect() as connection:
+        assert [row.event.message for row in events_page(connection, Page())] == ["one", "two", "five"]
+
+
+async def test_a_process_that_the_database_does_not_know_any_more_cannot_enter_again(
+    node: Callable[[str], Node],
+) -> None:
+    first = node("alpha")
+    with first.engine.begin() as connection:
+        connection.execute(sa.delete(nodes))
+    assert isinstance(first.store.apply([Reentry()])[0], FencedError)
 
 
 async def test_an_older_epoch_of_the_same_node_writes_nothing(node: Callable[[str], Node]) -> None:
