@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
 from tests.support.postgres import NoPostgresError, Server, execute
@@ -24,13 +26,13 @@ Node = Callable[..., Daemon]
 
 @pytest.fixture
 def node(exchange: Exchange, postgres_url: str, programs: ExitStack) -> Iterator[Node]:
-    """Start the node of this name, in a home of its own; ``by``: its way to the database."""
+    """Start the node of this name, in a home of its own; ``by``, ``url``: its ways to database and exchange."""
     homes: list[Path] = []
 
-    def start(name: str, *, by: Proxy | None = None) -> Daemon:
+    def start(name: str, *, by: Proxy | None = None, url: str = "") -> Daemon:
         homes.append(Path(tempfile.mkdtemp(prefix=f"naived-{name}-")))
         database = postgres_url if by is None else by.url(postgres_url)
-        shared = ("--exchange-url", exchange.url, "--database", database, "--node", name)
+        shared = ("--exchange-url", url or exchange.url, "--database", database, "--node", name)
         daemon = Daemon(homes[-1], *shared, *OPTIONS)
         programs.callback(daemon.end)
         daemon.start()
@@ -292,6 +294,66 @@ def test_a_lost_order_that_fits_no_decision_stops_its_symbol_until_a_person_has_
     assert buy["side"] == "buy"
     first.do("resolve", SYMBOL, "--all", "--ignore", "--yes")
     until(lambda: first.symbol()["state"] == "trading")
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["connections end", "bytes vanish"])
+def test_a_node_that_is_cut_from_the_database_loses_its_symbols_and_says_nothing_that_is_not_so(
+    node: Node, exchange: Exchange, postgres_server: Server, programs: ExitStack, told: bool
+) -> None:
+    way = programs.enter_context(proxied(postgres_server.admin))
+    first = node("alpha", by=way)
+    first.do("start", SYMBOL, "--chunks", "1")
+    second = node("beta")
+    exchange.trade("2000")
+    first.reaches("buying")
+    exchange.trade("1995")
+    first.reaches("selling")
+    began = time.monotonic()
+    way.refuse() if told else way.swallow()
+    until(lambda: nodes(second).get("beta") == ("live", 1), 2 * LEASE + 5)
+    assert time.monotonic() - began < 2 * LEASE + 5
+    taken(second)
+
+    said = first.symbol()
+    assert said["state"] == "degraded"
+    assert first.ctl("is-trading", SYMBOL).code == 3
+    for words in (("stop", SYMBOL, "--timeout", "1s"), ("halt", SYMBOL)):
+        assert first.ctl(*words).code in (75, 124)
+    exchange.trade("2010")
+    until(lambda: second.symbol()["cycles"] == 1)
+    exchange.trade("2000")
+    second.reaches("buying")
+    assert len(of_ours(exchange)) == len(set(of_ours(exchange))) == 3
+
+    way.heal()
+    until(lambda: nodes(first) == {"alpha": ("live", 0), "beta": ("live", 1)})
+    until(lambda: (first.symbol()["node"], first.symbol()["cycles"]) == ("beta", 1))
+    assert (second.symbol()["status"], second.symbol()["state"], second.symbol()["halt"]) == ("on", "trading", None)
+    assert first.do("stop", SYMBOL, "--cancel", "all").result["status"] == "off"
+    assert second.symbol()["status"] == "off"
+    assert len(of_ours(exchange)) == len(set(of_ours(exchange))) == 3
+
+
+def test_a_node_that_is_cut_from_the_exchange_keeps_its_symbols_says_so_and_can_be_drained(
+    node: Node, exchange: Exchange, programs: ExitStack
+) -> None:
+    way = programs.enter_context(proxied(make_url(exchange.url.replace("ws:", "postgresql:"))))
+    first = node("alpha", url=way.url("ws://exchange").removesuffix("/"))
+    first.do("start", SYMBOL, "--chunks", "1")
+    second = node("beta")
+    exchange.trade("2000")
+    first.reaches("buying")
+    way.refuse()
+    until(lambda: first.symbol()["state"] == "degraded")
+    assert "the exchange is away" in first.symbol()["reason"]
+    exchange.trade("1995")
+    until(lambda: second.symbol()["state"] == "degraded")
+    assert nodes(second) == {"alpha": ("live", 1), "beta": ("live", 0)}
+    assert second.do("nodes", "drain", "alpha").code == 0
+    taken(second)
+    second.reaches("selling")
+    assert len(of_ours(exchange)) == len(set(of_ours(exchange))) == 2
+    until(lambda: first.ctl("is-trading", SYMBOL).code == 0)  # as the other node says
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._over = False
         self._swallowing = False
+        self._refusing = False
         self._cut: Cut | None = None
         self.commits_cut = 0
 
@@ -60,10 +61,16 @@ class Proxy:
         with self._lock:
             self._swallowing = True
 
+    def refuse(self) -> None:
+        """From now on every connection ends."""
+        with self._lock:
+            self._refusing = True
+            self._end(*list(self._peers))
+
     def heal(self) -> None:
         """New connections work again; one that has lost bytes never will, and nobody tells its ends."""
         with self._lock:
-            self._swallowing = False
+            self._swallowing = self._refusing = False
             for each in self._peers:
                 self._selector.unregister(each)
             self._lost += self._peers
@@ -105,8 +112,10 @@ class Proxy:
     def _accept(self) -> None:
         client, _ = self._listener.accept()
         try:
-            server = self._reach()
+            server = None if self._refusing else self._reach()
         except OSError:  # it is down
+            server = None
+        if server is None:
             client.close()
             return
         self._clients.add(client)
