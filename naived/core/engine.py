@@ -106,6 +106,9 @@ class Block(Struct, frozen=True):
     since: int
 
 
+Key: TypeAlias = tuple[int, Side, int]
+
+
 class Engine(Struct, frozen=True):
     """``orders`` are those that may still matter, by client order id; ``keys`` has that id by (trader, side, seq).
 
@@ -115,7 +118,7 @@ class Engine(Struct, frozen=True):
     leader: Leader
     epoch: int
     orders: Mapping[str, OrderState] = {}
-    keys: Mapping[tuple[int, Side, int], str] = {}
+    keys: Mapping[Key, str] = {}
     blocks: tuple[Block, ...] = ()
     ids: tuple[str, ...] = ()
 
@@ -273,6 +276,23 @@ class Question(Enum):
     HIGHS = auto()  # the prices of its fall guard's span
 
 
+class Turned(Struct, frozen=True):
+    """A note that ``order`` came into its state; its text is made where somebody reads it."""
+
+    order: OrderState
+
+    @property
+    def kind(self) -> str:
+        return _FATES[self.order.state]
+
+    @property
+    def message(self) -> str:
+        order, intent = self.order, self.order.intent
+        number = "" if order.order_id is None else f", order {order.order_id}"
+        text = f"{intent.side} {format_amount(order.quantity)} at {format_amount(intent.price)}"
+        return f"{intent.symbol}-{intent.trader}: {text} ({order.client_order_id}{number})"
+
+
 class Changes(Struct):
     """What a step changed, and what it asks for. Rows are complete; a trader that ended is there in its last state.
 
@@ -283,7 +303,7 @@ class Changes(Struct):
     traders: dict[int, Trader] = {}
     orders: dict[str, OrderState] = {}
     fills: list[Fill] = []
-    notes: list[Note] = []
+    notes: list[Note | Turned] = []
     sends: list[str] = []
     admits: list[str] = []
     questions: list[Question] = []
@@ -378,7 +398,7 @@ class _Draft(Struct):
     now: int
     leader: Leader
     orders: dict[str, OrderState]
-    keys: dict[tuple[int, Side, int], str]
+    keys: dict[Key, str]
     blocks: tuple[Block, ...]
     ids: tuple[str, ...]
     changes: Changes
@@ -446,7 +466,8 @@ class _Draft(Struct):
             created_at=self.now,
             updated_at=self.now,
         )
-        self.put(order)
+        self.keep(order)
+        self.changes.orders[client_order_id] = order
         self.prunable = self.prunable or intent.seq > 1
         if not self.blocks and self.leader.status is not Status.OFF:
             self.changes.admits.append(client_order_id)
@@ -469,20 +490,16 @@ class _Draft(Struct):
     # Orders
 
     def keep(self, order: OrderState) -> None:
-        """Hold an order; its row does not change."""
+        """Hold one more order; its row does not change."""
+        if self.keys is self.engine.keys:
+            self.keys = dict(self.keys)
+        self.keys[order.intent.trader, order.intent.side, order.intent.seq] = order.client_order_id
+        self.put(order)
+
+    def put(self, order: OrderState) -> None:
         if self.orders is self.engine.orders:
             self.orders = dict(self.orders)
         self.orders[order.client_order_id] = order
-        key = order.intent.trader, order.intent.side, order.intent.seq
-        if self.keys.get(key) != order.client_order_id:
-            if self.keys is self.engine.keys:
-                self.keys = dict(self.keys)
-            self.keys[key] = order.client_order_id
-
-    def put(self, order: OrderState) -> None:
-        """Hold a changed order; its row is to be written."""
-        self.keep(order)
-        self.changes.orders[order.client_order_id] = order
 
     def move(self, event: OrderEvent) -> None:
         """Step one order and queue its news as one event. An id that is not kept (any more) is ignored."""
@@ -492,8 +509,9 @@ class _Draft(Struct):
         after, actions = life.step_order(order, event, self.now)
         if after is not order:
             self.put(after)
+            self.changes.orders[after.client_order_id] = after
             if after.state is not order.state and after.state in _FATES:
-                self.changes.notes.append(_fate(after))
+                self.changes.notes.append(Turned(after))
         news: list[Placed | Executed | Ended] = []
         for action in actions:
             match action:
@@ -519,13 +537,11 @@ class _Draft(Struct):
 
     def _prune(self) -> None:
         """Drop orders that have ended and that no living trader refers to."""
-        buy, sell = Side.BUY, Side.SELL
-        latest = {(trader.number, buy, trader.buys) for trader in self.leader.traders}
-        latest |= {(trader.number, sell, trader.sells) for trader in self.leader.traders}
+        living = {trader.number: trader for trader in self.leader.traders}
         gone = [
             (key, client_order_id)
             for key, client_order_id in self.keys.items()
-            if key not in latest and _is_over(self.orders[client_order_id], self.now)
+            if not _refers(living.get(key[0]), key) and _is_over(self.orders[client_order_id], self.now)
         ]
         if gone:
             self.orders, self.keys = dict(self.orders), dict(self.keys)
@@ -550,12 +566,10 @@ class _Draft(Struct):
         self.block(BlockedBy.QUARANTINE, (doubtful[-1].reason or "quarantined") if doubtful else None)
 
 
-def _fate(order: OrderState) -> Note:
-    """The event of an order's new state."""
-    intent, what = order.intent, _FATES[order.state]
-    number = "" if order.order_id is None else f", order {order.order_id}"
-    text = f"{intent.side} {format_amount(order.quantity)} at {format_amount(intent.price)}"
-    return Note(what, f"{intent.symbol}-{intent.trader}: {text} ({order.client_order_id}{number})")
+def _refers(trader: Trader | None, key: Key) -> bool:
+    """Is this the newest order of the trader on its side?"""
+    _, side, seq = key
+    return trader is not None and seq == (trader.buys if side is Side.BUY else trader.sells)
 
 
 def _is_over(order: OrderState, now: int) -> bool:

@@ -80,27 +80,27 @@ NONE: Band = (-1, _NEVER)  # every price lies inside: no trade matters
 
 def band(leader: Leader, blocked: str | None) -> Band:
     """The open interval of prices at which a trade changes nothing; ``blocked``: why no order may be placed."""
-    if blocked is not None or leader.status is Status.OFF:
+    status = leader.status
+    if blocked is not None or status is Status.OFF:
         return NONE
     low, high = NONE
     traders, stop_loss = leader.traders, leader.settings.stop_loss
     if stop_loss:
         low = stops_at(traders, stop_loss)
-    if leader.status is not Status.ON or leader.halts.why is not None:
+    if status is not Status.ON or leader.halts.why is not None:
         return low, high
     held = _held(leader)
     if held is not None:  # nothing is bought inside, but a resting buy may still be repriced
-        reprices = (reprice_limit(trader, leader.info.filters) for trader in traders)
-        return max(low, held[0]), min([held[1], *(limit + 1 for limit in reprices if limit is not None)])
+        low, high = max(low, held[0]), held[1]
     for trader in traders:
         phase = type(trader.phase)
-        if phase is Waiting:
+        if phase is Waiting and held is None:
             return EVERY
         if phase is Buying:
             reprice = reprice_limit(trader, leader.info.filters)
-            if reprice is not None:
-                high = min(high, reprice + 1)
-    if not has_room(leader, traders, sum(commitments(traders, leader.lots))):
+            if reprice is not None and reprice < high:
+                high = reprice + 1
+    if held is not None or not has_room(leader, traders, sum(commitments(traders, leader.lots))):
         return low, high
     if not chunks_taken(traders):
         return EVERY

@@ -86,7 +86,7 @@ def has_room(leader: Leader, traders: Collection[Trader], committed: int) -> boo
     most = leader.info.filters.max_orders
     return (
         settings.budget is not None
-        and chunks_taken(traders) < settings.chunks
+        and (len(traders) < settings.chunks or chunks_taken(traders) < settings.chunks)
         and (not most or len(traders) < most)
         and committed < settings.budget
     )
