@@ -14,6 +14,8 @@ from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from naived.core.amount import SCALE, Money, Price, Quantity, Rate, amount_up, value_down, value_up
 from naived.core.market import SymbolInfo, refusal
 from naived.core.orders.intent import Side
@@ -24,8 +26,7 @@ Reports = list[tuple[str, Report]]
 """Reports of orders, each with the client order id of its order, in the order in which they happened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resting:
+class Resting(Struct, frozen=True):
     """One open order of ours. They are sorted so that the best one is last, and at one price the oldest."""
 
     rank: tuple[int, int]

@@ -7,6 +7,7 @@ the blocks that its trades are in, and nearly always both pass, so it is compute
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from naived.core.recent_high import SLOTS, slot_of, slot_start
 _MINUTE = 60_000  # ms
 
 
-@dataclass(slots=True)
+@dataclass
 class References:
     """``part`` and ``index`` are the last trade that was published; the caller moves them.
 
@@ -49,6 +50,12 @@ class References:
             part, index = (part, index - 1) if index > 0 else (part - 1, len(self.parts[part - 1].ids) - 1)
         return Price(int(self.parts[part].prices[index]))
 
+    @cached_property
+    def extremes(self) -> tuple[Price, Price]:
+        """The lowest and the highest price of the whole tape: nearly every test is passed by both."""
+        lowest = min(int(part.low.min()) for part in self.parts)
+        return Price(lowest), Price(max(int(part.high.max()) for part in self.parts))
+
     def passes(self, minutes: int, now: int, test: Callable[[Price], bool], *, weighted: bool) -> bool:
         """Does the average of the last ``minutes`` pass ``test``? True if there were no trades.
 
@@ -57,6 +64,8 @@ class References:
         """
         if not minutes:
             return self.last is None or test(self.last)
+        if all(map(test, self.extremes)):
+            return True
         stretches = list(self._stretches((now // _MINUTE - minutes + 1) * _MINUTE))
         if not stretches:
             return True

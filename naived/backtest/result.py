@@ -6,6 +6,8 @@ Amounts are exact integers of 10^-8, times ms since 1970.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from naived.core.amount import SCALE, Money, Price, Quantity, Rate, money_down
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill
@@ -43,8 +45,7 @@ class Setup:
     limits: Limits = NO_LIMITS
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """The symbol after something happened, until the next moment.
 
     ``cash`` and ``coins`` are what all fills so far changed of the quote and the base asset, fees included; at a

@@ -14,7 +14,6 @@ from naived.core.amount import SCALE, Rate
 
 Array: TypeAlias = NDArray[np.int64]
 
-_FIRST_WINDOW = 512  # trades that are compared one by one before the index is asked
 _FIRST_BLOCKS, _MORE = 64, 8  # blocks of the first look into the index, and how many times as many each further one
 _TICKS = 2  # a trade no further than that from the one before is never a bad print (see PriceCheck)
 
@@ -22,16 +21,12 @@ _TICKS = 2  # a trade no further than that from the one before is never a bad pr
 def first_outside(part: Columns, start: int, stop: int, low: int, high: int) -> int:
     """The first trade in [start, stop) whose price is not strictly between ``low`` and ``high``; else ``stop``."""
     prices = part.prices
-    end = min(start + _FIRST_WINDOW, stop)
-    found = _first(prices, start, end, low, high)
-    if found < end or end == stop:
-        return found
-    block = end // BLOCK
-    edge = min(block * BLOCK + BLOCK, stop)
-    found = _first(prices, end, edge, low, high)
+    block = start // BLOCK + 1
+    edge = min(block * BLOCK, stop)
+    found = _first(prices, start, edge, low, high)
     if found < edge or edge == stop:
         return found
-    block, last, size = block + 1, (stop - 1) // BLOCK + 1, _FIRST_BLOCKS
+    last, size = (stop - 1) // BLOCK + 1, _FIRST_BLOCKS
     while block < last:
         until = min(block + size, last)
         hits = (part.low[block:until] <= low) | (part.high[block:until] >= high)

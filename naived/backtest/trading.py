@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from naived.core import engine as core
@@ -30,8 +31,7 @@ class BacktestError(Exception):
     """The backtest cannot go on; the message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What reaches the exchange at ``due`` (ms): a new order, or the cancel of one."""
 
     due: int
@@ -43,7 +43,7 @@ class Request:
 class Trading:
     """``orders`` are all that were ever decided, in their last state; ``cycles`` all traders that finished.
 
-    ``band`` and ``wakes_at`` are the engine's, after its last step.
+    ``wakes_at`` is the engine's, after its last step; so is ``band``, but computed where it is asked for.
     """
 
     engine: Engine
@@ -52,22 +52,27 @@ class Trading:
     orders: dict[str, OrderState] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     cycles: list[Trader] = field(default_factory=list)
-    band: Band = NONE
     wakes_at: int | None = None
+    _band: Band | None = NONE
     _cancelled: set[str] = field(default_factory=set)
     _made: int = 0
 
+    @property
+    def band(self) -> Band:
+        band = self._band
+        if band is None:
+            band = self._band = self.engine.band
+        return band
+
     def offer(self, event: Event, now: int) -> None:
         """Step the engine, and again for each slot of the order limit; queue what it asks for."""
-        engine = self.engine
-        if len(engine.ids) < engine.ids_needed:
-            engine = replace(engine, ids=(*engine.ids, *self._ids(engine.ids_needed + _SPARE)))
-        engine, changes = core.step(engine, event, now)
+        engine, changes = core.step(self.engine, event, now)
         for client_order_id in changes.admits:
             engine, more = core.step(engine, Admitted(client_order_id, now, _WINDOW, _EPOCH), now)
             changes.extend(more)
         if engine.leader is not self.engine.leader or engine.blocks is not self.engine.blocks:
-            self.band, self.wakes_at = engine.band, engine.leader.wakes_at
+            self._band, self.wakes_at = None, engine.leader.wakes_at
+            engine = self.stocked(engine)
         self.engine = engine
         self.fills += changes.fills
         if changes.fault is not None:
@@ -86,9 +91,14 @@ class Trading:
         if Question.RULES in changes.questions:  # COINS never: a market that has what it bought refuses no balance
             self.offer(Informed(engine.leader.info, engine.leader.fees), now)
 
-    def _ids(self, count: int) -> list[str]:
-        self._made += count
-        return [f"b{number:09}" for number in range(self._made - count + 1, self._made + 1)]
+    def stocked(self, engine: Engine) -> Engine:
+        """With as many client order ids as its next step may need."""
+        needed = engine.ids_needed
+        if len(engine.ids) >= needed:
+            return engine
+        first = self._made + 1
+        self._made += needed + _SPARE
+        return replace(engine, ids=(*engine.ids, *[f"b{number:09}" for number in range(first, self._made + 1)]))
 
 
 def begin(info: SymbolInfo, settings: Settings, fees: Fees, latency: int, now: int) -> Trading:
@@ -100,5 +110,6 @@ def resume(leader: Leader, orders: Iterable[OrderState], latency: int, now: int)
     """A symbol with these traders, whose ``orders`` rest at the exchange."""
     engine, _ = core.load(leader, orders, (), _EPOCH, now)
     trading = Trading(engine, latency)
+    trading.engine = trading.stocked(engine)
     trading.offer(Activated(), now)
     return trading
