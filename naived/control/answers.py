@@ -22,7 +22,7 @@ from naived.core.strategy.summary import owned, profit_today, tied_up
 from naived.core.strategy.trader_state import Buying, Finished, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import spent_rebuys
 from naived.ports import CycleRow, EventRow
-from naived.runtime.actual_state import actual_state
+from naived.runtime.actual_state import actual_state, state_of
 from naived.runtime.symbol_task import Symbol
 
 Document = dict[str, Any]  # JSON-able; decimals are texts
@@ -231,7 +231,7 @@ def result(name: str, value: Symbol | None, outcome: Outcome) -> Document:
     return {
         "symbol": name,
         "status": absent if value is None else str(value.desired.status),
-        "state": absent if value is None else str(actual_state(value)[0]),
+        "state": absent if value is None else str(state_of(value)),
         "changed": outcome.changed,
         "open_orders": [] if value is None else open_orders(value),
         "message": outcome.message if error is None else error.message,

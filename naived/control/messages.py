@@ -12,7 +12,7 @@ from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader_state import Holding
-from naived.runtime.actual_state import TROUBLED, ActualState, actual_state
+from naived.runtime.actual_state import TROUBLED, ActualState, actual_state, state_of
 from naived.runtime.symbol_task import Symbol
 
 OFF = "off"  # for a symbol that was never configured, or has nothing to drain
@@ -25,7 +25,7 @@ NOTHING_TO_RESOLVE = "nothing to resolve"
 
 def state(symbol: Symbol) -> str:
     """The actual state in one word, and what halts it."""
-    halted, state = symbol.engine.leader.halts.why, actual_state(symbol)[0]
+    halted, state = symbol.engine.leader.halts.why, state_of(symbol)
     if halted is None or state is not ActualState.TRADING:
         return str(state)
     return f"{state}; {halted}, so nothing is bought"
@@ -60,7 +60,7 @@ def resolved_before(symbol: Symbol) -> str:
 
 def stopped(symbol: Symbol) -> str:
     """How far a stop has come, which orders remain, and which coins stay unsold."""
-    word = "stopping" if actual_state(symbol)[0] is ActualState.STOPPING else "stopped"
+    word = "stopping" if state_of(symbol) is ActualState.STOPPING else "stopped"
     return "; ".join((word, _remains(symbol), *holdings.stays_words(symbol)))
 
 

@@ -82,7 +82,7 @@ class Service:
     @property
     def exchange_state(self) -> str:
         """``up``, ``limited`` (it answers and takes no order now) or ``down``."""
-        if self.session.away is not None or not self.session.ready:
+        if self.session.away is not None or not self.session.ready.is_set():
             return "down"
         return "up" if self.exchange.remarks.limited is None else "limited"
 
@@ -100,7 +100,7 @@ class Service:
                 return "degraded", str(symbol.failed)
         if self.keeper is not None and self.keeper.away is not None:
             return "degraded", self.keeper.away
-        if not self.session.ready:
+        if not self.session.ready.is_set():
             return "starting", "the first answers of the exchange are awaited"
         remarks = self.exchange.remarks
         return "ready", remarks.limited or remarks.refused or self._doubtful_prices

@@ -3,13 +3,13 @@
 from collections import Counter
 
 from naived.control.service import Service
-from naived.runtime.actual_state import ActualState, actual_state
+from naived.runtime.actual_state import ActualState, actual_state, state_of
 
 
 def states(service: Service) -> Counter[ActualState]:
     """How many symbols are in each state, without those that are forgotten."""
     symbols = service.supervisor.symbols.values()
-    return Counter(actual_state(symbol)[0] for symbol in symbols if not symbol.desired.forgotten)
+    return Counter(state_of(symbol) for symbol in symbols if not symbol.desired.forgotten)
 
 
 def line(service: Service) -> str:
@@ -24,7 +24,6 @@ def line(service: Service) -> str:
 def _trouble(service: Service) -> str:
     """The first symbol that cannot do its work, and why."""
     for name, symbol in sorted(service.supervisor.symbols.items()):
-        state, reason = actual_state(symbol)
-        if state in (ActualState.DEGRADED, ActualState.FAULTED, ActualState.QUARANTINED):
-            return f" ({name}: {reason})"
+        if state_of(symbol) in (ActualState.DEGRADED, ActualState.FAULTED, ActualState.QUARANTINED):
+            return f" ({name}: {actual_state(symbol)[1]})"
     return ""

@@ -24,7 +24,7 @@ from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import NO_COINS
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.ports import ExchangeError, RefusedError
-from naived.runtime.actual_state import ActualState, actual_state
+from naived.runtime.actual_state import ActualState, state_of
 from naived.runtime.symbol_task import FaultError, Symbol, blank
 
 _RULES_PATIENCE = 3.0  # seconds that an answer waits for the rules of a symbol, which it only needs for its words
@@ -81,7 +81,7 @@ async def _trading(service: Service, symbol: Symbol, patience: Patience) -> Cont
     settled = (ActualState.TRADING, ActualState.FAULTED, ActualState.QUARANTINED)
 
     def done() -> bool:
-        is_settled = actual_state(symbol)[0] in settled and service.supervisor.measured(symbol)
+        is_settled = state_of(symbol) in settled and service.supervisor.measured(symbol)
         return is_settled or symbol.desired.status is not Status.ON
 
     await patience.until(symbol, done)
@@ -192,7 +192,7 @@ async def shutdown(service: Service, call: Call) -> Outcome:
         )
         service.supervisor.follow(symbol)
     drained = not call.params["wait"] or await call.patience.until(
-        symbol, lambda: actual_state(symbol)[0] is ActualState.OFF
+        symbol, lambda: state_of(symbol) is ActualState.OFF
     )
     message = messages.draining(symbol)
     return Outcome(changed, message, None if drained else messages.timed_out(symbol, message))
@@ -267,7 +267,7 @@ async def wait(service: Service, call: Call) -> Outcome:
 
 def _reached(symbol: Symbol, goal: str) -> bool:
     if goal == "trading":
-        return actual_state(symbol)[0] is ActualState.TRADING
+        return state_of(symbol) is ActualState.TRADING
     if not _is_off(symbol):
         return False
     engine = symbol.engine
@@ -281,7 +281,7 @@ def _is_off(symbol: Symbol) -> bool:
 
 def _hopeless(service: Service, symbol: Symbol, goal: str) -> ControlError | None:
     """Why the goal is not reached before a person acts; None if it may be."""
-    state, status = actual_state(symbol)[0], symbol.desired.status
+    state, status = state_of(symbol), symbol.desired.status
     if goal == "trading":
         measured = status is Status.OFF or service.supervisor.measured(symbol)
         if state is ActualState.QUARANTINED and measured:

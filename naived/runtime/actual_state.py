@@ -27,6 +27,19 @@ _ONCE = 1  # a sell that expired once is offered again within a second
 
 def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
     """The state and its reason, if any; if several apply, the most serious one."""
+    state, reason = _state(symbol)
+    if state in (ActualState.TRADING, ActualState.DRAINING):
+        return state, _remark(symbol, state)
+    return state, reason
+
+
+def state_of(symbol: Symbol) -> ActualState:
+    """The state alone, which is known sooner than the reason of a symbol that trades."""
+    return _state(symbol)[0]
+
+
+def _state(symbol: Symbol) -> tuple[ActualState, str | None]:
+    """The state, and the reason of one in which the symbol does not do its work."""
     engine = symbol.engine
     block = engine.blocks[0] if engine.blocks else None
     if block is not None and block.by in _FOR_A_PERSON:
@@ -49,17 +62,20 @@ def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
     for trader in engine.leader.traders:
         if isinstance(trader.phase, Holding) and _is_stuck(trader.phase):
             return ActualState.DEGRADED, f"{trader.id} cannot sell: {trader.phase.reason}"
-    draining = symbol.desired.status is Status.SHUTDOWN
-    reason = (
+    return (ActualState.DRAINING if symbol.desired.status is Status.SHUTDOWN else ActualState.TRADING), None
+
+
+def _remark(symbol: Symbol, state: ActualState) -> str | None:
+    """Why a symbol that works does not do all that its settings say, if so."""
+    return (
         _unresolved(symbol)
         or symbol.context.exchange.remarks.limited
-        or (None if draining else engine.leader.halts.why)
+        or (None if state is ActualState.DRAINING else symbol.engine.leader.halts.why)
         or _suspected(symbol)
         or _held_back(symbol)
         or _waiting(symbol)
         or _short(symbol)
     )
-    return (ActualState.DRAINING if draining else ActualState.TRADING), reason
 
 
 def _is_stuck(holding: Holding) -> bool:

@@ -23,13 +23,13 @@ log = structlog.get_logger()
 class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
-    ``away``: why the exchange does not answer now, None while it does. ``ready``: all orders were read once.
-    ``claimed`` is set when it is certain that the journal belongs to the exchange's account.
+    ``away``: why the exchange does not answer now, None while it does. ``ready`` is set when all orders were read
+    once, ``claimed`` when it is certain that the journal belongs to the exchange's account.
     """
 
     def __init__(self, symbols: Mapping[str, Symbol], gates: PriceGates, funds: AccountFunds, prefix: str) -> None:
         self.away: str | None = None
-        self.ready = False
+        self.ready = trio.Event()
         self.claimed = trio.Event()
         self._symbols = symbols
         self._gates = gates
@@ -92,7 +92,7 @@ class Session:
     def heard(self, refusals: Mapping[str, str]) -> None:
         """Our orders were read: only symbols for which the exchange refused to answer are blocked."""
         self.away = None
-        self.ready = True
+        self.ready.set()
         for symbol in self._symbols.values():
             why = refusals.get(symbol.name)
             symbol.offer(

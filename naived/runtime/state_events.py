@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from naived.ports import ConflictError, Event, Exchange, Journal, JournalError, Unit
-from naived.runtime.actual_state import ActualState, actual_state
+from naived.runtime.actual_state import ActualState, actual_state, state_of
 from naived.runtime.session import Session
 from naived.runtime.symbol_task import Symbol
 
@@ -63,14 +63,15 @@ class StateEvents:
         if database != self._database_said:
             self._add(None, "database", database or "answers again")
             self._database_said = database
-        if away is not None or database is not None or not self._session.ready:
+        if away is not None or database is not None or not self._session.ready.is_set():
             return
         for name, symbol in self._symbols.items():
-            state, reason = actual_state(symbol)
+            state = state_of(symbol)
             before = self._states.get(name)
             if state not in (before, ActualState.STARTING):
                 self._states[name] = state
                 if before is not None or state not in _AS_ASKED:
+                    _, reason = actual_state(symbol)
                     self._add(name, "state", f"{state}" if reason is None else f"{state}: {reason}")
 
     def _add(self, symbol: str | None, kind: str, message: str) -> None:

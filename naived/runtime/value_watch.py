@@ -20,7 +20,6 @@ from naived.runtime.symbol_task import Context
 from naived.runtime.valuation import Valuation
 
 _EVERY = 1.0  # seconds between two looks
-_SOON = 0.1  # seconds between two questions whether there is anything to look at
 _KEPT_EVERY = 60_000  # ms between two writings of what decides nothing now
 _ENDED = "the day of its limit has ended: the account is not halted any more"
 
@@ -55,22 +54,20 @@ class ValueWatch:
 
     async def run(self) -> None:
         """Until cancelled."""
+        await self._session.ready.wait()  # before, the exchange's clock is not known, and no price is
         while True:
-            pause = _SOON
-            if self._session.ready:  # before, the exchange's clock is not known, and no price is
-                pause = _EVERY
-                try:
-                    await self._look()
-                except JournalError as error:  # while the database is away nothing is bought
-                    log.warning("losses wait for the database", error=str(error))
-                    await trio.sleep(_EVERY)
-            with trio.move_on_after(pause):
+            try:
+                await self._look()
+            except JournalError as error:  # while the database is away nothing is bought
+                log.warning("losses wait for the database", error=str(error))
+                await trio.sleep(_EVERY)
+            with trio.move_on_after(_EVERY):
                 await self._booked.wait()
 
     @property
     def worth(self) -> Worth | None:
         """What is known of this moment, or was last; None before all of it is."""
-        known = self._valuation.worth(self._context.exchange.now()) if self._session.ready else None
+        known = self._valuation.worth(self._context.exchange.now()) if self._session.ready.is_set() else None
         return known or self._funds.account.worth
 
     def doubts(self) -> dict[str, str]:

@@ -121,7 +121,9 @@ class Naived:
     def settled(self, gone: Collection[str]) -> bool:
         """Is the fate of every order known, but of those of symbols that are ``gone`` from the exchange?"""
         symbols = [symbol for name, symbol in self.supervisor.symbols.items() if name not in gone]
-        return self.session.ready and not any(symbol.engine.unsettled or symbol.behind for symbol in symbols)
+        return self.session.ready.is_set() and not any(
+            symbol.engine.unsettled or symbol.behind for symbol in symbols
+        )
 
 
 @asynccontextmanager

@@ -555,7 +555,7 @@ MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
 
 
 # No seed shows these: what they let through is stopped by a second check, or is a figure that no world knows.
-UNSEEN = frozenset({"halt-not-asked-in-the-transaction", "only-realised-losses-count"})
+UNSEEN = frozenset({"halt-not-asked-in-the-transaction", "only-realised-losses-count", "never-counted-again"})
 
 
 @contextmanager

@@ -22,7 +22,7 @@ NONE = {"max_exposure": None, "reserve": None, "max_daily_loss": None, "max_draw
 
 async def test_limits_are_shown_changed_taken_away_and_survive(world: World, clock: MockClock) -> None:
     async with world.naived(suspends=False) as naived:
-        await naived.until(lambda: naived.service.session.ready)
+        await naived.until(lambda: naived.service.session.ready.is_set())
         shown = await naived.call("limits")
         assert shown["limits"] == NONE
         nothing = dict.fromkeys(("exposure", "loss_today", "drawdown", "peak", "value"), "0")
