@@ -64,7 +64,7 @@ complete -c naivectl -n '__naivectl_at ""' -a why -d 'One order\'s life, from it
 complete -c naivectl -n '__naivectl_at ""' -a forget -d 'Take symbols that are off out of status'
 complete -c naivectl -n '__naivectl_at ""' -a version -d 'The versions of client and daemon'
 complete -c naivectl -n '__naivectl_at ""' -a ping -d 'Does the daemon answer?'
-complete -c naivectl -n '__naivectl_at ""' -a metrics -d 'Figures about the daemon and its symbols, as text for Prometheus'
+complete -c naivectl -n '__naivectl_at ""' -a metrics -d 'Figures for Prometheus, as text'
 complete -c naivectl -n '__naivectl_at ""' -a halt -d 'Buy nothing, sell on; without a symbol the whole account'
 complete -c naivectl -n '__naivectl_at ""' -a limits -d 'Show the limits of the account, or change them'
 complete -c naivectl -n '__naivectl_at ""' -a resume -d 'End a halt; without a symbol that of the account'

@@ -274,7 +274,7 @@ def ping(context: typer.Context) -> int:
 
 @app.command()
 def metrics(context: typer.Context) -> int:
-    """Figures about the daemon and its symbols, as text for Prometheus."""
+    """Figures for Prometheus, as text."""
     return queries.metrics(context.obj)
 
 

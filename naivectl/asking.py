@@ -10,6 +10,7 @@ import typer
 from naivectl import rows
 from naivectl.client import SILENCE, Document, Failure, about, call
 from naivectl.invocation import Invocation
+from naivectl.prose import say
 from naivectl.render import complain, finish, sentence
 from naivectl.table import clean
 from naived.control.protocol import TIMEOUTS, parse_duration
@@ -117,7 +118,7 @@ def confirmed(invocation: Invocation, method: str, params: Document) -> bool:
     if not losing:
         return True
     for result in losing:
-        print(sentence(result))
+        say(sentence(result))
     # To be typed for one symbol: its name, which nobody types by habit.
     word = clean(losing[0]["symbol"]) if len(losing) == 1 else "yes"
     print(f"Type {word} to go on, Enter to change nothing: ", end="", flush=True)
@@ -131,7 +132,7 @@ def report(invocation: Invocation, document: Document) -> int:
     if not (invocation.machine or invocation.quiet):
         for result in document["results"]:
             if not result.get("error"):
-                print(sentence(result))
+                say(sentence(result))
             warn(result)
     return finish(invocation, document)
 

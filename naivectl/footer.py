@@ -39,7 +39,9 @@ def help_line() -> Line:
 
 def symbol_keys(columns: int, *, alone: bool) -> Line:
     back = [] if alone else ["Esc back"]
-    return _with_position([*back, "up/down scroll", "e events", "o orders", "? help", "q quit"], ("",), columns)
+    return _with_position(
+        [*back, "up/down scroll", "e events", "o orders", "x explain", "? help", "q quit"], ("",), columns
+    )
 
 
 def _positions(span: tuple[int, int], of: str) -> tuple[str, ...]:

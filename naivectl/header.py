@@ -94,7 +94,15 @@ def alerts(board: Board, moment: Moment, room: int) -> list[Line]:
         text = f"naived has ended; waiting for it, {int(moment.gone)} s. What is shown was so at {since} UTC."
         start = [Piece("    -> "), Piece("naived", "heading"), Piece("        (or: systemctl --user start naived)")]
         return [*paragraph("!", "wrong", text, room), start]
-    return [*_unwell(board, room), *_halted(board, moment, room)]
+    return [*_silent(moment, room), *_unwell(board, room), *_halted(board, moment, room)]
+
+
+def _silent(moment: Moment, room: int) -> list[Line]:
+    if not moment.old:
+        return []
+    since = of_day(moment.now - moment.age)
+    text = f"naived does not answer: it hangs, or its machine is busy. What is shown was so at {since} UTC."
+    return [*paragraph("!", "attention", text, room), command("naivectl ping", "says which process it is")]
 
 
 def _unwell(board: Board, room: int) -> list[Line]:
@@ -137,6 +145,6 @@ def paragraph(mark: str, style: str, text: str, room: int) -> list[Line]:
     return [[Piece(f"{mark} ", style), Piece(first, style)], *([Piece(f"    {line}", style)] for line in rest)]
 
 
-def command(text: str) -> Line:
-    """What to type, on a line of its own that is never wrapped."""
-    return [Piece("    -> "), Piece(text, "heading")]
+def command(text: str, what: str = "") -> Line:
+    """What to type, on a line of its own that is never wrapped, and what that does."""
+    return [Piece("    -> "), Piece(text, "heading"), *([Piece(f"     {what}")] if what else [])]

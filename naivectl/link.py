@@ -33,8 +33,8 @@ class Link:
     def connect(self) -> None:
         """Connect the stream if it is not, now and then; never waits. Raises Failure."""
         now = time.monotonic()
-        if self._stream is not None and self._stream.silent:
-            self._lose()
+        if self._stream is not None and self._stream.silent:  # it hangs: that it is gone is not known
+            self._drop()
         if self._stream is not None or now < self._next_attempt:
             return
         self._next_attempt = now + _AGAIN
@@ -100,9 +100,12 @@ class Link:
         self._selector.unregister(feed)
         feed.close()
 
-    def _lose(self) -> None:
+    def _drop(self) -> None:
         if self._stream is not None:
             self._close(self._stream)
             self._stream = None
+
+    def _lose(self) -> None:
+        self._drop()
         if self.gone is None:
             self.gone = time.monotonic()

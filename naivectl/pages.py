@@ -1,4 +1,4 @@
-"""One symbol in the live view: its description, its events and its orders, each scrolled by itself."""
+"""One symbol in the live view: its description, events, orders and reasons, each scrolled by itself."""
 
 from collections.abc import Mapping
 
@@ -9,11 +9,12 @@ from naivectl.describe import symbol_screen
 from naivectl.header import Moment
 from naivectl.history import event_lines, order_lines
 from naivectl.paint import restyled
+from naivectl.reasons import explanation
 from naivectl.summary import Summary
 
 _FEW = 10  # events below the description
 _MANY = 200  # events or orders on a page of their own
-_PAGES = {"e": "events", "o": "orders"}
+_PAGES = {"e": "events", "o": "orders", "x": "explain"}
 
 
 class Focus:
@@ -44,6 +45,8 @@ class Focus:
     def wants(self) -> Mapping[str, Document]:
         """The requests for what the stream does not tell."""
         symbols = {"symbols": [self.symbol]}
+        if self._page == "explain":
+            return {"explain": symbols}
         if self._page:
             return {self._page: {**symbols, "limit": _MANY}}
         return {"settings": symbols, "events": {**symbols, "limit": _FEW}}
@@ -71,6 +74,8 @@ class Focus:
         title = symbol_screen(board, row, moment, columns)[:1]
         if self._page not in self._learned:
             return [*title, [Piece("  ...", "past")]]
+        if self._page == "explain":
+            return [*title, *([Piece(line)] for line in explanation(self._learned["explain"], columns))]
         if self._page == "events":
             newest = list(reversed(events))
             return (

@@ -158,7 +158,8 @@ def _warned(settings: Document, entry: Document, room: int) -> list[Line]:
     tick, last, rebuy = field(entry, "tick"), field(entry, "last_price"), field(settings, "rebuy")
     if not tick or not last or not rebuy or rebuy >= tick / last:
         return []
-    step = f"{tick * 100 / last:.2f}%"
+    part = tick * 100 / last
+    step = f"{part:.{max(2, -part.adjusted())}f}%"
     text = f"rebuy {cells.percent(settings['rebuy'])} is less than one tick ({step}): traders stand one tick apart"
     first, *rest = cells.wrap(text, room - 2)
     return [[Piece("~ ", "attention"), Piece(first)], *([Piece(f"  {line}")] for line in rest)]

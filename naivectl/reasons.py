@@ -16,15 +16,15 @@ _PIPE = 10_000  # columns: in a pipe no line is wrapped
 _MOMENT = 14
 
 
-def explanation(document: Document) -> list[str]:
-    """Why a symbol buys and sells now, or does not."""
+def explanation(document: Document, columns: int | None = None) -> list[str]:
+    """Why a symbol buys and sells now, or does not; as wide as the terminal unless ``columns`` are given."""
     status, state = clean(document["status"]), clean(document["state"])
     lines = [f"{clean(document['symbol'])} is {status}" + (f", {state}." if state != status else ".")]
     if document.get("reason"):
-        lines += _labelled("reason", document["reason"])
-    lines += _labelled("buys", document["buys"]["text"])
+        lines += _labelled("reason", document["reason"], columns=columns)
+    lines += _labelled("buys", document["buys"]["text"], columns=columns)
     for trader in document["traders"]:
-        lines += _labelled(str(trader["trader"]), trader["text"])
+        lines += _labelled(str(trader["trader"]), trader["text"], columns=columns)
     if document.get("next_step"):
         lines.append(f"  -> {clean(document['next_step'])}")
     return lines
@@ -81,9 +81,10 @@ def _fallen(worst: Document) -> list[str]:
     return _labelled("in a fall", text + end)
 
 
-def _labelled(label: str, text: object, width: int = _LABEL) -> list[str]:
+def _labelled(label: str, text: object, width: int = _LABEL, *, columns: int | None = None) -> list[str]:
     """``  label      text``, wrapped under itself on a terminal."""
-    columns = shutil.get_terminal_size().columns if on_terminal() else _PIPE
+    if columns is None:
+        columns = shutil.get_terminal_size().columns if on_terminal() else _PIPE
     begin = f"  {clean(label):<{width}}"
     if len(begin) > width + 2:
         begin += "  "

@@ -8,6 +8,7 @@ from typing import Any
 
 from naivectl.client import Document, Failure, about, exit_code
 from naivectl.invocation import Invocation
+from naivectl.prose import say
 from naivectl.table import Column, Table, clean, plain
 from naived.control.protocol import Code
 
@@ -291,7 +292,7 @@ def complain(message: str, hint: str | None) -> None:
     if hint:
         hint = clean(hint)
         text = f"{text.rstrip('.')}. {hint[0].upper()}{hint[1:]}"
-    print(text, file=sys.stderr)
+    say(text, sys.stderr)
 
 
 def fail(invocation: Invocation, failure: Failure) -> int:

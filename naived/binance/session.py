@@ -250,8 +250,10 @@ class UserSession:
             await self.client.read_time(api)
             answer = await self.client.send(_SUBSCRIBE, {}, _OPEN_TIMEOUT, api)
             if answer.status != OK:
-                kind = CredentialsError if refuses_credentials(answer) else ExchangeError
-                raise kind(f"the exchange refuses a session: {described(answer)}")
+                why = f"the exchange refuses a session: {described(answer)}"
+                if refuses_credentials(answer):
+                    raise CredentialsError(f"{why.rstrip('.')}. To see what is wrong with the key: naived check")
+                raise ExchangeError(why)
         except (NoAnswer, ExchangeError) as error:
             refused = isinstance(error, CredentialsError)
             if refused or not api.closed:  # if it is closed, the reader reports why

@@ -121,6 +121,7 @@ class _Asked:
         except ExchangeError as error:
             todo = "see that the key is right, not expired, and that its list of addresses has this machine's"
             self.rows.append(failed("key", f"not accepted: {error}", todo))
+            self.rows += [skipped(name, "the key is not accepted") for name in ("may trade", "may withdraw")]
         else:
             self.rows += [self._key(account), _trade(account), _withdraw(account, self._config.exchange)]
         self.rows += await symbols(queries, [each for each in records if _trades(each)])

@@ -13,7 +13,7 @@ from naived.cli.keys import read_credentials, read_keys
 from naived.cli.options import RUN, Options, gather
 from naived.cli.values import absolute_path, is_loopback, log_format, log_level, simulator_url, venue
 from naived.core.duration import parse_duration
-from naived.process.config import ApiKeys, Config, ConfigError, Venue
+from naived.process.config import ApiKeys, Config, ConfigError, Venue, refused_by_system
 
 _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
@@ -92,7 +92,7 @@ def prepare_home(home: Path) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = home.lstat()
     except OSError as error:
-        raise ConfigError(f"cannot make the home {home}: {error.strerror}") from error
+        raise refused_by_system(f"cannot make the home {home}", error) from error
     if not stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"the home {home} is a link or a file; name the directory itself")
     if status.st_uid != os.geteuid():

@@ -18,7 +18,7 @@ from naived.core.strategy.settings import Settings
 
 Document = dict[str, Any]
 
-_SHOWN = SCALE // 10_000  # of a tick's part of the price: two decimals of a percent
+_SHOWN = SCALE // 10_000  # two decimals of a percent
 
 
 def plan(settings: Settings, info: SymbolInfo, last: Price, fees: Fees) -> Document:
@@ -89,7 +89,7 @@ def warnings(settings: Settings, info: SymbolInfo, last: Price, fees: Fees) -> l
         ("buy-down", settings.buy_down, "a buy stands at the next tick down"),
     ):
         if 0 < rate * last < tick * SCALE:
-            one = _percent(tick * SCALE // last // _SHOWN * _SHOWN)
+            one = _percent(_two_decimals(tick * SCALE // last))
             found.append(f"{name} {_percent(rate)} is less than one tick ({one}): {means}")
     if 0 < settings.reprice < settings.buy_down:
         found.append(
@@ -104,6 +104,14 @@ def warnings(settings: Settings, info: SymbolInfo, last: Price, fees: Fees) -> l
             "and a tick: the trade that fills a buy sells its coins at a loss"
         )
     return found
+
+
+def _two_decimals(rate: int) -> int:
+    """Rounded down to two decimals of a percent, or if it is less than that, to its first digit."""
+    step = _SHOWN
+    while step > rate > 0:
+        step //= 10
+    return rate // step * step
 
 
 def _percent(rate: int) -> str:

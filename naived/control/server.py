@@ -69,7 +69,11 @@ class Server:
 
     def _admit(self, peer: Peer) -> None:
         if peer.uid not in (os.geteuid(), 0):
-            raise ControlError(Code.PERMISSION, f"this naived belongs to uid {os.geteuid()}, not to uid {peer.uid}")
+            raise ControlError(
+                Code.PERMISSION,
+                f"this naived belongs to uid {os.geteuid()}, not to uid {peer.uid}",
+                hint="run naivectl as the same user",
+            )
         most, most_per_uid = _room()
         if self._connections.total() > most or self._connections[peer.uid] > most_per_uid:
             raise ControlError(Code.BUSY, "naived has too many connections", hint="try again in a moment")

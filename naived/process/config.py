@@ -1,5 +1,6 @@
 """The configuration of one naived: values only. ``cli/config.py`` reads them, ``daemon.py`` uses them."""
 
+import errno
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,19 @@ class ConfigError(Exception):
     """The configuration is wrong; the message names the option, the value and what would be right."""
 
     exit_code: ClassVar[int] = 78
+
+
+class NoRoomError(ConfigError):
+    """The disk has no room now: another start may succeed."""
+
+    exit_code: ClassVar[int] = 75
+
+
+def refused_by_system(what: str, error: OSError) -> ConfigError:
+    """What could not be done, and why."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoRoomError(f"{what}: {error.strerror}. Free some of the disk, then start naived again")
+    return ConfigError(f"{what}: {error.strerror}")
 
 
 class Venue(StrEnum):

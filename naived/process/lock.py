@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from naived.control.protocol import LOCK
-from naived.process.config import ConfigError
+from naived.process.config import ConfigError, refused_by_system
 
 _PID = re.compile(rb"[0-9]{0,20}\n?")
 _MOST = 32  # bytes read of a file that may not be ours; a pid has fewer
@@ -44,8 +44,9 @@ def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Itera
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        why = "it is a link; remove it" if path.is_symlink() else error.strerror
-        raise ConfigError(f"cannot open the lock {path}: {why}") from error
+        if path.is_symlink():
+            raise ConfigError(f"cannot open the lock {path}: it is a link; remove it") from error
+        raise refused_by_system(f"cannot open the lock {path}", error) from error
     try:
         _take(descriptor, path, taken)
         yield
@@ -67,7 +68,7 @@ def _take(descriptor: int, path: Path, taken: str) -> None:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        raise ConfigError(f"cannot take the lock {path}: {error.strerror}") from error
+        raise refused_by_system(f"cannot take the lock {path}", error) from error
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -140,6 +140,22 @@ def test_without_a_price_there_is_a_ladder_all_the_same():
     assert "last price" not in text
 
 
+def test_a_symbol_explains_itself_in_the_live_view():
+    board, view = screens.board(eth()), View("ETHUSDT")
+    view.key("x")
+    assert view.wants() == {"explain": {"symbols": ["ETHUSDT"]}}
+    assert "  ..." in text_of(view.frame(board, NOW, 80, 24))
+    buys = {"may": False, "text": "no: all 5 chunks have bought; one that sells makes room"}
+    sells = {"trader": "ETHUSDT-17", "text": "sells 0.0744 ETH at 2711 (+1.01%)"}
+    facts = {"symbol": "ETHUSDT", "status": "on", "state": "trading", "reason": None, "next_step": None}
+    view.learn("explain", {"v": 1, **facts, "buys": buys, "traders": [sells]})
+    shown = text_of(view.frame(board, NOW, 50, 24))
+    assert "\n  buys        no: all 5 chunks have bought; one\n              that sells makes room\n" in shown
+    assert "\n  ETHUSDT-17  sells 0.0744 ETH at 2711 (+1.01%)\n" in shown
+    view.key("x")
+    assert "explain" not in view.wants()
+
+
 def test_a_thousand_traders_are_scrolled():
     many = [trader(number, "selling", 5, "2600", f"{2700 + number}") for number in range(1000)]
     board = screens.board(eth(traders=many, chunks=1000))
@@ -153,4 +169,4 @@ def test_a_thousand_traders_are_scrolled():
     assert " 0        selling" in text_of(last).replace("  ", " ") or "  0 " in text_of(last)
     view.key("home")
     assert text_of(view.frame(board, NOW, 80, 24)) == text_of(first)
-    assert text_of(last[-1:]) == " up/down scroll  e events  o orders  ? help  q quit"
+    assert text_of(last[-1:]) == " up/down scroll  e events  o orders  x explain  ? help  q quit"

@@ -330,6 +330,19 @@ def test_a_daemon_that_has_ended_is_waited_for():
     )
 
 
+def test_a_daemon_that_does_not_answer_is_told_with_what_to_do():
+    drawn = live(screens.board(*screens.ten()), 80, 24, moment=Moment(screens.NOW_SECONDS, 12.0))
+    same(
+        "\n".join(drawn.splitlines()[2:5]),
+        """
+! naived does not answer: it hangs, or its machine is busy. What is shown was so
+    at 14:03:15 UTC.
+    -> naivectl ping     says which process it is
+""",
+        80,
+    )
+
+
 LAST_LINES = [
     ([], 80, " Enter open  s sort: symbol  r reverse  / filter  ? help  q quit      1-12 of 28"),
     (["s", "s", "r"], 80, " Enter open  s sort: profit, reversed  r reverse  / filter  ? help  q quit  1-12"),

@@ -125,6 +125,7 @@ async def test_a_refused_key_is_reported_once_and_tried_every_minute(autojump_cl
     nursery.start_soon(exchange.run, sink)
     await sink.until(lambda: sink.said)
     assert "-2015" in sink.said[0]
+    assert sink.said[0].endswith("To see what is wrong with the key: naived check")
     with pytest.raises(CredentialsError):
         await exchange.account()
     await trio.sleep(200)

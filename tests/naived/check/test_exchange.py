@@ -108,6 +108,7 @@ async def test_a_key_that_is_refused_is_said_and_what_needs_none_is_asked_all_th
         rows = by_name(await exchange(config, None, None, connect))
         assert (rows["exchange"].status, rows["clock"].status) == (Status.OK, Status.OK)
         assert rows["key"].status is Status.FAILED
+        assert rows["may trade"].found == rows["may withdraw"].found == "the key is not accepted"
         assert rows["symbols"].status is Status.SKIPPED
 
 

@@ -80,6 +80,11 @@ def test_settings_finer_than_a_tick_are_warned_of(changes: dict[str, str], begin
     assert found.startswith(begins)
 
 
+def test_a_tick_that_is_a_small_part_of_the_price_is_told_by_its_first_digit() -> None:
+    (found,) = warnings(settings(rebuy="0.000001"), info(ETH), parse_price("2700"), FEES)
+    assert found.startswith("rebuy 0.0001% is less than one tick (0.0003%): ")
+
+
 def test_a_reprice_inside_the_buy_down_is_warned_of_and_usual_settings_are_not() -> None:
     (found,) = warnings(settings(buy_down="0.02", reprice="0.01"), info(ETH), parse_price("2000"), FEES)
     assert found.startswith("reprice 1% is less than buy-down 2%")

@@ -173,7 +173,8 @@ async def test_a_stranger_is_refused_by_the_kernels_word(connect, monkeypatch, s
     monkeypatch.setattr(server_module, "peer_of", lambda _: server_module.Peer(1, os.geteuid() + 1))
     client = await connect()
     await client.say("stop", symbols=["ETHUSDT"])
-    assert (await client.answer())["error"]["code"] == Code.PERMISSION
+    error = (await client.answer())["error"]
+    assert (error["code"], error["data"]["hint"]) == (Code.PERMISSION, "run naivectl as the same user")
     assert await client.line() == b""
     assert service.calls == []
 

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 import subprocess
@@ -88,6 +89,18 @@ def test_a_look_at_the_lock_does_not_turn_a_naived_away(tmp_path: Path) -> None:
     threading.Timer(0.03, os.close, [looking]).start()
     with locked(tmp_path):
         pass
+
+
+def test_a_full_disk_is_no_wrong_configuration_and_another_start_may_succeed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(ConfigError, match=r"cannot take the lock .*: No space left on device\. Free some") as info:
+        locked(tmp_path).__enter__()
+    assert info.value.exit_code == 75
 
 
 def test_where_there_can_be_no_lock_the_configuration_is_wrong(tmp_path: Path) -> None:
