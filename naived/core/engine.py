@@ -47,6 +47,7 @@ from naived.core.orders.state import (
     State,
     need,
 )
+from naived.core.orders.turned import FATES, Turned
 from naived.core.strategy import leader as leading
 from naived.core.strategy.leader import Band
 from naived.core.strategy.leader_events import Adopted, Found, LeaderEvent, Lost
@@ -70,17 +71,6 @@ from naived.core.strategy.trader_state import (
     carries,
     position,
 )
-
-# What an event says of an order that came into this state. A refusal and a quarantine have events of their own.
-_FATES = {
-    State.OPEN: "placed",
-    State.FILLED: "filled",
-    State.CANCELLED: "cancelled",
-    State.EXPIRED: "expired",
-    State.UNKNOWN: "unknown",
-    State.NOT_PLACED: "not placed",
-    State.ABANDONED: "abandoned",
-}
 
 
 class BlockedBy(StrEnum):
@@ -276,23 +266,6 @@ class Question(Enum):
     HIGHS = auto()  # the prices of its fall guard's span
 
 
-class Turned(Struct, frozen=True):
-    """A note that ``order`` came into its state; its text is made where somebody reads it."""
-
-    order: OrderState
-
-    @property
-    def kind(self) -> str:
-        return _FATES[self.order.state]
-
-    @property
-    def message(self) -> str:
-        order, intent = self.order, self.order.intent
-        number = "" if order.order_id is None else f", order {order.order_id}"
-        text = f"{intent.side} {format_amount(order.quantity)} at {format_amount(intent.price)}"
-        return f"{intent.symbol}-{intent.trader}: {text} ({order.client_order_id}{number})"
-
-
 class Changes(Struct):
     """What a step changed, and what it asks for. Rows are complete; a trader that ended is there in its last state.
 
@@ -466,8 +439,7 @@ class _Draft(Struct):
             created_at=self.now,
             updated_at=self.now,
         )
-        self.keep(order)
-        self.changes.orders[client_order_id] = order
+        self.add(order)
         self.prunable = self.prunable or intent.seq > 1
         if not self.blocks and self.leader.status is not Status.OFF:
             self.changes.admits.append(client_order_id)
@@ -479,7 +451,7 @@ class _Draft(Struct):
             self.move(CancelWanted(self.keys[instead.trader, instead.side, instead.seq]))
         stp_mode = info.buy_stp if intent.side is Side.BUY else info.sell_stp
         order = recovered(intent, command.report, stp_mode, self.engine.epoch, self.now, command.problem)
-        self.put(order)
+        self.add(order)
         self.prunable = True
         self.changes.notes.append(Note(*story(order)))
         if command.problem is None:
@@ -496,6 +468,11 @@ class _Draft(Struct):
         self.keys[order.intent.trader, order.intent.side, order.intent.seq] = order.client_order_id
         self.put(order)
 
+    def add(self, order: OrderState) -> None:
+        """Hold one more order; its row is to be written."""
+        self.keep(order)
+        self.changes.orders[order.client_order_id] = order
+
     def put(self, order: OrderState) -> None:
         if self.orders is self.engine.orders:
             self.orders = dict(self.orders)
@@ -510,7 +487,7 @@ class _Draft(Struct):
         if after is not order:
             self.put(after)
             self.changes.orders[after.client_order_id] = after
-            if after.state is not order.state and after.state in _FATES:
+            if after.state is not order.state and after.state in FATES:
                 self.changes.notes.append(Turned(after))
         news: list[Placed | Executed | Ended] = []
         for action in actions:
