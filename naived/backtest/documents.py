@@ -9,6 +9,7 @@ from naived.backtest.result import Result
 from naived.control.orders import order
 from naived.control.protocol import format_time
 from naived.core.amount import format_amount
+from naived.core.price_guards import FallGuard
 from naived.core.strategy.settings import Settings
 
 Document = dict[str, Any]  # JSON-able; decimals are texts
@@ -60,9 +61,13 @@ def settings(values: Settings) -> Document:
 
 def setting_texts(values: Mapping[str, Any]) -> Document:
     """Chunks are a number, the others texts; null where a setting is off."""
-    return {
-        name: value if name == "chunks" or value is None else format_amount(value) for name, value in values.items()
-    }
+    return {name: _text(name, value) for name, value in values.items()}
+
+
+def _text(name: str, value: Any) -> Any:
+    if name == "chunks" or value is None:
+        return value
+    return str(value) if isinstance(value, FallGuard) else format_amount(value)
 
 
 def orders(result: Result) -> Document:

@@ -2,7 +2,7 @@
 
 from naived.core.amount import Price, format_amount
 from naived.core.engine import Engine
-from naived.core.strategy.summary import shortage
+from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Buying, Waiting
 
 
@@ -17,4 +17,6 @@ def idle(engine: Engine, last: Price) -> str:
                 return f"the price never fell below the buy at {format_amount(intent.price)}"
             case _:
                 pass
-    return engine.blocked or shortage(leader, last) or "no trade came after the first one"
+    return (
+        engine.blocked or held_back(leader, last) or shortage(leader, last) or "no trade came after the first one"
+    )

@@ -112,6 +112,12 @@ def test_a_buy_that_nothing_reached_is_named() -> None:
     assert "nothing was bought" not in " ".join(piped(found()))
 
 
+def test_where_a_guard_keeps_it_from_buying_the_report_says_so() -> None:
+    idle = found(ceiling=parse_price("50")).idle
+    assert idle is not None
+    assert idle.startswith("a buy would be above the ceiling 50: at ")
+
+
 @pytest.mark.parametrize("trades", [1, 3])
 def test_of_a_tape_without_any_time_there_is_a_summary_too(trades: int) -> None:
     result = backtest(tape([parse_price("2000")] * trades, [BEGAN] * trades), setup())

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from naived.backtest import documents
 from naived.cli.options import UsageError, gather
 from naived.cli.sweep_options import _share, load_command
 from naived.control.protocol import SETTINGS
@@ -23,6 +25,10 @@ from naived.process.config import ConfigError
 from tests.support import forks
 from tests.support.sweeps import file
 
+SCHEMA, BACKTEST = (
+    json.loads(Path(documents.__file__).with_name(f"{name}.schema.json").read_text())
+    for name in ("sweep", "backtest")
+)
 PROGRAM = [sys.executable, "-c", "from naived.cli.main import main; main()"]
 PATIENCE = 60.0  # seconds, on a busy machine
 GRID = ("--profit", "0.001:0.003:0.001", "--rebuy", "0.3%,0.6%", "--split", "0.7")
@@ -62,6 +68,36 @@ class Sweeps:
 def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Sweeps:
     home = tmp_path_factory.mktemp("home")
     return Sweeps(home, file(home / "trades.csv", 6_000))
+
+
+def test_the_document_has_the_form_of_its_schema_and_nothing_else(sweeps: Sweeps) -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    validator = Draft202012Validator(SCHEMA)
+    split = sweeps.document(*GRID, "--fall-guard", "5%/10m", "--jobs", "1")
+    whole = sweeps.document("--budget", "5,1000", "--floor", "100,none", "--ceiling", "50", "--jobs", "1")
+    for document in (split, whole):
+        validator.validate(document)
+        assert set(document) == set(SCHEMA["properties"])
+    parts = SCHEMA["$defs"]
+    assert {point["settings"]["fall_guard"] for point in split["points"]} == {"0.05/10m"}
+    for point in split["points"]:
+        assert set(point) == set(parts["point"]["properties"])
+        assert set(point["in_sample"]) == set(point["out_of_sample"]) == set(parts["figures"]["properties"])
+        assert set(point["settings"]) == set(parts["settings"]["properties"])
+    reasons = [point["reason"] for point in whole["points"] if point["in_sample"] is None]
+    assert len(reasons) == 3
+    assert None not in reasons
+    for missing in parts["figures"]["required"]:
+        figures = {name: value for name, value in split["points"][0]["in_sample"].items() if name != missing}
+        assert not validator.is_valid({**split, "points": [{**split["points"][0], "in_sample": figures}]})
+
+
+def test_a_point_has_the_fields_of_a_backtest_in_the_same_form() -> None:
+    figures = SCHEMA["$defs"]["figures"]
+    for name, form in figures["properties"].items():
+        assert form == BACKTEST["properties"][name], name
+    assert SCHEMA["$defs"]["settings"]["properties"] == BACKTEST["properties"]["settings"]["properties"]
+    assert {name: SCHEMA["$defs"][name] for name in BACKTEST["$defs"]} == BACKTEST["$defs"]
 
 
 def test_the_same_points_are_found_with_any_number_of_processes_and_without_a_cache(sweeps: Sweeps) -> None:
