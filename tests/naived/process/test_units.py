@@ -34,9 +34,12 @@ def test_a_unit_knows_exit_codes_signals_and_times_of_naived(name: str) -> None:
     assert service["ExecReload"].endswith("kill -HUP $MAINPID")
 
 
-@pytest.mark.parametrize("exchange", ["simulator", "paper", "binance"])
-def test_a_file_of_variables_is_a_configuration(tmp_path: Path, exchange: str) -> None:
-    lines = (CONTRIB / "env" / f"{exchange}.env").read_text().splitlines()
+@pytest.mark.parametrize(
+    ("name", "exchange"),
+    [("simulator", "simulator"), ("paper", "paper"), ("binance", "binance"), ("node", "binance")],
+)
+def test_a_file_of_variables_is_a_configuration(tmp_path: Path, name: str, exchange: str) -> None:
+    lines = (CONTRIB / "env" / f"{name}.env").read_text().splitlines()
     variables = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     for name in ("binance.key", "binance.secret"):  # as contrib/keys.conf has systemd make them
         (tmp_path / name).write_text("abcdefgh")
@@ -46,6 +49,21 @@ def test_a_file_of_variables_is_a_configuration(tmp_path: Path, exchange: str) -
     config = load({}, environ, terminal=False)
     assert config.exchange == exchange
     assert (config.api_keys is not None) == (exchange == "binance")
+    if name == "node":
+        assert (config.node, config.lease) == ("alpha", 30_000)
+        assert config.database.startswith("postgresql://")
+
+
+def test_a_nodes_unit_goes_on_while_the_database_is_away_and_systemd_knows_every_setting(tmp_path: Path) -> None:
+    added = read("node.conf")
+    assert added["Unit"]["StartLimitIntervalSec"] == "0"
+    assert "75" not in read("naived.service")["Service"]["RestartPreventExitStatus"].split()
+    (tmp_path / "naived.service.d").mkdir()
+    shutil.copy(CONTRIB / "naived.service", tmp_path)
+    shutil.copy(CONTRIB / "node.conf", tmp_path / "naived.service.d")
+    said = analyze("verify", str(tmp_path / "naived.service"))
+    assert "Unknown" not in said
+    assert "Failed to parse" not in said
 
 
 def analyze(*arguments: str) -> str:
