@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import replace
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from naived.core.amount import Money, Quantity, value_up
 from naived.core.orders.intent import Side
@@ -22,43 +23,49 @@ from naived.core.risk import OverLimit
 from naived.core.strategy.settings import Status
 from naived.database.rows import halt_of
 from naived.database.schema import deployment, halts, leases, nodes, orders, requests, settings
-from naived.database.server import HISTORY
+from naived.database.server import history
 from naived.database.statements import TAKE_TURN
 from naived.nodes import LeaseLostError
 from naived.ports import ConflictError, Unit
 
-_HELD = (
-    sa.select(leases.c.symbol, leases.c.epoch, settings.c.status)
-    .select_from(leases.outerjoin(settings, settings.c.symbol == leases.c.symbol))
-    .where(leases.c.node == sa.bindparam("node"), leases.c.symbol.in_(sa.bindparam("symbols", expanding=True)))
-    .order_by(leases.c.symbol)
-    .with_for_update(read=True, key_share=True, of=leases)
-)
+
+def _held(named: sa.ColumnElement[bool], *, placing: bool) -> sa.Select[Any]:
+    """Node and epoch of these symbols, which stay so until the transaction ends; the status where it is needed."""
+    known = leases.outerjoin(settings, settings.c.symbol == leases.c.symbol) if placing else leases
+    status = settings.c.status if placing else sa.null().label("status")
+    return (
+        sa.select(leases.c.symbol, leases.c.epoch, status)
+        .select_from(known)
+        .where(leases.c.node == sa.bindparam("node"), named)
+        .order_by(leases.c.symbol)
+        .with_for_update(read=True, key_share=True, of=leases)
+    )
 
 
-def _turn_and_held() -> sa.Select[Any]:
-    """The turn of ``statements.py`` and the question for the leases at once: one round trip less (PostgreSQL)."""
+def _turn_and_held(*, placing: bool) -> sa.Select[Any]:
+    """The turn of ``statements.py`` and the question for the leases at once: one round trip less (PostgreSQL).
+
+    Where an order is placed the account's row is locked as well: what halts the account is read behind that.
+    """
     turn = TAKE_TURN.returning(nodes.c.epoch).cte("turn")
-    held = _HELD.where(sa.select(turn.c.epoch).exists()).cte("held")
+    named = leases.c.symbol == sa.any_(sa.bindparam("symbols", type_=ARRAY(sa.Text)))
+    held = _held(named, placing=placing).where(sa.select(turn.c.epoch).exists()).cte("held")
     nothing = sa.select(sa.literal(1).label("one")).subquery("nothing")
-    taken = sa.select(turn.c.epoch).scalar_subquery()
-    joined = nothing.outerjoin(held, sa.true())
-    accepted = sa.select(deployment.c.server).scalar_subquery()
-    # Asked for only where an order is placed: it reads a file of the server.
-    asked = sa.bindparam("placing", type_=sa.Boolean)
-    same = sa.case((asked, accepted == sa.literal_column(HISTORY)), else_=sa.true()).label("same")
-    columns = taken.label("turn"), same, held.c.symbol, held.c.epoch, held.c.status
-    return sa.select(*columns).select_from(joined)
+    taken = sa.select(turn.c.epoch).scalar_subquery().label("turn")
+    account = sa.select(deployment.c.server).with_for_update(read=True, key_share=True).cte("account")
+    accepted = sa.select(account.c.server).scalar_subquery() if placing else sa.null()
+    columns = taken, accepted.label("accepted"), held.c.symbol, held.c.epoch, held.c.status
+    return sa.select(*columns).select_from(nothing.outerjoin(held, sa.true()))
 
 
-_TURN_AND_HELD = _turn_and_held()
-_ACCOUNT = sa.select(deployment.c.id).with_for_update(read=True, key_share=True)
+_HELD_IN_FILE = _held(leases.c.symbol.in_(sa.bindparam("symbols", expanding=True)), placing=True)
+_LEARNING, _PLACING = _turn_and_held(placing=False), _turn_and_held(placing=True)
 _HALT = sa.select(halts).where(halts.c.scope == "")
 _ATTEMPT = sa.select(orders.c.attempt).where(orders.c.client_order_id == sa.bindparam("client_order_id"))
 
 
 class Held(Struct, frozen=True):
-    """A symbol of this node. ``status`` is as stored, None for one that was never configured.
+    """A symbol of this node. ``status`` is as stored, None for one that was never configured, or where not asked.
 
     ``placing``: no symbol is still to be compared after a failover of the database.
     """
@@ -80,17 +87,20 @@ def take_turn(
     if connection.dialect.name == "sqlite":
         if connection.execute(TAKE_TURN, turn).rowcount != 1:
             return None
-        rows = connection.execute(_HELD, asked).mappings().all()
+        rows, placing = connection.execute(_HELD_IN_FILE, asked).mappings().all(), True
     else:
-        placing = any(_is_placed(order) for unit in known for order in unit.orders)
-        rows = connection.execute(_TURN_AND_HELD, {**turn, **asked, "placing": placing}).mappings().all()
+        places = any(order.state is State.INTENDED for unit in known for order in unit.orders)
+        rows = connection.execute(_PLACING if places else _LEARNING, {**turn, **asked}).mappings().all()
         if rows[0]["turn"] is None:
             return None
-    return {
-        row["symbol"]: Held(row["epoch"], row["status"], row.get("same", True))
-        for row in rows
-        if row["symbol"] is not None
-    }
+        placing = not places or rows[0]["accepted"] == _history(connection)
+    return {row["symbol"]: Held(row["epoch"], row["status"], placing) for row in rows if row["symbol"] is not None}
+
+
+def _history(connection: sa.Connection) -> str:
+    """Of the server that this connection writes to. One that can be written continues one history until it ends."""
+    found: str = connection.info.get("history") or connection.info.setdefault("history", history(connection))
+    return found
 
 
 def check(unit: Unit, ours: Mapping[str, Held]) -> None:
@@ -110,13 +120,11 @@ def _is_placed(order: OrderState) -> bool:
     return order.state is State.INTENDED and not order.cancelling
 
 
-def unless_halted(connection: sa.Connection, unit: Unit, *, shared: bool) -> tuple[Unit, OverLimit | None]:
-    """The unit without its new buys, and why, if the account is halted."""
+def unless_halted(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimit | None]:
+    """The unit without its new buys, and why, if the account is halted; see ``take_turn`` for its lock."""
     buys = [order for order in unit.orders if order.intent.side is Side.BUY and order.state is State.INTENDED]
     if not buys:
         return unit, None
-    if shared:
-        connection.execute(_ACCOUNT)
     row = connection.execute(_HALT).mappings().one_or_none()
     if row is None:
         return unit, None

@@ -277,7 +277,7 @@ def _write(connection: sa.Connection, work: Work, ours: Mapping[str, fence.Held]
                     fence.lock_account(connection)
                 if work.request is not None:
                     fence.mark_done(connection, work.request[0])
-            unit, halted = fence.unless_halted(connection, work, shared=ours is not None)
+            unit, halted = fence.unless_halted(connection, work)
             unit, over = within_limit(connection, unit)
             _write_unit(connection, unit)
             return halted or over

@@ -9,6 +9,7 @@ from tests.bench import (
     feed,
     history,
     memory,
+    nodes,
     order,
     recovery,
     screen,
@@ -38,6 +39,9 @@ BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "spacing": spacing.measure,
     "falls": falls.measure,
     "sweep": sweep.measure,
+    "lease": nodes.lease,
+    "takeover": nodes.takeover,
+    "spread": nodes.spread,
 }
 
 

@@ -22,7 +22,7 @@ from naived.core.strategy.trader_state import Buying, Trader
 from naived.database.account_rows import write_account
 from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
-from naived.database.fence import lock_account, unless_halted
+from naived.database.fence import lock_account, take_turn, unless_halted
 from naived.database.queries import load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store
@@ -173,10 +173,12 @@ def test_a_buy_waits_for_a_halt_that_is_being_written_and_sees_it(engine: sa.Eng
         return  # one transaction writes at a time anyway
     unit = to_send(a_buy("AUSDT", 1, parse_money("5"), 0))
     found: list[OverLimit | None] = []
+    turn = {"ours": enter(engine).epoch, "last": 0, "group": 1}
 
     def buy() -> None:
         with engine.begin() as connection:
-            found.append(unless_halted(connection, unit, shared=True)[1])
+            assert take_turn(connection, turn, "alpha", [unit]) is not None
+            found.append(unless_halted(connection, unit)[1])
 
     with engine.begin() as connection:
         lock_account(connection)
