@@ -1,15 +1,13 @@
 """The client of the control socket: blocking, standard library only; every wait is bounded by default."""
 
+import _socket  # what `socket` is made of, without its enums and selectors, which take milliseconds of each verb
 import json
 import os
-import socket
 import stat
-import struct
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from naivectl.shapes import SHAPES, fits
 from naived.control.protocol import LOCK, MAX_ANSWER, MAX_PATH, PROTO, Code, encode_request
@@ -23,7 +21,13 @@ _CHUNK = 256 * 1024  # bytes
 _HELLO = 0
 _CALL = 1
 
-Document = dict[str, Any]
+TYPE_CHECKING = False  # see `main`
+if TYPE_CHECKING:
+    from typing import Any
+
+    Document = dict[str, Any]
+else:
+    Document = dict
 
 
 class Failure(Exception):
@@ -208,7 +212,7 @@ class _Connection:
         with suppress(ConnectionError):  # naived closed the connection: its reason can still be read
             try:
                 # SIGPIPE is to end us if the reader of our output closes, but not if the daemon does.
-                self._socket.sendall(frames, getattr(socket, "MSG_NOSIGNAL", 0))
+                self._socket.sendall(frames, getattr(_socket, "MSG_NOSIGNAL", 0))
             except TimeoutError:
                 raise self._silent() from None
         try:
@@ -249,12 +253,14 @@ class _Connection:
     def _silent(self) -> Failure:
         who = "naived"
         if sys.platform == "linux":
-            pid = struct.unpack("iII", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            import struct  # deferred: nearly every daemon answers
+
+            pid = struct.unpack("iII", self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[0]
             who = f"naived (pid {pid})"
         return Failure("silent", f"{who} is alive but does not answer", "look at its log, or try again", 75)
 
 
-def _connect(sockets: Sequence[str], deadline: float) -> socket.socket:
+def _connect(sockets: Sequence[str], deadline: float) -> _socket.socket:
     """Connect to the first socket with a listener; wait while a daemon starts or suspends. Raises Failure."""
     while True:
         failure: Failure | None = None
@@ -280,9 +286,9 @@ def _connect(sockets: Sequence[str], deadline: float) -> socket.socket:
         time.sleep(_POLL)
 
 
-def connected(path: str) -> socket.socket:
+def connected(path: str) -> _socket.socket:
     """A connection to this socket; raises OSError if nobody listens there, Failure."""
-    connection = socket.socket(socket.AF_UNIX)
+    connection = _socket.socket(_socket.AF_UNIX)
     try:
         connection.settimeout(SILENCE)
         connection.connect(path)

@@ -3,7 +3,7 @@
 A broken connection is not an error here: whoever draws goes on drawing, and connects again.
 """
 
-import socket
+import _socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -21,7 +21,7 @@ _PASSING = tuple(code.kind for code in Code if code.retryable)
 class Feed:
     """A connection with one request on it; ``heard`` is when the last frame came (`time.monotonic`)."""
 
-    def __init__(self, connection: socket.socket, method: str, params: Mapping[str, object]) -> None:
+    def __init__(self, connection: _socket.socket, method: str, params: Mapping[str, object]) -> None:
         self._connection = connection
         self._shape = "status" if method == "watch" else method
         self._buffer = bytearray()

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from naivectl.client import Failure
 
@@ -11,14 +10,19 @@ _VALUES = ("--socket", "--home")
 _OF_THE_SYSTEM = "/run/naived/control.sock"
 
 
-class Invocation(NamedTuple):
+class Invocation:
     """The global options. ``json`` is one document, ``jsonl`` one a line if a verb streams."""
 
-    socket: str | None = None
-    home: str | None = None
-    json: bool = False
-    jsonl: bool = False
-    quiet: bool = False
+    def __init__(
+        self,
+        socket: str | None = None,
+        home: str | None = None,
+        json: bool = False,
+        jsonl: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self.socket, self.home = socket, home
+        self.json, self.jsonl, self.quiet = json, jsonl, quiet
 
     @property
     def machine(self) -> bool:

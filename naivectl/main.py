@@ -1,24 +1,28 @@
 """The entry point: frequent verbs run without Typer, which is slow to import; all others are run by `app`."""
 
+import _signal  # type: ignore[import-not-found]  # `signal` without its enums
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from types import FrameType
-from typing import NoReturn
 
 from naivectl import queries, shipped, words
 from naivectl.client import Failure, garbled
 from naivectl.invocation import Invocation, hoist, read
 from naivectl.render import complain, fail
 
+# `typing` takes milliseconds of every `status`: what a frequent verb imports does without it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 def main() -> None:
     """Run `naivectl` and exit with its code."""
     _fill_closed_streams()
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, _terminate)
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a symbol may have letters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
@@ -40,7 +44,7 @@ def _fill_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open
 
 
-def _terminate(signum: int, _: FrameType | None) -> NoReturn:
+def _terminate(signum: int, _: FrameType | None) -> "NoReturn":
     raise SystemExit(128 + signum)
 
 

@@ -3,14 +3,17 @@ it can be copied. In a pipe a sentence is one line.
 """
 
 import sys
-from typing import TextIO
+
+TYPE_CHECKING = False  # see `main`
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _INDENT = "    "
 _LEAST = 20  # columns: on a narrower terminal it wraps by itself
 _JOINT = "\0"  # stands for a blank within backticks; no text that was cleaned has one
 
 
-def say(text: str, stream: TextIO | None = None) -> None:
+def say(text: str, stream: "TextIO | None" = None) -> None:
     """Print clean text on stdout, or on another stream."""
     stream = stream or sys.stdout
     if stream.isatty():

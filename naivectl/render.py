@@ -4,13 +4,16 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from naivectl.client import Document, Failure, about, exit_code
 from naivectl.invocation import Invocation
 from naivectl.prose import say
 from naivectl.table import Column, Table, clean, plain
 from naived.control.protocol import Code
+
+TYPE_CHECKING = False  # see `main`
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def to_json(document: Document) -> str:
@@ -46,7 +49,7 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
                 Column("CYCLES", True),
                 Column("PROFIT", True),
                 Column("UNREALIZED", True),
-                Column("REASON", prose=True),
+                Column("REASON"),
             ],
             (
                 (
@@ -76,7 +79,7 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
                     Column("BOUGHT", True),
                     Column("SELL", True),
                     Column("SOLD", True),
-                    Column("REASON", prose=True),
+                    Column("REASON"),
                 ],
                 (
                     (
@@ -100,7 +103,7 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
                     Column("QUANTITY", True),
                     Column("COST", True),
                     Column("LOWEST PRICE", True),
-                    Column("REASON", prose=True),
+                    Column("REASON"),
                 ],
                 (
                     (name, lot.get("quantity"), lot.get("cost"), lot.get("price"), lot.get("reason"))
@@ -114,7 +117,7 @@ def status_tables(document: Document, *, traders: bool) -> list[Table]:
 _UNCERTAIN = ("intended", "unknown")  # states of an order that may be at the exchange or not
 
 
-def _order_cells(order: Any) -> tuple[object, object]:
+def _order_cells(order: "Any") -> tuple[object, object]:
     return (order["price"], f"{order['executed']}/{order['quantity']}") if order else (None, None)
 
 
@@ -196,7 +199,7 @@ def limits_tables(document: Document) -> list[Table]:
     columns = [Column("LIMIT"), *(Column(name, True) for name in (f"SET {now.get('currency')}", "NOW", "LEFT"))]
     found = [_table(columns, ((name, "not set" if limit is None else limit, *rest) for name, limit, *rest in rows))]
     if now.get("doubtful"):
-        columns = [Column("SYMBOL"), Column("PRICE IN DOUBT", prose=True)]
+        columns = [Column("SYMBOL"), Column("PRICE IN DOUBT")]
         found.append(_table(columns, ((row["symbol"], row["reason"]) for row in now["doubtful"])))
     columns = [*(Column(name, True) for name in ("ALL FALL BY", "TIED UP", "LOST")), Column("STOPPED BY")]
     falls = worst.get("falls") or ()

@@ -4,13 +4,17 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False  # see `main`
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class Maybe(NamedTuple):
+class Maybe:
     """Absent, null, or of this shape."""
 
-    shape: Any
+    def __init__(self, shape: "Any") -> None:
+        self.shape = shape
 
 
 _PLAN = dict.fromkeys(
@@ -38,7 +42,7 @@ _TRADER = {"id": object, "phase": object, "buy": _ORDER, "sell": _ORDER}
 _ROW = {"symbol": str, "status": object, "state": object, "traders": Maybe([_TRADER])}
 _PAGE = {"next": Maybe(int)}
 
-SHAPES: Mapping[str, Any] = {
+SHAPES: "Mapping[str, Any]" = {
     **dict.fromkeys(("start", "stop", "shutdown", "settings", "resolve", "wait", "forget"), _RESULTS),
     "explain": {
         "symbol": str,
@@ -60,7 +64,7 @@ SHAPES: Mapping[str, Any] = {
 }
 
 
-def fits(value: object, shape: Any) -> bool:
+def fits(value: object, shape: "Any") -> bool:
     """Is the value of this type, a list of elements of this shape, or an object with these keys?"""
     match shape:
         case Maybe():

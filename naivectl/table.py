@@ -4,22 +4,22 @@ Every text from outside passes `clean` before it becomes a cell, so that no text
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 
-class Column(NamedTuple):
-    """``prose`` may be broken into several lines if space is short."""
+class Column:
+    """Numbers are aligned to the right."""
 
-    title: str
-    number: bool = False
-    prose: bool = False
+    def __init__(self, title: str, number: bool = False) -> None:
+        self.title = title
+        self.number = number
 
 
-class Table(NamedTuple):
+class Table:
     """``rows`` hold clean text, one cell a column."""
 
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[str]]
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        self.columns = columns
+        self.rows = rows
 
 
 def clean(value: object) -> str:

@@ -108,7 +108,7 @@ def warnings(settings: Settings, info: SymbolInfo, last: Price, fees: Fees) -> l
 
 def _two_decimals(rate: int) -> int:
     """Rounded down to two decimals of a percent, or if it is less than that, to its first digit."""
-    step = _SHOWN
+    step: int = _SHOWN
     while step > rate > 0:
         step //= 10
     return rate // step * step

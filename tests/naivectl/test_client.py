@@ -1,3 +1,4 @@
+import _socket
 import json
 import os
 import socket
@@ -104,10 +105,11 @@ def test_a_closed_door_names_its_owner_and_mode(home, naivectl):
 
 
 def test_a_refused_permission_is_77_with_owner_and_mode(home, naivectl, monkeypatch):
-    def connect(self, path):
-        raise PermissionError(13, "Permission denied")
+    class Refused(_socket.socket):
+        def connect(self, path):
+            raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(client.socket.socket, "connect", connect)
+    monkeypatch.setattr(_socket, "socket", Refused)
     done = naivectl("status")
     assert done.code == 77
     assert f"{home} belongs to uid {os.getuid()}, mode 0700" in done.err
