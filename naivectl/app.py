@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from typer.models import CommandInfo
 
-from naivectl import guards, nodes, offline, queries, reasons, rows, setting, shells
+from naivectl import guards, nodes, offline, queries, rows, setting, shells
 from naivectl.asking import (
     ask,
     change,
@@ -55,11 +56,15 @@ class Goal(StrEnum):
     DRAINED = "drained"
 
 
-def perform(arguments: Sequence[str], *, machine: bool) -> int:
+def perform(arguments: Sequence[str], *, machine: bool, verb: str | None = None) -> int:
     """Run a command line that begins with its global options; returns its exit code, raises Failure.
 
-    For a program (``machine``) a usage error is a Failure too; else it is printed on stderr.
+    For a program (``machine``) a usage error is a Failure too; else it is printed on stderr. ``verb`` is the one
+    that is asked for, if it is known.
     """
+    every = app.registered_commands
+    # Typer reads the signatures of all commands that it knows, which takes longer than a verb does.
+    app.registered_commands = [command for command in every if verb == _name(command)] or every
     try:
         code = app(list(arguments), prog_name="naivectl", standalone_mode=False)
     except typer.TyperException as error:
@@ -69,7 +74,13 @@ def perform(arguments: Sequence[str], *, machine: bool) -> int:
         return 2
     except typer.Abort:
         return 130
+    finally:
+        app.registered_commands = every
     return code if isinstance(code, int) else 0
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or getattr(command.callback, "__name__", "").replace("_", "-")
 
 
 def _version(wanted: bool) -> None:
@@ -224,8 +235,9 @@ def resolve(
 @app.command(epilog="Example: naivectl explain ETHUSDT")
 def explain(context: typer.Context, symbol: Symbol) -> int:
     """Why a symbol buys and sells now, or does not."""
-    document = call(context.obj.sockets(), "explain", {"symbols": [symbol]})
-    return _show(context.obj, document, reasons.explanation)
+    from naivectl.reasons import explanation  # deferred, here and below: few verbs say so much
+
+    return _show(context.obj, call(context.obj.sockets(), "explain", {"symbols": [symbol]}), explanation)
 
 
 @app.command(epilog="Example: naivectl why ETHUSDT dhb7j56t")
@@ -237,15 +249,17 @@ def why(
     """One order's life, from its decision to its end.
 
     Any beginning of its id is enough, without the tag, that no other order has."""
+    from naivectl.reasons import life
+
     document = call(context.obj.sockets(), "why", {"symbols": [symbol], "client_order_id": order})
-    return _show(context.obj, document, reasons.life)
+    return _show(context.obj, document, life)
 
 
 def _show(invocation: Invocation, document: Document, lines: Callable[[Document], list[str]]) -> int:
     if invocation.machine:
         print(to_json(document))
     elif not invocation.quiet:
-        reasons.show(lines(document))
+        print("\n".join(lines(document)))
     return 0
 
 

@@ -1,7 +1,7 @@
 """What the commands of `app` have in common: the parameters of a request, a question before a loss, the report."""
 
+import os
 import sys
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,7 +72,7 @@ def change(context: typer.Context, method: str, params: Document) -> int:
 
     Whoever stops waiting, or gets no answer, is told what may still happen.
     """
-    params = {**params, "request_id": str(uuid.uuid4())}
+    params = {**params, "request_id": request_id()}
     try:
         document = ask(context, method, params)
     except KeyboardInterrupt:
@@ -85,6 +85,11 @@ def change(context: typer.Context, method: str, params: Document) -> int:
         doubt = "what was asked may still be done: look at naivectl status, or ask again, which is safe"
         raise Failure(failure.kind, failure.message, doubt, failure.exit) from failure
     return report(context.obj, document)
+
+
+def request_id() -> str:
+    """Another one each time; `uuid` takes milliseconds to import."""
+    return os.urandom(16).hex()
 
 
 _IN_DOUBT = ("silent",)  # failures of a request that naived may have received and that do not say so themselves

@@ -1,11 +1,10 @@
 """The verbs that keep naived from buying; each is of some symbols or, without one, of the whole account."""
 
-import uuid
 from typing import Annotated
 
 import typer
 
-from naivectl.asking import CHANGE_TIMEOUT, change, given
+from naivectl.asking import CHANGE_TIMEOUT, change, given, request_id
 from naivectl.client import call
 from naivectl.flags import Symbols, decimal_or_none
 from naivectl.invocation import Invocation
@@ -56,7 +55,7 @@ def _limits(
     )
     invocation: Invocation = context.obj
     if params:
-        params["request_id"] = str(uuid.uuid4())
+        params["request_id"] = request_id()
     document = call(invocation.sockets(), "limits", params, CHANGE_TIMEOUT)
     if invocation.machine:
         print(to_json(document))

@@ -57,7 +57,11 @@ def run(arguments: Sequence[str]) -> int:
         if code is None:
             from naivectl.app import perform
 
-            code = perform([*front, *rest], machine=invocation is not None and invocation.machine)
+            code = perform(
+                [*front, *rest],
+                machine=invocation is not None and invocation.machine,
+                verb=rest[0] if rest else None,
+            )
     except Failure as failure:
         return fail(invocation or Invocation(), failure)
     except RecursionError:  # it was decoded, but is nested too deep to be printed

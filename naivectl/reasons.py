@@ -4,7 +4,7 @@ import csv
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from naivectl.cells import cents, percent
 from naivectl.client import Document
@@ -91,10 +91,6 @@ def _labelled(label: str, text: object, width: int = _LABEL, *, columns: int | N
     return textwrap.wrap(
         clean(text), max(columns, 40), initial_indent=begin, subsequent_indent=" " * (width + 2)
     ) or [begin.rstrip()]
-
-
-def show(lines: Iterable[str]) -> None:
-    print("\n".join(lines))
 
 
 ORDERS = (

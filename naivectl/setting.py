@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl import reasons, saved
+from naivectl import saved
 from naivectl.asking import CHANGE_TIMEOUT, change, confirmed, given, symbol_params, wait_params, warn
 from naivectl.client import Document, call
 from naivectl.flags import (
@@ -28,6 +28,7 @@ from naivectl.flags import (
     Yes,
 )
 from naivectl.invocation import Invocation
+from naivectl.prose import say
 from naivectl.render import finish, on_terminal, sentence, settings_table, show
 
 
@@ -85,9 +86,11 @@ def _plan(invocation: Invocation, which: Document, settings: Document) -> int:
         for result in document["results"]:
             if not result.get("error"):
                 if result.get("plan"):
-                    reasons.show(reasons.planned(result, settings))
+                    from naivectl.reasons import planned  # deferred: few verbs say so much
+
+                    print("\n".join(planned(result, settings)))
                 if result.get("sells"):
-                    print(sentence(result))
+                    say(sentence(result))
                 warn(result)
     return finish(invocation, document)
 
