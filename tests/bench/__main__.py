@@ -8,6 +8,7 @@ from tests.bench import (
     falls,
     feed,
     history,
+    live,
     memory,
     nodes,
     order,
@@ -24,6 +25,7 @@ from tests.bench import (
 
 BENCHES: dict[str, Callable[[], Iterator[str]]] = {
     "feed": feed.measure,
+    "live": live.measure,
     "steps": steps.measure,
     "stream": stream.measure,
     "startup": startup.measure,
