@@ -1,4 +1,4 @@
-"""Every command that docs/SETTINGS.md and docs/SCRIPTS.md show is run, and answers as they say."""
+"""Every command that docs/SETTINGS.md, SCRIPTS.md and GOING-LIVE.md show is run, and answers as they say."""
 
 import re
 import shutil
@@ -17,6 +17,7 @@ from tests.acceptance.harness import PATIENCE, SYMBOL, Daemon, Exchange, until
 ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "docs" / "SETTINGS.md"
 SCRIPTS = ROOT / "docs" / "SCRIPTS.md"
+GOING_LIVE = ROOT / "docs" / "GOING-LIVE.md"
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -95,6 +96,29 @@ def test_the_settings_are_those_that_there_are() -> None:
         if name not in ("chunks", "budget") and isinstance(getattr(defaults, name), int)
     }
     assert f"1 to {MAX_CHUNKS} " in text
+
+
+def test_every_step_to_real_money_works_on_the_simulator(account: Account) -> None:
+    until(lambda: "at 1999.8 " in told(account, f"naivectl start {SYMBOL} --dry-run"))
+    commands = [line.removeprefix("$ ") for block in blocks(GOING_LIVE, "console") for line in block.splitlines()]
+    assert len(commands) > 15
+    for command in commands:
+        done = account.run("sh", "-c", f"PATH=$HOME/.local/bin:$PATH; {command}")
+        assert (done.returncode, done.stderr) == (0, ""), (command, done)
+    assert "off" in told(account, f"naivectl status {SYMBOL}")
+
+
+def test_every_option_on_the_way_to_real_money_exists() -> None:
+    known = "".join(_help("naived", verb) for verb in ("run", "check"))
+    lines = [line for block in blocks(GOING_LIVE, "text") for line in block.splitlines() if "naived" in line]
+    assert len(lines) >= 5
+    for option in re.findall(r"--[a-z-]+", " ".join(lines)):
+        assert option in known
+
+
+def _help(program: str, *verb: str) -> str:
+    command = [Path(sys.executable).parent / program, *verb, "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_every_script_runs_as_cron_would_run_it(account: Account) -> None:
