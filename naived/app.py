@@ -18,6 +18,7 @@ from naived.control.bulletin import Bulletin
 from naived.control.errands import perform_errands
 from naived.control.events import EventLog
 from naived.control.methods import VERBS
+from naived.control.relay import Relay
 from naived.control.service import Service
 from naived.core.amount import Money
 from naived.core.orders import client_id
@@ -274,6 +275,8 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
                     control.start_soon(app.service.bulletin.run)
                     control.start_soon(perform_errands, app.service, VERBS)
                     control.start_soon(app.service.account.follow)
+                if app.service.mailbox is not None:
+                    control.start_soon(Relay(app.service.mailbox, app.events).run)
                 if serve is not None:
                     control.start_soon(_serve, app, serve)
                 yield suspension

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from naived.ports import ConflictError, JournalError, SymbolRecord
+from naived.ports import ConflictError, EventRow, JournalError, SymbolRecord
 
 
 class LeaseLostError(ConflictError):
@@ -145,6 +145,10 @@ class Mailbox(Protocol):
 
     async def told(self, since: int) -> tuple[Sequence[Told], Mapping[str, str]]:
         """What was said of symbols since then (ms) and, of every symbol that somebody has, who has it."""
+        ...
+
+    async def happened(self, behind: int | None) -> tuple[int, Sequence[EventRow]]:
+        """The number of the newest event, and all events ``behind`` that number, oldest first; None: none."""
         ...
 
     async def ask(self, errand: Errand) -> None:

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from naived.database.cluster import Transactions
 from naived.database.leases import Seat
-from naived.database.schema import leases, requests, statuses
+from naived.database.rows import event_of
+from naived.database.schema import events, leases, requests, statuses
 from naived.database.statements import insert
 from naived.nodes import Errand, Told
+from naived.ports import EventRow
 
 _COLUMNS = ("id", "symbol", "verb", "params", "asked_by", "changes")
 _KEPT = 7 * 24 * 3_600_000  # ms: an answer is awaited for seconds
@@ -46,6 +48,16 @@ class SqlMailbox:
             held = leases.c.node.is_not(None) & (leases.c.until > self._seat.now(connection))
             owners = connection.execute(sa.select(leases.c.symbol, leases.c.node).where(held))
             return rows, {symbol: node for symbol, node in owners}
+
+        return await self._transactions.do(read)
+
+    async def happened(self, behind: int | None) -> tuple[int, Sequence[EventRow]]:
+        def read(connection: sa.Connection) -> tuple[int, Sequence[EventRow]]:
+            newest: int = connection.scalar(sa.select(sa.func.max(events.c.id))) or 0
+            if behind is None or newest <= behind:
+                return newest, []
+            later = sa.select(events).where(events.c.id > behind).order_by(events.c.id)
+            return newest, [EventRow(row["id"], event_of(row)) for row in connection.execute(later).mappings()]
 
         return await self._transactions.do(read)
 

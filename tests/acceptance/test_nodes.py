@@ -1,8 +1,10 @@
 """Two daemons on one PostgreSQL and one exchange: each symbol is traded by one of them, and by one that lives."""
 
+import json
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.acceptance.harness import SYMBOL, Daemon, Exchange, until
+from tests.acceptance.harness import PATIENCE, SYMBOL, Daemon, Exchange, until
 from tests.support.postgres import NoPostgresError, Server, execute
 from tests.support.postgres_proxy import Proxy, proxied
 from tests.support.standby import Standby, following
@@ -47,6 +49,20 @@ def node(exchange: Exchange, postgres_url: str, programs: ExitStack) -> Iterator
 def nodes(daemon: Daemon) -> dict[str, tuple[str, int]]:
     """State and number of symbols of each node."""
     return {each["name"]: (each["state"], each["symbols"]) for each in daemon.do("nodes").document["nodes"]}
+
+
+def heard(daemon: Daemon, kind: str) -> object:
+    """Follow the events of this node until one of this kind; its symbol."""
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "events", "params": {"follow": True, "limit": 100}}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(daemon.home / "control.sock"))
+        connection.sendall(json.dumps(asked).encode() + b"\n")
+        for line in connection.makefile():
+            event = json.loads(line)["result"]
+            if event.get("kind") == kind:
+                return event["symbol"]
+    return None
 
 
 def taken(daemon: Daemon, name: str = SYMBOL) -> None:
@@ -136,6 +152,7 @@ def test_each_node_shows_all_symbols_and_carries_out_what_another_one_is_asked(
     exchange.trade("2000")
     first.reaches("buying")
     until(lambda: second.does("buying"))
+    assert heard(second, "placed") == SYMBOL
     assert second.ctl("is-trading", SYMBOL).code == 0
     assert "a buy rests" in second.do("explain", SYMBOL).document["buys"]["text"]
 
