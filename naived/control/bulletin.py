@@ -46,6 +46,7 @@ class Bulletin:
         self._patched: dict[str, _Patched] = {}
         self._published: dict[str, tuple[bytes, object]] = {}
         self._since = 0
+        self._heard_at = keeper.trust.now()  # when the others were read last
         self.began = trio.Event()  # the other nodes were read once, or could not be
 
     async def run(self) -> None:
@@ -60,6 +61,11 @@ class Bulletin:
             self.began.set()
             look += 1
             await trio.sleep(_EVERY)
+
+    @property
+    def deaf(self) -> bool:
+        """Has this node not heard of the others for longer than a lease?"""
+        return self._keeper.trust.now() - self._heard_at > self._keeper.cluster.member.lease / 1000
 
     def names(self) -> Iterable[str]:
         """The symbols of other nodes, without those that are forgotten."""
@@ -79,12 +85,14 @@ class Bulletin:
         if told is None:
             return None
         owner, node = self._owner(name), self._keeper.view.nodes.get(told.node)
-        live = node is not None and node.live and owner == told.node
+        deaf = self.deaf
+        live = node is not None and node.live and owner == told.node and not deaf
         heard = max(told.at, node.heartbeat) if node is not None and live else told.at
-        made_from = (told.at, told.body, owner, live, heard)
+        made_from = (told.at, told.body, owner, live, heard, deaf)
         kept = self._patched.get(name)
         if kept is None or kept.made_from != made_from:
-            body = told.body.encode() if live else _degraded(told, owner, heard if node is None else node.heartbeat)
+            last = heard if node is None else node.heartbeat
+            body = told.body.encode() if live else _degraded(told, told.node if deaf else owner, last, deaf=deaf)
             kept = self._patched[name] = _Patched(made_from, stamped(body, told.node, heard))
         return kept.body
 
@@ -109,7 +117,9 @@ class Bulletin:
             del self._published[name]
 
     async def _read(self) -> None:
+        began = self._keeper.trust.now()
         told, self._owners = await self._mailbox.told(self._since)
+        self._heard_at = began
         for each in told:
             self._told[each.symbol] = each
             self._since = max(self._since, each.at - _OVERLAP)
@@ -124,11 +134,20 @@ def _forgotten(told: Told) -> bool:
     return '"forgotten":true' in told.body
 
 
-def _degraded(told: Told, owner: str | None, heard: int) -> bytes:
+def _degraded(told: Told, owner: str | None, heard: int, *, deaf: bool) -> bytes:
+    """``deaf``: it is this node that does not hear the others."""
     entry = json.loads(told.body)
     reason = f"node {told.node} was last heard at {format_time(heard)}; figures as it told them"
-    if owner is not None and owner != told.node:
+    if deaf:
+        reason = f"the database does not answer here: {reason}"
+    elif owner is not None and owner != told.node:
         reason = f"node {owner} has just taken it from {told.node} and has said nothing yet"
     elif owner is None:
         reason = f"no node has it: {reason}"
-    return encode_body({**entry, "state": "degraded", "reason": reason})
+    return encode_body({**entry, "state": "degraded", "reason": reason, "next_step": "naivectl nodes"})
+
+
+def unknown(unset: bytes) -> bytes:
+    """The entry of a symbol of which nothing is known here while the other nodes are not heard."""
+    reason = "the database does not answer here: it is not known whether another node has it"
+    return encode_body({**json.loads(unset), "state": "degraded", "reason": reason, "next_step": "naivectl nodes"})

@@ -12,7 +12,7 @@ from typing import NoReturn
 import trio
 
 from naived.control import answers, halting, messages, verbs
-from naived.control.bulletin import stamped
+from naived.control.bulletin import stamped, unknown
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
@@ -96,6 +96,8 @@ async def _entries(service: Service, symbols: tuple[str, ...], *, steady: bool =
             continue
         told = None if service.bulletin is None else service.bulletin.entry(name)
         unset = encode_body(answers.unset(name, service.defaults))
+        if told is None and service.bulletin is not None and service.bulletin.deaf:
+            unset = unknown(unset)
         entries[name] = told or stamped(unset, None, service.identity.started_at if steady else now)
     return entries
 

@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
+from typing import Any
 
 import sqlalchemy as sa
 
+from naivectl.client import call
 from naived.core.orders.state import State
 from naived.core.strategy.settings import Status
 from naived.database import leases
@@ -175,7 +177,7 @@ def spread(symbols: int = _MANY) -> Iterator[str]:
         first, second = (_node(home / name, name, url, exchange, stack) for name in ("alpha", "beta"))
         first.start()
         began = time.monotonic()
-        first.ask("start", symbols=names, timeout="none")
+        _ask(first, "start", symbols=names, timeout="none")
         yield f"{time.monotonic() - began:8.1f} s to start {symbols} symbols on one node"
         for start in range(0, symbols, _AT_ONCE):
             for name in names[start : start + _AT_ONCE]:
@@ -242,7 +244,12 @@ def _node(home: Path, name: str, url: str, exchange: Exchange, stack: ExitStack,
 
 
 def _trades(daemon: Daemon, names: tuple[str, ...] | list[str]) -> bool:
-    return all(row["state"] == "trading" for row in daemon.ask("status", symbols=list(names))["symbols"])
+    return all(row["state"] == "trading" for row in _ask(daemon, "status", symbols=list(names))["symbols"])
+
+
+def _ask(daemon: Daemon, method: str, /, **params: object) -> Any:
+    """However long the answer takes."""
+    return call([str(daemon.home / "control.sock")], method, params, None)
 
 
 def _until(done: Callable[[], bool]) -> None:
