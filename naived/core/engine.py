@@ -408,7 +408,7 @@ class _Draft(Struct):
                 case Place():
                     self._place(command)
                 case Take():
-                    self._take(command)
+                    _take(self, command)
                 case Note():
                     changes.notes.append(command)
                 case Cancel(intent):
@@ -443,21 +443,6 @@ class _Draft(Struct):
         self.prunable = self.prunable or intent.seq > 1
         if not self.blocks and self.leader.status is not Status.OFF:
             self.changes.admits.append(client_order_id)
-
-    def _take(self, command: Take) -> None:
-        """Hold an order that the exchange has; the one that was decided in its place is not wanted any more."""
-        intent, instead, info = command.intent, command.instead, self.leader.info
-        if instead is not None:
-            self.move(CancelWanted(self.keys[instead.trader, instead.side, instead.seq]))
-        stp_mode = info.buy_stp if intent.side is Side.BUY else info.sell_stp
-        order = recovered(intent, command.report, stp_mode, self.engine.epoch, self.now, command.problem)
-        self.add(order)
-        self.prunable = True
-        self.changes.notes.append(Note(*story(order)))
-        if command.problem is None:
-            self.move(Reported(order.client_order_id, command.report))
-        else:
-            self.block_quarantined()
 
     # Orders
 
@@ -547,6 +532,22 @@ def _refers(trader: Trader | None, key: Key) -> bool:
     """Is this the newest order of the trader on its side?"""
     _, side, seq = key
     return trader is not None and seq == (trader.buys if side is Side.BUY else trader.sells)
+
+
+def _take(draft: _Draft, command: Take) -> None:
+    """Hold an order that the exchange has; the one that was decided in its place is not wanted any more."""
+    intent, instead, info = command.intent, command.instead, draft.leader.info
+    if instead is not None:
+        draft.move(CancelWanted(draft.keys[instead.trader, instead.side, instead.seq]))
+    stp_mode = info.buy_stp if intent.side is Side.BUY else info.sell_stp
+    order = recovered(intent, command.report, stp_mode, draft.engine.epoch, draft.now, command.problem)
+    draft.add(order)
+    draft.prunable = True
+    draft.changes.notes.append(Note(*story(order)))
+    if command.problem is None:
+        draft.move(Reported(order.client_order_id, command.report))
+    else:
+        draft.block_quarantined()
 
 
 def _is_over(order: OrderState, now: int) -> bool:
