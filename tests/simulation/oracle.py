@@ -290,7 +290,8 @@ class Oracle:
         standing = self.standing(order.symbol)
         query = (
             "SELECT decided_at, orders.created_at, state, reprice_interval AS reprice FROM orders "
-            "JOIN traders ON traders.symbol = orders.symbol AND number = trader WHERE client_order_id = ?"
+            "JOIN traders ON traders.symbol = orders.symbol AND number = trader WHERE client_order_id = ? "
+            "AND orders.symbol NOT IN (SELECT scope FROM halts)"  # by its stop-loss
         )
         for row in self.rows(query, order.client_order_id):
             if self._lied_to or self.owned or _milliseconds(row["created_at"]) <= standing.unwanted_at:
