@@ -103,7 +103,8 @@ class Supervisor:
 
     async def _keep(self, runner: "_SymbolRunner") -> None:
         await runner.run()
-        if runner.name not in self.symbols:  # it is another node's
+        # It is another node's; its price may be needed all the same.
+        if runner.name not in self.symbols and not self._context.followed(runner.name):
             with trio.move_on_after(_UNWATCHING):
                 await self._context.exchange.unwatch(runner.name)
 

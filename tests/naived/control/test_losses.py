@@ -112,6 +112,24 @@ async def test_a_drawdown_is_ended_by_a_person_alone_and_is_counted_anew_from_th
         assert "(max-drawdown)" in halt(naived), "from the new peak"
 
 
+async def test_a_person_who_ends_their_own_halt_is_told_that_a_limit_halts_again(
+    world: World, clock: MockClock
+) -> None:
+    async with holding(world, max_drawdown="20") as naived:
+        await naived.call("halt", reason="to look")
+        await naived.trade("1798")
+        await seen()
+        assert "to look" in halt(naived)
+        (resumed,) = (await naived.call("resume"))["results"]
+        assert "the account is resumed; a limit halts it again at once: its trading lost " in resumed["message"]
+        assert resumed["message"].endswith("To count from here: naivectl resume, once more")
+        await seen()
+        assert "(max-drawdown)" in halt(naived)
+        await naived.call("resume")
+        await seen()
+        assert halt(naived) == ""
+
+
 async def test_what_was_lost_while_naived_was_down_over_midnight_is_a_loss_of_the_day_that_sees_it(
     world: World, clock: MockClock
 ) -> None:

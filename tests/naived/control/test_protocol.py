@@ -17,6 +17,7 @@ from naived.control.protocol import (
     parse_duration,
     parse_time,
 )
+from naived.core import duration as core
 
 EXITS = {
     -32001: 4,
@@ -112,3 +113,16 @@ def test_the_protocol_is_cheap_to_import():
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def _milliseconds(parse, factor, text):
+    try:
+        return round(parse(text) * factor)
+    except ValueError:
+        return None
+
+
+@given(st.from_regex(r"[0-9]{0,10}(ms|s|m|h|d|mm|)", fullmatch=True) | st.text("0159mshd. \u0663", max_size=6))
+def test_client_and_configuration_read_a_duration_alike(text):
+    """Each has its own reading: the client imports nothing of the daemon but the protocol."""
+    assert _milliseconds(parse_duration, 1000, text) == _milliseconds(core.parse_duration, 1, text)

@@ -6,12 +6,14 @@ from itertools import pairwise
 
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.core.orders.report import Refusal, Refused
 from naived.core.strategy.settings import DesiredState, Status
 from naived.ports import JournalError, SymbolRecord, Unit
 from naived.runtime.symbol_task import Symbol
+from tests.support.market import Exchange
 from tests.support.runtime import NO_BALANCE, SOON, Naived, World
 
 CLOSED = Refused(Refusal.MARKET_CLOSED, -2010, "Market is closed.")
@@ -64,6 +66,27 @@ async def test_a_start_while_the_task_is_ending_begins_it_again(world: World, cl
         await naived.start()
         await naived.trade("2000")
         assert naived.phases() == ["buying"]
+
+
+async def test_a_price_that_values_others_goes_on_when_its_symbol_stops_or_becomes_another_nodes(
+    world: World, clock: MockClock
+) -> None:
+    rules = replace(world.exchange.markets["ETHUSDT"].rules, symbol="ETHBTC", quote="BTC")
+    world.exchange.markets["ETHBTC"] = Exchange(rules)
+    async with world.naived() as naived:
+        await naived.call("limits", max_exposure="250")
+        await naived.start("ETHBTC", budget="10")
+        await naived.start("BTCUSDT")
+        await naived.trade("0.03", symbol="ETHBTC")  # from now on the value of BTC is needed
+        await naived.ask("stop", "BTCUSDT")
+        assert "BTCUSDT" in world.exchange.watched
+        await naived.start("BTCUSDT")
+        naived.supervisor.drop("BTCUSDT")
+        await trio.sleep(SOON)
+        assert "BTCUSDT" in world.exchange.watched
+        naived.supervisor.drop("ETHBTC")
+        await trio.sleep(SOON)
+        assert "ETHBTC" not in world.exchange.watched
 
 
 async def test_a_start_taken_back_before_its_task_began_is_answered(world: World, clock: MockClock) -> None:
