@@ -4,9 +4,9 @@ import csv
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from naivectl.cells import cents, percent
+from naivectl.cells import cents, money_decimals, number, percent, plain
 from naivectl.client import Document
 from naivectl.render import on_terminal
 from naivectl.table import clean
@@ -51,21 +51,32 @@ def planned(result: Document, settings: Document) -> list[str]:
     name, plan = clean(result["symbol"]), result["plan"]
     flags = "".join(f" --{option.replace('_', '-')} {value}" for option, value in settings.items())
     quote = plan["quote"]
+    price, money = _shown(plan)
     return [
         f"{name} would start so; nothing was changed.",
         *_labelled(
             "first order",
-            f"buy {plan['quantity']} {plan['base']} at {plan['price']} ({plan['value']} {quote}); "
-            f"the last price is {plan['last_price']}",
+            f"buy {price('quantity')} {plan['base']} at {price('price')} ({money('value')} {quote}); "
+            f"the last price is {price('last_price')}",
         ),
-        *_labelled("each trader", f"{plan['share']} {quote}"),
+        *_labelled("each trader", f"{money('share')} {quote}"),
         *_labelled(
-            "tied up", f"{plan['most_tied_up']} {quote} at most, once the price fell to {plan['lowest_price']}"
+            "tied up", f"{money('most_tied_up')} {quote} at most, once the price fell to {price('lowest_price')}"
         ),
-        *_labelled("one cycle", f"{plan['cycle_profit']} {quote}, after {plan['cycle_fees']} of fees"),
+        *_labelled("one cycle", f"{money('cycle_profit')} {quote}, after {money('cycle_fees')} of fees"),
         *_fallen(plan.get("worst") or {}),
         f"  -> naivectl start {name}{flags}",
     ]
+
+
+def _shown(plan: Document) -> tuple[Callable[[str], str], Callable[[str], str]]:
+    """How prices and quantities, and how money is written: for people with marks, in a pipe with all digits."""
+    if not on_terminal():
+        return (lambda name: clean(plan[name])), (lambda name: clean(plan[name]))
+    tied_up = number(plan["most_tied_up"])
+    # Nearly the budget: the steps of a quantity leave a little of it.
+    places = money_decimals(None if tied_up is None else tied_up * 101 / 100)
+    return (lambda name: plain(plan[name])), (lambda name: plain(plan[name], places))
 
 
 def _fallen(worst: Document) -> list[str]:

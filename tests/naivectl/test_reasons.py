@@ -120,3 +120,18 @@ def test_each_help_has_an_example(naivectl, verb):
 
 def test_the_version_needs_no_daemon(naivectl):
     assert naivectl("--version").out.startswith("naivectl 0.")
+
+
+def test_a_plan_for_people_has_marks_and_rounded_money_and_one_for_a_pipe_all_digits(monkeypatch):
+    exact = {**PLAN, "value": "199.867855", "most_tied_up": "999.328693", "cycle_profit": "0.20040864"}
+    result = {"symbol": "ETHUSDT", "plan": exact}
+    assert "  one cycle   0.20040864 USDT, after 0.4 of fees" in reasons.planned(result, {})
+    monkeypatch.setattr(reasons, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert reasons.planned(result, {})[1:6] == [
+        "  first order buy 0.0745 ETH at 2,683.53 (199.87 USDT); the last price is",
+        "              2,683.8",
+        "  each trader 200.00 USDT",
+        "  tied up     999.33 USDT at most, once the price fell to 2,619.7",
+        "  one cycle   0.20 USDT, after 0.40 of fees",
+    ]
