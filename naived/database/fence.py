@@ -28,38 +28,32 @@ from naived.database.statements import TAKE_TURN
 from naived.nodes import LeaseLostError
 from naived.ports import ConflictError, Unit
 
-
-def _held(named: sa.ColumnElement[bool], *, placing: bool) -> sa.Select[Any]:
-    """Node and epoch of these symbols, which stay so until the transaction ends; the status where it is needed."""
-    known = leases.outerjoin(settings, settings.c.symbol == leases.c.symbol) if placing else leases
-    status = settings.c.status if placing else sa.null().label("status")
-    return (
-        sa.select(leases.c.symbol, leases.c.epoch, status)
-        .select_from(known)
-        .where(leases.c.node == sa.bindparam("node"), named)
-        .order_by(leases.c.symbol)
-        .with_for_update(read=True, key_share=True, of=leases)
-    )
+_STATUS = sa.select(settings.c.status).where(settings.c.symbol == leases.c.symbol).scalar_subquery().label("status")
+_OURS = leases.c.node == sa.bindparam("node")
+_HELD_IN_FILE = sa.select(leases.c.symbol, leases.c.epoch, _STATUS).where(
+    _OURS, leases.c.symbol.in_(sa.bindparam("symbols", expanding=True))
+)
 
 
 def _turn_and_held(*, placing: bool) -> sa.Select[Any]:
-    """The turn of ``statements.py`` and the question for the leases at once: one round trip less (PostgreSQL).
+    """The turn of ``statements.py`` and the leases, which stay as they are until the transaction ends (PostgreSQL).
 
-    Where an order is placed the account's row is locked as well: what halts the account is read behind that.
+    One round trip. Where an order is placed the account's row is locked as well: what halts the account is read
+    behind that.
     """
     turn = TAKE_TURN.returning(nodes.c.epoch).cte("turn")
     named = leases.c.symbol == sa.any_(sa.bindparam("symbols", type_=ARRAY(sa.Text)))
-    held = _held(named, placing=placing).where(sa.select(turn.c.epoch).exists()).cte("held")
-    nothing = sa.select(sa.literal(1).label("one")).subquery("nothing")
-    taken = sa.select(turn.c.epoch).scalar_subquery().label("turn")
-    account = sa.select(deployment.c.server).with_for_update(read=True, key_share=True).cte("account")
-    accepted = sa.select(account.c.server).scalar_subquery() if placing else sa.null()
-    columns = taken, accepted.label("accepted"), held.c.symbol, held.c.epoch, held.c.status
-    return sa.select(*columns).select_from(nothing.outerjoin(held, sa.true()))
+    columns: list[sa.ColumnElement[Any]] = [leases.c.symbol, leases.c.epoch]
+    known, locked = turn.join(leases, sa.true()), [leases]
+    if placing:
+        columns += [_STATUS, deployment.c.server]
+        known, locked = known.join(deployment, sa.true()), [leases, deployment]
+    held = sa.select(*columns).select_from(known).where(_OURS, named).order_by(leases.c.symbol)
+    return held.with_for_update(read=True, key_share=True, of=locked)
 
 
-_HELD_IN_FILE = _held(leases.c.symbol.in_(sa.bindparam("symbols", expanding=True)), placing=True)
 _LEARNING, _PLACING = _turn_and_held(placing=False), _turn_and_held(placing=True)
+_WRITTEN = sa.select(nodes.c.written).where(nodes.c.epoch == sa.bindparam("ours"))
 _HALT = sa.select(halts).where(halts.c.scope == "")
 _ATTEMPT = sa.select(orders.c.attempt).where(orders.c.client_order_id == sa.bindparam("client_order_id"))
 
@@ -71,7 +65,7 @@ class Held(Struct, frozen=True):
     """
 
     epoch: int
-    status: str | None
+    status: str | None = None
     placing: bool = True
 
 
@@ -83,18 +77,23 @@ def take_turn(
     They stay its own until the transaction ends.
     """
     known = list(units)
-    asked = {"node": node, "symbols": sorted({unit.symbol for unit in known if unit.symbol})}
-    if connection.dialect.name == "sqlite":
+    symbols = sorted({unit.symbol for unit in known if unit.symbol})
+    asked = {"node": node, "symbols": symbols}
+    if connection.dialect.name == "sqlite" or not symbols:
         if connection.execute(TAKE_TURN, turn).rowcount != 1:
             return None
-        rows, placing = connection.execute(_HELD_IN_FILE, asked).mappings().all(), True
+        rows = connection.execute(_HELD_IN_FILE, asked).mappings().all() if symbols else []
+        return {row["symbol"]: Held(row["epoch"], row["status"]) for row in rows}
+    if not any(order.state is State.INTENDED for unit in known for order in unit.orders):
+        ours = {symbol: Held(epoch) for symbol, epoch in connection.execute(_LEARNING, {**turn, **asked})}
     else:
-        places = any(order.state is State.INTENDED for unit in known for order in unit.orders)
-        rows = connection.execute(_PLACING if places else _LEARNING, {**turn, **asked}).mappings().all()
-        if rows[0]["turn"] is None:
-            return None
-        placing = not places or rows[0]["accepted"] == _history(connection)
-    return {row["symbol"]: Held(row["epoch"], row["status"], placing) for row in rows if row["symbol"] is not None}
+        found = connection.execute(_PLACING, {**turn, **asked}).all()
+        server = _history(connection) if found else ""
+        ours = {symbol: Held(epoch, status, accepted == server) for symbol, epoch, status, accepted in found}
+    # Without a symbol it is still to be told whether there was a turn: each group has a number of its own.
+    if not ours and connection.scalar(_WRITTEN, {"ours": turn["ours"]}) != turn["group"]:
+        return None
+    return ours
 
 
 def _history(connection: sa.Connection) -> str:

@@ -60,6 +60,7 @@ class Keeper:
         self.trust = Trust(cluster.member.lease / 1000, clock)
         self.began = trio.Event()  # the first round is over: what is ours is known, or why it is not
         self._turn = trio.Lock()
+        self._wanted: set[str] = set()  # symbols that requests want to have
         self._server: str | None = None  # what the database continued when it was looked at last
         self._comparing: str | None = None  # the server on which symbols are being compared
         self._seen_free = 0  # looks in a row that found free symbols
@@ -88,10 +89,19 @@ class Keeper:
                 await trio.sleep(_LOOK)
 
     async def own(self, name: str) -> Symbol | None:
-        """Take a symbol that was perhaps never configured; None if another node has it. Raises JournalError."""
+        """Take a symbol that was perhaps never configured; None if another node has it. Raises JournalError.
+
+        Those that are wanted by the time it is somebody's turn are claimed together.
+        """
+        self._wanted.add(name)
         async with self._turn:
-            if name not in self._supervisor.symbols:
-                await self._adopt(await self.cluster.claim(1, (name,)))
+            wanted, self._wanted = self._wanted - self._supervisor.symbols.keys(), set()
+            try:
+                if wanted:
+                    await self._adopt(await self.cluster.claim(len(wanted), wanted))
+            except BaseException:
+                self._wanted |= wanted
+                raise
             return self._supervisor.symbols.get(name)
 
     async def leave(self) -> None:

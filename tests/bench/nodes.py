@@ -39,6 +39,7 @@ _LEASE = 6  # seconds, for the takeovers
 _FEW = ("ETHUSDT", "BTCUSDT", "SOLUSDT")
 _MANY = 1_500  # symbols
 _AT_ONCE = 100  # trades that are printed before their orders are awaited
+_SETTLING = 2.0  # seconds for their orders
 _PATIENCE = 1_800.0  # seconds
 _GLANCE = 0.1  # seconds between two looks
 
@@ -167,7 +168,7 @@ def _line(times: list[float], what: str) -> str:
 
 
 def spread(symbols: int = _MANY) -> Iterator[str]:
-    """Two nodes at one address, with the default lease, against an exchange that enforces its usual limits."""
+    """Two nodes at one address, with the default lease; after the start with the exchange's usual limits."""
     names = [f"S{number:04}USDT" for number in range(symbols)]
     with tempfile.TemporaryDirectory(prefix="naived-bench-") as directory, ExitStack() as stack:
         home = Path(directory)
@@ -177,12 +178,15 @@ def spread(symbols: int = _MANY) -> Iterator[str]:
         first, second = (_node(home / name, name, url, exchange, stack) for name in ("alpha", "beta"))
         first.start()
         began = time.monotonic()
-        _ask(first, "start", symbols=names, timeout="none")
+        waiting = names
+        while waiting:  # what the database did not answer in time is asked again
+            results = _ask(first, "start", symbols=waiting, timeout="none")["results"]
+            waiting = [entry["symbol"] for entry in results if entry["error"] is not None]
         yield f"{time.monotonic() - began:8.1f} s to start {symbols} symbols on one node"
-        for start in range(0, symbols, _AT_ONCE):
-            for name in names[start : start + _AT_ONCE]:
+        while waiting := sorted(set(names) - {order["symbol"] for order in exchange.orders()}):
+            for name in waiting[:_AT_ONCE]:
                 exchange.trade("2000", name)
-            _until(lambda start=start: len(exchange.orders()) >= min(start + _AT_ONCE, symbols))  # type: ignore[misc]
+            time.sleep(_SETTLING)
         placed = len(exchange.orders())
         exchange.end(signal.SIGTERM)
         exchange.start("--exchange-info", str(_listed(home, names, 1)))
