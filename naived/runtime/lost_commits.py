@@ -58,6 +58,7 @@ class LostCommits:
         self._reconciler = reconciler
         self._supervisor = supervisor
         self._doubt = doubt
+        self._claimed_on: str | None = None  # the server on which unknown symbols were claimed
 
     async def compare(self, server: str, accepted: Callable[[], bool]) -> None:
         """Do it, until it is ``accepted`` that all symbols are compared on this server."""
@@ -87,7 +88,9 @@ class LostCommits:
     async def _round(self, server: str, done: set[tuple[str, int]]) -> None:
         """Compare what is ours and not ``done``: symbols and their epochs."""
         try:
-            await self._claim_unknown()
+            if self._claimed_on != server:  # once: the list of all open orders is a heavy question
+                await self._claim_unknown()
+                self._claimed_on = server
             for symbol in list(self._supervisor.symbols.values()):
                 key = symbol.name, symbol.epoch
                 if key not in done and not symbol.gone and await self._is_compared(symbol):
