@@ -27,7 +27,9 @@ from naived.core.orders.report import Refusal, Refused
 from naived.core.risk import Account, OverLimit
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.core.strategy.trader_state import Trader
+from naived.database.deployment import ALONE
 from naived.database.journal import SqlJournal, open_journal
+from naived.nodes import Member
 from naived.ports import JournalError, OrderRow, OrderStory, Page, Row, SymbolRecord, Unit
 from naived.runtime.account_view import AccountView
 from naived.runtime.actual_state import actual_state
@@ -38,6 +40,7 @@ from tests.support.market import START
 
 WINDOW = 5_000  # ms, recvWindow
 GRACE = 60_000  # ms
+LEASE = 30_000  # ms
 FENCE = (WINDOW + GRACE) / 1000  # seconds after which an absence can be proven
 SOON = 5.0  # seconds in which everything happens that waits for nothing
 
@@ -209,10 +212,17 @@ class World:
         grace: int = GRACE,
         suspends: bool = True,
         currency: str = "USDT",
+        node: str | None = None,
     ) -> AsyncIterator[Naived]:
-        """Run until the block ends, then suspend as a signal would; without ``suspends`` the process dies."""
+        """Run until the block ends, then suspend as a signal would; without ``suspends`` the process dies.
+
+        As a ``node`` it takes the symbols that no other one has.
+        """
         exchange = self.exchange
-        async with open_journal(self.url, threads=False, now=exchange.now) as real:
+        member = ALONE if node is None else Member(node, "0.1.0", LEASE)
+        async with open_journal(
+            self.url, threads=False, now=exchange.now, member=member, shared=node is not None
+        ) as real:
             journal = FlakyJournal(real)
             identity = Identity("0.1.0", "instance", 4711, START, "simulator", "ws://127.0.0.1:1", real.kind)
             counter = itertools.count(real.epoch << 64)
@@ -225,7 +235,7 @@ class World:
                 lambda size: next(counter).to_bytes(size, "big"),
                 currency,
             )
-            app = await assemble(exchange, journal, identity, signing)
+            app = await assemble(exchange, journal, identity, signing, real.cluster, real.mailbox)
             dying = trio.CancelScope()
             with dying:
                 async with running(app):

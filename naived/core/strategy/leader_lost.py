@@ -1,7 +1,8 @@
 """Orders that the exchange has and the journal lost, in a failover of its database: whose decision each was.
 
     buy    of a trader that waits, or whose own buy was never sent; else of one more, if chunks and budget have room
-    sell   of a trader that has its coins and asks no more for them; lots join it as they would have joined
+    sell   of a trader that has its coins and asks no more for them; lots join it as they would have joined, or are
+           sold by a trader of their own
     else   nobody's: it is quarantined, and a person decides
 
 They come in the order in which they were placed, each once the one before is read to its last fill: so a sell finds
@@ -17,12 +18,13 @@ from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Report
 from naived.core.strategy.formulas import NOTHING_SOLD, Bought, rebuy_below
 from naived.core.strategy.leader_draft import Draft
-from naived.core.strategy.lots import NO_LOT, Lots, split, together
+from naived.core.strategy.lots import NO_LOT, Lots, split, together, whole_orders
 from naived.core.strategy.sizing import asked, held
 from naived.core.strategy.trader_state import (
     Buying,
     Directed,
     Finished,
+    Hold,
     Holding,
     Selling,
     Take,
@@ -102,7 +104,8 @@ def _origin(draft: Draft, price: Price) -> int | None:
 
 def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
     """Returns why it fits no decision, None if it does."""
-    offers = [(not same, rest, trader.number, lots) for trader, same, rest, lots in _sellers(draft, report, unsent)]
+    sellers = list(_sellers(draft, report, unsent)) or list(_lot_seller(draft, report))
+    offers = [(not same, rest, trader.number, lots) for trader, same, rest, lots in sellers]
     if not offers:
         return "no trader has coins that it sells at this price"
     _, _, number, joining = min(offers)
@@ -119,6 +122,20 @@ def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) ->
         draft.put_lots(tuple(lot for lot in draft.leader.lots if lot not in joining))
     draft.commands.append(Take(intent, report, instead))
     return None
+
+
+def _lot_seller(draft: Draft, report: Report) -> Iterator[tuple[Trader, bool, Quantity, Lots]]:
+    """A trader of its own for lots that make this order together."""
+    leader = draft.leader
+    groups, _ = whole_orders(leader.lots, leader.info.filters)
+    below, _ = split(leader.lots, report.price)
+    for group in (*groups, below):
+        lot = together(group)
+        if lot.price <= report.price and lot.quantity >= report.quantity:
+            draft.put_lots(tuple(each for each in leader.lots if each not in group))
+            phase = Holding(Bought(lot.price), Hold.STOPPED, "stopped", None, carried=lot)
+            yield draft.add(phase), True, Quantity(lot.quantity - report.quantity), ()
+            return
 
 
 def _sellers(

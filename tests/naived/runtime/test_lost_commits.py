@@ -1,0 +1,114 @@
+"""A node goes on with a database that lost its last commits: nothing is placed twice, no coin is uncounted."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from naived.core.strategy.summary import owned
+from tests.support.runtime import FENCE, Naived, World
+
+NAMES = ("ETHUSDT", "BTCUSDT")
+PATIENCE = FENCE + 60  # seconds
+
+
+def copy(world: World, to: str) -> None:
+    """What a standby has at this moment."""
+    with closing(sqlite3.connect(_path(world))) as journal, closing(sqlite3.connect(to)) as standby:
+        journal.backup(standby)
+
+
+def promote(world: World, standby: str) -> None:
+    """The standby takes the place of the database, whose server was another one."""
+    for end in ("-wal", "-shm"):
+        Path(_path(world) + end).unlink(missing_ok=True)
+    Path(standby).replace(_path(world))
+    with closing(sqlite3.connect(_path(world))) as journal, journal:
+        journal.execute("UPDATE deployment SET server = 'another'")
+
+
+def _path(world: World) -> str:
+    return world.url.removeprefix("sqlite:///")
+
+
+async def trading(naived: Naived, *names: str) -> None:
+    await naived.until(
+        lambda: all(name in naived.supervisor.symbols and naived.state(name) == "trading" for name in names),
+        PATIENCE,
+    )
+
+
+def counted(world: World, naived: Naived) -> None:
+    """The books have every coin of the account, and no order twice."""
+    for name in NAMES:
+        engine = naived.symbol(name).engine
+        market = world.exchange.markets[name]
+        assert owned(engine.leader).quantity == market.base
+        assert {each.id for each in market.open()} == {order.order_id for order in engine.resting}
+    ids = [request.client_order_id for request in world.exchange.wire]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_wherever_the_commits_end_a_node_finds_its_orders_and_goes_on(
+    world: World, clock: MockClock, tmp_path: Path, seed: int
+) -> None:
+    random = Random(seed)
+    standby = str(tmp_path / "standby.db")
+    prices = {"ETHUSDT": 2000.0, "BTCUSDT": 60000.0}
+
+    async def walk(naived: Naived, steps: int) -> None:
+        for _ in range(steps):
+            name = random.choice(NAMES)
+            prices[name] *= 1 + random.uniform(-0.008, 0.008)
+            await naived.trade(f"{prices[name]:.2f}", symbol=name)
+
+    async with world.naived(node="alpha", suspends=random.random() < 0.5) as naived:
+        await naived.start(*NAMES, chunks=random.choice((1, 3)))
+        await walk(naived, random.randrange(25))
+        copy(world, standby)
+        await walk(naived, random.choice((1, 3, 10, 30)))
+        counted(world, naived)
+    promote(world, standby)
+    sent = len(world.exchange.wire)
+    async with world.naived(node="beta") as naived:
+        await naived.until(lambda: len(naived.supervisor.symbols) == len(NAMES), 60)
+        await trio.sleep(FENCE - 10)
+        assert len(world.exchange.wire) == sent
+        await trading(naived, *NAMES)
+        counted(world, naived)
+        await walk(naived, 20)
+        await trio.sleep(5)
+        counted(world, naived)
+
+
+async def test_what_fits_no_decision_stays_in_quarantine_over_a_restart(
+    world: World, clock: MockClock, tmp_path: Path
+) -> None:
+    standby = str(tmp_path / "standby.db")
+    async with world.naived(node="alpha") as naived:
+        await naived.start()
+        await naived.ask("settings", budget="50", chunks=1)
+        copy(world, standby)
+        await naived.ask("settings", budget="1000", chunks=1)
+        await naived.trade("2000")
+        assert naived.phases() == ["buying"]
+    promote(world, standby)
+    for _ in range(2):
+        async with world.naived(node="alpha") as naived:
+            await naived.until(
+                lambda: "ETHUSDT" in naived.supervisor.symbols and naived.state() == "quarantined", PATIENCE
+            )
+            assert "more than the budget leaves: 50 USDT" in (naived.reason() or "")
+    async with world.naived(node="alpha") as naived:
+        await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols, PATIENCE)
+        assert (await naived.ask("resolve", all=True, action="adopt"))["changed"] is True
+        await trading(naived, "ETHUSDT")
+        assert len(world.exchange.wire) == 1
+        await naived.trade("1990")
+        await naived.until(lambda: world.exchange.open(side=None) != [] and len(world.exchange.wire) > 1)
+        assert owned(naived.symbol().engine.leader).quantity == world.exchange.markets["ETHUSDT"].base
