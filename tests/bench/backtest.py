@@ -27,10 +27,10 @@ _RISE, _LEAST, _MOST = 0.002, 0.003, 0.015
 _NOISE, _GAP = 2, 200  # ticks, ms
 
 
-def swings(length: int, period: int, seed: int = 1) -> Tape:
-    """``length`` trades with ``period`` of them to a swing."""
+def swings(length: int, period: int, seed: int = 1, *, even: bool = False) -> Tape:
+    """``length`` trades with ``period`` of them to a swing; ``even``: all are of one height."""
     random = np.random.default_rng(seed)
-    heights = np.repeat(random.uniform(_LEAST, _MOST, length // period + 2), period)[:length]
+    heights = np.repeat(random.uniform(_MOST if even else _LEAST, _MOST, length // period + 2), period)[:length]
     at = np.arange(length)
     levels = _FIRST * np.exp(_RISE * at / period) * (1 + heights * np.sin(2 * np.pi * at / period))
     prices = np.rint(levels + random.integers(-_NOISE, _NOISE + 1, length)).astype(np.int64) * _TICK
