@@ -101,9 +101,9 @@ class Person:
             case "shutdown":
                 self.shutdown(symbol, *(("--keep-buys",) if random.random() < 0.3 else ()))
             case "halt" if symbol in self.wishes:
-                self.halt(symbol, *(("--keep-buys",) if random.random() < 0.3 else ()), *patience)
+                self.halt(symbol, *(("--keep-buys",) if random.random() < 0.3 else ()))
             case "resume" if symbol in self.wishes:
-                self._ask("resume", symbol, set(), patience)
+                self._ask("resume", symbol, set(), ())
             case "settings" if symbol in self.wishes and (words := self._settings()):
                 self._ask("settings", symbol, set(), words)
 
