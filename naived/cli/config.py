@@ -92,7 +92,7 @@ def prepare_home(home: Path) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = home.lstat()
     except OSError as error:
-        raise refused_by_system(f"cannot make the home {home}", error) from error
+        raise refused_by_system(f"cannot make the home {home}: {error.strerror}", error) from error
     if not stat.S_ISDIR(status.st_mode):
         raise ConfigError(f"the home {home} is a link or a file; name the directory itself")
     if status.st_uid != os.geteuid():

@@ -23,11 +23,11 @@ class NoRoomError(ConfigError):
     exit_code: ClassVar[int] = 75
 
 
-def refused_by_system(what: str, error: OSError) -> ConfigError:
-    """What could not be done, and why."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoRoomError(f"{what}: {error.strerror}. Free some of the disk, then start naived again")
-    return ConfigError(f"{what}: {error.strerror}")
+def refused_by_system(said: str, error: BaseException | None) -> ConfigError:
+    """For what the system refused with this error, said in these words."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoRoomError(f"{said}. Free some of the disk, then start naived again")
+    return ConfigError(said)
 
 
 class Venue(StrEnum):

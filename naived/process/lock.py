@@ -46,7 +46,7 @@ def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Itera
     except OSError as error:
         if path.is_symlink():
             raise ConfigError(f"cannot open the lock {path}: it is a link; remove it") from error
-        raise refused_by_system(f"cannot open the lock {path}", error) from error
+        raise refused_by_system(f"cannot open the lock {path}: {error.strerror}", error) from error
     try:
         _take(descriptor, path, taken)
         yield
@@ -68,7 +68,7 @@ def _take(descriptor: int, path: Path, taken: str) -> None:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        raise refused_by_system(f"cannot take the lock {path}", error) from error
+        raise refused_by_system(f"cannot take the lock {path}: {error.strerror}", error) from error
 
 
 def _is_locked(descriptor: int) -> bool:

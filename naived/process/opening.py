@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 from naived.control.endpoint import Endpoint, EndpointError
-from naived.process.config import Config, ConfigError, refused_by_system
+from naived.process.config import Config, refused_by_system
 from naived.process.lock import locked
 
 SUSPENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # what asks a naived to suspend
@@ -23,11 +23,7 @@ def opened(config: Config) -> Iterator[Endpoint]:
         try:
             endpoint = Endpoint(config.socket)
         except EndpointError as error:
-            if isinstance(error.__cause__, OSError):
-                raise refused_by_system(
-                    f"cannot make the control socket {config.socket}", error.__cause__
-                ) from error
-            raise ConfigError(str(error)) from error
+            raise refused_by_system(str(error), error.__cause__) from error
         with closing(endpoint):
             yield endpoint
 

@@ -25,6 +25,7 @@ from sqlalchemy.engine import URL, make_url
 _START = 60  # s: a cold disk on a busy machine
 _CONNECTIONS = 50
 _POLL = 0.02  # s
+_TRIES = 20  # to empty a database
 _AGAIN = 0.2  # s before a server that could not be started is tried again
 
 
@@ -91,13 +92,19 @@ def _lives(pid: int) -> bool:
 
 def empty(url: str) -> None:
     """End the database's other sessions and drop all that is in it: much faster than another database."""
-    execute(
-        url,
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        "DROP SCHEMA public CASCADE",
-        "CREATE SCHEMA public",
-    )
+    for _ in range(_TRIES):
+        try:
+            execute(
+                url,
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                "DROP SCHEMA IF EXISTS public CASCADE",
+                "CREATE SCHEMA public",
+            )
+        except psycopg.errors.DeadlockDetected:  # by a program that connected again before it was ended
+            continue
+        return
+    raise AssertionError(f"{url} is in use")
 
 
 def execute(url: str, *statements: str) -> None:
