@@ -151,9 +151,9 @@ class Exchange:
             self._wire.close()
             self._wire = None
 
-    def trade(self, price: str, symbol: str = SYMBOL) -> None:
+    def trade(self, price: str, symbol: str = SYMBOL, *, quantity: str = "1") -> None:
         """One public trade: what rests behind ``price`` fills, and the daemon hears of it."""
-        self.call("sim.trade", symbol=symbol, price=price, quantity="1")
+        self.call("sim.trade", symbol=symbol, price=price, quantity=quantity)
 
     def fault(self, kind: str, /, **params: object) -> None:
         self.call("sim.fault", kind=kind, **params)

@@ -10,6 +10,7 @@ from tests.acceptance.harness import Daemon, Exchange, until
 
 PRICES = {"ETHUSDT": 2000, "BTCUSDT": 60000, "SOLUSDT": 150, "BNBUSDT": 600, "LTCUSDT": 80}
 CLOSE = ("--max-deviation", "0", "--reprice", "0")  # every trade decides
+MUCH = "100000"  # as a quantity: the price that PERCENT_PRICE_BY_SIDE compares with is the one of this trade
 SOON = ("--recv-window", "2s", "--grace", "2s")  # an order that a kill cut off is known soon
 
 
@@ -73,7 +74,7 @@ def test_five_symbols_that_fall_by_half_lose_what_was_said_before_through_kill_9
     bought = sum(len(exchange.orders(symbol=symbol, side="BUY")) for symbol in PRICES)
     fall(exchange, Decimal("0.5"))
     for symbol, price in PRICES.items():
-        exchange.trade(at(price, Decimal("1.2")), symbol)  # no halt holds a sell back
+        exchange.trade(at(price, Decimal("1.2")), symbol, quantity=MUCH)  # no halt holds a sell back
     until(lambda: all(set(daemon.phases(symbol)) <= {"waiting"} for symbol in PRICES))
     assert sum(len(exchange.orders(symbol=symbol, side="BUY")) for symbol in PRICES) == bought
     assert "is the new start of the day and the new peak" in daemon.do("resume").result["message"]
