@@ -37,7 +37,7 @@ def _quiet(exchange: Exchange, daemon: Daemon, symbol: str) -> None:
     def heard() -> bool:
         exchange.trade(price, symbol)  # again each time: one that is published while a stream is renewed is lost
         row = daemon.symbol(symbol)
-        return row["state"] == "off" or row["last_trade_at"] >= now
+        return row["state"] == "off" or (row["last_trade_at"] or "") >= now
 
     until(heard)
     until(lambda: not daemon.unsettled(symbol) and not differing(exchange, daemon, symbol))

@@ -86,7 +86,7 @@ def test_what_is_recorded_is_read_back_as_a_tape(exchange: Exchange, recording: 
     hears(exchange, recording, "60000", OTHER)
     for price in ("2001.5", "1999.25"):
         exchange.trade(price)
-    until(lambda: len(recording.ids()) >= 3)
+    until(lambda: any(",1999.25" in path.read_text() for path in recording.files()))
     count = len(recording.ids())
     assert recording.end(signal.SIGTERM) == 0
     read = [trade for path in recording.files() for trade in tape.read(path)]

@@ -205,7 +205,7 @@ def test_orders_of_a_second_naived_on_the_account_are_told_loudly(
         other.end(signal.SIGKILL)
         other.start()
         assert {event["symbol"] for event in told(other, "other naived")} == {SYMBOL}
-        assert other.symbol("BTCUSDT")["state"] == "trading"
+        until(lambda: other.symbol("BTCUSDT")["state"] == "trading")
         assert "orders of another naived" in other.log
     finally:
         other.end()
