@@ -303,6 +303,7 @@ class Job:
         if self._storage.version() is not None and not self._storage.wind_back():
             return
         before = self._storage.version()
+        self._person.lost_halts()
         self._start()
         time.sleep(self._random.uniform(self._plan.start / 4, self._plan.start))
         self._kill(f"SIGKILL in migration {'from nothing' if before is None else f'from {before}'}")

@@ -125,6 +125,12 @@ class Person:
         if answer is not None and not self.wishes[symbol].resuming:
             self.quiets.append(Quiet(symbol, buys_alone=True, since=_now(), halted=True))
 
+    def lost_halts(self) -> None:
+        """The database is of an older revision now, which had none."""
+        for quiet in self.quiets:
+            if quiet.halted and quiet.until is None:
+                quiet.until = int(time.time() * 1000)
+
     def resolve(self, symbol: str) -> None:
         """Take back whatever is quarantined or held."""
         self._ask("resolve", symbol, set(), ("--all", "--adopt"))
