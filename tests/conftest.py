@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import forks
 from tests.support.postgres import NoPostgresError, Server, empty, running_server
+from tests.support.standby import Standby, following
 
 # Compiling its sources is a fifth of a start of naived.
 sys.dont_write_bytecode = False
@@ -139,6 +140,16 @@ def postgres_url(_postgres_database: str) -> Iterator[str]:
     """An empty PostgreSQL database."""
     yield _postgres_database
     empty(_postgres_database)
+
+
+@pytest.fixture
+def standby(postgres_server: Server) -> Iterator[Standby]:
+    """A copy of the server that follows it, and is promoted by nobody."""
+    try:
+        with following(postgres_server) as copy:
+            yield copy
+    except NoPostgresError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -27,9 +27,7 @@ from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import FaultError, Symbol
 
 _RETRY = 2.0  # seconds
-_READING = (
-    20.0  # seconds until what is known of a symbol's orders is read to the last fill; then it is its turn later
-)
+_READING = 20.0  # seconds for one symbol's orders and fills; what is not read by then is read in a later round
 _BEYOND = 1_000  # ms beyond recv-window and grace
 _DAY = 24 * 3_600_000  # ms of orders that are looked through
 

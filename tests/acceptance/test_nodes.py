@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests.acceptance.harness import PATIENCE, SYMBOL, Daemon, Exchange, until
-from tests.support.postgres import NoPostgresError, Server, execute
+from tests.support.postgres import Server, execute
 from tests.support.postgres_proxy import Proxy, proxied
-from tests.support.standby import Standby, following
+from tests.support.standby import Standby
 
 OTHER = "BTCUSDT"
 LEASE = 6.0  # seconds
@@ -378,15 +378,6 @@ def test_a_node_that_is_cut_from_the_exchange_keeps_its_symbols_says_so_and_can_
     second.reaches("selling")
     assert len(of_ours(exchange)) == len(set(of_ours(exchange))) == 2
     until(lambda: first.ctl("is-trading", SYMBOL).code == 0)  # as the other node says
-
-
-@pytest.fixture
-def standby(postgres_server: Server) -> Iterator[Standby]:
-    try:
-        with following(postgres_server) as standby:
-            yield standby
-    except NoPostgresError as error:
-        pytest.skip(str(error))
 
 
 def test_nodes_live_through_a_failover_that_lost_the_last_commits(

@@ -1,16 +1,14 @@
 """What a server says of the history of commits that it continues."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
-import pytest
 import sqlalchemy as sa
 
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.server import HISTORY, history
-from tests.support.postgres import NoPostgresError, Server, execute
-from tests.support.standby import Standby, following
+from tests.support.postgres import Server, execute
+from tests.support.standby import Standby
 
 
 def test_a_user_without_privileges_can_ask_for_it(postgres_url: str) -> None:
@@ -30,16 +28,6 @@ def test_a_file_has_one(sqlite_url: str) -> None:
     with engine.connect() as connection:
         assert history(connection) == history(connection) == "file"
     engine.dispose()
-
-
-@pytest.fixture
-def standby(postgres_server: Server) -> Iterator[Standby]:
-    """A copy of the server that follows it, and is promoted by nobody."""
-    try:
-        with following(postgres_server) as standby:
-            yield standby
-    except NoPostgresError as error:
-        pytest.skip(str(error))
 
 
 def test_a_promoted_standby_has_another_one_at_once(postgres_server: Server, standby: Standby) -> None:
