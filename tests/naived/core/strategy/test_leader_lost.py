@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import parse_price, parse_quantity
+from naived.core.amount import Price, parse_price, parse_quantity
 from naived.core.engine import Blocked, BlockedBy, Changes, Engine, Unrecorded, load
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import OrderStatus
@@ -203,6 +203,22 @@ def test_a_buy_beyond_the_budget_fits_no_decision() -> None:
     of.exchange.place("n1test-lost", intent, parse_price("2690"), of.now)
     of.step(Unrecorded(of.exchange.state(of.exchange.open()[0], of.now)))
     assert "more than the budget leaves: 1000 USDT" in (of.engine.blocked or "")
+
+
+@pytest.mark.parametrize(("ticks", "taken"), [(0, True), (1, False)])
+def test_a_sell_below_the_price_that_its_coins_must_bring_is_no_decision(ticks: int, taken: bool) -> None:
+    of = resting(workbench(settings(chunks=1)))
+    of.slots = False  # the sell is decided, and not sent
+    of.trade(of.exchange.open()[0].intent.price - 1)
+    of.hear()
+    (trader,) = of.traders
+    assert isinstance(trader.phase, Selling)
+    sell = trader.phase.intent
+    lower = replace(sell, price=Price(sell.price - ticks * of.exchange.rules.filters.tick_size))
+    of.exchange.place("n1test-lost", lower, of.last, of.now)
+    (there,) = of.exchange.open()
+    of.step(Unrecorded(of.exchange.state(there, of.now)))
+    assert [order.client_order_id for order in of.engine.quarantined] == ([] if taken else ["n1test-lost"])
 
 
 def test_an_adopted_buy_that_fits_no_decision_is_sold() -> None:
