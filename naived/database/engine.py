@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from naived.database.sqlite_file import DamagedError, FileConnection, NotOursError, SqliteFile, claim, is_damage
 from naived.ports import JournalError
@@ -115,16 +116,8 @@ def _sqlite(url: URL, role: Role, file: SqliteFile) -> sa.Engine:
 
 
 def _postgresql(url: URL, role: Role) -> sa.Engine:
-    from naived.database.patient import PatientConnection  # deferred: SQLite needs no psycopg
-
-    connect_args = {
-        "connect_timeout": _CONNECT_TIMEOUT,
-        "tcp_user_timeout": _DEAD_PEER,
-        "application_name": "naived",
-        **_KEEPALIVE,
-    }
     isolation: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if role is Role.READ else {}
-    engine = sa.create_engine(url, connect_args=connect_args, **isolation, **_pool(role))
+    engine = sa.create_engine(url, connect_args=_how_to_connect(), **isolation, **_pool(role))
     settings = ["synchronous_commit = on", "timezone = 'UTC'"]
     if role is Role.READ:
         settings.append("default_transaction_read_only = on")
@@ -138,10 +131,7 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
         ]
 
     if role is not Role.MIGRATE:  # a migration takes the time it needs
-
-        @event.listens_for(engine, "do_connect")
-        def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-            return PatientConnection.connect(*arguments, **options)
+        _be_patient(engine)
 
     # SET, because connection poolers refuse options in the start-up packet.
     @event.listens_for(engine, "connect")
@@ -152,6 +142,32 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
         connection.commit()
 
     return engine
+
+
+def _how_to_connect() -> dict[str, Any]:
+    return {
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "tcp_user_timeout": _DEAD_PEER,
+        "application_name": "naived",
+        # Of several hosts the one that takes writes. A standby is behind, and what it tells would be traded on.
+        "target_session_attrs": "primary",
+        **_KEEPALIVE,
+    }
+
+
+def open_bare(url: URL) -> sa.Engine:
+    """An engine on PostgreSQL whose sessions are as the server gives them; each connection is a new one."""
+    engine = sa.create_engine(url, connect_args=_how_to_connect(), poolclass=NullPool, hide_parameters=True)
+    _be_patient(engine)
+    return engine
+
+
+def _be_patient(engine: sa.Engine) -> None:
+    from naived.database.patient import PatientConnection  # deferred: SQLite needs no psycopg
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+        return PatientConnection.connect(*arguments, **options)
 
 
 def _pool(role: Role) -> dict[str, Any]:

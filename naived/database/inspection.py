@@ -29,6 +29,7 @@ from naived.database.engine import (
 )
 from naived.database.migrate import HEAD, version_of
 from naived.database.schema import deployment, orders
+from naived.database.sessions import check_sessions
 from naived.database.sqlite_file import DamagedError, NotOursError, connect_to_read, look_at
 from naived.ports import SymbolRecord
 
@@ -157,6 +158,7 @@ def reading(address: URL) -> Iterator[sa.Connection | None]:
     else:
         engine = open_engine(address, Role.READ)
     try:
+        check_sessions(address)
         with engine.connect() as connection:
             yield connection
     except SQLAlchemyError as error:

@@ -31,6 +31,7 @@ from naived.database.leases import Seat
 from naived.database.mailbox import SqlMailbox
 from naived.database.migrate import migrate
 from naived.database.reader import Reader
+from naived.database.sessions import check_sessions
 from naived.database.sqlite_file import SqliteFile
 from naived.database.store import Reentry, Store
 from naived.database.together import Together
@@ -197,6 +198,7 @@ def _prepare(address: URL, exchange: str | None) -> str | None:
     if address.get_backend_name() == "sqlite":
         make_private(address)
     with _opening(address):
+        check_sessions(address)
         migrate(address)
         engine = open_engine(address, Role.READ)
         try:
