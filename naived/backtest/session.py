@@ -57,6 +57,7 @@ class Session:
         self.trading = trading or begin(
             rules.info, setup.settings, fees, setup.latency, int(tape.parts[0].times[0])
         )
+        self.trading.funds = self._funds
         self.limits: AccountLimits | None = None
         if setup.limits != NO_LIMITS:
             budget = setup.settings.budget or Money(0)

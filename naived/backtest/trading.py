@@ -4,7 +4,7 @@ This is what ``runtime/symbol_task.py`` is in the daemon, without a journal, tas
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -16,11 +16,13 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill
 from naived.core.orders.state import Admitted, Need, OrderState, need
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.leader import NONE, Band
+from naived.core.strategy.leader import EVERY, NONE, Band
 from naived.core.strategy.leader_events import Activated, Informed
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.standing import lacking
 from naived.core.strategy.trader_state import Finished, Trader
+from naived.core.strategy.view import UNLIMITED, Funds
 
 _WINDOW = 5_000  # ms, the receive window of each order
 _EPOCH = 1
@@ -39,11 +41,16 @@ class Request(Struct, frozen=True):
     cancel: bool
 
 
+def _unlimited() -> Funds:
+    return UNLIMITED
+
+
 @dataclass(slots=True)
 class Trading:
     """``orders`` are all that were ever decided, in their last state; ``cycles`` all traders that finished.
 
     ``wakes_at`` is the engine's, after its last step; so is ``band``, but computed where it is asked for.
+    ``funds``: what a buy may take besides the budget; it changes only with the engine.
     """
 
     engine: Engine
@@ -53,6 +60,7 @@ class Trading:
     fills: list[Fill] = field(default_factory=list)
     cycles: list[Trader] = field(default_factory=list)
     wakes_at: int | None = None
+    funds: Callable[[], Funds] = _unlimited
     _band: Band | None = NONE
     _cancelled: set[str] = field(default_factory=set)
     _made: int = 0
@@ -61,7 +69,9 @@ class Trading:
     def band(self) -> Band:
         band = self._band
         if band is None:
-            band = self._band = self.engine.band
+            least = self.engine.leader.least
+            band = self.engine.band if least is None or lacking(least, self.funds()) else EVERY
+            self._band = band
         return band
 
     def offer(self, event: Event, now: int) -> None:

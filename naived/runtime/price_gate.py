@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from naived.core.amount import AmountError, Price, parse_quantity
+from naived.core.amount import AmountError, Money, Price, parse_quantity
 from naived.core.market import Trade
 from naived.core.price_check import PriceCheck
 from naived.core.price_guards import FallGuard, Peak
 from naived.core.recent_high import RecentHigh
-from naived.core.strategy.leader import NONE
+from naived.core.strategy.leader import NONE, Band
 from naived.core.strategy.settings import Settings
 
 _QUIET = 60_000  # ms between two calls of ``on_suspect``: each writes an event
@@ -25,6 +25,10 @@ def _nothing(_: object) -> None:
     """The callback of a gate whose symbol is not configured."""
 
 
+def _never(_: Money) -> bool:
+    return False
+
+
 def _checked() -> PriceCheck:
     return PriceCheck(Settings().max_deviation)
 
@@ -33,14 +37,16 @@ def _checked() -> PriceCheck:
 class PriceGate:
     """One symbol's last believed price, and the band inside which a trade changes nothing.
 
-    ``on_suspect`` is called with a price that is not believed yet, at most once a minute. ``recent`` is what a fall
-    guard looks at.
+    With a ``least`` that holds only while the account's funds are ``lacking`` it. ``on_suspect`` is called with a
+    price that is not believed yet, at most once a minute. ``recent`` is what a fall guard looks at.
     """
 
     on_breakout: Callable[[Trade], object] = _nothing
     on_suspect: Callable[[Price], object] = _nothing
     low: int = NONE[0]
     high: int = NONE[1]
+    least: Money | None = None
+    lacking: Callable[[Money], bool] = _never
     check: PriceCheck = field(default_factory=_checked)
     recent: RecentHigh | None = None
     suspected_at: int = 0
@@ -60,6 +66,9 @@ class PriceGate:
         span = None if fall_guard is None else fall_guard.span
         if span != (None if self.recent is None else self.recent.span):
             self.recent = None if span is None else RecentHigh(span)
+
+    def bound(self, band: Band, least: Money | None = None) -> None:
+        (self.low, self.high), self.least = band, least
 
     def lost(self) -> None:
         """Trades of the symbol were missed."""
@@ -92,7 +101,7 @@ class PriceGates:
             return
         if gate.recent is not None:
             gate.recent.trade(price, time)
-        if gate.low < price < gate.high:
+        if gate.low < price < gate.high and (gate.least is None or gate.lacking(gate.least)):
             return
         try:
             trade = Trade(trade_id, price, parse_quantity(quantity), time)

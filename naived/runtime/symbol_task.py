@@ -30,6 +30,7 @@ from naived.core.strategy.leader import NONE
 from naived.core.strategy.leader_events import Activated, Halted, Informed
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.standing import lacking
 from naived.core.strategy.summary import exposure
 from naived.core.strategy.trader_state import Directed, Note, Traded, Woke
 from naived.core.strategy.view import Funds
@@ -130,6 +131,7 @@ class Symbol:
         unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
         self.engine = Engine(Leader(unread, _NO_FEES, record.desired), self.epoch)
         gate.on_breakout = lambda trade: self.offer(Traded(trade, context.funds(self), gate.peak(trade.time)))
+        gate.lacking = lambda least: lacking(least, context.funds(self))
         gate.on_suspect = lambda price: self.offer(PriceSuspected(price, gate.price))
         self.restore(record)
 
@@ -221,7 +223,7 @@ class Symbol:
     ) -> Commit | None:
         after = self.engine
         if after is not before:
-            self.gate.low, self.gate.high = after.band
+            self.gate.bound(after.band, after.leader.least)
             self.gate.check.deviation = after.leader.settings.max_deviation
             self.gate.guard(after.leader.settings.fall_guard)
             self.gate.check.tick = after.leader.info.filters.tick_size
@@ -317,7 +319,7 @@ class Symbol:
             if self.failed is None:
                 self.failed = error
                 self.engine = replace(self.engine, leader=replace(self.engine.leader, active=False))
-                self.gate.low, self.gate.high = NONE
+                self.gate.bound(NONE)
                 self.news.notify()
             self.queue.drop()
             self.queue.notify()

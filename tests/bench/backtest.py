@@ -1,5 +1,7 @@
 """A backtest with no fee and five chunks, at three densities of events; beside it every trade stepped.
 
+Then two that mostly wait: the account lets the second chunk buy no more, or no chunk is as large as an order must be.
+
 The tape swings by 0.3 to 1.5 % round a price that rises by 0.2 % with each swing, so that every sell is reached in
 the end: a walk would leave all of them waiting above it. Times are of the processor, as nothing here waits, and the
 least of some runs, as other programs can only add to them.
@@ -8,6 +10,7 @@ least of some runs, as other programs can only add to them.
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +19,16 @@ from naived.backtest.result import Result
 from naived.backtest.run import Scan, backtest, result
 from naived.backtest.session import Session
 from naived.backtest.tape import Tape
+from naived.core.amount import parse_money
+from naived.core.risk import Limits
 from tests.support.tape import BEGAN, setup
 
 _SWINGS = ((40_000_000, 160_000), (5_000_000, 13_000), (400_000, 900))  # trades, and trades of one swing
 _STEPPED = 40_000  # trades that are stepped one by one, which takes long
+_WAITING: dict[str, dict[str, Any]] = {
+    "max-exposure leaves room for one chunk": {"limits": Limits(max_exposure=parse_money("300"))},
+    "a budget too small to trade": {"budget": parse_money("9")},
+}
 _RUNS = 5
 _FIRST = 268_380  # ticks
 _TICK = 10**6
@@ -56,6 +65,11 @@ def measure() -> Iterator[str]:
             f"({seconds / found.events * 1e6:.0f} us an event, {len(found.cycles):,} cycles); "
             f"{stepping / skipping:.1f} times as fast as stepping each of the first {_STEPPED:,}"
         )
+
+    tape = swings(*_SWINGS[-1])
+    for name, given in _WAITING.items():
+        seconds, _ = _timed(lambda given=given: backtest(tape, setup(fee="0", **given)))
+        yield f"{len(tape.parts[0].prices) / seconds / 1e6:8.1f} million trades a second: {name}"
 
 
 def _first(part: Columns, length: int) -> Columns:

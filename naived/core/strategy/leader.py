@@ -13,7 +13,8 @@
 4. While a guard blocks the price nothing is bought and no rebuy is spent. ``guarded`` then has a price at which
    somebody wanted to buy; trades near it that are blocked as well change nothing.
 5. A trade at or below a trader's stop-loss sells what it bought at a loss (``stopping.py``) and halts the symbol.
-6. While ``shutdown`` nothing starts; when the last trader finishes, the symbol becomes ``off``. ``start`` ends the
+6. A trader that is refused a buy is asked again where its refusal ends (``standing.py``).
+7. While ``shutdown`` nothing starts; when the last trader finishes, the symbol becomes ``off``. ``start`` ends the
    drain.
 
 ``step_leader`` is the only way to change a leader. ``band`` is the open interval of prices at which a trade changes
@@ -48,6 +49,7 @@ from naived.core.strategy.leader_lost import find
 from naived.core.strategy.leader_state import Drained, Guarded, Leader, LeaderStep, has_room
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import affordable, terms_of
+from naived.core.strategy.standing import stands, together
 from naived.core.strategy.stopping import stop_limit, stop_price, stops_at
 from naived.core.strategy.trader import cause, reprice_limit
 from naived.core.strategy.trader_state import (
@@ -89,21 +91,26 @@ def band(leader: Leader, blocked: str | None) -> Band:
         low = stops_at(traders, stop_loss)
     if status is not Status.ON or leader.halts.why is not None:
         return low, high
-    held = _held(leader)
+    held, standing = _held(leader), leader.standing
     if held is not None:  # nothing is bought inside, but a resting buy may still be repriced
         low, high = max(low, held[0]), held[1]
+    elif standing is not None:
+        low, high = max(low, standing.low), standing.high
     for trader in traders:
         phase = type(trader.phase)
-        if phase is Waiting and held is None:
+        if phase is Waiting and held is None and standing is None:
             return EVERY
         if phase is Buying:
             reprice = reprice_limit(trader, leader.info.filters)
             if reprice is not None and reprice < high:
                 high = reprice + 1
-    if held is not None or not has_room(leader, traders, sum(commitments(traders, leader.lots))):
+    committed = sum(commitments(traders, leader.lots))
+    if held is not None or not has_room(leader, traders, committed):
         return low, high
     if not chunks_taken(traders):
         return EVERY
+    if (leader.settings.budget or 0) - committed < leader.info.filters.min_notional:  # too little for any buy
+        return low, high
     spent = spent_rebuys(traders)
     for trader in traders:
         limit = rebuy_limit(trader)
@@ -208,8 +215,12 @@ def _traded(draft: Draft, event: Traded, trade: Trade) -> None:
             if not draft.held_back:
                 draft.start()
         _rebuy(draft, trade)
+    if not draft.touched and not draft.held_back and stands(leader.standing, trade.price, event.funds):
+        draft.tell_all(event, (Buying,))
+        return
     draft.tell_all(event, (Waiting, Buying))
     _remember_guard(draft)
+    _remember_refusals(draft)
 
 
 def _stop(draft: Draft, trade: Trade) -> None:
@@ -224,10 +235,19 @@ def _stop(draft: Draft, trade: Trade) -> None:
                 f"its stop is at {format_amount(price)} (stop-loss {format_amount(settings.stop_loss)})"
             )
             draft.commands.append(Note("stop-loss", f"{reason}; what it bought is sold at a loss"))
-            _halt(draft, Halts(Halt(reason, HaltedBy.LIMIT, draft.now), draft.leader.halts.account))
+            _halt(draft, Halts(_stopped_by(draft.leader.halts.own, reason, draft.now), draft.leader.halts.account))
         elif trader.stop is None or trade.price >= trader.stop:
             continue
         draft.tell(trader, Stopped(limit))
+
+
+def _stopped_by(before: Halt | None, reason: str, now: int) -> Halt:
+    """The halt of a stop-loss: the first one stays, and what a person halted for is not lost."""
+    if before is not None and before.by is HaltedBy.LIMIT:
+        return before
+    if before is not None:
+        reason = f"{reason}; it was halted by hand before: {before.reason}"
+    return Halt(reason, HaltedBy.LIMIT, now)
 
 
 def _halt(draft: Draft, halts: Halts) -> None:
@@ -269,6 +289,14 @@ def _remember_guard(draft: Draft) -> None:
         draft.leader = replace(leader, guarded=Guarded(price, draft.peak), told=cause(why))
     elif leader.guarded is not None:
         draft.leader = replace(leader, guarded=None)
+
+
+def _remember_refusals(draft: Draft) -> None:
+    """Keep how long the refusals stand, if every trader that waits was refused."""
+    waiting = sum(type(trader.phase) is Waiting for trader in draft.living.values())
+    standing = together(draft.standings) if 0 < waiting == len(draft.standings) else None
+    if standing != draft.leader.standing:
+        draft.leader = replace(draft.leader, standing=standing)
 
 
 def _lapse(draft: Draft, now: int | None = None) -> None:
@@ -322,6 +350,8 @@ def _result(draft: Draft, before: Leader) -> LeaderStep:
         draft.leader = replace(draft.leader, traders=tuple(draft.living.values()))
     if draft.leader.guarded is not None and _held(draft.leader) is None:
         draft.leader = replace(draft.leader, guarded=None)  # what blocked it is gone
+    if draft.leader.standing is not None and draft.leader is not before and not draft.standings:
+        draft.leader = replace(draft.leader, standing=None)  # what was refused may pass now
     if not draft.living and draft.leader is not before and draft.leader.status is Status.SHUTDOWN:
         draft.commands.append(Drained())
     return LeaderStep(draft.leader, tuple(draft.commands), tuple(draft.touched.values()))

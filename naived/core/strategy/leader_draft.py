@@ -20,6 +20,7 @@ from naived.core.strategy.leader_state import Command, Leader, has_room
 from naived.core.strategy.lots import NO_LOT, Lot, Lots, added
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import terms_of
+from naived.core.strategy.standing import Standing
 from naived.core.strategy.trader_state import (
     Buying,
     Carry,
@@ -57,6 +58,7 @@ class Draft(Struct):
     price: Price = Price(0)  # of the trade; set only while one is handled
     peak: Peak | None = None  # of the fall guard, with the trade
     held_back: bool = False  # did a guard keep a trader from starting?
+    standings: list[Standing] = []  # of the traders that were refused a buy on this trade
 
     @property
     def commitments(self) -> tuple[int, int]:
@@ -118,6 +120,8 @@ class Draft(Struct):
                     self.put_lots(tuple([lot for lot in self.leader.lots if lot not in lots]))
                 case Leave(lot):
                     _leave(self, lot)
+                case Standing():
+                    self.standings.append(command)
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:

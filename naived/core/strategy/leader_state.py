@@ -12,6 +12,7 @@ from naived.core.risk import NO_HALTS, Halts
 from naived.core.strategy.formulas import NO_COINS, Coins, Fees
 from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.standing import Standing
 from naived.core.strategy.trader_state import (
     Cancel,
     Count,
@@ -39,6 +40,7 @@ class Leader(Struct, frozen=True):
 
     ``active``: rules were read, orders compared and trades subscribed, so the desired state is in effect.
     ``told``: the cause that a person was told last of why a guard holds somebody back; None after a buy.
+    ``standing``: until when no waiting trader need be asked again; None: one asks at the next trade.
     ``day_profit`` is the part of ``profit`` that came on ``day``, in days of UTC since 1970.
     """
 
@@ -57,6 +59,7 @@ class Leader(Struct, frozen=True):
     guarded: Guarded | None = None
     told: str | None = None
     halts: Halts = NO_HALTS
+    standing: Standing | None = None
 
     @property
     def settings(self) -> Settings:
@@ -66,6 +69,11 @@ class Leader(Struct, frozen=True):
     def status(self) -> Status:
         """The status that traders act by: ``off`` while the symbol is not active."""
         return self.desired.status if self.active else Status.OFF
+
+    @property
+    def least(self) -> Money | None:
+        """The band holds while the account's funds leave less than this for a buy; None: whatever they leave."""
+        return None if self.standing is None else self.standing.least
 
     @property
     def wakes_at(self) -> int | None:

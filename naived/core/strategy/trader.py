@@ -36,6 +36,7 @@ from naived.core.strategy.formulas import (
 from naived.core.strategy.lots import NO_LOT, Lot, Lots, split, together
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import asked, held, obstacle, offer, spending
+from naived.core.strategy.standing import standing
 from naived.core.strategy.stopping import at_loss, own
 from naived.core.strategy.trader_state import (
     Buying,
@@ -168,9 +169,12 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) ->
     quantity = buy_quantity(*spending(terms, view.room), price, view.filters)
     reason = view.surplus or obstacle(terms, trade.price, price, quantity, view)
     if reason is not None:
+        stands = standing(terms, trade.price, view)
+        commands = () if stands is None else (stands,)
         if waiting.reason is not None and cause(reason) == cause(waiting.reason):
-            return trader, ()
-        return replace(trader, phase=replace(waiting, reason=reason)), (Note("waits", f"{trader.id}: {reason}"),)
+            return trader, commands
+        note = Note("waits", f"{trader.id}: {reason}")
+        return replace(trader, phase=replace(waiting, reason=reason)), (*commands, note)
     intent = OrderIntent(trader.symbol, trader.number, Side.BUY, trader.buys + 1, price, quantity)
     buying = Buying(intent, Bought(price), trade.price)
     since = max(view.now, trader.since)

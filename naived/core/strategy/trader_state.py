@@ -15,6 +15,7 @@ from naived.core.strategy.formulas import NO_COINS, NOTHING_SOLD, Bought, Coins,
 from naived.core.strategy.lots import NO_LOT, Lot, Lots
 from naived.core.strategy.settings import DesiredState
 from naived.core.strategy.sizing import Terms
+from naived.core.strategy.standing import Standing
 from naived.core.strategy.view import UNLIMITED, Funds
 
 BY_HAND = "by hand"
@@ -257,4 +258,4 @@ class Fault(Struct, frozen=True):
     reason: str
 
 
-Command: TypeAlias = Place | Cancel | Carry | Leave | Note | Reread | Count | Recall | Fault
+Command: TypeAlias = Place | Cancel | Carry | Leave | Standing | Note | Reread | Count | Recall | Fault

@@ -3,7 +3,7 @@
 import pytest
 import structlog
 
-from naived.core.amount import Price
+from naived.core.amount import Money, Price
 from naived.core.market import Trade
 from naived.core.strategy.leader import EVERY, NONE
 from naived.runtime.price_gate import PriceGates
@@ -30,6 +30,18 @@ def test_a_band_can_let_through_every_trade_or_none(band: tuple[int, int], acts:
     feed, seen = feed_with(*band)
     feed.trade("ETHUSDT", 7, Price(1), "1", 1_000)
     assert bool(seen) is acts
+
+
+def test_a_band_that_holds_while_money_lacks_lets_a_trade_through_once_there_is_enough() -> None:
+    feed, seen = feed_with(100, 200)
+    gate, free = feed.gate("ETHUSDT"), 49
+    gate.bound((100, 200), Money(50))
+    gate.lacking = lambda least: free < least
+    feed.trade("ETHUSDT", 7, Price(150), "1", 1_000)
+    assert seen == []
+    free = 50
+    feed.trade("ETHUSDT", 8, Price(150), "1", 1_000)
+    assert [trade.id for trade in seen] == [8]
 
 
 def test_the_last_price_is_known_whether_or_not_it_matters() -> None:

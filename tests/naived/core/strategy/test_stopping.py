@@ -106,6 +106,22 @@ def test_the_parent_of_a_stopped_trader_does_not_rebuy_again() -> None:
     assert [trader.number for trader in of.traders] == [1]
 
 
+def test_what_a_person_halted_for_stays_in_the_reason_and_the_first_stop_is_the_one_that_is_told() -> None:
+    of = workbench(stopped("0.05", replace(PLAIN, rebuy=parse_rate("0.04"))))
+    of.market("2000", "1919")
+    assert len(of.traders) == 2
+    of.step(Halted(Halt("I am away", HaltedBy.PERSON, of.now, keep_buys=True)))
+    of.market("1900")
+    first = of.leader.halts.own
+    assert first is not None
+    assert (first.by, first.keep_buys) == (HaltedBy.LIMIT, False)
+    assert first.reason.startswith("the stop-loss of ETHUSDT-1: a trade at 1900,")
+    assert first.reason.endswith("; it was halted by hand before: I am away")
+    of.market("1700")  # the stop of the second one
+    assert of.leader.halts.own == first
+    assert [note.kind for note in of.journal.notes].count("stop-loss") == 2
+
+
 def test_it_sells_while_halted_and_while_draining_and_not_while_off() -> None:
     of = at_2000()
     of.step(Halted(Halt("enough", HaltedBy.PERSON, of.now)))
