@@ -1,6 +1,6 @@
 """A backtest with no fee and five chunks, at three densities of events; beside it every trade stepped.
 
-Then two that mostly wait: for room in the account, and for a budget of which a chunk is as large as an order must be.
+Then two that mostly wait: for room in the account, and for a budget of which a chunk is as large as an order.
 
 The tape swings by 0.3 to 1.5 % round a price that rises by 0.2 % with each swing, so that every sell is reached in
 the end: a walk would leave all of them waiting above it. Times are of the processor, as nothing here waits, and the
