@@ -8,12 +8,19 @@ import typer
 from naived.control.protocol import parse_duration
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")  # the daemon's format, checked here so that a typo is a usage error
+_COUNT = re.compile(r"0*[1-9][0-9]{0,14}")  # the daemon takes less than 2**53
 
 
 def _decimal(text: str | None) -> str | None:
     if text is not None and not _DECIMAL.fullmatch(text):
         raise typer.BadParameter(f"{text!a} is not a plain decimal")
     return text
+
+
+def _count(text: str) -> int:
+    if not _COUNT.fullmatch(text):  # int() reads 1_000, ' 5' and other scripts' digits too
+        raise typer.BadParameter(f"{text[:40]!a} is not a whole number above 0")
+    return int(text)
 
 
 def _rate(text: str | None) -> str | None:
@@ -50,7 +57,7 @@ Wait = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or return when the request is stored.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before something is lost.")]
-Chunks = Annotated[int | None, typer.Option(min=1, help="Traders at most.")]
+Chunks = Annotated[int | None, typer.Option(metavar="N", parser=_count, help="Traders at most.")]
 Budget = Annotated[
     str | None, typer.Option(metavar="AMOUNT", callback=_decimal, help="Quote money for the symbol.")
 ]
@@ -93,6 +100,6 @@ StopSlippage = Annotated[
     str | None,
     typer.Option(metavar="RATE", callback=_rate, help="Such a sell may go this far below the trade [0.005]."),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="The newest N only.")]
+Limit = Annotated[int | None, typer.Option(metavar="N", parser=_count, help="The newest N only.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated, with a heading.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or a duration ago: 2h.")]

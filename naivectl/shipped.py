@@ -42,7 +42,8 @@ def _print(path: str) -> None:
     """Raises Failure when the installation lacks the file."""
     try:
         with open(path, encoding="utf-8") as file:
-            print(file.read(), end="")
+            text = file.read()
     except OSError as error:
         message = f"cannot read {path}, which came with naivectl: {error.strerror}"
         raise Failure("incomplete", message, "install naived again", 1) from error
+    print(text, end="")  # an error of the output is not one of the file

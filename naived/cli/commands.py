@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, secrets among them
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 _Text = str | None
@@ -38,7 +39,7 @@ def main() -> None:
 
 def _with_command(arguments: Sequence[str]) -> list[str]:
     first = arguments[0] if arguments else "-"
-    if first.startswith("-") and first not in ("--help", "--version"):
+    if first.startswith("-") and first not in ("-h", "--help", "--version"):
         return ["run", *arguments]
     return _each_tape(arguments) if first in ("backtest", "replay", "sweep") else list(arguments)
 

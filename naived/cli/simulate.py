@@ -12,7 +12,7 @@ import trio
 
 from naived.cli.options import SIMULATE, Options, gather, pair
 from naived.cli.parsing import parse_fee
-from naived.core.amount import Price, parse_amount, parse_price
+from naived.core.amount import Price, parse_amount, parse_price, parse_whole
 from naived.process.config import ConfigError
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
@@ -38,7 +38,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Command:
     config = SimulatorConfig(
         tapes=_by_name(options, "tape", Path),
         walks=_by_name(options, "random_walk", _price),
-        seed=options.get("seed", int, _DEFAULT.seed, number=True),
+        seed=options.get("seed", parse_whole, _DEFAULT.seed, number=True),
         speed=options.get("speed", _speed, _DEFAULT.speed, number=True),
         loop=options.switch("loop"),
         hold=options.switch("hold"),

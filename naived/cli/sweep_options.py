@@ -14,7 +14,7 @@ from naived.cli import outputs
 from naived.cli.options import SWEEP, Options, UsageError, gather
 from naived.cli.parsing import limits_of, parse_fee
 from naived.cli.ranges import grid_of
-from naived.core.amount import SCALE, Rate, parse_rate
+from naived.core.amount import SCALE, Rate, parse_rate, parse_whole
 from naived.core.duration import parse_duration
 from naived.process.config import ConfigError
 
@@ -77,7 +77,7 @@ def load_command(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, st
         share=options.get("split", _share, None, number=True),
         share_by_tape="split" not in options,
         count=None if count is None or count >= grid.size else count,
-        seed=options.get("seed", int, 0, number=True),
+        seed=options.get("seed", parse_whole, 0, number=True),
         jobs=options.get("jobs", _at_least_one, len(os.sched_getaffinity(0)), number=True),
         dask=options.get("dask", str, None),
         top=options.get("top", _at_least_one, None, number=True),

@@ -160,7 +160,7 @@ def parse_time(text: str) -> int:
     from datetime import UTC, datetime, timedelta  # deferred: `naivectl status` parses no time
 
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())  # RFC 3339 allows t and z
     except ValueError as error:
         raise ValueError(f"must be a time like 2026-11-22T07:00:00Z, not {text[:MAX_TEXT]!a}") from error
     if moment.tzinfo is None:

@@ -19,9 +19,15 @@ from naived.control.events import RING, EventLog
 from naived.control.protocol import Code, ControlError, encode_body, encode_result, format_time, result_parts
 
 TICK = 0.5  # seconds between snapshots: as fast as a person can read
-HEARTBEAT = 1.0  # seconds: a live view says after two that it heard nothing
+HEARTBEAT = 1.0  # seconds, whole ticks: a live view says after two that it heard nothing
 QUIET = 15.0  # seconds without an event before a follower is told that nothing happened
 QUEUE = 256  # events in one write, and the most that may happen during it
+
+_BEAT = round(HEARTBEAT / TICK)  # ticks
+
+
+def _tick() -> int:
+    return math.floor(trio.current_time() / TICK)
 
 
 def _heartbeat() -> bytes:
@@ -61,7 +67,7 @@ class Snapshot:
     async def refresh(self) -> None:
         """Take the snapshot of this tick, unless it was taken."""
         async with self._taking:
-            tick = math.floor(trio.current_time() / TICK)
+            tick = _tick()
             if tick == self._tick:
                 return
             taken = await self._take()
@@ -113,16 +119,18 @@ async def watch(channel: Channel, request_id: int | str, snapshot: Snapshot) -> 
     With many trades there is one each tick, as prices change. Runs until cancelled; raises ControlError if a symbol
     is not known (any more), GoneError.
     """
-    sent_rev, beat_at = 0, trio.current_time() + HEARTBEAT
+    sent_rev, tick = 0, _tick()
+    beat = tick + _BEAT  # counted in ticks: the time of a look would make each beat a tick late
     while True:
         await snapshot.refresh()
         if snapshot.rev != sent_rev:
             body, sent_rev = snapshot.body(sent_rev), snapshot.rev
             await channel.send(*result_parts(request_id, body))
-        if trio.current_time() >= beat_at:
-            beat_at = trio.current_time() + HEARTBEAT
+        if tick >= beat:
+            beat = tick + _BEAT
             await channel.send(encode_result(request_id, _heartbeat()))
-        await trio.sleep_until((math.floor(trio.current_time() / TICK) + 1) * TICK)
+        await trio.sleep_until((_tick() + 1) * TICK)
+        tick = _tick()
 
 
 async def follow(channel: Channel, request_id: int | str, log: EventLog, params: dict[str, Any]) -> NoReturn:

@@ -39,8 +39,10 @@ def _life(story: OrderStory) -> list[Document]:
     order = story.order
     intent = order.intent
     offer = f"{intent.side} {format_amount(intent.quantity)} at {format_amount(intent.price)}"
+    # The trade has the exchange's own time, which the clock that dates the intent only estimates.
+    decided_at = min(order.decided_at, order.created_at)
     moments = [
-        (order.decided_at, "decided", f"{offer}, by {intent.symbol}-{intent.trader} on a trade of this moment"),
+        (decided_at, "decided", f"{offer}, by {intent.symbol}-{intent.trader} on a trade of this moment"),
         (order.created_at, "durable", "written to the journal before anything was sent"),
         *_sends(order),
         *(

@@ -37,6 +37,14 @@ def _parse(text: str) -> int:
     return int(whole + part.ljust(PLACES, "0"))
 
 
+def parse_whole(text: str) -> int:
+    """A whole number in plain digits, with or without a minus; raises AmountError. `int` also reads ``1_000``."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _WHOLE_DIGITS):
+        raise AmountError(f"{text[:40]!r} is not a whole number")
+    return int(text)
+
+
 def parse_price(text: str) -> Price:
     """A price from its decimal text; raises AmountError."""
     return Price(_parse(text))

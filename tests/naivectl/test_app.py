@@ -69,6 +69,8 @@ def test_options_arrive_as_they_were_meant(daemon, naivectl, arguments, expected
         ["start", "A", "--all"],
         ["start", "A", "--chunks", "0"],
         ["start", "A", "--chunks", "x"],
+        *(["start", "A", "--chunks", odd] for odd in ("1_000", "+5", " 5", "5.0", "\uff15", "-1", "1" + "0" * 30)),
+        ["orders", "--limit", "1_0"],
         ["start", "A", "--timeout", "5"],
         ["start", "A", "--budget", "-5"],
         ["start", "A", "--budget", "1e3"],

@@ -69,9 +69,10 @@ def test_a_reader_that_leaves_ends_us_quietly(daemon, spawn, row):
     assert process.stderr.read() == ""
 
 
-def test_an_answer_that_cannot_be_written_is_a_failure(daemon, program, spawn):
+@pytest.mark.parametrize("line", ["status", "completion bash", "schema status", "catalogue"])
+def test_an_answer_that_cannot_be_written_is_a_failure(daemon, program, spawn, line):
     with open("/dev/full", "w") as full:
-        process = spawn("status", stdout=full)
+        process = spawn(*line.split(), stdout=full)
         assert process.wait(10) == 1
     assert process.stderr.read() == "naivectl: cannot write the answer: No space left on device\n"
 

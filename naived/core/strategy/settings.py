@@ -5,7 +5,17 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from naived.core.amount import SCALE, Money, Price, Rate, money_down, parse_money, parse_price, parse_rate
+from naived.core.amount import (
+    SCALE,
+    Money,
+    Price,
+    Rate,
+    money_down,
+    parse_money,
+    parse_price,
+    parse_rate,
+    parse_whole,
+)
 from naived.core.price_guards import FallGuard, PriceGuards, parse_fall_guard
 
 MAX_CHUNKS = 1000  # far above the number of open orders that Binance allows (MAX_NUM_ORDERS, 200)
@@ -39,7 +49,7 @@ def _stop_loss(text: str) -> Rate:
 
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
-    **{"chunks": int, "budget": parse_money},
+    **{"chunks": parse_whole, "budget": parse_money},
     **dict.fromkeys(("floor", "ceiling"), _price_or_none),
     **{"fall_guard": parse_fall_guard, "stop_loss": _stop_loss},
 }  # the others are rates

@@ -192,8 +192,9 @@ def test_the_version_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "naived 0.1.0\n"
 
 
-def test_help_names_both_programs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--help") == (0, [])
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_names_both_programs(run: Run, capsys: pytest.CaptureFixture[str], word: str) -> None:
+    assert run(word) == (0, [])
     output = capsys.readouterr().out
     assert "run" in output
     assert "simulate" in output

@@ -25,6 +25,7 @@ class FakeService:
         self.price = "2683.8"
         self.padding = ""
         self.taken = 0
+        self.look_takes = 0.0  # seconds
         self.hold = trio.Event()
         self.cancelled: list[str] = []  # waits that ended with their client
         self.ended: list[str] = []
@@ -32,6 +33,7 @@ class FakeService:
     async def call(self, method: str, params: dict[str, Any], caller: Caller) -> bytes:
         await trio.lowlevel.checkpoint()
         if method == "status":
+            await trio.sleep(self.look_takes)
             return self._status(params["symbols"])
         self.calls.append((method, params))
         match method:

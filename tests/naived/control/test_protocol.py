@@ -102,6 +102,10 @@ def test_times_are_read_back_as_they_were_written(milliseconds):
     assert parse_time(format_time(milliseconds)) == milliseconds
 
 
+def test_the_letters_of_a_time_may_be_small():
+    assert parse_time("2026-11-22t07:00:05.123z") == 1795330805123
+
+
 def test_a_time_is_rfc_3339_in_utc_with_milliseconds():
     assert format_time(1795330805123) == "2026-11-22T07:00:05.123Z"
 

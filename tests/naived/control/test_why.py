@@ -29,6 +29,17 @@ async def test_a_filled_order_tells_its_life_in_order(world: World, clock: MockC
         assert texts[4].startswith("0.1 at 1999.8, fee 0.0001 ETH, trade ")
 
 
+async def test_a_trade_that_is_ahead_of_our_clock_still_decides_first(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        world.exchange.trade("2000", age=-3)
+        await naived.trade("2000", "1990")
+        buy = world.exchange.orders()[0]
+        life = (await why(naived, buy.client_order_id))["life"]
+        assert [moment["what"] for moment in life][:3] == ["decided", "durable", "signed"]
+        assert life[0]["at"] <= life[1]["at"]
+
+
 async def test_a_beginning_is_enough_that_only_one_order_has(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start()

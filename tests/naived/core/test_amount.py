@@ -17,6 +17,7 @@ from naived.core.amount import (
     parse_price,
     parse_quantity,
     parse_rate,
+    parse_whole,
     price_down,
     price_up,
     quantity_down,
@@ -61,6 +62,12 @@ def test_what_is_no_plain_decimal_is_refused(text: str) -> None:
 def test_a_ninth_decimal_is_refused_rather_than_rounded() -> None:
     with pytest.raises(AmountError, match="more than 8 decimals"):
         parse_quantity("0.006316659")
+
+
+@pytest.mark.parametrize("text", ["", "-", "--1", "+1", "1.0", "1e3", " 1", "1 ", "1_000", "0x1", "٣", "1" * 21])
+def test_what_is_no_whole_number_is_refused(text: str) -> None:
+    with pytest.raises(AmountError, match="is not a whole number"):
+        parse_whole(text)
 
 
 def test_a_number_longer_than_the_exchange_writes_is_refused() -> None:
