@@ -73,7 +73,7 @@ def test_settings_that_were_found_for_one_symbol_are_not_given_to_another(daemon
         ("symbols = 'A'\n[settings]\nprofit = '0.1'\n", "unknown key 'symbols'"),
         ("[settings]\nprofit = 0.002\n", "profit must be a text in quotes"),
         ("[settings]\nchunks = true\n", "chunks must be a text in quotes"),
-        ("[settings]\nchunks = 0\n", "chunks: 0 is not in the range"),
+        ("[settings]\nchunks = 0\n", "chunks: '0' is not a whole number above 0"),
         ("[settings]\nprofit = 'much'\n", "profit: 'much' is neither a plain decimal nor a percentage"),
         ('[settings]\nbudget = "\\u001b[2J"\n', "budget: '\\x1b[2J' is not a plain decimal"),
         ("symbol = 5\n[settings]\nprofit = '0.1'\n", "symbol must be a text"),

@@ -44,12 +44,16 @@ def _price_or_none(text: str) -> Price | None:
     return None if text == "none" else parse_price(text)
 
 
+def _chunks(given: str | int) -> int:
+    return given if type(given) is int else parse_whole(str(given))
+
+
 def _stop_loss(text: str) -> Rate:
     return Rate(0) if text == "none" else parse_rate(text)
 
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
-    **{"chunks": parse_whole, "budget": parse_money},
+    **{"chunks": _chunks, "budget": parse_money},
     **dict.fromkeys(("floor", "ceiling"), _price_or_none),
     **{"fall_guard": parse_fall_guard, "stop_loss": _stop_loss},
 }  # the others are rates
