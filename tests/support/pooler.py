@@ -46,13 +46,15 @@ def pooled(server: Server, database: str, mode: str, size: int = 20) -> Iterator
     where = f"{there.database} = host={server.admin.query['host']} dbname={there.database} user={there.username}"
     lines = ["[databases]", where, "[pgbouncer]", *(f"{name} = {value}" for name, value in settings.items())]
     (directory / "ini").write_text("\n".join(lines) + "\n")
+    os.chown(directory / "ini", owner.pw_uid, owner.pw_gid)  # whatever the umask of the test run
     drop = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    process = subprocess.Popen([program, "-q", directory / "ini"], cwd=directory, **drop)
+    with (directory / "stderr").open("wb") as stderr:
+        process = subprocess.Popen([program, "-q", directory / "ini"], cwd=directory, stderr=stderr, **drop)
     url = there.set(port=_PORT, query={"host": str(directory)}).render_as_string(hide_password=False)
     try:
         deadline = time.monotonic() + _START
         while not _answers(url):
-            assert process.poll() is None, (directory / "log").read_text()
+            assert process.poll() is None, (directory / "stderr").read_text()
             assert time.monotonic() < deadline
             time.sleep(_POLL)
         yield url
