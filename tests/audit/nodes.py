@@ -36,6 +36,7 @@ _LONGEST_FAULT = 1.6  # seconds, below the grace
 _SLACK = 10.0  # seconds beyond two leases, on a machine that is busy with other programs
 _PATIENCE = 120.0  # seconds until every order's fate is known, and everything is traded
 _SUSPENDED = 30.0  # seconds
+_UNREACHABLE = 75  # the exit code of a start that found no database
 _DONE = ("on", "shutdown")  # statuses of symbols that somebody has to trade
 
 
@@ -249,9 +250,18 @@ class NodesJob:
         if self._random.random() < 0.3:
             self._dies(*self._any())
         self._storage.revive()
-        for daemon in self._nodes.values():
-            if daemon.program is None:
+        for name, daemon in self._nodes.items():
+            if daemon.program is None or self._ended_in_its_start(name, daemon):
                 daemon.launch()
+
+    def _ended_in_its_start(self, name: str, daemon: Daemon) -> bool:
+        """Without its database a start ends with 75, and whoever watches over it starts it again."""
+        program = daemon.program
+        assert program is not None
+        until(lambda: program.code is not None or daemon.state is not None, _PATIENCE)
+        if program.code == _UNREACHABLE:
+            self._note(f"{name} found no database at its start")
+        return program.code == _UNREACHABLE
 
     def _lose_exchange(self) -> None:
         self._exchange.end()
