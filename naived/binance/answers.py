@@ -1,8 +1,13 @@
 """Interprets the answer to an order or a cancel: accepted, refused, or unknown.
 
 A request is refused only if its code or status is listed here. A 5xx, any other code and an unreadable answer leave
-the outcome unknown. Messages vary, so codes decide, except for two codes that cover several cases: ``-1013``, and
-``-2010``, the matching engine's refusal of a new order. Its message "duplicate" means that the order exists.
+the outcome unknown. Messages vary, so codes decide, except for those that cover several cases: ``-1010`` and
+``-2010`` of the matching engine, and ``-1013`` of the API before it, which have one list of messages. Its message
+"duplicate" means that the order exists.
+
+The kind decides what follows (``core/strategy/trader.py``): what only this moment of the market or of a server
+refuses is tried again, what stays refused until a person acts faults the symbol. The messages are those of the
+exchange's ``errors.md`` of 2026; also those of requests that naived does not make have their place.
 """
 
 from naived.binance.border import LATEST, read
@@ -25,17 +30,26 @@ _BANNED = 418
 _TOO_MANY = 429
 _SERVER_FAILED = 500  # with this status or a higher one the request may still have succeeded
 
+_ENGINE_ERROR = -1010
+_API_REFUSED = -1013
 _ENGINE_REFUSED = -2010
 _CANCEL_REJECTED = -2011
 
 _BY_CODE = {
+    **dict.fromkeys(range(-1199, -1099), Refusal.MALFORMED),
+    **dict.fromkeys((-1210, -1211, *range(-1225, -1219)), Refusal.MALFORMED),
+    -1002: Refusal.CREDENTIALS,
     -1003: Refusal.TOO_MANY,
+    -1014: Refusal.MALFORMED,
     -1015: Refusal.TOO_MANY,
+    -1020: Refusal.MALFORMED,
     -1021: Refusal.CLOCK,
     -1022: Refusal.CREDENTIALS,
+    -1112: Refusal.MARKET_CLOSED,  # no orders on the book
+    -1181: Refusal.TOO_MANY,  # messages
+    -2008: Refusal.CREDENTIALS,  # not in the list, but sent for a key that was deleted
     -2014: Refusal.CREDENTIALS,
     -2015: Refusal.CREDENTIALS,
-    **dict.fromkeys(range(-1199, -1099), Refusal.MALFORMED),
 }
 _BY_STATUS = {
     401: Refusal.CREDENTIALS,
@@ -44,20 +58,30 @@ _BY_STATUS = {
     _TOO_MANY: Refusal.TOO_MANY,
 }
 _BY_MESSAGE = {  # the first text that the message, in lower case, contains
-    -1013: {
-        "market is closed": Refusal.MARKET_CLOSED,
-        "self-trade prevention": Refusal.MALFORMED,
-        "": Refusal.FILTER,
-    },
-    _ENGINE_REFUSED: {
-        "insufficient balance": Refusal.BALANCE,
-        "market is closed": Refusal.MARKET_CLOSED,
-        "not permitted": Refusal.FORBIDDEN,
-        "disabled on this account": Refusal.FORBIDDEN,
-        "max_num": Refusal.TOO_MANY,
-        "filter failure": Refusal.FILTER,
-        "": Refusal.OTHER,
-    },
+    "insufficient balance": Refusal.BALANCE,
+    "market is closed": Refusal.MARKET_CLOSED,
+    "phase": Refusal.MARKET_CLOSED,  # the symbol is not trading, or not as always
+    "trading is not enabled": Refusal.MARKET_CLOSED,  # at this server, and seen to pass within minutes
+    "liquidity": Refusal.MARKET_CLOSED,
+    "immediately": Refusal.MARKET_CLOSED,  # at this price
+    "not permitted": Refusal.FORBIDDEN,
+    "restricted for this account": Refusal.FORBIDDEN,
+    "disabled on this account": Refusal.FORBIDDEN,
+    "may not place": Refusal.FORBIDDEN,
+    "max_num": Refusal.TOO_MANY,
+    "filter failure": Refusal.FILTER,
+    "zero or less": Refusal.FILTER,
+    "self-trade prevention": Refusal.MALFORMED,
+    "unsupported order combination": Refusal.MALFORMED,
+    "not support": Refusal.MALFORMED,  # a type of order by the symbol
+    "icebergqty": Refusal.MALFORMED,
+    "relationship of the prices": Refusal.MALFORMED,
+    "peg": Refusal.MALFORMED,
+}
+_OTHER_MESSAGE = {  # by code; an engine's error that nobody documents may be about anything
+    _ENGINE_ERROR: None,
+    _API_REFUSED: Refusal.FILTER,
+    _ENGINE_REFUSED: Refusal.OTHER,
 }
 
 _BAN = 120_000, 3 * 86_400_000  # ms, the shortest and the longest, as documented
@@ -72,7 +96,7 @@ def placed(answer: ApiAnswer, now: int, until: int = LATEST) -> Answer:
     error = answer.error
     if error is None or answer.status >= _SERVER_FAILED:
         return _unknown(answer)
-    if error.code == _ENGINE_REFUSED and "duplicate" in error.msg.lower():
+    if error.code in _OTHER_MESSAGE and "duplicate" in error.msg.lower():
         return Unknown("duplicate", error.code)
     kind = _refusal(answer.status, error)
     if kind is None:
@@ -141,7 +165,7 @@ def _unknown(answer: ApiAnswer) -> Unknown:
 
 def _refusal(status: int, error: ApiError) -> Refusal | None:
     """Why the request was refused; None if the outcome is unknown."""
-    if error.code in _BY_MESSAGE:
+    if error.code in _OTHER_MESSAGE:
         message = error.msg.lower()
-        return next(kind for part, kind in _BY_MESSAGE[error.code].items() if part in message)
+        return next((kind for part, kind in _BY_MESSAGE.items() if part in message), _OTHER_MESSAGE[error.code])
     return _BY_CODE.get(error.code, _BY_STATUS.get(status))

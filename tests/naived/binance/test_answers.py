@@ -12,6 +12,195 @@ ORDER = (
 )
 
 
+# https://developers.binance.com/docs/binance-spot-api-docs/errors, as of 2026; None: it may have been placed.
+PUBLISHED_CODES = {
+    -1000: None,
+    -1001: None,
+    -1002: Refusal.CREDENTIALS,
+    -1003: Refusal.TOO_MANY,
+    -1006: None,
+    -1007: None,
+    -1008: None,
+    -1014: Refusal.MALFORMED,
+    -1015: Refusal.TOO_MANY,
+    -1016: None,
+    -1020: Refusal.MALFORMED,
+    -1021: Refusal.CLOCK,
+    -1022: Refusal.CREDENTIALS,
+    -1033: None,  # of FIX, as the next two
+    -1034: None,
+    -1035: None,
+    **dict.fromkeys(
+        [
+            *(
+                -1100,
+                -1101,
+                -1102,
+                -1103,
+                -1104,
+                -1105,
+                -1106,
+                -1108,
+                -1111,
+                -1114,
+                -1115,
+                -1116,
+                -1117,
+                -1118,
+                -1119,
+            ),
+            *(
+                -1120,
+                -1121,
+                -1122,
+                -1125,
+                -1127,
+                -1128,
+                -1130,
+                -1131,
+                -1134,
+                -1135,
+                -1139,
+                -1145,
+                -1151,
+                -1152,
+                -1153,
+            ),
+            *(
+                -1155,
+                -1158,
+                -1160,
+                -1161,
+                -1165,
+                -1166,
+                -1168,
+                -1169,
+                -1170,
+                -1171,
+                -1172,
+                -1173,
+                -1174,
+                -1175,
+                -1176,
+            ),
+            *(
+                -1177,
+                -1178,
+                -1179,
+                -1180,
+                -1182,
+                -1183,
+                -1184,
+                -1185,
+                -1186,
+                -1187,
+                -1188,
+                -1189,
+                -1190,
+                -1191,
+                -1194,
+            ),
+            *(-1196, -1197, -1198, -1199, -1210, -1211, -1220, -1221, -1222, -1223, -1224, -1225),
+        ],
+        Refusal.MALFORMED,
+    ),
+    -1112: Refusal.MARKET_CLOSED,
+    -1181: Refusal.TOO_MANY,
+    -2008: Refusal.CREDENTIALS,
+    -2011: None,  # -2011 to -2042 answer other requests than that for a new order
+    -2013: None,
+    -2014: Refusal.CREDENTIALS,
+    -2015: Refusal.CREDENTIALS,
+    -2016: None,
+    -2021: None,
+    -2022: None,
+    -2026: None,
+    -2035: None,
+    -2036: None,
+    -2038: None,
+    -2039: None,
+    -2042: None,
+}
+
+PUBLISHED_MESSAGES = {
+    "Market is closed.": Refusal.MARKET_CLOSED,
+    "Account has insufficient balance for requested action.": Refusal.BALANCE,
+    "Market orders are not supported for this symbol.": Refusal.MALFORMED,
+    "Iceberg orders are not supported for this symbol.": Refusal.MALFORMED,
+    "Stop loss orders are not supported for this symbol.": Refusal.MALFORMED,
+    "Stop loss limit orders are not supported for this symbol.": Refusal.MALFORMED,
+    "Take profit orders are not supported for this symbol.": Refusal.MALFORMED,
+    "Take profit limit orders are not supported for this symbol.": Refusal.MALFORMED,
+    "Price * QTY is zero or less.": Refusal.FILTER,
+    "IcebergQty exceeds QTY.": Refusal.MALFORMED,
+    "This action is disabled on this account.": Refusal.FORBIDDEN,
+    "This account may not place or cancel orders.": Refusal.FORBIDDEN,
+    "Unsupported order combination": Refusal.MALFORMED,
+    "Order would trigger immediately.": Refusal.MARKET_CLOSED,
+    "Order would immediately match and take.": Refusal.MARKET_CLOSED,
+    "The relationship of the prices for the orders is not correct.": Refusal.MALFORMED,
+    "OCO orders are not supported for this symbol": Refusal.MALFORMED,
+    "OPO orders are not supported for this symbol.": Refusal.MALFORMED,
+    "Quote order qty market orders are not support for this symbol.": Refusal.MALFORMED,
+    "Trailing stop orders are not supported for this symbol.": Refusal.MALFORMED,
+    "Order cancel-replace is not supported for this symbol.": Refusal.MALFORMED,
+    "Order amend is not supported for this symbol.": Refusal.MALFORMED,
+    "Order amend (quantity increase) is not supported.": Refusal.MALFORMED,
+    "Order amend (pending OPO order) is not supported.": Refusal.MALFORMED,
+    "This symbol is not permitted for this account.": Refusal.FORBIDDEN,
+    "This symbol is restricted for this account.": Refusal.FORBIDDEN,
+    "Rest API trading is not enabled.": Refusal.MARKET_CLOSED,
+    "WebSocket API trading is not enabled.": Refusal.MARKET_CLOSED,
+    "FIX API trading is not enabled.": Refusal.MARKET_CLOSED,
+    "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.": Refusal.MARKET_CLOSED,
+    "Order book liquidity is less than `MARKET_LOT_SIZE` filter minimum quantity.": Refusal.MARKET_CLOSED,
+    "Order book liquidity is less than symbol minimum quantity.": Refusal.MARKET_CLOSED,
+    "Pegged orders are not supported for this symbol.": Refusal.MALFORMED,
+    "This order type may not use pegged price.": Refusal.MALFORMED,
+    "This price peg cannot be used with this order type.": Refusal.MALFORMED,
+    "Order book liquidity is too low for this pegged order.": Refusal.MARKET_CLOSED,
+    "This order type is not possible in this trading phase.": Refusal.MARKET_CLOSED,  # since 2023-03-13
+    "Limit orders require GTC for this phase.": Refusal.MARKET_CLOSED,
+    "This symbol does not allow the specified self-trade prevention mode.": Refusal.MALFORMED,
+    **dict.fromkeys(
+        [
+            "Filter failure: PRICE_FILTER",
+            "Filter failure: PERCENT_PRICE",
+            "Filter failure: PERCENT_PRICE_BY_SIDE",
+            "Filter failure: LOT_SIZE",
+            "Filter failure: MIN_NOTIONAL",
+            "Filter failure: NOTIONAL",
+            "Filter failure: ICEBERG_PARTS",
+            "Filter failure: MARKET_LOT_SIZE",
+            "Filter failure: MAX_POSITION",
+            "Filter failure: TRAILING_DELTA",
+            "Filter failure: MAX_ASSET",
+        ],
+        Refusal.FILTER,
+    ),
+    **dict.fromkeys(
+        [
+            "Filter failure: MAX_NUM_ORDERS",
+            "Filter failure: MAX_NUM_ALGO_ORDERS",
+            "Filter failure: MAX_NUM_ICEBERG_ORDERS",
+            "Filter failure: MAX_NUM_ORDER_AMENDS",
+            "Filter failure: MAX_NUM_ORDER_LISTS",
+            "Filter failure: EXCHANGE_MAX_NUM_ORDERS",
+            "Filter failure: EXCHANGE_MAX_NUM_ALGO_ORDERS",
+            "Filter failure: EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
+            "Filter failure: EXCHANGE_MAX_NUM_ORDER_LISTS",
+        ],
+        Refusal.TOO_MANY,
+    ),
+}
+NOT_OF_A_NEW_ORDER = [
+    "Unknown order sent.",
+    "Cancel order is invalid. Check origClOrdId and orderId.",
+    "Order was not canceled due to cancel restrictions.",
+    "The requested action would change no state; rejecting",
+]
+
+
 def ok(result=ORDER):
     return ApiAnswer(200, 1, Raw(result))
 
@@ -33,31 +222,23 @@ def test_an_unreadable_success_is_unknown(result):
     assert isinstance(cancelled(ok(result)), Unknown)
 
 
-@pytest.mark.parametrize(
-    ("code", "message", "kind"),
-    [
-        (-1013, "Filter failure: NOTIONAL", Refusal.FILTER),
-        (-1013, "Market is closed.", Refusal.MARKET_CLOSED),
-        (-1013, "This symbol does not allow the specified self-trade prevention mode.", Refusal.MALFORMED),
-        (-1021, "Timestamp for this request is outside of the recvWindow.", Refusal.CLOCK),
-        (-1022, "Signature for this request is not valid.", Refusal.CREDENTIALS),
-        (-2014, "API-key format invalid.", Refusal.CREDENTIALS),
-        (-2015, "Invalid API-key, IP, or permissions for action.", Refusal.CREDENTIALS),
-        (-1100, "Illegal characters found in parameter 'price'", Refusal.MALFORMED),
-        (-1121, "Invalid symbol.", Refusal.MALFORMED),
-        (-1199, "", Refusal.MALFORMED),
-        (-2010, "Account has insufficient balance for requested action.", Refusal.BALANCE),
-        (-2010, "Market is closed.", Refusal.MARKET_CLOSED),
-        (-2010, "This action is disabled on this account.", Refusal.FORBIDDEN),
-        (-2010, "This symbol is not permitted for this account.", Refusal.FORBIDDEN),
-        (-2010, "Filter failure: MAX_NUM_ORDERS", Refusal.TOO_MANY),
-        (-2010, "Filter failure: MAX_POSITION", Refusal.FILTER),
-        (-2010, "Order would immediately match and take.", Refusal.OTHER),
-        (-2010, "A text never seen before.", Refusal.OTHER),
-    ],
-)
-def test_a_listed_code_is_a_refusal(code, message, kind):
+@pytest.mark.parametrize(("code", "kind"), list(PUBLISHED_CODES.items()))
+def test_each_published_code_is_a_refusal_of_its_kind_or_leaves_the_outcome_unknown(code, kind):
+    answer = placed(error(code, "a text"), NOW)
+    assert answer == (Unknown(f"{code} a text", code) if kind is None else Refused(kind, code, "a text"))
+
+
+@pytest.mark.parametrize("code", [-1010, -1013, -2010])
+@pytest.mark.parametrize(("message", "kind"), list(PUBLISHED_MESSAGES.items()))
+def test_each_published_message_is_of_its_kind_whichever_code_brings_it(code, message, kind):
     assert placed(error(code, message), NOW) == Refused(kind, code, message)
+
+
+@pytest.mark.parametrize("message", [*NOT_OF_A_NEW_ORDER, "A text never seen before.", ""])
+def test_an_unlisted_message_is_as_certain_as_its_code(message):
+    assert placed(error(-2010, message), NOW) == Refused(Refusal.OTHER, -2010, message)
+    assert placed(error(-1013, message), NOW) == Refused(Refusal.FILTER, -1013, message)
+    assert placed(error(-1010, message), NOW) == Unknown(f"-1010 {message}".rstrip(), -1010)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +274,9 @@ def test_an_error_without_a_code_is_unknown():
     assert placed(ApiAnswer(400, 1), NOW) == Unknown("status 400", None)
 
 
-def test_a_duplicate_is_unknown_because_the_order_exists():
-    assert placed(error(-2010, "Duplicate order sent."), NOW) == Unknown("duplicate", -2010)
+@pytest.mark.parametrize("code", [-1010, -1013, -2010])
+def test_a_duplicate_is_unknown_because_the_order_exists(code):
+    assert placed(error(code, "Duplicate order sent."), NOW) == Unknown("duplicate", code)
 
 
 def test_a_cancel_is_accepted_refused_or_unknown():
