@@ -9,7 +9,7 @@ from naived.binance.mapping import TickerPrice
 from naived.binance.reading import Reader
 from naived.binance.session import ApiClient
 from naived.binance.signing import Param
-from naived.core.amount import Price, parse_price
+from naived.core.amount import Price, parse_price, parse_quantity
 from naived.core.recent_high import Candle
 from naived.ports import RefusedError
 
@@ -42,10 +42,11 @@ def request_of(symbol: str, span: int, now: int) -> dict[str, Param]:
 
 
 def candle_of(row: CandleRow) -> Candle:
-    """Raises ValueError."""
+    """Raises ValueError. A row without trades repeats the price before it, which is none of its own."""
     if row.end < row.start:
         raise ValueError(f"it ends at {row.end}, before it begins at {row.start}")
-    return Candle(row.start, row.end, bounded(parse_price, row.high, 1))
+    high = bounded(parse_price, row.high, 1)
+    return Candle(row.start, row.end, high if bounded(parse_quantity, row.volume) else Price(0))
 
 
 class Prices:

@@ -45,7 +45,7 @@ class PriceCheck:
         """Take in one trade of ``time`` (exchange ms); may it decide something?"""
         same = time == self.time
         reference = self._before if same else self.price
-        if self.deviation and reference is not None and not self._near(price, reference):
+        if reference is not None and not self.near(price, reference):
             if not self._confirmed(price, time):
                 return False
             self._before = self.suspect
@@ -55,12 +55,13 @@ class PriceCheck:
         self.suspect = None
         return True
 
-    def _near(self, price: Price, reference: Price) -> bool:
+    def near(self, price: Price, reference: Price) -> bool:
+        """Is ``price`` within the deviation of ``reference``, or within two ticks?"""
         away = abs(price - reference)
-        return away * SCALE <= self.deviation * reference or away <= _TICKS * self.tick
+        return not self.deviation or away * SCALE <= self.deviation * reference or away <= _TICKS * self.tick
 
     def _confirmed(self, price: Price, time: int) -> bool:
-        if self.suspect is None or not self._near(price, self.suspect):
+        if self.suspect is None or not self.near(price, self.suspect):
             self.suspect, self._heard, self._seen = price, time, 0
         elif time > self._heard:
             self._heard = time

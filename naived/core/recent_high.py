@@ -6,10 +6,18 @@
 A trade costs one comparison, more where it is the highest of its slot; so this is a mutable object. A slot leaves
 with the beginning of the 60th after it. Trades that were missed make the whole unknown, until ``learn`` is told
 what the exchange remembers, or until the span has passed.
+
+What it remembers was not checked trade by trade: a candle's high may be one bad print. In a candle of at most a
+minute, a high above that of the candle before and after (at last: above the trades heard since), and near neither
+(``PriceCheck.near``), is none: it counts no more than the one before. A price that rose for real is in the candle
+beside it too, but for a rise that came and went within the minute. In longer candles such a rise is likelier than a
+bad print, so their highs count as they are, and so do the first, which leaves first, and a last one that no trade
+followed: where candles cannot tell, the guard holds back too much.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -18,10 +26,14 @@ from naived.core.price_guards import Peak
 
 SLOTS = 60
 _ASKED_AGAIN = 10_000  # ms; while prices are unknown the exchange is asked for them so often
+_SHORT = 60_000  # ms; a rise of more than the deviation hardly comes and goes within such a candle
+
+Near: TypeAlias = Callable[[Price, Price], bool]
+"""Is the first price near the second one?"""
 
 
 class Candle(Struct, frozen=True):
-    """The highest trade from ``start`` to ``end`` (exchange ms, both included)."""
+    """The highest trade from ``start`` to ``end`` (exchange ms, both included); ``high`` 0: there was none."""
 
     start: int
     end: int
@@ -60,10 +72,13 @@ class RecentHigh:
             self._high = price
             self._put(slot_of(self._ends - 1, self.span), price)
 
-    def learn(self, candles: Iterable[Candle], since: int, now: int) -> None:
+    def learn(self, candles: Iterable[Candle], since: int, now: int, near: Near) -> None:
         """All that was traded from ``since`` until trades were heard; it is ``now`` (exchange ms)."""
-        known = [(slot_of(min(each.end, now), self.span), each.high) for each in candles]
+        traded = sorted((each for each in candles if each.high), key=lambda each: each.start)
         newer = list(self._slots)
+        heard = newer[-1][1] if newer else None
+        highs = _believed(traded, heard, near)
+        known = [(slot_of(min(each.end, now), self.span), high) for each, high in zip(traded, highs, strict=True)]
         self._slots.clear()
         for number, high in sorted([*known, *newer]):
             self._put(number, high)
@@ -87,6 +102,23 @@ class RecentHigh:
         while self._slots and self._slots[-1][1] <= price:
             self._slots.pop()
         self._slots.append((number, price))
+
+
+def _believed(candles: Sequence[Candle], heard: Price | None, near: Near) -> Iterator[Price]:
+    """The high of each candle that counts; ``heard`` is the highest of the latest trades, which came after them."""
+    before: Price | None = None
+    for number, each in enumerate(candles, 1):
+        after = candles[number].high if number < len(candles) else heard
+        if (
+            before is None
+            or after is None
+            or each.end - each.start >= _SHORT
+            or each.high <= max(before, after)
+            or near(each.high, before)
+            or near(each.high, after)
+        ):
+            before = each.high
+        yield before
 
 
 def slot_of(time: int, span: int) -> int:

@@ -236,7 +236,7 @@ async def recall(symbol: Symbol, exchange: Exchange) -> None:
         if recent.asked == lost:
             recent.asked = None
     if recent is symbol.gate.recent and lost == recent.lost:  # else it was asked again
-        recent.learn(candles, asked - needed, exchange.now())
+        recent.learn(candles, asked - needed, exchange.now(), symbol.gate.check.near)
         symbol.offer(Recalled())
 
 

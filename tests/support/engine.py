@@ -24,6 +24,7 @@ from naived.core.orders.state import (
     State,
     need,
 )
+from naived.core.price_check import PriceCheck
 from naived.core.price_guards import Peak, why_blocked
 from naived.core.recent_high import RecentHigh
 from naived.core.strategy.formulas import Bought, Fees
@@ -167,7 +168,7 @@ class Workbench:
             return None
         if self.recent is None or self.recent.span != guard.span:
             self.recent = RecentHigh(guard.span)
-            self.recent.learn((), self.now - guard.span, self.now)
+            self.recent.learn((), self.now - guard.span, self.now, PriceCheck().near)
         self.recent.trade(Price(self.last), self.now)
         return self.recent.peak(self.now)
 

@@ -224,8 +224,8 @@ async def test_the_servers_time_is_read_from_the_server(autojump_clock, running,
         await running.server_time()
 
 
-def kline(start=EPOCH, high="2600.00000000", length=1000):
-    prices = ["2500.00000000", high, "2400.00000000", "2550.00000000", "1.00000000"]
+def kline(start=EPOCH, high="2600.00000000", length=1000, volume="1.00000000"):
+    prices = ["2500.00000000", high, "2400.00000000", "2550.00000000", volume]
     return [start, *prices, start + length - 1, "2550.00000000", 7, "0.50000000", "1275.00000000", "0"]
 
 
@@ -246,6 +246,11 @@ async def test_candles_are_asked_for_in_the_shortest_that_one_answer_holds(
     assert (now - asked["startTime"]) // length + 1 <= 1000
 
 
+async def test_a_candle_without_trades_has_no_high_of_its_own(autojump_clock, running, peer):
+    peer.answer("klines", [kline(), kline(EPOCH + 1000, volume="0.00000000")])
+    assert [each.high for each in await running.candles("ETHUSDT", 60_000)] == [260_000_000_000, 0]
+
+
 @pytest.mark.parametrize(
     "row",
     [
@@ -258,6 +263,9 @@ async def test_candles_are_asked_for_in_the_shortest_that_one_answer_holds(
         kline(high="0.00000000"),
         kline(high="-1"),
         kline(high="1e3"),
+        kline(volume="-1"),
+        kline(volume=None),
+        kline(volume="0", high="-1"),
         kline(start=EPOCH * 1000),
         kline(start=EPOCH, length=-1000),
     ],

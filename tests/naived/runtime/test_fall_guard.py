@@ -35,6 +35,21 @@ async def test_it_knows_what_was_traded_while_the_symbol_was_off(world: World, c
         assert buys(naived) == 2
 
 
+async def test_one_bad_print_while_the_symbol_was_off_holds_nothing_back(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(**{**GUARDED, "max_deviation": "0.1"})
+        await naived.trade("2000", "2000")
+        await naived.ask("stop", cancel="all")
+        assert buys(naived) == 1
+        for price in ("2010", "20000", "2005"):
+            await naived.trade(price)
+        await naived.start()
+        for _ in range(2):
+            naived.exchange.trade("2005")
+            await trio.sleep(2)
+        assert buys(naived) == 2
+
+
 async def test_trades_that_were_on_their_way_make_nothing_unknown_again(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start(**GUARDED)
