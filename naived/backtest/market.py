@@ -190,7 +190,7 @@ class Market:
 
 
 def failed_filter(info: SymbolInfo, order: OrderState, reference: Price | None) -> str | None:
-    """The filter that refuses an order at this reference price (the average of the last minutes), or None."""
+    """The filter that refuses an order at this reference price, or None."""
     intent = order.intent
     return refusal(info.filters, intent.side, intent.price, intent.quantity, reference)
 

@@ -1,4 +1,4 @@
-"""The exchange's reference prices on a tape: averages over the trades of the last minutes.
+"""The exchange's reference and average prices on a tape: of the trades of the last minutes.
 
 The filters and the price range need them at each order. An average lies between the lowest and the highest price of
 the blocks that its trades are in, and nearly always both pass, so it is computed only where one of them does not.
@@ -18,6 +18,7 @@ from naived.core.price_guards import Peak
 from naived.core.recent_high import SLOTS, slot_of, slot_start
 
 _MINUTE = 60_000  # ms
+REFERENCE_MINUTES = 5  # of the mean of all trades, which is the reference price
 
 
 @dataclass
@@ -56,6 +57,21 @@ class References:
         lowest = min(int(part.low.min()) for part in self.parts)
         return Price(lowest), Price(max(int(part.high.max()) for part in self.parts))
 
+    def fits(self, minutes: int, now: int, test: Callable[[Price], bool]) -> bool:
+        """Does the price that filters compare with pass ``test``? True if there is none.
+
+        It is the reference price; without one, the average of the last ``minutes`` that the rules say.
+        """
+        if all(map(test, self.extremes)):
+            return True
+        if self.traded(REFERENCE_MINUTES, now):
+            return self.passes(REFERENCE_MINUTES, now, test, weighted=False)
+        return self.passes(minutes, now, test, weighted=True)
+
+    def traded(self, minutes: int, now: int) -> bool:
+        """Was there a trade in the last ``minutes``?"""
+        return next(self._stretches(_start(minutes, now)), None) is not None
+
     def passes(self, minutes: int, now: int, test: Callable[[Price], bool], *, weighted: bool) -> bool:
         """Does the average of the last ``minutes`` pass ``test``? True if there were no trades.
 
@@ -66,7 +82,7 @@ class References:
             return self.last is None or test(self.last)
         if all(map(test, self.extremes)):
             return True
-        stretches = list(self._stretches((now // _MINUTE - minutes + 1) * _MINUTE))
+        stretches = list(self._stretches(_start(minutes, now)))
         if not stretches:
             return True
         blocks = [(part, slice(start // BLOCK, (stop - 1) // BLOCK + 1)) for part, start, stop in stretches]
@@ -117,6 +133,10 @@ class References:
             if start or not number:
                 return
             stop = len(self.parts[number - 1].ids)
+
+
+def _start(minutes: int, now: int) -> int:
+    return (now // _MINUTE - minutes + 1) * _MINUTE
 
 
 def _average(stretches: Sequence[tuple[Columns, int, int]], *, weighted: bool) -> Price:

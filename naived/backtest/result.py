@@ -22,7 +22,7 @@ from naived.core.strategy.trader_state import Trader
 class Rules:
     """What the exchange's list says of the symbol: its rules as naived reads them, and what only a market needs.
 
-    ``names``: older names of filters, as they appear in refusals. ``average_minutes``: of the reference price, 0
+    ``names``: older names of filters, as they appear in refusals. ``average_minutes``: of the average price, 0
     for the last price.
     """
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from naived.backtest.limits import AccountLimits
 from naived.backtest.market import Market, Reports, failed_filter
-from naived.backtest.reference import References
+from naived.backtest.reference import REFERENCE_MINUTES, References
 from naived.backtest.result import Moment, Setup
 from naived.backtest.tape import Columns, Tape
 from naived.backtest.trading import Request, Trading, begin
@@ -30,8 +30,6 @@ from naived.simulator.rules import in_range
 
 EVERY = (1, 0)
 """The bounds when every trade matters: no price lies between them."""
-
-_RANGE_MINUTES = 5  # of the mean price that bounds what a taker may trade at
 
 
 class Session:
@@ -158,10 +156,10 @@ class Session:
         info, references, market = self.rules.info, self.references, self.market
         failed = failed_filter(info, order, None)
 
-        def fits(reference: Price) -> bool:
-            return failed_filter(info, order, reference) is None
+        def fits(measure: Price) -> bool:
+            return failed_filter(info, order, measure) is None
 
-        if failed is None and not references.passes(self.rules.average_minutes, now, fits, weighted=True):
+        if failed is None and not references.fits(self.rules.average_minutes, now, fits):
             failed = "PERCENT_PRICE_BY_SIDE"
         last = market.last
         if failed is None and last is not None and market.crosses(order):
@@ -170,7 +168,7 @@ class Session:
             def near(reference: Price) -> bool:
                 return in_range(taken, reference)
 
-            if not references.passes(_RANGE_MINUTES, now, near, weighted=False):
+            if not references.passes(REFERENCE_MINUTES, now, near, weighted=False):
                 return market.expire(order, now), []
         return market.place(order, self._trades, now, failed)
 

@@ -111,7 +111,7 @@ class Exchange:
     def check(self, new: NewOrder) -> None:
         """Raises ApiError for what the API refuses before an order reaches the engine."""
         market = self.market(new.symbol)
-        check(market.listing, new, market.reference(self._clock()))
+        check(market.listing, new, market.measure(self._clock()))
 
     def place(self, new: NewOrder) -> Done:
         """Accept one order, match it, and let the rest of it rest if its type allows; raises ApiError."""

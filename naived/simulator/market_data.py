@@ -43,8 +43,8 @@ def ticker_book(venue: Venue, session: Session, params: Params) -> Any:
 
 def average_price(venue: Venue, session: Session, params: Params) -> Any:
     market, now = venue.exchange.market(required(params, "symbol")), venue.clock()
-    reference = market.reference(now)
-    price = price_down(*reference, Price(1)) if reference else 0
+    average = market.average_price(now)
+    price = price_down(*average, Price(1)) if average else 0
     return {"mins": market.listing.average_minutes, "price": format_wire(price), "closeTime": now}
 
 

@@ -91,21 +91,21 @@ def altered(old: Listing, rules: Mapping[str, str]) -> Listing:
     return listing({**old.row, "status": status, "filters": list(filters.values())})
 
 
-def check(rules: Listing, new: NewOrder, reference: tuple[int, int] | None) -> None:
-    """Raises ApiError -1013 for what the API refuses; ``reference`` is the average price as a quotient."""
+def check(rules: Listing, new: NewOrder, measure: tuple[int, int] | None) -> None:
+    """Raises ApiError -1013 for what the API refuses; ``measure``: see ``Market``."""
     filters = rules.info.filters
     if new.stp_mode.value not in rules.stp_modes:
         raise ApiError(-1013, "This symbol does not allow the specified self-trade prevention mode.")
     if new.type is OrderType.MARKET:
-        _check_market(rules, new, reference)
+        _check_market(rules, new, measure)
         return
-    average = price_down(*reference, Price(1)) if reference else None
-    failed = refusal(filters, new.side, new.price, new.quantity, average)
+    reference = price_down(*measure, Price(1)) if measure else None
+    failed = refusal(filters, new.side, new.price, new.quantity, reference)
     if failed is not None:
         raise filter_failure(rules.names.get(failed, failed))
 
 
-def _check_market(rules: Listing, new: NewOrder, reference: tuple[int, int] | None) -> None:
+def _check_market(rules: Listing, new: NewOrder, measure: tuple[int, int] | None) -> None:
     filters = rules.info.filters
     if new.quote_quantity:
         if new.quote_quantity < filters.min_notional:
@@ -115,8 +115,8 @@ def _check_market(rules: Listing, new: NewOrder, reference: tuple[int, int] | No
         raise filter_failure("LOT_SIZE")
     if not _fits(new.quantity, rules.market_least, rules.market_most, rules.market_step):
         raise filter_failure("MARKET_LOT_SIZE")
-    if reference is not None:
-        value, quantity = reference
+    if measure is not None:
+        value, quantity = measure
         if value * new.quantity < filters.min_notional * SCALE * quantity:
             raise filter_failure(rules.names.get("NOTIONAL", "NOTIONAL"))
 

@@ -49,7 +49,12 @@ class Market:
     mean: Average = field(default_factory=lambda: Average(_MEAN_MINUTES))
     candles: Candles = field(default_factory=Candles)
 
-    def reference(self, now: int) -> tuple[int, int] | None:
+    def measure(self, now: int) -> tuple[int, int] | None:
+        """The price that filters compare with, as a quotient: the reference price, without one the average."""
+        mean = self.mean_price(now)
+        return self.average_price(now) if mean is None else (mean, 1)
+
+    def average_price(self, now: int) -> tuple[int, int] | None:
         """The average price as a quotient, or the last price if the symbol has no averaging period."""
         if self.listing.average_minutes:
             return self.average.price(now)

@@ -25,7 +25,7 @@ from naived.simulator.errors import SimulatorError
 class Listing:
     """One symbol: its exchangeInfo row, and the values from it that the engine uses.
 
-    ``average_minutes``: the averaging period of the reference price; 0 means the last price.
+    ``average_minutes``: the averaging period of the average price; 0 means the last price.
     ``market_step`` and its bounds are the MARKET_LOT_SIZE filter; 0 is off, as it is for the other bounds.
     ``names`` has the older names of filters that the symbol has in place of the present ones.
     """

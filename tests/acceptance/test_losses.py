@@ -10,7 +10,7 @@ from tests.acceptance.harness import Daemon, Exchange, until
 
 PRICES = {"ETHUSDT": 2000, "BTCUSDT": 60000, "SOLUSDT": 150, "BNBUSDT": 600, "LTCUSDT": 80}
 CLOSE = ("--max-deviation", "0", "--reprice", "0")  # every trade decides
-MUCH = "100000"  # as a quantity: the price that PERCENT_PRICE_BY_SIDE compares with is the one of this trade
+MANY = 60  # trades that lift the reference price, the mean of all trades, to where a buy near them may stand
 SOON = ("--recv-window", "2s", "--grace", "2s")  # an order that a kill cut off is known soon
 
 
@@ -75,8 +75,8 @@ def test_five_symbols_that_fall_by_half_lose_what_was_said_before_through_kill_9
     fall(exchange, Decimal("0.5"))
     for symbol in PRICES:  # a sell that the kill cut off is placed before the price rises past what it may ask
         until(lambda symbol=symbol: not daemon.unsettled(symbol))
-    for symbol, price in PRICES.items():
-        exchange.trade(at(price, Decimal("1.2")), symbol, quantity=MUCH)  # no halt holds a sell back
+    for _ in range(MANY):
+        fall(exchange, Decimal("1.2"))  # no halt holds a sell back
     until(lambda: all(set(daemon.phases(symbol)) <= {"waiting"} for symbol in PRICES))
     assert sum(len(exchange.orders(symbol=symbol, side="BUY")) for symbol in PRICES) == bought
     assert "is the new start of the day and the new peak" in daemon.do("resume").result["message"]

@@ -166,7 +166,7 @@ class World:
             self._oracle.blame(22, f"the exchange refuses by filters that never changed: {text}")
 
     def _may_be_refused(self, text: str) -> bool:
-        """Did rules change, or what naived read of them, or the average price that some of them depend on?"""
+        """Did rules change, or what naived read of them, or the reference price that some of them depend on?"""
         plan = self._plan
         changed = plan.wild or "rules" in plan.hands or any(fault["kind"] == "filters" for fault in plan.faults)
         return bool(changed) or ("PERCENT_PRICE" in text and "print" in plan.hands)

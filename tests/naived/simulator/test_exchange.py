@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from naived.core.amount import Money, format_amount, parse_money, parse_price, parse_quantity
+from naived.core.amount import Money, Rate, format_amount, parse_money, parse_price, parse_quantity
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus
 from naived.simulator.errors import ApiError
 from naived.simulator.exchange import Exchange
+from naived.simulator.ledger import Ledger
 from naived.simulator.order import Event, Executed, Execution, OrderType, Position, StpMode, TimeInForce
 from naived.simulator.rules import halted
 from naived.simulator.symbols import Listing, load
@@ -172,6 +173,41 @@ def test_a_refusal_is_worded_like_binances_and_changes_nothing(
     assert refused(engine, *terms, **changes) == expected
     assert engine.ledger.history.orders("ETHUSDT", limit=9) == []
     assert free(engine, "USDT") == ("100000", "0")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "later", "most"),
+    [
+        (5, 0, "2400"),  # the mean of both trades
+        (5, 299_999, "2400"),
+        (5, 300_000, None),  # nobody knows a price
+        (10, 299_999, "2400"),
+        (10, 300_000, "1224"),  # weighted by volume
+        (10, 600_000, None),
+        (0, 299_999, "2400"),
+        (0, 300_000, "3600"),  # the last price
+    ],
+)
+def test_a_filter_compares_with_the_reference_price_and_without_one_with_the_average(
+    minutes: int, later: int, most: str | None
+) -> None:
+    """A buy may stand 1.2 times as high. The trades are at the beginning of a minute."""
+    now = 28_333_334 * 60_000
+    row = ETH.row
+    filters = [{**each, "avgPriceMins": minutes} if "avgPriceMins" in each else each for each in row["filters"]]
+    listings = load({"symbols": [{**row, "filters": filters}]})[0]
+    ledger = Ledger(None, 7, {})
+    made = Exchange(listings, ledger, Rate(0), clock=lambda: now)
+    print_trade(made, "1000", "99")
+    print_trade(made, "3000", "1")
+    now += later
+    if most is None:
+        made.check(new("buy", "999999", "1"))
+    else:
+        made.check(new("buy", most, "1"))
+        with pytest.raises(ApiError, match="PERCENT_PRICE_BY_SIDE"):
+            made.check(new("buy", format_amount(parse_price(most) + parse_price("0.01")), "1"))
+    ledger.close()
 
 
 def test_a_symbol_has_so_many_open_orders_and_not_one_more(engine: Exchange) -> None:

@@ -95,6 +95,17 @@ async def test_the_reference_price_is_the_mean_of_the_trades(client: Client) -> 
     assert row["rules"][0]["bidMultiplierDown"] == "0.50000000"
 
 
+async def test_the_price_that_is_told_is_the_one_that_filters_compare_with() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("sim.trade", **ETH, price="1000", quantity="99")
+        await client.get("sim.trade", **ETH, price="3000", quantity="1")
+        assert (await client.get("referencePrice", **ETH))["referencePrice"] == "2000.00000000"
+        assert (await client.get("avgPrice", **ETH))["price"] == "1020.00000000"
+        _, code, message = await client.fail("order.test", **limit("BUY", "2400.01", "0.1"))
+        assert (code, message) == (-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
+        assert await client.get("order.test", **limit("BUY", "2400", "0.1")) == {}
+
+
 async def test_a_taker_far_from_the_reference_price_expires() -> None:
     async with running() as simulation, api(simulation) as client:
         await client.get("sim.balance", asset="ETH", free="5")
