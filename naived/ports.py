@@ -190,16 +190,16 @@ class Queries(Protocol):
         """The fills of one order, or of a symbol since ``since`` (ms), oldest first; raises ExchangeError."""
 
     async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
-        """Trading rules by name, or why they cannot be read; a name that is not listed is missing.
-
-        Raises ExchangeError.
-        """
+        """Rules by name, or why they cannot be read; one that is not listed is missing. Raises ExchangeError."""
 
     async def fees(self, symbol: str) -> Fees:
         """Commission rates of the account on a symbol; raises ExchangeError."""
 
     async def last_prices(self, names: Sequence[str]) -> Mapping[str, Price]:
         """The price of the latest public trade by name, without those that have none; raises ExchangeError."""
+
+    async def reference_price(self, symbol: str) -> Price | None:
+        """What PERCENT_PRICE_BY_SIDE compares with now, None without any price; raises ExchangeError."""
 
     async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
         """The candles of at least the last ``span`` ms, fewer if it was not traded then; raises ExchangeError."""

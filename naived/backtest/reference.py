@@ -72,6 +72,16 @@ class References:
         """Was there a trade in the last ``minutes``?"""
         return next(self._stretches(_start(minutes, now)), None) is not None
 
+    def measure(self, minutes: int, now: int) -> Price | None:
+        """The price that ``fits`` tests; None if there is none."""
+        mean = list(self._stretches(_start(REFERENCE_MINUTES, now)))
+        if mean:
+            return _average(mean, weighted=False)
+        if not minutes:
+            return self.last
+        stretches = list(self._stretches(_start(minutes, now)))
+        return _average(stretches, weighted=True) if stretches else None
+
     def passes(self, minutes: int, now: int, test: Callable[[Price], bool], *, weighted: bool) -> bool:
         """Does the average of the last ``minutes`` pass ``test``? True if there were no trades.
 

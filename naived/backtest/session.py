@@ -7,6 +7,7 @@ latency still before the next trade, with one so much later, before the first tr
 import itertools
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 
 from naived.backtest.limits import AccountLimits
 from naived.backtest.market import Market, Reports, failed_filter
@@ -63,6 +64,7 @@ class Session:
             self.limits = AccountLimits(setup.limits, budget, rules.info.quote, setup.fee, began)
         self._schedule = deque(schedule)
         self.references = References(tape.parts)
+        self.trading.reference = partial(self.references.measure, rules.average_minutes)
         self._before = [0, *itertools.accumulate(len(part.ids) for part in tape.parts)]  # trades before each part
         self.moments: list[Moment] = []
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from naived.core import engine as core
+from naived.core.amount import Price
 from naived.core.engine import Engine, Event, Question
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill
@@ -21,7 +22,7 @@ from naived.core.strategy.leader_events import Activated, Informed
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.standing import lacking
-from naived.core.strategy.trader_state import Finished, Trader
+from naived.core.strategy.trader_state import Finished, Measured, Trader
 from naived.core.strategy.view import UNLIMITED, Funds
 
 _WINDOW = 5_000  # ms, the receive window of each order
@@ -45,12 +46,17 @@ def _unlimited() -> Funds:
     return UNLIMITED
 
 
+def _unknown(_: int) -> Price | None:
+    return None
+
+
 @dataclass(slots=True)
 class Trading:
     """``orders`` are all that were ever decided, in their last state; ``cycles`` all traders that finished.
 
     ``wakes_at`` is the engine's, after its last step; so is ``band``, but computed where it is asked for.
-    ``funds``: what a buy may take besides the budget; it changes only with the engine.
+    ``funds``: what a buy may take besides the budget; it changes only with the engine. ``reference``: what the
+    exchange's filters measure by at a moment (ms).
     """
 
     engine: Engine
@@ -61,6 +67,7 @@ class Trading:
     cycles: list[Trader] = field(default_factory=list)
     wakes_at: int | None = None
     funds: Callable[[], Funds] = _unlimited
+    reference: Callable[[int], Price | None] = _unknown
     _band: Band | None = NONE
     _cancelled: set[str] = field(default_factory=set)
     _made: int = 0
@@ -100,6 +107,8 @@ class Trading:
             self.requests.append(Request(due, client_order_id, cancel=False))
         if Question.RULES in changes.questions:  # COINS never: a market that has what it bought refuses no balance
             self.offer(Informed(engine.leader.info, engine.leader.fees), now)
+        if Question.REFERENCE in changes.questions:
+            self.offer(Measured(self.reference(now)), now)
 
     def stocked(self, engine: Engine) -> Engine:
         """With as many client order ids as its next step may need."""

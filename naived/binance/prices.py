@@ -34,6 +34,18 @@ class CandleRow(msgspec.Struct, array_like=True, gc=False, frozen=True):
     end: Time
 
 
+class ReferencePrice(msgspec.Struct, gc=False, frozen=True):
+    """The result of ``referencePrice``; null where the symbol has none (any more)."""
+
+    price: str | None = msgspec.field(name="referencePrice")
+
+
+class AveragePrice(msgspec.Struct, gc=False, frozen=True):
+    """The result of ``avgPrice``."""
+
+    price: str
+
+
 def request_of(symbol: str, span: int, now: int) -> dict[str, Param]:
     """The request for the last ``span`` ms, in the shortest candles of which one answer holds enough."""
     start = now - span
@@ -67,6 +79,18 @@ class Prices:
             rows = self._reader.rows(answer, "a price", TickerPrice, _price_of).values
         return {symbol: price for symbol, price in rows if price}  # 0: it was never traded
 
+    async def reference_price(self, symbol: str) -> Price | None:
+        """See ``Exchange``. Most symbols have none of their own: then it is the average of the last minutes."""
+        try:
+            answer = await self._client.ask("referencePrice", {"symbol": symbol}, WEIGHT)
+            price = self._reader.one(answer, "a reference price", ReferencePrice, _reference_of)
+        except RefusedError:
+            price = None
+        if price is None:
+            answer = await self._client.ask("avgPrice", {"symbol": symbol}, WEIGHT)
+            price = self._reader.one(answer, "an average price", AveragePrice, _average_of)
+        return price
+
     async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
         """See ``Exchange``. A row that cannot be read is an error: it may be the highest one."""
         params = request_of(symbol, span, self._client.clock.now())
@@ -75,6 +99,14 @@ class Prices:
         if rows.unreadable is not None:
             raise RefusedError(rows.unreadable)
         return rows.values
+
+
+def _reference_of(row: ReferencePrice) -> Price | None:
+    return None if row.price is None else bounded(parse_price, row.price, 1)
+
+
+def _average_of(row: AveragePrice) -> Price | None:
+    return bounded(parse_price, row.price) or None  # 0: it was never traded
 
 
 def _price_of(row: TickerPrice) -> tuple[str, Price]:

@@ -61,6 +61,7 @@ from naived.core.strategy.trader_state import (
     Count,
     Fault,
     Finished,
+    Measure,
     Note,
     OrderNews,
     Place,
@@ -263,6 +264,7 @@ class Question(Enum):
 
     RULES = auto()  # filters and fees
     COINS = auto()  # the free balance of its base asset
+    REFERENCE = auto()  # the price that its filters measure by
     HIGHS = auto()  # the prices of its fall guard's span
 
 
@@ -419,6 +421,8 @@ class _Draft(Struct):
                     changes.questions.append(Question.RULES)
                 case Count():
                     changes.questions.append(Question.COINS)
+                case Measure():
+                    changes.questions.append(Question.REFERENCE)
                 case Recall():
                     changes.questions.append(Question.HIGHS)
                 case Drained():

@@ -5,7 +5,7 @@ Times are integers: milliseconds since 1970 in UTC, on the exchange's clock.
 
 from msgspec import Struct
 
-from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount
+from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount, price_up
 from naived.core.orders.intent import Side
 
 
@@ -77,6 +77,13 @@ def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, refe
         ):
             return "PERCENT_PRICE_BY_SIDE"
     return None
+
+
+def least_sell(filters: Filters, reference: Price | None) -> Price:
+    """The lowest price that PERCENT_PRICE_BY_SIDE lets a sell ask, 0 if any."""
+    if filters.ask_down is None or reference is None:
+        return Price(0)
+    return price_up(reference * filters.ask_down, SCALE, filters.tick_size)
 
 
 def describe(filters: Filters, name: str) -> str:

@@ -20,7 +20,7 @@ from naived.core.market import SymbolInfo
 from naived.core.orders.state import STALE
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Informed, Recalled
-from naived.core.strategy.trader_state import Counted, position
+from naived.core.strategy.trader_state import Counted, Measured, position
 from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError, UnreadableError
 from naived.runtime.batcher import Batcher
 from naived.runtime.fee_losses import FeeLosses, owners
@@ -128,6 +128,8 @@ class AccountView:
                         held, there = await self.coins(symbol, to_sell=True)
                         await self.losses.booked(symbol, Quantity(held - there))
                         symbol.offer(Counted(Quantity((await self._balance(symbol)).free)))
+                    case Question.REFERENCE:
+                        await measure(symbol, self._exchange)
                     case Question.HIGHS:
                         await recall(symbol, self._exchange)
                     case _:
@@ -238,6 +240,19 @@ async def recall(symbol: Symbol, exchange: Exchange) -> None:
     if recent is symbol.gate.recent and lost == recent.lost:  # else it was asked again
         recent.learn(candles, asked - needed, exchange.now(), symbol.gate.check.near)
         symbol.offer(Recalled())
+
+
+async def measure(symbol: Symbol, exchange: Exchange) -> None:
+    """Offer the exchange's reference price, None if it does not tell it: the sell is tried again in any case.
+
+    Raises ExchangeError without an exchange.
+    """
+    try:
+        reference = await exchange.reference_price(symbol.name)
+    except RefusedError as error:
+        log.warning("reference price not known", symbol=symbol.name, error=str(error))
+        reference = None
+    symbol.offer(Measured(reference))
 
 
 def at_least(fees: Fees | None) -> Fees:

@@ -39,6 +39,7 @@ from naived.core.strategy.trader_state import (
     Directed,
     Finished,
     Holding,
+    Measured,
     Selling,
     Traded,
     Trader,
@@ -243,6 +244,9 @@ class Workbench:
             elif Question.COINS in self.journal.questions:
                 self.journal.questions.clear()
                 self.step(Counted(Quantity(self.exchange.free_base)))
+            elif Question.REFERENCE in self.journal.questions:
+                self.journal.questions.clear()
+                self.step(Measured(Price(self.last) if self.last else None))
             elif wakes_at is not None and wakes_at <= self.now:
                 self.step(Woke())
             else:

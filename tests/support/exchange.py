@@ -73,6 +73,7 @@ class ExchangeDouble:
         self.uid = uid
         self.markets = {name: Exchange(listed(name)) for name in names}
         self.last: dict[str, int] = {}
+        self.references: dict[str, Price] = {}
         self.candles_by: dict[str, list[Candle]] = {}  # one for each trade
         self.faults = Faults()
         self.wire: list[OrderRequest] = []
@@ -299,6 +300,10 @@ class ExchangeDouble:
     async def last_prices(self, names: Sequence[str]) -> Mapping[str, Price]:
         await self._ask("last_prices")
         return {name: Price(self.last[name]) for name in names if name in self.last}
+
+    async def reference_price(self, symbol: str) -> Price | None:
+        await self._ask("reference_price", symbol)
+        return await self._arrived(self.references.get(symbol))
 
     async def candles(self, symbol: str, span: int) -> Sequence[Candle]:
         await self._ask("candles", symbol)

@@ -132,7 +132,8 @@ class Exchange:
     def place(self, client_order_id: str, intent: OrderIntent, last: int, now: int) -> Answer:
         if any(order.open and order.client_order_id == client_order_id for order in self.orders):
             return Unknown("duplicate order sent", -2010)
-        failed = refusal(self.rules.filters, intent.side, intent.price, intent.quantity, None)
+        reference = Price(last) if last else None
+        failed = refusal(self.rules.filters, intent.side, intent.price, intent.quantity, reference)
         if failed:
             return Refused(Refusal.FILTER, -1013, f"Filter failure: {failed}")
         if not self._covers(intent):

@@ -59,6 +59,7 @@ from naived.core.strategy.trader_state import (
     Directed,
     Finished,
     Holding,
+    Measured,
     Note,
     OrderNews,
     Recall,
@@ -178,6 +179,8 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
             find(draft, report, unsent)
         case Counted(free):
             _counted(draft, free)
+        case Measured():
+            draft.tell_all(event, (Holding,))
         case Recalled():
             _lapse(draft)
         case _:

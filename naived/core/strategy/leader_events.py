@@ -11,7 +11,16 @@ from naived.core.orders.intent import OrderIntent
 from naived.core.orders.report import Fill, Report
 from naived.core.risk import Halt
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.trader_state import BY_HAND, Counted, Directed, OrderNews, Released, Traded, Woke
+from naived.core.strategy.trader_state import (
+    BY_HAND,
+    Counted,
+    Directed,
+    Measured,
+    OrderNews,
+    Released,
+    Traded,
+    Woke,
+)
 
 
 class Informed(Struct, frozen=True):
@@ -76,5 +85,6 @@ LeaderEvent: TypeAlias = (
     | Adopted
     | Found
     | Counted
+    | Measured
     | Recalled
 )

@@ -18,6 +18,7 @@ from naived.core.strategy.trader_state import (
     Count,
     Fault,
     Holding,
+    Measure,
     Note,
     Place,
     Recall,
@@ -104,7 +105,7 @@ class Drained(Struct, frozen=True):
     """The last trader of a drain has ended: make the status ``off``, unless it is not ``shutdown`` any more."""
 
 
-Command: TypeAlias = Place | Take | Cancel | Note | Reread | Count | Recall | Fault | Drained
+Command: TypeAlias = Place | Take | Cancel | Note | Reread | Count | Measure | Recall | Fault | Drained
 
 
 class LeaderStep(Struct, frozen=True):

@@ -120,12 +120,12 @@ def asked(terms: Terms, bought: Bought, carried: Lot, filters: Filters) -> Price
 
 
 def offer(
-    terms: Terms, bought: Bought, carried: Lot, have: Quantity, filters: Filters
+    terms: Terms, bought: Bought, carried: Lot, have: Quantity, filters: Filters, least: Price = Price(0)
 ) -> tuple[Price, Quantity] | None:
-    """The price, and how much of ``have`` to offer at it; None if that is too little to sell."""
+    """The price, at ``least`` this one, and how much of ``have`` to offer at it; None if that is too little."""
     if have <= 0:
         return None
-    price = asked(terms, bought, carried, filters)
+    price = max(least, asked(terms, bought, carried, filters))
     quantity = offered(have, price, filters) if price else Quantity(0)
     if quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL"):
         return None

@@ -20,7 +20,7 @@ from typing import TypeAlias, assert_never
 from msgspec.structs import replace
 
 from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, price_up
-from naived.core.market import Filters, Trade
+from naived.core.market import Filters, Trade, least_sell
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Refusal, Refused
 from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed, UnexpectedError
@@ -51,6 +51,8 @@ from naived.core.strategy.trader_state import (
     Hold,
     Holding,
     Leave,
+    Measure,
+    Measured,
     Note,
     OrderNews,
     Phase,
@@ -107,6 +109,8 @@ def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderS
             return _stopped(trader, limit, view)
         case Counted(free):
             return _counted(trader, free, view)
+        case Measured(reference):
+            return _measured(trader, least_sell(view.filters, reference), view)
         case _:
             assert_never(event)
 
@@ -247,10 +251,15 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
 # Holding and Selling
 
 
-def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | None = None) -> TraderStep:
-    """Sell what is held, at most ``most``. Finish if that is too little; hold it while the symbol is off."""
+def _sell(
+    trader: Trader, holding: Holding, view: SymbolView, most: Quantity | None = None, least: Price = Price(0)
+) -> TraderStep:
+    """Sell what is held, at most ``most`` and not below ``least``.
+
+    Finish if that is too little; hold it while the symbol is off.
+    """
     if trader.stop is not None:
-        return _sell_at_loss(trader, trader.stop, holding, view, most)
+        return _sell_at_loss(trader, max(trader.stop, least), holding, view, most)
     bought, carried, sold = holding.bought, holding.carried, holding.sold
     joining: Lots = ()
     if view.lots and bought.net > 0 and view.status is not Status.OFF:
@@ -259,7 +268,7 @@ def _sell(trader: Trader, holding: Holding, view: SymbolView, most: Quantity | N
             joining, _ = split(view.lots, asked(trader.terms, bought, NO_LOT, view.filters))
     lots = together((carried, *joining)) if joining else carried
     owned = held(bought, lots, sold)
-    order = offer(trader.terms, bought, lots, owned if most is None else min(owned, most), view.filters)
+    order = offer(trader.terms, bought, lots, owned if most is None else min(owned, most), view.filters, least)
     if order is None:
         return _finish(trader, bought, carried, sold, view)
     if view.status is Status.OFF:
@@ -400,6 +409,21 @@ def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
             return trader, ()
 
 
+def _measured(trader: Trader, least: Price, view: SymbolView) -> TraderStep:
+    """Sell what a filter refused, at the lowest price that the exchange takes if the trader asks less."""
+    match trader.phase:
+        case Holding(hold=Hold.FILTER) as holding:
+            after, commands = _sell(trader, holding, view, least=least)
+        case _:
+            return trader, ()
+    match after.phase:
+        case Selling(intent=intent) if intent.price == least:
+            note = Note("raised", f"{trader.id}: its sell asks {format_amount(least)}: the exchange takes no less")
+            return after, (note, *commands)
+        case _:
+            return after, commands
+
+
 def _sellable(trader: Trader, bought: Bought, carried: Lot, free: Quantity, filters: Filters) -> bool:
     """Are ``free`` coins enough to sell at the price that the trader asks?"""
     if trader.stop is not None:
@@ -430,13 +454,21 @@ def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: Symb
 def _woke(trader: Trader, view: SymbolView) -> TraderStep:
     match trader.phase:
         case Holding(retry_at=int(at)) as holding if at <= view.now:
-            if holding.hold is not Hold.BALANCE or view.status is Status.OFF:
+            question = _question(holding.hold, view.filters)
+            if question is None or view.status is Status.OFF:
                 return _sell(trader, holding, view)
             again = view.now + _pause(trader, holding.failures)
-            counting = replace(holding, retry_at=again, failures=holding.failures + 1)
-            return _enter(trader, counting, view), (Count(),)
+            failures = holding.failures + (holding.hold is Hold.BALANCE)  # one that asks each time may never sell
+            return _enter(trader, replace(holding, retry_at=again, failures=failures), view), (question,)
         case _:
             return trader, ()
+
+
+def _question(hold: Hold, filters: Filters) -> Command | None:
+    """What has to be known before a sell that was refused for this is tried again."""
+    if hold is Hold.BALANCE:
+        return Count()
+    return Measure() if hold is Hold.FILTER and filters.ask_down is not None else None
 
 
 def _directed(trader: Trader, cancel: frozenset[Side], view: SymbolView) -> TraderStep:

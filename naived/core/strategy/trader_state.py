@@ -193,7 +193,13 @@ class Counted(Struct, frozen=True):
     free: Quantity
 
 
-TraderEvent: TypeAlias = Traded | OrderNews | Woke | Directed | Released | Stopped | Counted
+class Measured(Struct, frozen=True):
+    """The price that the exchange measures sells by that a filter refused; None: it has none."""
+
+    reference: Price | None
+
+
+TraderEvent: TypeAlias = Traded | OrderNews | Woke | Directed | Released | Stopped | Counted | Measured
 
 
 class Place(Struct, frozen=True):
@@ -248,6 +254,10 @@ class Count(Struct, frozen=True):
     """Ask for the account's free balance: a sell was refused for balance, and the next one needs it."""
 
 
+class Measure(Struct, frozen=True):
+    """Ask for the exchange's reference price: a filter refused a sell, maybe for its distance from that price."""
+
+
 class Recall(Struct, frozen=True):
     """Ask for the prices of the fall guard's span: they are not known."""
 
@@ -258,4 +268,4 @@ class Fault(Struct, frozen=True):
     reason: str
 
 
-Command: TypeAlias = Place | Cancel | Carry | Leave | Standing | Note | Reread | Count | Recall | Fault
+Command: TypeAlias = Place | Cancel | Carry | Leave | Standing | Note | Reread | Count | Measure | Recall | Fault

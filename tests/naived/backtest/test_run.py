@@ -13,6 +13,8 @@ from naived.backtest.run import Scan, backtest, result
 from naived.backtest.session import Session
 from naived.backtest.tape import Tape
 from naived.core.amount import SCALE, Money, Price, Quantity, parse_money, parse_price, parse_rate, value_up
+from naived.core.orders.intent import Side
+from naived.core.orders.state import State
 from naived.core.price_guards import FallGuard, parse_fall_guard
 from naived.core.risk import Limits
 from tests.support.tape import BEGAN, setup, tape, walk
@@ -66,6 +68,20 @@ def test_skipping_and_stepping_give_the_same(wanted: dict[str, object], fee: str
     prices, times = walk(7, trades, step=20)
     cuts = (each for each in (3, 5_000, 5_001, 9_000) if each < trades)
     assert_same(tape(prices, times, *cuts), setup(fee=fee, **wanted))
+
+
+def test_a_sell_that_the_price_has_left_far_below_is_sold_at_the_market() -> None:
+    seconds = [0, 401, *range(500, 811, 10), *range(1_200, 1_400, 10)]
+    prices = [200_000_000_000, 199_000_000_000, *[260_000_000_000] * (len(seconds) - 2)]
+    found = assert_same(
+        tape(prices, [BEGAN + 1_000 * each for each in seconds]), setup(fee="0", latency=400_000, reprice="0")
+    )
+    sells = [order for order in found.orders if order.intent.side is Side.SELL]
+    assert [(order.state, order.intent.price) for order in sells[:2]] == [
+        (State.REJECTED, parse_price("2001.8")),
+        (State.FILLED, parse_price("2080")),
+    ]
+    assert {part.price for part in sells[1].fills} == {parse_price("2600")}
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))

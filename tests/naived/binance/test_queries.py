@@ -276,3 +276,35 @@ async def test_a_candle_that_cannot_be_read_makes_the_others_worthless(autojump_
         await running.candles("ETHUSDT", 60_000)
     peer.answer("klines", [kline()])
     assert len(await running.candles("ETHUSDT", 60_000)) == 1
+
+
+REFERENCE = {"symbol": "ETHUSDT", "referencePrice": "2600.00000000", "timestamp": EPOCH}
+AVERAGE = {"mins": 5, "price": "2500.00000000", "closeTime": EPOCH}
+
+
+async def test_the_reference_price_of_a_symbol_that_has_one_is_its_own(autojump_clock, running, peer):
+    peer.answer("referencePrice", REFERENCE)
+    assert await running.reference_price("ETHUSDT") == 260_000_000_000
+    assert sent(peer, "referencePrice") == [{"symbol": "ETHUSDT"}]
+    assert not peer.asked("avgPrice")
+
+
+@pytest.mark.parametrize("value", [None, 7, "", "0.00000000", "-1", "1e9", "NaN", "99999999999999999999999"])
+async def test_without_a_reference_price_of_its_own_it_is_the_average(autojump_clock, running, peer, value):
+    peer.answer("referencePrice", REFERENCE | {"referencePrice": value})
+    peer.answer("avgPrice", AVERAGE)
+    assert await running.reference_price("ETHUSDT") == 250_000_000_000
+    assert sent(peer, "avgPrice") == [{"symbol": "ETHUSDT"}]
+
+
+async def test_an_exchange_that_does_not_know_reference_prices_is_asked_for_the_average(
+    autojump_clock, running, peer
+):
+    peer.fail("referencePrice", -2043, "This symbol doesn't have a reference price.")
+    peer.answer("avgPrice", AVERAGE)
+    assert await running.reference_price("ETHUSDT") == 250_000_000_000
+    peer.answer("avgPrice", AVERAGE | {"price": "0.00000000"})
+    assert await running.reference_price("ETHUSDT") is None
+    peer.answer("avgPrice", AVERAGE | {"price": None})
+    with pytest.raises(RefusedError, match="an average price"):
+        await running.reference_price("ETHUSDT")

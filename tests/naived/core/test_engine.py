@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import Quantity, format_amount, parse_quantity
+from naived.core.amount import Price, Quantity, format_amount, parse_quantity
 from naived.core.engine import (
     Block,
     Blocked,
@@ -37,7 +37,7 @@ from naived.core.orders.state import (
 from naived.core.strategy.leader import NONE
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader_state import Counted, Finished, Note, Released, Traded, Woke, position
+from naived.core.strategy.trader_state import Counted, Finished, Measured, Note, Released, Traded, Woke, position
 from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, rebought, resting, sold, workbench
 from tests.support.market import START, Exchange, info, settings, trade
 
@@ -87,6 +87,7 @@ def doubted(of: Workbench, number: int = 1, side: Side = Side.BUY) -> str:
         Traded(trade("2683.80")),
         Woke(),
         Counted(Quantity(1)),
+        Measured(Price(1)),
         Released(1, adopt=True),
         Released(7, adopt=False),
         AWAY,

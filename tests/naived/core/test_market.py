@@ -1,7 +1,8 @@
 import pytest
+from msgspec.structs import replace
 
 from naived.core.amount import parse_money, parse_price, parse_quantity, parse_rate
-from naived.core.market import describe, refusal
+from naived.core.market import describe, least_sell, refusal
 from naived.core.orders.intent import Side
 from tests.support.market import ETH, filters
 
@@ -72,6 +73,15 @@ def test_each_side_has_its_own_distance_from_the_reference_price(side: Side, pri
     }
     assert failed(price, "1", side, "100", **limits) == name
     assert failed(price, "1", side, None, **limits) is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "down", "least"),
+    [("100", "0.9", "90"), ("100.01", "0.9", "90.01"), ("100", None, "0"), (None, "0.9", "0")],
+)
+def test_the_lowest_price_that_a_sell_may_ask(reference: str | None, down: str | None, least: str) -> None:
+    rules = replace(ETH, ask_down=None if down is None else parse_rate(down))
+    assert least_sell(rules, None if reference is None else parse_price(reference)) == parse_price(least)
 
 
 def test_a_distance_that_is_not_limited_is_not_checked() -> None:

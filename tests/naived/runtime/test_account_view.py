@@ -285,3 +285,32 @@ async def test_coins_of_a_fill_that_is_not_booked_yet_are_not_lacking(world: Wor
         assert await lacking(naived) == 0
         exchange.faults.failing = set()
         await trio.sleep(10)
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_sell_that_lies_far_below_the_market_is_sold_at_the_market(
+    world: World, clock: MockClock, told: bool
+) -> None:
+    exchange = world.exchange
+    market = exchange.markets["ETHUSDT"]
+    market.rules = replace(market.rules, filters=replace(market.rules.filters, ask_down=parse_rate("0.8")))
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        assert naived.phases() == ["selling"]
+        await naived.ask("stop", cancel="all")
+        await naived.trade("2600")
+        await naived.start()
+        await naived.until(lambda: naived.phases() == ["holding"])
+        if told:
+            exchange.references["ETHUSDT"] = parse_price("2600")
+            await naived.until(lambda: naived.symbol().engine.leader.cycles == 1, 10)
+            assert market.orders[-1].intent.price == parse_price("2080")
+            return
+        exchange.faults.refused = {("reference_price", "ETHUSDT")}
+        begun, decided = trio.current_time(), len(await naived.orders())
+        await naived.until(lambda: exchange.asked.count("reference_price") == 3, 100)
+        assert 1 + 2 + 4 <= trio.current_time() - begun < 10, "it is tried again all the same, ever later"
+        assert len(await naived.orders()) - decided >= 2
+        assert naived.state() == "degraded"
+        assert naived.reason() == "ETHUSDT-1 cannot sell: Filter failure: PERCENT_PRICE_BY_SIDE"

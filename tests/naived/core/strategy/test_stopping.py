@@ -45,6 +45,23 @@ def test_a_trade_at_the_stop_cancels_the_sell_and_sells_at_the_market() -> None:
     check(of)
 
 
+def test_a_limit_below_what_the_exchange_takes_is_raised_to_it_when_it_was_refused() -> None:
+    of = at_2000(stopped(plain=replace(PLAIN, stop_slippage=parse_rate("0.2"))))
+    near = replace(of.leader.info, filters=replace(of.leader.info.filters, ask_down=parse_rate("0.9")))
+    of.exchange.rules = near
+    of.step(Informed(near, of.leader.fees))
+    of.market("1900")
+    refused = of.order(1, Side.SELL, 2)
+    assert (refused.intent.price, refused.state) == (parse_price("1520"), State.REJECTED)
+    assert of.phases == ["holding"]
+    of.now += SECOND
+    of.settle()
+    sell = of.order(1, Side.SELL, 3)
+    assert (sell.intent.price, sell.intent.ioc, sell.state) == (parse_price("1710"), True, State.FILLED)
+    assert of.exchange.base == 0
+    check(of)
+
+
 def test_the_symbol_is_halted_by_limit_and_nothing_follows_until_it_is_resumed() -> None:
     of = at_2000()
     of.market("1900")

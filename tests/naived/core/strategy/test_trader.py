@@ -1,7 +1,16 @@
 import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import Money, Price, Quantity, format_amount, parse_money, parse_price, parse_quantity
+from naived.core.amount import (
+    Money,
+    Price,
+    Quantity,
+    format_amount,
+    parse_money,
+    parse_price,
+    parse_quantity,
+    parse_rate,
+)
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, Refusal, Refused
 from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed, UnexpectedError
@@ -25,6 +34,8 @@ from naived.core.strategy.trader_state import (
     Hold,
     Holding,
     Leave,
+    Measure,
+    Measured,
     Note,
     OrderNews,
     Phase,
@@ -465,6 +476,49 @@ def test_after_a_filter_refused_the_price_goes_up_and_the_quantity_down() -> Non
     holding, _ = tell(SELLING, VIEW, refused(Refusal.FILTER))
     coarse = replace(VIEW, filters=filters(tick="1", step="0.01"), now=START + 1_000)
     assert placed(tell(holding, coarse, Woke())[1]) == ("2690", "0.07")
+
+
+NEAR = replace(ETH, ask_down=parse_rate("0.8"), ask_up=parse_rate("2"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "asked", "told"),
+    [
+        ("4000", "3200", ["ETHUSDT-1: its sell asks 3200: the exchange takes no less"]),
+        ("3361.82", "2689.46", ["ETHUSDT-1: its sell asks 2689.46: the exchange takes no less"]),  # up to a tick
+        ("3361.8125", "2689.45", ["ETHUSDT-1: its sell asks 2689.45: the exchange takes no less"]),
+        ("3361", "2689.45", []),
+        ("1000", "2689.45", []),  # too far above the market, but never below its own price
+        (None, "2689.45", []),
+    ],
+)
+def test_a_sell_that_a_filter_refused_asks_at_least_what_the_exchange_takes(
+    reference: str | None, asked: str, told: list[str]
+) -> None:
+    holding, _ = tell(SELLING, replace(VIEW, filters=NEAR), refused(Refusal.FILTER))
+    later = replace(LATER, filters=NEAR)
+    asking, commands = tell(holding, later, Woke())
+    assert commands == (Measure(),)
+    assert (asking.phase.retry_at, asking.phase.failures) == (later.now + 2_000, holding.phase.failures)
+    selling, commands = tell(asking, later, Measured(None if reference is None else parse_price(reference)))
+    assert placed(commands) == (asked, "0.0744")
+    assert notes(commands) == told
+    assert selling.phase.failures == 1
+    assert tell(selling, later, Measured(parse_price("9000"))) == (selling, ())
+
+
+def test_a_reference_price_is_nothing_to_a_sell_that_another_reason_keeps_back() -> None:
+    for trader in (FRESH, BUYING, SELLING, tell(SELLING, VIEW, refused(Refusal.TOO_MANY))[0], short_of_coins()):
+        assert tell(trader, replace(LATER, filters=NEAR), Measured(parse_price("9000"))) == (trader, ())
+
+
+def test_a_sell_that_a_filter_refused_is_held_for_the_next_start_when_the_symbol_is_off() -> None:
+    holding, _ = tell(SELLING, VIEW, refused(Refusal.FILTER))
+    off = replace(OFF, now=LATER.now, filters=NEAR)
+    for event in (Woke(), Measured(parse_price("4000"))):
+        held, commands = tell(holding, off, event)
+        assert commands == ()
+        assert held.phase.hold is Hold.STOPPED
 
 
 S = parse_price("2689.45")
