@@ -185,13 +185,19 @@ def is_blocked_by(engine: Engine, by: BlockedBy) -> bool:
     return any(block.by is by for block in engine.blocks)
 
 
-def unbooked(engine: Engine, trader: Trader) -> Quantity:
-    """What the trader's live sell may have executed beyond the fills we know."""
+def unbooked(engine: Engine, trader: Trader, *, unread: bool = False) -> Quantity:
+    """What the trader's live sell may have executed beyond the fills we know.
+
+    ``unread``: what the exchange says of its orders could not be read, so any of it may be. So it may of a sell in
+    quarantine, until a person ends that.
+    """
     sell = engine.order(trader.number, Side.SELL, trader.sells)
     match sell:
         case OrderState(state=State.UNKNOWN | State.INTENDED):
             return sell.intent.quantity
-        case OrderState(state=State.OPEN | State.PARTIALLY_FILLED, missed_at=int()):
+        case OrderState(state=State.QUARANTINED):
+            return Quantity(sell.quantity - sell.executed)
+        case OrderState(state=State.OPEN | State.PARTIALLY_FILLED) if unread or sell.missed_at is not None:
             return Quantity(sell.quantity - sell.executed)
         case OrderState(state=State.OPEN | State.PARTIALLY_FILLED):
             return Quantity(sell.reported - sell.executed)

@@ -8,7 +8,7 @@ question that many symbols have at the same time is sent once for all of them.
 
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import assert_never
 
 import structlog
@@ -137,17 +137,22 @@ class AccountView:
             except ExchangeError as error:
                 log.warning("not answered", symbol=symbol.name, question=question.name, error=str(error))
 
-    async def coins(self, symbol: Symbol, *, to_sell: bool = False) -> tuple[Quantity, Quantity]:
+    async def coins(
+        self, symbol: Symbol, *, to_sell: bool = False, unread: Collection[str] = ()
+    ) -> tuple[Quantity, Quantity]:
         """Base coins that the traders hold, and that the account has (free and locked).
 
         ``to_sell``: of the locked ones, only those in the traders' own sells. A person's order may lock the others.
+        ``unread`` are the names of symbols whose orders could not be read. What lacks to sell is the same without
+        them: coins that left with such a sell are neither held nor locked.
         """
         balance = await self._balance(symbol)
         await self._elsewhere()
-        locked = balance.locked
         if to_sell:
-            locked = Amount(sum(resting(other.engine, trader) for other, trader in owners(self._symbols, symbol)))
-        return self.held(symbol), Quantity(balance.free + locked)
+            locked = sum(resting(other.engine, trader) for other, trader in owners(self._symbols, symbol))
+            return self.held(symbol), Quantity(balance.free + locked)
+        deaf = [other.name for other in self._symbols.values() if _is_deaf(other)]
+        return self.held(symbol, {*unread, *deaf}), Quantity(balance.free + balance.locked)
 
     async def _balance(self, symbol: Symbol) -> Balance:
         """The account's balance of a symbol's base asset; raises ExchangeError."""
@@ -156,10 +161,12 @@ class AccountView:
             raise RefusedError(f"the balance of {asset} is not known: {account.unreadable}")
         return account.balances.get(asset, _NOTHING)
 
-    def held(self, symbol: Symbol) -> Quantity:
+    def held(self, symbol: Symbol, unread: Collection[str] = ()) -> Quantity:
         """What the traders of all symbols with the same base asset own of it, without what may be sold already."""
-        found = owners(self._symbols, symbol)
-        return Quantity(sum(position(trader).quantity - unbooked(other.engine, trader) for other, trader in found))
+        held = 0
+        for other, trader in owners(self._symbols, symbol):
+            held += position(trader).quantity - unbooked(other.engine, trader, unread=other.name in unread)
+        return Quantity(held)
 
 
 class FeeReader:
@@ -220,6 +227,11 @@ class FeeReader:
             except ExchangeError as error:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
                 self._due.setdefault(symbol.name, symbol)
+
+
+def _is_deaf(symbol: Symbol) -> bool:
+    """Does it take in nothing of what we read of its orders? It failed, or another node reads them."""
+    return symbol.gone or symbol.failed is not None
 
 
 async def recall(symbol: Symbol, exchange: Exchange) -> None:

@@ -3,8 +3,7 @@
 All of it is idempotent; a pass that finds no difference writes nothing.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 import trio
@@ -219,11 +218,9 @@ class Reconciler:
             await trio.sleep(1)
             await self.compare(symbol)
             # A sell of another symbol with the same base asset may have been filled unnoticed.
-            for other in {other.name: other for other, _ in owners(self._symbols, symbol)}.values():
-                if other is not symbol:
-                    with suppress(RefusedError):
-                        await self.compare(other)
-            held, there = await self._view.coins(symbol, to_sell=to_sell)
+            others = {other.name: other for other, _ in owners(self._symbols, symbol) if other is not symbol}
+            unread = await _refused(self.compare, others.values())
+            held, there = await self._view.coins(symbol, to_sell=to_sell, unread=unread)
         return held, there
 
     # Lineage
@@ -255,6 +252,17 @@ class Reconciler:
         reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
         for each in self._symbols.values():
             each.offer(Blocked(BlockedBy.LINEAGE, reason or self.foreign_orders.blocked.get(each.name)))
+
+
+async def _refused(compare: Callable[[Symbol], Awaitable[None]], symbols: Iterable[Symbol]) -> set[str]:
+    """Compare these; returns those of whose orders the exchange refuses to tell. Raises ExchangeError."""
+    refused = set()
+    for symbol in symbols:
+        try:
+            await compare(symbol)
+        except RefusedError:
+            refused.add(symbol.name)
+    return refused
 
 
 async def _account_uid(exchange: Exchange) -> str:

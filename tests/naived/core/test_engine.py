@@ -498,8 +498,21 @@ def test_what_the_exchange_may_have_sold_without_our_knowing_is_not_missed() -> 
     assert cycle.engine.unread == [cycle.order(1, Side.SELL)]
     cycle.step(FillsFound(order.client_order_id, tuple(order.fills)))
     assert unbooked() == 0
+    assert unbooked_of(cycle.engine, cycle.traders[0], unread=True) == whole - parse_quantity("0.04")
     cycle.step(Missing(order.client_order_id, cycle.now, GRACE))
     assert unbooked() == whole - parse_quantity("0.04")
+
+
+def test_what_a_sell_in_quarantine_was_to_sell_is_not_missed() -> None:
+    cycle = resting(workbench(ONE))
+    cycle.exchange.trade(1, cycle.now)
+    cycle.hear()
+    cycle.settle()
+    sell = cycle.order(1, Side.SELL)
+    report = cycle.exchange.state(cycle.exchange.open()[0], cycle.now)
+    cycle.step(Reported(sell.client_order_id, replace(report, order_id=report.order_id + 1)))
+    assert cycle.engine.quarantined
+    assert unbooked_of(cycle.engine, cycle.traders[0]) == sell.intent.quantity
 
 
 def test_orders_whose_fate_is_open_are_unsettled() -> None:

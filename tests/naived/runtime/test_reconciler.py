@@ -9,7 +9,7 @@ from naived.core.amount import parse_price, parse_quantity
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.settings import Status
 from naived.ports import AccountInfo, DeploymentError
-from tests.support.exchange import EVERYWHERE
+from tests.support.exchange import EVERYWHERE, ExchangeDouble
 from tests.support.runtime import World
 
 
@@ -96,23 +96,80 @@ async def test_coins_of_fills_that_are_not_told_yet_are_not_missed(world: World,
         await naived.until(lambda: naived.symbol().engine.leader.cycles == 1, 20)
 
 
+def share_a_base(exchange: ExchangeDouble) -> None:
+    """Both symbols sell ETH; the balance is that of the last."""
+    exchange.markets["BTCUSDT"].rules = replace(exchange.markets["BTCUSDT"].rules, base="ETH")
+    exchange.markets = {name: exchange.markets[name] for name in ("BTCUSDT", "ETHUSDT")}
+
+
+def fill_unheard(exchange: ExchangeDouble, price: str) -> None:
+    exchange.faults.held = True
+    exchange.trade(price)
+    exchange.forget_reports()
+    exchange.faults.held = False
+
+
 async def test_coins_that_another_symbol_sold_unnoticed_are_not_missed(world: World, clock: MockClock) -> None:
     exchange = world.exchange
-    exchange.markets["BTCUSDT"].rules = replace(exchange.markets["BTCUSDT"].rules, base="ETH")
-    exchange.markets = {
-        name: exchange.markets[name] for name in ("BTCUSDT", "ETHUSDT")
-    }  # the balance is the last's
+    share_a_base(exchange)
     async with world.naived() as naived:
         await naived.start()
         await naived.trade("2000", "1990")
-        exchange.faults.held = True
-        exchange.trade("2010")
-        exchange.forget_reports()
-        exchange.faults.held = False
+        fill_unheard(exchange, "2010")
         assert naived.phases() == ["selling"]
         await naived.start("BTCUSDT")
         assert naived.state("BTCUSDT") == "trading"
         await naived.until(lambda: naived.symbol().engine.leader.cycles == 1)
+
+
+@pytest.mark.parametrize("question", ["order", "open_orders"])
+async def test_coins_that_another_symbol_may_have_sold_and_cannot_be_asked_for_are_not_missed(
+    world: World, clock: MockClock, question: str
+) -> None:
+    # Found by simulated seeds: it was delisted before anybody heard that its sell was filled.
+    exchange = world.exchange
+    share_a_base(exchange)
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        fill_unheard(exchange, "2010")
+        exchange.faults.refused = {(question, "ETHUSDT")}
+        await naived.start("BTCUSDT")
+        assert (naived.state("BTCUSDT"), naived.reason("BTCUSDT")) == ("trading", None)
+        assert naived.phases() == ["selling"]
+        exchange.faults.refused = set()
+        await naived.until(lambda: naived.symbol().engine.leader.cycles == 1, 70)
+
+
+async def test_coins_beyond_what_another_symbol_may_have_sold_are_missed(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    share_a_base(exchange)
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        fill_unheard(exchange, "2010")
+        exchange.faults.refused = {("open_orders", "ETHUSDT")}
+        held = naived.view.held(naived.symbol()) - naived.symbol().engine.resting[0].intent.quantity
+        exchange.markets["ETHUSDT"].base = held - 1
+        error = (await naived.ask("start", "BTCUSDT"))["error"]
+        assert error["kind"] == "quarantined"
+
+
+@pytest.mark.parametrize(("deaf", "while_it_is"), [("gone", True), ("failed", RuntimeError("a bug"))])
+async def test_coins_that_a_symbol_of_another_node_or_a_failed_one_may_have_sold_are_not_missed(
+    world: World, clock: MockClock, deaf: str, while_it_is: object
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        symbol = naived.symbol()
+        held, quantity = naived.view.held(symbol), symbol.engine.resting[0].intent.quantity
+        fill_unheard(world.exchange, "2010")
+        assert await naived.view.coins(symbol) == (held, held - quantity)
+        usual = getattr(symbol, deaf)
+        setattr(symbol, deaf, while_it_is)
+        assert await naived.view.coins(symbol) == (held - quantity, held - quantity)
+        setattr(symbol, deaf, usual)
 
 
 async def test_an_order_with_our_tag_and_no_row_stops_all_placing(world: World, clock: MockClock) -> None:
