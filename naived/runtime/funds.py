@@ -99,11 +99,14 @@ class AccountFunds:
         return Money((limits.max_exposure - now) * SCALE // price), too_exposed(now, limits.max_exposure, currency)
 
     def _holders(self, symbol: Symbol) -> list[Symbol]:
-        """The symbols that hold coins of this one's quote asset."""
+        """The symbols that hold coins of this one's quote asset, or may before a buy of this one has arrived.
+
+        A buy that nobody can pay for when it is decided may come late, and take what another has bought since.
+        """
         quote = symbol.engine.leader.info.quote
         if not quote:
             return []
-        return [other for other in self.gathered.owners(quote) if other is not symbol and holds(other)]
+        return [other for other in self.gathered.owners(quote) if other is not symbol]
 
     def _spendable(self, asset: str, holders: Sequence[Symbol]) -> Money:
         """What of an asset is free and not the holders'.

@@ -80,6 +80,11 @@ def test_what_somebody_else_locked_is_nobodys_money() -> None:
     assert room("1.2", "5", holder, symbol(ETHBTC)) == pytest.approx(0.2)
 
 
+def test_what_is_not_there_is_not_spent_as_another_symbol_may_buy_it_while_the_order_is_on_its_way() -> None:
+    # Found by simulated seeds: the order was held up at the exchange for longer than a fence.
+    assert room("0.002", "0", symbol(BTCUSDT), symbol(ETHBTC)) == 0.002
+
+
 @pytest.mark.parametrize(("free", "locked"), [("1.7", "0.3"), ("2", "0")])
 def test_a_bid_is_spent_before_the_balance_shows_it(free: str, locked: str) -> None:
     holder = symbol(BTCUSDT, phase=SELLING)
