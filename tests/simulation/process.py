@@ -20,6 +20,8 @@ from tests.simulation.network import End, Network
 from tests.simulation.stopping import CURRENT, Tasks
 
 _SLACK = 1_000  # ms by which naived's clock may be behind when it begins to wait
+_BANNED = 418
+_TOO_MUCH = (429, _BANNED)  # the statuses of answers that tell how long to wait
 STARTING, RUNNING, LEAVING = "starting", "running", "leaving"
 
 
@@ -264,12 +266,14 @@ class Guarded:
         return text
 
     def _heed(self, frame: dict[str, Any]) -> None:
-        """Of a wait as much is demanded as the exchange documents."""
+        """Of a wait as much is demanded as the exchange documents, and only where it says that it is one."""
+        if frame["status"] not in _TOO_MUCH:
+            return
         try:
             until = int(frame["error"]["data"]["retryAfter"])
         except (KeyError, TypeError, ValueError):
             return
-        longest = 3 * 86_400_000 if frame["status"] == 418 else 60_000
+        longest = 3 * 86_400_000 if frame["status"] == _BANNED else 60_000
         until = min(until, self._process.now() + longest - _SLACK)
         self._process.banned_until = max(self._process.banned_until, until)
 
