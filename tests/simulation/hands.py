@@ -43,7 +43,7 @@ class Hands:
     """``kinds`` come in random order, on average every ``every`` seconds, in a phase of ``length`` seconds.
 
     ``done`` counts them. ``moved`` is what deposits brought, less withdrawals, by asset; ``robbed`` are the assets
-    that were ever withdrawn; ``gone`` are the delisted symbols.
+    that were ever withdrawn; ``gone`` are the delisted symbols. ``withdrew`` is told of each withdrawal.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Hands:
         exchange: Exchange,
         simulation: Simulation,
         trace: Callable[[str, str], None],
+        withdrew: Callable[[str, int], None],
         random: Random,
     ) -> None:
         self.done: Counter[str] = Counter()
@@ -79,6 +80,7 @@ class Hands:
         self._exchange = exchange
         self._simulation = simulation
         self._trace = trace
+        self._withdrew = withdrew
         self._random = random
         self._nursery: trio.Nursery | None = None
         self._away: Counter[str] = Counter()  # what was withdrawn and has to come back, by asset
@@ -230,6 +232,8 @@ class Hands:
         free = max(0, before + change)
         self._steer("sim.balance", asset=asset, free=format_wire(free))
         self.moved[asset] += free - before
+        if free < before:
+            self._withdrew(asset, before - free)
         return free != before
 
     def _free(self, asset: str) -> Amount:

@@ -85,6 +85,7 @@ class Oracle:
         self.owned = False  # the account may be halted by a limit, which takes buys back as well
         self._halted: frozenset[str] | None = None  # no buy is accepted but these
         self._sent: set[tuple[str, int]] = set()
+        self._withdrawn: list[tuple[int, str, int]] = []  # ms, asset, amount
         self._now = now
         self._lied_to = lied_to
         self._journal: sqlite3.Connection | None = None
@@ -172,7 +173,7 @@ class Oracle:
                 self.blame(5, f"{cid} sells what was never bought: {standing.sold + resting} of {standing.bought}")
         else:
             self._check_limits(order, row, standing)
-            self._check_owners(order, exchange)
+            self._check_owners(order, row, exchange)
 
     def _check_price(self, order: Order, market_open: list[Order]) -> None:
         resting = [
@@ -187,17 +188,26 @@ class Oracle:
         if cheap is not None:
             self.blame(24, f"{order.client_order_id}: {cheap}")
 
-    def _check_owners(self, order: Order, exchange: Exchange) -> None:
-        """What this buy spends is not what another symbol bought and has not sold."""
+    def _check_owners(self, order: Order, row: dict[str, Any], exchange: Exchange) -> None:
+        """What this buy spends is not what another symbol bought and has not sold.
+
+        What was withdrawn since it was decided was there: it may have been on its way for a while.
+        """
         asset = exchange.markets[order.symbol].listing.info.quote
         holders = [market for market in exchange.markets.values() if market.listing.info.base == asset]
         held = sum(self.standing(market.listing.info.symbol).coins.total for market in holders)
         if not held:
             return
         offered = sum(o.remaining for m in holders for o in m.open.values() if o.side is Side.SELL)
-        there = exchange.account.balance(asset).free + offered
+        decided = _milliseconds(row["created_at"])
+        withdrawn = sum(amount for at, of, amount in self._withdrawn if of == asset and at >= decided)
+        there = exchange.account.balance(asset).free + offered + withdrawn
         if there < held <= there + cost(order.side, order.price, order.quantity):
             self.blame(25, f"{order.client_order_id} spends {asset} of another symbol: {there} left of {held}")
+
+    def withdrew(self, asset: str, amount: int) -> None:
+        """The owner of the account took so much of an asset away."""
+        self._withdrawn.append((self._now(), asset, amount))
 
     def _trader(self, order: Order) -> int:
         return self.traders.get(order.client_order_id, (order.symbol, 0))[1]

@@ -196,6 +196,7 @@ class World:
                 exchange,
                 simulation,
                 self.trace,
+                self._oracle.withdrew,
                 Random(f"hands {plan.seed}"),
             )
             markets = [self._market(symbol, exchange) for symbol in self._plan.symbols]
