@@ -445,7 +445,8 @@ class World:
             limited = None if symbol is None else symbol.context.exchange.remarks.limited
             if limited is not None:
                 self._oracle.blame(21, f"long after the healing: {limited}")
-            if self._fact(name) == ("on", "trading") and self._reason(name) is None and self._lacks_traders(name):
+            silent = self._fact(name) == ("on", "trading") and self._reason(name) is None
+            if silent and self._lacks_traders(name) and self._knows_the_rules(name):
                 self._oracle.blame(26, f"{name} has fewer traders than chunks after a fall, and gives no reason")
 
     def _fell(self, markets: list[Market]) -> bool:
@@ -460,6 +461,11 @@ class World:
             return False
         leader = self._known[name].engine.leader
         return chunks_taken(leader.traders) < leader.settings.chunks
+
+    def _knows_the_rules(self, name: str) -> bool:
+        """Does naived go by the exchange's rules? It may not for an hour: then its buys begin late in the fall."""
+        rules = self._exchange.markets[name].listing.info.filters
+        return self._known[name].engine.leader.info.filters == rules
 
     @property
     def _known(self) -> Mapping[str, Symbol]:
