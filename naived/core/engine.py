@@ -210,7 +210,7 @@ def resting(engine: Engine, trader: Trader) -> Quantity:
     sell = engine.order(trader.number, Side.SELL, trader.sells)
     match sell:
         case OrderState(state=State.OPEN | State.PARTIALLY_FILLED, missed_at=None):
-            return Quantity(sell.intent.quantity - sell.reported)
+            return Quantity(sell.quantity - sell.reported)
         case _:
             return Quantity(0)
 

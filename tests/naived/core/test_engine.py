@@ -18,6 +18,7 @@ from naived.core.engine import (
     load,
     step,
 )
+from naived.core.engine import resting as resting_of
 from naived.core.engine import unbooked as unbooked_of
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus, Refusal, Refused, Unknown
@@ -513,6 +514,17 @@ def test_what_a_sell_in_quarantine_was_to_sell_is_not_missed() -> None:
     cycle.step(Reported(sell.client_order_id, replace(report, order_id=report.order_id + 1)))
     assert cycle.engine.quarantined
     assert unbooked_of(cycle.engine, cycle.traders[0]) == sell.intent.quantity
+
+
+def test_coins_that_a_person_took_out_of_a_sell_do_not_rest_in_it() -> None:
+    cycle = resting(workbench(ONE))
+    cycle.exchange.trade(1, cycle.now)
+    cycle.hear()
+    cycle.settle()
+    report = cycle.exchange.state(cycle.exchange.open()[0], cycle.now)
+    assert resting_of(cycle.engine, cycle.traders[0]) == report.quantity
+    cycle.step(Reported(report.client_order_id, replace(report, quantity=parse_quantity("0.03"), amended=True)))
+    assert resting_of(cycle.engine, cycle.traders[0]) == parse_quantity("0.03")
 
 
 def test_orders_whose_fate_is_open_are_unsettled() -> None:
