@@ -63,7 +63,8 @@ class Standing:
     epoch_since: int = 0
     silent: frozenset[str] | None = None  # nothing is accepted but these; None: it trades
     no_buys: frozenset[str] | None = None  # no buy is accepted but these
-    unwanted_at: int = 0  # ms, when somebody last asked for something that takes buys back
+    unwanted: int = 0  # how many ask now for something that takes buys back
+    unwanted_at: int = 0  # ms, when the last of them was answered
     prices: list[tuple[int, int]] = field(default_factory=list)  # public trades: ms, price
     stop_loss: int = 0  # the least that was ever asked for, a rate; 0: none
     limits: list[tuple[int, int, int]] = field(default_factory=list)  # (from ms, budget, chunks)
@@ -304,7 +305,8 @@ class Oracle:
             "AND orders.symbol NOT IN (SELECT scope FROM halts)"  # by its stop-loss
         )
         for row in self.rows(query, order.client_order_id):
-            if self._lied_to or self.owned or _milliseconds(row["created_at"]) <= standing.unwanted_at:
+            asked_for = standing.unwanted or _milliseconds(row["created_at"]) <= standing.unwanted_at
+            if self._lied_to or self.owned or asked_for:
                 continue
             if row["state"] not in ("open", "partially_filled"):
                 continue  # one that was given up and turned up
@@ -346,9 +348,18 @@ class Oracle:
         """Somebody asks for the end of the halt."""
         self._halted = None
 
-    def unwanted(self, symbol: str) -> None:
-        """Somebody asks, or asked until now, for something that takes buys back."""
-        self.standing(symbol).unwanted_at = self._now()
+    @contextmanager
+    def unwanted(self, *symbols: str) -> Iterator[None]:
+        """Meanwhile somebody asks for something that takes buys back."""
+        standings = [self.standing(symbol) for symbol in symbols]
+        for standing in standings:
+            standing.unwanted += 1
+        try:
+            yield
+        finally:
+            for standing in standings:
+                standing.unwanted -= 1
+                standing.unwanted_at = self._now()
 
     def resumed(self, symbol: str) -> None:
         """Somebody asks for what a stop left behind to be sold."""

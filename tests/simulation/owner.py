@@ -56,12 +56,9 @@ class Owner:
         await self._insist("resume", {})
 
     async def _halt(self) -> None:
-        for symbol in self._symbols:
-            self._oracle.unwanted(symbol)
-        if await self._once("halt", {"keep_buys": self._random.random() < 0.3}) is not None:
-            self._oracle.account_halted()
-        for symbol in self._symbols:
-            self._oracle.unwanted(symbol)
+        with self._oracle.unwanted(*self._symbols):
+            if await self._once("halt", {"keep_buys": self._random.random() < 0.3}) is not None:
+                self._oracle.account_halted()
 
     async def _once(self, method: str, params: Document) -> Document | None:
         request_id = str(UUID(int=self._random.getrandbits(128), version=4))

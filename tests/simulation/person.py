@@ -109,12 +109,9 @@ class Person:
         chunks = params.get("chunks")
         if isinstance(chunks, int):
             self.chunks.setdefault(symbol, {_CHUNKS}).add(chunks)
-        takes_back = verb not in ("start", "settings")
-        if takes_back:
-            self._oracle.unwanted(symbol)
-        result = await self._insistently(verb, symbol, params)
-        if takes_back:
-            self._oracle.unwanted(symbol)
+        takes_back = () if verb in ("start", "settings") else (symbol,)
+        with self._oracle.unwanted(*takes_back):
+            result = await self._insistently(verb, symbol, params)
         if isinstance(chunks, int) and result is not None and _stands(result):
             self.chunks[symbol] = {chunks}
         return result
