@@ -38,7 +38,7 @@ _TOGETHER = (
     *("backtest/test_cluster.py", "backtest/test_page.py", "backtest/test_workers.py", "cli/test_sweep.py"),
 )
 # Processes of `-n auto` that there are beside one for each processor: who talks to real programs mostly waits.
-_WAITING = 1
+_WAITING = 3
 
 
 @pytest.hookimpl(optionalhook=True)
