@@ -5,7 +5,7 @@ Times are integers: milliseconds since 1970 in UTC, on the exchange's clock.
 
 from msgspec import Struct
 
-from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount, price_up
+from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount, price_down, price_up
 from naived.core.orders.intent import Side
 
 
@@ -84,6 +84,13 @@ def least_sell(filters: Filters, reference: Price | None) -> Price:
     if filters.ask_down is None or reference is None:
         return Price(0)
     return price_up(reference * filters.ask_down, SCALE, filters.tick_size)
+
+
+def most_sell(filters: Filters, reference: Price | None) -> Price | None:
+    """The highest price that PERCENT_PRICE_BY_SIDE lets a sell ask, None if any."""
+    if filters.ask_up is None or reference is None:
+        return None
+    return price_down(reference * filters.ask_up, SCALE, filters.tick_size)
 
 
 def describe(filters: Filters, name: str) -> str:

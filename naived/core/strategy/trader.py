@@ -20,7 +20,7 @@ from typing import TypeAlias, assert_never
 from msgspec.structs import replace
 
 from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, price_up
-from naived.core.market import Filters, Trade, least_sell
+from naived.core.market import Filters, Trade, least_sell, most_sell
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Refusal, Refused
 from naived.core.orders.state import STALE, Ended, Executed, Fate, Placed, UnexpectedError
@@ -110,7 +110,7 @@ def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderS
         case Counted(free):
             return _counted(trader, free, view)
         case Measured(reference):
-            return _measured(trader, least_sell(view.filters, reference), view)
+            return _measured(trader, reference, view)
         case _:
             assert_never(event)
 
@@ -409,10 +409,21 @@ def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
             return trader, ()
 
 
-def _measured(trader: Trader, least: Price, view: SymbolView) -> TraderStep:
-    """Sell what a filter refused, at the lowest price that the exchange takes if the trader asks less."""
+def _measured(trader: Trader, reference: Price | None, view: SymbolView) -> TraderStep:
+    """Sell what a filter refused, at the lowest price that the exchange takes if the trader asks less.
+
+    What asks more than the exchange takes is held until the market has come back.
+    """
+    least, most = least_sell(view.filters, reference), most_sell(view.filters, reference)
     match trader.phase:
-        case Holding(hold=Hold.FILTER) as holding:
+        case Holding(bought, Hold.FILTER, carried=carried) as holding:
+            price = asked(trader.terms, bought, carried, view.filters)
+            if trader.stop is None and most is not None and price > most and view.status is not Status.OFF:
+                reason = (
+                    f"it asks {format_amount(price)}, and the exchange takes at most {format_amount(most)} now "
+                    "(PERCENT_PRICE_BY_SIDE)"
+                )
+                return _enter(trader, replace(holding, reason=reason, failures=holding.failures + 1), view), ()
             after, commands = _sell(trader, holding, view, least=least)
         case _:
             return trader, ()

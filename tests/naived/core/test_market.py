@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from naived.core.amount import parse_money, parse_price, parse_quantity, parse_rate
-from naived.core.market import describe, least_sell, refusal
+from naived.core.market import describe, least_sell, most_sell, refusal
 from naived.core.orders.intent import Side
 from tests.support.market import ETH, filters
 
@@ -73,6 +73,15 @@ def test_each_side_has_its_own_distance_from_the_reference_price(side: Side, pri
     }
     assert failed(price, "1", side, "100", **limits) == name
     assert failed(price, "1", side, None, **limits) is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "up", "most"), [("100", "1.2", "120"), ("100.01", "1.2", "120.01"), ("100", None, None)]
+)
+def test_the_highest_price_that_a_sell_may_ask(reference: str, up: str | None, most: str | None) -> None:
+    rules = replace(ETH, ask_up=None if up is None else parse_rate(up))
+    assert most_sell(rules, parse_price(reference)) == (None if most is None else parse_price(most))
+    assert most_sell(rules, None) is None
 
 
 @pytest.mark.parametrize(

@@ -488,7 +488,7 @@ NEAR = replace(ETH, ask_down=parse_rate("0.8"), ask_up=parse_rate("2"))
         ("3361.82", "2689.46", ["ETHUSDT-1: its sell asks 2689.46: the exchange takes no less"]),  # up to a tick
         ("3361.8125", "2689.45", ["ETHUSDT-1: its sell asks 2689.45: the exchange takes no less"]),
         ("3361", "2689.45", []),
-        ("1000", "2689.45", []),  # too far above the market, but never below its own price
+        ("1344.73", "2689.45", []),
         (None, "2689.45", []),
     ],
 )
@@ -505,6 +505,23 @@ def test_a_sell_that_a_filter_refused_asks_at_least_what_the_exchange_takes(
     assert notes(commands) == told
     assert selling.phase.failures == 1
     assert tell(selling, later, Measured(parse_price("9000"))) == (selling, ())
+
+
+def test_a_sell_that_asks_more_than_the_exchange_takes_is_held_until_the_market_has_come_back() -> None:
+    holding, _ = tell(SELLING, replace(VIEW, filters=NEAR), refused(Refusal.FILTER))
+    later = replace(LATER, filters=NEAR)
+    asking = after(holding, later, Woke())
+    held, commands = tell(asking, later, Measured(parse_price("1344.72")))
+    assert commands == ()
+    assert held.phase == replace(
+        asking.phase,
+        reason="it asks 2689.45, and the exchange takes at most 2689.44 now (PERCENT_PRICE_BY_SIDE)",
+        failures=2,
+    )
+    again, commands = tell(held, replace(later, now=held.phase.retry_at), Woke())
+    assert commands == (Measure(),)
+    assert again.phase.retry_at == held.phase.retry_at + 4_000
+    assert placed(tell(again, later, Measured(parse_price("1400")))[1]) == ("2689.45", "0.0744")
 
 
 def test_a_reference_price_is_nothing_to_a_sell_that_another_reason_keeps_back() -> None:
