@@ -217,7 +217,7 @@ def resting(engine: Engine, trader: Trader) -> Quantity:
 
 def unoffered(trader: Trader, sell: OrderState | None) -> Quantity:
     """The coins of a trader that are not in its live sell, if ``sell``, its newest, is one."""
-    offered = 0 if sell is None or sell.state not in LIVE else sell.intent.quantity - sell.executed
+    offered = 0 if sell is None or sell.state not in LIVE else sell.quantity - sell.executed
     return Quantity(position(trader).quantity - offered)
 
 

@@ -525,6 +525,11 @@ def test_coins_that_a_person_took_out_of_a_sell_do_not_rest_in_it() -> None:
     assert resting_of(cycle.engine, cycle.traders[0]) == report.quantity
     cycle.step(Reported(report.client_order_id, replace(report, quantity=parse_quantity("0.03"), amended=True)))
     assert resting_of(cycle.engine, cycle.traders[0]) == parse_quantity("0.03")
+    trader, taken = cycle.traders[0], Quantity(report.quantity - parse_quantity("0.03"))
+    held = position(trader).quantity
+    cycle.step(Blocked(BlockedBy.COINS, "coins are missing"))
+    cycle.step(CoinsWrittenOff(taken, "by hand"))
+    assert position(cycle.traders[0]).quantity == held - taken, "what is gone can be written off"
 
 
 def test_orders_whose_fate_is_open_are_unsettled() -> None:
