@@ -30,10 +30,17 @@ _ALL = -1  # SQLite's LIMIT for no limit
 
 
 def settled(status: Document) -> bool:
-    """Is it ready, and is the fate of each living trader's order known?"""
-    legs = [trader[side] for s in status["symbols"] for trader in s["traders"] for side in ("buy", "sell")]
-    unknown = ("not_placed", "intended", "unknown")
-    return status["daemon"]["state"] == "ready" and not any(leg and leg["state"] in unknown for leg in legs)
+    """Is it ready, and is the fate of each living trader's order known?
+
+    A sell that was not placed before a stop waits for the next start.
+    """
+    legs = [(s, trader[side]) for s in status["symbols"] for trader in s["traders"] for side in ("buy", "sell")]
+    unknown = any(
+        leg["state"] in ("intended", "unknown") or (leg["state"] == "not_placed" and symbol["status"] != "off")
+        for symbol, leg in legs
+        if leg
+    )
+    return status["daemon"]["state"] == "ready" and not unknown
 
 
 class Checkpoint:
