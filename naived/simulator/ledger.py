@@ -243,6 +243,22 @@ class Alterations:
         self._db.execute("INSERT OR REPLACE INTO balances VALUES (?, ?, ?)", row)
 
 
+def _prepare(db: sqlite3.Connection, path: Path | None, uid: int, balances: Mapping[str, Amount]) -> None:
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=NORMAL")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        rows = [(asset, format_amount(amount), "0") for asset, amount in balances.items()]
+        db.executescript(f"BEGIN IMMEDIATE;{_TABLES}{_SECOND}PRAGMA user_version={_VERSION};")
+        db.execute("INSERT INTO account VALUES (?)", (uid,))
+        db.executemany("INSERT INTO balances VALUES (?, ?, ?)", rows)
+        db.execute("COMMIT")
+    elif version == 1:
+        db.executescript(f"BEGIN IMMEDIATE;{_SECOND}PRAGMA user_version={_VERSION};COMMIT;")
+    elif version != _VERSION:
+        raise SimulatorError(f"ledger {path} has version {version}, this simulator needs {_VERSION}")
+
+
 class Ledger:
     """One open ledger file, or a ledger in memory when ``path`` is None. Close it at the end.
 
@@ -253,19 +269,11 @@ class Ledger:
         """Open or create a ledger; ``uid`` and ``balances`` are used only for a new one. Raises SimulatorError."""
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                rows = [(asset, format_amount(amount), "0") for asset, amount in balances.items()]
-                self._db.executescript(f"BEGIN IMMEDIATE;{_TABLES}{_SECOND}PRAGMA user_version={_VERSION};")
-                self._db.execute("INSERT INTO account VALUES (?)", (uid,))
-                self._db.executemany("INSERT INTO balances VALUES (?, ?, ?)", rows)
-                self._db.execute("COMMIT")
-            elif version == 1:
-                self._db.executescript(f"BEGIN IMMEDIATE;{_SECOND}PRAGMA user_version={_VERSION};COMMIT;")
-            elif version != _VERSION:
-                raise SimulatorError(f"ledger {path} has version {version}, this simulator needs {_VERSION}")
+            try:
+                _prepare(self._db, path, uid, balances)
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
             raise SimulatorError(f"ledger {path}: {error}") from error
         self.history = History(self._db)
