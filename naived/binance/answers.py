@@ -10,7 +10,7 @@ refuses is tried again, what stays refused until a person acts faults the symbol
 exchange's ``errors.md`` of 2026; also those of requests that naived does not make have their place.
 """
 
-from naived.binance.border import LATEST, read
+from naived.binance.border import LATEST, message, read
 from naived.binance.codec import ApiAnswer, ApiError
 from naived.binance.mapping import OrderRow, report_of
 from naived.core.orders.report import (
@@ -78,6 +78,18 @@ _BY_MESSAGE = {  # the first text that the message, in lower case, contains
     "relationship of the prices": Refusal.MALFORMED,
     "peg": Refusal.MALFORMED,
 }
+_BY_REASON = {  # of a rejected order in an execution report; also those that were documented until 2019
+    "INSUFFICIENT_BALANCES": Refusal.BALANCE,
+    "INSUFFICIENT_BALANCE": Refusal.BALANCE,
+    "MARKET_CLOSED": Refusal.MARKET_CLOSED,
+    "WOULD_MATCH_IMMEDIATELY": Refusal.MARKET_CLOSED,
+    "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY": Refusal.MARKET_CLOSED,
+    "PRICE_QTY_EXCEED_HARD_LIMITS": Refusal.FILTER,
+    "ACCOUNT_INACTIVE": Refusal.FORBIDDEN,
+    "ACCOUNT_CANNOT_SETTLE": Refusal.FORBIDDEN,
+    "OCO_BAD_PRICES": Refusal.MALFORMED,
+}
+_DUPLICATE_REASON = "DUPLICATE_ORDER"
 _OTHER_MESSAGE = {  # by code; an engine's error that nobody documents may be about anything
     _ENGINE_ERROR: None,
     _API_REFUSED: Refusal.FILTER,
@@ -103,6 +115,14 @@ def placed(answer: ApiAnswer, now: int, until: int = LATEST) -> Answer:
         return _unknown(answer)
     wait = None if error.data is None or error.data.retry_after is None else halt(answer, now)
     return Refused(kind, error.code, error.msg, None if wait is None else now + wait)
+
+
+def rejected(reason: str) -> Refused | Unknown:
+    """Interpret the reason of a rejected order in an execution report."""
+    if reason == _DUPLICATE_REASON:
+        return Unknown("duplicate")
+    kind = _BY_REASON.get(reason, Refusal.OTHER)
+    return Refused(kind, 0, f"rejected by the matching engine: {message(reason)}")
 
 
 def cancelled(answer: ApiAnswer, until: int = LATEST) -> CancelAnswer:
@@ -166,6 +186,6 @@ def _unknown(answer: ApiAnswer) -> Unknown:
 def _refusal(status: int, error: ApiError) -> Refusal | None:
     """Why the request was refused; None if the outcome is unknown."""
     if error.code in _OTHER_MESSAGE:
-        message = error.msg.lower()
-        return next((kind for part, kind in _BY_MESSAGE.items() if part in message), _OTHER_MESSAGE[error.code])
+        text = error.msg.lower()
+        return next((kind for part, kind in _BY_MESSAGE.items() if part in text), _OTHER_MESSAGE[error.code])
     return _BY_CODE.get(error.code, _BY_STATUS.get(status))

@@ -119,6 +119,8 @@ class ExecutionReport(msgspec.Struct, gc=False, frozen=True):
     time: Time | None = msgspec.field(name="T", default=None)
     total: str = msgspec.field(name="Z", default="")
     expiry_reason: str = msgspec.field(name="eR", default="")
+    reject_reason: str = msgspec.field(name="r", default="")
+    prevented: str = msgspec.field(name="A", default="")
     raw: msgspec.Raw = msgspec.field(name=" raw", default=msgspec.Raw())
 
 

@@ -14,23 +14,19 @@ from naived.binance.border import LATEST, FillId, Id, OrderId, Time, bounded, in
 from naived.binance.codec import Execution, ExecutionReport, execution_of
 from naived.binance.filters import filters_of
 from naived.core.amount import (
-    SCALE,
     Amount,
     Money,
     Quantity,
-    Rate,
     parse_amount,
     parse_money,
     parse_price,
     parse_quantity,
-    parse_rate,
     value_down,
 )
 from naived.core.market import SymbolInfo
 from naived.core.orders import client_id
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill, OrderStatus, Report
-from naived.core.strategy.formulas import Fees
 from naived.ports import Balance
 
 _BUY_STP, _SELL_STP = "EXPIRE_TAKER", "EXPIRE_MAKER"
@@ -79,6 +75,7 @@ class OrderRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     time: Time | None = None
     update_time: Time | None = None
     expiry_reason: str = ""
+    prevented_quantity: str = ""
     fills: tuple[FillPart, ...] = ()
 
 
@@ -118,32 +115,6 @@ class SymbolName(msgspec.Struct, gc=False, frozen=True):
 class ExchangeInfo(msgspec.Struct, frozen=True, rename="camel"):
     symbols: tuple[msgspec.Raw, ...]
     rate_limits: tuple[msgspec.Raw, ...] = ()
-
-
-class Commission(msgspec.Struct, gc=False, frozen=True):
-    """Rates of one part of the commission."""
-
-    maker: str
-    taker: str
-    buyer: str = "0"
-    seller: str = "0"
-
-
-class Discount(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """Of fees paid in a third asset, usually BNB. Its rate is not used: the documentation contradicts itself."""
-
-    enabled_for_account: bool = False
-    enabled_for_symbol: bool = False
-    discount_asset: str = ""
-
-
-class CommissionRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
-    """``account.commission``."""
-
-    standard_commission: Commission
-    tax_commission: Commission | None = None
-    special_commission: Commission | None = None
-    discount: Discount | None = None
 
 
 class BalanceRow(msgspec.Struct, gc=False, frozen=True):
@@ -187,12 +158,19 @@ def report_of(row: OrderRow, until: int = LATEST) -> Report:
         fills=_fills_of(row, executed),
         by_exchange=_ended_itself(row.status, row.client_order_id, placed_as, row.expiry_reason),
     )
-    return _checked(report, row.cummulative_quote_qty)
+    return _checked(report, row.cummulative_quote_qty, row.prevented_quantity)
 
 
 def report_of_event(event: ExecutionReport, until: int = LATEST) -> Report:
-    """Without ``fills`` if the fill cannot be read: the quantity then shows that one has to be asked for."""
-    executed = bounded(parse_quantity, event.executed)
+    """Without ``fills`` if the fill cannot be read: the quantity then shows that one has to be asked for.
+
+    An order of which self-trade prevention took a part is filled with less than its quantity. Where the report does
+    not tell the part, only its fill is believed, and the next query tells that it has ended.
+    """
+    executed, quantity = bounded(parse_quantity, event.executed), bounded(parse_quantity, event.quantity)
+    status = _status(event.status, executed)
+    if status is OrderStatus.FILLED and not event.prevented and 0 < executed < quantity:
+        status = OrderStatus.PARTIALLY_FILLED
     placed_as = event.cancelled_id or client_id.placed_id(event.client_order_id)
     report = Report(
         symbol=name(event.symbol),
@@ -200,15 +178,15 @@ def report_of_event(event: ExecutionReport, until: int = LATEST) -> Report:
         client_order_id=placed_as,
         side=Side(event.side.lower()),
         price=bounded(parse_price, event.price),
-        quantity=bounded(parse_quantity, event.quantity),
-        status=_status(event.status, executed),
+        quantity=quantity,
+        status=status,
         executed=executed,
         created=in_time(event.created, until),
         time=min(event.time or event.created, until),
         by_exchange=_ended_itself(event.status, event.client_order_id, placed_as, event.expiry_reason),
         amended=event.kind == _REPLACED,
     )
-    return _checked(report, event.total)
+    return _checked(report, event.total, event.prevented)
 
 
 def fill_of_event(event: ExecutionReport, until: int = LATEST) -> Fill | None:
@@ -289,27 +267,6 @@ def symbol_of(row: SymbolRow, note: Callable[[str], None]) -> SymbolInfo:
     )
 
 
-def fees_of(row: CommissionRow) -> Fees:
-    """A side's own rate plus the larger of maker and taker rate; standard, tax and special parts are summed."""
-    every = (row.standard_commission, row.tax_commission, row.special_commission)
-    parts = [part for part in every if part is not None]
-    either = max(sum(parse_rate(part.maker) for part in parts), sum(parse_rate(part.taker) for part in parts))
-    fees = Fees(
-        buy=Rate(either + sum(parse_rate(part.buyer) for part in parts)),
-        sell=Rate(either + sum(parse_rate(part.seller) for part in parts)),
-        asset=_discount_asset(row.discount),
-    )
-    if max(fees.buy, fees.sell) >= SCALE:
-        raise ValueError("the fees are 100 % or more: nothing can be earned")
-    return fees
-
-
-def _discount_asset(discount: Discount | None) -> str | None:
-    if discount is None or not (discount.enabled_for_account and discount.enabled_for_symbol):
-        return None
-    return name(discount.discount_asset) if discount.discount_asset else None
-
-
 def balance_of(row: BalanceRow | PositionRow) -> tuple[str, Balance]:
     """The asset and what the account has of it."""
     return name(row.asset), Balance(bounded(parse_amount, row.free), bounded(parse_amount, row.locked))
@@ -325,10 +282,10 @@ def _ended_itself(status: str, client_order_id: str, placed_as: str, reason: str
     return status == _CANCELED and client_order_id == placed_as and client_id.is_naived(placed_as)
 
 
-def _checked(report: Report, quote: str) -> Report:
+def _checked(report: Report, quote: str, prevented: str) -> Report:
     """The report of an order of a naived, if its fields agree; ``quote`` is all that was executed, if it was told.
 
-    Other orders may be of types that have no price, or no quantity of their own.
+    ``prevented`` is what self-trade prevention took of the order. Others may have no price, or no quantity.
     """
     if not client_id.is_naived(report.client_order_id):
         return report
@@ -337,21 +294,13 @@ def _checked(report: Report, quote: str) -> Report:
     if (
         not report.price
         or not 0 < report.quantity >= executed
-        or (whole and executed != report.quantity)
+        or (whole and executed + bounded(parse_quantity, prevented or "0") != report.quantity)
         or (status is OrderStatus.NEW and executed)
         or (status is OrderStatus.PARTIALLY_FILLED and not executed)
         or (not executed and quote.strip("0.") and not quote.startswith("-"))
     ):
         raise ValueError(f"{status} does not agree with {executed} of {report.quantity} at {report.price}")
     return report
-
-
-def account_fees(raw: msgspec.Raw) -> Fees | None:
-    """The rates of the account, None if there are none that can be read: they are not worth the balances."""
-    try:
-        return fees_of(CommissionRow(msgspec.json.decode(raw, type=Commission)))
-    except ValueError:
-        return None
 
 
 def _fills_of(row: OrderRow, executed: Quantity) -> tuple[Fill, ...]:

@@ -7,19 +7,17 @@ import msgspec
 
 from naived.binance.border import name, read
 from naived.binance.codec import read_limits
+from naived.binance.fees import CommissionRow, account_fees, fees_of
 from naived.binance.limits import Use
 from naived.binance.mapping import (
     AccountRow,
     BalanceRow,
-    CommissionRow,
     ExchangeInfo,
     OrderRow,
     SymbolName,
     SymbolRow,
     TradeRow,
-    account_fees,
     balance_of,
-    fees_of,
     fill_of,
     report_of,
     symbol_of,

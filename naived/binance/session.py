@@ -16,7 +16,7 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from naived.binance.answers import OK, described, halt, placed, refuses_credentials
+from naived.binance.answers import OK, described, halt, placed, refuses_credentials, rejected
 from naived.binance.api import ApiConnection, NoAnswer
 from naived.binance.border import read
 from naived.binance.clock import ServerClock
@@ -36,7 +36,7 @@ from naived.binance.limits import Limits, Use
 from naived.binance.mapping import PositionRow, ServerTime, balance_of, fill_of_event, report_of_event
 from naived.binance.refusals import Refusals
 from naived.binance.signing import Credentials, Params, signed
-from naived.core.orders.report import Accepted
+from naived.core.orders.report import Accepted, OrderStatus
 from naived.ports import CredentialsError, ExchangeError, RefusedError, Sink
 from naived.websocket import Closed, ConnectError, WebSocket
 
@@ -335,6 +335,8 @@ class UserSession:
         """Pass it on; without its fill if that cannot be read, so that it is asked for. Raises ValueError."""
         until = self.client.clock.latest_time
         report = report_of_event(event, until)
+        if report.status is OrderStatus.REJECTED:
+            report = replace(report, refusal=rejected(event.reject_reason))
         with self.client.refusals.refusing("the fill of an execution report"):
             fill = fill_of_event(event, until)
             if fill is not None:

@@ -51,29 +51,6 @@ class Fill(Struct, frozen=True):
     fee_value: Money | None = None
 
 
-class Report(Struct, frozen=True):
-    """One order at one moment: from an execution report, the answer to a request, or a query.
-
-    ``client_order_id`` is the id at placement. ``executed`` is cumulative. ``fills`` are those that were included:
-    at most one in an execution report, all in a FULL answer, none in a query. ``by_exchange``: it ended without a
-    cancel request, ours or a person's. ``amended``: a person left less of it, and this is the report of that.
-    """
-
-    symbol: str
-    order_id: int
-    client_order_id: str
-    side: Side
-    price: Price
-    quantity: Quantity
-    status: OrderStatus
-    executed: Quantity
-    created: int
-    time: int
-    fills: tuple[Fill, ...] = ()
-    by_exchange: bool = False
-    amended: bool = False
-
-
 class Refusal(StrEnum):
     """Why the exchange refused a request; a refused request created no order."""
 
@@ -87,12 +64,6 @@ class Refusal(StrEnum):
     MALFORMED = "malformed"
     LIMIT = "limit of the account"  # by our own journal: it was never sent
     OTHER = "other"
-
-
-class Accepted(Struct, frozen=True):
-    """The order exists."""
-
-    report: Report
 
 
 class Refused(Struct, frozen=True):
@@ -109,6 +80,38 @@ class Unknown(Struct, frozen=True):
 
     reason: str
     code: int | None = None
+
+
+class Report(Struct, frozen=True):
+    """One order at one moment: from an execution report, the answer to a request, or a query.
+
+    ``client_order_id`` is the id at placement. ``executed`` is cumulative. ``fills`` are those that were included:
+    at most one in an execution report, all in a FULL answer, none in a query. ``by_exchange``: it ended without a
+    cancel request, ours or a person's. ``amended``: a person left less of it, and this is the report of that.
+    ``refusal``: the exchange told, other than in an answer, that it refused one frame with this client order id;
+    ``Unknown`` if the frame was refused because the order exists.
+    """
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    side: Side
+    price: Price
+    quantity: Quantity
+    status: OrderStatus
+    executed: Quantity
+    created: int
+    time: int
+    fills: tuple[Fill, ...] = ()
+    by_exchange: bool = False
+    amended: bool = False
+    refusal: Refused | Unknown | None = None
+
+
+class Accepted(Struct, frozen=True):
+    """The order exists."""
+
+    report: Report
 
 
 class Unsent(Struct, frozen=True):

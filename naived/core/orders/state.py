@@ -346,17 +346,13 @@ def _answered(order: OrderState, answer: Answer) -> OrderStep:
         case Accepted():
             return _reported(order, answer.report)
         case Refused() if order.state is State.INTENDED:
-            if order.attempt > 1:
-                reason = f"refused: {answer.message}"
-                unknown = replace(order, state=State.UNKNOWN, reason=reason, code=answer.code, refused=answer)
-                return unknown, ()
-            return _reject(order, answer)
+            return _reject(order, answer) if order.attempt == 1 else (_in_doubt(order, answer), ())
         case Unsent() if order.state is State.INTENDED and order.cancelling:
             return _abandon(order, "cancelled before it was sent")
         case Unsent(reason) if order.state is State.INTENDED:
             return replace(order, state=State.NOT_PLACED, attempt=order.attempt - 1, reason=reason), ()
-        case Unknown(reason, code) if order.state is State.INTENDED:
-            return replace(order, state=State.UNKNOWN, reason=reason, code=code), ()
+        case Unknown() if order.state is State.INTENDED:
+            return _in_doubt(order, answer), ()
         case Refused() | Unsent() | Unknown():
             return order, ()  # the user stream was faster: the order is already known
         case _:
@@ -364,6 +360,8 @@ def _answered(order: OrderState, answer: Answer) -> OrderStep:
 
 
 def _reported(order: OrderState, report: Report) -> OrderStep:
+    if report.refusal is not None:
+        return _told_refused(order, report.refusal)
     if order.final is None and order.state is State.CANCELLED:
         return order, ()  # a person wrote it off: what becomes of it at the exchange concerns us no more
     problem = _mismatch(order, report)
@@ -396,6 +394,22 @@ def _reported(order: OrderState, report: Report) -> OrderStep:
             known = replace(known, by_exchange=True)
     after, more = _executed(known, report.fills, reported, final)
     return after, actions + more
+
+
+def _told_refused(order: OrderState, refusal: Refused | Unknown) -> OrderStep:
+    """A frame created no order. Rule 3: what is known of another one, or was answered, stays as it is."""
+    if order.order_id is not None or order.state not in (State.INTENDED, State.UNKNOWN):
+        return order, ()
+    if isinstance(refusal, Refused) and order.attempt == 1:
+        return _reject(order, refusal)
+    return _in_doubt(order, refusal), ()
+
+
+def _in_doubt(order: OrderState, why: Refused | Unknown) -> OrderState:
+    """Nobody knows whether it exists; after a refusal of the latest frame because of the earlier ones."""
+    if isinstance(why, Unknown):
+        return replace(order, state=State.UNKNOWN, reason=why.reason, code=why.code)
+    return replace(order, state=State.UNKNOWN, reason=f"refused: {why.message}", code=why.code, refused=why)
 
 
 def _mismatch(order: OrderState, report: Report) -> str | None:
@@ -509,12 +523,14 @@ def _fate(final: OrderStatus, order: OrderState) -> Fate:
     match final:
         case OrderStatus.FILLED:
             return Fate.FILLED
-        case OrderStatus.CANCELED:
-            if order.cancelling:
-                return Fate.CANCELLED
-            return Fate.BY_EXCHANGE if order.by_exchange else Fate.BY_HAND
         case OrderStatus.REJECTED:
             return Fate.REJECTED
+        case OrderStatus.CANCELED if order.cancelling:
+            return Fate.CANCELLED
+        case _ if order.by_exchange:
+            return Fate.BY_EXCHANGE
+        case OrderStatus.CANCELED:
+            return Fate.BY_HAND
         case _:
             return Fate.EXPIRED
 

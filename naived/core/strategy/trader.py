@@ -79,6 +79,7 @@ _BUY_BACKOFF = {
     Refusal.LIMIT: 1_000,  # another symbol took the last of the account's limit
     Refusal.MARKET_CLOSED: 10_000,  # a halt ends by itself; without a public trade there is no new attempt
 }
+_BY_RULES = (Refusal.FILTER, Refusal.MARKET_CLOSED)  # the rules that we know may have changed
 _EXPIRED_BACKOFF = 1_000  # ms; a buy that self-trade prevention ended must not be repeated in a tight loop
 # ms: a successor acts on a trade with a higher id than the fill that made room for it. So much later every trade is
 # newer, whatever its id: an exchange that was reset begins with small ones.
@@ -244,7 +245,7 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
         waiting = Waiting(reason=refused.message)
         return _enter(trader, waiting, view), (note, Fault(f"buy refused: {refused.message}"))
     after = max(view.now + pause, refused.retry_at or 0)
-    commands: tuple[Command, ...] = (note, Reread()) if refused.kind is Refusal.FILTER else (note,)
+    commands: tuple[Command, ...] = (note, Reread()) if refused.kind in _BY_RULES else (note,)
     return _enter(trader, Waiting(after=after, reason=refused.message), view), commands
 
 
@@ -454,6 +455,8 @@ def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: Symb
             hold, commands = Hold.BALANCE, (note,)
         case Refusal.FILTER:
             return _retry_later(trader, selling, Hold.FILTER, refused.message, None, view), (note, Reread())
+        case Refusal.MARKET_CLOSED:
+            hold, commands = Hold.REFUSED, (note, Reread())
         case _:
             hold, commands = Hold.REFUSED, (note,)
     return _retry_later(trader, selling, hold, refused.message, refused.retry_at, view), commands

@@ -1,7 +1,7 @@
 import pytest
 from msgspec import Raw
 
-from naived.binance.answers import cancelled, halt, placed, refuses_credentials
+from naived.binance.answers import cancelled, halt, placed, refuses_credentials, rejected
 from naived.binance.codec import ApiAnswer, ApiError, ErrorData
 from naived.core.orders.report import Accepted, CancelAccepted, CancelRefused, Refusal, Refused, Unknown
 
@@ -316,3 +316,33 @@ def test_credentials_are_refused_by_code_or_status():
     assert refuses_credentials(error(-9999, status=401))
     assert not refuses_credentials(error(-1021))
     assert not refuses_credentials(ok())
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("INSUFFICIENT_BALANCES", Refusal.BALANCE),  # these four are documented
+        ("STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY", Refusal.MARKET_CLOSED),
+        ("WOULD_MATCH_IMMEDIATELY", Refusal.MARKET_CLOSED),
+        ("OCO_BAD_PRICES", Refusal.MALFORMED),
+        ("INSUFFICIENT_BALANCE", Refusal.BALANCE),  # these were
+        ("MARKET_CLOSED", Refusal.MARKET_CLOSED),
+        ("PRICE_QTY_EXCEED_HARD_LIMITS", Refusal.FILTER),
+        ("ACCOUNT_INACTIVE", Refusal.FORBIDDEN),
+        ("ACCOUNT_CANNOT_SETTLE", Refusal.FORBIDDEN),
+        ("UNKNOWN_INSTRUMENT", Refusal.OTHER),
+        ("NONE", Refusal.OTHER),
+    ],
+)
+def test_the_reason_of_a_rejected_order_says_what_follows(reason, kind):
+    assert rejected(reason) == Refused(kind, 0, f"rejected by the matching engine: {reason}")
+
+
+def test_an_order_that_was_rejected_as_a_duplicate_exists():
+    assert rejected("DUPLICATE_ORDER") == Unknown("duplicate")
+
+
+def test_the_reason_of_a_rejected_order_is_printable_and_short():
+    refused = rejected("\u001b[2J" + "x" * 1000)
+    assert refused.message.isprintable()
+    assert len(refused.message) < 600

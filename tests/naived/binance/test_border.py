@@ -9,10 +9,11 @@ import trio
 from naived.binance.border import message, name, read, word
 from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer, ExecutionReport, Garbled, read_api, read_market
-from naived.binance.mapping import CommissionRow, OrderRow, TradeRow, fees_of, fill_of, report_of
+from naived.binance.fees import CommissionRow, fees_of
+from naived.binance.mapping import OrderRow, TradeRow, fill_of, report_of
 from naived.binance.refusals import Refusals
 from naived.core.amount import parse_rate
-from naived.core.orders.report import OrderStatus
+from naived.core.orders.report import OrderStatus, Refusal
 from naived.ports import ExchangeError, RefusedError
 
 EPOCH = 1_700_000_000_000  # ms, the peer's clock at trio's time 0
@@ -341,7 +342,7 @@ async def test_a_report_without_a_usable_fill_still_tells_status_and_quantity(
         *({"i": value} for value in (0, *ABSURD_INTEGERS)),
         *({"O": value} for value in ABSURD_TIMES),
         *({"s": value} for value in (None, 7, *ESCAPES)),
-        *({"X": value} for value in (None, 7, "", "\u001b[2J", "FILLED", "NEW")),
+        *({"X": value} for value in (None, 7, "", "\u001b[2J", "NEW")),
         *({"S": value} for value in (None, 7, "", "SHORT")),
         *({name: "0.00000000"} for name in ("q", "p", "z")),
         {"c": None},
@@ -386,6 +387,53 @@ async def test_an_order_that_ended_under_its_own_id_was_ended_by_the_exchange(
     pushed(peer, **({"x": "CANCELED", "X": "CANCELED", "t": -1} | change))
     await sink.until(lambda: sink.reports)
     assert sink.reports[0].by_exchange == by_exchange
+
+
+@pytest.mark.parametrize(
+    ("reason", "refusal"),
+    [
+        ("INSUFFICIENT_BALANCES", Refusal.BALANCE),
+        ("MARKET_CLOSED", Refusal.MARKET_CLOSED),
+        (5, Refusal.OTHER),
+    ],
+)
+async def test_the_report_of_a_rejected_order_says_why(autojump_clock, running, peer, sink, reason, refusal):
+    pushed(peer, x="REJECTED", X="REJECTED", r=reason, t=-1, z="0", Z="0")
+    pushed(peer, r="NONE")
+    await sink.until(lambda: len(sink.reports) == 2)
+    assert sink.reports[0].refusal.kind is refusal
+    assert sink.reports[1].refusal is None
+
+
+@pytest.mark.parametrize(
+    ("prevented", "told"),
+    [
+        ({"A": "0.06"}, [OrderStatus.FILLED]),
+        ({}, [OrderStatus.PARTIALLY_FILLED]),  # a query tells the rest
+        ({"A": 7}, [OrderStatus.PARTIALLY_FILLED]),
+        ({"A": "0.05"}, []),
+        ({"A": "much"}, []),
+    ],
+)
+async def test_a_report_of_an_order_that_is_filled_with_less_for_self_trade_prevention(
+    autojump_clock, running, peer, sink, prevented, told
+):
+    pushed(peer, X="FILLED", **prevented)
+    pushed(peer, i=8)
+    await sink.until(lambda: sink.reports and sink.reports[-1].order_id == 8)
+    assert [(report.status, report.executed) for report in sink.reports[:-1]] == [
+        (status, 4_000_000) for status in told
+    ]
+    assert all(report.fills for report in sink.reports)
+
+
+@pytest.mark.parametrize("prevented", [None, "0.05", 7])
+def test_a_query_that_does_not_tell_why_an_order_is_filled_with_less_is_refused(prevented):
+    row = ORDER | {"status": "FILLED", "preventedQuantity": "0.06"}
+    assert report_of(read(json.dumps(row), OrderRow, lambda _: None)).status is OrderStatus.FILLED
+    row["preventedQuantity"] = prevented
+    with pytest.raises(ValueError, match="does not agree"):
+        report_of(read(json.dumps(row), OrderRow, lambda _: None))
 
 
 async def test_the_report_of_an_amendment_says_so(autojump_clock, running, peer, sink):

@@ -5,16 +5,15 @@ import pytest
 
 from naived.binance.border import read
 from naived.binance.codec import ExecutionReport, read_api
+from naived.binance.fees import CommissionRow, fees_of
 from naived.binance.mapping import (
     AccountRow,
     BalanceRow,
-    CommissionRow,
     ExchangeInfo,
     OrderRow,
     SymbolRow,
     TradeRow,
     balance_of,
-    fees_of,
     fill_of,
     fill_of_event,
     report_of,

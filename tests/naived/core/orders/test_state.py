@@ -360,6 +360,43 @@ def test_a_rejection_by_the_matching_engine_has_a_reason() -> None:
     assert todo == (Ended(Fate.REJECTED, Refused(Refusal.OTHER, 0, "rejected by the matching engine")),)
 
 
+def told(refusal: Refused | Unknown, side: Side = Side.BUY, order_id: int = 9) -> Reported:
+    """A report, not an answer, says that one frame was refused."""
+    return Reported(ID, replace(report(OrderStatus.REJECTED, side=side, order_id=order_id), refusal=refusal))
+
+
+@pytest.mark.parametrize("before", [sent(), unknown()])
+def test_a_refusal_that_a_report_tells_rejects_the_only_frame_for_its_reason(before: OrderState) -> None:
+    rejected, todo = step_order(before, told(NO), START)
+    assert (rejected.state, rejected.order_id, rejected.reason) == (State.REJECTED, None, NO.message)
+    assert todo == (Ended(Fate.REJECTED, NO),)
+    assert step_order(rejected, Answered(ID, NO), START) == (rejected, ())
+
+
+def test_a_refusal_that_a_report_tells_after_the_answer_is_nothing_new() -> None:
+    rejected = after(sent(), Answered(ID, NO))
+    assert step_order(rejected, told(NO), START) == (rejected, ())
+
+
+@pytest.mark.parametrize("order_id", [1, 9])
+def test_a_refusal_that_a_report_tells_ends_no_order_that_the_exchange_has(order_id: int) -> None:
+    # Seen in 2018: a sell was reported as new, then twice as rejected, then as filled.
+    open_sell = resting(Side.SELL)
+    assert step_order(open_sell, told(NO, Side.SELL, order_id), START) == (open_sell, ())
+
+
+def test_a_refusal_that_a_report_tells_of_a_later_frame_leaves_the_earlier_one_unknown() -> None:
+    doubtful = after(retried(), told(NO, Side.SELL))
+    assert (doubtful.state, doubtful.refused) == (State.UNKNOWN, NO)
+    assert after(doubtful, *[absent(FENCE + WINDOW + GRACE + 1)] * LOOKS).state is State.REJECTED
+    assert after(doubtful, Reported(ID, report(side=Side.SELL))).state is State.OPEN
+
+
+def test_a_report_of_a_duplicate_means_that_the_order_exists() -> None:
+    doubtful = after(retried(), told(Unknown("duplicate"), Side.SELL))
+    assert (doubtful.state, doubtful.reason, need(doubtful)) == (State.UNKNOWN, "duplicate", Need.ASK)
+
+
 def test_a_cancel_that_lost_the_race_is_a_fill() -> None:
     cancelling = after(resting(), CancelWanted(ID), SOME)
     assert actions(cancelling, ALL)[-1] == Ended(Fate.FILLED, None, 2)
@@ -579,6 +616,22 @@ def test_an_order_that_was_amended_to_more_or_to_another_price_is_quarantined_un
         assert quarantined.state is State.QUARANTINED
         adopted = after(quarantined, Resolved(ID, adopt=True), odd)
         assert adopted.state is State.OPEN
+
+
+@pytest.mark.parametrize(("by_exchange", "fate"), [(True, Fate.BY_EXCHANGE), (False, Fate.EXPIRED)])
+def test_an_order_that_the_exchange_lets_expire_by_itself_is_not_taken_for_one_that_expired(
+    by_exchange: bool, fate: Fate
+) -> None:
+    ended = Reported(ID, replace(report(OrderStatus.EXPIRED), by_exchange=by_exchange))
+    assert step_order(resting(), ended, START)[1] == (Ended(fate),)
+
+
+def test_an_order_of_which_self_trade_prevention_took_a_part_is_filled_with_less() -> None:
+    filled, todo = step_order(
+        resting(), Reported(ID, report(OrderStatus.FILLED, "0.05", fill(PRICE, "0.05", number=1))), START
+    )
+    assert (filled.state, filled.executed) == (State.FILLED, parse_quantity("0.05"))
+    assert todo[-1] == Ended(Fate.FILLED, None, 1)
 
 
 @pytest.mark.parametrize(("by_exchange", "fate"), [(True, Fate.BY_EXCHANGE), (False, Fate.BY_HAND)])

@@ -74,6 +74,7 @@ EVENTS: dict[str, tuple[OrderEvent, ...]] = {
     "seen cancelled": (Reported(ID, report(OrderStatus.CANCELED)),),
     "seen expired": (Reported(ID, report(OrderStatus.EXPIRED)),),
     "seen rejected": (Reported(ID, report(OrderStatus.REJECTED)),),
+    "told refused": (Reported(ID, replace(report(OrderStatus.REJECTED), refusal=NO)),),
     "seen as another": (OTHER,),
     "fills found": (FillsFound(ID, (PART,)),),
     "proven absent": (absent(),) * LOOKS,
@@ -110,6 +111,7 @@ seen filled        FIL FIL FIL FIL FIL  .  QUA QUA QUA QUA  .
 seen cancelled     CAN CAN CAN CAN CAN  .   .   .  QUA  .   .
 seen expired       EXP EXP EXP EXP EXP  .   .   .  QUA  .   .
 seen rejected      REJ REJ REJ REJ REJ  .   .   .  QUA  .   .
+told refused        .  REJ REJ  .   .   .   .   .   .   .   .
 seen as another    QUA QUA QUA QUA QUA QUA QUA QUA QUA QUA  .
 fills found         .   .   .  PAR  .   .   .   .   .   .   .
 proven absent       .   .  ABA  .   .   .   .   .   .   .   .
