@@ -18,6 +18,7 @@ _QUEUE = 1024
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes; the largest frame is an exchangeInfo of all symbols
 _OPEN_TIMEOUT = 10  # seconds for TCP and TLS, and again for the WebSocket handshake
 _CLOSE_TIMEOUT = 5  # seconds for the closing handshake
+_LONGEST_WAIT = 10  # digits of seconds in a Retry-After: three hundred years
 _SEND_TIMEOUT = 10  # seconds within which a working peer accepts a frame
 
 # At DEBUG it logs every frame, signatures included.
@@ -25,7 +26,15 @@ logging.getLogger("trio-websocket").setLevel(logging.INFO)
 
 
 class ConnectError(Exception):
-    """No connection was made: refused, unresolved, timed out or not a WebSocket."""
+    """No connection was made: refused, unresolved, timed out or not a WebSocket.
+
+    ``status`` and ``retry_after`` (seconds) are those of an answer in HTTP.
+    """
+
+    def __init__(self, why: str, status: int | None = None, retry_after: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class Closed(Exception):
@@ -179,16 +188,19 @@ async def _handshake(
 
 
 def _failure(url: str, error: BaseException) -> ConnectError:
+    status = retry_after = None
     match error:
-        case trio_websocket.ConnectionRejected(status_code=status):
+        case trio_websocket.ConnectionRejected(status_code=status, headers=headers):
             why = f"it answers with status {status}, not with a WebSocket"
+            told = dict(headers).get(b"retry-after", b"")
+            retry_after = int(told) if told.isdigit() and len(told) < _LONGEST_WAIT else None
         case trio.TooSlowError():
             why = f"no answer within {_OPEN_TIMEOUT} s"
         case trio.BrokenResourceError(__cause__=BaseException() as cause):
             why = str(cause)
         case _:
             why = str(error)
-    return ConnectError(f"cannot connect to {urlsplit(url).netloc}: {why}")
+    return ConnectError(f"cannot connect to {urlsplit(url).netloc}: {why}", status, retry_after)
 
 
 async def serve(

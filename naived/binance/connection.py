@@ -29,6 +29,15 @@ _PONG_TIMEOUT = 10  # seconds
 _MAX_AGE = 23 * 3600  # seconds: an hour before the exchange closes it
 _FIRST_PAUSE = 1  # seconds after the first failure, doubled after each further one
 _LONGEST_PAUSE = 15  # seconds: we are back within 30 s of an outage's end; 300 attempts in 5 minutes are allowed
+# How long no further attempt is made after one that was answered with this status: seconds, the shortest and the
+# longest that is believed of its Retry-After.
+_BARRED = {429: (10, 60), 418: (120, 3 * 86_400)}
+_MEANINGS = {
+    403: "it blocks this address",
+    418: "it has banned this address for a while",
+    429: "it had too many requests from this address",
+    451: "it does not serve this address's region",
+}
 _STABLE_AFTER = 60  # seconds: the loss of a connection that was up this long is not counted as a failure
 
 
@@ -50,6 +59,10 @@ class Connection:
         if self._previous is not None:
             self._previous.replaced.set()
             self._previous = None
+
+    def fail(self, error: ConnectError) -> None:
+        """It was not made: ask for the next one, but not before the exchange wants to see it."""
+        self.end(said(error), barred(error))
 
     def end(self, reason: str, pause: float = 0.0) -> None:
         """Ask for the next connection; only the first reason counts."""
@@ -92,6 +105,18 @@ async def keep_connected(
             await trio.sleep(max(connection.pause, _back_off(failures) * (1 - jitter() / 2)))
 
 
+def said(error: ConnectError) -> str:
+    """Why no connection was made, with what the exchange means by its status."""
+    meaning = _MEANINGS.get(error.status or 0)
+    return str(error) if meaning is None else f"{error}: {meaning}"
+
+
+def barred(error: ConnectError) -> float:
+    """Seconds for which the exchange wants no further attempt: each one during a ban may prolong it."""
+    shortest, longest = _BARRED.get(error.status or 0, (0, 0))
+    return float(min(max(error.retry_after or shortest, shortest), longest))
+
+
 def _back_off(failures: int) -> float:
     """Seconds to wait after this many failures in a row."""
     if failures == 0:
@@ -104,7 +129,7 @@ async def _run(run: Callable[[Connection], Awaitable[None]], connection: Connect
         with connection.scope:
             await run(connection)
     except ConnectError as error:
-        connection.end(str(error))
+        connection.fail(error)
     finally:
         connection.end("closed")
 

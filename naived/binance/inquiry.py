@@ -12,7 +12,7 @@ import trio
 from naived.binance.api import ApiConnection
 from naived.binance.clock import ServerClock
 from naived.binance.codec import ApiAnswer
-from naived.binance.connection import Connect, read_frames
+from naived.binance.connection import Connect, read_frames, said
 from naived.binance.limits import Limits
 from naived.binance.queries import Queries
 from naived.binance.refusals import Refusals
@@ -63,7 +63,7 @@ async def connected(
             yield
             nursery.cancel_scope.cancel()
     except ConnectError as error:
-        raise ExchangeError(str(error)) from error
+        raise ExchangeError(said(error)) from error
     except ExceptionGroup as group:  # a nursery wraps what its body raises
         found: Exception = group
         while isinstance(found, ExceptionGroup):

@@ -241,7 +241,10 @@ class UserSession:
                     await connection.wait_replaced()
                     await api.drained(_DRAIN_TIMEOUT)
                 nursery.cancel_scope.cancel()
-        except (ConnectError, ExchangeError) as error:
+        except ConnectError as error:
+            connection.fail(error)
+            self._end(None, connection, connection.reason)
+        except ExchangeError as error:
             self._end(None, connection, str(error))
 
     async def _open(self, api: ApiConnection, connection: Connection) -> bool:

@@ -37,6 +37,9 @@ _log = structlog.get_logger(__name__)
 _MAX_STREAMS = 1024  # on one connection, the most the exchange allows
 _BATCH = 200  # names in one request: about 3 kB
 _REQUEST_INTERVAL = 0.5  # seconds: the exchange accepts 5 frames a second from us, pings and pongs included
+# Seconds without any trade, after which a connection is replaced: it may carry none any more. Twice as many if the one
+# before carried none either, as then it is the market that is quiet.
+_SILENCE, _LONGEST_SILENCE = 600, 3600
 _SUBSCRIBE_TIMEOUT = 10  # seconds for the answer to a subscription
 
 
@@ -115,6 +118,7 @@ class _StreamSocket:
         self.socket = socket
         self.active: set[str] = set()
         self.refused: set[str] = set()
+        self.trades = 0  # that came over it
         self._request_ids = itertools.count(1)
         self._request = 0  # the id of the latest request
         self._answered = trio.Event()
@@ -171,6 +175,7 @@ class SubscriptionSet:
         self._latest_time = latest_time
         self._tape = tape
         self._read_frame = read_market if tape is None else read_whole_market
+        self._silence = _SILENCE
         self._sequences: dict[str, TradeSequence] = {}  # while two sockets are up, each trade comes twice
 
     def want(self, symbol: str) -> None:
@@ -191,6 +196,7 @@ class SubscriptionSet:
             stream = _StreamSocket(socket)
             nursery.start_soon(self._read, stream, sink, connection, nursery.cancel_scope)
             nursery.start_soon(_cancel_when_replaced, connection, nursery.cancel_scope)
+            nursery.start_soon(self._end_when_silent, stream, connection)
             try:
                 await self._subscribe(stream, sink, connection)
             except Closed as error:
@@ -233,6 +239,20 @@ class SubscriptionSet:
         connection.end(str(end))
         scope.cancel()
 
+    async def _end_when_silent(self, stream: _StreamSocket, connection: Connection) -> None:
+        """Ask for the next connection when this one carries nothing, though its server answers our pings.
+
+        In a market without trades that is needless, and costs nothing: the next one is up before this one closes.
+        """
+        known = -1
+        while not stream.active or stream.trades != known:
+            if stream.trades:
+                self._silence = _SILENCE
+            known = stream.trades
+            await trio.sleep(self._silence)
+        connection.end(f"no trade for {self._silence} s")
+        self._silence = min(self._silence * 2, _LONGEST_SILENCE)
+
     def _take(self, sink: Sink | None, stream: _StreamSocket, connection: Connection, text: str) -> None:
         frame = self._read_frame(text)
         if isinstance(frame, Garbled):
@@ -240,6 +260,7 @@ class SubscriptionSet:
             return
         trade = frame.data
         if isinstance(trade, MarketTrade):
+            stream.trades += 1
             try:
                 self._take_trade(sink, trade)
             except ValueError as error:

@@ -114,6 +114,29 @@ async def test_a_server_that_does_not_speak_websocket_is_a_connect_error(nursery
             pass
 
 
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [
+        (b"Retry-After: 720\r\n", 720),
+        (b"retry-after: 0\r\n", 0),
+        (b"", None),
+        (b"Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n", None),
+        (b"Retry-After: -5\r\n", None),
+        (b"Retry-After: " + b"9" * 1000 + b"\r\n", None),
+    ],
+)
+async def test_a_server_that_refuses_the_handshake_may_say_for_how_long(nursery, header, wait):
+    async def answer(stream):
+        await stream.receive_some(4000)
+        await stream.send_all(b"HTTP/1.1 418 I'm a teapot\r\n" + header + b"Content-Length: 0\r\n\r\n")
+
+    port = await raw_server(nursery, answer)
+    with trio.fail_after(10), pytest.raises(ConnectError, match="status 418") as caught:
+        async with connect(f"ws://127.0.0.1:{port}"):
+            pass
+    assert (caught.value.status, caught.value.retry_after) == (418, wait)
+
+
 async def test_a_server_that_never_answers_is_a_connect_error(nursery, monkeypatch):
     monkeypatch.setattr(websocket, "_OPEN_TIMEOUT", 0.05)
 

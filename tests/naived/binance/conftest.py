@@ -88,6 +88,7 @@ class Peer:
         self.requests: list[Json] = []
         self.sockets: list[Socket] = []
         self.refuses_connections = False
+        self.refusal = ConnectError("connection refused")
         self.attempts: list[float] = []
         self.script: dict[str, Callable[[Json], Json | None]] = {
             "time": lambda _: {"status": 200, "result": {"serverTime": self.now()}},
@@ -104,7 +105,7 @@ class Peer:
         await trio.lowlevel.checkpoint()
         self.attempts.append(trio.current_time())
         if self.refuses_connections:
-            raise ConnectError("connection refused")
+            raise self.refusal
         socket = Socket(url)
         self.sockets.append(socket)
         self._nursery.start_soon(self._serve, socket)

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import trio
 
-from naived.binance.connection import keep_connected, read_frames
+from naived.binance.connection import keep_connected, read_frames, said
 from naived.websocket import Closed, ConnectError
 
 DAY = 24 * 3600
@@ -84,6 +84,42 @@ async def test_a_connection_may_ask_for_a_longer_pause(autojump_clock):
     runner = Runner(refused_key)
     await run_for(200, runner)
     assert runner.pauses()[:2] == [60, 60]
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "pause"),
+    [
+        (418, 720, 720),
+        (418, None, 120),
+        (418, 0, 120),
+        (418, 10**9, 3 * DAY),
+        (429, 30, 30),
+        (429, 10**9, 60),
+        (429, None, 10),
+        (403, 720, 1),  # a barrier before the exchange, which often opens at once
+        (503, 720, 1),
+        (None, None, 1),
+    ],
+)
+async def test_an_exchange_that_bans_us_sees_no_attempt_before_its_time(autojump_clock, status, told, pause):
+    async def answers(connection):
+        raise ConnectError("no WebSocket", status, told)
+
+    runner = Runner(answers)
+    await run_for(pause + 1, runner)
+    assert runner.pauses()[0] == pause
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (418, "no WebSocket: it has banned this address for a while"),
+        (451, "no WebSocket: it does not serve this address's region"),
+        (404, "no WebSocket"),
+    ],
+)
+def test_the_status_of_a_refused_handshake_is_explained(status, reason):
+    assert said(ConnectError("no WebSocket", status)) == reason
 
 
 async def test_before_a_day_is_over_the_next_connection_is_up_and_only_then_the_old_one_closes(autojump_clock):

@@ -12,6 +12,7 @@ from naived.binance.session import ApiClient
 from naived.binance.signing import credentials
 from naived.core.orders.report import OrderStatus
 from naived.ports import CredentialsError, ExchangeError
+from naived.websocket import ConnectError
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
 REPORT = {
@@ -183,6 +184,19 @@ async def test_an_exchange_that_is_not_there_is_reported_once_and_tried_again(
     await trio.sleep(300)
     assert sink.said == ["closed: connection refused"]
     assert 18 <= len(peer.attempts) <= 26  # at 1, 3, 7, 15 s, then every 15 s
+    peer.refuses_connections = False
+    await sink.until(lambda: exchange.connected)
+
+
+async def test_an_exchange_that_bans_us_at_the_door_is_not_asked_again_before_its_time(
+    autojump_clock, exchange, peer, sink, nursery
+):
+    peer.refuses_connections = True
+    peer.refusal = ConnectError("no WebSocket", 418, 720)
+    nursery.start_soon(exchange.run, sink)
+    await trio.sleep(1500)
+    assert sink.said == ["closed: no WebSocket: it has banned this address for a while"]
+    assert peer.attempts == pytest.approx([0, 720, 1440], abs=1)
     peer.refuses_connections = False
     await sink.until(lambda: exchange.connected)
 
