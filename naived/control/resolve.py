@@ -145,6 +145,7 @@ class _Plan:
         self._engine = symbol.engine
         self._now = symbol.context.exchange.now()
         self._asked = asked
+        self._holds = _ENDED if symbol.fault is None else (*_ENDED, Hold.EXPIRED)  # faulted, it sells nothing
         all_of_them = asked.client_order_id is None
         if all_of_them and is_blocked_by(symbol.engine, BlockedBy.LINEAGE):
             return  # not ended by this verb; whoever wants to end that must not lose held coins by it
@@ -190,7 +191,7 @@ class _Plan:
     def _end_hold(self, trader: Trader) -> None:
         sell = self._engine.order(trader.number, Side.SELL, trader.sells)
         match trader.phase:
-            case Holding(hold=hold) if hold in _ENDED and self._asked.means(sell):
+            case Holding(hold=hold) if hold in self._holds and self._asked.means(sell):
                 if self._asked.adopt or hold is not Hold.BALANCE:
                     self.ended += 1
                     self._lose(trader, sell, self._step(Released(trader.number, self._asked.adopt)))

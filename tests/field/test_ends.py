@@ -62,3 +62,23 @@ def test_after_an_order_that_a_closed_market_refused_it_was_called_open_for_an_h
     exchange.trade("2000")
     until(lambda: daemon.symbol()["reason"] == "the market is closed: HALT")
     assert daemon.symbol()["state"] == "degraded"
+
+
+@pytest.mark.parametrize("resting", [True, False])
+def test_a_symbol_that_was_delisted_while_it_traded_was_said_to_be_unable_to_sell(
+    daemon: Daemon, exchange: Exchange, *, resting: bool
+) -> None:
+    daemon.do("start", SYMBOL, "--chunks", "1", "--budget", "1000")
+    exchange.trade("2000")
+    until(lambda: exchange.open("BUY"))
+    if not resting:
+        exchange.fault("error", method="order.place", code=-1121)
+    exchange.trade("1990")
+    if resting:
+        until(lambda: exchange.open("SELL"))
+    exchange.call("sim.delist", symbol=SYMBOL)
+    until(lambda: daemon.symbol()["state"] == "faulted")
+    assert daemon.symbol()["reason"] == f"the exchange does not list {SYMBOL} (any more)"
+    assert daemon.symbol()["held"] == "0.5"
+    lost = daemon.do("resolve", SYMBOL, "--all", "--ignore").result["lost"]
+    assert [(entry["asset"], entry["quantity"]) for entry in lost] == [("ETH", "0.5")]

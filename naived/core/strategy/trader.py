@@ -455,7 +455,7 @@ def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: Symb
             hold, commands = Hold.BALANCE, (note,)
         case Refusal.FILTER:
             return _retry_later(trader, selling, Hold.FILTER, refused.message, None, view), (note, Reread())
-        case Refusal.MARKET_CLOSED:
+        case Refusal.MARKET_CLOSED | Refusal.MALFORMED:  # the symbol may not be listed any more
             hold, commands = Hold.REFUSED, (note, Reread())
         case _:
             hold, commands = Hold.REFUSED, (note,)

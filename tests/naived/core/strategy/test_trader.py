@@ -459,7 +459,7 @@ def test_a_refused_sell_is_held_and_tried_again_and_never_faults(kind: Refusal) 
     assert holding.phase.reason == f"no: {kind}"
     assert holding.phase.retry_at == START + 1_000
     assert notes(commands) == [f"ETHUSDT-1: sell refused: no: {kind}"]
-    assert (Reread() in commands) is (kind in (Refusal.FILTER, Refusal.MARKET_CLOSED))
+    assert (Reread() in commands) is (kind in (Refusal.FILTER, Refusal.MARKET_CLOSED, Refusal.MALFORMED))
     assert not any(isinstance(command, Fault) for command in commands)
     woken, commands = tell(holding, LATER, Woke())
     if kind is Refusal.BALANCE:  # the coins are counted first
