@@ -188,11 +188,13 @@ async def _handshake(
 
 
 def _failure(url: str, error: BaseException) -> ConnectError:
-    status = retry_after = None
+    status: int | None = None
+    retry_after: int | None = None
     match error:
-        case trio_websocket.ConnectionRejected(status_code=status, headers=headers):
+        case trio_websocket.ConnectionRejected():
+            status = error.status_code
             why = f"it answers with status {status}, not with a WebSocket"
-            told = dict(headers).get(b"retry-after", b"")
+            told = dict(error.headers).get(b"retry-after", b"")
             retry_after = int(told) if told.isdigit() and len(told) < _LONGEST_WAIT else None
         case trio.TooSlowError():
             why = f"no answer within {_OPEN_TIMEOUT} s"

@@ -37,8 +37,8 @@ _log = structlog.get_logger(__name__)
 _MAX_STREAMS = 1024  # on one connection, the most the exchange allows
 _BATCH = 200  # names in one request: about 3 kB
 _REQUEST_INTERVAL = 0.5  # seconds: the exchange accepts 5 frames a second from us, pings and pongs included
-# Seconds without any trade, after which a connection is replaced: it may carry none any more. Twice as many if the one
-# before carried none either, as then it is the market that is quiet.
+# Seconds without any trade, after which a connection is replaced: it may carry none any more. Twice as many if the
+# one before carried none either, as then it is the market that is quiet.
 _SILENCE, _LONGEST_SILENCE = 600, 3600
 _SUBSCRIBE_TIMEOUT = 10  # seconds for the answer to a subscription
 

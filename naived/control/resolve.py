@@ -145,7 +145,8 @@ class _Plan:
         self._engine = symbol.engine
         self._now = symbol.context.exchange.now()
         self._asked = asked
-        self._holds = _ENDED if symbol.fault is None else (*_ENDED, Hold.EXPIRED)  # faulted, it sells nothing
+        # A faulted symbol does not sell again what the exchange let expire, as when it was delisted.
+        self._holds = _ENDED if symbol.fault is None else (*_ENDED, Hold.EXPIRED)
         all_of_them = asked.client_order_id is None
         if all_of_them and is_blocked_by(symbol.engine, BlockedBy.LINEAGE):
             return  # not ended by this verb; whoever wants to end that must not lose held coins by it

@@ -11,8 +11,8 @@
    sent; after a restart it is UNKNOWN.
 2. UNKNOWN never means failed. Absence is proven only by queries that found nothing and were sent after we
    *received* a server time later than the attempt's fence (``timestamp + recv_window``) plus the grace.
-3. A refusal concerns its own frame only. If a later attempt is refused, the earlier ones are still unknown; the
-   intent is rejected once their absence is proven too.
+3. A refusal, answered or reported, concerns its own frame only. If a later attempt is refused, the earlier ones are
+   still unknown; the intent is rejected once their absence is proven too.
 4. An order has ended when its final status is known *and* its fills add up to the quantity the exchange reports.
 5. A fill is applied once, by its trade id. An order whose reports contradict each other or the intent is
    quarantined; so is an order that existed and is not found by queries spaced over more than the grace.
