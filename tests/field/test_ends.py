@@ -1,11 +1,12 @@
 """How an order may end: with less than was asked for, by the exchange itself, in a market that closed meanwhile."""
 
+import time
 from decimal import Decimal
 
 import pytest
 
 from tests.acceptance.harness import Daemon, Exchange, until
-from tests.field.test_answers import by_hand
+from tests.field.test_answers import by_hand, kinds
 
 SYMBOL = "ETHUSDT"
 
@@ -72,10 +73,13 @@ def test_a_symbol_that_was_delisted_while_it_traded_was_said_to_be_unable_to_sel
     exchange.trade("2000")
     until(lambda: exchange.open("BUY"))
     if not resting:
-        exchange.fault("error", method="order.place", code=-1121)
+        exchange.fault("error", method="order.place", code=-1121, count=3)
     exchange.trade("1990")
     if resting:
         until(lambda: exchange.open("SELL"))
+    else:
+        until(lambda: len(kinds(daemon, "refused")) == 3)  # the next attempt is four seconds away
+        time.sleep(1)
     exchange.call("sim.delist", symbol=SYMBOL)
     until(lambda: daemon.symbol()["state"] == "faulted")
     assert daemon.symbol()["reason"] == f"the exchange does not list {SYMBOL} (any more)"
