@@ -13,7 +13,7 @@ import trio
 from naived.binance.border import name
 from naived.cli.options import RECORD, RUN, UsageError, gather
 from naived.cli.values import absolute_path, log_format, log_level, simulator_url, venue
-from naived.process import logs
+from naived.process import log_stream, logs
 from naived.process.complaint import complain
 from naived.process.config import ConfigError, Venue
 from naived.process.lock import locked
@@ -106,4 +106,4 @@ def _prepare(directory: Path) -> None:
 
 def _status_line(config: RecordConfig) -> StatusLine | None:
     able = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    return StatusLine(sys.stderr) if able and config.log_format == "console" else None
+    return StatusLine(log_stream.standard()) if able and config.log_format == "console" else None

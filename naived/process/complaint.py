@@ -1,13 +1,15 @@
 """Says on stderr why a program ends, and makes text printable; without the logs, which take long to import."""
 
-import sys
 from contextlib import suppress
+
+from naived.process import log_stream
 
 
 def complain(why: object) -> None:
     """Print on stderr why naived ends. On a full disk the text is lost, and the exit code stays the same."""
     with suppress(OSError):
-        print(f"naived: {printable_lines(str(why))}", file=sys.stderr)
+        print(f"naived: {printable_lines(str(why))}", file=log_stream.standard())
+        log_stream.drain()
 
 
 def printable_lines(text: str) -> str:

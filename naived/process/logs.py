@@ -8,14 +8,14 @@ import json
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Literal
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from naived.process.complaint import printable, printable_lines
+from naived.process.log_stream import Stream, standard
 
 # A shorter secret may be a common word: removing it would make the log unreadable.
 _SHORTEST_SECRET = 6
@@ -31,21 +31,11 @@ _SIGNED = re.compile(
 _QUIET = ("alembic", "sqlalchemy", "trio-websocket")  # their INFO records do not concern trading
 
 
-class Stream(Protocol):
-    """The part of a text file that records are written to."""
-
-    def write(self, text: str, /) -> int: ...
-
-    def flush(self) -> None: ...
-
-    def isatty(self) -> bool: ...
-
-
 def configure(
     form: Literal["console", "json"], level: str, secrets: Iterable[str] = (), stream: Stream | None = None
 ) -> None:
     """Send every record from ``level`` up to ``stream`` (stderr), without any of ``secrets``."""
-    stream = sys.stderr if stream is None else stream
+    stream = standard() if stream is None else stream
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import structlog
 import trio
 
-from naived.process import systemd
+from naived.process import log_stream, systemd
 from naived.process.opening import SUSPENDING
 
 _CRASHED = 1  # exit code
@@ -56,6 +56,8 @@ async def _handle(
         async for number in signals:
             # When a terminal closes, SIGHUP may come twice: for the shell's job, and for the session.
             if number != signal.SIGHUP:
+                log_stream.drain()
                 os._exit(_CRASHED)
     log.warning("something hangs: leaving without it; the next start looks again at what was never acknowledged")
+    log_stream.drain()
     os._exit(_CRASHED)

@@ -6,7 +6,7 @@ from typing import Protocol
 import structlog
 import trio
 
-from naived.process.logs import Stream
+from naived.process.log_stream import Stream
 from naived.recorder.layout import clock_text
 from naived.recorder.recording import Recording
 
