@@ -56,6 +56,27 @@ class Pause:
         self._wanted = trio.Event()
 
 
+class _Claim:
+    """Is a session for the account that the journal belongs to? A simulator may begin anew at the same address."""
+
+    def __init__(self, exchange: Exchange, journal: Journal, venue: str) -> None:
+        self._exchange = exchange
+        self._journal = journal
+        self._venue = venue
+        self._uid: str | None = None  # of the account, once the journal belongs to it
+
+    async def check(self) -> None:
+        """Raises DeploymentError if it is another one, ExchangeError, JournalError."""
+        uid = (await self._exchange.account()).uid
+        if uid == self._uid:
+            return
+        # Asked twice: a journal that is bound to a wrong one is of no use any more.
+        if (await self._exchange.account()).uid != uid:
+            raise ExchangeError("two answers of the exchange name two accounts")
+        await self._journal.claim(self._venue, uid)
+        self._uid = uid
+
+
 class Reconciler:
     """For one exchange account. ``venue`` is the exchange the journal must belong to; ``grace`` is in ms."""
 
@@ -75,12 +96,12 @@ class Reconciler:
         self._session = session
         self._view = view
         self._symbols = symbols
-        self._venue = venue
         self.grace = grace
         self._comparison = Batcher(self.reconcile)
         self.pause = Pause()
         self._surveyed: trio.Event | None = None  # the session in which all open orders were read
         self._foreign: Mapping[str, str] = {}
+        self._claim = _Claim(exchange, journal, venue)
         self.expecting = False  # orders without a row are being looked for, after a failover of the database
         self.foreign_orders = foreign_orders
 
@@ -105,13 +126,15 @@ class Reconciler:
             await self.pause.wait(over)
 
     async def _reconcile_all(self, session: trio.Event) -> Mapping[str, str]:
-        if not self._session.claimed.is_set():
-            await self._journal.claim(self._venue, await _account_uid(self._exchange))
+        claimed = self._session.claimed
+        if not claimed.is_set():
+            await self._claim.check()
         if self._surveyed is not session:
             await self.foreign_orders.note(await self._exchange.open_orders(), None)
             self._surveyed = session
             self.block_lineage()
-        self._session.claimed.set()
+        if not session.is_set():  # else it was another session whose account was asked for
+            claimed.set()
         kept = [
             symbol
             for symbol in self._symbols.values()
@@ -263,11 +286,3 @@ async def _refused(compare: Callable[[Symbol], Awaitable[None]], symbols: Iterab
         except RefusedError:
             refused.add(symbol.name)
     return refused
-
-
-async def _account_uid(exchange: Exchange) -> str:
-    """The account's id, read twice: a journal that is bound to a wrong one is of no use any more."""
-    uid = (await exchange.account()).uid
-    if (await exchange.account()).uid != uid:
-        raise ExchangeError("two answers of the exchange name two accounts")
-    return uid

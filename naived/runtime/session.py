@@ -24,7 +24,7 @@ class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
     ``away``: why the exchange does not answer now, None while it does. ``ready`` is set when all orders were read
-    once, ``claimed`` when it is certain that the journal belongs to the exchange's account.
+    once, ``claimed`` when it is certain that the journal belongs to the account of this session.
     """
 
     def __init__(self, symbols: Mapping[str, Symbol], gates: PriceGates, funds: AccountFunds, prefix: str) -> None:
@@ -71,6 +71,8 @@ class Session:
         self.away = reason
         if self._open.is_set():
             self._open = trio.Event()
+        if self.claimed.is_set():
+            self.claimed = trio.Event()
         self._over.set()
         self._over = trio.Event()
         for symbol in self._symbols.values():
@@ -110,5 +112,6 @@ class Session:
 
     async def usable(self) -> None:
         """Wait until there is a session, and it is certain that the journal belongs to its account."""
-        await self.claimed.wait()
-        await self._open.wait()
+        while not (self.claimed.is_set() and self._open.is_set()):
+            await self._open.wait()
+            await self.claimed.wait()

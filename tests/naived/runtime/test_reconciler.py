@@ -442,3 +442,45 @@ async def test_a_journal_is_bound_only_to_an_account_that_two_answers_name(world
         assert (await naived.call("status"))["daemon"]["state"] == "ready"
     async with world.naived() as naived:
         await naived.until(lambda: naived.state() == "trading")
+
+
+async def test_an_exchange_that_comes_back_with_another_account_ends_the_daemon_and_gets_no_order(
+    world: World, clock: MockClock
+) -> None:
+    # A simulator that was started anew without its ledger, at the same address.
+    exchange = world.exchange
+    placed = 0
+
+    async def until_it_ends() -> None:
+        nonlocal placed
+        async with world.naived() as naived:
+            await naived.start()
+            placed = len(exchange.wire)
+            exchange.go_away()
+            await trio.sleep(5)
+            exchange.uid = "uid-2"
+            exchange.come_back()
+            for _ in range(15):
+                exchange.trade("2000")
+                await trio.sleep(1)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await until_it_ends()
+    assert caught.group_contains(DeploymentError)
+    assert len(exchange.wire) == placed
+
+
+async def test_an_exchange_that_comes_back_with_the_same_account_is_traded_on(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        commits = len(naived.journal.commits)
+        exchange.go_away()
+        await trio.sleep(5)
+        exchange.come_back()
+        await naived.until(lambda: naived.state() == "trading")
+        await naived.trade("2000")
+        await naived.until(lambda: "buying" in naived.phases())
+        assert len(naived.journal.commits) > commits
