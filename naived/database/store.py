@@ -23,6 +23,7 @@ The first UPDATE, the turn, does three things:
 """
 
 import itertools
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
@@ -72,6 +73,8 @@ from naived.ports import ConflictError, DeploymentError, JournalError, Unit
 
 KEPT_EVENTS = 100_000  # about 20 MB: months of few events, or a day of very many
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
+# The unique numbers of orders, as SQLite and PostgreSQL call them.
+_NUMBER_TAKEN = re.compile(r"orders\.symbol, orders\.order_id$|\buq_orders_symbol_order_id\b")
 _PRUNE_EVERY = 1_000  # rows by which a table may exceed its bound
 _GIVE_UP = 2  # failures in a row, of units that are tried alone, that show that the database fails
 
@@ -237,6 +240,15 @@ def _failure(error: SQLAlchemyError) -> JournalError:
     return failure
 
 
+def _contradiction(text: str) -> str:
+    if _NUMBER_TAKEN.search(text):
+        return (
+            "the exchange gave an order the number of an earlier one, so it has begun anew, as a test exchange "
+            "does: suspend naived, and name a new --database"
+        )
+    return f"the journal already holds something else: {text}"
+
+
 def _apply_one(connection: sa.Connection, work: Work, ours: Mapping[str, fence.Held] | None) -> Outcome:
     savepoint = connection.begin_nested()
     try:
@@ -244,7 +256,7 @@ def _apply_one(connection: sa.Connection, work: Work, ours: Mapping[str, fence.H
     except IntegrityError as error:
         savepoint.rollback()
         what = work.symbol if isinstance(work, Unit) else "the account"
-        conflict = ConflictError(f"{what}: the journal already holds something else: {cause(error)}")
+        conflict = ConflictError(f"{what}: {_contradiction(cause(error))}")
         conflict.__cause__ = error
         return conflict
     except (ConflictError, DeploymentError) as error:

@@ -126,6 +126,9 @@ def test_an_exchange_order_belongs_to_one_intent(store: Store) -> None:
     both = Unit(SYMBOL, orders=(order(order_id=7), sell))
     (outcome,) = store.apply([both])
     assert isinstance(outcome, ConflictError)
+    assert "so it has begun anew, as a test exchange does: suspend naived, and name a new --database" in str(
+        outcome
+    )
 
 
 def test_the_same_order_number_of_another_symbol_is_another_order(store: Store) -> None:
