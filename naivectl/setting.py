@@ -1,5 +1,6 @@
 """The verbs that take the settings of symbols: ``start`` and ``settings``. They are commands of ``app``."""
 
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -29,7 +30,11 @@ from naivectl.flags import (
 )
 from naivectl.invocation import Invocation
 from naivectl.prose import say
-from naivectl.render import finish, on_terminal, sentence, settings_table, show
+from naivectl.render import complain, finish, on_terminal, sentence, settings_table, show
+
+# Distances of prices: few people mean a tenth of the price, many a tenth of a percent.
+_STEPS = ("buy_down", "profit", "rebuy", "reprice", "spacing")
+_LARGE = Decimal("0.1")
 
 
 def start(
@@ -56,7 +61,7 @@ def start(
     timeout: Timeout = None,
 ) -> int:
     """Begin trading, and go on after every reboot."""
-    settings = saved.settings(context, source, symbols) | given(
+    flags = given(
         chunks=chunks,
         budget=budget,
         buy_down=buy_down,
@@ -71,12 +76,27 @@ def start(
         stop_loss=stop_loss,
         stop_slippage=stop_slippage,
     )
+    settings = saved.settings(context, source, symbols) | flags
     which = symbol_params("start", symbols, all)
+    _doubt(context.obj, flags)
     if dry_run:
         return _plan(context.obj, which, settings)
     if not (yes or confirmed(context.obj, "start", {**which, **settings})):  # it may have a stop-loss already
         return 1
     return change(context, "start", {**which, **wait_params("start", wait, timeout), **settings})
+
+
+def _doubt(invocation: Invocation, flags: Document) -> None:
+    """Warn of a large fraction: somebody who means half a percent types 0.5."""
+    if invocation.machine or invocation.quiet:
+        return
+    for name in _STEPS:
+        text = flags.get(name, "%")
+        if not text.endswith("%") and (rate := Decimal(text)) >= _LARGE:
+            flag = name.replace("_", "-")
+            complain(
+                f"warning: --{flag} {text} is {(rate * 100).normalize():f}%; for {text} percent type {text}%", None
+            )
 
 
 def _plan(invocation: Invocation, which: Document, settings: Document) -> int:
@@ -116,7 +136,7 @@ def settings(
     yes: Yes = False,
 ) -> int:
     """Show the settings, or change them for new traders."""
-    changes = saved.settings(context, source, symbols) | given(
+    flags = given(
         chunks=chunks,
         budget=budget,
         buy_down=buy_down,
@@ -131,7 +151,9 @@ def settings(
         stop_loss=stop_loss,
         stop_slippage=stop_slippage,
     )
+    changes = saved.settings(context, source, symbols) | flags
     if changes:
+        _doubt(context.obj, flags)
         params = {**symbol_params("settings", symbols, all), **changes}
         if "stop_loss" in changes and not (yes or confirmed(context.obj, "settings", params)):
             return 1

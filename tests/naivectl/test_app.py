@@ -77,6 +77,8 @@ def test_options_arrive_as_they_were_meant(daemon, naivectl, arguments, expected
         ["start", "A", "--budget", "5%"],
         ["settings", "A", "--profit", "much"],
         ["settings", "A", "--rebuy", "-1%"],
+        ["settings", "A", "--rebuy", "2"],
+        ["start", "A", "--fall-guard", "5/1h"],
         ["stop", "A", "--cancel", "some"],
         ["resolve", "A"],
         ["resolve", "A", "--all"],
@@ -183,6 +185,34 @@ def test_symbols_that_fail_alike_give_their_code_and_others_5(daemon, naivectl, 
             "message": "; ".join(f"S{number}: no S{number}" for number, code in enumerate(codes) if code),
             "hint": None if exit == 5 else "look",
         }
+
+
+@pytest.mark.parametrize("verb", ["start", "settings"])
+@pytest.mark.parametrize(
+    ("flag", "text", "warning"),
+    [
+        ("--profit", "0.5", "--profit 0.5 is 50%; for 0.5 percent type 0.5%"),
+        ("--rebuy", "0.10", "--rebuy 0.10 is 10%; for 0.10 percent type 0.10%"),
+        ("--buy-down", "0.25", "--buy-down 0.25 is 25%; for 0.25 percent type 0.25%"),
+        ("--profit", "0.0999", None),
+        ("--profit", "50%", None),
+        ("--reprice", "0", None),
+        ("--max-deviation", "0.5", None),  # a tenth is its default
+    ],
+)
+def test_a_fraction_that_may_be_meant_as_percent_is_warned_of_and_taken(
+    daemon, naivectl, verb, flag, text, warning
+):
+    done = naivectl(verb, "A", flag, text)
+    assert done.code == 0
+    assert done.err == ("" if warning is None else f"naivectl: warning: {warning}\n")
+    assert daemon.calls[0][1][flag[2:].replace("-", "_")] == text
+    assert naivectl("-q", verb, "A", flag, text).err == ""
+    assert naivectl("--json", verb, "A", flag, text).err == ""
+
+
+def test_a_percentage_without_its_sign_is_told_how_it_is_typed(daemon, naivectl):
+    assert "'2' is not below 1: for 2 percent type 2%" in naivectl("start", "A", "--rebuy", "2").err
 
 
 def test_quiet_says_nothing_of_success(daemon, naivectl):
