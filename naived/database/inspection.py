@@ -71,7 +71,8 @@ def inspect(url: str, exchange: str) -> Inspection | None:
         version = version_of(connection)
         if version is not None and version > HEAD:
             raise ConfigurationError(
-                f"{describe(address)} was made by a newer naived (schema {version}, this one knows {HEAD})"
+                f"{describe(address)} was made by a newer naived (schema {version}, this one knows {HEAD}). "
+                "Install that version, or name another database"
             )
         latency = _latency(connection)
         if version != HEAD:

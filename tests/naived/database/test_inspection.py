@@ -2,7 +2,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from naived.check.rows import told
 from naived.core.orders.state import State
 from naived.database.engine import ConfigurationError, parse_url
 from naived.database.inspection import copies, inspect, orphaned_logs, without_owner
@@ -47,11 +49,24 @@ async def test_no_byte_of_a_file_changes_and_none_is_made(tmp_path: Path) -> Non
     assert contents(tmp_path) == before
 
 
-def test_an_old_schema_is_not_upgraded_and_a_newer_one_is_refused(database_url: str) -> None:
+def test_an_old_schema_is_not_upgraded(database_url: str) -> None:
     migrate(parse_url(database_url), "0003")
     found = inspect(database_url, "simulator")
     assert found is not None
     assert (found.current, found.version, found.records) == (False, "0003", ())
+
+
+def test_a_database_of_a_newer_naived_names_what_to_do(database_url: str) -> None:
+    migrate(parse_url(database_url))
+    engine = sa.create_engine(parse_url(database_url))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0999'"))
+    engine.dispose()
+    with pytest.raises(ConfigurationError) as caught:
+        inspect(database_url, "simulator")
+    found, todo = told(caught.value, "something else")
+    assert "was made by a newer naived (schema 0999" in found
+    assert todo == "Install that version, or name another database"
 
 
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
