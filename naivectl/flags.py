@@ -24,12 +24,8 @@ def _count(text: str) -> int:
 
 
 def _rate(text: str | None) -> str | None:
-    if text is None:
-        return None
-    if not _DECIMAL.fullmatch(text.removesuffix("%")):
+    if text is not None and not _DECIMAL.fullmatch(text.removesuffix("%")):
         raise typer.BadParameter(f"{text!a} is neither a plain decimal nor a percentage")
-    if text.lstrip("0")[:1] not in ("", ".", "%") and not text.endswith("%"):
-        raise typer.BadParameter(f"{text!a} is not below 1: for {text} percent type {text}%")
     return text
 
 
