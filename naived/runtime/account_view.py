@@ -28,8 +28,10 @@ from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import FaultError, Symbol
 
-_MINUTE = 60  # seconds
-_READ_EVERY = 60  # minutes between readings of rules and fees; in a closed market it is one
+_TICK = 10  # seconds
+# Ticks between readings of rules and fees in an open and in a closed market. In the first minute of a closed one
+# each tick reads, as a halt may be short.
+_HOUR, _MINUTE = 360, 6
 _FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is left for orders and cancels
 _FEE_BURST = 10  # symbols whose fees are read at once, before the rest waits: a thirtieth of a minute's weight
 _FEE_TIMEOUT = 2.0  # seconds that a start waits for a symbol's own fees
@@ -69,11 +71,14 @@ class AccountView:
         """Run until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._fees.run)
-            for minute in itertools.count(1):
-                await trio.sleep(_MINUTE)
+            closed: dict[str, int] = {}
+            for tick in itertools.count(1):
+                await trio.sleep(_TICK)
                 for symbol in self._symbols.values():
                     leader = symbol.engine.leader
-                    if leader.active and (minute % _READ_EVERY == 0 or not leader.info.trading):
+                    shut = closed[symbol.name] = 0 if leader.info.trading else closed.get(symbol.name, 0) + 1
+                    due = tick % (_MINUTE if shut else _HOUR) == 0 or 0 < shut < _MINUTE
+                    if leader.active and due:
                         nursery.start_soon(self.answer, symbol, Question.RULES)
 
     async def inform(self, symbol: Symbol) -> None:

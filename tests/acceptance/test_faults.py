@@ -356,8 +356,8 @@ def test_an_order_by_hand_is_left_alone(desk: Desk) -> None:
 def test_a_buy_waits_through_a_halt_says_why_and_goes_on_without_a_person(desk: Desk) -> None:
     desk.arm(place("halt", seconds=1))
     desk.trade(_HIGH)
-    until(lambda: waiting_because(desk) == "Market is closed.")
-    assert desk.daemon.symbol(desk.symbol)["state"] == "trading"
+    until(lambda: desk.daemon.symbol(desk.symbol)["reason"] == "the market is closed: HALT")
+    assert desk.daemon.symbol(desk.symbol)["state"] == "degraded"
     desk.buys()
     desk.fills()
     desk.sells()

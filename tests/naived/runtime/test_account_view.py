@@ -11,6 +11,7 @@ from naived.core.amount import parse_money, parse_price, parse_quantity, parse_r
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.formulas import Fees
+from naived.core.strategy.leader_events import Informed
 from naived.ports import AccountInfo, ExchangeError, RefusedError
 from naived.runtime.account_view import at_least
 from tests.support.exchange import ExchangeDouble
@@ -187,6 +188,19 @@ async def test_rules_are_read_again_every_hour_and_every_minute_in_a_closed_mark
         exchange.relist("ETHUSDT", trading=True)
         await trio.sleep(61)
         assert naived.state() == "trading"
+
+
+async def test_the_end_of_a_short_halt_is_seen_within_seconds(world: World, clock: MockClock) -> None:
+    exchange: ExchangeDouble = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        for seconds in (1, 35):
+            exchange.relist("ETHUSDT", trading=False)
+            naived.symbol().offer(Informed(exchange.markets["ETHUSDT"].rules, naived.symbol().engine.leader.fees))
+            await trio.sleep(seconds)
+            assert naived.state() == "degraded"
+            exchange.relist("ETHUSDT", trading=True)
+            await naived.until(lambda: naived.state() == "trading", 11)
 
 
 async def test_symbols_that_begin_together_are_asked_for_as_one(world: World, clock: MockClock) -> None:
