@@ -93,6 +93,7 @@ class Oracle:
 
     def read(self, path: Path) -> None:
         """Judge by this journal from now on."""
+        self.close()
         self._journal = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         self._journal.row_factory = sqlite3.Row
 
