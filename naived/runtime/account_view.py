@@ -29,9 +29,7 @@ from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import FaultError, Symbol
 
 _TICK = 10  # seconds
-# Ticks between readings of rules and fees in an open and in a closed market. In the first minute of a closed one
-# each tick reads, as a halt may be short.
-_HOUR, _MINUTE = 360, 6
+_HOUR, _MINUTE = 360, 6  # ticks
 _FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is left for orders and cancels
 _FEE_BURST = 10  # symbols whose fees are read at once, before the rest waits: a thirtieth of a minute's weight
 _FEE_TIMEOUT = 2.0  # seconds that a start waits for a symbol's own fees
@@ -71,14 +69,13 @@ class AccountView:
         """Run until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._fees.run)
-            closed: dict[str, int] = {}
+            closed: dict[str, int] = {}  # ticks since a market was found closed, 0 for an open one
             for tick in itertools.count(1):
                 await trio.sleep(_TICK)
                 for symbol in self._symbols.values():
                     leader = symbol.engine.leader
-                    shut = closed[symbol.name] = 0 if leader.info.trading else closed.get(symbol.name, 0) + 1
-                    due = tick % (_MINUTE if shut else _HOUR) == 0 or 0 < shut < _MINUTE
-                    if leader.active and due:
+                    closed[symbol.name] = 0 if leader.info.trading else closed.get(symbol.name, 0) + 1
+                    if leader.active and _is_due(tick, closed[symbol.name]):
                         nursery.start_soon(self.answer, symbol, Question.RULES)
 
     async def inform(self, symbol: Symbol) -> None:
@@ -232,6 +229,14 @@ class FeeReader:
             except ExchangeError as error:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
                 self._due.setdefault(symbol.name, symbol)
+
+
+def _is_due(tick: int, closed: int) -> bool:
+    """Are rules and fees read again at this tick, in a market that has been ``closed`` for so many (0: it is open)?
+
+    Once an hour, once a minute in a closed market, and at each tick of its first minute, as a halt may be short.
+    """
+    return 0 < closed < _MINUTE or tick % (_MINUTE if closed else _HOUR) == 0
 
 
 def _is_deaf(symbol: Symbol) -> bool:
