@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -115,7 +115,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=_memory()) as home, _deterministic(plan.seed):
         shutil.copy(blank, Path(home) / _JOURNAL)
         world = (make or World)(plan, random, Path(home), tell)
-        with _logged(world.trace):
+        with _logged(world.trace), closing(world):
             trio.run(world.live, clock=_clock())
         return world.outcome
 
@@ -218,6 +218,9 @@ class World:
                 self._oracle.blame(19, "a secret is in the journal")
             self._conclude(exchange)
             nursery.cancel_scope.cancel()
+
+    def close(self) -> None:
+        """Whatever ended it."""
         self._oracle.close()
 
     def _audit(self, exchange: WatchedExchange) -> None:
