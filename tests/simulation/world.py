@@ -449,7 +449,7 @@ class World:
             if limited is not None:
                 self._oracle.blame(21, f"long after the healing: {limited}")
             silent = self._fact(name) == ("on", "trading") and self._reason(name) is None
-            if silent and self._lacks_traders(name) and self._knows_the_rules(name):
+            if silent and self._lacks_traders(name) and self._is_to_have_all(name):
                 self._oracle.blame(26, f"{name} has fewer traders than chunks after a fall, and gives no reason")
 
     def _fell(self, markets: list[Market]) -> bool:
@@ -465,10 +465,15 @@ class World:
         leader = self._known[name].engine.leader
         return chunks_taken(leader.traders) < leader.settings.chunks
 
-    def _knows_the_rules(self, name: str) -> bool:
-        """Does naived go by the exchange's rules? It may not for an hour: then its buys begin late in the fall."""
+    def _is_to_have_all(self, name: str) -> bool:
+        """Could it buy during the whole fall?
+
+        It could not if it goes by old rules, which it may for an hour, nor if a fall guard held it back: when that
+        ends the fall is over, and nothing is traded any more.
+        """
+        leader = self._known[name].engine.leader
         rules = self._exchange.markets[name].listing.info.filters
-        return self._known[name].engine.leader.info.filters == rules
+        return leader.info.filters == rules and leader.settings.fall_guard is None
 
     @property
     def _known(self) -> Mapping[str, Symbol]:
