@@ -12,8 +12,10 @@ from naived.database.sqlite_file import DamagedError, FileConnection, NotOursErr
 from naived.ports import JournalError
 
 
-def connection() -> FileConnection:
-    return FileConnection(":memory:")
+@pytest.fixture
+def connection() -> Iterator[FileConnection]:
+    with closing(FileConnection(":memory:")) as connection_:
+        yield connection_
 
 
 @pytest.fixture
@@ -45,28 +47,28 @@ def _replace(path: Path) -> None:
     ids=["deleted", "replaced", "moved", "deleted with its directory"],
 )
 def test_a_file_that_is_not_the_one_that_was_opened_is_told(
-    tmp_path: Path, change: Callable[[Path], object]
+    tmp_path: Path, connection: FileConnection, change: Callable[[Path], object]
 ) -> None:
     path = tmp_path / "home" / "journal.db"
     path.parent.mkdir()
     path.write_bytes(b"what was opened")
     file = SqliteFile(str(path))
-    file.opened(connection())
+    file.opened(connection)
     file.check()
     change(path)
     with pytest.raises(JournalError, match=r"journal\.db was replaced, moved or deleted"):
         file.check()
 
 
-def test_a_file_that_came_back_is_the_same(tmp_path: Path) -> None:
+def test_a_file_that_came_back_is_the_same(tmp_path: Path, connection: FileConnection) -> None:
     path = tmp_path / "journal.db"
     path.touch()
     file = SqliteFile(str(path))
-    file.opened(connection())
+    file.opened(connection)
     path.rename(tmp_path / "away.db")
     with pytest.raises(JournalError):
         file.check()
-    file.opened(connection())  # no other one counts from now on
+    file.opened(connection)  # no other one counts from now on
     (tmp_path / "away.db").rename(path)
     with path.open("ab") as opened:
         opened.write(b"it may grow")
