@@ -65,9 +65,9 @@ def everything(engine: Engine) -> Coins:
     return _sum(map(position, engine.leader.traders))
 
 
-def kept(leader: Leader, *, sellable: bool) -> Coins:
-    """The lots that make whole orders, or the others."""
-    selling, small = lots.whole_orders(leader.lots, leader.info.filters)
+def kept(leader: Leader, *, sellable: bool, listed: bool = True) -> Coins:
+    """The lots that make whole orders, or the others; of a symbol that is not ``listed`` none makes any."""
+    selling, small = lots.whole_orders(leader.lots, leader.info.filters) if listed else ((), leader.lots)
     return _sum(Coins(lot.quantity, lot.cost) for lot in (chain(*selling) if sellable else small))
 
 
@@ -153,12 +153,14 @@ def lost_words(symbol: Symbol, loss: Loss) -> str:
 def stays_words(symbol: Symbol) -> list[str]:
     """Which coins stay without an order, and what sells each kind; empty without any."""
     engine, name = symbol.engine, symbol.name
-    offered = unsold(engine, Why.STOPPED) + kept(engine.leader, sellable=True)
+    offered = unsold(engine, Why.STOPPED) + kept(engine.leader, sellable=True, listed=symbol.listed)
     by_hand, doubtful = unsold(engine, Why.BY_HAND), unsold(engine, Why.QUARANTINE)
-    small = kept(engine.leader, sellable=False)
+    small = kept(engine.leader, sellable=False, listed=symbol.listed)
     parts = []
     if offered.quantity > 0:
         sells = f"`naivectl start {name}` or `naivectl shutdown {name}` sells them"
+        if not symbol.listed:
+            sells = f"the exchange does not list {name}; {written_off_by(symbol)}"
         parts.append(f"{words(symbol, offered)} stay unsold: {sells}")
     if by_hand.quantity > 0:
         sells = f"`naivectl resolve {name} --all --adopt`, and then `naivectl start {name}`, sells them"
@@ -173,9 +175,15 @@ def stays_words(symbol: Symbol) -> list[str]:
 
 def small_words(symbol: Symbol, small: Coins) -> str:
     """Lots that cannot be sold by themselves."""
-    return (
-        f"{words(symbol, small)} stay as too small to sell; a later sell at their price or above takes them along"
-    )
+    why = "too small to sell; a later sell at their price or above takes them along"
+    if not symbol.listed:
+        why = f"lots; the exchange does not list {symbol.name}, and `naivectl forget {symbol.name}` writes them off"
+    return f"{words(symbol, small)} stay as {why}"
+
+
+def written_off_by(symbol: Symbol) -> str:
+    """What ends the traders of a symbol that the exchange does not list."""
+    return f"`naivectl resolve {symbol.name} --all --ignore` writes them off"
 
 
 def _worth(symbol: Symbol, coins: Coins) -> Money | None:

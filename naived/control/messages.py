@@ -79,9 +79,7 @@ def would_sell(symbol: Symbol, settings: Settings) -> str:
 
 def would_forget(symbol: Symbol, lots: Coins) -> str:
     """What a dry run found."""
-    if not lots.quantity:
-        return "this writes off nothing"
-    return f"this writes off {holdings.words(symbol, lots)}"
+    return f"this writes off {holdings.words(symbol, lots) if lots.quantity else 'nothing'}"
 
 
 def forgotten(symbol: Symbol, lots: Coins) -> str:
@@ -142,8 +140,7 @@ def not_told_in_time(name: str) -> ControlError:
 
 
 def coins_not_told(name: str) -> ControlError:
-    why = "the exchange did not say in time which coins are missing; nothing was changed"
-    return _unreached(name, why)
+    return _unreached(name, "the exchange did not say in time which coins are missing; nothing was changed")
 
 
 def not_planned(name: str) -> ControlError:
@@ -205,6 +202,10 @@ def no_metrics(error: Exception) -> ControlError:
 
 def not_forgotten(symbol: Symbol, obstacle: str) -> ControlError:
     hint = f"first: naivectl shutdown {symbol.name} --wait"
+    if symbol.engine.quarantined:
+        hint = f"first: {_resolve(symbol.name)}"
+    elif not symbol.listed:
+        hint = f"first: naivectl stop {symbol.name}; then {holdings.written_off_by(symbol)}"
     return ControlError(Code.INVALID_TRANSITION, f"not forgotten: {obstacle}", symbol=symbol.name, hint=hint)
 
 
@@ -263,6 +264,8 @@ def not_started(symbol: Symbol) -> ControlError | None:
 
 def faulted(symbol: Symbol) -> ControlError:
     hint = f"after you corrected the cause: naivectl start {symbol.name}"
+    if not symbol.listed and symbol.engine.leader.traders:
+        hint = f"if it does not come back: naivectl stop {symbol.name}; then {holdings.written_off_by(symbol)}"
     return ControlError(Code.INVALID_TRANSITION, f"faulted: {symbol.fault}", symbol=symbol.name, hint=hint)
 
 
@@ -289,8 +292,7 @@ def still_stopping(symbol: Symbol) -> ControlError:
 
 def orders_not_told(symbol: Symbol) -> ControlError:
     """It is off, and the exchange did not report its orders in time."""
-    last = _remains(symbol)
-    return timed_out(symbol, f"off, but what became of its orders is not known; as last told, {last}")
+    return timed_out(symbol, f"off, but what became of its orders is not known; as last told, {_remains(symbol)}")
 
 
 def orders_not_stored(symbol: Symbol) -> ControlError:
@@ -369,7 +371,7 @@ def _lost(symbol: Symbol, given_up: Sequence[Loss]) -> str:
 
 
 def _small(symbol: Symbol) -> list[str]:
-    small = holdings.kept(symbol.engine.leader, sellable=False)
+    small = holdings.kept(symbol.engine.leader, sellable=False, listed=symbol.listed)
     return [holdings.small_words(symbol, small)] if small.quantity > 0 else []
 
 

@@ -16,7 +16,7 @@ from naived.control.desired import answer_to_store, answered_in_time, stored_ans
 from naived.control.holdings import Loss
 from naived.control.lookup import find
 from naived.control.service import Service
-from naived.control.verbs import ask_for_orders, learn_rules
+from naived.control.verbs import ask_for_orders, learn_rules, try_to_learn_rules
 from naived.core import engine as core
 from naived.core.amount import Money, Quantity, value_up
 from naived.core.engine import BlockedBy, CoinsWrittenOff, Engine, Event, is_blocked_by, unoffered
@@ -99,9 +99,11 @@ def _more(symbol: Symbol, losses: list[Loss]) -> dict[str, object]:
 
 async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) -> _Coins:
     """Count the coins that a person would write off, if this depends on the account; raises ControlError."""
+    if not asked.adopt:
+        await try_to_learn_rules(service, symbol)
     blocked = asked.client_order_id is None and is_blocked_by(symbol.engine, BlockedBy.COINS)
     short = any(True for _ in _short(symbol.engine, asked))
-    if asked.adopt or not (blocked or short):
+    if asked.adopt or not (symbol.listed and (blocked or short)):
         return _Coins()
     try:
         with trio.fail_at(min(call.patience.deadline, trio.current_time() + PATIENCE)):
@@ -145,8 +147,9 @@ class _Plan:
         self._engine = symbol.engine
         self._now = symbol.context.exchange.now()
         self._asked = asked
-        # A faulted symbol does not sell again what the exchange let expire, as when it was delisted.
-        self._holds = _ENDED if symbol.fault is None else (*_ENDED, Hold.EXPIRED)
+        self._listed = symbol.listed
+        # Nothing of a symbol that the exchange does not list is sold any more, whatever it is held for.
+        self._holds = _ENDED if symbol.listed or asked.adopt else tuple(Hold)
         all_of_them = asked.client_order_id is None
         if all_of_them and is_blocked_by(symbol.engine, BlockedBy.LINEAGE):
             return  # not ended by this verb; whoever wants to end that must not lose held coins by it
@@ -193,7 +196,7 @@ class _Plan:
         sell = self._engine.order(trader.number, Side.SELL, trader.sells)
         match trader.phase:
             case Holding(hold=hold) if hold in self._holds and self._asked.means(sell):
-                if self._asked.adopt or hold is not Hold.BALANCE:
+                if self._asked.adopt or hold is not Hold.BALANCE or not self._listed:
                     self.ended += 1
                     self._lose(trader, sell, self._step(Released(trader.number, self._asked.adopt)))
             case _:

@@ -19,7 +19,6 @@ from naived.control.proposal import Rules, check_size, given_settings, proposed
 from naived.control.protocol import ControlError
 from naived.control.service import Service
 from naived.control.worst import worst
-from naived.core.engine import Engine
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import NO_COINS
 from naived.core.strategy.settings import DesiredState, Settings, Status
@@ -177,7 +176,7 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     if symbol is None:
         return Outcome(False, messages.OFF)
     await try_to_learn_rules(service, symbol)
-    if symbol.desired.status is Status.OFF and not _to_drain(symbol.engine):
+    if symbol.desired.status is Status.OFF and not _to_drain(symbol):
         # The same request may have drained it before, and its answer was lost.
         with answered_in_time(call, symbol):
             if symbol.failed is not None:  # the desired state may not have been written
@@ -198,10 +197,10 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     return Outcome(changed, message, None if drained else messages.timed_out(symbol, message))
 
 
-def _to_drain(engine: Engine) -> bool:
+def _to_drain(symbol: Symbol) -> bool:
     """Has an ``off`` symbol anything that a drain would sell or end?"""
-    leader = engine.leader
-    return bool(leader.traders or holdings.kept(leader, sellable=True))
+    leader = symbol.engine.leader
+    return bool(leader.traders or holdings.kept(leader, sellable=True, listed=symbol.listed))
 
 
 async def settings(service: Service, call: Call) -> Outcome:
@@ -271,7 +270,7 @@ def _reached(symbol: Symbol, goal: str) -> bool:
     if not _is_off(symbol):
         return False
     engine = symbol.engine
-    return goal == "off" or not (engine.resting or engine.quarantined or _to_drain(engine))
+    return goal == "off" or not (engine.resting or engine.quarantined or _to_drain(symbol))
 
 
 def _is_off(symbol: Symbol) -> bool:
@@ -293,14 +292,17 @@ def _hopeless(service: Service, symbol: Symbol, goal: str) -> ControlError | Non
         return messages.faulted(symbol)  # it failed again and again, and may not learn what becomes of its orders
     if goal == "drained" and symbol.engine.quarantined:
         return messages.not_started(symbol)
-    if goal == "drained" and not symbol.engine.unsettled and _sellable(symbol.engine):
+    if goal == "drained" and not symbol.engine.unsettled and _sellable(symbol):
         return messages.not_drained(symbol)
     return None
 
 
-def _sellable(engine: Engine) -> bool:
+def _sellable(symbol: Symbol) -> bool:
     """Has an ``off`` symbol coins that only a start or a shutdown sells?"""
-    return bool(holdings.unsold(engine).quantity > 0 or holdings.kept(engine.leader, sellable=True))
+    engine = symbol.engine
+    return bool(
+        holdings.unsold(engine).quantity > 0 or holdings.kept(engine.leader, sellable=True, listed=symbol.listed)
+    )
 
 
 async def _check_size(service: Service, name: str, wanted: Settings) -> Rules | None:

@@ -97,6 +97,7 @@ class AccountView:
         info = rules.get(symbol.name)
         if isinstance(info, RefusedError):
             raise info
+        symbol.listed = info is not None
         if info is None:
             raise FaultError(f"the exchange does not list {symbol.name} (any more)")
         fees = await self._fees.of(symbol)

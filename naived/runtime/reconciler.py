@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from naived.core.amount import Quantity, format_amount
-from naived.core.engine import Blocked, BlockedBy
+from naived.core.engine import Blocked, BlockedBy, Question
 from naived.core.orders.report import Report
 from naived.core.orders.state import Missing, OrderState, Reported
 from naived.core.strategy.settings import Status
@@ -140,9 +140,17 @@ class Reconciler:
             for symbol in self._symbols.values()
             if symbol.desired.status is not Status.OFF or symbol.engine.watched or holds(symbol)
         ]
-        refusals = await self._view.inform_all([symbol for symbol in kept if not symbol.engine.informed])
+        uninformed = [symbol for symbol in kept if not (symbol.engine.informed and symbol.listed)]
+        failures = await self._view.inform_all(uninformed)
+        for symbol in uninformed:
+            if not symbol.listed:
+                _miss_orders(symbol, self._exchange.now(), self.grace)
         await self._view.read_funds()
-        return {**refusals, **await self.reconcile([symbol for symbol in kept if symbol.engine.informed])}
+        refusals = await self.reconcile([symbol for symbol in kept if symbol.engine.informed and symbol.listed])
+        for symbol in kept:
+            if symbol.name in refusals:  # it may be delisted
+                symbol.context.commands.inquire(symbol, Question.RULES)
+        return {**failures, **refusals}
 
     async def _await_subscriptions(self) -> None:
         """Wait until the trades of every active symbol are subscribed (again)."""
@@ -275,6 +283,12 @@ class Reconciler:
         reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
         for each in self._symbols.values():
             each.offer(Blocked(BlockedBy.LINEAGE, reason or self.foreign_orders.blocked.get(each.name)))
+
+
+def _miss_orders(symbol: Symbol, now: int, grace: int) -> None:
+    """The exchange does not list the symbol, and so tells nothing of its orders. Times are in ms."""
+    for order in symbol.engine.resting:
+        symbol.offer(Missing(order.client_order_id, now, grace, everywhere=True, listed=False))
 
 
 async def _refused(compare: Callable[[Symbol], Awaitable[None]], symbols: Iterable[Symbol]) -> set[str]:

@@ -111,7 +111,8 @@ class Symbol:
     """One configured symbol, for as long as it is this process's.
 
     ``leaving``: it is being handed over. ``gone``: it is another node's, nothing is done here any more.
-    ``tended``: a task runs it. ``fault``: why it stays stopped until a person acts. ``failed``: the exception that
+    ``tended``: a task runs it. ``listed``: does the exchange list it, when it was last asked for its rules?
+    ``fault``: why it stays stopped until a person acts. ``failed``: the exception that
     stopped it, until it is restored. ``unresolved``: why an order cannot be resolved now, by client order id.
     """
 
@@ -120,6 +121,7 @@ class Symbol:
         self.gate = gate
         self.epoch = context.epoch if epoch is None else epoch
         self.leaving = self.gone = self.tended = False
+        self.listed = True
         self.fault: str | None = None
         self.failed: Exception | None = None
         self.unresolved: dict[str, str] = {}

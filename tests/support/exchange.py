@@ -242,7 +242,7 @@ class ExchangeDouble:
         self, symbol: str, order_id: int, cancel_id: str, wanted: Callable[[], bool] = lambda: True
     ) -> CancelAnswer:
         try:
-            await self._ask("cancel")
+            await self._ask("cancel", symbol)
         except ExchangeError as error:
             return Unsent(str(error))
         if not wanted():
@@ -273,7 +273,7 @@ class ExchangeDouble:
         return await self._arrived([m.state(order, self.now()) for m in markets for order in m.open()])
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
-        await self._ask("orders_since")
+        await self._ask("orders_since", symbol)
         if "orders_since" in self.faults.hidden:
             return []
         market = self.markets[symbol]
@@ -281,7 +281,7 @@ class ExchangeDouble:
         return await self._arrived(found)
 
     async def fills(self, symbol: str, *, order_id: int | None = None, since: int | None = None) -> Sequence[Fill]:
-        await self._ask("fills")
+        await self._ask("fills", symbol)
         if "fills" in self.faults.hidden:
             return []
         parts = [part for order in self.markets[symbol].orders for part in order.fills]
@@ -343,7 +343,7 @@ class ExchangeDouble:
             raise ExchangeError(self.gone or "not connected")
         if question in self.faults.failing:
             raise ExchangeError(f"{question}: not answered")
-        if symbol is not None and (question, symbol) in self.faults.refused:
+        if symbol is not None and (symbol not in self.markets or (question, symbol) in self.faults.refused):
             raise RefusedError(f"{question}: -1121 Invalid symbol.")
 
     async def _arrived(self, answer: T) -> T:

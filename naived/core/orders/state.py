@@ -15,7 +15,7 @@
    still unknown; the intent is rejected once their absence is proven too.
 4. An order has ended when its final status is known *and* its fills add up to the quantity the exchange reports.
 5. A fill is applied once, by its trade id. An order whose reports contradict each other or the intent is
-   quarantined; so is an order that existed and is not found by queries spaced over more than the grace.
+   quarantined; so is one that existed, or whose symbol is not listed, if queries over the grace do not find it.
 6. An abandoned buy is watched: if it appears late it is cancelled by its order id; if filled, it is quarantined.
 """
 
@@ -158,13 +158,15 @@ class Missing(Struct, frozen=True):
 
     ``server_time`` (exchange ms) was received before the query was sent; ``grace`` is in ms. If the order id is
     known, the time only spaces the queries, so our estimate of the exchange's clock is enough. Such an order counts
-    as lost only after a search ``everywhere``: by its order id, in every list, and for its fills.
+    as lost only after a search ``everywhere``: by its order id, in every list, and for its fills. Not ``listed``:
+    the exchange does not know the symbol, which proves nothing of the order.
     """
 
     client_order_id: str
     server_time: int
     grace: int
     everywhere: bool = False
+    listed: bool = True
 
 
 class CancelWanted(Struct, frozen=True):
@@ -380,6 +382,7 @@ def _reported(order: OrderState, report: Report) -> OrderStep:
             reason=None,
             code=None,
             looks=0,
+            missed_at=None,
             refused=None,
         )
         actions = (Placed(),)
@@ -542,13 +545,14 @@ def _rejection(final: OrderStatus) -> Refused | None:
 
 
 def _missing(order: OrderState, event: Missing) -> OrderStep:
-    if order.order_id is not None:
+    if order.order_id is not None or not event.listed:
         return _missing_known(order, event)
     fence = order.fence
     if order.state is not State.UNKNOWN or fence is None or event.server_time <= fence + event.grace:
         return order, ()
-    if order.looks + 1 < LOOKS:
-        return replace(order, looks=order.looks + 1), ()
+    looks = 1 if order.missed_at is not None else order.looks + 1  # while it was not listed nothing was proven
+    if looks < LOOKS:
+        return replace(order, looks=looks, missed_at=None), ()
     if order.intent.side is Side.BUY or order.cancelling:
         return _abandon(order, "the exchange does not have it")
     if order.refused is not None:
@@ -557,15 +561,16 @@ def _missing(order: OrderState, event: Missing) -> OrderStep:
 
 
 def _missing_known(order: OrderState, event: Missing) -> OrderStep:
-    """The exchange had the order and does not find it. It may lag, so the queries must span more than the grace."""
-    if order.state is State.QUARANTINED or order.state in TERMINAL - {State.ABANDONED}:
+    """What the exchange had is not found. It may lag, so the queries must span more than the grace."""
+    if order.state in (State.INTENDED, State.QUARANTINED) or order.state in TERMINAL - {State.ABANDONED}:
         return order, ()
     if order.missed_at is None:
         return replace(order, looks=1, missed_at=event.server_time), ()
     looks = order.looks + 1
     if looks < LOOKS or event.server_time - order.missed_at <= event.grace or not event.everywhere:
         return replace(order, looks=looks), ()
-    return _quarantine(order, f"the exchange does not know order {order.order_id} any more")
+    lost = f"know order {order.order_id}" if event.listed else f"list {order.intent.symbol}"
+    return _quarantine(order, f"the exchange does not {lost} any more")
 
 
 def _reject(order: OrderState, refused: Refused) -> OrderStep:

@@ -10,7 +10,7 @@ from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Refusal, Refused
 from naived.core.strategy.trader_state import position
-from tests.support.runtime import NO_BALANCE, World
+from tests.support.runtime import NO_BALANCE, Naived, World
 
 
 async def test_a_resolve_is_not_held_up_by_a_database_that_hangs(world: World, clock: MockClock) -> None:
@@ -277,6 +277,70 @@ async def test_coins_that_a_stop_left_are_no_hold(world: World, clock: MockClock
         await naived.ask("stop", cancel="all")
         result = await naived.ask("resolve", all=True, action="ignore")
         assert (result["message"], result["lost"], naived.phases()) == ("nothing to resolve", [], ["holding"])
+
+
+async def gone(naived: Naived) -> None:
+    """Of a delisted symbol nobody tells what became of its sell; a person writes it off and forgets the symbol."""
+    await naived.until(lambda: naived.state() == "quarantined", 300)
+    assert naived.reason() == "the exchange does not list ETHUSDT any more"
+    result = await naived.ask("stop")
+    assert (result["error"], [each["state"] for each in result["open_orders"]]) == (None, ["quarantined"])
+    refused = (await naived.ask("forget"))["error"]
+    assert "resolve ETHUSDT --all" in refused["hint"]
+    result = await naived.ask("resolve", all=True, action="ignore")
+    assert [(entry["trader"], entry["quantity"]) for entry in result["lost"]] == [("ETHUSDT-1", "0.4995")]
+    assert (result["error"], naived.state(), naived.traders()) == (None, "off", ())
+    assert (await naived.ask("forget"))["error"] is None
+
+
+async def test_what_a_symbol_was_selling_when_it_was_delisted_can_be_written_off(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived(suspends=False) as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000", "1990")
+    del world.exchange.markets["ETHUSDT"]
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "faulted")
+        assert "writes them off" in (await naived.ask("wait", **{"for": "trading"}))["error"]["hint"]
+        await gone(naived)
+
+
+async def test_a_delisting_that_nobody_heard_of_is_noticed(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000", "1990")
+        exchange.go_away()
+        del exchange.markets["ETHUSDT"]
+        exchange.come_back()
+        await naived.until(lambda: naived.state() == "faulted", 10)
+        assert naived.reason() == "the exchange does not list ETHUSDT (any more)"
+        await gone(naived)
+
+
+@pytest.mark.parametrize("again", [True, False])
+async def test_what_a_stop_left_of_a_delisted_symbol_can_be_written_off(
+    world: World, clock: MockClock, *, again: bool
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
+    del world.exchange.markets["ETHUSDT"]
+    async with world.naived() as naived:
+        if again:
+            error = (await naived.ask("start"))["error"]
+            assert error["message"] == "faulted: the exchange does not list ETHUSDT (any more)"
+        result = await naived.ask("stop")
+        assert "`naivectl resolve ETHUSDT --all --ignore` writes them off" in result["message"]
+        assert "naivectl start" not in result["message"]
+        assert "naivectl resolve ETHUSDT" in (await naived.ask("forget"))["error"]["hint"]
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert [entry["quantity"] for entry in result["lost"]] == ["0.0999"]
+        assert (result["error"], naived.traders()) == (None, ())
+        assert (await naived.ask("wait", **{"for": "drained"}))["error"] is None
+        assert (await naived.ask("forget"))["error"] is None
 
 
 async def test_where_another_naived_trades_no_held_coins_are_written_off(world: World, clock: MockClock) -> None:

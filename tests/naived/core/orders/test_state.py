@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
@@ -72,6 +74,10 @@ LOST = Answered(ID, Unknown("no answer"))
 
 def absent(at: int = FENCE + 1) -> Missing:
     return Missing(ID, at, GRACE, everywhere=True)
+
+
+def unlisted(at: int) -> Missing:
+    return replace(absent(at), listed=False)
 
 
 def sent(side: Side = Side.BUY) -> OrderState:
@@ -259,6 +265,30 @@ def test_an_order_counts_as_vanished_only_where_it_was_looked_for_everywhere() -
     missed = after(resting(), absent(START), *[Missing(ID, START + 10 * GRACE, GRACE)] * LOOKS)
     assert (missed.state, need(missed)) == (State.OPEN, Need.ASK)
     assert after(missed, absent(START + 10 * GRACE)).state is State.QUARANTINED
+
+
+@pytest.mark.parametrize("state", [sent, unknown, resting])
+def test_an_order_of_a_symbol_that_is_not_listed_is_neither_there_nor_absent(
+    state: Callable[[Side], OrderState],
+) -> None:
+    known = after(state(Side.SELL), Restarted(ID))
+    missed = after(known, unlisted(START), *[unlisted(START + GRACE)] * 10)
+    assert missed.state is known.state
+    gone, todo = step_order(missed, unlisted(START + GRACE + 1), START)
+    assert (gone.state, gone.reason) == (State.QUARANTINED, "the exchange does not list ETHUSDT any more")
+    assert isinstance(todo[0], Contradicted)
+
+
+def test_what_is_in_flight_is_waited_for_whatever_is_listed() -> None:
+    assert after(sent(), *[unlisted(FENCE + GRACE + look) for look in range(1, 10)]).state is State.INTENDED
+
+
+def test_looks_at_a_symbol_that_was_not_listed_prove_no_absence() -> None:
+    late = FENCE + GRACE + 1
+    listed = after(unknown(), unlisted(late), unlisted(late), *[absent(late)] * (LOOKS - 1))
+    assert listed.state is State.UNKNOWN
+    assert after(listed, absent(late)).state is State.ABANDONED
+    assert need(after(unknown(), unlisted(late), Reported(ID, report()))) is None
 
 
 def test_an_order_that_is_found_again_was_never_missed() -> None:
