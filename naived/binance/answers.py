@@ -45,6 +45,7 @@ _BY_CODE = {
     -1020: Refusal.MALFORMED,
     -1021: Refusal.CLOCK,
     -1022: Refusal.CREDENTIALS,
+    -1111: Refusal.FILTER,  # more decimals than the rules of now allow
     -1112: Refusal.MARKET_CLOSED,  # no orders on the book
     -1181: Refusal.TOO_MANY,  # messages
     -2008: Refusal.CREDENTIALS,  # not in the list, but sent for a key that was deleted
