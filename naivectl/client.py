@@ -280,7 +280,7 @@ def _connect(sockets: Sequence[str], deadline: float) -> _socket.socket:
             raise Failure(
                 "busy",
                 f"naived starts or suspends, and takes no connections at {busy}",
-                "try again in a moment",
+                "try again in a moment; if its socket is in another place, name it with --socket",
                 75,
             )
         time.sleep(_POLL)
