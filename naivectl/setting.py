@@ -1,6 +1,5 @@
 """The verbs that take the settings of symbols: ``start`` and ``settings``. They are commands of ``app``."""
 
-from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -34,7 +33,7 @@ from naivectl.render import complain, finish, on_terminal, sentence, settings_ta
 
 # Distances of prices: few people mean a tenth of the price, many a tenth of a percent.
 _STEPS = ("buy_down", "profit", "rebuy", "reprice", "spacing")
-_LARGE = Decimal("0.1")
+_LARGE = "0.1"
 
 
 def start(
@@ -92,7 +91,11 @@ def _doubt(invocation: Invocation, flags: Document) -> None:
         return
     for name in _STEPS:
         text = flags.get(name, "%")
-        if not text.endswith("%") and (rate := Decimal(text)) >= _LARGE:
+        if text.endswith("%"):
+            continue
+        from decimal import Decimal  # deferred: most command lines have no fraction
+
+        if (rate := Decimal(text)) >= Decimal(_LARGE):
             flag = name.replace("_", "-")
             complain(
                 f"warning: --{flag} {text} is {(rate * 100).normalize():f}%; for {text} percent type {text}%", None
