@@ -424,7 +424,7 @@ def _measured(trader: Trader, reference: Price | None, view: SymbolView) -> Trad
                     f"it asks {format_amount(price)}, and the exchange takes at most {format_amount(most)} now "
                     "(PERCENT_PRICE_BY_SIDE)"
                 )
-                return _enter(trader, replace(holding, reason=reason, failures=holding.failures + 1), view), ()
+                return _enter(trader, _failed_again(trader, replace(holding, reason=reason), view), view), ()
             after, commands = _sell(trader, holding, view, least=least)
         case _:
             return trader, ()
@@ -434,6 +434,15 @@ def _measured(trader: Trader, reference: Price | None, view: SymbolView) -> Trad
             return after, (note, *commands)
         case _:
             return after, commands
+
+
+def _failed_again(trader: Trader, holding: Holding, view: SymbolView) -> Holding:
+    """Count one failure for each pause, whoever asked: all held traders are told every answer.
+
+    When it woke, a whole pause was ahead; once that was counted it is only half of the longer one.
+    """
+    ahead = (holding.retry_at or 0) - view.now
+    return replace(holding, failures=holding.failures + (ahead * 2 > _pause(trader, holding.failures)))
 
 
 def _sellable(trader: Trader, bought: Bought, carried: Lot, free: Quantity, filters: Filters) -> bool:

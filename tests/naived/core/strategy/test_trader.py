@@ -518,6 +518,8 @@ def test_a_sell_that_asks_more_than_the_exchange_takes_is_held_until_the_market_
         reason="it asks 2689.45, and the exchange takes at most 2689.44 now (PERCENT_PRICE_BY_SIDE)",
         failures=2,
     )
+    for moment in (later.now, later.now + 1_000):  # what others ask is told it too, and is no failure of its own
+        assert tell(held, replace(later, now=moment), Measured(parse_price("1344.72"))) == (held, ())
     again, commands = tell(held, replace(later, now=held.phase.retry_at), Woke())
     assert commands == (Measure(),)
     assert again.phase.retry_at == held.phase.retry_at + 4_000
