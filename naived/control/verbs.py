@@ -152,11 +152,12 @@ async def ask_for_orders(service: Service, symbol: Symbol, patience: Patience) -
 
 
 async def learn_rules(service: Service, symbol: Symbol) -> None:
-    """Read the symbol's rules if they are not known: of one that is off since naived started.
+    """Read the symbol's rules if they are not known, or it was not listed when they were last asked for.
 
-    Without them the names of its assets and what can be sold are not known. Raises ExchangeError.
+    They are not known of one that is off since naived started. Without them the names of its
+    assets and what can be sold are not known. Raises ExchangeError.
     """
-    if not symbol.engine.informed:
+    if not (symbol.engine.informed and symbol.listed):
         try:
             await service.view.inform(symbol)
         except FaultError as error:

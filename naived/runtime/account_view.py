@@ -98,8 +98,13 @@ class AccountView:
         if isinstance(info, RefusedError):
             raise info
         symbol.listed = info is not None
+        unlisted = f"the exchange does not list {symbol.name} (any more)"
         if info is None:
-            raise FaultError(f"the exchange does not list {symbol.name} (any more)")
+            raise FaultError(unlisted)
+        if symbol.fault == unlisted:
+            # What it holds may not be what is traded under this name now, so a person decides.
+            symbol.fault = f"the exchange did not list {symbol.name} for a while, and lists it again"
+            symbol.news.notify()
         fees = await self._fees.of(symbol)
         if fees.asset is not None and fees.asset != info.base:
             self._prices.follow(fees.asset, info.quote)

@@ -319,6 +319,28 @@ async def test_a_delisting_that_nobody_heard_of_is_noticed(world: World, clock: 
         await gone(naived)
 
 
+async def test_what_is_listed_again_is_not_called_delisted_and_not_written_off(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        market = world.exchange.markets.pop("ETHUSDT")
+        await naived.until(lambda: naived.state() == "faulted", 120)
+        world.exchange.markets["ETHUSDT"] = market
+        await naived.until(lambda: naived.symbol().listed, 70)
+        assert naived.reason() == "the exchange did not list ETHUSDT for a while, and lists it again"
+        assert naived.state() == "faulted"
+        await naived.start()
+        assert naived.state() == "trading"
+        await naived.ask("stop", cancel="all")
+        del world.exchange.markets["ETHUSDT"]
+        await naived.until(lambda: not naived.symbol().listed, 120)
+        world.exchange.markets["ETHUSDT"] = market
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert (result["message"], result["lost"], naived.phases()) == ("nothing to resolve", [], ["holding"])
+
+
 @pytest.mark.parametrize("again", [True, False])
 async def test_what_a_stop_left_of_a_delisted_symbol_can_be_written_off(
     world: World, clock: MockClock, *, again: bool
