@@ -37,6 +37,8 @@ def settings_changed(changed: bool) -> str:
 
 def resolved(symbol: Symbol, ended: int, given_up: Sequence[Loss]) -> str:
     """How many quarantines and holds ended, and what was written off."""
+    if not ended and not symbol.listed and symbol.engine.resting:
+        return f"{NOTHING_TO_RESOLVE} yet: the exchange may still tell of its orders; try again in some minutes"
     if not ended:
         return NOTHING_TO_RESOLVE
     text = f"{ended} resolved"
@@ -291,8 +293,15 @@ def still_stopping(symbol: Symbol) -> ControlError:
 
 
 def orders_not_told(symbol: Symbol) -> ControlError:
-    """It is off, and the exchange did not report its orders in time."""
-    return timed_out(symbol, f"off, but what became of its orders is not known; as last told, {_remains(symbol)}")
+    """The exchange did not report its orders in time; after a stop, or after a quarantine was ended."""
+    done = "off" if symbol.desired.status is Status.OFF else "resolved"
+    unread = f"{done}, but what became of its orders is not known; as last told, {_remains(symbol)}"
+    if not symbol.listed:
+        unread += (
+            f"; the exchange does not list {symbol.name}: what it tells nothing of for some minutes is quarantined,"
+            f" and then {holdings.written_off_by(symbol)}"
+        )
+    return timed_out(symbol, unread)
 
 
 def orders_not_stored(symbol: Symbol) -> ControlError:

@@ -341,6 +341,26 @@ async def test_what_is_listed_again_is_not_called_delisted_and_not_written_off(
         assert (result["message"], result["lost"], naived.phases()) == ("nothing to resolve", [], ["holding"])
 
 
+async def test_what_a_delisted_symbol_was_selling_cannot_be_written_off_at_once_and_that_is_said(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000", "1990")
+        del world.exchange.markets["ETHUSDT"]
+        await naived.until(lambda: naived.state() == "faulted", 120)
+        stopped = (await naived.ask("stop"))["error"]["message"]
+        assert stopped.startswith("off, but what became of its orders is not known")
+        assert "for some minutes is quarantined, and then `naivectl resolve ETHUSDT --all --ignore`" in stopped
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert (result["changed"], result["lost"]) == (False, [])
+        assert "try again in some minutes" in result["message"]
+        await naived.until(lambda: naived.state() == "quarantined", 300)
+        await naived.ask("start")
+        adopted = (await naived.ask("resolve", all=True, action="adopt"))["error"]["message"]
+        assert adopted.startswith("resolved, but what became of its orders is not known")
+
+
 @pytest.mark.parametrize("again", [True, False])
 async def test_what_a_stop_left_of_a_delisted_symbol_can_be_written_off(
     world: World, clock: MockClock, *, again: bool
