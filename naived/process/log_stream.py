@@ -11,12 +11,14 @@ import os
 import select
 import sys
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from typing import Protocol, TextIO
 
 _ROOM = 4 << 20  # bytes that may wait: some twenty thousand lines
 _PATIENCE = 1.0  # seconds without progress after which an end does not wait for the reader
+_LONGEST = 3.0  # seconds for which it waits for one that takes slowly
 
 
 class Stream(Protocol):
@@ -63,11 +65,13 @@ class LogStream:
     def isatty(self) -> bool:
         return self.file.isatty()
 
-    def drain(self, patience: float = _PATIENCE) -> bool:
+    def drain(self, patience: float = _PATIENCE, longest: float = _LONGEST) -> bool:
         """Wait until all is written, as long as something is within each ``patience``; returns whether it is."""
+        end = time.monotonic() + longest
         with self._changed:
             while before := self._waiting:
-                if not self._changed.wait_for(lambda before=before: self._waiting < before, patience):  # type: ignore[misc]
+                left = min(patience, end - time.monotonic())
+                if not self._changed.wait_for(lambda before=before: self._waiting < before, left):  # type: ignore[misc]
                     return False
         return True
 

@@ -7,6 +7,8 @@ import select
 import subprocess
 import sys
 import termios
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -46,6 +48,26 @@ def test_a_reader_that_stops_keeps_no_writer_waiting_and_gets_all_later(pipe: tu
     assert not stream.drain(0.01)
     assert read_lines(reading, 1000) == wanted
     assert stream.drain()
+
+
+def test_a_reader_that_takes_slowly_holds_up_no_end(pipe: tuple[int, TextIO]) -> None:
+    reading, file = pipe
+    stream = LogStream(file)
+    for line in range(2_000):
+        stream.write(f"{line:99}\n")
+    ended = threading.Event()
+
+    def take() -> None:
+        while not ended.wait(0.05):
+            os.read(reading, 4096)
+
+    slow = threading.Thread(target=take)
+    slow.start()
+    began = time.monotonic()
+    assert not stream.drain(0.5, 0.5)
+    assert time.monotonic() - began < 1
+    ended.set()
+    slow.join()
 
 
 def test_what_does_not_fit_is_counted_and_told(pipe: tuple[int, TextIO]) -> None:
