@@ -367,6 +367,10 @@ def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, 
             reason = "the exchange ended its sell"
             note = Note("ended by the exchange", f"{trader.id}: {reason}")
             return _retry_later(trader, selling, Hold.EXPIRED, reason, None, view), (note, Reread())
+        case Ended(Fate.EXPIRED) if trader.stop is not None and selling.intent.price > trader.stop:
+            # Asked at the stop itself it would be refused again: what the exchange takes is measured first.
+            reason = f"nobody pays {format_amount(selling.intent.price)}, and the exchange may take no less"
+            return _retry_later(trader, selling, Hold.FILTER, reason, None, view), ()
         case Ended(Fate.EXPIRED | Fate.ABANDONED):
             return _retry_later(trader, selling, Hold.EXPIRED, "the sell expired", None, view), ()
         case Ended(Fate.REJECTED, refused) if refused is not None:

@@ -814,3 +814,18 @@ def test_the_largest_position_is_not_exceeded() -> None:
     waiting, _ = tell(FRESH, view, LAST)
     assert "MAX_POSITION" in (waiting.phase.reason or "")
     assert placed(tell(FRESH, replace(view, funds=Funds(position=parse_quantity("0.0255"))), LAST)[1])
+
+
+def test_a_stop_that_nobody_pays_for_is_measured_again_before_it_is_tried_again() -> None:
+    limit = parse_price("300")
+    stopped = replace(SELLING, stop=limit)
+    refused_, _ = tell(stopped, replace(VIEW, filters=NEAR), refused(Refusal.FILTER))
+    later = replace(LATER, filters=NEAR)
+    raised, _ = tell(after(refused_, later, Woke()), later, Measured(parse_price("2000")))
+    assert raised.phase.intent.price == parse_price("1600")
+    held, _ = tell(raised, later, Ended(Fate.EXPIRED))
+    assert held.phase.reason == "nobody pays 1600, and the exchange may take no less"
+    again, commands = tell(held, replace(later, now=held.phase.retry_at), Woke())
+    assert commands == (Measure(),)
+    sold = tell(again, later, Measured(parse_price("300")))[1]
+    assert placed(sold) == ("300", "0.0744")
