@@ -144,7 +144,8 @@ async def simulate(
             bound = await nursery.start(listen, connected, host, port)
             for symbol, tape in tapes.items():
                 nursery.start_soon(venue.pace.run, tape, partial(_publish, venue, symbol), venue.streams.drain)
-            task_status.started(Simulation(venue, f"ws://{host}:{bound}"))
+            name = f"[{host}]" if ":" in host else host  # the form of an IPv6 address in a URL
+            task_status.started(Simulation(venue, f"ws://{name}:{bound}"))
 
 
 def _tapes(config: SimulatorConfig, listings: Mapping[str, Listing]) -> dict[str, Iterator[TapeTrade]]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 
+from naived.cli.values import simulator_url
 from naived.core.amount import parse_price, parse_quantity
 from naived.simulator.errors import ApiError, SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
@@ -270,6 +271,14 @@ async def test_an_account_keeps_its_number_with_its_ledger(tmp_path: Path) -> No
 async def test_a_configuration_that_cannot_run_says_why(config: dict[str, Any], complaint: str) -> None:
     with pytest.raises(SimulatorError, match=complaint):
         await simulate(SimulatorConfig(**config))
+
+
+async def test_an_ipv6_address_is_told_as_a_url_that_naived_takes() -> None:
+    async with trio.open_nursery() as nursery:
+        simulation = await nursery.start(partial(simulate, SimulatorConfig(), host="::1"))
+        assert simulation.url.startswith("ws://[::1]:")
+        assert simulator_url(simulation.url) == simulation.url
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_tape_that_breaks_on_the_way_ends_the_simulation(tmp_path: Path) -> None:
