@@ -118,7 +118,7 @@ def _sqlite(url: URL, role: Role, file: SqliteFile) -> sa.Engine:
 def _postgresql(url: URL, role: Role) -> sa.Engine:
     isolation: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if role is Role.READ else {}
     engine = sa.create_engine(url, connect_args=_how_to_connect(), **isolation, **_pool(role))
-    settings = ["synchronous_commit = on", "timezone = 'UTC'"]
+    settings = ["synchronous_commit = on", "timezone = 'UTC'", "datestyle = 'ISO'"]  # psycopg reads no other style
     if role is Role.READ:
         settings.append("default_transaction_read_only = on")
     if role is Role.MIGRATE:
@@ -149,6 +149,7 @@ def _how_to_connect() -> dict[str, Any]:
         "connect_timeout": _CONNECT_TIMEOUT,
         "tcp_user_timeout": _DEAD_PEER,
         "application_name": "naived",
+        "client_encoding": "UTF8",  # a database in SQL_ASCII would give bytes for text
         # Of several hosts the one that takes writes. A standby is behind, and what it tells would be traded on.
         "target_session_attrs": "primary",
         **_KEEPALIVE,

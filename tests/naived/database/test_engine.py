@@ -2,6 +2,7 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -57,6 +58,22 @@ def test_every_postgresql_connection_is_durable_and_bounded(postgres_url: str) -
             assert {name: connection.scalar(sa.text(f"SHOW {name}")) for name in expected} == expected
             assert connection.connection.driver_connection.info.get_parameters()["tcp_user_timeout"] == "10000"
         engine.dispose()
+
+
+@pytest.mark.parametrize("role", Role)
+def test_what_comes_from_postgresql_is_read_whatever_its_owner_has_set(postgres_url: str, role: Role) -> None:
+    name = parse_url(postgres_url).database
+    odd = {"datestyle": "German", "client_encoding": "SQL_ASCII"}  # that of a database made under LANG=C
+    for setting, value in odd.items():
+        execute(postgres_url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
+    engine = open_engine(parse_url(postgres_url), role)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(sa.text("SELECT 'μ', timestamptz '2026-11-29 12:00:00Z'")).one()
+        assert tuple(found) == ("μ", datetime(2026, 11, 29, 12, tzinfo=UTC))
+    finally:
+        engine.dispose()
+        execute(postgres_url, f"ALTER DATABASE {name} RESET ALL")
 
 
 def test_a_reader_cannot_write(database_url: str) -> None:
