@@ -34,6 +34,13 @@ def test_a_unit_knows_exit_codes_signals_and_times_of_naived(name: str) -> None:
     assert service["ExecReload"].endswith("kill -HUP $MAINPID")
 
 
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_is_begun_again_however_long_the_database_is_away(name: str) -> None:
+    unit = read(name)
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    assert "75" not in unit["Service"]["RestartPreventExitStatus"].split()
+
+
 @pytest.mark.parametrize(
     ("name", "exchange"),
     [("simulator", "simulator"), ("paper", "paper"), ("binance", "binance"), ("node", "binance")],
