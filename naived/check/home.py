@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import socket
 import stat
 import tempfile
@@ -53,12 +54,13 @@ def home(path: Path) -> Row:
         owner = _user(status.st_uid)
         todo = f"run this as {owner}, or choose another --home"
         return failed("home", f"{path} belongs to {owner}, not to {_user(os.geteuid())}", todo, unusable=True)
+    mend = f"chmod 700 {shlex.quote(str(path))}"
     if status.st_mode & 0o022:
-        return failed("home", f"{path} (mode {mode}) can be written by others", f"chmod 700 {path}", unusable=True)
+        return failed("home", f"{path} (mode {mode}) can be written by others", mend, unusable=True)
     if status.st_mode & 0o055:
-        return warned("home", f"{path} (mode {mode}) can be read by others", f"chmod 700 {path}")
+        return warned("home", f"{path} (mode {mode}) can be read by others", mend)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return failed("home", f"{path} (mode {mode}) cannot be written to", f"chmod 700 {path}", unusable=True)
+        return failed("home", f"{path} (mode {mode}) cannot be written to", mend, unusable=True)
     return ok("home", f"{path}, {_user(status.st_uid)}, mode {mode}")
 
 

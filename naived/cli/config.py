@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 import stat
 from collections.abc import Callable, Mapping
@@ -98,7 +99,9 @@ def prepare_home(home: Path) -> None:
     if status.st_uid != os.geteuid():
         raise ConfigError(f"the home {home} belongs to another user; choose another one with --home")
     if status.st_mode & 0o022:
-        raise ConfigError(f"the home {home} can be written by others. Mend it with: chmod 700 {home}")
+        raise ConfigError(
+            f"the home {home} can be written by others. Mend it with: chmod 700 {shlex.quote(str(home))}"
+        )
 
 
 def _api_keys(options: Options, exchange: Venue, environ: Mapping[str, str]) -> ApiKeys | None:

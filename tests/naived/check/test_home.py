@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,16 @@ def test_a_home_that_is_open_to_others(place: Path, mode: int, status: Status, u
     place.chmod(mode)
     row = home.home(place)
     assert (row.status, row.unusable, row.todo) == (status, unusable, f"chmod 700 {place}")
+
+
+def test_what_to_type_about_a_home_can_be_typed(place: Path) -> None:
+    spaced = place / "a b'c"
+    for mode in (0o777, 0o755):
+        spaced.mkdir(exist_ok=True)
+        spaced.chmod(mode)
+        todo = home.home(spaced).todo
+        assert todo is not None
+        assert shlex.split(todo) == ["chmod", "700", str(spaced)]
 
 
 def test_a_home_of_another_user_a_link_and_a_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
