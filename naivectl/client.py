@@ -271,6 +271,8 @@ def _connect(sockets: Sequence[str], deadline: float) -> _socket.socket:
                 pass
             except ConnectionRefusedError:
                 failure = failure or _refused(path)
+        if failure is not None and failure.kind == "unreachable":
+            raise failure  # a file or a directory never becomes a socket, whatever starts beside it
         busy = next((path for path in sockets if _is_held(os.path.join(os.path.dirname(path), LOCK))), None)
         if busy is None:
             raise failure or Failure(

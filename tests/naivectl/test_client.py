@@ -93,6 +93,14 @@ def test_what_is_no_socket_is_not_called_a_dead_one(home, naivectl):
         assert done.err.startswith(f"naivectl: {path} is not a socket. Give ")
 
 
+def test_what_is_no_socket_is_not_waited_for_beside_a_naived_that_runs(home, naivectl):
+    (home / "file").touch()
+    with locked(home):
+        done = naivectl("--socket", str(home / "file"), "ping")
+    assert (done.code, done.out) == (7, "")
+    assert done.err.startswith(f"naivectl: {home}/file is not a socket. Give ")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root passes every door")
 def test_a_closed_door_names_its_owner_and_mode(home, naivectl):
     home.chmod(0)
