@@ -132,8 +132,10 @@ def call(
     try:
         return _call(sockets, method, params, patience, door)
     except LostError as lost:
-        if "request_id" not in params:
-            raise
+        if "request_id" not in params:  # it changes nothing
+            raise (
+                lost if isinstance(lost, UnheardError) else LostError("naived went away before it answered")
+            ) from None
         try:
             return _call(sockets, method, params, patience, door)
         except Failure as failure:
@@ -155,7 +157,10 @@ def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) ->
     """The items of a stream without its heartbeats, until the caller has enough; raises Failure."""
     with _begun(sockets, method, params, SILENCE) as connection:
         while True:
-            item = connection.answer(_CALL, _STREAM_SILENCE)
+            try:
+                item = connection.answer(_CALL, _STREAM_SILENCE)
+            except LostError:
+                raise LostError("naived went away") from None
             if "heartbeat" not in item:
                 yield fitting("status" if method == "watch" else "event", item)
 

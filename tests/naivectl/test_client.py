@@ -189,6 +189,15 @@ def test_a_change_whose_answer_is_lost_twice_says_that_it_may_be_done(home, naiv
     assert "may be done or not" in done.err
 
 
+@pytest.mark.parametrize("line", ["orders", "wait A --for off", "events -f"])
+def test_what_changes_nothing_is_never_said_to_be_done_perhaps(home, naivectl, line):
+    with Scripted(home / "control.sock", HELLO):
+        done = naivectl(*line.split())
+    assert done.code == 7
+    assert "went away" in done.err
+    assert "may be done" not in done.err
+
+
 def test_what_a_daemon_that_ends_did_not_take_is_asked_of_the_next_one(home, naivectl):
     with Scripted(home / "control.sock", b"", HELLO + ANSWER) as daemon:
         assert naivectl("stop", "A").code == 0
