@@ -344,7 +344,7 @@ def _unreachable(path: str, error: OSError) -> Failure:
         return Failure("busy", f"naived does not take connections at {path}", "try again in a moment", 75)
     if len(os.fsencode(path)) > MAX_PATH:
         message = f"the path of the socket is longer than the {MAX_PATH} bytes the system allows: {path}"
-        return Failure("unreachable", message, None, 7)
+        return Failure("unreachable", message, "give a shorter one with --socket", 7)
     return Failure("unreachable", f"cannot connect to {path}: {error.strerror or error}", None, 7)
 
 

@@ -59,6 +59,9 @@ def home(path: Path) -> Row:
         return failed("home", f"{path} (mode {mode}) can be written by others", mend, unusable=True)
     if status.st_mode & 0o055:
         return warned("home", f"{path} (mode {mode}) can be read by others", mend)
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        todo = "mount it so that it can be written to, or choose another --home"
+        return failed("home", f"{path} is on a file system that is read-only", todo, unusable=True)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         return failed("home", f"{path} (mode {mode}) cannot be written to", mend, unusable=True)
     return ok("home", f"{path}, {_user(status.st_uid)}, mode {mode}")

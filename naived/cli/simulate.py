@@ -1,6 +1,7 @@
 """``naived simulate``: reads its options, and runs the simulator as a process until a signal ends it."""
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +11,7 @@ from typing import TypeVar
 
 import trio
 
-from naived.cli.options import SIMULATE, Options, gather, pair
+from naived.cli.options import SIMULATE, Options, UsageError, gather, pair
 from naived.cli.parsing import parse_fee
 from naived.core.amount import Price, parse_amount, parse_price, parse_whole
 from naived.process.config import ConfigError
@@ -86,8 +87,9 @@ def _by_name(options: Options, name: str, parse: Callable[[str], T]) -> dict[str
 
     entries = options.every(name, entry)
     found = dict(entries)
-    if len(found) < len(entries):
-        raise ConfigError(f"{name.replace('_', '-')} names one of {', '.join(found)} twice")
+    twice = [key for key, times in Counter(key for key, _ in entries).items() if times > 1]
+    if twice:
+        raise UsageError(f"--{name.replace('_', '-')} names {twice[0]} twice")
     return found
 
 

@@ -29,9 +29,9 @@ class Channel:
         self._patience = _FIRST_BYTE
 
     async def receive(self) -> bytes:
-        """The next line without its newline; raises GoneError, and ControlError if it is too long.
+        """The next line without its newline, which the last one may lack.
 
-        After an error the connection cannot be used any more.
+        Raises GoneError, and ControlError if it is too long; then the connection cannot be used any more.
         """
         partial_deadline = trio.current_time() + _PARTIAL_LINE if self._buffer else None
         scanned = 0
@@ -52,10 +52,10 @@ class Channel:
                 chunk = await self._stream.receive_some()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise GoneError("the connection broke") from error
-            if chunk:
-                self._buffer += chunk
-                return
-            raise GoneError("the client closed")
+            if not (chunk or self._buffer):
+                raise GoneError("the client closed")
+            self._buffer += chunk or b"\n"  # the end of the last line may be left out
+            return
         raise GoneError("the client was silent for too long")
 
     async def send(self, *parts: bytes) -> None:

@@ -100,7 +100,8 @@ def check_place(path: Path) -> None:
     length = max(len(os.fsencode(name)) for name in (path, _temporary(path)))
     if length > MAX_PATH:
         raise EndpointError(
-            f"the path of the control socket is {length} bytes long, the system allows {MAX_PATH}: {path}"
+            f"the path of the control socket is {length} bytes long, the system allows {MAX_PATH}: {path}; "
+            "give a shorter one with --socket"
         )
     directory = path.parent
     try:

@@ -2,7 +2,7 @@
 
 import trio
 
-from naived.control import messages
+from naived.control import listing_messages, messages
 from naived.control.call import LEAST_WAIT, PATIENCE, Call
 from naived.control.requests import is_symbol
 from naived.control.service import Service
@@ -20,7 +20,7 @@ async def find(service: Service, call: Call) -> Symbol | None:
     if name in known:
         return known[name]
     if not is_symbol(name):
-        raise messages.not_a_name(name)
+        raise listing_messages.not_a_name(name)
     if service.keeper is not None and await _stored(service, call):
         return await service.configure(name)  # no node has it, or this one does not know yet which
     if service.session.away is None:
@@ -30,13 +30,13 @@ async def find(service: Service, call: Call) -> Symbol | None:
         with trio.fail_at(_until(call)):
             listed = await service.listing.info(name)
     except UnknownNamesError as error:
-        raise messages.not_looked_for(name, error) from error
+        raise listing_messages.not_looked_for(name, error) from error
     except trio.TooSlowError as error:
-        raise messages.not_told_in_time(name) from error
+        raise listing_messages.not_told_in_time(name) from error
     except ExchangeError as error:
-        raise messages.not_told(name, error) from error
+        raise listing_messages.not_told(name, error) from error
     if listed is None:
-        raise messages.unlisted(name)
+        raise listing_messages.unlisted(name)
     return known.get(name)
 
 

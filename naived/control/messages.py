@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from naived.control import holdings
 from naived.control.holdings import Loss
 from naived.control.protocol import Code, ControlError, format_time
-from naived.control.requests import MAX_SYMBOL
 from naived.core.engine import BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState
@@ -116,38 +115,6 @@ def _drain(symbol: Symbol) -> str:
 
 
 # Why something was not done
-
-
-def not_a_name(name: str) -> ControlError:
-    return _unknown(name, f"{name[:MAX_SYMBOL]!a} is not a symbol")
-
-
-def unlisted(name: str) -> ControlError:
-    return _unknown(name, "the exchange does not list this symbol")
-
-
-def not_looked_for(name: str, error: Exception) -> ControlError:
-    """Too many unknown names were asked for in the last minute."""
-    hint = "correct the names, or wait a minute"
-    return ControlError(Code.BUSY, f"the exchange was not asked for this name: {error}", symbol=name, hint=hint)
-
-
-def not_told(name: str, error: Exception) -> ControlError:
-    return _unreached(name, f"the exchange did not say whether it lists this symbol: {error}")
-
-
-def not_told_in_time(name: str) -> ControlError:
-    why = "the exchange did not say in time whether it lists this symbol"
-    return _unreached(name, why, "try again in a minute")
-
-
-def coins_not_told(name: str) -> ControlError:
-    return _unreached(name, "the exchange did not say in time which coins are missing; nothing was changed")
-
-
-def not_planned(name: str) -> ControlError:
-    why = "the exchange does not tell its rules or its price now, or the symbol was never traded"
-    return _unreached(name, f"what it would do is not known: {why}")
 
 
 def no_budget(name: str) -> ControlError:
@@ -318,6 +285,8 @@ def not_drained(symbol: Symbol) -> ControlError:
 
 def not_reached(symbol: Symbol, goal: str) -> ControlError:
     now, reason = actual_state(symbol)
+    if reason is None and goal == "drained" and symbol.engine.resting:
+        reason = _remains(symbol)
     return timed_out(symbol, f"not {goal} yet, still {now}" + (f": {reason}" if reason else ""))
 
 
@@ -345,19 +314,6 @@ def timed_out(symbol: Symbol, what: str) -> ControlError:
 
 
 # Parts
-
-
-def _unknown(name: str, message: str) -> ControlError:
-    """The exchange does not list it, or it cannot be a symbol."""
-    hint = "a symbol is base and quote asset in one word, such as ETHUSDT"
-    return ControlError(Code.UNKNOWN_SYMBOL, message, symbol=name, hint=hint)
-
-
-def _unreached(
-    name: str, why: str, hint: str = "try again when `naivectl status` shows the exchange as reached"
-) -> ControlError:
-    """An answer of the exchange is needed, and it does not answer."""
-    return ControlError(Code.EXCHANGE_UNAVAILABLE, why, symbol=name, hint=hint)
 
 
 def _quarantine_hint(symbol: Symbol) -> str:

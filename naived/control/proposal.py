@@ -66,7 +66,10 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
             fees = await listing.fees()
     except (ExchangeError, UnknownNamesError, trio.TooSlowError):
         return None
-    if info is None or price is None:
+    if info is None:
+        return None
+    if price is None:
+        _check_least_value(name, settings, settings.budget, info)
         return None
     rest = (settings.buy_down, settings.profit, fees, info.filters)
     failed = untradable(price, settings.budget, settings.chunks, *rest)
@@ -80,3 +83,11 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
     if largest is not None and settings.budget > largest:
         raise messages.too_large(name, chunk, why, settings.chunks, f"{format_amount(largest)} {info.quote}")
     return Rules(info, price, fees)
+
+
+def _check_least_value(name: str, settings: Settings, budget: Money, info: SymbolInfo) -> None:
+    """Raise ControlError for a chunk that is too small at any price: nobody has traded the symbol yet."""
+    least = Money(info.filters.min_notional * settings.chunks)
+    if budget < least:
+        chunk, why = f"{format_amount(settings.allocation)} {info.quote}", describe(info.filters, "NOTIONAL")
+        raise messages.too_small(name, chunk, why, settings.chunks, f"{format_amount(least)} {info.quote}")

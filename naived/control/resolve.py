@@ -10,7 +10,7 @@ from typing import NamedTuple
 import trio
 from msgspec.structs import replace
 
-from naived.control import holdings, messages
+from naived.control import holdings, listing_messages, messages
 from naived.control.call import PATIENCE, Call, Outcome
 from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
 from naived.control.holdings import Loss
@@ -111,7 +111,7 @@ async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) ->
             missing = _less(*await service.reconciler.cover(symbol)) if blocked else Quantity(0)
             lacking = _less(*await service.reconciler.cover(symbol, to_sell=True)) if short else Quantity(0)
     except (ExchangeError, trio.TooSlowError) as error:
-        raise messages.coins_not_told(call.name) from error
+        raise listing_messages.coins_not_told(call.name) from error
     return _Coins(missing, lacking)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import trio
 from msgspec.structs import replace
 
-from naived.control import answers, holdings, messages
+from naived.control import answers, holdings, listing_messages, messages
 from naived.control.call import Call, Outcome, Patience
 from naived.control.desired import answered_in_time, desire, stored_answer
 from naived.control.lookup import find
@@ -50,7 +50,7 @@ async def start(service: Service, call: Call) -> Outcome:
         if symbol is not None and more["sells"] is not None:
             message = messages.would_sell(symbol, settings)
         elif rules is None:
-            raise messages.not_planned(call.name)
+            raise listing_messages.not_planned(call.name)
         if rules is not None:
             together = {**await _proposals(service, call), call.name: (settings, rules)}
             more["plan"] = {**plan(settings, *rules), "worst": await worst(service, together)}

@@ -427,8 +427,10 @@ class _Draft(Struct):
                     changes.questions.append(Question.RULES)
                 case Count():
                     changes.questions.append(Question.COINS)
-                case Measure():
+                case Measure() if Question.REFERENCE not in changes.questions:
                     changes.questions.append(Question.REFERENCE)
+                case Measure():
+                    pass
                 case Recall():
                     changes.questions.append(Question.HIGHS)
                 case Drained():

@@ -95,7 +95,7 @@ def test_what_cannot_be_understood_names_the_flag(name: str, value: object, reas
 
 
 def test_naming_a_symbol_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match="random-walk names one of ETHUSDT twice"):
+    with pytest.raises(ConfigError, match="--random-walk names ETHUSDT twice"):
         simulation(random_walk=["ETHUSDT=1", "ethusdt=2"])
 
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import trio
 
@@ -34,6 +36,16 @@ async def test_a_client_that_ended_its_requests_still_gets_its_answer(connect):
     await client.say("status")
     await client.stream.send_eof()
     assert "result" in await client.answer()
+    assert await client.line() == b""
+
+
+@pytest.mark.parametrize(("cut", "answer"), [(1, "result"), (2, "error")])
+async def test_the_last_request_may_lack_its_end_of_line_and_a_part_of_one_is_an_error(connect, cut, answer):
+    client = await connect()
+    frame = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "status", "params": {}}).encode() + b"\n"
+    await client.stream.send_all(frame[:-cut])
+    await client.stream.send_eof()
+    assert answer in await client.answer()
     assert await client.line() == b""
 
 

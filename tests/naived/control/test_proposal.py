@@ -79,8 +79,15 @@ async def test_what_the_exchange_does_not_say_refuses_nothing(clock: MockClock, 
     await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(exchange), None)
 
 
-async def test_without_a_price_or_a_budget_there_is_nothing_to_check(clock: MockClock) -> None:
-    await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(await exchange_with(None)), None)
+async def test_without_a_price_only_what_is_too_small_at_any_price_is_refused(clock: MockClock) -> None:
+    listing = Listing(await exchange_with(None))
+    await check_size("ETHUSDT", Settings(budget=parse_money("25")), listing, None)
+    with pytest.raises(ControlError) as caught:
+        await check_size("ETHUSDT", Settings(budget=parse_money("24.99")), listing, None)
+    assert caught.value.hint == "the least budget for 5 chunks is 25 USDT"
+
+
+async def test_without_a_budget_there_is_nothing_to_check(clock: MockClock) -> None:
     await check_size("ETHUSDT", Settings(), Listing(await exchange_with("2000")), None)
 
 

@@ -523,7 +523,7 @@ async def test_waits_end_when_what_they_wait_for_is_so(world: World, clock: Mock
         await naived.ask("stop")
         assert (await naived.ask("wait", **{"for": "off"}))["error"] is None
         error = (await naived.ask("wait", timeout="1s", **{"for": "drained"}))["error"]
-        assert error["message"] == "not drained yet, still off"
+        assert error["message"] == "not drained yet, still off: 1 buy remains open at the exchange"
 
 
 async def test_a_wait_that_only_a_person_can_end_ends_at_once(world: World, clock: MockClock) -> None:

@@ -75,7 +75,7 @@ async def test_a_price_that_values_others_goes_on_when_its_symbol_stops_or_becom
     world.exchange.markets["ETHBTC"] = Exchange(rules)
     async with world.naived() as naived:
         await naived.call("limits", max_exposure="250")
-        await naived.start("ETHBTC", budget="10")
+        await naived.start("ETHBTC", budget="100")
         await naived.start("BTCUSDT")
         await naived.trade("0.03", symbol="ETHBTC")  # from now on the value of BTC is needed
         await naived.ask("stop", "BTCUSDT")
