@@ -1,3 +1,4 @@
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,23 @@ from naived.ports import Page
 from tests.support.database import finished
 
 DAY = 86_400_000  # ms
+
+# The beginning of each file's SHA-256. A database keeps only the numbers of those that it went through.
+MIGRATIONS = {
+    "0001_initial.py": "37c260428bb6",
+    "0002_shutdown.py": "64fa7660a545",
+    "0003_counters.py": "35c35d6f51dc",
+    "0004_pages.py": "67ff08d264b6",
+    "0005_lots.py": "0a4776b32ad6",
+    "0006_console.py": "3eb85c3d9918",
+    "0007_guards.py": "ecd6d4873481",
+    "0008_halts.py": "a3dd601ddc00",
+    "0009_limits.py": "2b5414474980",
+    "0010_nodes.py": "7110cf756006",
+    "0011_stops.py": "8fb54633d4a3",
+    "0012_losses.py": "7db56d74ca3d",
+    "0013_failover.py": "4eca99a0fdd5",
+}
 
 
 @pytest.fixture
@@ -76,6 +94,12 @@ def test_the_head_is_the_newest_version_there_is() -> None:
     config = Config()
     config.set_main_option("script_location", str(migrate_module._scripts()))
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_migration_is_added_and_never_changed() -> None:
+    versions = Path(str(migrate_module._scripts())) / "versions"
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in versions.glob("*.py")}
+    assert found == MIGRATIONS
 
 
 FIRST_ROWS = """
