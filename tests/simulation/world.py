@@ -493,6 +493,7 @@ class World:
         self._suspend()
         await trio.sleep(_LOOK)
         await self._until(self._settled, "naived is back")
+        await self._until(self._given_up, "no order of a delisted symbol is waited for")
         await trio.sleep(_HEALED)
         commits = self._commits
         await trio.sleep(_HEALED)
@@ -523,6 +524,10 @@ class World:
 
     def _settled(self) -> bool:
         return self._up and all(naived.settled(self._hands.gone) for naived in self._running)
+
+    def _given_up(self) -> bool:
+        """The exchange tells nothing of the orders of a delisted symbol: they are quarantined, or ended before."""
+        return not any(self._known[name].engine.resting for name in self._hands.gone if name in self._known)
 
     def _was_robbed(self, symbol: str) -> bool:
         """Were coins of it ever withdrawn?"""
