@@ -65,6 +65,7 @@ class Session:
         self._schedule = deque(schedule)
         self.references = References(tape.parts)
         self.trading.reference = partial(self.references.measure, rules.average_minutes)
+        self.trading.believed = lambda: self.references.believed
         self._before = [0, *itertools.accumulate(len(part.ids) for part in tape.parts)]  # trades before each part
         self.moments: list[Moment] = []
 

@@ -50,13 +50,17 @@ def _unknown(_: int) -> Price | None:
     return None
 
 
+def _untold() -> Price | None:
+    return None
+
+
 @dataclass(slots=True)
 class Trading:
     """``orders`` are all that were ever decided, in their last state; ``cycles`` all traders that finished.
 
     ``wakes_at`` is the engine's, after its last step; so is ``band``, but computed where it is asked for.
     ``funds``: what a buy may take besides the budget; it changes only with the engine. ``reference``: what the
-    exchange's filters measure by at a moment (ms).
+    exchange's filters measure by at a moment (ms); ``believed``: the last price that decides.
     """
 
     engine: Engine
@@ -68,6 +72,7 @@ class Trading:
     wakes_at: int | None = None
     funds: Callable[[], Funds] = _unlimited
     reference: Callable[[int], Price | None] = _unknown
+    believed: Callable[[], Price | None] = _untold
     _band: Band | None = NONE
     _cancelled: set[str] = field(default_factory=set)
     _made: int = 0
@@ -108,7 +113,7 @@ class Trading:
         if Question.RULES in changes.questions:  # COINS never: a market that has what it bought refuses no balance
             self.offer(Informed(engine.leader.info, engine.leader.fees), now)
         if Question.REFERENCE in changes.questions:
-            self.offer(Measured(self.reference(now)), now)
+            self.offer(Measured(self.reference(now), self.believed()), now)
 
     def stocked(self, engine: Engine) -> Engine:
         """With as many client order ids as its next step may need."""

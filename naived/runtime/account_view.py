@@ -280,7 +280,7 @@ async def measure(symbol: Symbol, exchange: Exchange) -> None:
     except RefusedError as error:
         log.warning("reference price not known", symbol=symbol.name, error=str(error))
         reference = None
-    symbol.offer(Measured(reference))
+    symbol.offer(Measured(reference, symbol.gate.price))
 
 
 def at_least(fees: Fees | None) -> Fees:

@@ -356,6 +356,21 @@ def test_a_budget_too_large_to_trade_was_called_too_small(
 
 
 @pytest.mark.parametrize("world", ["near"], indirect=True)
+def test_a_sell_was_raised_far_above_the_market_by_prints_that_nobody_trades_at(world: World) -> None:
+    world.do("start", *AT_ANY_PRICE, "--reprice", "0")
+    world.buy("2000")
+    world.do("stop", "--cancel", "all")
+    for _ in range(40):
+        world.exchange.trade("9000")
+    world.exchange.trade("1999")
+    world.do("start")
+    until(lambda: world.daemon.symbol()["reason"] and "nobody pays at 1999" in world.daemon.symbol()["reason"])
+    assert world.daemon.symbol()["state"] == "degraded"
+    world.exchange.trade("9000")  # somebody pays it after all
+    until(lambda: world.sold)
+
+
+@pytest.mark.parametrize("world", ["near"], indirect=True)
 def test_coins_that_rose_by_a_third_while_nothing_was_offered_could_not_be_sold(world: World) -> None:
     world.do("start", *AT_ANY_PRICE, "--reprice", "0")
     world.buy("2000")

@@ -246,7 +246,8 @@ class Workbench:
                 self.step(Counted(Quantity(self.exchange.free_base)))
             elif Question.REFERENCE in self.journal.questions:
                 self.journal.questions.clear()
-                self.step(Measured(Price(self.last) if self.last else None))
+                last = Price(self.last) if self.last else None
+                self.step(Measured(last, last))
             elif wakes_at is not None and wakes_at <= self.now:
                 self.step(Woke())
             else:

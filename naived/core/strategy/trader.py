@@ -19,7 +19,7 @@ from typing import TypeAlias, assert_never
 
 from msgspec.structs import replace
 
-from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, price_up
+from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount, price_up
 from naived.core.market import Filters, Trade, least_sell, most_sell
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Refusal, Refused
@@ -110,8 +110,8 @@ def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderS
             return _stopped(trader, limit, view)
         case Counted(free):
             return _counted(trader, free, view)
-        case Measured(reference):
-            return _measured(trader, reference, view)
+        case Measured():
+            return _measured(trader, event, view)
         case _:
             assert_never(event)
 
@@ -414,20 +414,17 @@ def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:
             return trader, ()
 
 
-def _measured(trader: Trader, reference: Price | None, view: SymbolView) -> TraderStep:
+def _measured(trader: Trader, event: Measured, view: SymbolView) -> TraderStep:
     """Sell what a filter refused, at the lowest price that the exchange takes if the trader asks less.
 
-    What asks more than the exchange takes is held until the market has come back.
+    What the exchange takes only at a price that nobody pays now is held until the market has come back.
     """
-    least, most = least_sell(view.filters, reference), most_sell(view.filters, reference)
+    least = least_sell(view.filters, event.reference)
     match trader.phase:
         case Holding(bought, Hold.FILTER, carried=carried) as holding:
             price = asked(trader.terms, bought, carried, view.filters)
-            if trader.stop is None and most is not None and price > most and view.status is not Status.OFF:
-                reason = (
-                    f"it asks {format_amount(price)}, and the exchange takes at most {format_amount(most)} now "
-                    "(PERCENT_PRICE_BY_SIDE)"
-                )
+            reason = _why_out_of_range(price, event, view, trader.terms.profit)
+            if reason is not None and trader.stop is None and view.status is not Status.OFF:
                 return _enter(trader, _failed_again(trader, replace(holding, reason=reason), view), view), ()
             after, commands = _sell(trader, holding, view, least=least)
         case _:
@@ -438,6 +435,21 @@ def _measured(trader: Trader, reference: Price | None, view: SymbolView) -> Trad
             return after, (note, *commands)
         case _:
             return after, commands
+
+
+def _why_out_of_range(price: Price, event: Measured, view: SymbolView, profit: Rate) -> str | None:
+    """Why a sell that asks ``price`` waits; None if the exchange takes it, or takes a price near the last one.
+
+    Raised far above the market it would rest there for good, long after the exchange measures as ever again.
+    """
+    least, most = least_sell(view.filters, event.reference), most_sell(view.filters, event.reference)
+    if most is not None and price > most:
+        bound = f"at most {format_amount(most)} now"
+    elif event.last is not None and price < least and least * SCALE > event.last * (SCALE + profit):
+        bound = f"no less than {format_amount(least)} now, which nobody pays at {format_amount(event.last)}"
+    else:
+        return None
+    return f"it asks {format_amount(price)}, and the exchange takes {bound} (PERCENT_PRICE_BY_SIDE)"
 
 
 def _failed_again(trader: Trader, holding: Holding, view: SymbolView) -> Holding:

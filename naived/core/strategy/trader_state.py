@@ -194,9 +194,13 @@ class Counted(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True):
-    """The price that the exchange measures sells by that a filter refused; None: it has none."""
+    """The price that the exchange measures sells by that a filter refused; None: it has none.
+
+    ``last``: the symbol's last believed price, None before there was any.
+    """
 
     reference: Price | None
+    last: Price | None = None
 
 
 TraderEvent: TypeAlias = Traded | OrderNews | Woke | Directed | Released | Stopped | Counted | Measured

@@ -526,6 +526,25 @@ def test_a_sell_that_asks_more_than_the_exchange_takes_is_held_until_the_market_
     assert placed(tell(again, later, Measured(parse_price("1400")))[1]) == ("2689.45", "0.0744")
 
 
+@pytest.mark.parametrize(
+    ("last", "sent"), [("2700", None), ("3199.36", None), ("3199.37", "3200"), ("3300", "3200"), (None, "3200")]
+)
+def test_a_sell_is_not_raised_far_above_the_market(last: str | None, sent: str | None) -> None:
+    # Found by a simulated seed: a print at a hundred times the price stood in the exchange's reference price for
+    # five minutes, and a sell that was raised by it rested at four times the price for good.
+    later = replace(LATER, filters=NEAR)
+    asking = after(tell(SELLING, replace(VIEW, filters=NEAR), refused(Refusal.FILTER))[0], later, Woke())
+    price = None if last is None else parse_price(last)
+    held, commands = tell(asking, later, Measured(parse_price("4000"), price))
+    if sent is not None:
+        assert placed(commands) == (sent, "0.0744")
+        return
+    why = f"no less than 3200 now, which nobody pays at {last}"
+    reason = f"it asks 2689.45, and the exchange takes {why} (PERCENT_PRICE_BY_SIDE)"
+    assert (commands, held.phase) == ((), replace(asking.phase, reason=reason, failures=2))
+    assert placed(tell(held, later, Measured(parse_price("2700"), price))[1]) == ("2689.45", "0.0744")
+
+
 def test_a_reference_price_is_nothing_to_a_sell_that_another_reason_keeps_back() -> None:
     for trader in (FRESH, BUYING, SELLING, tell(SELLING, VIEW, refused(Refusal.TOO_MANY))[0], short_of_coins()):
         assert tell(trader, replace(LATER, filters=NEAR), Measured(parse_price("9000"))) == (trader, ())
