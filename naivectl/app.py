@@ -57,7 +57,9 @@ class Goal(StrEnum):
 
 
 def perform(arguments: Sequence[str], *, machine: bool, verb: str | None = None) -> int:
-    """Run a command line that begins with its global options; returns its exit code, raises Failure.
+    """Run a command line that begins with its global options; returns its exit code.
+
+    Raises Failure, and KeyboardInterrupt.
 
     For a program (``machine``) a usage error is a Failure too; else it is printed on stderr. ``verb`` is the one
     that is asked for, if it is known.
@@ -76,6 +78,8 @@ def perform(arguments: Sequence[str], *, machine: bool, verb: str | None = None)
         return 130
     finally:
         app.registered_commands = every
+    if code == 130:  # what Typer makes of Ctrl-C
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

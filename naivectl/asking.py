@@ -76,8 +76,15 @@ def change(context: typer.Context, method: str, params: Document) -> int:
     try:
         document = ask(context, method, params)
     except KeyboardInterrupt:
+        goes_on = _what_goes_on(method, params)
+        if goes_on is None:
+            raise
+        what, back = goes_on
+        if context.obj.machine:
+            raise Failure("interrupted", what, back, 130) from None
         if not context.obj.quiet:
-            _say_what_goes_on(method, params)
+            print(file=sys.stderr)  # behind the ^C that the terminal shows
+            complain(what, back)
         return 130
     except Failure as failure:
         if failure.kind not in _IN_DOUBT:
@@ -101,14 +108,14 @@ _GOES_ON = {
 }
 
 
-def _say_what_goes_on(method: str, params: Document) -> None:
+def _what_goes_on(method: str, params: Document) -> tuple[str, str] | None:
+    """What was asked and goes on, and what takes it back; None for a verb that does not wait."""
     if method not in _GOES_ON:
-        return
+        return None
     what, goal, back = _GOES_ON[method]
     names = "--all" if params.get("all") else " ".join(clean(name) for name in params["symbols"])
     which = "every symbol" if params.get("all") else names
-    print(file=sys.stderr)  # behind the ^C that the terminal shows
-    complain(f"{which} {what}; naivectl wait {names} {goal}", f"Taken back by: naivectl {back} {names}")
+    return f"{which} {what}; naivectl wait {names} {goal}", f"Taken back by: naivectl {back} {names}"
 
 
 def confirmed(invocation: Invocation, method: str, params: Document) -> bool:

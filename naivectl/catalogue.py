@@ -45,6 +45,7 @@ OWN_KINDS: Mapping[str, tuple[int, bool]] = {
     "permission": (77, False),
     "protocol": (76, False),
     "incomplete": (1, False),
+    "interrupted": (130, True),
 }
 
 

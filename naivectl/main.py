@@ -67,8 +67,17 @@ def run(arguments: Sequence[str]) -> int:
     except RecursionError:  # it was decoded, but is nested too deep to be printed
         return fail(invocation or Invocation(), garbled("it is nested too deep"))
     except KeyboardInterrupt:
-        return 130
+        return _interrupted(invocation, 130)
+    except SystemExit as end:
+        return _interrupted(invocation, end.code) if isinstance(end.code, int) else 1
     return code
+
+
+def _interrupted(invocation: Invocation | None, code: int) -> int:
+    """For a program it is a failure like any other."""
+    if invocation is None or not invocation.machine:
+        return code
+    return fail(invocation, Failure("interrupted", "interrupted before the answer came", None, code))
 
 
 def _fast(invocation: Invocation, rest: Sequence[str]) -> int | None:

@@ -173,7 +173,7 @@ def not_forgotten(symbol: Symbol, obstacle: str) -> ControlError:
     hint = f"first: naivectl shutdown {symbol.name} --wait"
     if symbol.engine.quarantined:
         hint = f"first: {_resolve(symbol.name)}"
-    elif not symbol.listed:
+    elif not symbol.listed and symbol.engine.leader.traders:
         hint = f"first: naivectl stop {symbol.name}; then {holdings.written_off_by(symbol)}"
     return ControlError(Code.INVALID_TRANSITION, f"not forgotten: {obstacle}", symbol=symbol.name, hint=hint)
 

@@ -328,6 +328,7 @@ def test_without_a_terminal_or_a_loss_it_asks_nobody(daemon, naivectl, monkeypat
             "Taken back by: naivectl start --all\n",
         ),
         (["-q", "stop", "A"], ""),
+        (["halt", "A"], ""),
     ],
 )
 def test_whoever_stops_waiting_is_told_what_goes_on(naivectl, monkeypatch, arguments, says):
@@ -336,6 +337,8 @@ def test_whoever_stops_waiting_is_told_what_goes_on(naivectl, monkeypatch, argum
 
     monkeypatch.setattr(asking, "call", interrupted)
     assert naivectl(*arguments) == (130, "", says.replace("A", "a") if arguments[1] == "a" else says)
+    code, out, _ = naivectl("--json", *arguments)
+    assert (code, json.loads(out)["error"]["kind"]) == (130, "interrupted")
 
 
 class Terminal(io.StringIO):

@@ -1,3 +1,4 @@
+import json
 import signal
 import subprocess
 import sys
@@ -88,16 +89,22 @@ def test_without_a_stream_everything_else_is_as_ever(daemon, arguments, code, cl
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("verb", ["status", "--json status", "--json orders"])
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_verb_says_so_with_its_code(home, spawn, tmp_path, signum, code):
+def test_an_interrupted_verb_says_so_with_its_code(home, spawn, signum, code, verb):
     import socket
 
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(home / "control.sock"))
         silent.listen()
-        process = spawn("status", stdin=subprocess.DEVNULL)
+        process = spawn(*verb.split(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         connection, _ = silent.accept()
         connection.recv(1)
         process.send_signal(signum)
-        assert process.wait(10) == code
+        said, _ = process.communicate(timeout=10)
         connection.close()
+    assert process.returncode == code
+    if "--json" not in verb:
+        assert not said
+        return
+    assert json.loads(said)["error"]["kind"] == "interrupted"
