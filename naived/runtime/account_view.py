@@ -84,7 +84,10 @@ class AccountView:
 
     async def inform_all(self, symbols: Sequence[Symbol]) -> dict[str, str]:
         """The same for many. Returns why it failed, by symbol; raises ExchangeError if nothing could be read."""
-        rules = await self._exchange.symbols([symbol.name for symbol in symbols])
+        rules = dict(await self._exchange.symbols([symbol.name for symbol in symbols if symbol.listed]))
+        for symbol in symbols:
+            if not symbol.listed:  # among others its name would make the exchange tell every symbol that it has
+                rules |= await self._exchange.symbols([symbol.name])
         refusals: dict[str, str] = {}
         for symbol in symbols:
             try:

@@ -1,15 +1,19 @@
 """What the exchange has and what we know agree again: orders, coins, and whose journal it is."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.core.amount import parse_price, parse_quantity
+from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.settings import Status
-from naived.ports import AccountInfo, DeploymentError
-from tests.support.exchange import EVERYWHERE, ExchangeDouble
+from naived.ports import AccountInfo, DeploymentError, RefusedError
+from tests.support.exchange import EVERYWHERE, ExchangeDouble, listed
+from tests.support.market import Exchange
 from tests.support.runtime import World
 
 
@@ -228,6 +232,25 @@ async def test_what_the_exchange_refuses_to_say_of_one_symbol_bars_that_one_alon
         assert [request.symbol for request in exchange.wire] == ["ETHUSDT", "BTCUSDT"]
         exchange.faults.refused = set()
         await naived.until(lambda: naived.phases() == ["selling"], 70)
+
+
+async def test_a_name_that_is_not_listed_is_asked_for_alone(world: World, clock: MockClock) -> None:
+    exchange, asked = world.exchange, []
+    ask = exchange.symbols
+
+    async def symbols(names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
+        asked.append(list(names))
+        return await ask(names)
+
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+    exchange.markets = {"SOLUSDT": Exchange(listed("SOLUSDT"))}
+    exchange.symbols = symbols  # type: ignore[method-assign]
+    async with world.naived() as naived:
+        await naived.until(lambda: (naived.state(), naived.state("BTCUSDT")) == ("faulted", "faulted"), 70)
+        asked.clear()
+        await trio.sleep(130)
+        assert sorted(filter(None, asked)) == [["BTCUSDT"]] * 2 + [["ETHUSDT"]] * 2
 
 
 async def test_orders_of_others_are_left_alone(world: World, clock: MockClock) -> None:
