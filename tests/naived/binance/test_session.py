@@ -1,3 +1,5 @@
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 
@@ -232,6 +234,33 @@ async def test_a_ban_holds_though_nobody_waits_for_its_answer_any_more(autojump_
     began = trio.current_time()
     assert (await running.account()).uid == "42"
     assert trio.current_time() - began > 58
+
+
+@pytest.mark.parametrize("before", ["time", SUBSCRIBE])
+async def test_a_connection_that_opens_when_we_are_told_to_wait_sends_nothing_more(
+    autojump_clock, peer, sink, nursery, before
+):
+    # Found by a simulated seed: the connection before it was told so while this one was being made.
+    @asynccontextmanager
+    async def connect(url):
+        async with peer.connect(url) as socket:
+            if before == "time":
+                exchange._limits.halt(30_000)
+            yield socket
+
+    def read(request):
+        exchange._limits.halt(30_000)
+        return {"status": 200, "result": {"serverTime": peer.now()}}
+
+    clock = ServerClock(wall=lambda: peer.now() / 1000)
+    where = Endpoint("memory://api", "memory://streams")
+    exchange = BinanceExchange(where, credentials("k", "s"), connect=connect, clock=clock)
+    if before == SUBSCRIBE:
+        peer.script["time"] = read
+    nursery.start_soon(exchange.run, sink)
+    await trio.sleep(29)
+    assert peer.asked(before) == []
+    assert sink.said == ["closed: the exchange told us to wait"]
 
 
 async def test_the_clock_is_read_every_20_s(autojump_clock, running, peer):
