@@ -184,7 +184,8 @@ def report_of_event(event: ExecutionReport, until: int = LATEST) -> Report:
         created=in_time(event.created, until),
         time=min(event.time or event.created, until),
         by_exchange=_ended_itself(event.status, event.client_order_id, placed_as, event.expiry_reason),
-        amended=event.kind == _REPLACED,
+        # What was cancelled and goes on was amended, also where the kind of the report cannot be read.
+        amended=event.kind == _REPLACED or bool(event.cancelled_id and not status.ended),
     )
     return _checked(report, event.total, event.prevented)
 

@@ -436,10 +436,19 @@ def test_a_query_that_does_not_tell_why_an_order_is_filled_with_less_is_refused(
         report_of(read(json.dumps(row), OrderRow, lambda _: None))
 
 
-async def test_the_report_of_an_amendment_says_so(autojump_clock, running, peer, sink):
-    pushed(peer, x="REPLACED", X="NEW", t=-1, c="web_77", C="n1tag-abc", z="0", Z="0")
+@pytest.mark.parametrize(
+    ("kind", "status", "of", "amended"),
+    [
+        ("REPLACED", "NEW", "n1tag-abc", True),
+        ("\x1b[2J", "NEW", "n1tag-abc", True),  # by a simulated seed: the only report of it that came
+        ("NEW", "NEW", "", False),
+        ("CANCELED", "CANCELED", "n1tag-abc", False),
+    ],
+)
+async def test_the_report_of_an_amendment_says_so(autojump_clock, running, peer, sink, kind, status, of, amended):
+    pushed(peer, x=kind, X=status, t=-1, c="web_77" if of else "n1tag-abc", C=of, z="0", Z="0")
     await sink.until(lambda: sink.reports)
-    assert (sink.reports[0].client_order_id, sink.reports[0].amended) == ("n1tag-abc", True)
+    assert (sink.reports[0].client_order_id, sink.reports[0].amended) == ("n1tag-abc", amended)
 
 
 @pytest.mark.parametrize(
