@@ -62,15 +62,17 @@ def _trade(home: Path, programs: ExitStack) -> None:
     """Start the exchange, the daemon and its two symbols; leaving ``programs`` ends them, the daemon first."""
     walks = [word for symbol, price in _PRICES.items() for word in ("--random-walk", f"{symbol}={price}")]
     arguments = ["simulate", *walks, "--speed", _SPEED, "--ledger", str(home / "exchange.db")]
-    exchange = programs.enter_context(_program(*arguments, log=home / "exchange.log", stdout=subprocess.PIPE))
+    with _delayed_signals():
+        exchange = programs.enter_context(_program(*arguments, log=home / "exchange.log", stdout=subprocess.PIPE))
     assert exchange.stdout is not None
     url = exchange.stdout.readline().decode().strip()
     if not url:
         raise DemoError(f"the simulator did not start, see {home}/exchange.log")
     programs.callback(print, f"naived is suspended; its state and logs are in {home}", file=sys.stderr)
-    daemon = programs.enter_context(
-        _program("run", "--home", str(home), "--exchange-url", url, log=home / "naived.log")
-    )
+    with _delayed_signals():
+        daemon = programs.enter_context(
+            _program("run", "--home", str(home), "--exchange-url", url, log=home / "naived.log")
+        )
     programs.callback(_ignore_signals)
     deadline = time.monotonic() + _STARTING
     while subprocess.run(_command(home, "ping"), capture_output=True, env=_environment()).returncode:
@@ -140,6 +142,20 @@ def _environment() -> dict[str, str]:
 
 def _exit_by_signal(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
+
+
+@contextmanager
+def _delayed_signals() -> Iterator[None]:
+    """A signal takes effect behind the block: before, nobody would end the program that is being started."""
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        raise SystemExit(128 + came[0])
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None: ...

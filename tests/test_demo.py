@@ -68,6 +68,31 @@ def test_a_signal_ends_everything_and_says_where_the_state_is(
     assert b"its state and logs are in " in errors
 
 
+EARLY = """
+import os, runpy, signal, subprocess, sys
+
+start = subprocess.Popen.__init__
+
+def started(self, command, *more, **named):
+    start(self, command, *more, **named)
+    if command[1] == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen.__init__ = started
+program = sys.argv.pop()
+runpy.run_path(program, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("started", ["simulate", "run"])
+def test_a_program_that_has_just_been_started_is_ended_too(environ: dict[str, str], started: str) -> None:
+    early = EARLY.replace("sys.argv[1]", repr(started))
+    done = subprocess.run(
+        [sys.executable, "-c", early, str(PROGRAM)], env=environ, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 143, done.stderr
+
+
 def test_on_a_terminal_it_shows_the_live_table_until_ctrl_c(environ: dict[str, str]) -> None:
     terminal, theirs = pty.openpty()
     owning = (

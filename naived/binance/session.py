@@ -142,7 +142,7 @@ class ApiClient:
     async def read_time(self, connection: ApiConnection | None = None) -> int:
         """Read the server's clock (ms) over this connection or the newest; raises ExchangeError."""
         for _ in range(_READINGS):
-            self.check_halt()
+            _check_halt(self.limits)
             asked_at = trio.current_time()
             answer = await self._answer("time", {}, connection)
             try:
@@ -170,11 +170,6 @@ class ApiClient:
             _log.warning("rate limit exceeded, everything waits", seconds=wait / 1000, answer=described(answer))
             self.limits.halt(wait)
 
-    def check_halt(self) -> None:
-        """Raise ExchangeError if the exchange told us to wait, over another connection perhaps, since we asked."""
-        if self.limits.halted:
-            raise ExchangeError("the exchange told us to wait")
-
     def _current(self) -> ApiConnection:
         if self._connection is None or self._connection.closed:
             kind, reason = self._not_connected
@@ -188,6 +183,12 @@ class ApiClient:
             return await (connection or self._current()).request(method, params, _QUERY_TIMEOUT)
         except NoAnswer as error:
             raise ExchangeError(f"{method}: {error}") from error
+
+
+def _check_halt(limits: Limits) -> None:
+    """Raise ExchangeError if the exchange told us to wait, over another connection perhaps, since we asked."""
+    if limits.halted:
+        raise ExchangeError("the exchange told us to wait")
 
 
 async def _confirm_counts(client: ApiClient) -> None:
@@ -257,7 +258,7 @@ class UserSession:
         """Read the clock and subscribe to the user data stream; False if that failed."""
         try:
             await self.client.read_time(api)
-            self.client.check_halt()
+            _check_halt(self.client.limits)
             answer = await self.client.send(_SUBSCRIBE, {}, _OPEN_TIMEOUT, api)
             if answer.status != OK:
                 why = f"the exchange refuses a session: {described(answer)}"
