@@ -1,6 +1,7 @@
 """The entry point: frequent verbs run without Typer, which is slow to import; all others are run by `app`."""
 
 import _signal  # type: ignore[import-not-found]  # `signal` without its enums
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -55,8 +56,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = None if invocation is None else _fast(invocation, rest)
         if code is None:
+            gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of a verb
             from naivectl.app import perform
 
+            gc.enable()
             code = perform(
                 [*front, *rest],
                 machine=invocation is not None and invocation.machine,
