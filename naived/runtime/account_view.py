@@ -87,7 +87,10 @@ class AccountView:
         rules = dict(await self._exchange.symbols([symbol.name for symbol in symbols if symbol.listed]))
         for symbol in symbols:
             if not symbol.listed:  # among others its name would make the exchange tell every symbol that it has
-                rules |= await self._exchange.symbols([symbol.name])
+                try:
+                    rules |= await self._exchange.symbols([symbol.name])
+                except RefusedError as error:
+                    rules[symbol.name] = error
         refusals: dict[str, str] = {}
         for symbol in symbols:
             try:

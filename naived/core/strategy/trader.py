@@ -453,9 +453,10 @@ def _why_out_of_range(price: Price, event: Measured, view: SymbolView, profit: R
 
 
 def _failed_again(trader: Trader, holding: Holding, view: SymbolView) -> Holding:
-    """Count one failure for each pause, whoever asked: all held traders are told every answer.
+    """Count at most one failure a pause: each held trader asks, and all of them are told each answer.
 
-    When it woke, a whole pause was ahead; once that was counted it is only half of the longer one.
+    A trader that has just woken has its whole pause ahead. After its failure is counted the pause is twice as long,
+    so what is ahead is no more than half of it.
     """
     ahead = (holding.retry_at or 0) - view.now
     return replace(holding, failures=holding.failures + (ahead * 2 > _pause(trader, holding.failures)))

@@ -235,11 +235,13 @@ async def test_what_the_exchange_refuses_to_say_of_one_symbol_bars_that_one_alon
 
 
 async def test_a_name_that_is_not_listed_is_asked_for_alone(world: World, clock: MockClock) -> None:
-    exchange, asked = world.exchange, []
+    exchange, asked, refused = world.exchange, [], ""
     ask = exchange.symbols
 
     async def symbols(names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         asked.append(list(names))
+        if refused in names:
+            raise RefusedError("-1000 An unknown error occurred.")
         return await ask(names)
 
     async with world.naived() as naived:
@@ -251,6 +253,9 @@ async def test_a_name_that_is_not_listed_is_asked_for_alone(world: World, clock:
         asked.clear()
         await trio.sleep(130)
         assert sorted(filter(None, asked)) == [["BTCUSDT"]] * 2 + [["ETHUSDT"]] * 2
+        refused = "BTCUSDT"  # and what is refused to say of one bars no other
+        await trio.sleep(70)
+        assert naived.service.exchange_state == "up"
 
 
 async def test_orders_of_others_are_left_alone(world: World, clock: MockClock) -> None:
