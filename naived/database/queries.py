@@ -12,7 +12,9 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import WATCHED, OrderState
 from naived.core.risk import Account, Exposure, Halt, Limits
-from naived.core.strategy.lots import Lot
+from naived.core.strategy.formulas import Bought
+from naived.core.strategy.lots import NO_LOT, Lot, Lots
+from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import AS_FEES, Trader
 from naived.database.rows import (
     desired_of,
@@ -42,7 +44,7 @@ from naived.database.schema import (
     traders,
     worth,
 )
-from naived.database.trader_rows import begun, trader_of
+from naived.database.trader_rows import begun, coins_of, trader_of
 from naived.ports import CycleRow, Event, EventRow, OrderRow, OrderStory, Page, SymbolRecord
 
 T = TypeVar("T")
@@ -50,11 +52,28 @@ T = TypeVar("T")
 _MOST_KEYS = 10_000  # in one statement: SQLite takes 32,766 of them, PostgreSQL 65,535
 
 
+class Offer(Struct, frozen=True):
+    """One sell: when it was decided (ms), the number of its row, and whether it was one of the stop-loss."""
+
+    at: int
+    row: int
+    ioc: bool
+
+
 class Life(Struct, frozen=True):
-    """``trader`` as if it still waited to buy; ``ended`` (ms) is when it finished, None if it lives."""
+    """``trader`` as if it still waited to buy; ``ended`` (ms) is when it finished, None if it lives.
+
+    ``bought``, ``carried`` and ``dust`` (the lot that it left) are those of now, or of its end, which ``reason``
+    says. ``offers`` are its first two sells.
+    """
 
     trader: Trader
     ended: int | None
+    bought: Bought | None = None
+    carried: Lot = NO_LOT
+    dust: Lot = NO_LOT
+    offers: tuple[Offer, ...] = ()
+    reason: str | None = None
 
 
 _WITH_TRADER = (orders.c.symbol == traders.c.symbol) & (orders.c.trader == traders.c.number)
@@ -214,12 +233,36 @@ def events_page(connection: sa.Connection, page: Page) -> Iterator[EventRow]:
         yield EventRow(row["id"], event_of(row))
 
 
-def lives_of(connection: sa.Connection, symbol: str, since: int, until: int) -> list[Life]:
-    """The symbol's traders that lived between ``since`` and ``until`` (ms), oldest first."""
-    lived = sa.or_(LIVING, traders.c.since >= since)
-    of = sa.and_(lived, traders.c.symbol == symbol, traders.c.started_at <= until)
-    rows = connection.execute(sa.select(traders).where(of).order_by(traders.c.number)).mappings()
-    return [Life(begun(row), row["since"] if row["phase"] == "finished" else None) for row in rows]
+def lives_of(connection: sa.Connection, symbol: str) -> list[Life]:
+    """All traders that the symbol ever had, oldest first."""
+    offers = _first_offers(connection, symbol)
+    rows = connection.execute(sa.select(traders).where(traders.c.symbol == symbol).order_by(traders.c.number))
+    return [
+        Life(
+            begun(row),
+            row["since"] if row["phase"] == "finished" else None,
+            *coins_of(row),
+            tuple(offers[row["number"]]),
+            row["reason"],
+        )
+        for row in rows.mappings()
+    ]
+
+
+def _first_offers(connection: sa.Connection, symbol: str) -> defaultdict[int, list[Offer]]:
+    """The first two sells of each trader."""
+    found: defaultdict[int, list[Offer]] = defaultdict(list)
+    of = (orders.c.symbol == symbol) & (orders.c.side == Side.SELL.value) & (orders.c.seq <= 2)
+    columns = orders.c.trader, orders.c.created_at, orders.c.id, orders.c.ioc
+    for number, at, row, ioc in connection.execute(sa.select(*columns).where(of).order_by(orders.c.id)):
+        found[number].append(Offer(at, row, ioc))
+    return found
+
+
+def lots_of(connection: sa.Connection, symbol: str) -> Lots:
+    """The symbol's lots of now, by price."""
+    rows = connection.execute(_of(sa.select(lots), lots, symbol)).mappings()
+    return tuple(sorted(map(lot_of, rows), key=lambda lot: lot.price))
 
 
 def orders_of(connection: sa.Connection, symbol: str, numbers: Collection[int], until: int) -> list[OrderState]:
@@ -233,6 +276,13 @@ def events_until(connection: sa.Connection, symbol: str, until: int) -> list[Eve
     of = (events.c.symbol == symbol) | events.c.symbol.is_(None)
     rows = connection.execute(sa.select(events).where(of, events.c.at <= until).order_by(events.c.id)).mappings()
     return [event_of(row) for row in rows]
+
+
+def asked_since(connection: sa.Connection, symbol: str, since: int) -> bool:
+    """Was a start or were settings asked for after ``since`` (ms)?"""
+    of = (events.c.symbol == symbol) & (events.c.kind == "desired") & (events.c.at > since)
+    telling = events.c.message.in_((Status.ON.value, "settings changed"))
+    return connection.scalar(sa.select(events.c.id).where(of, telling).limit(1)) is not None
 
 
 def _keys(page: Page, key: sa.Column[Any], symbol: sa.Column[Any], time: sa.Column[Any]) -> sa.Select[tuple[int]]:

@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping as Row
 from naived.core.amount import Money, Price
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.formulas import Bought, Fees, Sold
-from naived.core.strategy.lots import Lot
+from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.sizing import Terms
 from naived.core.strategy.trader_state import Buying, Finished, Hold, Holding, Phase, Selling, Trader, Waiting
 
@@ -148,6 +148,15 @@ def trader_of(row: Row) -> Trader:
 def begun(row: Row) -> Trader:
     """A trader that lives or has ended, as if it still waited to buy."""
     return _trader(row, Waiting())
+
+
+def coins_of(row: Row) -> tuple[Bought | None, Lot, Lot]:
+    """What a trader of any phase bought, the lots that it carries or carried to its end, the lot that it left."""
+    bought = None if row["limit_price"] is None else _bought_of(row)
+    carried = NO_LOT if row["carried_quantity"] is None else _carried_of(row)
+    if row["dust_quantity"] is None:
+        return bought, carried, NO_LOT
+    return bought, carried, Lot(row["dust_quantity"], row["dust_cost"], row["dust_price"] or Price(0))
 
 
 def _trader(row: Row, phase: Phase) -> Trader:

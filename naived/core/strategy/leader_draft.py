@@ -22,6 +22,7 @@ from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.standing import Standing
 from naived.core.strategy.trader_state import (
+    PAID_BACK,
     Buying,
     Carry,
     Finished,
@@ -240,7 +241,7 @@ def _pay(draft: Draft, owed: Coins, lot: Lot) -> Lot:
     cost = dust_cost(lot.cost, paid, lot.quantity)
     received = dust_cost(Money(-owed.cost), paid, Quantity(-owed.quantity))
     draft.leader = replace(draft.leader, owed=Coins(Quantity(owed.quantity + paid), Money(owed.cost + received)))
-    settle(draft, Bought(lot.price, paid, cost), Sold(paid, received), "paid back coins that were owed")
+    settle(draft, Bought(lot.price, paid, cost), Sold(paid, received), PAID_BACK)
     coins = f"{format_amount(paid)} {draft.leader.info.base}"
     draft.commands.append(Note("lot", f"{draft.leader.info.symbol}: {coins} of a lot replace coins that were owed"))
     return Lot(Quantity(lot.quantity - paid), Money(lot.cost - cost), lot.price)

@@ -20,6 +20,7 @@ from naived.core.strategy.view import UNLIMITED, Funds
 
 BY_HAND = "by hand"
 AS_FEES = "as fees that other symbols paid"
+PAID_BACK = "paid back coins that were owed"
 
 
 class Hold(StrEnum):

@@ -7,18 +7,31 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from naived.core.amount import parse_amount, parse_money
+from naived.core.amount import Money, Quantity, parse_amount, parse_money, parse_price
 from naived.core.orders.intent import Side
 from naived.core.orders.state import WATCHED, OrderState, State
 from naived.core.strategy.formulas import Bought
+from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import AS_FEES, Selling
 from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
-from naived.database.queries import answered, cycles_page, events_page, fees_paid, load, orders_page
+from naived.database.queries import (
+    Life,
+    Offer,
+    answered,
+    asked_since,
+    cycles_page,
+    events_page,
+    fees_paid,
+    lives_of,
+    load,
+    lots_of,
+    orders_page,
+)
 from naived.database.schema import metadata
 from naived.database.store import Store
-from naived.ports import ConflictError, Page, SymbolRecord, Unit
+from naived.ports import ConflictError, Event, Page, SymbolRecord, Unit
 from tests.support.database import (
     NOW,
     SYMBOL,
@@ -379,3 +392,36 @@ def test_fees_in_an_asset_are_those_of_other_symbols_less_what_was_booked(
     )
     database.write(Unit("BNBUSDT", traders=(replace(lost, phase=booked),)))
     assert database.read(fees_paid, "BNB", ("BNBUSDT", "BNBETH"), NOW) == parse_amount("0.011")
+
+
+# The past
+
+
+def test_a_life_tells_what_a_trader_bought_carried_and_left_and_its_first_two_sells(database: Database) -> None:
+    ended, lives = finished(1), buying(2)
+    sells = [
+        order(intent(1, Side.SELL, seq), created_at=NOW + seq, order_id=10 + seq, state=State.CANCELLED)
+        for seq in (1, 2, 3)
+    ]
+    database.write(Unit(SYMBOL, desired(), traders=(ended, lives), orders=(*sells, order(intent(2)))))
+    first, second = database.read(lives_of, SYMBOL)
+    assert (first.trader.number, first.ended) == (1, ended.since)
+    assert (first.bought, first.carried, first.dust) == (ended.phase.bought, NO_LOT, ended.phase.dust)
+    assert first.offers == (Offer(NOW + 1, 1, ioc=False), Offer(NOW + 2, 2, ioc=False))
+    assert second == Life(second.trader, None, lives.phase.bought)
+    assert database.read(lives_of, "BTCUSDT") == []
+
+
+def test_lots_are_read_by_their_prices(database: Database) -> None:
+    lots = tuple(Lot(Quantity(1), Money(2), parse_price(price)) for price in ("900", "1000"))
+    database.write(Unit(SYMBOL, desired(), lots=lots))
+    assert database.read(lots_of, SYMBOL) == lots
+
+
+def test_only_a_start_or_settings_of_the_symbol_can_have_changed_its_settings(database: Database) -> None:
+    said = [Event(NOW, SYMBOL, "desired", "on"), Event(NOW + 5, SYMBOL, "desired", "off")]
+    database.write(Unit(SYMBOL, desired(), events=tuple(said)))
+    database.write(Unit("BTCUSDT", desired(), events=(Event(NOW + 9, "BTCUSDT", "desired", "on"),)))
+    assert [database.read(asked_since, SYMBOL, since) for since in (NOW - 1, NOW)] == [True, False]
+    database.write(Unit(SYMBOL, events=(Event(NOW + 7, SYMBOL, "desired", "settings changed"),)))
+    assert database.read(asked_since, SYMBOL, NOW)
