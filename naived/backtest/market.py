@@ -116,9 +116,10 @@ class Market:
         return Accepted(_report(order, number, OrderStatus.NEW, Quantity(0), now, now)), reports
 
     def rest(self, order: OrderState) -> None:
-        """Let an order rest that was placed before the tape begins."""
+        """Let an order rest that was placed before the tape begins; what it executed then is not filled again."""
         number = order.order_id or 0
         self._orders = max(self._orders, number)
+        self.shift = max([self.shift, *(fill.trade_id for fill in order.fills)])  # its next fill is a new one
         self._rest(order, number, order.created_at)
         self._bound()
 
@@ -146,7 +147,7 @@ class Market:
         intent = order.intent
         if intent.side is Side.BUY:
             insort(self._buys, Resting((intent.price, -number), order, number, now), key=_rank)
-            self.tied_up = Money(self.tied_up + value_up(intent.price, intent.quantity))
+            self.tied_up = Money(self.tied_up + value_up(intent.price, _open(order)))
         else:
             insort(self._sells, Resting((-intent.price, -number), order, number, now), key=_rank)
 
@@ -154,21 +155,21 @@ class Market:
         order, number = resting.order, resting.number
         intent = order.intent
         if intent.side is Side.BUY:
-            self.tied_up = Money(self.tied_up - value_up(intent.price, intent.quantity))
+            self.tied_up = Money(self.tied_up - value_up(intent.price, _open(order)))
         fill = self._fill(order, number, intent.price, maker=True, now=now)
-        report = _report(order, number, OrderStatus.FILLED, intent.quantity, resting.created, now, (fill,))
+        report = _report(order, number, OrderStatus.FILLED, order.quantity, resting.created, now, (fill,))
         return order.client_order_id, report
 
     def _ended(self, resting: Resting, status: OrderStatus, now: int) -> tuple[str, Report]:
         order, intent = resting.order, resting.order.intent
         if intent.side is Side.BUY:
-            self.tied_up = Money(self.tied_up - value_up(intent.price, intent.quantity))
-        report = _report(order, resting.number, status, Quantity(0), resting.created, now)
+            self.tied_up = Money(self.tied_up - value_up(intent.price, _open(order)))
+        report = _report(order, resting.number, status, order.executed, resting.created, now)
         return order.client_order_id, report
 
     def _fill(self, order: OrderState, number: int, price: Price, *, maker: bool, now: int) -> Fill:
         intent, info = order.intent, self.info
-        quantity = intent.quantity
+        quantity = _open(order)
         quote = value_down(price, quantity)
         if intent.side is Side.BUY:
             fee, asset = amount_up(quantity * self.fee, SCALE), info.base
@@ -187,6 +188,11 @@ class Market:
     def _bound(self) -> None:
         self.below = self._buys[-1].order.intent.price if self._buys else -1
         self.above = self._sells[-1].order.intent.price if self._sells else 1 << 62
+
+
+def _open(order: OrderState) -> Quantity:
+    """What is left to execute: less than intended of an order that rested when the tape began."""
+    return Quantity(order.quantity - order.executed)
 
 
 def failed_filter(info: SymbolInfo, order: OrderState, reference: Price | None) -> str | None:
