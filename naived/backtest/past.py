@@ -1,14 +1,15 @@
 """A symbol as it was at a moment of the past, from its journal: what a replay of the trades after it begins with.
 
 A row of ``traders`` has only the newest phase. What it was earlier is in the trader's orders and fills: the last
-buy that had been decided then, what it had bought, the last sell and what it had sold. The journal does not have
-the lots of an earlier time, so there are none at the beginning.
+buy that had been decided then, what it had bought, the last sell and what it had sold. The lots are worked out by
+``past_lots.py``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from naived.backtest.past_lots import PastLots
 from naived.core.amount import Price
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
@@ -16,49 +17,60 @@ from naived.core.orders.report import Fill
 from naived.core.orders.state import TERMINAL, OrderState, State
 from naived.core.strategy.formulas import Bought, Sold
 from naived.core.strategy.leader_state import Leader
-from naived.core.strategy.lots import NO_LOT
+from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.trader_state import Buying, Hold, Holding, Phase, Selling, Waiting
+from naived.database.history import History
 from naived.database.queries import Life
 
 
-def leader_at(
-    before: Leader, lives: Iterable[Life], orders: Sequence[OrderState], at: int
-) -> tuple[Leader, list[OrderState]]:
-    """``before`` with the traders that lived at ``at`` (exchange ms), and the orders that rested then.
-
-    ``lives`` are the symbol's traders, ``orders`` theirs as they are now; those that ended since are among them.
-    """
+def leader_at(before: Leader, history: History, past: PastLots, at: int) -> tuple[Leader, list[OrderState]]:
+    """``before`` with the traders and lots of ``at`` (exchange ms), and the orders that rested then."""
     living, resting = [], []
     highest = before.next_number - 1
-    for life in lives:
+    for life in history.lives:
         trader = life.trader
-        if trader.started_at >= at:
+        own = [order for order in history.orders if order.intent.trader == trader.number and order.decided_at < at]
+        if trader.started_at >= at and not own:
             continue
         highest = max(highest, trader.number)
         if life.ended is not None and life.ended < at:
             continue
-        own = [order for order in orders if order.intent.trader == trader.number and order.created_at < at]
-        phase, order = _phase_at(own, before.info, at)
+        carried = past.carried.get(trader.number, NO_LOT)
+        phase, order = _phase_at(life, own, carried, before.info, at)
         buys = sum(each.intent.side is Side.BUY for each in own)
-        living.append(replace(trader, phase=phase, buys=buys, sells=len(own) - buys))
+        last = own[-1] if own else None
+        living.append(
+            replace(
+                trader,
+                phase=phase,
+                buys=buys,
+                sells=len(own) - buys,
+                stop=trader.stop if last is not None and last.intent.ioc else None,
+                rebuy_spent=trader.rebuy_spent and _stopped_before(history.everyone, trader.number, at),
+            )
+        )
         if order is not None:
             resting.append(order)
-    return replace(before, traders=tuple(living), next_number=highest + 1), resting
+    return replace(before, traders=tuple(living), lots=past.lots, next_number=highest + 1), resting
 
 
-def _phase_at(own: Sequence[OrderState], info: SymbolInfo, at: int) -> tuple[Phase, OrderState | None]:
+def _phase_at(
+    life: Life, own: list[OrderState], carried: Lot, info: SymbolInfo, at: int
+) -> tuple[Phase, OrderState | None]:
     """A trader's phase at ``at`` by its orders until then, and the one that rested."""
     buys = [order for order in own if order.intent.side is Side.BUY]
-    if not buys:
-        return Waiting(), None
-    buy = max(buys, key=lambda order: order.intent.seq)
-    bought = Bought(buy.intent.price)
-    for fill in _until(buy.fills, at):
-        bought = bought.with_fill(fill, info.base, info.quote)
-    if not _over(buy, at):
-        open_ = _resting(buy, at)
-        return Buying(buy.intent, bought, Price(0), accepted=True), open_
-    if not bought.quantity:
+    if buys:
+        buy = max(buys, key=lambda order: order.intent.seq)
+        bought = Bought(buy.intent.price)
+        for fill in _until(buy.fills, at):
+            bought = bought.with_fill(fill, info.base, info.quote)
+        if not _over(buy, at):
+            return Buying(buy.intent, bought, Price(0), accepted=True), _resting(buy, at)
+        if not bought.quantity:
+            return Waiting(), None
+    elif life.bought is not None and not life.trader.buys:  # it was made of lots, or of coins that were adopted
+        bought = life.bought
+    else:
         return Waiting(), None
     sold = Sold()
     sells = [order for order in own if order.intent.side is Side.SELL]
@@ -66,8 +78,16 @@ def _phase_at(own: Sequence[OrderState], info: SymbolInfo, at: int) -> tuple[Pha
         sold = sold.with_fill(fill, info.base, info.quote)
     last = max(sells, key=lambda order: order.intent.seq, default=None)
     if last is None or _over(last, at):
-        return Holding(bought, Hold.STOPPED, "stopped", None, NO_LOT, sold), None
-    return Selling(bought, last.intent, NO_LOT, sold), _resting(last, at)
+        return Holding(bought, Hold.STOPPED, "stopped", None, carried, sold), None
+    return Selling(bought, last.intent, carried, sold), _resting(last, at)
+
+
+def _stopped_before(everyone: Iterable[Life], number: int, at: int) -> bool:
+    """Had one ended that the rebuy of trader ``number`` started, so that the rebuy may be spent for good?"""
+    return any(
+        life.trader.origin == number and life.ended is not None and life.ended < at and life.trader.stop is not None
+        for life in everyone
+    )
 
 
 def _until(fills: Iterable[Fill], at: int) -> list[Fill]:

@@ -9,20 +9,21 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from msgspec import structs
-
 from naived.backtest.past import leader_at
+from naived.backtest.past_asked import asked, halted_at
+from naived.backtest.past_lots import lots_at
 from naived.backtest.result import Setup
 from naived.backtest.run import Scan
 from naived.backtest.session import Session
 from naived.backtest.tape import Tape
 from naived.backtest.trading import resume
+from naived.backtest.unknown import unknown
 from naived.core.amount import Rate
 from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Fees
+from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.leader_state import Leader
-from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader_state import Trader
+from naived.core.strategy.trader_state import Directed, Trader
 from naived.database.history import History
 from naived.ports import Event
 
@@ -70,29 +71,32 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     """Run the tape from where the journal was, and compare. The journal has the settings, not ``setup``."""
     began, ended = int(tape.parts[0].times[0]), int(tape.parts[-1].times[-1])
     traders = [life.trader for life in history.lives]
-    (_, first), *later = _asked(history, began)
+    (_, first), *later = asked(history, began)
+    halts, halted = halted_at(history.events, began)
+    schedule: list[tuple[int, Directed | Halted]] = [(at, Directed(desired)) for at, desired in later]
+    schedule = sorted([*schedule, *halted], key=lambda entry: entry[0])
     fees = _fees(traders, setup.fee)
-    leader = Leader(setup.rules.info, fees, first, next_number=_next(traders))
-    leader, resting = leader_at(leader, history.lives, history.orders, began)
+    leader = Leader(setup.rules.info, fees, first, next_number=_next(traders), halts=halts)
+    past = lots_at(history, began, leader.info.filters)
+    leader, resting = leader_at(leader, history, past, began)
     trading = resume(leader, resting, setup.latency, began)
-    session = Session(tape, replace(setup, fee=max(fees.buy, fees.sell)), trading=trading, schedule=later)
+    session = Session(tape, replace(setup, fee=max(fees.buy, fees.sell)), trading=trading, schedule=schedule)
     for order in resting:
         session.market.rest(order)
     Scan(tape, session, first.settings.max_deviation).all()
-    theirs = [order for order in history.orders if order.created_at >= began]
-    ours = [order for order in trading.orders.values() if order.created_at >= began]
+    theirs = [order for order in history.orders if order.decided_at >= began]
+    ours = [order for order in trading.orders.values() if order.decided_at >= began]
     same, differences = _compared(theirs, ours, history.events)
+    # What the daemon decided later than the tape ends is only there to be found again.
+    differences = [each for each in differences if not each.journal or each.order.created_at <= ended]
     return Comparison(
-        tape.symbol, began, ended, same, tuple(differences), (*tape.warnings, *_unknown(history, began))
+        tape.symbol,
+        began,
+        ended,
+        same,
+        tuple(differences),
+        (*tape.warnings, *unknown(history, past, leader, began)),
     )
-
-
-def _unknown(history: History, began: int) -> Iterator[str]:
-    if any(event.kind in ("finished", "lot") and event.at < began for event in history.events):
-        yield (
-            f"{history.symbol}: it may have had lots when the tape begins, which the journal does not tell of an "
-            "earlier time: quantities can differ in their last digits, and what follows from them"
-        )
 
 
 def _next(traders: Sequence[Trader]) -> int:
@@ -103,60 +107,6 @@ def _next(traders: Sequence[Trader]) -> int:
 def _fees(traders: Sequence[Trader], fee: Rate) -> Fees:
     """The fees that the newest trader reckoned with; ``fee`` if there is none."""
     return traders[-1].terms.fees if traders else Fees(fee, fee)
-
-
-def _asked(history: History, began: int) -> list[tuple[int, DesiredState]]:
-    """What a person asked for, and when (ms): first what was in force at ``began``.
-
-    The journal has each status with its time, and settings only in its traders: new ones count from the first
-    trader that was made with them.
-    """
-    settings = _settings(history, began)
-    status, keep = Status.OFF, history.desired.keep_buys
-    changes: list[tuple[int, Status | Settings]] = [
-        (event.at, Status.OFF if event.message in ("drained: off", "forgotten") else Status(event.message))
-        for event in history.events
-        if event.kind == "desired" and event.message != "settings changed"
-    ]
-    changes += settings[1:]
-    now = settings[0][1]
-    asked = [(began, DesiredState(now, status, keep))]
-    for at, change in sorted(changes, key=lambda change: change[0]):
-        status, now = (change, now) if isinstance(change, Status) else (status, change)
-        entry = at, DesiredState(now, status, keep)
-        if at <= began:
-            asked[0] = began, entry[1]
-        else:
-            asked.append(entry)
-    return asked
-
-
-def _settings(history: History, began: int) -> list[tuple[int, Settings]]:
-    """The settings by the traders that were made with them, the first ones those in force at ``began``."""
-    known = history.desired.settings
-    found: list[tuple[int, Settings]] = []
-    before = began
-    for life in history.lives:
-        trader, terms = life.trader, life.trader.terms
-        made = structs.replace(
-            known,
-            budget=terms.budget,
-            chunks=terms.chunks,
-            buy_down=terms.buy_down,
-            profit=terms.profit,
-            rebuy=terms.rebuy,
-            reprice=terms.reprice,
-        )
-        if not found or (found[-1][1] != made and trader.started_at > began):
-            found.append((_changed(history.events, before, trader.started_at), made))
-        before = trader.started_at
-    return found or [(began, known)]
-
-
-def _changed(events: Sequence[Event], after: int, until: int) -> int:
-    """When (ms) a person changed settings that a trader of ``until`` had, and one of ``after`` had not."""
-    asked = [event.at for event in events if event.kind == "desired" and after < event.at <= until]
-    return asked[-1] if asked else after + 1
 
 
 def _compared(

@@ -23,8 +23,7 @@ from naived.core.orders.state import TERMINAL, Answered, Reported
 from naived.core.price_guards import Peak
 from naived.core.risk import NO_LIMITS
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.leader_events import Halted
-from naived.core.strategy.settings import DesiredState
+from naived.core.strategy.leader_events import Activated, Halted
 from naived.core.strategy.trader_state import Directed, Holding, Selling, Traded, Woke
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.simulator.rules import in_range
@@ -36,7 +35,7 @@ EVERY = (1, 0)
 class Session:
     """``moments`` are what happened so far. ``every``: the engine is offered each trade, to be compared with.
 
-    ``trading``: it does not begin anew. ``schedule`` is what a person asked for, and when (ms).
+    ``trading``: it does not begin anew. ``schedule`` is what was asked for or halted, and when (ms).
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Session:
         *,
         every: bool = False,
         trading: Trading | None = None,
-        schedule: Iterable[tuple[int, DesiredState]] = (),
+        schedule: Iterable[tuple[int, Directed | Halted]] = (),
     ) -> None:
         rules = setup.rules
         self.rules = rules
@@ -110,7 +109,9 @@ class Session:
             if trading.engine is before:
                 return
         elif self._schedule and self._schedule[0][0] <= due:
-            trading.offer(Directed(self._schedule.popleft()[1]), due)
+            trading.offer(self._schedule.popleft()[1], due)
+            if not trading.engine.leader.active:  # it was off until now
+                trading.offer(Activated(), due)
         elif not (trading.requests and trading.requests[0].due <= due):
             trading.offer(Woke(), due)
         self._deliver(due)

@@ -38,6 +38,7 @@ _COIN = parse_quantity("1")
 Verbs: TypeAlias = dict[int, tuple[str, dict[str, object]]]
 """What a person asks for before the trade of this number."""
 
+DRAINED: Verbs = {200: ("shutdown", {}), 260: ("start", {"chunks": 3, "profit": "0.0015"}), 400: ("stop", {})}
 _RATES = ("buy_down", "profit", "rebuy", "reprice", "max_deviation", "stop_loss", "stop_slippage")
 
 
@@ -150,17 +151,55 @@ def test_on_recorded_trades(tmp_path: Path) -> None:
     assert _assert_same(prices, tmp_path, "0", {"rebuy": "0.0005", "reprice": "0.0002", "profit": "0.0002"}).fills
 
 
-@pytest.mark.parametrize("first", [0, 30])
-def test_a_replay_of_what_a_daemon_saw_differs_in_nothing(tmp_path: Path, first: int) -> None:
-    """Also from the middle on, with traders that had bought and orders that rested."""
-    history, of, wanted = _replayable(tmp_path, first)
-    found = replay(of, wanted, history)
-    assert found.differences == ()
-    assert found.same > 5
+@pytest.mark.parametrize(
+    ("wanted", "verbs", "fall"),
+    [
+        pytest.param({}, DRAINED, 3, id="drained and started"),
+        pytest.param({}, {100: ("stop", {}), 200: ("start", {})}, 3, id="off for a while"),
+        pytest.param(
+            {},
+            {120: ("start", {"chunks": 2, "budget": "500"}), 300: ("start", {"chunks": 5, "profit": "0.002"})},
+            3,
+            id="other settings",
+        ),
+        pytest.param(
+            {},
+            {
+                60: ("halt", {}),
+                150: ("resume", {}),
+                280: ("halt", {"symbols": []}),
+                330: ("resume", {"symbols": []}),
+            },
+            3,
+            id="halted",
+        ),
+        pytest.param(
+            {"stop_loss": "0.003"},
+            {each: ("resume", {}) for each in range(50, 650, 50)},
+            -6,
+            id="stopped at a loss",
+        ),
+    ],
+)
+def test_a_replay_that_begins_at_any_trade_differs_in_nothing(
+    tmp_path: Path, wanted: dict[str, object], verbs: Verbs, fall: int
+) -> None:
+    """Traders had bought by then, orders rested, lots were left, sold along or sold by a trader of their own."""
+    proposed, prices, times = _recorded(tmp_path, wanted, verbs, fall)
+    decisions = []
+    for first in range(0, len(prices), 30):
+        past = history(f"sqlite:///{tmp_path}/journal.db", "ETHUSDT", times[first], times[-1])
+        assert past is not None
+        found = replay(tape(prices[first:], times[first:]), proposed, past)
+        assert found.differences == (), first
+        assert not any("certain" in warning for warning in found.warnings)
+        decisions.append(found.same)
+    assert decisions[0] > 20
+    assert decisions == sorted(decisions, reverse=True)
 
 
 def test_a_replay_says_what_was_decided_on_trades_that_the_tape_does_not_have(tmp_path: Path) -> None:
-    history, of, wanted = _replayable(tmp_path, 0)
+    history, of, wanted = _replayable(tmp_path)
     (part,) = of.parts
     prices, times = part.prices.tolist(), part.times.tolist()
     decided = history.orders[4].decided_at
@@ -172,25 +211,34 @@ def test_a_replay_says_what_was_decided_on_trades_that_the_tape_does_not_have(tm
     assert "the tape does not have the trades" in found.differences[0].why
 
 
-def _replayable(home: Path, first: int) -> tuple[History, Tape, Setup]:
-    """A daemon's journal, and the trades that it saw from the ``first`` one on."""
-    wanted = setup(fee="0.0002", rebuy="0.001", reprice="0.0004", chunks=4)
-    # A swing of 0.3 % round a price that rises.
-    prices = [(268_380 + 3 * number + int(800 * math.sin(number / 12))) * 10**6 for number in range(500)]
-    verbs: Verbs = {200: ("shutdown", {}), 260: ("start", {"chunks": 3, "profit": "0.0015"}), 400: ("stop", {})}
-    database = home / "journal.db"
+def _recorded(home: Path, given: dict[str, object], verbs: Verbs, fall: int) -> tuple[Setup, list[int], list[int]]:
+    """Let a daemon trade a swing of 0.3 % round a price that rises (or falls); the trades that it saw."""
+    wanted = setup(fee="0.0002", **{"rebuy": "0.001", "reprice": "0.0004", "chunks": 4, **given})
+    prices = [(268_380 + fall * number + int(800 * math.sin(number / 12))) * 10**6 for number in range(650)]
     *_, times = trio.run(
-        _traded, prices, wanted.settings, database, "0.0002", verbs, clock=MockClock(autojump_threshold=0)
+        _traded,
+        prices,
+        wanted.settings,
+        home / "journal.db",
+        "0.0002",
+        verbs,
+        clock=MockClock(autojump_threshold=0),
     )
-    past = history(f"sqlite:///{database}", "ETHUSDT", times[first], times[-1])
+    return wanted, prices, times
+
+
+def _replayable(home: Path) -> tuple[History, Tape, Setup]:
+    """A daemon's journal, and the trades that it saw."""
+    wanted, prices, times = _recorded(home, {}, DRAINED, 3)
+    past = history(f"sqlite:///{home}/journal.db", "ETHUSDT", times[0], times[-1])
     assert past is not None
-    return past, tape(prices[first:], times[first:]), wanted
+    return past, tape(prices, times), wanted
 
 
 def test_the_command_compares_a_journal_with_recorded_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, of, _ = _replayable(tmp_path, 0)
+    _, of, _ = _replayable(tmp_path)
     (part,) = of.parts
     rows = [
         f"{number},{format_amount(price)},1,{format_amount(price)},{when},True,True"

@@ -1,0 +1,111 @@
+"""What was asked for at a moment of the past, and later: status, settings, halts. Events and traders tell it."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import structs
+
+from naived.core.orders.intent import Side
+from naived.core.risk import NO_HALTS, Halt, HaltedBy, Halts
+from naived.core.strategy.leader_events import Halted
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.sizing import Terms
+from naived.database.history import History
+from naived.ports import Event
+
+_OFF = ("drained: off", "forgotten")
+
+
+def pruned(history: History, at: int) -> bool:
+    """Are the events of before ``at`` not kept any more?"""
+    lived = any(life.trader.started_at < at for life in history.lives)
+    return lived and (not history.events or history.events[0].at > at)
+
+
+def asked(history: History, began: int) -> list[tuple[int, DesiredState]]:
+    """What a person asked for, and when (ms): first what was in force at ``began``.
+
+    The journal has each status with its time, and settings only in its traders: new ones count from the first
+    buy that was decided with them.
+    """
+    settings = _settings(history, began)
+    status, keep = Status.ON if pruned(history, began) else Status.OFF, history.desired.keep_buys
+    changes: list[tuple[int, Status | Settings]] = [
+        (event.at, Status.OFF if event.message in _OFF else Status(event.message))
+        for event in history.events
+        if event.kind == "desired" and event.message != "settings changed"
+    ]
+    changes += settings[1:]
+    now = settings[0][1]
+    found = [(began, DesiredState(now, status, keep))]
+    for at, change in sorted(changes, key=lambda change: change[0]):
+        status, now = (change, now) if isinstance(change, Status) else (status, change)
+        entry = at, DesiredState(now, status, keep)
+        if at <= began:
+            found[0] = began, entry[1]
+        else:
+            found.append(entry)
+    return found
+
+
+def _settings(history: History, began: int) -> list[tuple[int, Settings]]:
+    """The settings by what traders were made with, the first ones those in force at ``began``."""
+    known = history.desired.settings
+    found: list[tuple[int, Settings]] = []
+    before = began
+    for at, terms in sorted(_terms(history), key=lambda each: each[0]):
+        made = structs.replace(
+            known,
+            budget=terms.budget,
+            chunks=terms.chunks,
+            buy_down=terms.buy_down,
+            profit=terms.profit,
+            rebuy=terms.rebuy,
+            reprice=terms.reprice,
+        )
+        if at <= began:
+            found = [(began, made)]
+        elif not found or found[-1][1] != made:
+            found.append((_changed(history.events, before, at), made))
+        before = at
+    return found or [(began, known)]
+
+
+def _terms(history: History) -> Iterator[tuple[int, Terms]]:
+    """The terms of each trader that decided, with the time (ms): one that waits still takes new ones."""
+    decided: dict[int, list[int]] = {}
+    for order in history.orders:
+        if order.intent.side is Side.BUY:
+            decided.setdefault(order.intent.trader, []).append(order.created_at)
+    for life in history.lives:
+        buys = decided.get(life.trader.number, [])
+        if buys and len(buys) == life.trader.buys:  # otherwise it waited again when the period ended
+            yield buys[-1], life.trader.terms
+        elif life.bought is not None and not life.trader.buys:
+            yield life.trader.started_at, life.trader.terms
+
+
+def _changed(events: Sequence[Event], after: int, until: int) -> int:
+    """When (ms) a person changed settings that a trader of ``until`` had, and one of ``after`` had not."""
+    times = [event.at for event in events if event.kind == "desired" and after < event.at <= until]
+    return times[-1] if times else after + 1
+
+
+def halted_at(events: Sequence[Event], began: int) -> tuple[Halts, list[tuple[int, Halted]]]:
+    """What halted it at ``began``, and how that changed later; it comes to a stop-loss by itself.
+
+    The journal does not say whether buys might rest. Those that rest at the beginning may.
+    """
+    halts, later = NO_HALTS, list[tuple[int, Halted]]()
+    for event in events:
+        before, account = event.at <= began, event.symbol is None
+        if event.kind not in ("halted", "resumed", "stop-loss") or (event.kind == "stop-loss" and not before):
+            continue
+        by = HaltedBy.LIMIT if event.kind == "stop-loss" else HaltedBy.PERSON
+        halt = None if event.kind == "resumed" else Halt(event.message, by, event.at, keep_buys=before)
+        if not before:
+            later.append((event.at, Halted(halt, account)))
+        elif account:
+            halts = Halts(halts.own, halt)
+        else:
+            halts = Halts(halt, halts.account)
+    return halts, later

@@ -1,0 +1,124 @@
+"""What a replay begins with that no daemon on the simulator comes to, and what it says of what it cannot know."""
+
+from dataclasses import replace as changed
+from typing import Any
+
+from msgspec.structs import replace
+
+from naived.backtest.replay import Comparison, replay
+from naived.core.amount import SCALE, Amount, Money, Quantity, Rate, parse_price, parse_quantity
+from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import Fill, OrderStatus
+from naived.core.orders.state import OrderState, State
+from naived.core.strategy.formulas import Fees
+from naived.core.strategy.lots import Lot
+from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.sizing import terms_of
+from naived.core.strategy.trader_state import Trader, Waiting
+from naived.database.history import History
+from naived.database.queries import Life
+from naived.ports import Event
+from tests.support.database import order
+from tests.support.tape import BEGAN, setup, tape
+
+WANTED = setup(fee="0", rebuy="0.01", chunks=1)
+PRICE, QUANTITY = parse_price("2680"), parse_quantity("0.37")
+BUY = OrderIntent("ETHUSDT", 1, Side.BUY, 1, PRICE, QUANTITY)
+SELL = OrderIntent("ETHUSDT", 1, Side.SELL, 1, parse_price("2700"), QUANTITY)
+EARLIER, LATER = BEGAN - 10_000, BEGAN + 2_000
+
+
+def _fill(trade_id: int, quantity: str, time: int, of: OrderIntent = BUY) -> Fill:
+    coins = parse_quantity(quantity)
+    quote = Money(of.price * coins // SCALE)
+    return Fill("ETHUSDT", 7, trade_id, of.price, coins, quote, Amount(0), "ETH", True, time)
+
+
+def _order(intent: OrderIntent, fills: tuple[Fill, ...], **told: Any) -> OrderState:
+    filled = sum(fill.quantity for fill in fills) == intent.quantity
+    state, final = (State.FILLED, OrderStatus.FILLED) if filled else (State.OPEN, None)
+    executed = Quantity(sum(fill.quantity for fill in fills))
+    plain = {"decided_at": EARLIER, "created_at": EARLIER, "updated_at": LATER, "order_id": 7, "state": state}
+    return replace(
+        order(intent), fills=fills, executed=executed, reported=executed, final=final, **{**plain, **told}
+    )
+
+
+def _history(*orders: OrderState, reprice: str = "0", buy_down: str = "0.0001", **told: Any) -> History:
+    settings = setup(fee="0", rebuy="0.01", chunks=1, reprice=reprice, buy_down=buy_down).settings
+    terms = terms_of(settings, Fees(Rate(0), Rate(0)))
+    buys = sum(each.intent.side is Side.BUY for each in orders)
+    trader = Trader("ETHUSDT", 1, terms, Waiting(), EARLIER, EARLIER, buys=buys, sells=len(orders) - buys)
+    life = Life(trader, None)
+    events = (Event(EARLIER, "ETHUSDT", "desired", "on"),)
+    plain = History("ETHUSDT", DesiredState(settings, Status.ON), (life,), orders, events, (life,))
+    return changed(plain, **told)
+
+
+def _replayed(history: History, *prices: str) -> Comparison:
+    times = [BEGAN + 1_000 * number for number in range(len(prices))]
+    return replay(tape([parse_price(price) for price in prices], times), WANTED, history)
+
+
+def test_only_what_is_left_of_an_order_is_filled_that_was_filled_in_part_before() -> None:
+    buy = _order(BUY, (_fill(3, "0.2", EARLIER + 5), _fill(4, "0.17", BEGAN + 1_000)))
+    sell = _order(SELL, (), decided_at=BEGAN + 1_000, created_at=BEGAN + 1_000, order_id=8)
+    asked = replace(SELL, price=parse_price("2682.68"))
+    found = _replayed(_history(buy, replace(sell, intent=asked)), "2681", "2679", "2681", "2680")
+    assert (found.same, found.differences) == (1, ())
+    assert found.warnings == ()
+
+
+def test_a_buy_belongs_to_the_trade_that_it_was_decided_on_though_it_was_written_after_the_next_one() -> None:
+    buy = _order(BUY, (), created_at=BEGAN + 1)
+    found = _replayed(_history(buy), "2681", "2681")
+    assert (found.same, found.differences) == (0, ())
+
+
+def test_what_was_decided_on_the_last_trade_is_written_after_it() -> None:
+    buy = _order(BUY, (), decided_at=BEGAN, created_at=BEGAN + 3)
+    bought = replace(BUY, price=parse_price("2680.99"), quantity=parse_quantity("0.3729"))
+    assert _replayed(_history(replace(buy, intent=bought)), "2681.26").differences == ()
+    later = replace(buy, decided_at=BEGAN + 500, created_at=BEGAN + 500)
+    found = _replayed(_history(replace(later, intent=bought)), "2000")
+    assert [each.journal for each in found.differences] == [False]
+
+
+def test_coins_that_were_held_are_named() -> None:
+    buy = _order(BUY, (_fill(3, "0.37", EARLIER + 5),))
+    sell = _order(SELL, (), state=State.REJECTED, updated_at=EARLIER + 9, order_id=None)
+    (warning,) = _replayed(_history(buy, sell), "2681").warnings
+    assert warning == (
+        "ETHUSDT-1 held its coins when the tape begins, and the journal does not tell until when: the replay "
+        "offers them at once"
+    )
+
+
+def test_a_buy_that_two_trades_can_have_caused_is_named() -> None:
+    buy = _order(BUY, ())
+    assert _replayed(_history(buy, reprice="0.002"), "2681").warnings == ()
+    (warning,) = _replayed(_history(buy, reprice="0.002", buy_down="0.5"), "2681").warnings
+    assert warning == (
+        "ETHUSDT-1: its buy was decided on a trade at 5360, or a tick above it: the replay may reprice it a tick "
+        "too early"
+    )
+
+
+def test_settings_halts_and_events_that_the_journal_does_not_keep_are_named() -> None:
+    halted = Event(BEGAN + 1, "ETHUSDT", "halted", "halted by hand: because")
+    told = _replayed(_history(_order(BUY, ()), asked=True, events=(halted,)), "2681").warnings
+    assert [warning.partition(": ")[2].partition(";")[0] for warning in told] == [
+        "the journal keeps no events of the time before the tape: the replay begins as if it were on then, and not "
+        "halted",
+        "settings may have changed since the tape began",
+        "it was halted",
+    ]
+
+
+def test_uncertain_lots_are_named() -> None:
+    lots = (Lot(Quantity(5), Money(6), parse_price("2700")),)
+    (warning,) = _replayed(_history(_order(BUY, ()), lots=lots), "2681").warnings
+    assert warning == (
+        "ETHUSDT: the lots that it had when the tape begins are not certain: they add up to 0 in 0 until now, and "
+        "the journal has 0.00000005 in 1"
+    )
