@@ -71,15 +71,14 @@ def _settings(history: History, began: int) -> list[tuple[int, Settings]]:
 
 
 def _terms(history: History) -> Iterator[tuple[int, Terms]]:
-    """The terms of each trader that decided, with the time (ms): one that waits still takes new ones."""
-    decided: dict[int, list[int]] = {}
+    """The terms of each trader that decided, with the time (ms) of its first buy: until then it takes new ones."""
+    first: dict[int, int] = {}
     for order in history.orders:
         if order.intent.side is Side.BUY:
-            decided.setdefault(order.intent.trader, []).append(order.created_at)
+            first.setdefault(order.intent.trader, order.created_at)
     for life in history.lives:
-        buys = decided.get(life.trader.number, [])
-        if buys and len(buys) == life.trader.buys:  # otherwise it waited again when the period ended
-            yield buys[-1], life.trader.terms
+        if life.trader.number in first:
+            yield first[life.trader.number], life.trader.terms
         elif life.bought is not None and not life.trader.buys:
             yield life.trader.started_at, life.trader.terms
 
