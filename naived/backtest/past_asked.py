@@ -24,8 +24,8 @@ def pruned(history: History, at: int) -> bool:
 def asked(history: History, began: int) -> list[tuple[int, DesiredState]]:
     """What a person asked for, and when (ms): first what was in force at ``began``.
 
-    The journal has each status with its time, and settings only in its traders: new ones count from the first
-    buy that was decided with them.
+    The journal has each status with its time, and earlier settings only in its traders: new ones count from the
+    first buy that was decided with them.
     """
     settings = _settings(history, began)
     status, keep = Status.ON if pruned(history, began) else Status.OFF, history.desired.keep_buys
@@ -48,8 +48,13 @@ def asked(history: History, began: int) -> list[tuple[int, DesiredState]]:
 
 
 def _settings(history: History, began: int) -> list[tuple[int, Settings]]:
-    """The settings by what traders were made with, the first ones those in force at ``began``."""
+    """The settings by what traders were made with, the first ones those in force at ``began``.
+
+    Where nothing was asked for since then, they are those of now.
+    """
     known = history.desired.settings
+    if not history.asked and not pruned(history, began):
+        return [(began, known)]
     found: list[tuple[int, Settings]] = []
     before = began
     for at, terms in sorted(_terms(history), key=lambda each: each[0]):

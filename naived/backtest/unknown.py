@@ -26,10 +26,11 @@ def unknown(history: History, past: PastLots, leader: Leader, at: int) -> Iterat
             f"{symbol}: the journal keeps no events of the time before the tape: the replay begins as if it were "
             f"{leader.desired.status} then, and not halted"
         )
-    if history.asked:
+    if history.asked or pruned(history, at):
         yield (
-            f"{symbol}: settings may have changed since the tape began; of max-deviation, spacing, floor, ceiling, "
-            "fall-guard, stop-loss and stop-slippage the journal has only those of now, which the replay takes"
+            f"{symbol}: settings may have changed since the tape began; of earlier ones the journal has those that "
+            "traders bought with, and of max-deviation, spacing, floor, ceiling, fall-guard, stop-loss and "
+            "stop-slippage only those of now, which the replay takes"
         )
     if any(event.kind == "halted" and event.at > at for event in events):
         yield f"{symbol}: it was halted; the replay takes back all buys that rest then, as without --keep-buys"

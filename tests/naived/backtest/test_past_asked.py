@@ -1,5 +1,7 @@
 """What a journal tells of the settings, the status and the halts of the past."""
 
+from dataclasses import replace as changed
+
 from msgspec.structs import replace
 
 from naived.backtest.past_asked import asked, halted_at
@@ -33,7 +35,7 @@ def history(traders: list[tuple[Settings, list[int]]], *events: Event) -> Histor
         for number, (_, at) in enumerate(traders, 1)
         for seq, time in enumerate(at, 1)
     )
-    return History(SYMBOL, desired(), lives, orders, events, lives)
+    return History(SYMBOL, desired(), lives, orders, events, lives, asked=True)
 
 
 def told(of: History) -> list[tuple[int, int, Status]]:
@@ -55,6 +57,12 @@ def test_settings_change_when_a_person_asked_before_the_first_buy_that_has_them(
 def test_a_trader_that_buys_again_keeps_its_settings_and_says_nothing_of_newer_ones() -> None:
     found = told(history([(OLD, [10, 800, 1_900]), (NEW, [1_500])], ON, said(1_200, "settings changed")))
     assert found == [(BEGAN, 3, Status.ON), (1_200, 7, Status.ON)]
+
+
+def test_settings_are_those_of_now_where_nothing_was_asked_for_since() -> None:
+    of = changed(history([(OLD, [10]), (OLD, [1_500])], ON), desired=DesiredState(NEW, Status.ON), asked=False)
+    assert told(of) == [(BEGAN, 7, Status.ON)]
+    assert told(changed(of, events=())) == [(BEGAN, 3, Status.ON)]  # anything may have been asked for
 
 
 def test_without_a_trader_the_settings_are_those_of_now() -> None:
