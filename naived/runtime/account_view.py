@@ -26,7 +26,7 @@ from naived.runtime.batcher import Batcher
 from naived.runtime.fee_losses import FeeLosses, owners
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds
-from naived.runtime.symbol_task import FaultError, Symbol
+from naived.runtime.symbol_task import FaultError, Symbol, UnlistedError
 
 _TICK = 10  # seconds
 _HOUR, _MINUTE = 360, 6  # ticks
@@ -34,6 +34,7 @@ _FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is lef
 _FEE_BURST = 10  # symbols whose fees are read at once, before the rest waits: a thirtieth of a minute's weight
 _FEE_TIMEOUT = 2.0  # seconds that a start waits for a symbol's own fees
 _LEAST_FEE = parse_rate("0.001")  # what the exchange takes of an account without any discount
+_SAME_COIN = 3_600_000  # ms in which a name that is listed again means what it meant
 _NOTHING = Balance(Amount(0), Amount(0))
 
 log = structlog.get_logger()
@@ -60,6 +61,7 @@ class AccountView:
         self._prices = prices
         self.losses = losses
         self._elsewhere = elsewhere
+        self._missed_at: dict[str, int] = {}  # when a symbol that was listed first was not, in ms; 0 if not known
         self._rules = Batcher(exchange.symbols)
         self._last_prices = Batcher(exchange.last_prices)
         self._balances = Batcher[Symbol, AccountInfo](lambda _: self.account())
@@ -103,13 +105,15 @@ class AccountView:
         info = rules.get(symbol.name)
         if isinstance(info, RefusedError):
             raise info
-        symbol.listed = info is not None
         unlisted = f"the exchange does not list {symbol.name} (any more)"
         if info is None:
-            raise FaultError(unlisted)
+            if symbol.listed:
+                self._missed_at[symbol.name] = self._exchange.now() if symbol.engine.informed else 0
+            symbol.listed = False
+            raise UnlistedError(unlisted)
+        symbol.listed = True
         if symbol.fault == unlisted:
-            # What it holds may not be what is traded under this name now, so a person decides.
-            symbol.fault = f"the exchange did not list {symbol.name} for a while, and lists it again"
+            symbol.fault = _doubt(symbol.name, self._exchange.now() - self._missed_at[symbol.name])
             symbol.news.notify()
         fees = await self._fees.of(symbol)
         if fees.asset is not None and fees.asset != info.base:
@@ -241,6 +245,16 @@ class FeeReader:
             except ExchangeError as error:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
                 self._due.setdefault(symbol.name, symbol)
+
+
+def _doubt(name: str, gap: int) -> str | None:
+    """Why a symbol that is listed again, after so many ms, stays stopped until a person acts; None if it need not.
+
+    After a while another coin may have its name, as LUNA had 18 days after the first one was delisted.
+    """
+    if gap <= _SAME_COIN:
+        return None
+    return f"the exchange did not list {name} for a while, and lists it again"
 
 
 def _is_due(tick: int, closed: int) -> bool:

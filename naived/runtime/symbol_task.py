@@ -60,6 +60,10 @@ class FaultError(Exception):
     """The symbol cannot go on until a person acts; a restart would fail the same way."""
 
 
+class UnlistedError(FaultError):
+    """The exchange does not list the symbol; it may do so again."""
+
+
 class Commands(Protocol):
     """What a symbol asks of the exchange session; each call is synchronous and returns at once."""
 

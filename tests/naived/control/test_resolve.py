@@ -319,6 +319,21 @@ async def test_a_delisting_that_nobody_heard_of_is_noticed(world: World, clock: 
         await gone(naived)
 
 
+async def test_a_list_that_lacks_a_symbol_for_a_moment_stops_it_no_longer_than_that(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000", "1990")
+        market = world.exchange.markets.pop("ETHUSDT")
+        await naived.until(lambda: naived.state() == "faulted", 120)
+        world.exchange.markets["ETHUSDT"] = market
+        await naived.until(lambda: naived.state() == "trading", 130)
+        assert (naived.reason(), naived.phases()) == (None, ["selling"])
+        await naived.trade("2100", "2100")
+        assert naived.symbol().engine.leader.cycles == 1
+
+
 async def test_what_is_listed_again_is_not_called_delisted_and_not_written_off(
     world: World, clock: MockClock
 ) -> None:
@@ -327,10 +342,12 @@ async def test_what_is_listed_again_is_not_called_delisted_and_not_written_off(
         await naived.trade("2000", "1990")
         market = world.exchange.markets.pop("ETHUSDT")
         await naived.until(lambda: naived.state() == "faulted", 120)
+        await trio.sleep(3700)
         world.exchange.markets["ETHUSDT"] = market
         await naived.until(lambda: naived.symbol().listed, 70)
-        assert naived.reason() == "the exchange did not list ETHUSDT for a while, and lists it again"
+        await naived.ask("resolve", all=True, action="adopt")
         assert naived.state() == "faulted"
+        assert naived.reason() == "the exchange did not list ETHUSDT for a while, and lists it again"
         await naived.start()
         assert naived.state() == "trading"
         await naived.ask("stop", cancel="all")
