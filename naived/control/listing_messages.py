@@ -31,6 +31,10 @@ def coins_not_told(name: str) -> ControlError:
     return _unreached(name, "the exchange did not say in time which coins are missing; nothing was changed")
 
 
+def listing_not_told(name: str) -> ControlError:
+    return _unreached(name, "the exchange did not say in time whether it lists it again; nothing was changed")
+
+
 def not_planned(name: str) -> ControlError:
     why = "the exchange does not tell its rules or its price now, or the symbol was never traded"
     return _unreached(name, f"what it would do is not known: {why}")

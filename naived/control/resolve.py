@@ -28,7 +28,7 @@ from naived.core.strategy.summary import owned
 from naived.core.strategy.trader_state import Hold, Holding, Released, Selling, Trader, position
 from naived.ports import ExchangeError
 from naived.runtime.actual_state import TROUBLED
-from naived.runtime.symbol_task import Symbol
+from naived.runtime.symbol_task import Symbol, UnlistedError
 
 ACTIONS = ("adopt", "ignore")
 
@@ -100,7 +100,7 @@ def _more(symbol: Symbol, losses: list[Loss]) -> dict[str, object]:
 async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) -> _Coins:
     """Count the coins that a person would write off, if this depends on the account; raises ControlError."""
     if not asked.adopt:
-        await try_to_learn_rules(service, symbol)
+        await _learn_whether_listed(service, call, symbol)
     blocked = asked.client_order_id is None and is_blocked_by(symbol.engine, BlockedBy.COINS)
     short = any(True for _ in _short(symbol.engine, asked))
     if asked.adopt or not (symbol.listed and (blocked or short)):
@@ -113,6 +113,20 @@ async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) ->
     except (ExchangeError, trio.TooSlowError) as error:
         raise listing_messages.coins_not_told(call.name) from error
     return _Coins(missing, lacking)
+
+
+async def _learn_whether_listed(service: Service, call: Call, symbol: Symbol) -> None:
+    """Ask again about a symbol that was not listed, as all that it holds would be written off; raises ControlError."""
+    if symbol.listed:
+        await try_to_learn_rules(service, symbol)
+        return
+    try:
+        with trio.fail_at(min(call.patience.deadline, trio.current_time() + PATIENCE)):
+            await service.view.inform(symbol)
+    except UnlistedError:
+        return
+    except (ExchangeError, trio.TooSlowError) as error:
+        raise listing_messages.listing_not_told(call.name) from error
 
 
 def _less(held: Quantity, there: Quantity) -> Quantity:

@@ -358,6 +358,26 @@ async def test_what_is_listed_again_is_not_called_delisted_and_not_written_off(
         assert (result["message"], result["lost"], naived.phases()) == ("nothing to resolve", [], ["holding"])
 
 
+async def test_while_the_exchange_is_away_nothing_is_written_off_as_delisted(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
+        market = exchange.markets.pop("ETHUSDT")
+        await naived.until(lambda: not naived.symbol().listed, 120)
+        exchange.go_away()
+        exchange.markets["ETHUSDT"] = market
+        error = (await naived.ask("resolve", all=True, action="ignore"))["error"]
+        assert "did not say in time whether it lists it again; nothing was changed" in error["message"]
+        assert naived.phases() == ["holding"]
+        exchange.come_back()
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert (result["message"], result["lost"]) == ("nothing to resolve", [])
+
+
 async def test_what_a_delisted_symbol_was_selling_cannot_be_written_off_at_once_and_that_is_said(
     world: World, clock: MockClock
 ) -> None:
