@@ -14,7 +14,7 @@ from naived.core.orders.intent import Side
 from naived.simulator.ledger import Ledger
 from naived.simulator.order import Order
 from tests.acceptance.harness import Daemon, Document, Exchange, until
-from tests.audit.figures import Figures
+from tests.audit.figures import FAILOVER, Figures
 from tests.audit.market import just_above
 from tests.audit.person import Person, Quiet
 from tests.audit.storage import Storage
@@ -206,7 +206,7 @@ class Checkpoint:
 def judge(ledger: Ledger, storage: Storage, quiets: list[Quiet], figures: Figures) -> None:
     """What is durable on both sides, when nothing of ours is left open."""
     journal = read(storage.url)
-    audit(ledger, journal, INITIAL, figures.blame)
+    audit(ledger, journal, INITIAL, figures.blame, lossy=bool(figures.kills[FAILOVER]))
     storage.sound(figures.blame)
     ours = [o for o in ledger.history.orders(None, limit=_ALL) if o.client_order_id.startswith(journal.prefix)]
     for order in ours:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DUPLICATES, ORPHANS, LOST = 2, 3, 9  # the invariants that these are breaches of
+FAILOVER = "failover"  # a kind of kill, after which the database lacks commits
 
 
 @dataclass

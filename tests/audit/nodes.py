@@ -20,9 +20,10 @@ import sqlalchemy as sa
 
 from naived.control.protocol import format_time
 from naived.database.engine import Role, open_engine, parse_url
+from naived.database.server import HISTORY
 from tests.acceptance.harness import Daemon, Document, Exchange, until
 from tests.audit.checkpoint import Checkpoint, settled
-from tests.audit.figures import Figures
+from tests.audit.figures import FAILOVER, Figures
 from tests.audit.job import SYMBOLS, Act, Plan, limitless
 from tests.audit.market import Market
 from tests.audit.person import Person
@@ -157,6 +158,7 @@ class NodesJob:
             (8, self._suspend),
             (10, self._drain),
             (10, self._lose_database),
+            (5, self._fail_over),
             (3, self._lose_exchange),
         ]
         (act,) = self._random.choices([act for _, act in acts], [weight for weight, _ in acts])
@@ -250,6 +252,40 @@ class NodesJob:
         if self._random.random() < 0.3:
             self._dies(*self._any())
         self._storage.revive()
+        self._launch_dead()
+
+    def _fail_over(self) -> None:
+        """Its last commits are lost, and the orders behind them are found again; nobody asks meanwhile.
+
+        What a person is told then is not promised, and with other settings a lost order fits no decision.
+        """
+
+        def trade_on() -> None:
+            time.sleep(self._random.uniform(0, 2))
+            if self._random.random() < 0.3:
+                self._dies(*self._any())
+
+        with self._person.lock, self._market.calm():
+            self._storage.fail_over(trade_on)
+            self._figures.kills[FAILOVER] += 1
+            self._note("failover")
+            self._launch_dead()
+            first = self._nodes[NAMES[0]]
+            try:
+                until(lambda: self._accepted() and self._trades(first, list(self._nodes)), _PATIENCE)
+            except AssertionError as error:
+                self._figures.blame(21, f"not traded after a failover: {self._described()}: {str(error)[:500]}")
+
+    def _accepted(self) -> bool:
+        """Are all symbols compared on this server?"""
+        with self._engine.connect() as connection:
+            return bool(connection.scalar(sa.text(f"SELECT server = {HISTORY} FROM deployment")))
+
+    def _described(self) -> str:
+        rows = self._nodes[NAMES[0]].ask("status")["symbols"]
+        return "; ".join(f"{row['symbol']} {row['status']} {row['state']} {row['reason']}" for row in rows)
+
+    def _launch_dead(self) -> None:
         for name, daemon in self._nodes.items():
             if daemon.program is None or self._ended_in_its_start(name, daemon):
                 daemon.launch()

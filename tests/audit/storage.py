@@ -4,9 +4,9 @@ import json
 import signal
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -20,17 +20,19 @@ from naived.database.migrate import migrate
 from naived.database.schema import lots, metadata, settings
 from tests.simulation.audit import Blame
 from tests.support.postgres import Server, running_server
+from tests.support.standby import following
 
 _OLDER = "0001"
 _RENAMED = {"leftover_quantity": "owed_quantity", "leftover_cost": "owed_cost"}  # of settings
 
 
-@dataclass(frozen=True)
+@dataclass
 class Storage:
-    """A database at ``url``; ``server`` is its own, None for a file."""
+    """A database at ``url``; ``server`` is its own, None for a file. ``standbys`` ends those that were made."""
 
     url: str
     server: Server | None = None
+    standbys: ExitStack = field(default_factory=ExitStack)
 
     @property
     def kind(self) -> str:
@@ -122,6 +124,15 @@ class Storage:
         assert self.server is not None
         self.server.revive()
 
+    def fail_over(self, meanwhile: Callable[[], None]) -> None:
+        """A standby takes the server's place; it lacks what is committed ``meanwhile``. Raises NoPostgresError."""
+        assert self.server is not None
+        standby = self.standbys.enter_context(following(self.server))
+        standby.stop()
+        meanwhile()
+        self.server.kill(signal.SIGKILL)
+        self.server = standby.take_over()
+
     def dump(self, file: Path) -> None:
         """Every row of every table, a line each: what is left of a server that ends with the job."""
         with self._connected(Role.READ) as connection, file.open("w") as lines:
@@ -186,5 +197,5 @@ def storage(kind: str, home: Path) -> Iterator[Storage]:
     if kind == "sqlite":
         yield Storage(f"sqlite:///{home / 'journal.db'}")
         return
-    with running_server() as server, server.database() as url:
-        yield Storage(url, server)
+    with running_server() as server, ExitStack() as standbys, server.database() as url:
+        yield Storage(url, server, standbys)

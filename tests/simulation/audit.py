@@ -65,16 +65,19 @@ def audit(
     initial: Mapping[str, int],
     blame: Blame,
     gone: Collection[str] = (),
+    *,
+    lossy: bool = False,
 ) -> None:
     """Tell of everything that is wrong.
 
     ``initial`` is what the account began with, with what was paid in and without what was paid out. Symbols that
     are ``gone`` from the exchange answer no question any more: what became of their last orders need not be known.
+    ``lossy``: the database lost commits, and an order that ended without a fill gets no row again.
     """
     every = ledger.history.orders(None, limit=_ALL)
     fills = ledger.history.fills(None, limit=_ALL)
     ours = [order for order in every if order.client_order_id.startswith(journal.prefix)]
-    _placed_once(ours, journal, blame, gone)
+    _placed_once(ours, journal, blame, gone, lossy=lossy)
     _left_alone(every, journal, blame)
     _applied(ours, fills, journal, blame, gone)
     _conserved(ledger, every, fills, initial, blame)
@@ -82,7 +85,9 @@ def audit(
     _fees_valued(journal, blame)
 
 
-def _placed_once(ours: Sequence[Order], journal: Journal, blame: Blame, gone: Collection[str]) -> None:
+def _placed_once(
+    ours: Sequence[Order], journal: Journal, blame: Blame, gone: Collection[str], *, lossy: bool
+) -> None:
     rows = {row["client_order_id"]: row for row in journal.orders}
     for cid, number in Counter(order.client_order_id for order in ours).items():
         if number > 1:
@@ -101,7 +106,8 @@ def _placed_once(ours: Sequence[Order], journal: Journal, blame: Blame, gone: Co
     for order in ours:
         found = rows.get(order.client_order_id)
         if found is None:
-            blame(3, f"order {order.id} ({order.client_order_id}) is not in the journal")
+            if not (lossy and order.status.ended and not order.executed):
+                blame(3, f"order {order.id} ({order.client_order_id}) is not in the journal")
         elif found["state"] in _PLACED and order.symbol not in gone and _view(found) != _truth(order):
             blame(13, f"{order.client_order_id}: the journal has {_view(found)}, the exchange {_truth(order)}")
 

@@ -65,6 +65,8 @@ class Server:
         while _lives(pid):
             assert time.monotonic() < deadline, f"postgres (pid {pid}) outlives {number.name}"
             time.sleep(_POLL)
+        with contextlib.suppress(ChildProcessError):  # as a zombie it would seem to hold its address
+            os.waitpid(pid, 0)
 
     def revive(self) -> None:
         """Start it again, as soon as the children of the killed one are gone; raises NoPostgresError."""

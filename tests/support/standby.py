@@ -21,7 +21,10 @@ _POLL = 0.05  # seconds
 
 
 class Standby:
-    """Follows ``primary`` from ``start`` to ``stop``; what is committed after that is lost to it."""
+    """Follows ``primary`` from ``start`` to ``stop``; what is committed after that is lost to it.
+
+    ``admin`` is its maintenance database.
+    """
 
     def __init__(self, primary: Server, directory: Path, programs: Path, drop: dict[str, Any]) -> None:
         self.admin = URL.create("postgresql", "postgres", database="postgres", query={"host": str(directory)})
@@ -47,7 +50,8 @@ class Standby:
             raise NoPostgresError(f"pg_basebackup failed: {made.stderr}")
 
     def start(self) -> None:
-        command = [self._programs / "postgres", "-D", self._directory / "data", "-k", self._directory]
+        sockets = str(self.admin.query["host"])
+        command = [self._programs / "postgres", "-D", self._directory / "data", "-k", sockets]
         options = ["-c", "listen_addresses=", "-c", "fsync=off"]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -56,6 +60,8 @@ class Standby:
         _until(self._answers)
 
     def _answers(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise NoPostgresError(f"the standby ended: {(self._directory / 'log').read_text()[-1000:]}")
         try:
             execute(self.url, "SELECT 1")
         except psycopg.OperationalError:
@@ -70,6 +76,13 @@ class Standby:
 
     def promote(self) -> None:
         execute(self.url, "SELECT pg_promote(true)")
+
+    def take_over(self) -> Server:
+        """Be promoted at the address of the primary, which was killed; returns what is a primary now."""
+        self.admin = self._primary.admin
+        self.start()
+        self.promote()
+        return Server(self.admin, self._directory / "data", self.start)
 
     def end(self) -> None:
         if self._process is not None:

@@ -10,6 +10,7 @@ the trader that its buy belongs to. ``leader.py`` calls it with the working copy
 """
 
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -32,6 +33,16 @@ from naived.core.strategy.trader_state import (
     Waiting,
 )
 from naived.core.strategy.traders import chunks_taken, commitment, rebuy_limit, spent_rebuys
+
+
+class _Seller(NamedTuple):
+    """A trader that may have decided a sell; the least of several did, as far as anybody can tell."""
+
+    other: bool  # it has not decided the same again
+    above: Price  # how far the sell is above what the trader asks
+    rest: Quantity  # what it has beyond the sell
+    number: int
+    joining: Lots
 
 
 def find(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> None:
@@ -105,10 +116,9 @@ def _origin(draft: Draft, price: Price) -> int | None:
 def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
     """Returns why it fits no decision, None if it does."""
     sellers = list(_sellers(draft, report, unsent)) or list(_lot_seller(draft, report))
-    offers = [(not same, rest, trader.number, lots) for trader, same, rest, lots in sellers]
-    if not offers:
+    if not sellers:
         return "no trader has coins that it sells at this price"
-    _, _, number, joining = min(offers)
+    _, _, _, number, joining = min(sellers)
     trader = draft.living[number]
     phase = trader.phase
     assert isinstance(phase, Holding | Selling)
@@ -124,7 +134,7 @@ def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) ->
     return None
 
 
-def _lot_seller(draft: Draft, report: Report) -> Iterator[tuple[Trader, bool, Quantity, Lots]]:
+def _lot_seller(draft: Draft, report: Report) -> Iterator[_Seller]:
     """A trader of its own for lots that make this order together."""
     leader = draft.leader
     groups, _ = whole_orders(leader.lots, leader.info.filters)
@@ -134,14 +144,13 @@ def _lot_seller(draft: Draft, report: Report) -> Iterator[tuple[Trader, bool, Qu
         if lot.price <= report.price and lot.quantity >= report.quantity:
             draft.put_lots(tuple(each for each in leader.lots if each not in group))
             phase = Holding(Bought(lot.price), Hold.STOPPED, "stopped", None, carried=lot)
-            yield draft.add(phase), True, Quantity(lot.quantity - report.quantity), ()
+            rest = Quantity(lot.quantity - report.quantity)
+            yield _Seller(False, Price(0), rest, draft.add(phase).number, ())
             return
 
 
-def _sellers(
-    draft: Draft, report: Report, unsent: Collection[OrderIntent]
-) -> Iterator[tuple[Trader, bool, Quantity, Lots]]:
-    """Traders whose coins it may sell; did they decide the same again; what is left to them; the lots that join."""
+def _sellers(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Iterator[_Seller]:
+    """Traders whose coins it may sell."""
     filters = draft.leader.info.filters
     for trader in draft.living.values():
         phase, same = trader.phase, False
@@ -157,5 +166,6 @@ def _sellers(
             joining, _ = split(draft.leader.lots, report.price)
         lots = together((phase.carried, *joining)) if joining else phase.carried
         rest = Quantity(held(phase.bought, lots, phase.sold) - report.quantity)
-        if rest >= 0 and report.price >= asked(trader.terms, phase.bought, lots, filters):
-            yield trader, same, rest, joining
+        least = asked(trader.terms, phase.bought, lots, filters)
+        if rest >= 0 and report.price >= least:
+            yield _Seller(not same, Price(report.price - least), rest, trader.number, joining)

@@ -237,10 +237,11 @@ def test_an_adopted_buy_that_fits_no_decision_is_sold() -> None:
     seen(of)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(20), 251, 1312, 1486, 2292])
 def test_wherever_the_commits_end_every_order_and_every_coin_is_found(seed: int) -> None:
     random = Random(seed)
-    of = workbench(settings(chunks=random.choice((1, 2, 4)), profit="0.001", rebuy="0.002", reprice="0.002"))
+    profit, rebuy = random.choice((("0.001", "0.002"), ("0.0005", "0.001"), ("0.003", "0.0005")))
+    of = workbench(settings(chunks=random.choice((1, 2, 5)), profit=profit, rebuy=rebuy, reprice="0.002"))
     price, standby, lost_from = 268_380, None, random.randrange(40)
     for step in range(lost_from + random.choice((1, 2, 5, 20))):
         if step == lost_from:
