@@ -116,7 +116,7 @@ async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) ->
 
 
 async def _learn_whether_listed(service: Service, call: Call, symbol: Symbol) -> None:
-    """Ask again about a symbol that was not listed, as all that it holds would be written off; raises ControlError."""
+    """Ask again about a symbol that was not listed: all that it holds would be written off. Raises ControlError."""
     if symbol.listed:
         await try_to_learn_rules(service, symbol)
         return

@@ -25,6 +25,7 @@ from naived.database.rows import halt_of
 from naived.database.schema import deployment, halts, leases, nodes, orders, requests, settings
 from naived.database.server import history
 from naived.database.statements import TAKE_TURN
+from naived.database.trader_rows import cycle_profit
 from naived.nodes import LeaseLostError
 from naived.ports import ConflictError, Unit
 
@@ -53,6 +54,7 @@ def _turn_and_held(*, placing: bool) -> sa.Select[Any]:
 
 
 _LEARNING, _PLACING = _turn_and_held(placing=False), _turn_and_held(placing=True)
+_LOCK_CYCLES = sa.select(sa.func.pg_advisory_xact_lock(0x6E616963))  # "naic"
 _WRITTEN = sa.select(nodes.c.written).where(nodes.c.epoch == sa.bindparam("ours"))
 _HALT = sa.select(halts).where(halts.c.scope == "")
 _ATTEMPT = sa.select(orders.c.attempt).where(orders.c.client_order_id == sa.bindparam("client_order_id"))
@@ -67,6 +69,17 @@ class Held(Struct, frozen=True):
     epoch: int
     status: str | None = None
     placing: bool = True
+
+
+def lock_cycles(connection: sa.Connection, units: Iterable[Unit]) -> None:
+    """Before any other lock: wait until the numbers that other nodes gave to finished cycles are committed.
+
+    They are counted over the whole database; two nodes that count at the same time would find the same one.
+    """
+    if connection.dialect.name != "sqlite" and any(
+        cycle_profit(trader) is not None for unit in units for trader in unit.traders
+    ):
+        connection.execute(_LOCK_CYCLES)
 
 
 def take_turn(

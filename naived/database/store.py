@@ -38,7 +38,7 @@ from naived.core.orders.state import TERMINAL, OrderState
 from naived.core.risk import OverLimit
 from naived.core.strategy.day import counted_in_day
 from naived.core.strategy.settings import DesiredState, Status
-from naived.core.strategy.trader_state import Finished, Trader
+from naived.core.strategy.trader_state import Trader
 from naived.database import fence
 from naived.database.account_rows import write_account
 from naived.database.deployment import Claim, bind
@@ -67,7 +67,7 @@ from naived.database.statements import (
     upsert_settings,
     upsert_trader,
 )
-from naived.database.trader_rows import trader_row
+from naived.database.trader_rows import cycle_profit, trader_row
 from naived.nodes import FencedError
 from naived.ports import ConflictError, DeploymentError, JournalError, Unit
 
@@ -183,7 +183,8 @@ class Store:
         if self._node is None:
             taken = connection.execute(TAKE_TURN, turn).rowcount == 1
         else:
-            units = (work for work in works if isinstance(work, Unit))
+            units = [work for work in works if isinstance(work, Unit)]
+            fence.lock_cycles(connection, units)
             ours = fence.take_turn(connection, turn, self._node, units)
             taken = ours is not None
         if not taken:
@@ -354,7 +355,8 @@ def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
 def _write_trader(connection: sa.Connection, trader: Trader) -> None:
     row = trader_row(trader)
     names = tuple(row)
-    if not isinstance(trader.phase, Finished) or trader.phase.profit is None:
+    made = cycle_profit(trader)
+    if made is None:
         connection.execute(upsert_trader(connection.dialect.name, names, cycle=False), row)
         return
     symbol = {"of_symbol": trader.symbol}
@@ -363,7 +365,7 @@ def _write_trader(connection: sa.Connection, trader: Trader) -> None:
     connection.execute(upsert_trader(connection.dialect.name, names, cycle=True), row)
     cycles, profit, day, today = connection.execute(COUNTERS, symbol).one()
     counted, replaced = (cycles + 1, 0) if before is None else (cycles, before.profit)
-    gained = Money(trader.phase.profit - replaced)
+    gained = Money(made - replaced)
     day, today = counted_in_day(day, today, gained, trader.since)
     counters = {"counted": counted, "total": profit + gained, "day": day, "today": today}
     connection.execute(COUNT, {**symbol, **counters})

@@ -35,6 +35,11 @@ class RowError(ValueError):
     """A row that cannot be converted to a trader."""
 
 
+def cycle_profit(trader: Trader) -> Money | None:
+    """What the trader's finished cycle made; None if it finished none."""
+    return trader.phase.profit if isinstance(trader.phase, Finished) else None
+
+
 def trader_row(trader: Trader) -> dict[str, Any]:
     """Every column but ``cycle``, which the INSERT computes."""
     terms = trader.terms

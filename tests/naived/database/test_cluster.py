@@ -1,7 +1,11 @@
 """Leases: one node at a time has a symbol, and whoever lost it writes nothing more of it."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -16,11 +20,11 @@ from naived.database.engine import Role, open_engine, parse_url
 from naived.database.leases import Seat
 from naived.database.queries import events_page, orders_page
 from naived.database.reader import Reader
-from naived.database.schema import leases, metadata, nodes
+from naived.database.schema import leases, metadata, nodes, traders
 from naived.database.store import Reentry, Store
 from naived.nodes import FencedError, LeaseLostError, Member
 from naived.ports import ConflictError, JournalError, Page, Unit
-from tests.support.database import NOW, SYMBOL, desired, event, first_buy, order
+from tests.support.database import NOW, SYMBOL, desired, event, finished, first_buy, order
 
 LEASE = 30_000  # ms
 OTHER = "BTCUSDT"
@@ -210,3 +214,44 @@ async def test_a_new_buy_finds_the_halt_that_another_node_made(node: Callable[[s
     assert outcome.client_order_ids == (placed.client_order_id,)
     with first.engine.connect() as connection:
         assert list(orders_page(connection, Page())) == []
+
+
+async def test_cycles_that_two_nodes_finish_at_the_same_time_get_numbers_of_their_own(postgres_url: str) -> None:
+    first, second = Node(postgres_url, "alpha"), Node(postgres_url, "beta")
+    seats = {}
+    for each, symbol in ((first, SYMBOL), (second, OTHER)):
+        await each.cluster.renew()
+        seats[symbol] = (await each.cluster.claim(1, (symbol,)))[symbol]
+        assert each.store.apply([unit(seats[symbol], symbol)]) == [None]
+    outcomes: list[object] = []
+
+    def finish(each: Node, symbol: str) -> None:
+        outcomes.extend(
+            each.store.apply([Unit(symbol, traders=(finished(1, symbol=symbol),), epoch=seats[symbol])])
+        )
+
+    threads = [threading.Thread(target=finish, args=each) for each in ((first, SYMBOL), (second, OTHER))]
+    with closing(psycopg.connect(postgres_url)) as holding:
+        # The first one has given its number, and cannot commit: its counters are locked.
+        holding.execute("SELECT 1 FROM settings WHERE symbol = %s FOR UPDATE", (SYMBOL,))
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            _until_waiting(postgres_url, count)
+        holding.rollback()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [None, None]
+    with first.engine.connect() as connection:
+        assert sorted(connection.scalars(sa.select(traders.c.cycle))) == [1, 2]
+    for each in (first, second):
+        each.engine.dispose()
+
+
+def _until_waiting(url: str, count: int) -> None:
+    """Until so many sessions wait for a lock."""
+    with closing(psycopg.connect(url, autocommit=True)) as looking:
+        deadline = time.monotonic() + 60
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while looking.execute(waiting).fetchone() != (count,):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
