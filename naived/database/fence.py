@@ -9,6 +9,7 @@ it, the row of the deployment makes these two wait for each other; so it does wi
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,14 +37,16 @@ _HELD_IN_FILE = sa.select(leases.c.symbol, leases.c.epoch, _STATUS).where(
 )
 
 
-def _turn_and_held(*, placing: bool) -> sa.Select[Any]:
+@cache
+def _turn_and_held(*, placing: bool, alone: bool) -> sa.Select[Any]:
     """The turn of ``statements.py`` and the leases, which stay as they are until the transaction ends (PostgreSQL).
 
     One round trip. Where an order is placed the account's row is locked as well: what halts the account is read
-    behind that.
+    behind that. ``alone``: of one symbol, as most groups are; an array is sent, sorted and searched for longer.
     """
     turn = TAKE_TURN.returning(nodes.c.epoch).cte("turn")
-    named = leases.c.symbol == sa.any_(sa.bindparam("symbols", type_=ARRAY(sa.Text)))
+    symbols = sa.bindparam("symbols", type_=sa.Text if alone else ARRAY(sa.Text))
+    named = leases.c.symbol == (symbols if alone else sa.any_(symbols))
     columns: list[sa.ColumnElement[Any]] = [leases.c.symbol, leases.c.epoch]
     known, locked = turn.join(leases, sa.true()), [leases]
     if placing:
@@ -53,7 +56,6 @@ def _turn_and_held(*, placing: bool) -> sa.Select[Any]:
     return held.with_for_update(read=True, key_share=True, of=locked)
 
 
-_LEARNING, _PLACING = _turn_and_held(placing=False), _turn_and_held(placing=True)
 _LOCK_CYCLES = sa.select(sa.func.pg_advisory_xact_lock(0x6E616963))  # "naic"
 _WRITTEN = sa.select(nodes.c.written).where(nodes.c.epoch == sa.bindparam("ours"))
 _HALT = sa.select(halts).where(halts.c.scope == "")
@@ -91,16 +93,19 @@ def take_turn(
     """
     known = list(units)
     symbols = sorted({unit.symbol for unit in known if unit.symbol})
-    asked = {"node": node, "symbols": symbols}
     if connection.dialect.name == "sqlite" or not symbols:
         if connection.execute(TAKE_TURN, turn).rowcount != 1:
             return None
+        asked = {"node": node, "symbols": symbols}
         rows = connection.execute(_HELD_IN_FILE, asked).mappings().all() if symbols else []
         return {row["symbol"]: Held(row["epoch"], row["status"]) for row in rows}
-    if not any(order.state is State.INTENDED for unit in known for order in unit.orders):
-        ours = {symbol: Held(epoch) for symbol, epoch in connection.execute(_LEARNING, {**turn, **asked})}
+    placing = any(order.state is State.INTENDED for unit in known for order in unit.orders)
+    alone = len(symbols) == 1
+    statement = _turn_and_held(placing=placing, alone=alone)
+    found = connection.execute(statement, {**turn, "node": node, "symbols": symbols[0] if alone else symbols}).all()
+    if not placing:
+        ours = {symbol: Held(epoch) for symbol, epoch in found}
     else:
-        found = connection.execute(_PLACING, {**turn, **asked}).all()
         server = _history(connection) if found else ""
         ours = {symbol: Held(epoch, status, accepted == server) for symbol, epoch, status, accepted in found}
     # Without a symbol it is still to be told whether there was a turn: each group has a number of its own.

@@ -17,6 +17,7 @@ from naived.core.strategy.settings import Status
 from naived.database.cluster import SqlCluster, Transactions
 from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
+from naived.database.fence import take_turn
 from naived.database.leases import Seat
 from naived.database.queries import events_page, orders_page
 from naived.database.reader import Reader
@@ -107,6 +108,31 @@ async def test_who_lost_a_symbol_writes_nothing_more_of_it_and_others_do(node: C
     assert second.store.apply([said("taken", theirs[SYMBOL])]) == [None]
     with second.engine.connect() as connection:
         assert [row.event.message for row in events_page(connection, Page())] == ["", "taken"]
+
+
+@pytest.mark.parametrize("placing", [False, True])
+@pytest.mark.parametrize("symbols", [(SYMBOL,), (SYMBOL, OTHER)])
+async def test_a_symbol_whose_lease_is_over_is_not_claimed_while_a_commit_of_it_is_under_way(
+    node: Callable[[str], Node], symbols: tuple[str, ...], placing: bool
+) -> None:
+    first, second = node("alpha"), node("beta")
+    if first.engine.dialect.name != "postgresql":
+        return  # one transaction writes at a time anyway
+    ours = await first.cluster.claim(5, (*symbols, "SOLUSDT"))
+    with first.engine.connect() as connection:
+        epoch = connection.execute(sa.select(nodes.c.epoch).where(nodes.c.name == "alpha")).scalar_one()
+    turn = {"ours": epoch, "last": 0, "group": 1}
+    units = [unit(0, symbol) if placing else Unit(symbol) for symbol in symbols]
+    with first.engine.begin() as connection:
+        held = take_turn(connection, turn, "alpha", units)
+        assert held is not None
+        assert {symbol: each.epoch for symbol, each in held.items()} == {symbol: ours[symbol] for symbol in symbols}
+        with second.engine.begin() as other:
+            other.execute(sa.update(leases).values(until=0))
+        assert set(await second.cluster.claim(5)) == {"SOLUSDT"}
+    assert set(await second.cluster.claim(5)) == set(symbols)
+    with first.engine.begin() as connection:
+        assert take_turn(connection, {**turn, "last": 1, "group": 2}, "alpha", units) == {}
 
 
 async def test_a_process_goes_on_behind_lost_commits_when_it_enters_again_and_not_before(
