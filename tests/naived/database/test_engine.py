@@ -51,6 +51,7 @@ def test_every_postgresql_connection_is_durable_and_bounded(postgres_url: str) -
         "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "10s",
         "TimeZone": "UTC",
+        "plan_cache_mode": "force_generic_plan",
     }
     engine = open_engine(parse_url(postgres_url), Role.WRITE)
     for _ in range(2):
