@@ -17,9 +17,12 @@ from statistics import median, quantiles
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from naivectl.client import call
+from naived.core.amount import Money
 from naived.core.orders.state import State
+from naived.core.risk import Exposure
 from naived.core.strategy.settings import Status
 from naived.database import leases
 from naived.database.deployment import enter
@@ -35,6 +38,7 @@ from tests.support.database import SYMBOL, buying, desired, intent, order
 from tests.support.postgres import Server, execute, running_server
 
 _COMMITS = 400
+_VALUE = 200 * 10**8  # of a buy
 _KILLS = 20
 _LEASE = 6  # seconds, for the takeovers
 _FEW = ("ETHUSDT", "BTCUSDT", "SOLUSDT")
@@ -61,7 +65,7 @@ def lease() -> Iterator[str]:
 
 
 class _Commits:
-    """A symbol's commits, of one naived or of a node."""
+    """Commits of a few symbols, of one naived or of a node."""
 
     def __init__(self, url: str, node: str | None) -> None:
         self._engine = open_engine(parse_url(url), Role.WRITE)
@@ -74,15 +78,15 @@ class _Commits:
         if node is not None:
             with self._engine.begin() as connection:
                 seat = Seat(member, entered.epoch, lambda: 0)
-                self._epoch = leases.claim(seat, connection, 1, (SYMBOL,))[SYMBOL]
-        self._apply(Unit(SYMBOL, desired(Status.ON), epoch=self._epoch))
+                self._epoch = leases.claim(seat, connection, len(_FEW), _FEW)[SYMBOL]
+        self._apply(*(Unit(symbol, desired(Status.ON), epoch=self._epoch) for symbol in _FEW))
 
-    def _apply(self, unit: Unit) -> float:
+    def _apply(self, *units: Unit) -> float:
         began, worked = time.perf_counter(), time.process_time()
-        (outcome,) = self._store.apply([unit])
+        outcomes = self._store.apply(units)
         took = time.perf_counter() - began
         self._worked += time.process_time() - worked
-        assert outcome is None, outcome
+        assert not any(outcomes), outcomes
         return took
 
     def processor(self) -> float:
@@ -94,9 +98,21 @@ class _Commits:
 
     def place(self, number: int) -> float:
         """A trader and the intent of its buy: a commit that places an order."""
-        decided = order(intent(number))
-        traders = (buying(number),)
-        return self._apply(Unit(SYMBOL, traders=traders, orders=(decided,), epoch=self._epoch))
+        return self._apply(self._placed(number, SYMBOL))
+
+    def buy(self, number: int) -> float:
+        """The same as the runtime commits it: with what the symbol ties up, and counted against a limit."""
+        exposure = Exposure("USDT", Money(number * _VALUE))
+        return self._apply(replace(self._placed(_COMMITS + number, SYMBOL), exposure=exposure, prices={}))
+
+    def place_together(self, number: int) -> float:
+        """The first for each of a few symbols, in one group."""
+        return self._apply(*(self._placed(2 * _COMMITS + number, symbol) for symbol in _FEW))
+
+    def _placed(self, number: int, symbol: str) -> Unit:
+        decided = order(intent(number, symbol=symbol))
+        traders = (buying(number, symbol),)
+        return Unit(symbol, traders=traders, orders=(decided,), epoch=self._epoch)
 
     def learn(self, number: int) -> float:
         """That the exchange has it."""
@@ -110,15 +126,21 @@ class _Commits:
 
 def _compared(alone: _Commits, shared: _Commits, *, synced: bool) -> Iterator[str]:
     """Each commit once without and once with a lease, in turns that change."""
-    found: dict[str, list[tuple[float, float]]] = {"places an order": [], "learns something": []}
+    takes = {
+        "places an order": _Commits.place,
+        "learns something": _Commits.learn,
+        "places a buy and counts it": _Commits.buy,
+        f"places orders of {len(_FEW)} symbols": _Commits.place_together,
+    }
+    found: dict[str, list[tuple[float, float]]] = {what: [] for what in takes}
     for number in range(1, _COMMITS + 1):
-        for what, take in zip(found, (_Commits.place, _Commits.learn), strict=True):
+        for what, take in takes.items():
             if number % 2:
                 one, two = take(alone, number), take(shared, number)
             else:
                 two, one = take(shared, number), take(alone, number)
             found[what].append((one, two))
-    one, two = (each.processor() / (2 * _COMMITS) for each in (alone, shared))
+    one, two = (each.processor() / (len(takes) * _COMMITS) for each in (alone, shared))
     alone.close()
     shared.close()
     disk = "syncs" if synced else "does not sync"
