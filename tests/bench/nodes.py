@@ -101,7 +101,7 @@ class _Commits:
         return self._apply(self._placed(number, SYMBOL))
 
     def buy(self, number: int) -> float:
-        """The same as the runtime commits it: with what the symbol ties up, and counted against a limit."""
+        """The same as the runtime commits it: with what the symbol ties up; it looks for a limit of that."""
         exposure = Exposure("USDT", Money(number * _VALUE))
         return self._apply(replace(self._placed(_COMMITS + number, SYMBOL), exposure=exposure, prices={}))
 
@@ -129,7 +129,7 @@ def _compared(alone: _Commits, shared: _Commits, *, synced: bool) -> Iterator[st
     takes = {
         "places an order": _Commits.place,
         "learns something": _Commits.learn,
-        "places a buy and counts it": _Commits.buy,
+        "places a buy and what it ties up": _Commits.buy,
         f"places orders of {len(_FEW)} symbols": _Commits.place_together,
     }
     found: dict[str, list[tuple[float, float]]] = {what: [] for what in takes}
