@@ -466,7 +466,7 @@ def _halt_only_in_memory() -> Sequence[Change]:
 
 
 def _halt_not_asked_in_the_transaction() -> Sequence[Change]:
-    return [(fence, "unless_halted", lambda _connection, unit, *, shared: (unit, None))]
+    return [(fence, "unless_halted", lambda _connection, unit: (unit, None))]
 
 
 def _exposure_counted_once_it_is_sent() -> Sequence[Change]:
