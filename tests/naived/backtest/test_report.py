@@ -108,6 +108,10 @@ def test_a_buy_that_nothing_reached_is_named() -> None:
     prices = [parse_price("2000"), parse_price("2001"), parse_price("2000")]
     result = backtest(tape(prices, [BEGAN, BEGAN + 1_000, BEGAN + 2_000]), setup())
     assert result.idle == "the price never fell below the buy at 1999.8"
+    falling = [parse_price("2000"), parse_price("1900"), parse_price("1900")]
+    late = replace(setup(), latency=60_000)
+    result = backtest(tape(falling, [BEGAN, BEGAN + 1_000, BEGAN + 2_000]), late)
+    assert result.idle == "the buy at 1999.8 was on its way when the tape ended (latency)"
     assert found().idle is None
     assert "nothing was bought" not in " ".join(piped(found()))
 
