@@ -20,6 +20,15 @@ def check(path: Path) -> None:
     """Raise OutputError if this file certainly cannot be written; said before hours of work, not after."""
     if path == STDOUT:
         return
+    try:
+        _check(path)
+    except OSError as error:  # a directory that may not be searched, a name too long, links in a circle
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _check(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()
     folder = _target(path).parent
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a directory; name a file in it")

@@ -6,6 +6,7 @@ is a TapeError, or put right and counted in a line of ``Tape.warnings``.
 
 import os
 import re
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,20 +78,31 @@ def cache_directory() -> Path:
 
 def _sources(symbol: str, paths: Sequence[Path], warnings: list[str]) -> list[Path]:
     """The files, each once, all of which are there and of this symbol as far as their names say."""
-    seen: dict[Path, Path] = {}
+    seen: dict[str, Path] = {}
     for path in paths:
-        if path.resolve() in seen:
+        real = os.path.realpath(path)
+        if real in seen:
             warnings.append(f"{path.name}: named twice, read once")
             continue
-        seen[path.resolve()] = path
+        seen[real] = path
         _check_name(symbol, path, path.name)
-        if path.is_dir():
+        mode = _mode(path)
+        if stat.S_ISDIR(mode):
             raise TapeError(f"{path}: it is a directory; name the files in it")
-        if not path.is_file():
-            raise TapeError(f"{path}: there is no such file; look at its name")
+        if not stat.S_ISREG(mode):
+            raise TapeError(f"{path}: it is a pipe or a device; write what it gives into a file")
         if path.suffix not in _SUFFIXES:
             raise TapeError(f"{path}: it is neither .csv nor .csv.gz nor .zip; is it a table of trades?")
     return list(seen.values())
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise TapeError(f"{path}: there is no such file; look at its name") from error
+    except OSError as error:  # a directory that may not be searched, a name too long, links in a circle
+        raise TapeError(f"{path}: it cannot be read: {error.strerror or error}; look at its name") from error
 
 
 def _member(path: Path) -> str:

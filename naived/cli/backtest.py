@@ -89,7 +89,7 @@ def load(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> C
     options = gather(BACKTEST, flags, environ)
     tapes = options.every("tape", Path)
     if not tapes:
-        raise UsageError("--tape FILE... is missing: the public trades or aggTrades of the symbol, oldest first")
+        raise UsageError("--tape FILE... is missing: the public trades or aggTrades of the symbol, in any order")
     name = symbol.upper()
     info = options.get("exchange_info", Path, None)
     setup = Setup(

@@ -1,5 +1,6 @@
 """The files that a backtest or a sweep is to write: refused before hours of work, not after."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,12 +22,12 @@ def check(named: Mapping[str, Path | None], inputs: Sequence[Path], *, machine: 
     if len(to_stdout) + machine > 1:
         flags = " and ".join(["--json"] * machine + to_stdout)
         raise UsageError(f"{flags} cannot share standard output; name a file")
-    seen = {path.resolve(): str(path) for path in inputs}
+    seen = {os.path.realpath(path): str(path) for path in inputs}
     for flag, path in given.items():
         if path == STDOUT:
             continue
-        target = path.resolve()
+        files.check(path)
+        target = os.path.realpath(path)
         if target in seen and not (path.exists() and not path.is_file()):  # /dev/null may be named twice
             raise UsageError(f"{flag} {path} would overwrite {seen[target]}; name another file")
         seen[target] = f"{flag} {path}"
-        files.check(path)

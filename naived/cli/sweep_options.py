@@ -52,7 +52,7 @@ def load_command(symbol: str, flags: Mapping[str, Any], environ: Mapping[str, st
     options = gather(SWEEP, flags, environ)
     tapes = options.every("tape", Path)
     if not tapes:
-        raise UsageError("--tape FILE... is missing: the public trades or aggTrades of the symbol, oldest first")
+        raise UsageError("--tape FILE... is missing: the public trades or aggTrades of the symbol, in any order")
     grid = grid_of(options)
     count = options.get("search", _at_least_one, None, number=True)
     if count is None and "seed" in options:

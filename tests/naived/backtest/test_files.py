@@ -85,6 +85,15 @@ def test_a_closed_standard_output_is_an_error_once(monkeypatch: pytest.MonkeyPat
     # Leaving the block has written the rest to nowhere.
 
 
+@pytest.mark.parametrize(
+    ("name", "why"), [("circle", "Too many levels of symbolic links"), ("n" * 300, "File name too long")]
+)
+def test_a_name_that_leads_nowhere_is_told_before_the_work(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(OutputError, match=f"cannot write .*: {why}"):
+        check(tmp_path / name)
+
+
 def test_a_missing_directory_is_told_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=f"there is no directory {tmp_path}/away; make it first"):
         check(tmp_path / "away" / "made.csv")

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -91,9 +92,15 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
         ("folder.csv", "it is a directory; name the files in it"),
         ("tape.txt", "it is neither .csv nor .csv.gz nor .zip"),
         ("secret.csv", "cannot be read: Permission denied"),
+        ("circle.csv", "cannot be read: Too many levels of symbolic links"),
+        ("n" * 300 + ".csv", "cannot be read: File name too long"),
+        ("tape.txt/a.csv", "there is no such file"),
+        ("pipe.csv", "it is a pipe or a device"),
     ],
 )
 def test_what_is_no_file_of_trades_is_refused_with_its_name(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "circle.csv").symlink_to(tmp_path / "circle.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
     written(tmp_path / "tape.txt", trades(1, 10))
     secret = written(tmp_path / "secret.csv", trades(1, 10))
