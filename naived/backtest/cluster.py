@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from distributed import Client, KilledWorker
+from distributed.comm.addressing import get_address_host_port
 
 from naived.backtest.sweep import Job, SweepError
 from naived.backtest.workers import Spread
@@ -22,6 +23,7 @@ def cluster(job: Job, address: str, patience: float = _PATIENCE) -> Iterator[Spr
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
     try:
+        get_address_host_port(address)  # a client of no address at all hangs for 20 s when it is collected
         client = Client(address, timeout=patience, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SweepError(f"there is no Dask scheduler at {address}: {error}") from error

@@ -1,10 +1,12 @@
 """Points on a real Dask scheduler with workers in processes of their own, one of which is killed."""
 
+import gc
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -133,6 +135,19 @@ def test_a_scheduler_without_workers_is_an_error(tmp_path: Path) -> None:
         alone.scheduler()
         stack.enter_context(pytest.raises(SweepError, match="has no workers; start one with: dask worker tcp://"))
         stack.enter_context(cluster(given, alone.address, patience=1.0))
+
+
+@pytest.mark.parametrize("address", ["tcp://host", "host:port", "bogus://host:1"])
+def test_what_is_no_address_is_an_error_at_once(
+    tmp_path: Path, address: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given, _ = job(file(tmp_path / "trades.csv", 500), None, elsewhere=True)
+    began = time.monotonic()
+    with pytest.raises(SweepError, match=f"there is no Dask scheduler at {address}: "), cluster(given, address):
+        pass
+    gc.collect()  # a client that was half made is closed now
+    assert time.monotonic() - began < 5
+    assert capfd.readouterr().err == ""
 
 
 def test_a_scheduler_that_is_not_there_is_an_error(tmp_path: Path) -> None:
