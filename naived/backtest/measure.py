@@ -44,13 +44,19 @@ def drawdown(tape: Tape, moments: Sequence[Moment], fee: Rate) -> Money:
 
 
 def stretch(tape: Tape, moment: Moment, following: Moment | None) -> Iterator[tuple[Columns, int, int]]:
-    """The trades from a moment to the next one, that one's trade included."""
+    """The trades from a moment to the next one; that one's trade only where it came later, without a trade.
+
+    At a trade that fills an order the coins are worth what the order says: never what this trade makes of them.
+    """
     last = len(tape.parts) - 1 if following is None else following.part
     for number in range(moment.part, last + 1):
         part = tape.parts[number]
         start = moment.index if number == moment.part else 0
-        stop = following.index + 1 if following is not None and number == last else len(part.ids)
-        yield part, start, stop
+        stop = len(part.ids)
+        if following is not None and number == last:
+            stop = following.index + int(following.time > part.times[following.index])
+        if start < stop:
+            yield part, start, stop
 
 
 def largest_fall(part: Columns, start: int, stop: int, moment: Moment, peak: Money, fee: Rate) -> Money:

@@ -195,6 +195,15 @@ def test_the_drawdown_is_the_largest_fall_of_the_profit_on_any_trade() -> None:
     assert parse_rate("0.001") == wanted.settings.profit
 
 
+def test_a_print_far_above_a_sell_that_it_fills_makes_no_peak() -> None:
+    """The coins are sold at the sell's price; at the print's nobody ever held them."""
+    levels = [parse_price(text) for text in ("2000", "1999", "2000", "20000", "2000", "2001")]
+    found = backtest(tape(levels, [BEGAN + number * 1_000 for number in range(6)]), setup(fee="0", chunks=1))
+    (bought, sold) = found.fills
+    assert found.profit == sold.quote - bought.quote
+    assert found.max_drawdown == bought.quote - bought.quantity * levels[1] // SCALE
+
+
 @given(
     steps=st.lists(st.integers(-40, 40), min_size=1, max_size=1_500),
     cut=st.integers(0, 1_500),
