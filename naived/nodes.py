@@ -17,6 +17,10 @@ class LeaseLostError(ConflictError):
     """Another node has the symbol, or may have it: nothing of it is written here any more."""
 
 
+class UncomparedError(ConflictError):
+    """The database was replaced: nothing is placed before every symbol is compared. That ends by itself."""
+
+
 class FencedError(JournalError):
     """Another process with the name of this node entered the database later: this one has no symbol any more."""
 

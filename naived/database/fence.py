@@ -27,7 +27,7 @@ from naived.database.schema import deployment, halts, leases, nodes, orders, req
 from naived.database.server import history
 from naived.database.statements import TAKE_TURN
 from naived.database.trader_rows import cycle_profit
-from naived.nodes import LeaseLostError
+from naived.nodes import LeaseLostError, UncomparedError
 from naived.ports import ConflictError, Unit
 
 _STATUS = sa.select(settings.c.status).where(settings.c.symbol == leases.c.symbol).scalar_subquery().label("status")
@@ -130,7 +130,7 @@ def check(unit: Unit, ours: Mapping[str, Held]) -> None:
     if unit.desired is None and found.status == Status.OFF and any(map(_is_placed, unit.orders)):
         raise ConflictError(f"{unit.symbol}: it is off, and an order was to be placed")
     if not found.placing and any(map(_is_placed, unit.orders)):
-        raise ConflictError(f"{unit.symbol}: the database was replaced: nothing is placed before all is compared")
+        raise UncomparedError(f"{unit.symbol}: the database was replaced: nothing is placed before all is compared")
 
 
 def _is_placed(order: OrderState) -> bool:

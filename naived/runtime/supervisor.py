@@ -18,7 +18,7 @@ from naived.core.engine import Blocked, BlockedBy, is_blocked_by
 from naived.core.restart import Crashes
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
-from naived.nodes import LeaseLostError
+from naived.nodes import LeaseLostError, UncomparedError
 from naived.ports import ConflictError, ExchangeError, JournalError, SymbolRecord
 from naived.runtime.account_view import AccountView
 from naived.runtime.price_gate import PriceGates
@@ -251,7 +251,7 @@ class _SymbolRunner:
         pause, fault = _RETRY, None
         if isinstance(failure, FaultError):
             log.error("faulted", symbol=symbol.name, reason=str(failure))
-        elif isinstance(failure, JournalError) and not isinstance(failure, ConflictError):
+        elif _is_away(failure):
             log.warning("journal away", symbol=symbol.name, error=str(failure))
         else:
             log.error("crashed", symbol=symbol.name, exc_info=failure)
@@ -287,3 +287,9 @@ class _SymbolRunner:
                 await trio.sleep(_RETRY)
         symbol.restore(records[0] if records else blank(symbol.name))
         symbol.resolve_orders()
+
+
+def _is_away(failure: Exception) -> bool:
+    """Can the journal not be used for a while, as opposed to a unit that it refused?"""
+    refused = isinstance(failure, ConflictError) and not isinstance(failure, UncomparedError)
+    return isinstance(failure, JournalError) and not refused

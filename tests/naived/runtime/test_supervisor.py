@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from naived.core.orders.report import Refusal, Refused
 from naived.core.strategy.settings import DesiredState, Status
+from naived.nodes import UncomparedError
 from naived.ports import JournalError, SymbolRecord, Unit
 from naived.runtime.symbol_task import Symbol
 from tests.support.market import Exchange
@@ -19,10 +20,10 @@ from tests.support.runtime import NO_BALANCE, SOON, Naived, World
 CLOSED = Refused(Refusal.MARKET_CLOSED, -2010, "Market is closed.")
 
 
-def crash(symbol: Symbol) -> None:
-    """What a bug in a step would do."""
+def crash(symbol: Symbol, error: Exception | None = None) -> None:
+    """What a bug in a step would do, or this error."""
     with symbol.contained():
-        raise ZeroDivisionError("a bug")
+        raise error or ZeroDivisionError("a bug")
 
 
 async def test_a_started_symbol_buys_low_and_sells_higher(world: World, clock: MockClock) -> None:
@@ -197,6 +198,15 @@ async def test_the_sixth_crash_in_ten_minutes_is_a_fault_and_start_tries_again(
         assert naived.state() == "faulted"
         result = await naived.ask("start")
         assert (result["changed"], result["state"]) == (False, "trading")
+
+
+async def test_what_a_replaced_database_refuses_is_no_crash(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        for _ in range(7):
+            crash(naived.symbol(), UncomparedError("the database was replaced"))
+            assert (naived.state(), naived.reason()) == ("degraded", "the database was replaced")
+            await naived.until(lambda: naived.state() == "trading", 3)
 
 
 async def test_a_crash_in_the_middle_of_a_stop_does_not_lose_it(world: World, clock: MockClock) -> None:
