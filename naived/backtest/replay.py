@@ -41,6 +41,7 @@ _TELLING = (
     "abandoned",
     "waits",
 )
+_AS_USUAL = "trading"  # a state that is no reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,5 +148,5 @@ def _telling(events: Sequence[Event], at: int) -> Iterator[Event]:
             continue
         if event.at < at - _NEAR:
             return
-        if event.kind in _TELLING:
+        if event.kind in _TELLING and event.message != _AS_USUAL:
             yield event

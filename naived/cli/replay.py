@@ -23,6 +23,7 @@ from naived.core.strategy.settings import Settings
 from naived.database.engine import ConfigurationError
 from naived.database.history import history
 from naived.ports import JournalError
+from naived.recorder.layout import gaps_name
 
 _DIFFERENT, _FAILED = 1, 2  # exit codes, as diff(1) has them
 _FEE = parse_rate("0.001")
@@ -72,16 +73,18 @@ def perform(symbols: Sequence[str], flags: Mapping[str, Any], environ: Mapping[s
 
 
 def _by_symbol(paths: Sequence[Path]) -> dict[str, list[Path]]:
-    """The files by the symbol in their names; raises UsageError."""
-    if not paths:
-        raise UsageError("--tape FILE... is missing: what `naived record` wrote while the daemon traded")
+    """The files by the symbol in their names, without the recorder's lists of gaps; raises UsageError."""
     found: defaultdict[str, list[Path]] = defaultdict(list)
     for path in paths:
+        if path.name.endswith(gaps_name("")):
+            continue
         parts = [path.name.partition(name) for name in _NAME]
         symbol = next((before for before, name, _ in parts if name), None)
         if symbol is None:
             raise UsageError(f"--tape {path}: the name does not say the symbol, as SYMBOL-trades-DATE.csv does")
         found[symbol.upper()].append(path)
+    if not found:
+        raise UsageError("--tape FILE... is missing: what `naived record` wrote while the daemon traded")
     return found
 
 

@@ -173,6 +173,8 @@ def load(source: Path | Mapping[str, Any] | None) -> tuple[dict[str, Listing], S
     try:
         answer: Any = msgspec.json.decode(source.read_bytes()) if isinstance(source, Path) else source or built_in()
         answer = answer.get("result", answer)
+        if "symbols" not in answer:
+            raise SimulatorError(f"{where} is not an exchangeInfo answer: {_without_symbols(answer)}")
         listings = {row["symbol"]: listing(row) for row in answer["symbols"]}
         limits = answer.get("rateLimits") or RATE_LIMITS
     except OSError as error:
@@ -180,6 +182,13 @@ def load(source: Path | Mapping[str, Any] | None) -> tuple[dict[str, Listing], S
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise SimulatorError(f"{where} is not an exchangeInfo answer: {error!r}") from error
     return listings, limits
+
+
+def _without_symbols(answer: Mapping[str, Any]) -> str:
+    error = answer.get("error", answer)
+    if "code" in error and "msg" in error:
+        return f"the exchange answered with an error, {error['code']} {error['msg']}"
+    return "it has no symbols"
 
 
 def listing(row: Mapping[str, Any]) -> Listing:

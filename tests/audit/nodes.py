@@ -135,6 +135,7 @@ class NodesJob:
         self._undrain()
         for daemon in self._nodes.values():
             daemon.end()
+        until(lambda: not self._held(), LEASE + _SLACK)  # what a killed one had is taken over later
         first = self._nodes[NAMES[0]]
         self._person.stay_at(first)
         checkpoint = Checkpoint(

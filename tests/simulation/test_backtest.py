@@ -248,6 +248,7 @@ def test_the_command_compares_a_journal_with_recorded_files(
     flags = {"tape": [str(path)], "database": f"sqlite:///{tmp_path}/journal.db", "home": str(tmp_path)}
     environment = {"XDG_CACHE_HOME": str(tmp_path)}
     path.write_text("\n".join(rows) + "\n")
+    flags["tape"].append(str(tmp_path / "ETHUSDT-gaps.csv"))  # as a shell finds it in the recorder's directory
     assert perform([], flags, environment) == 0
     assert "42 decisions are the same, 0 differ" in capsys.readouterr().out
     path.write_text("\n".join(rows[:10] + rows[60:]) + "\n")

@@ -88,6 +88,20 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, text: str) 
         load(tmp_path / "info.json")
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"code": -1121, "msg": "Invalid symbol."}', "an error, -1121 Invalid symbol."),
+        ('{"id": 1, "status": 400, "error": {"code": -1100, "msg": "Illegal."}}', "an error, -1100 Illegal."),
+        ('{"x": 1}', "it has no symbols"),
+    ],
+)
+def test_an_answer_without_symbols_is_told_as_what_it_is(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "info.json").write_text(text)
+    with pytest.raises(SimulatorError, match=why):
+        load(tmp_path / "info.json")
+
+
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SimulatorError, match=r"info\.json"):
         load(tmp_path / "info.json")
