@@ -28,6 +28,7 @@ from tests.audit.job import SYMBOLS, Act, Plan, limitless
 from tests.audit.market import Market
 from tests.audit.person import Person
 from tests.audit.storage import Storage, storage
+from tests.support.postgres_proxy import Cut, proxied
 
 NAMES = ("alpha", "beta", "gamma", "delta")
 LEASE = 6.0  # seconds
@@ -60,10 +61,16 @@ class Everywhere(Person):
 
 
 class NodesJob:
-    """``live`` does it all; ``end`` ends what was started, on every path."""
+    """``live`` does it all; ``end`` ends what was started, on every path, but for the ``ways`` to the database."""
 
     def __init__(
-        self, plan: Plan, home: Path, database: Storage, figures: Figures, tell: Callable[[str], None]
+        self,
+        plan: Plan,
+        home: Path,
+        database: Storage,
+        ways: ExitStack,
+        figures: Figures,
+        tell: Callable[[str], None],
     ) -> None:
         self._plan = plan
         self._home = home
@@ -74,7 +81,8 @@ class NodesJob:
         self._diary = (home / "audit.log").open("a")
         self._exchange = Exchange(home, "--exchange-info", str(limitless(home)))
         self._exchange.start()
-        self._nodes = {name: self._node(name) for name in NAMES[: plan.nodes]}
+        self._ways = {name: ways.enter_context(proxied(database.address)) for name in NAMES[: plan.nodes]}
+        self._nodes = {name: self._node(name) for name in self._ways}
         self._person = Everywhere(self._nodes, Random(f"person {plan.seed}"), self._note)
         self._market = Market(
             self._exchange.url, SYMBOLS, Random(f"market {plan.seed}"), plan.troubles, _LONGEST_FAULT
@@ -89,7 +97,8 @@ class NodesJob:
         home.mkdir(exist_ok=True)
         return Daemon(
             home,
-            *("--exchange-url", self._exchange.url, "--database", self._storage.url, "--node", name),
+            *("--exchange-url", self._exchange.url, "--node", name),
+            *("--database", self._ways[name].url(self._storage.url)),
             *("--lease", f"{LEASE:g}s", "--recv-window", f"{_WINDOW:g}s", "--grace", f"{_GRACE:g}s"),
             *("--log-format", "json"),
         )
@@ -160,6 +169,8 @@ class NodesJob:
             (10, self._drain),
             (10, self._lose_database),
             (5, self._fail_over),
+            (8, self._cut_off),
+            (6, self._cut_a_commit),
             (3, self._lose_exchange),
         ]
         (act,) = self._random.choices([act for _, act in acts], [weight for weight, _ in acts])
@@ -286,6 +297,25 @@ class NodesJob:
         rows = self._nodes[NAMES[0]].ask("status")["symbols"]
         return "; ".join(f"{row['symbol']} {row['status']} {row['state']} {row['reason']}" for row in rows)
 
+    def _cut_off(self) -> None:
+        """A node does not reach the database, and is told so or not; beyond its lease or not."""
+        name, _ = self._any()
+        way = self._ways[name]
+        how = self._random.choice((way.swallow, way.refuse))
+        seconds = math.exp(self._random.uniform(math.log(0.2), math.log(2 * LEASE)))
+        self._note(f"{how.__name__} the way of {name} to the database for {seconds:.1f} s")
+        how()
+        time.sleep(seconds)
+        way.heal()
+        self._figures.beside["cut off from the database"] += 1
+
+    def _cut_a_commit(self) -> None:
+        name, _ = self._any()
+        where = self._random.choice(list(Cut))
+        self._ways[name].cut(where)
+        self._note(f"the next commit of {name} is cut {where.name}")
+        self._figures.beside["commits cut"] += 1
+
     def _launch_dead(self) -> None:
         for name, daemon in self._nodes.items():
             if daemon.program is None or self._ended_in_its_start(name, daemon):
@@ -359,7 +389,8 @@ def live_nodes(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> F
     try:
         with ExitStack() as stack:
             database = stack.enter_context(storage("postgresql", home))
-            job = NodesJob(plan, home, database, figures, tell)
+            ways = stack.enter_context(ExitStack())
+            job = NodesJob(plan, home, database, ways, figures, tell)
             stack.callback(job.end)
             try:
                 job.live()

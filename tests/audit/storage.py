@@ -38,6 +38,12 @@ class Storage:
     def kind(self) -> str:
         return "sqlite" if self.server is None else "postgresql"
 
+    @property
+    def address(self) -> sa.URL:
+        """Of its server."""
+        assert self.server is not None
+        return self.server.admin
+
     def stored(self) -> dict[str, tuple[str, int]] | None:
         """Status and chunks of each configured symbol; None while there is no such table, or no server."""
         try:
