@@ -237,7 +237,9 @@ class Symbol:
             self.queue.notify()  # the time of the next ``Woke`` may have changed
             if before.blocks and not after.blocks:
                 self.resolve_orders()
-        elif not (changes.notes or changes.questions or desired is not None):
+        elif changes.notes or changes.questions or desired is not None:
+            self.news.notify()  # whoever commits for a symbol that is off waits for it
+        else:
             return None
         now = self.context.exchange.now()
         leader, known = after.leader, before.leader

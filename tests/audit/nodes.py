@@ -282,11 +282,18 @@ class NodesJob:
             self._figures.kills[FAILOVER] += 1
             self._note("failover")
             self._launch_dead()
-            first = self._nodes[NAMES[0]]
             try:
-                until(lambda: self._accepted() and self._trades(first, list(self._nodes)), _PATIENCE)
+                until(self._goes_on, _PATIENCE)
             except AssertionError as error:
                 self._figures.blame(21, f"not traded after a failover: {self._described()}: {str(error)[:500]}")
+
+    def _goes_on(self) -> bool:
+        """Is everything traded again? One that was started within the lost moments has to be started again."""
+        for name, daemon in self._nodes.items():
+            if "uses this database" in (daemon.ask("status")["daemon"]["reason"] or ""):
+                self._dies(name, daemon)
+                daemon.start()
+        return self._accepted() and self._trades(self._nodes[NAMES[0]], list(self._nodes))
 
     def _accepted(self) -> bool:
         """Are all symbols compared on this server?"""
