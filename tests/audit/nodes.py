@@ -289,6 +289,8 @@ class NodesJob:
 
     def _goes_on(self) -> bool:
         """Is everything traded again? One that was started within the lost moments has to be started again."""
+        if any(daemon.state is None for daemon in self._nodes.values()):
+            return False
         for name, daemon in self._nodes.items():
             if "uses this database" in (daemon.ask("status")["daemon"]["reason"] or ""):
                 self._dies(name, daemon)
