@@ -107,26 +107,6 @@ async def test_the_same_request_is_done_once(world: World, clock: MockClock) -> 
             assert naived.symbol().engine.leader.halts.why is None
 
 
-@pytest.mark.parametrize("status", ["on", "off", "never configured"])
-@pytest.mark.parametrize("verb", ["halt", "resume", "stop", "shutdown", "settings", "resolve", "forget"])
-async def test_what_is_so_already_is_answered_at_once(
-    world: World, clock: MockClock, verb: str, status: str
-) -> None:
-    params = {"resolve": {"all": True, "action": "adopt"}, "settings": {"chunks": 3}}.get(verb, {})
-    async with world.naived() as naived:
-        if status != "never configured":
-            await naived.start()
-        if status == "off":
-            await naived.ask("stop", cancel="all")
-            await naived.ask("resume")
-        await naived.ask(verb, request_id="one", **params)
-        began = trio.current_time()
-        for again in ("two", "three"):
-            result = await naived.ask(verb, request_id=again, **params)
-            assert (result["changed"], trio.current_time() - began < 1) == (False, True)
-            assert result["error"] is None or verb in ("forget", "resolve")
-
-
 async def test_a_symbol_that_was_never_configured_can_be_halted_beforehand(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         assert (await naived.ask("halt"))["changed"] is True
