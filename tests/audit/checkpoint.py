@@ -118,7 +118,7 @@ class Checkpoint:
         self._start_again()
         self._within(_PATIENCE, self._as_wished, 14, "every symbol is as it was wished, after a start")
         self._within(_PATIENCE, self._quiet, 13, "naived knows what rests at the exchange")
-        before, began = self._storage.written() - self._told(), time.monotonic()
+        before, began = self._storage.written() - self._storage.told(), time.monotonic()
         self._exchange.end()
         self._within(_PATIENCE, lambda: self._daemon.state == "degraded", 0, "naived misses its exchange")
         self._exchange.start()
@@ -126,13 +126,9 @@ class Checkpoint:
         # That the exchange was away is an event, as is that it is back; each is at most one group.
         # What the account is worth is kept once a minute.
         kept = 1 + int((time.monotonic() - began) // 60)
-        written = self._storage.written() - self._told() - before
+        written = self._storage.written() - self._storage.told() - before
         if written > kept:
             self._figures.blame(13, f"{written} groups were written while nothing happened")
-
-    def _told(self) -> int:
-        """How many events there are of the connection to the exchange."""
-        return sum(event["kind"] == "exchange" for event in self._daemon.ask("events")["events"])
 
     def _quiet(self) -> bool:
         """Is nothing left to be written? What a lagging query told just now may be a person's to mend first."""
