@@ -70,7 +70,8 @@ class Storage:
     def told(self) -> int:
         """How many events there are of the connection to the exchange."""
         with self._connected(Role.READ) as connection:
-            return int(connection.execute(sa.text("SELECT count(*) FROM events WHERE kind = 'exchange'")).scalar_one())
+            count = sa.text("SELECT count(*) FROM events WHERE kind = 'exchange'")
+            return int(connection.execute(count).scalar_one())
 
     def sound(self, blame: Blame) -> None:
         """Does the file's own check find anything wrong? A server has no such check."""
