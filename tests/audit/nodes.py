@@ -317,6 +317,7 @@ class NodesJob:
         time.sleep(seconds)
         way.heal()
         self._figures.beside["cut off from the database"] += 1
+        self._launch_dead()  # a start that it ended
 
     def _cut_a_commit(self) -> None:
         name, _ = self._any()
