@@ -39,6 +39,7 @@ _SLACK = 10.0  # seconds beyond two leases, on a machine that is busy with other
 _PATIENCE = 120.0  # seconds until every order's fate is known, and everything is traded
 _SUSPENDED = 30.0  # seconds
 _UNREACHABLE = 75  # the exit code of a start that found no database
+_TO_BE_STARTED_AGAIN = ("uses this database", "has opened this database", "start it again")
 _DONE = ("on", "shutdown")  # statuses of symbols that somebody has to trade
 
 
@@ -292,7 +293,8 @@ class NodesJob:
         if any(daemon.state is None for daemon in self._nodes.values()):
             return False
         for name, daemon in self._nodes.items():
-            if "uses this database" in (daemon.ask("status")["daemon"]["reason"] or ""):
+            reason = daemon.ask("status")["daemon"]["reason"] or ""
+            if any(words in reason for words in _TO_BE_STARTED_AGAIN):
                 self._dies(name, daemon)
                 daemon.start()
         return self._accepted() and self._trades(self._nodes[NAMES[0]], list(self._nodes))

@@ -91,8 +91,8 @@ def _on_the_wire() -> Iterator[str]:
 
 async def _traded(url: str, database: str) -> list[float]:
     """Seconds from each decision, when it takes its slot of the order limit, to its frame in the socket."""
-    decided: list[float] = []
-    sent: list[float] = []
+    decided = 0.0  # when the newest one was
+    waits: list[float] = []
 
     @asynccontextmanager
     async def timed(address: str) -> AsyncIterator[WebSocket]:
@@ -101,7 +101,7 @@ async def _traded(url: str, database: str) -> list[float]:
 
             async def noted(text: str) -> None:
                 if "order.place" in text:
-                    sent.append(time.perf_counter())
+                    waits.append(time.perf_counter() - decided)
                 await send(text)
 
             connection.send = noted  # type: ignore[method-assign]
@@ -109,9 +109,10 @@ async def _traded(url: str, database: str) -> list[float]:
 
     class Timed(BinanceExchange):
         def admit(self, side: Side) -> int | None:
+            nonlocal decided
             timestamp = super().admit(side)
             if timestamp is not None:
-                decided.append(time.perf_counter())
+                decided = time.perf_counter()
             return timestamp
 
     async with open_journal(database) as journal:
@@ -130,7 +131,7 @@ async def _traded(url: str, database: str) -> list[float]:
                 for number in range(_CYCLES * len(_PRICES)):
                     await _print(steering, number, _PRICES[number % len(_PRICES)])
                     await trio.sleep(_PAUSE)
-    return [at - since for since, at in zip(decided, sent, strict=False)]
+    return waits
 
 
 async def _print(steering: WebSocket, number: int, price: str) -> None:
