@@ -1,12 +1,13 @@
-"""``status`` of 500 symbols with five traders each, watched by real clients: how long others wait for the loop."""
+"""``status`` of 1,500 symbols with five traders each, watched by real clients: how long others wait."""
 
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 
 import trio
 
@@ -28,32 +29,51 @@ from tests.bench.programs import naivectl
 from tests.bench.worlds import orders, sellers, settings
 from tests.support.control import serve_alone
 
-_SYMBOLS = 500
-_WATCHERS = 10
+_SYMBOLS = 1_500
+_WATCHERS = 10, 50
 _SECONDS = 10.0
+_ASKED = 50  # times, by one more client that does nothing else
 _LOOK = 0.002  # seconds between two looks of whoever else uses the loop
+
+_ASKER = """
+import socket, sys, time
+asking = socket.socket(socket.AF_UNIX)
+asking.connect(sys.argv[1])
+answers = asking.makefile("rb")
+for _ in range(int(sys.argv[2])):
+    began = time.perf_counter()
+    asking.sendall(b'{"jsonrpc":"2.0","id":1,"method":"status","params":{}}\\n')
+    answers.readline()
+    print(time.perf_counter() - began)
+    time.sleep(0.1)
+"""
 
 
 def measure() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="naived-bench-") as directory:
-        for trades, what in ((0, "nothing happens"), (1, "one symbol has trades"), (_SYMBOLS, "all have trades")):
-            lags, processor = trio.run(_watched, Path(directory), trades)
-            p99 = quantiles(lags, n=100)[98] * 1000
-            yield (
-                f"{max(lags) * 1000:8.1f} ms the loop was held at most, p99 {p99:.1f} ms, "
-                f"{processor / _SECONDS:.1%} of a core: {_WATCHERS} watchers, {what}"
-            )
+        for watchers in _WATCHERS:
+            for trades, what in ((0, "nothing happens"), (_SYMBOLS, "all have trades")):
+                lags, asked, processor = trio.run(_watched, Path(directory), watchers, trades)
+                yield (
+                    f"{max(lags) * 1000:8.1f} ms the loop was held at most, p99 {_p99(lags) * 1000:.1f} ms, "
+                    f"{processor / _SECONDS:.1%} of a core; status {median(asked) * 1000:.0f} ms, p99 "
+                    f"{_p99(asked) * 1000:.0f} ms: {_SYMBOLS:,} symbols, {watchers} watchers, {what}"
+                )
 
 
-async def _watched(home: Path, trades: int) -> tuple[list[float], float]:
-    """For how long the loop was held between two looks, and the processor time of all, both in seconds."""
+def _p99(times: list[float]) -> float:
+    return quantiles(times, n=100)[98]
+
+
+async def _watched(home: Path, watchers: int, trades: int) -> tuple[list[float], list[float], float]:
+    """How long the loop was held between looks, how long ``status`` took, and the processor time, in seconds."""
     async with open_journal(f"sqlite:///{home / 'simulator.db'}") as journal:
         exchange = BinanceExchange(simulator("ws://127.0.0.1:1"), credentials("key", "secret"))
         identity = Identity("0", "bench", 1, 0, "simulator", "ws://127.0.0.1:1", journal.kind)
         app = await assemble(
             exchange, journal, identity, Signing(journal.tag, journal.epoch, 5_000, 60_000, None, bytes)
         )
-        app.supervisor.load([_record(f"S{number:03}USDT", journal.tag) for number in range(_SYMBOLS)])
+        app.supervisor.load([_record(f"S{number:04}USDT", journal.tag) for number in range(_SYMBOLS)])
         symbols = list(app.supervisor.symbols.values())
         for symbol in symbols:
             symbol.offer(Informed(sellers(symbol.name).info, sellers(symbol.name).fees))
@@ -61,18 +81,20 @@ async def _watched(home: Path, trades: int) -> tuple[list[float], float]:
             nursery.start_soon(serve_alone, Endpoint(home / "control.sock"), METHODS, app.service)
             nursery.start_soon(_trade, symbols[:trades])
             with ExitStack() as clients:
-                for _ in range(_WATCHERS):
+                for _ in range(watchers):
                     command = naivectl(home, "--jsonl", "status", "--live")
                     client = clients.enter_context(
                         subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - before it is measured
                     )
                     clients.callback(client.terminate)
-                await trio.sleep(3)  # until all of them watch
+                await trio.sleep(0.3 * watchers)  # until all of them watch
                 began = time.process_time()
                 lags = await _lags()
                 processor = time.process_time() - began
+                asker = [sys.executable, "-c", _ASKER, str(home / "control.sock"), str(_ASKED)]
+                asked = await trio.run_process(asker, capture_stdout=True)
             nursery.cancel_scope.cancel()
-    return lags, processor
+    return lags, list(map(float, asked.stdout.split())), processor
 
 
 def _record(name: str, tag: str) -> SymbolRecord:
