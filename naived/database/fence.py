@@ -5,7 +5,8 @@ has a symbol of which a commit of an earlier owner is still under way. Only a sh
 
 A unit that places an order also finds the symbol not off. One with a new buy finds the account not halted, also
 where nothing is shared: the halt may have become durable since the buy was decided. Where another node may write
-it, the row of the deployment makes these two wait for each other; so it does with the limits.
+it, the row of the deployment makes these two wait for each other; so it does with the limits. Nodes that number
+finished cycles wait for each other as well.
 """
 
 from collections.abc import Iterable, Mapping

@@ -26,7 +26,7 @@ from naived.runtime.batcher import Batcher
 from naived.runtime.fee_losses import FeeLosses, owners
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds
-from naived.runtime.symbol_task import FaultError, Symbol, UnlistedError
+from naived.runtime.symbol_task import Symbol, UnlistedError
 
 _TICK = 10  # seconds
 _HOUR, _MINUTE = 360, 6  # ticks
@@ -61,7 +61,7 @@ class AccountView:
         self._prices = prices
         self.losses = losses
         self._elsewhere = elsewhere
-        self._missed_at: dict[str, int] = {}  # when a symbol that was listed first was not, in ms; 0 if not known
+        self._missed_at: dict[str, int] = {}  # ms of the first answer without the symbol; 0: we never saw it listed
         self._rules = Batcher(exchange.symbols)
         self._last_prices = Batcher(exchange.last_prices)
         self._balances = Batcher[Symbol, AccountInfo](lambda _: self.account())
@@ -81,7 +81,7 @@ class AccountView:
                         nursery.start_soon(self.answer, symbol, Question.RULES)
 
     async def inform(self, symbol: Symbol) -> None:
-        """Read a symbol's rules and fees; raises FaultError if it is not listed."""
+        """Read a symbol's rules and fees; raises UnlistedError if it is not listed."""
         await self._inform(symbol, await self._rules.ask(symbol.name))
 
     async def inform_all(self, symbols: Sequence[Symbol]) -> dict[str, str]:
@@ -97,7 +97,7 @@ class AccountView:
         for symbol in symbols:
             try:
                 await self._inform(symbol, rules)
-            except (FaultError, RefusedError) as error:
+            except (UnlistedError, RefusedError) as error:
                 refusals[symbol.name] = str(error)
         return refusals
 

@@ -10,8 +10,8 @@ the trader that its buy belongs to. ``leader.py`` calls it with the working copy
 """
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from naived.core.amount import Money, Price, Quantity, format_amount, value_up
@@ -35,12 +35,16 @@ from naived.core.strategy.trader_state import (
 from naived.core.strategy.traders import chunks_taken, commitment, rebuy_limit, spent_rebuys
 
 
-class _Seller(NamedTuple):
-    """A trader that may have decided a sell; the least of several did, as far as anybody can tell."""
+class _Seller(Struct, frozen=True, order=True):
+    """A trader that may have decided a sell. Of several the least is taken: its decision comes nearest to the sell.
 
-    other: bool  # it has not decided the same again
-    above: Price  # how far the sell is above what the trader asks
-    rest: Quantity  # what it has beyond the sell
+    ``other``: it did not decide the same sell again. ``above``: the sell's price less the one that it asks.
+    ``rest``: the coins that it would keep. ``joining``: the lots that it would sell along.
+    """
+
+    other: bool
+    above: Price
+    rest: Quantity
     number: int
     joining: Lots
 
@@ -118,8 +122,8 @@ def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) ->
     sellers = list(_sellers(draft, report, unsent)) or list(_lot_seller(draft, report))
     if not sellers:
         return "no trader has coins that it sells at this price"
-    _, _, _, number, joining = min(sellers)
-    trader = draft.living[number]
+    seller = min(sellers)
+    joining, trader = seller.joining, draft.living[seller.number]
     phase = trader.phase
     assert isinstance(phase, Holding | Selling)
     intent = _intent(trader, report, trader.sells + 1)

@@ -334,6 +334,23 @@ async def test_a_list_that_lacks_a_symbol_for_a_moment_stops_it_no_longer_than_t
         assert naived.symbol().engine.leader.cycles == 1
 
 
+async def test_what_was_given_up_before_it_was_listed_again_goes_on_once_a_person_has_adopted_it(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000", "1990")
+        market = world.exchange.markets.pop("ETHUSDT")
+        await naived.until(lambda: naived.state() == "quarantined", 600)
+        world.exchange.markets["ETHUSDT"] = market
+        await naived.until(lambda: naived.symbol().listed, 70)
+        assert naived.state() == "quarantined"
+        await naived.ask("resolve", all=True, action="adopt")
+        await naived.until(lambda: naived.state() == "trading", 130)
+        await naived.trade("2100", "2100")
+        assert naived.symbol().engine.leader.cycles == 1
+
+
 async def test_what_is_listed_again_is_not_called_delisted_and_not_written_off(
     world: World, clock: MockClock
 ) -> None:
