@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import trio
+
 from naived.core.amount import Amount, parse_amount, parse_money
 from naived.core.orders.intent import Side
 from naived.core.orders.state import TERMINAL, State
@@ -28,9 +30,23 @@ class Durable:
         self._known: dict[str, tuple[State, Amount]] = {}
         self._halted = False
         self._worth: dict[str, Any] | None = None
+        self._looked = trio.Event()
+
+    async def more(self, units: int) -> None:
+        """Wait until so many more were committed, or refused."""
+        for _ in range(units):
+            await self._looked.wait()
+
+    def forget(self) -> None:
+        """The database lost commits."""
+        self._known.clear()
+        self._halted = bool(self._rows("SELECT * FROM halts WHERE scope = ''"))
+        self._worth = None
 
     def look(self, unit: Unit) -> None:
         """After a commit of this unit was tried, whatever came of it."""
+        self._looked.set()
+        self._looked = trio.Event()
         for order in unit.orders:
             before, _ = self._known.get(order.client_order_id, (State.NOT_PLACED, Amount(0)))
             self._look_at_order(order.client_order_id)

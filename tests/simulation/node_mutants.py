@@ -1,17 +1,24 @@
 """Bugs that several nodes could have, for ``mutants.mutated``; worlds of ``nodes_swarm`` have to catch them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
 import trio
+from msgspec.structs import replace
 
+from naived.core.orders.state import State
 from naived.database import fence, leases, store
 from naived.database.schema import Instant
+from naived.ports import Unit
+from naived.runtime import lost_commits
+from naived.runtime.keeper import Keeper
+from naived.runtime.lost_commits import LostCommits
 from naived.runtime.trust import Trust
 from tests.simulation import daemon
 from tests.simulation.mutants import MUTANTS, Change
-from tests.simulation.nodes import NodesPlan, behind, capped, late, renewing, stalling
+from tests.simulation.nodes import NodesPlan, behind, capped, failing_over, late, renewing, stalling
 from tests.simulation.process import Process
 
 
@@ -46,12 +53,42 @@ def _exposure_counted_before() -> Sequence[Change]:
     return [(store, "within_limit", lambda _connection, unit: (unit, None))]
 
 
+def _placed_before_all_is_compared() -> Sequence[Change]:
+    check = fence.check
+
+    def hasty(unit: Unit, ours: Mapping[str, fence.Held]) -> None:
+        check(unit, {symbol: replace(held, placing=True) for symbol, held in ours.items()})
+
+    return [(fence, "check", hasty), (Keeper, "_look_at_server", _nothing)]
+
+
+def _orders_without_rows_unread() -> Sequence[Change]:
+    return [(LostCommits, "_matters", lambda self, report: False)]
+
+
+def _lost_admissions_not_asked_for() -> Sequence[Change]:
+    states = SimpleNamespace(NOT_PLACED=None, UNKNOWN=State.UNKNOWN, INTENDED=State.INTENDED)
+    return [(lost_commits, "State", states)]
+
+
+def _frames_of_lost_rows_not_awaited() -> Sequence[Change]:
+    return [(LostCommits, "_wait", _nothing)]
+
+
+async def _nothing(*_: object) -> None:
+    await trio.lowlevel.checkpoint()
+
+
 NODE_MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "epoch-unchecked": _epoch_unchecked,
     "counted-from-after-the-renewal": _counted_from_after_the_renewal,
     "clock-stands-still-with-the-process": _clock_stands_still_with_the_process,
     "live-leases-are-claimed": _live_leases_are_claimed,
     "exposure-counted-before": _exposure_counted_before,
+    "placed-before-all-is-compared": _placed_before_all_is_compared,
+    "orders-without-rows-unread": _orders_without_rows_unread,
+    "lost-admissions-not-asked-for": _lost_admissions_not_asked_for,
+    "frames-of-lost-rows-not-awaited": _frames_of_lost_rows_not_awaited,
     # A takeover that believes "does not exist" at once, and one that signs again at the send.
     "no-fence": MUTANTS["no-fence"],
     "fresh-signature": MUTANTS["fresh-signature"],
@@ -62,6 +99,10 @@ HUNTING: Mapping[str, Callable[[int], NodesPlan]] = {
     "epoch-unchecked": behind,
     "counted-from-after-the-renewal": renewing,
     "exposure-counted-before": capped,
+    "placed-before-all-is-compared": failing_over,
+    "orders-without-rows-unread": failing_over,
+    "lost-admissions-not-asked-for": failing_over,
+    "frames-of-lost-rows-not-awaited": failing_over,
     "no-fence": late,
     "fresh-signature": late,
 }

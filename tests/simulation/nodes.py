@@ -3,7 +3,8 @@
 The journal is one SQLite file in WAL that all nodes write, each transaction of theirs in one step between two of
 trio's, so none sees another's half; its leases are judged by one clock, as a server's are. What is asked, a person
 asks at any node. Besides what befalls a single naived, nodes are stopped and go on (SIGSTOP, SIGCONT), are cut from
-the database and not from the exchange, and the other way round, and are drained.
+the database and not from the exchange, and the other way round, and are drained; the database is replaced by one
+that lacks the last commits.
 """
 
 import math
@@ -22,6 +23,7 @@ from naived.core.amount import parse_money
 from naived.nodes import Member
 from naived.websocket import ConnectError
 from tests.simulation.daemon import exchange_time
+from tests.simulation.failover import Failovers, Standby
 from tests.simulation.machine import Machine
 from tests.simulation.oracle import WatchedExchange
 from tests.simulation.plan import SYMBOLS, Plan, swarm
@@ -33,6 +35,7 @@ NAMES = ("alpha", "beta", "gamma")
 LEASE = 12_000  # ms: the shortest that naived takes is 9 s, with its window of 5 s
 _LOOK = 0.2  # seconds between two looks at who has a symbol
 _TAKEOVER = 2 * LEASE / 1000 + 2.0  # seconds without an owner after a fault: two leases, and the looks of a node
+_NOTICED = 8.0  # seconds until every node knows of a failover; until then an earlier owner may have a lease again
 _SINGLE = 40.0  # seconds that a single fault lasts
 _ERRANDS = 1.5  # seconds between two looks for what other nodes ask; naived looks five times as often
 _STALLED_AT = (
@@ -59,7 +62,7 @@ _STOPPED_AT = (
 
 @dataclass(frozen=True)
 class NodesPlan(Plan):
-    """``nodes`` of them. ``stops``, ``cuts``, ``drains``: mean seconds between two; None: none of them.
+    """``nodes`` of them. ``stops``, ``cuts``, ``drains``, ``failovers``: mean seconds between two; None: none.
 
     ``cap``: the account's limit, in whole USDT, that somebody sets after ``cap_at`` seconds, or before anything is
     started. ``singles``: what befalls the node that has the first symbol, so many seconds after the start: one
@@ -71,6 +74,7 @@ class NodesPlan(Plan):
     stops: float | None = None
     cuts: float | None = None
     drains: float | None = None
+    failovers: float | None = None
     cap: int | None = None
     cap_at: float = 0.0
     singles: tuple[tuple[float, str], ...] = ()
@@ -140,6 +144,14 @@ def capped(seed: int) -> NodesPlan:
     return replace(stalling(seed), symbols=SYMBOLS[:2], stops=None, cap=400)
 
 
+def failing_over(seed: int) -> NodesPlan:
+    """Two nodes, two symbols that trade often, and a database that is replaced as soon as all is compared."""
+    return replace(
+        stalling(seed), symbols=SYMBOLS[:2], minutes=8, whims=Plan.whims, requests=60.0, stops=None, cap=None,
+        tail=0.3, failovers=20.0,
+    )  # fmt: skip
+
+
 def nodes_swarm(seed: int) -> NodesPlan:
     """As ``swarm``, with two or three nodes; other hands and wild numbers are left to worlds of one node."""
     random = Random(f"nodes {seed}")
@@ -154,6 +166,7 @@ def nodes_swarm(seed: int) -> NodesPlan:
         drains=random.uniform(20, 90) if random.random() < 0.4 else None,
         cap=random.randint(100, 1500) if random.random() < 0.5 else None,
         cap_at=random.choice((0.0, random.uniform(10, 120))),
+        failovers=random.uniform(60, 180) if random.random() < 0.4 else None,
     )
 
 
@@ -209,6 +222,11 @@ class NodesWorld(World):
         self._outside: trio.Nursery | None = None
         super().__init__(plan, *given)
         self._oracle.several = True
+        self._standby = Standby(self._database)
+        watchers = self._oracle, self._durable, self._person
+        self._failovers = Failovers(
+            self._standby, self._machines, self._disks, *watchers, self.troubles.note, self.trace
+        )
 
     def _make_machines(self) -> Sequence[Machine]:
         return [self._machine(name, disk) for name, disk in zip(NAMES, self._disks, strict=False)]
@@ -229,8 +247,12 @@ class NodesWorld(World):
         return random.choice(self._machines).process
 
     async def live(self) -> None:
-        with stoppable(), patch.object(errands, "_EVERY", _ERRANDS):
+        with stoppable(), patch.object(errands, "_EVERY", _ERRANDS), self._standby.in_place():
             await super().live()
+
+    def close(self) -> None:
+        self._standby.close()
+        super().close()
 
     # The faulty phase
 
@@ -244,18 +266,21 @@ class NodesWorld(World):
         cap = self._nodes.cap
         await trio.sleep_until(self._nodes.cap_at)
         while cap is not None and self._oracle.cap is None:
-            if await self.ask("limits", {"max_exposure": str(cap)}) is not None:
+            done = self._failovers.done
+            if await self.ask("limits", {"max_exposure": str(cap)}) is not None and done == self._failovers.done:
                 self._oracle.cap, self._oracle.cap_since = int(parse_money(str(cap))), exchange_time()
             await trio.sleep(_LOOK)
 
     def _troubles(self) -> Iterable[Callable[[], Awaitable[None]]]:
         plan = self._nodes
         kinds = {"stops": self._stop_one, "cuts": self._cut_one, "drains": self._drain_one}
+        kinds["failovers"] = self._fail_over
         for name, do in kinds.items():
             mean = getattr(plan, name)
             if mean is not None:
                 yield partial(self._now_and_then, name, mean, do)
         yield self._watch
+        yield self._failovers.start_again
         if plan.cap_at:
             yield self._limit
         if plan.singles:
@@ -317,6 +342,10 @@ class NodesWorld(World):
         if await self.ask("nodes", {"undrain": name}) is not None:
             self._drained.discard(name)
 
+    async def _fail_over(self, random: Random) -> None:
+        if self._failovers.accepted:
+            await self._failovers.fail_over(random)
+
     async def _one_by_one(self) -> None:
         async with trio.open_nursery() as self._outside:
             for at, what in self._nodes.singles:
@@ -349,7 +378,7 @@ class NodesWorld(World):
             now = trio.current_time()
             for symbol in self._nodes.symbols:
                 owners = [machine for machine in self._machines if _has(machine, symbol)]
-                if len(owners) > 1:
+                if len(owners) > 1 and now > self._failovers.last + _NOTICED:
                     names = " and ".join(machine.name for machine in owners)
                     self._oracle.blame(28, f"{symbol} is traded by {names}")
                 if any(machine.process and not machine.process.tasks.stopped for machine in owners):
@@ -373,10 +402,23 @@ class NodesWorld(World):
                 if machine.process.tasks.stopped:
                     machine.process.tasks.go_on()
         await self._until(lambda: self._up, "every node runs")
-        for name in sorted(self._drained):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._failovers.start_again)
+            await self._until(lambda: self._up and not self._failovers.away, "every node renews its leases")
+            nursery.cancel_scope.cancel()
+        await self._until(lambda: self._failovers.accepted, "every symbol is compared after the failover")
+        for name in sorted(machine.name for machine in self._machines):
             while await self.ask("nodes", {"undrain": name}) is None:  # noqa: ASYNC110 - there is no event for it
                 await trio.sleep(1)
         await super()._heal()
+
+    @property
+    def _lossy(self) -> bool:
+        return bool(self._failovers.done)
+
+    def _recovered(self, seconds: float) -> None:
+        if self._failovers.accepted:  # until then orders may lack their rows
+            super()._recovered(seconds)
 
     def _conclude(self, exchange: WatchedExchange) -> None:
         super()._conclude(exchange)

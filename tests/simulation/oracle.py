@@ -86,6 +86,10 @@ class Oracle:
         self.owned = False  # the account may be halted by a limit, which takes buys back as well
         self._halted: frozenset[str] | None = None  # no buy is accepted but these
         self._sent: set[tuple[str, int]] = set()
+        self._fills: list[tuple[Order, Fill]] = []
+        self._lost_at: int | None = None  # ms: the database lost its last commits
+        self._unmapped = False  # whose orders were is to be read again
+        self._server: str | None = None  # and this one has taken its server's place
         self._withdrawn: list[tuple[int, str, int]] = []  # ms, asset, amount
         self._now = now
         self._lied_to = lied_to
@@ -132,6 +136,10 @@ class Oracle:
         self._sent.add(frame)
         if self.several and self._now() > params["timestamp"] + params["recvWindow"]:
             return  # of a node that was stopped: it is refused, and its row may have gone on
+        if self._was_sent_before_the_loss(cid):
+            return
+        if self._server is not None and self.rows("SELECT server FROM deployment") != [{"server": self._server}]:
+            self.blame(33, f"{cid} was signed at {frame[1]}, after a failover and before all was compared")
         rows = self.rows("SELECT signed_at, recv_window_ms FROM orders WHERE client_order_id = ?", cid)
         durable = [(_milliseconds(row["signed_at"]), row["recv_window_ms"]) for row in rows if row["signed_at"]]
         if durable != [(params["timestamp"], params["recvWindow"])]:
@@ -146,6 +154,11 @@ class Oracle:
         if cid in self.accepted:
             self.blame(2, f"{cid} was placed twice, as {self.accepted[cid].id} and as {order.id}")
         self.accepted[cid] = order
+        if self._was_sent_before_the_loss(cid):
+            self.saw(done.events)
+            return
+        if self._unmapped:
+            self._map()
         rows = self.rows("SELECT * FROM orders WHERE client_order_id = ?", cid)
         if not rows:
             self.blame(1, f"{cid} was accepted and is not in the journal")
@@ -176,6 +189,36 @@ class Oracle:
         else:
             self._check_limits(order, row, standing)
             self._check_owners(order, row, exchange)
+
+    def lost_commits(self, server: str) -> None:
+        """This ``server`` of the database lacks the last commits: what it says binds, not what was told.
+
+        Whose an order was that it lost is decided again until all symbols are compared.
+        """
+        self._lost_at, self._server, self._unmapped = self._now(), server, True
+        self._halted = None
+        for standing in self._standings.values():
+            standing.silent = standing.no_buys = None
+            standing.epoch = standing.epoch_since = 0
+        limits = self.rows("SELECT max_exposure FROM limits WHERE max_exposure IS NOT NULL")
+        if not limits:
+            self.cap = None
+
+    def _was_sent_before_the_loss(self, cid: str) -> bool:
+        return self._lost_at is not None and any(
+            sent == cid and signed <= self._lost_at for sent, signed in self._sent
+        )
+
+    def _map(self) -> None:
+        """Read again which trader each order is of, and count all fills anew."""
+        self._unmapped = False
+        for row in self.rows("SELECT client_order_id, symbol, trader FROM orders"):
+            self.traders[row["client_order_id"]] = row["symbol"], row["trader"]
+        self._spent.clear()
+        for symbol, standing in self._standings.items():
+            standing.coins = Coins(partial(self._terms, symbol))
+        for order, fill in self._fills:
+            self._count(order, fill)
 
     def _check_price(self, order: Order, market_open: list[Order]) -> None:
         resting = [
@@ -278,17 +321,23 @@ class Oracle:
             self.accepted[order.client_order_id] = order
 
     def _filled(self, order: Order, fill: Fill) -> None:
-        standing, trader = self.standing(order.symbol), self._trader(order)
+        standing = self.standing(order.symbol)
         if order.side is Side.BUY:
-            in_base = order.symbol.startswith(fill.fee_asset)
-            net = fill.quantity - (fill.fee if in_base else 0)
-            standing.bought += net
-            standing.coins.bought(trader, net, fill.quote)
+            standing.bought += _net(order, fill)
+        else:
+            standing.sold += fill.quantity
+        self._fills.append((order, fill))
+        self._count(order, fill)
+
+    def _count(self, order: Order, fill: Fill) -> None:
+        """For its trader."""
+        coins, trader = self.standing(order.symbol).coins, self._trader(order)
+        if order.side is Side.BUY:
+            coins.bought(trader, _net(order, fill), fill.quote)
             key = order.symbol, trader
             self._spent[key] = self._spent.get(key, 0) + fill.quote
         else:
-            standing.sold += fill.quantity
-            standing.coins.sold(trader, fill.quantity, order.price, self._ended(order.symbol))
+            coins.sold(trader, fill.quantity, order.price, self._ended(order.symbol))
 
     def cancelled(self, order: Order, cancel_id: str) -> None:
         ours = cancel_id.startswith(self.prefix)
@@ -419,6 +468,11 @@ class WatchedExchange(Exchange):
         self._oracle.traded(trade)
         self._oracle.saw(events)
         return trade, events
+
+
+def _net(order: Order, fill: Fill) -> int:
+    """The coins of a buy, without the fee that was taken from them."""
+    return fill.quantity - (fill.fee if order.symbol.startswith(fill.fee_asset) else 0)
 
 
 def _milliseconds(text: str) -> int:

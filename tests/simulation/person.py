@@ -1,5 +1,6 @@
 """Someone at the terminal: asks, remembers what was acknowledged, and what may have been done without an answer."""
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from uuid import UUID
@@ -12,6 +13,12 @@ Ask = Callable[[str, Document], Awaitable[Document | None]]
 
 _CHUNKS = 5  # where they were never set
 _STOPS = ("0.01", "0.03")  # rates of a stop-loss, the least one first
+_LEADS_TO = {  # a verb, or a stored status, to what may be stored in the end
+    "start": {"on"},
+    "stop": {"off"},
+    "off": {"off"},
+    "shutdown": {"shutdown", "off"},
+}
 _STANDS = ("timed_out",)  # errors of an answer that was given after the wish was durable
 
 
@@ -28,6 +35,24 @@ class Person:
         self._random = random
         self._ask = ask
         self._guarded = guarded
+        self._asking: str | None = None  # the symbol of a request that is not answered yet
+        self._losses = 0  # how often the database lost commits
+
+    def forget(self) -> None:
+        """The database lost commits: what was acknowledged may be lost, and what is asked now may be done."""
+        self._losses += 1
+        stored = {row["symbol"]: row for row in self._oracle.rows("SELECT symbol, status, chunks FROM settings")}
+        # What one node asked another, which did it, is asked again.
+        again = self._oracle.rows("SELECT symbol, verb, params FROM requests WHERE done_at IS NULL")
+        for symbol in self.wishes:
+            now = _LEADS_TO.get(stored[symbol]["status"] if symbol in stored else "off", {"on"})
+            for each in (row for row in again if row["symbol"] == symbol):
+                now = now | _LEADS_TO.get(each["verb"], set())
+            self.wishes[symbol] = now | (self.wishes[symbol] if symbol == self._asking else set())
+        for symbol in self.chunks:
+            known = {stored[symbol]["chunks"] if symbol in stored else _CHUNKS}
+            known |= {json.loads(row["params"]).get("chunks") for row in again if row["symbol"] == symbol}
+            self.chunks[symbol] = known | (self.chunks[symbol] if symbol == self._asking else set())
 
     async def follow_a_whim(self, symbol: str, whims: Sequence[str]) -> None:
         match self._random.choice(whims):
@@ -100,9 +125,10 @@ class Person:
     async def _wish(self, verb: str, symbol: str, outcome: set[str], **params: object) -> Document | None:
         if verb == "start" or symbol in self.wishes:
             self.wishes[symbol] = self.wishes.get(symbol, {"off"}) | outcome
+        losses = self._losses
         result = await self._one(verb, symbol, **params)
         if result is not None and _stands(result) and symbol in self.wishes:
-            self.wishes[symbol] = outcome
+            self.wishes[symbol] = outcome if losses == self._losses else self.wishes[symbol] | outcome
         return result
 
     async def _one(self, verb: str, symbol: str, **params: object) -> Document | None:
@@ -110,14 +136,17 @@ class Person:
         if isinstance(chunks, int):
             self.chunks.setdefault(symbol, {_CHUNKS}).add(chunks)
         takes_back = () if verb in ("start", "settings") else (symbol,)
+        losses, self._asking = self._losses, symbol
         with self._oracle.unwanted(*takes_back):
             result = await self._insistently(verb, symbol, params)
-        if isinstance(chunks, int) and result is not None and _stands(result):
+        self._asking = None
+        if isinstance(chunks, int) and result is not None and _stands(result) and losses == self._losses:
             self.chunks[symbol] = {chunks}
         return result
 
     async def _insistently(self, verb: str, symbol: str, params: Document) -> Document | None:
         """Ask again, as the same request, when no answer came; and now and then when one did."""
+        losses = self._losses
         request_id = str(UUID(int=self._random.getrandbits(128), version=4))
         results = []
         for _ in range(2):
@@ -127,7 +156,8 @@ class Person:
                 results.append(dict(result))
                 if self._random.random() < 0.8:
                     break
-        if len({result["changed"] for result in results if result["error"] is None}) > 1:
+        answers = {result["changed"] for result in results if result["error"] is None}
+        if len(answers) > 1 and losses == self._losses:
             self._oracle.blame(16, f"{verb} {symbol}: one request, two answers: {results}")
         return results[-1] if results else None
 
