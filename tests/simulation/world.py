@@ -235,7 +235,14 @@ class World:
         if method != "order.place" or self._healed or self._dice.random() >= self._plan.tail:
             return 0.0
         self.outcome.faults["tail"] = self.outcome.faults.get("tail", 0) + 1
-        return self._dice.uniform(0, LONGEST)
+        # Together with what hides it from questions, counted from when it is placed, it is no longer than one fault.
+        hidden = (arm["seconds"] for arm in self._arms if arm["kind"] == "not_found_lag")
+        return self._dice.uniform(0, LONGEST - max(hidden, default=0.0))
+
+    @property
+    def _arms(self) -> Iterable[Arm]:
+        """All faults of the exchange that may be armed."""
+        return (*self._plan.faults, *(arm for _, arm in self._plan.script))
 
     def _market(self, symbol: str, exchange: WatchedExchange) -> Market:
         tick = exchange.markets[symbol].listing.info.filters.tick_size
