@@ -7,7 +7,7 @@
                 in the order in which they were placed (``core/strategy/leader_lost.py`` says whose it is)
     accepted    when all symbols are compared, whichever node finds that out first; then orders are placed again
 
-A symbol of which the very first commit was lost is claimed for the orders that it has open.
+A symbol of which the very first commit was lost is claimed for the orders that it has open, or that end meanwhile.
 """
 
 from collections.abc import Callable
@@ -99,9 +99,9 @@ class LostCommits:
             log.warning("comparison not accepted yet", error=str(error))
 
     async def _claim_unknown(self) -> None:
-        """Claim symbols that have open orders of ours and that nobody has; raises ExchangeError, JournalError."""
+        """Claim symbols that have orders of ours and that nobody has; raises ExchangeError, JournalError."""
         names = {report.symbol for report in await self._exchange.open_orders() if self._session.is_ours(report)}
-        unknown = names - self._supervisor.symbols.keys()
+        unknown = (names | self._session.elsewhere) - self._supervisor.symbols.keys()
         if unknown:
             await self._cluster.claim(len(unknown), unknown)
 

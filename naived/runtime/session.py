@@ -24,13 +24,15 @@ class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
     ``away``: why the exchange does not answer now, None while it does. ``ready`` is set when all orders were read
-    once, ``claimed`` when it is certain that the journal belongs to the account of this session.
+    once, ``claimed`` when it is certain that the journal belongs to the account of this session. ``elsewhere``:
+    symbols that this process does not have, and of which it was told what became of orders with our tag.
     """
 
     def __init__(self, symbols: Mapping[str, Symbol], gates: PriceGates, funds: AccountFunds, prefix: str) -> None:
         self.away: str | None = None
         self.ready = trio.Event()
         self.claimed = trio.Event()
+        self.elsewhere: set[str] = set()
         self._symbols = symbols
         self._gates = gates
         self._funds = funds
@@ -48,6 +50,8 @@ class Session:
 
     def report(self, report: Report) -> None:
         symbol = self._symbols.get(report.symbol)
+        if symbol is None and self.is_ours(report):
+            self.elsewhere.add(report.symbol)
         if symbol is None or not symbol.engine.informed:
             return
         if self.is_ours(report):

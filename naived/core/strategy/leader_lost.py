@@ -1,11 +1,12 @@
 """Orders that the exchange has and the journal lost, in a failover of its database: whose decision each was.
 
-    buy    of a trader that waits, or whose own buy was never sent; else of one more, if chunks and budget have room
-    sell   of a trader that has its coins and asks no more for them; lots join it as they would have joined, or are
-           sold by a trader of their own
+    buy    of a trader that waits, or whose own buy was never sent; else of one more
+    sell   of a trader that has its coins and asks no more for them, else of one that loses nothing by it; lots join
+           it as they would have joined, or are sold by a trader of their own
     else   nobody's: it is quarantined, and a person decides
 
-They come in the order in which they were placed, each once the one before is read to its last fill: so a sell finds
+The settings of that time may be lost too, or be changed by now: neither chunks nor budget nor the profit of today
+say that an order was not decided. They come in the order in which they were placed, each once the one before is read to its last fill: so a sell finds
 the trader that its buy belongs to. ``leader.py`` calls it with the working copy of its step.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Collection, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from naived.core.amount import Money, Price, Quantity, format_amount, value_up
+from naived.core.amount import Price, Quantity, Rate
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Report
 from naived.core.strategy.formulas import NOTHING_SOLD, Bought, rebuy_below
@@ -32,18 +33,19 @@ from naived.core.strategy.trader_state import (
     Trader,
     Waiting,
 )
-from naived.core.strategy.traders import chunks_taken, commitment, rebuy_limit, spent_rebuys
+from naived.core.strategy.traders import rebuy_limit, spent_rebuys
 
 
 class _Seller(Struct, frozen=True, order=True):
     """A trader that may have decided a sell. Of several the least is taken: its decision comes nearest to the sell.
 
-    ``other``: it did not decide the same sell again. ``above``: the sell's price less the one that it asks.
-    ``rest``: the coins that it would keep. ``joining``: the lots that it would sell along.
+    ``cheap``: it asks more. ``other``: it did not decide the same sell again. ``away``: how far the sell's price is
+    from the one that it asks. ``rest``: the coins that it would keep. ``joining``: the lots that it would sell along.
     """
 
+    cheap: bool
     other: bool
-    above: Price
+    away: Price
     rest: Quantity
     number: int
     joining: Lots
@@ -51,8 +53,10 @@ class _Seller(Struct, frozen=True, order=True):
 
 def find(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> None:
     """Give the order to a trader, or to nobody. ``unsent``: intents that the exchange has not."""
-    problem = _take_buy(draft, report, unsent) if report.side is Side.BUY else _take_sell(draft, report, unsent)
-    if problem is not None:
+    if report.side is Side.BUY:
+        _take_buy(draft, report, unsent)
+    elif not _take_sell(draft, report, unsent):
+        problem = "no trader has coins that it sells at this price"
         nobody = draft.add(Waiting())
         phase = Finished(None, NOTHING_SOLD, NO_LOT, NO_LOT, None, "stands for an order that the database lost")
         draft.put(replace(nobody, phase=phase))
@@ -63,20 +67,9 @@ def _intent(trader: Trader, report: Report, seq: int) -> OrderIntent:
     return OrderIntent(trader.symbol, trader.number, report.side, seq, report.price, report.quantity)
 
 
-def _take_buy(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
-    """Returns why it fits no decision, None if it does."""
-    leader, price, quantity = draft.leader, report.price, report.quantity
-    trader = _waiting(draft, report, unsent)
-    if trader is None and chunks_taken(draft.living.values()) >= leader.settings.chunks:
-        return "no chunk is free for it"
-    spent = draft.commitments[0]
-    if trader is not None and type(trader.phase) is Buying:
-        spent -= commitment(trader)
-    room = (leader.settings.budget or 0) - spent
-    if value_up(price, quantity) > room:
-        return f"it needs more than the budget leaves: {format_amount(Money(max(0, room)))} {leader.info.quote}"
-    if trader is None:
-        trader = draft.add(Waiting(), _origin(draft, price))
+def _take_buy(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> None:
+    price = report.price
+    trader = _waiting(draft, report, unsent) or draft.add(Waiting(), _origin(draft, price))
     instead = trader.phase.intent if isinstance(trader.phase, Buying) else None
     intent = _intent(trader, report, trader.buys + 1)
     phase = Buying(intent, Bought(price), Price(0), accepted=True)
@@ -84,8 +77,7 @@ def _take_buy(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> 
     draft.put(trader)
     draft.commands.append(Take(intent, report, instead))
     if not report.status.ended:
-        draft.tell(trader, Directed(leader.desired))  # a drain or a halt may take it back
-    return None
+        draft.tell(trader, Directed(draft.leader.desired))  # a drain or a halt may take it back
 
 
 def _waiting(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
@@ -117,11 +109,11 @@ def _origin(draft: Draft, price: Price) -> int | None:
     return min(reached)[1] if reached else None
 
 
-def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
-    """Returns why it fits no decision, None if it does."""
+def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> bool:
+    """Is there a trader for it?"""
     sellers = list(_sellers(draft, report, unsent)) or list(_lot_seller(draft, report))
     if not sellers:
-        return "no trader has coins that it sells at this price"
+        return False
     seller = min(sellers)
     joining, trader = seller.joining, draft.living[seller.number]
     phase = trader.phase
@@ -135,7 +127,7 @@ def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) ->
     if joining:
         draft.put_lots(tuple(lot for lot in draft.leader.lots if lot not in joining))
     draft.commands.append(Take(intent, report, instead))
-    return None
+    return True
 
 
 def _lot_seller(draft: Draft, report: Report) -> Iterator[_Seller]:
@@ -149,7 +141,7 @@ def _lot_seller(draft: Draft, report: Report) -> Iterator[_Seller]:
             draft.put_lots(tuple(each for each in leader.lots if each not in group))
             phase = Holding(Bought(lot.price), Hold.STOPPED, "stopped", None, carried=lot)
             rest = Quantity(lot.quantity - report.quantity)
-            yield _Seller(False, Price(0), rest, draft.add(phase).number, ())
+            yield _Seller(False, False, Price(0), rest, draft.add(phase).number, ())
             return
 
 
@@ -170,6 +162,8 @@ def _sellers(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> I
             joining, _ = split(draft.leader.lots, report.price)
         lots = together((phase.carried, *joining)) if joining else phase.carried
         rest = Quantity(held(phase.bought, lots, phase.sold) - report.quantity)
-        least = asked(trader.terms, phase.bought, lots, filters)
+        wanted = asked(trader.terms, phase.bought, lots, filters)
+        least = asked(replace(trader.terms, profit=Rate(0)), phase.bought, lots, filters)
         if rest >= 0 and report.price >= least:
-            yield _Seller(not same, Price(report.price - least), rest, trader.number, joining)
+            away = Price(abs(report.price - wanted))
+            yield _Seller(report.price < wanted, not same, away, rest, trader.number, joining)

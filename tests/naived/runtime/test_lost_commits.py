@@ -9,6 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.core.amount import parse_price, parse_quantity
+from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.summary import owned
 from tests.support.runtime import FENCE, Naived, World
 
@@ -90,6 +92,30 @@ async def test_what_fits_no_decision_stays_in_quarantine_over_a_restart(
     world: World, clock: MockClock, tmp_path: Path
 ) -> None:
     standby = str(tmp_path / "standby.db")
+    intent = OrderIntent("ETHUSDT", 1, Side.SELL, 1, parse_price("9000"), parse_quantity("0.5"))
+    async with world.naived(node="alpha") as naived:
+        await naived.start()
+        copy(world, standby)
+        world.exchange.markets["ETHUSDT"].base += intent.quantity
+        world.exchange.plant(f"n1{naived.journal.real.tag}-lost", intent)
+    promote(world, standby)
+    for _ in range(2):
+        async with world.naived(node="alpha") as naived:
+            await naived.until(
+                lambda: "ETHUSDT" in naived.supervisor.symbols and naived.state() == "quarantined", PATIENCE
+            )
+            assert "no trader has coins that it sells at this price" in (naived.reason() or "")
+    async with world.naived(node="alpha") as naived:
+        await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols, PATIENCE)
+        assert (await naived.ask("resolve", all=True, action="ignore"))["changed"] is True
+        await trading(naived, "ETHUSDT")
+        assert world.exchange.wire == []
+
+
+async def test_a_lost_buy_is_its_traders_though_the_settings_that_allowed_it_are_lost_too(
+    world: World, clock: MockClock, tmp_path: Path
+) -> None:
+    standby = str(tmp_path / "standby.db")
     async with world.naived(node="alpha") as naived:
         await naived.start()
         await naived.ask("settings", budget="50", chunks=1)
@@ -98,17 +124,30 @@ async def test_what_fits_no_decision_stays_in_quarantine_over_a_restart(
         await naived.trade("2000")
         assert naived.phases() == ["buying"]
     promote(world, standby)
-    for _ in range(2):
-        async with world.naived(node="alpha") as naived:
-            await naived.until(
-                lambda: "ETHUSDT" in naived.supervisor.symbols and naived.state() == "quarantined", PATIENCE
-            )
-            assert "more than the budget leaves: 50 USDT" in (naived.reason() or "")
     async with world.naived(node="alpha") as naived:
-        await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols, PATIENCE)
-        assert (await naived.ask("resolve", all=True, action="adopt"))["changed"] is True
         await trading(naived, "ETHUSDT")
+        assert naived.phases() == ["buying"]
         assert len(world.exchange.wire) == 1
         await naived.trade("1990")
-        await naived.until(lambda: world.exchange.open(side=None) != [] and len(world.exchange.wire) > 1)
+        await naived.until(lambda: len(world.exchange.open(side=Side.SELL)) == 1)
         assert owned(naived.symbol().engine.leader).quantity == world.exchange.markets["ETHUSDT"].base
+
+
+async def test_a_symbol_of_which_all_is_lost_is_claimed_though_its_buy_was_filled_while_it_waited(
+    world: World, clock: MockClock, tmp_path: Path
+) -> None:
+    standby = str(tmp_path / "standby.db")
+    async with world.naived(node="alpha") as naived:
+        await naived.start("BTCUSDT")
+        copy(world, standby)
+        await naived.start("ETHUSDT")
+        await naived.trade("2000")
+        assert naived.phases() == ["buying"]
+    promote(world, standby)
+    async with world.naived(node="alpha") as naived:
+        await naived.until(lambda: naived.supervisor.symbols.keys() == {"BTCUSDT"}, 60)
+        await naived.trade("1990")
+        assert world.exchange.open() == []
+        await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols, PATIENCE)
+        await trading(naived, "BTCUSDT")
+        assert owned(naived.symbol("ETHUSDT").engine.leader).quantity == world.exchange.markets["ETHUSDT"].base

@@ -7,13 +7,14 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import Price, parse_price, parse_quantity
+from naived.core.amount import Price, Rate, parse_price, parse_quantity
 from naived.core.engine import Blocked, BlockedBy, Changes, Engine, Unrecorded, load
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import OrderStatus
 from naived.core.orders.state import LOOKS, Missing, Reported, Resolved, State
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
+from naived.core.strategy.sizing import asked
 from naived.core.strategy.summary import owned
 from naived.core.strategy.trader_state import Buying, Selling, position
 from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, check_quiet, rebought, resting, workbench
@@ -168,27 +169,19 @@ def test_a_found_order_that_we_had_cancelled_is_not_taken_for_one_that_a_person_
     seen(of)
 
 
-UNFIT = (
-    (Side.BUY, "2600", "0.1", "no chunk is free"),
-    (Side.SELL, "2683.90", "0.01", "no trader has coins"),
-    (Side.SELL, "9000", "100", "no trader has coins"),
-)
-
-
-@pytest.mark.parametrize(("side", "price", "quantity", "why"), UNFIT)
-def test_an_order_that_fits_no_decision_is_quarantined_until_a_person_has_decided(
-    side: Side, price: str, quantity: str, why: str
-) -> None:
+# Below what its coins have cost, and more than there are.
+@pytest.mark.parametrize(("price", "quantity"), [("2683.90", "0.01"), ("9000", "100")])
+def test_a_sell_that_fits_no_decision_is_quarantined_until_a_person_has_decided(price: str, quantity: str) -> None:
     of = bought(workbench(settings(chunks=1)))
     of.exchange.base += parse_quantity("100")
-    intent = OrderIntent("ETHUSDT", 1, side, 1, parse_price(price), parse_quantity(quantity))
-    of.exchange.place("n1test-lost", intent, parse_price("2690" if side is Side.BUY else "2600"), of.now)
+    intent = OrderIntent("ETHUSDT", 1, Side.SELL, 1, parse_price(price), parse_quantity(quantity))
+    of.exchange.place("n1test-lost", intent, parse_price("2600"), of.now)
     (there,) = [each for each in of.exchange.open() if each.client_order_id == "n1test-lost"]
     coins = owned(of.leader)
     of.step(Unrecorded(of.exchange.state(there, of.now)))
     (order,) = of.engine.quarantined
     assert order.order_id == there.id
-    assert why in (of.engine.blocked or "")
+    assert "no trader has coins that it sells at this price" in (of.engine.blocked or "")
     assert not of.engine.may_place
     assert owned(of.leader) == coins
     of.step(Unrecorded(of.exchange.state(there, of.now)))
@@ -197,44 +190,35 @@ def test_an_order_that_fits_no_decision_is_quarantined_until_a_person_has_decide
     assert of.engine.may_place
 
 
-def test_a_buy_beyond_the_budget_fits_no_decision() -> None:
-    of = workbench()
+def test_a_buy_beyond_the_chunks_and_the_budget_of_today_is_a_trader_of_its_own() -> None:
+    of = bought(workbench(settings(chunks=1)))
     intent = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("2600"), parse_quantity("0.5"))
     of.exchange.place("n1test-lost", intent, parse_price("2690"), of.now)
-    of.step(Unrecorded(of.exchange.state(of.exchange.open()[0], of.now)))
-    assert "more than the budget leaves: 1000 USDT" in (of.engine.blocked or "")
+    of.step(Unrecorded(of.exchange.state(of.exchange.open(Side.BUY)[0], of.now)))
+    assert of.engine.blocked is None
+    assert of.phases == ["selling", "buying"]
+    of.market("2599")
+    assert of.phases == ["selling", "selling"]
+    seen(of)
 
 
 @pytest.mark.parametrize(("ticks", "taken"), [(0, True), (1, False)])
-def test_a_sell_below_the_price_that_its_coins_must_bring_is_no_decision(ticks: int, taken: bool) -> None:
+def test_a_sell_of_a_lost_profit_is_a_decision_unless_it_loses_money(ticks: int, taken: bool) -> None:
+    """The profit of the trader that decided it may have been lost with it."""
     of = resting(workbench(settings(chunks=1)))
     of.slots = False  # the sell is decided, and not sent
     of.trade(of.exchange.open()[0].intent.price - 1)
     of.hear()
     (trader,) = of.traders
     assert isinstance(trader.phase, Selling)
-    sell = trader.phase.intent
-    lower = replace(sell, price=Price(sell.price - ticks * of.exchange.rules.filters.tick_size))
+    sell, filters = trader.phase.intent, of.exchange.rules.filters
+    least = asked(replace(trader.terms, profit=Rate(0)), trader.phase.bought, trader.phase.carried, filters)
+    assert least < sell.price
+    lower = replace(sell, price=Price(least - ticks * filters.tick_size))
     of.exchange.place("n1test-lost", lower, of.last, of.now)
     (there,) = of.exchange.open()
     of.step(Unrecorded(of.exchange.state(there, of.now)))
     assert [order.client_order_id for order in of.engine.quarantined] == ([] if taken else ["n1test-lost"])
-
-
-def test_an_adopted_buy_that_fits_no_decision_is_sold() -> None:
-    of = bought(workbench(settings(chunks=1)))
-    intent = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("2600"), parse_quantity("0.05"))
-    of.exchange.place("n1test-lost", intent, parse_price("2690"), of.now)
-    there = of.exchange.open(Side.BUY)[0]
-    of.exchange.fill(there, there.rest, there.intent.price, of.now)
-    of.exchange.outbox.clear()
-    of.step(Unrecorded(of.exchange.state(there, of.now)))
-    of.step(Resolved(there.client_order_id, adopt=True))
-    of.settle()
-    of.reconcile()
-    of.settle()
-    assert (len(of.profits), of.phases) == (1, ["selling"])
-    seen(of)
 
 
 @pytest.mark.parametrize("seed", [*range(20), 251, 1312, 1486, 2292])
