@@ -274,6 +274,8 @@ def _sell(
         return _finish(trader, bought, carried, sold, view)
     if view.status is Status.OFF:
         return _hold_stopped(trader, holding, view)
+    if 0 < view.filters.max_price < order[0]:
+        return _hold_beyond(trader, holding, order[0], view), ()
     intent = OrderIntent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, *order)
     selling = Selling(bought, intent, lots, sold, holding.failures)
     commands: tuple[Command, ...] = (Carry(joining),) if joining else ()
@@ -283,6 +285,16 @@ def _sell(
 def _hold_stopped(trader: Trader, holding: Holding, view: SymbolView) -> TraderStep:
     stopped = replace(holding, hold=Hold.STOPPED, reason="stopped", retry_at=None)
     return (trader if stopped == trader.phase else _enter(trader, stopped, view)), ()
+
+
+def _hold_beyond(trader: Trader, holding: Holding, price: Price, view: SymbolView) -> Trader:
+    """The exchange takes no such price from anybody: it is not sent to be refused."""
+    most = format_amount(view.filters.max_price)
+    reason = f"it has to ask {format_amount(price)}, and the exchange takes at most {most} (PRICE_FILTER)"
+    if holding.hold is Hold.FILTER and (holding.retry_at or 0) > view.now:
+        return _enter(trader, _failed_again(trader, replace(holding, reason=reason), view), view)
+    at, failures = view.now + _pause(trader, holding.failures), holding.failures + 1
+    return _enter(trader, replace(holding, hold=Hold.FILTER, reason=reason, retry_at=at, failures=failures), view)
 
 
 def _stopped(trader: Trader, limit: Price, view: SymbolView) -> TraderStep:
@@ -319,6 +331,8 @@ def _sell_at_loss(
     if view.status is Status.OFF:
         held_back, more = _hold_stopped(trader, holding, view)
         return held_back, (*commands, *more)
+    if 0 < view.filters.max_price < order[0]:
+        return _hold_beyond(trader, holding, order[0], view), commands
     intent = OrderIntent(trader.symbol, trader.number, Side.SELL, trader.sells + 1, *order, ioc=True)
     selling = Selling(bought, intent, carried, sold, holding.failures)
     return replace(_enter(trader, selling, view), sells=intent.seq), (*commands, Place(intent, view.now))

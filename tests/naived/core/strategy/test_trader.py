@@ -835,6 +835,33 @@ def test_the_largest_position_is_not_exceeded() -> None:
     assert placed(tell(FRESH, replace(view, funds=Funds(position=parse_quantity("0.0255"))), LAST)[1])
 
 
+def test_a_stop_is_not_raised_above_the_highest_price_of_all() -> None:
+    # Found by a simulated seed: a print at a hundred times the price stood in the exchange's reference price.
+    rules = replace(NEAR, max_price=parse_price("5000"))
+    refused_, _ = tell(
+        replace(SELLING, stop=parse_price("300")), replace(VIEW, filters=rules), refused(Refusal.FILTER)
+    )
+    later = replace(LATER, filters=rules)
+    asking = after(refused_, later, Woke())
+    held, commands = tell(asking, later, Measured(parse_price("200000")))
+    assert commands == ()
+    assert held.phase.reason == "it has to ask 160000, and the exchange takes at most 5000 (PRICE_FILTER)"
+    assert (held.phase.hold, held.phase.failures) == (Hold.FILTER, asking.phase.failures + 1)
+    assert placed(tell(held, later, Measured(parse_price("300")))[1]) == ("300", "0.0744")
+
+
+def test_a_sell_above_the_highest_price_is_not_sent_and_waits_for_other_rules() -> None:
+    low = replace(VIEW, filters=filters(max_price=parse_price("2689.44")))
+    held, commands = tell(after(BUYING, low, Executed(WHOLE)), low, FILLED)
+    assert commands == ()
+    assert held.phase.reason == "it has to ask 2689.45, and the exchange takes at most 2689.44 (PRICE_FILTER)"
+    later = replace(low, now=held.phase.retry_at)
+    still, commands = tell(held, later, Woke())
+    assert (commands, still.phase.failures) == ((), held.phase.failures + 1)
+    assert still.phase.retry_at > later.now
+    assert placed(tell(held, replace(VIEW, now=later.now), Woke())[1]) == ("2689.45", "0.0744")
+
+
 def test_a_stop_that_nobody_pays_for_is_measured_again_before_it_is_tried_again() -> None:
     limit = parse_price("300")
     stopped = replace(SELLING, stop=limit)
