@@ -6,8 +6,9 @@
     else   nobody's: it is quarantined, and a person decides
 
 The settings of that time may be lost too, or be changed by now: neither chunks nor budget nor the profit of today
-say that an order was not decided. They come in the order in which they were placed, each once the one before is read to its last fill: so a sell finds
-the trader that its buy belongs to. ``leader.py`` calls it with the working copy of its step.
+say that an order was not decided. They come in the order in which they were placed, each once the one before is
+read to its last fill: so a sell finds the trader that its buy belongs to. ``leader.py`` calls it with the working
+copy of its step.
 """
 
 from collections.abc import Collection, Iterator
@@ -40,7 +41,7 @@ class _Seller(Struct, frozen=True, order=True):
     """A trader that may have decided a sell. Of several the least is taken: its decision comes nearest to the sell.
 
     ``cheap``: it asks more. ``other``: it did not decide the same sell again. ``away``: how far the sell's price is
-    from the one that it asks. ``rest``: the coins that it would keep. ``joining``: the lots that it would sell along.
+    from what it asks. ``rest``: the coins that it would keep. ``joining``: the lots that it would sell along.
     """
 
     cheap: bool
