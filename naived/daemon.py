@@ -43,7 +43,7 @@ from naived.database.deployment import check_account
 from naived.database.engine import ConfigurationError
 from naived.database.journal import SqlJournal, open_journal
 from naived.database.writer import HANGING
-from naived.nodes import Member
+from naived.nodes import Member, StartLostError
 from naived.paper import PaperExchange
 from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError, Unit
 from naived.process import systemd
@@ -300,7 +300,7 @@ async def _run_until_suspended(
                 nursery.start_soon(systemd.tend, partial(line, app.service), partial(_ask, journal))
                 await suspend.wait()
                 nursery.cancel_scope.cancel()
-    except* DeploymentError:
+    except* (DeploymentError, StartLostError):
         raise
     except* JournalError as group:
         # Every user of the journal handles JournalError, so this is a bug, not a database that is away.

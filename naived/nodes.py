@@ -25,6 +25,10 @@ class FencedError(JournalError):
     """Another process with the name of this node entered the database later: this one has no symbol any more."""
 
 
+class StartLostError(JournalError):
+    """The database was replaced by one that does not know this process: it cannot write any more, and ends."""
+
+
 class Member(Struct, frozen=True):
     """How a node enters: its name, unique among them, its version, and how long its leases last (ms)."""
 

@@ -31,6 +31,8 @@ from naived.database.trader_rows import cycle_profit
 from naived.nodes import LeaseLostError, UncomparedError
 from naived.ports import ConflictError, Unit
 
+# Its name too: in a failover that lost commits the epoch of a process may have been given to another node again.
+_TAKE_TURN = TAKE_TURN.where(nodes.c.name == sa.bindparam("node"))
 _STATUS = sa.select(settings.c.status).where(settings.c.symbol == leases.c.symbol).scalar_subquery().label("status")
 _OURS = leases.c.node == sa.bindparam("node")
 _HELD_IN_FILE = sa.select(leases.c.symbol, leases.c.epoch, _STATUS).where(
@@ -45,7 +47,7 @@ def _turn_and_held(*, placing: bool, alone: bool) -> sa.Select[Any]:
     One round trip. Where an order is placed the account's row is locked as well: what halts the account is read
     behind that. ``alone``: of one symbol, as most groups are; an array is sent, sorted and searched for longer.
     """
-    turn = TAKE_TURN.returning(nodes.c.epoch).cte("turn")
+    turn = _TAKE_TURN.returning(nodes.c.epoch).cte("turn")
     symbols = sa.bindparam("symbols", type_=sa.Text if alone else ARRAY(sa.Text))
     named = leases.c.symbol == (symbols if alone else sa.any_(symbols))
     columns: list[sa.ColumnElement[Any]] = [leases.c.symbol, leases.c.epoch]
@@ -58,7 +60,9 @@ def _turn_and_held(*, placing: bool, alone: bool) -> sa.Select[Any]:
 
 
 _LOCK_CYCLES = sa.select(sa.func.pg_advisory_xact_lock(0x6E616963))  # "naic"
-_WRITTEN = sa.select(nodes.c.written).where(nodes.c.epoch == sa.bindparam("ours"))
+_WRITTEN = sa.select(nodes.c.written).where(
+    nodes.c.name == sa.bindparam("node"), nodes.c.epoch == sa.bindparam("ours")
+)
 _HALT = sa.select(halts).where(halts.c.scope == "")
 _ATTEMPT = sa.select(orders.c.attempt).where(orders.c.client_order_id == sa.bindparam("client_order_id"))
 
@@ -95,7 +99,7 @@ def take_turn(
     known = list(units)
     symbols = sorted({unit.symbol for unit in known if unit.symbol})
     if connection.dialect.name == "sqlite" or not symbols:
-        if connection.execute(TAKE_TURN, turn).rowcount != 1:
+        if connection.execute(_TAKE_TURN, {**turn, "node": node}).rowcount != 1:
             return None
         asked = {"node": node, "symbols": symbols}
         rows = connection.execute(_HELD_IN_FILE, asked).mappings().all() if symbols else []
@@ -110,7 +114,7 @@ def take_turn(
         server = _history(connection) if found else ""
         ours = {symbol: Held(epoch, status, accepted == server) for symbol, epoch, status, accepted in found}
     # Without a symbol it is still to be told whether there was a turn: each group has a number of its own.
-    if not ours and connection.scalar(_WRITTEN, {"ours": turn["ours"]}) != turn["group"]:
+    if not ours and connection.scalar(_WRITTEN, {"node": node, "ours": turn["ours"]}) != turn["group"]:
         return None
     return ours
 

@@ -194,17 +194,24 @@ class Store:
             )
         return ours
 
+    @property
+    def _last_written(self) -> sa.Select[Any]:
+        """The last group of this process; the row stays locked."""
+        ours = [nodes.c.epoch == self._epoch]
+        if self._node is not None:
+            ours.append(nodes.c.name == self._node)
+        return sa.select(nodes.c.written).where(*ours).with_for_update()
+
     def _reenter(self) -> JournalError | None:
         """The count of our groups went back with the last commits. Nothing of before is under way any more."""
         try:
             with self._engine.connect() as connection, connection.begin():
-                ours = sa.select(nodes.c.written).where(nodes.c.epoch == self._epoch).with_for_update()
-                written = connection.scalar(ours)
+                written = connection.scalar(self._last_written)
         except SQLAlchemyError as error:
             self._engine.dispose()
             return _failure(error)
         if written is None:
-            return FencedError("the database was replaced by one that does not know this process: start it again")
+            return FencedError("the database was replaced by one that does not know this process")
         self._written = written
         return None
 
@@ -212,8 +219,7 @@ class Store:
         """Was the group written although its COMMIT raised? False also if that cannot be read."""
         try:
             with self._engine.begin() as connection:
-                ours = sa.select(nodes.c.written).where(nodes.c.epoch == self._epoch).with_for_update()
-                written = connection.scalar(ours)
+                written = connection.scalar(self._last_written)
         except (SQLAlchemyError, JournalError):
             self._engine.dispose()
             return False

@@ -19,7 +19,7 @@ import trio
 
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.state import State
-from naived.nodes import Cluster, FencedError, LeaseLostError, NodeInfo, View, owners
+from naived.nodes import Cluster, FencedError, LeaseLostError, NodeInfo, StartLostError, View, owners
 from naived.ports import Journal, JournalError, OrderGateway
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Symbol, blank
@@ -31,6 +31,10 @@ _SINGLY = 8  # symbols that are loaded one by one; for more the whole journal is
 _BALANCE = 10.0  # seconds between two hand-overs for the balance
 _UNWANTED = 5  # looks at free symbols until a node takes some beyond its share: others come first
 _REPLACED = "the database was replaced: no order is placed before every symbol is compared"
+_START_LOST = (
+    "the database was replaced by one that does not know this process: its start is among the lost commits. "
+    "naived ends: start it again"
+)
 _HAND_OVER = 10.0  # seconds that the answers in flight of a symbol are awaited before it is given back
 
 log = structlog.get_logger()
@@ -72,7 +76,7 @@ class Keeper:
         return [node for node in self.view.nodes.values() if node.name != self.cluster.member.name]
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled; raises StartLostError."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.trust.guard, self._supervisor.symbols)
             while True:
@@ -83,6 +87,8 @@ class Keeper:
                 except FencedError as error:
                     self._end(self._supervisor.symbols.keys())
                     self._tell(str(error))
+                    if await self._was_replaced():
+                        raise StartLostError(_START_LOST) from error
                 except JournalError as error:
                     self._tell(str(error))
                 self.began.set()
@@ -110,6 +116,14 @@ class Keeper:
             await self.cluster.leave()
         except JournalError as error:
             log.warning("leases not given back", error=str(error))
+
+    async def _was_replaced(self) -> bool:
+        """Is another server in the place of the one that was looked at last, or was there a moment ago?"""
+        try:
+            view = await self.cluster.look()
+        except JournalError:
+            return False
+        return view.server != (self._server or view.accepted)
 
     def _tell(self, why: str) -> None:
         if why != self.away:

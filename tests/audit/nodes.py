@@ -38,8 +38,7 @@ _LONGEST_FAULT = 1.6  # seconds, below the grace
 _SLACK = 10.0  # seconds beyond two leases, on a machine that is busy with other programs
 _PATIENCE = 120.0  # seconds until every order's fate is known, and everything is traded
 _SUSPENDED = 30.0  # seconds
-_UNREACHABLE = 75  # the exit code of a start that found no database
-_TO_BE_STARTED_AGAIN = ("uses this database", "has opened this database", "start it again")
+_UNREACHABLE = 75  # the exit code of a start that found no database, or is among the commits that it lost
 _DONE = ("on", "shutdown")  # statuses of symbols that somebody has to trade
 
 
@@ -194,7 +193,7 @@ class NodesJob:
 
     def _dies(self, name: str, daemon: Daemon) -> None:
         program = daemon.program
-        if program is not None and program.code is not None:
+        if program is not None and program.code not in (None, _UNREACHABLE):
             self._figures.blame(0, f"{name} ended by itself with {program.code}: {daemon.log[-1500:]}")
         daemon.end(signal.SIGKILL)
         self._figures.kills["SIGKILL"] += 1
@@ -289,14 +288,10 @@ class NodesJob:
                 self._figures.blame(21, f"not traded after a failover: {self._described()}: {str(error)[:500]}")
 
     def _goes_on(self) -> bool:
-        """Is everything traded again? One that was started within the lost moments has to be started again."""
+        """Is everything traded again? One that was started within the lost moments ends, and is started again."""
+        self._launch_dead()
         if any(daemon.state is None for daemon in self._nodes.values()):
             return False
-        for name, daemon in self._nodes.items():
-            reason = daemon.ask("status")["daemon"]["reason"] or ""
-            if any(words in reason for words in _TO_BE_STARTED_AGAIN):
-                self._dies(name, daemon)
-                daemon.start()
         return self._accepted() and self._trades(self._nodes[NAMES[0]], list(self._nodes))
 
     def _accepted(self) -> bool:

@@ -28,7 +28,6 @@ from tests.simulation.process import Disk
 _FEW = 8  # commits that are lost, at most, where they are counted
 _LAG = 6.0  # seconds of commits that are lost, at most, where they are not
 _AWAY = 4.0  # seconds until a node finds the new server, at most
-_PATIENCE = 60.0  # seconds for which a node may say why it renews no lease, until a person starts it again
 
 _take_turn = fence.take_turn
 
@@ -128,20 +127,3 @@ class Failovers:
         """Does a node not renew its leases?"""
         keepers = (machine.naived.keeper for machine in self._machines if machine.naived is not None)
         return any(keeper is not None and keeper.away is not None for keeper in keepers)
-
-    async def start_again(self) -> None:
-        """A node that lost its own start says that it must be started again: a person does that, until cancelled."""
-        since = dict.fromkeys((machine.name for machine in self._machines), 0.0)
-        while True:
-            await trio.sleep(1.0)
-            for machine in self._machines:
-                keeper = machine.naived.keeper if machine.naived is not None else None
-                if keeper is None or keeper.away is None:
-                    since[machine.name] = 0.0
-                else:
-                    since[machine.name] += 1.0
-                if since[machine.name] > _PATIENCE:
-                    self._trace("started again", f"{machine.name}: {keeper.away}")
-                    self._note("started again")
-                    machine.suspend()
-                    since[machine.name] = 0.0

@@ -280,7 +280,6 @@ class NodesWorld(World):
             if mean is not None:
                 yield partial(self._now_and_then, name, mean, do)
         yield self._watch
-        yield self._failovers.start_again
         if plan.cap_at:
             yield self._limit
         if plan.singles:
@@ -402,10 +401,7 @@ class NodesWorld(World):
                 if machine.process.tasks.stopped:
                     machine.process.tasks.go_on()
         await self._until(lambda: self._up, "every node runs")
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._failovers.start_again)
-            await self._until(lambda: self._up and not self._failovers.away, "every node renews its leases")
-            nursery.cancel_scope.cancel()
+        await self._until(lambda: self._up and not self._failovers.away, "every node renews its leases")
         await self._until(lambda: self._failovers.accepted, "every symbol is compared after the failover")
         for name in sorted(machine.name for machine in self._machines):
             while await self.ask("nodes", {"undrain": name}) is None:  # noqa: ASYNC110 - there is no event for it

@@ -235,7 +235,7 @@ class World:
         if method != "order.place" or self._healed or self._dice.random() >= self._plan.tail:
             return 0.0
         self.outcome.faults["tail"] = self.outcome.faults.get("tail", 0) + 1
-        # Together with what hides it from questions, counted from when it is placed, it is no longer than one fault.
+        # What hides an order from questions counts from when it is placed; both together are as long as one fault.
         hidden = (arm["seconds"] for arm in self._arms if arm["kind"] == "not_found_lag")
         return self._dice.uniform(0, LONGEST - max(hidden, default=0.0))
 

@@ -162,6 +162,22 @@ async def test_a_process_that_the_database_does_not_know_any_more_cannot_enter_a
     assert isinstance(first.store.apply([Reentry()])[0], FencedError)
 
 
+async def test_a_process_whose_epoch_was_given_to_another_node_again_writes_nothing(
+    node: Callable[[str], Node],
+) -> None:
+    first, other = node("alpha"), node("beta")
+    ours = await first.cluster.claim(1, (SYMBOL,))
+    with first.engine.begin() as connection:  # the start of the first is lost, and its epoch is that of the second
+        epoch = connection.execute(sa.select(nodes.c.epoch).where(nodes.c.name == "alpha")).scalar_one()
+        connection.execute(sa.delete(nodes).where(nodes.c.name == "alpha"))
+        connection.execute(sa.update(nodes).values(epoch=epoch))
+    for work in (said("late", ours[SYMBOL]), Reentry()):
+        (outcome,) = first.store.apply([work])
+        assert isinstance(outcome, JournalError)
+    with other.engine.connect() as connection:
+        assert connection.execute(sa.select(nodes.c.written)).scalar_one() == 0
+
+
 async def test_an_older_epoch_of_the_same_node_writes_nothing(node: Callable[[str], Node]) -> None:
     first = node("alpha")
     before = await first.cluster.claim(1, (SYMBOL,))

@@ -12,7 +12,9 @@ from trio.testing import MockClock
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy.summary import owned
-from tests.support.runtime import FENCE, Naived, World
+from naived.database import server
+from naived.nodes import StartLostError
+from tests.support.runtime import FENCE, LEASE, Naived, World
 
 NAMES = ("ETHUSDT", "BTCUSDT")
 PATIENCE = FENCE + 60  # seconds
@@ -110,6 +112,34 @@ async def test_what_fits_no_decision_stays_in_quarantine_over_a_restart(
         assert (await naived.ask("resolve", all=True, action="ignore"))["changed"] is True
         await trading(naived, "ETHUSDT")
         assert world.exchange.wire == []
+
+
+async def test_a_node_whose_start_is_lost_ends_so_that_it_is_started_again(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: ExceptionGroup[StartLostError] | None = None
+    try:
+        async with world.naived(node="alpha") as naived:
+            await naived.start()
+            with closing(sqlite3.connect(_path(world))) as journal, journal:
+                journal.execute("DELETE FROM nodes")
+            monkeypatch.setattr(server, "_FILE", "another")
+            await trio.sleep(LEASE / 1000)
+    except* StartLostError as group:
+        ended = group
+    assert ended is not None
+    async with world.naived(node="alpha") as naived:
+        await trading(naived, "ETHUSDT")
+
+
+async def test_a_node_whose_name_another_process_took_does_not_end(world: World, clock: MockClock) -> None:
+    """Started again it would take the symbols back, and so would the other one, without an end."""
+    async with world.naived(node="alpha") as naived:
+        await naived.start()
+        with closing(sqlite3.connect(_path(world))) as journal, journal:
+            journal.execute("UPDATE nodes SET epoch = epoch + 1")
+        await trio.sleep(LEASE / 1000)
+        assert naived.supervisor.symbols == {}
 
 
 async def test_a_lost_buy_is_its_traders_though_the_settings_that_allowed_it_are_lost_too(
