@@ -1,18 +1,15 @@
 """Bugs that several nodes could have, for ``mutants.mutated``; worlds of ``nodes_swarm`` have to catch them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
 import trio
 from msgspec.structs import replace
 
-from naived.core.orders.state import State
 from naived.database import fence, leases, store
 from naived.database.schema import Instant
 from naived.ports import Unit
-from naived.runtime import lost_commits
 from naived.runtime.keeper import Keeper
 from naived.runtime.lost_commits import LostCommits
 from naived.runtime.trust import Trust
@@ -54,21 +51,20 @@ def _exposure_counted_before() -> Sequence[Change]:
 
 
 def _placed_before_all_is_compared() -> Sequence[Change]:
-    check = fence.check
+    check, look = fence.check, Keeper._look_at_server
+
+    async def bold(self: Keeper, nursery: trio.Nursery) -> None:
+        await look(self, nursery)
+        self.trust.doubt = None
 
     def hasty(unit: Unit, ours: Mapping[str, fence.Held]) -> None:
         check(unit, {symbol: replace(held, placing=True) for symbol, held in ours.items()})
 
-    return [(fence, "check", hasty), (Keeper, "_look_at_server", _nothing)]
+    return [(fence, "check", hasty), (Keeper, "_look_at_server", bold)]
 
 
 def _orders_without_rows_unread() -> Sequence[Change]:
     return [(LostCommits, "_matters", lambda self, report: False)]
-
-
-def _lost_admissions_not_asked_for() -> Sequence[Change]:
-    states = SimpleNamespace(NOT_PLACED=None, UNKNOWN=State.UNKNOWN, INTENDED=State.INTENDED)
-    return [(lost_commits, "State", states)]
 
 
 def _frames_of_lost_rows_not_awaited() -> Sequence[Change]:
@@ -87,7 +83,6 @@ NODE_MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "exposure-counted-before": _exposure_counted_before,
     "placed-before-all-is-compared": _placed_before_all_is_compared,
     "orders-without-rows-unread": _orders_without_rows_unread,
-    "lost-admissions-not-asked-for": _lost_admissions_not_asked_for,
     "frames-of-lost-rows-not-awaited": _frames_of_lost_rows_not_awaited,
     # A takeover that believes "does not exist" at once, and one that signs again at the send.
     "no-fence": MUTANTS["no-fence"],
@@ -101,7 +96,6 @@ HUNTING: Mapping[str, Callable[[int], NodesPlan]] = {
     "exposure-counted-before": capped,
     "placed-before-all-is-compared": failing_over,
     "orders-without-rows-unread": failing_over,
-    "lost-admissions-not-asked-for": failing_over,
     "frames-of-lost-rows-not-awaited": failing_over,
     "no-fence": late,
     "fresh-signature": late,

@@ -114,6 +114,27 @@ async def test_what_fits_no_decision_stays_in_quarantine_over_a_restart(
         assert world.exchange.wire == []
 
 
+async def test_an_order_whose_row_says_that_it_was_not_placed_is_asked_for(
+    world: World, clock: MockClock, tmp_path: Path
+) -> None:
+    standby, exchange = str(tmp_path / "standby.db"), world.exchange
+    async with world.naived(node="alpha") as naived:
+        await naived.start(*NAMES, chunks=1)
+        exchange.throttled_until = exchange.now() + 2_000
+        await naived.trade("2000")
+        assert naived.order_states() == ["not_placed"]
+        copy(world, standby)
+        await naived.until(lambda: naived.order_states() == ["open"])
+        await naived.trade("1990")
+        assert naived.phases() == ["selling"]
+    promote(world, standby)
+    async with world.naived(node="alpha") as naived:
+        await trading(naived, *NAMES)
+        assert naived.phases() == ["selling"]
+        await naived.trade("1995")
+        counted(world, naived)
+
+
 async def test_a_node_whose_start_is_lost_ends_so_that_it_is_started_again(
     world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
