@@ -92,9 +92,9 @@ class Service:
             return "suspending", "naived is asked to end: statuses stay, orders rest"
         if self.session.away is not None:
             return "degraded", f"the exchange is away: {self.session.away}"
-        hanging = self.journal.hanging
-        if hanging is not None:
-            return "degraded", hanging
+        unread = self.journal.hanging or self.session.unread
+        if unread is not None:
+            return "degraded", unread
         for symbol in self.supervisor.symbols.values():
             if isinstance(symbol.failed, JournalError):
                 return "degraded", str(symbol.failed)

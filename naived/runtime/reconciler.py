@@ -116,7 +116,7 @@ class Reconciler:
             except (ExchangeError, JournalError) as error:
                 log.warning("not reconciled", error=str(error))
                 if not over.is_set():
-                    self._session.unheard(str(error))
+                    self._session.unheard(error)
                 await trio.sleep(_RETRY)
                 continue
             with trio.move_on_after(_SUBSCRIPTION_TIMEOUT):

@@ -12,7 +12,7 @@ from naived.core.amount import Price
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.report import Report
 from naived.core.orders.state import Reported
-from naived.ports import Balance
+from naived.ports import Balance, ExchangeError, JournalError
 from naived.runtime.funds import AccountFunds
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.symbol_task import Symbol
@@ -23,13 +23,14 @@ log = structlog.get_logger()
 class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
-    ``away``: why the exchange does not answer now, None while it does. ``ready`` is set when all orders were read
-    once, ``claimed`` when it is certain that the journal belongs to the account of this session. ``elsewhere``:
+    ``away``: why the exchange does not answer now, None while it does; ``unread``: why the journal does not. ``ready``
+    is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the account of this session. ``elsewhere``:
     symbols that this process does not have, and of which it was told what became of orders with our tag.
     """
 
     def __init__(self, symbols: Mapping[str, Symbol], gates: PriceGates, funds: AccountFunds, prefix: str) -> None:
         self.away: str | None = None
+        self.unread: str | None = None
         self.ready = trio.Event()
         self.claimed = trio.Event()
         self.elsewhere: set[str] = set()
@@ -88,16 +89,19 @@ class Session:
 
     # Results of the reconciler
 
-    def unheard(self, reason: str) -> None:
-        """Our orders could not be read: block symbols that are not active yet, with this reason."""
-        self.away = reason
+    def unheard(self, error: ExchangeError | JournalError) -> None:
+        """Our orders could not be compared: block symbols that are not active yet, with this reason."""
+        if isinstance(error, JournalError):
+            self.unread = reason = str(error)
+        else:
+            self.away, reason = str(error), f"the exchange is away: {error}"
         for symbol in self._symbols.values():
             if not symbol.engine.leader.active:
-                symbol.offer(Blocked(BlockedBy.EXCHANGE, f"the exchange is away: {reason}"))
+                symbol.offer(Blocked(BlockedBy.EXCHANGE, reason))
 
     def heard(self, refusals: Mapping[str, str]) -> None:
         """Our orders were read: only symbols for which the exchange refused to answer are blocked."""
-        self.away = None
+        self.away = self.unread = None
         self.ready.set()
         for symbol in self._symbols.values():
             why = refusals.get(symbol.name)

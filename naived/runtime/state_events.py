@@ -59,7 +59,7 @@ class StateEvents:
         if exchange != self._exchange_said:
             self._add(None, "exchange", exchange or "answers again, and takes orders")
             self._exchange_said = exchange
-        database = self._journal.hanging
+        database = self._journal.hanging or self._session.unread
         if database != self._database_said:
             self._add(None, "database", database or "answers again")
             self._database_said = database

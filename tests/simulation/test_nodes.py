@@ -11,9 +11,7 @@ from tests.simulation.nodes import NodesWorld, live, nodes_swarm, singles
 from tests.simulation.stopping import CURRENT
 from tests.simulation.world import run
 
-CHOSEN = (
-    24,
-)  # seeds that CI lives through: nodes are stopped, cut off and drained, and the database fails over
+CHOSEN = (24,)  # seeds that CI lives through: nodes are stopped, cut off and drained, and the database fails over
 # The bugs that CI hunts, each from a seed that shows it early; the command's --nodes --mutants hunts all.
 HUNTED = {
     "epoch-unchecked": 0,

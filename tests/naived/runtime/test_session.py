@@ -99,3 +99,16 @@ async def test_sells_do_not_wait_for_trades_that_do_not_flow(world: World, clock
         exchange.trade("1990", "ETHUSDT")
         exchange.come_back()
         await naived.until(lambda: naived.phases() == ["selling"] and naived.order_states()[-1] == "open", 10)
+
+
+async def test_a_journal_that_does_not_answer_a_first_comparison_is_no_exchange_that_is_away(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        naived.journal.away = True
+        await trio.sleep(5)
+        daemon = (await naived.call("status"))["daemon"]
+        assert daemon["state"] == "degraded"
+        assert "exchange" not in daemon["reason"]
+        naived.journal.away = False
+        await naived.until(lambda: naived.service.state == "ready", 30)
