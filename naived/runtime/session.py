@@ -23,9 +23,10 @@ log = structlog.get_logger()
 class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
-    ``away``: why the exchange does not answer now, None while it does; ``unread``: why the journal does not. ``ready``
-    is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the account of this session. ``elsewhere``:
-    symbols that this process does not have, and of which it was told what became of orders with our tag.
+    ``away``: why the exchange does not answer now, None while it does; ``unread``: why the journal does not.
+    ``ready`` is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the
+    account of this session. ``elsewhere``: symbols that this process does not have, and of which it was told what
+    became of orders with our tag.
     """
 
     def __init__(self, symbols: Mapping[str, Symbol], gates: PriceGates, funds: AccountFunds, prefix: str) -> None:
