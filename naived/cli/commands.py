@@ -15,7 +15,8 @@ from naived.process.complaint import complain
 from naived.process.config import ConfigError
 
 _EPILOG = (
-    "Every option is also an environment variable (--exchange: NAIVED_EXCHANGE) and a key in --config FILE (TOML)."
+    "Every option but --json is also an environment variable (--exchange: NAIVED_EXCHANGE) and a key in "
+    "--config FILE (TOML)."
 )
 
 app = typer.Typer(
