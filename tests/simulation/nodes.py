@@ -9,7 +9,7 @@ that lacks the last commits.
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from random import Random
@@ -18,9 +18,10 @@ from unittest.mock import patch
 
 import trio
 
-from naived.control import errands
+from naived.control import bulletin, errands, relay
 from naived.core.amount import parse_money
 from naived.nodes import Member
+from naived.runtime import account
 from naived.websocket import ConnectError
 from tests.simulation.daemon import exchange_time
 from tests.simulation.failover import Failovers, Standby
@@ -38,6 +39,7 @@ _TAKEOVER = 2 * LEASE / 1000 + 2.0  # seconds without an owner after a fault: tw
 _NOTICED = 8.0  # seconds until every node knows of a failover; until then an earlier owner may have a lease again
 _SINGLE = 40.0  # seconds that a single fault lasts
 _ERRANDS = 1.5  # seconds between two looks for what other nodes ask; naived looks five times as often
+_NEWS = 4.0  # seconds between two looks at what other nodes say; naived looks four times as often
 _STALLED_AT = (
     "ahead of a commit",
     "ahead of a commit open",
@@ -247,7 +249,11 @@ class NodesWorld(World):
         return random.choice(self._machines).process
 
     async def live(self) -> None:
-        with stoppable(), patch.object(errands, "_EVERY", _ERRANDS), self._standby.in_place():
+        with stoppable(), self._standby.in_place(), ExitStack() as rarely:
+            # Half of a seed went by with looks at what has not changed.
+            rarely.enter_context(patch.object(errands, "_EVERY", _ERRANDS))
+            for module, name in ((bulletin, "_EVERY"), (relay, "_EVERY"), (account, "_FOLLOWING")):
+                rarely.enter_context(patch.object(module, name, _NEWS))
             await super().live()
 
     def close(self) -> None:
