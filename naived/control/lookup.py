@@ -23,7 +23,7 @@ async def find(service: Service, call: Call) -> Symbol | None:
         raise listing_messages.not_a_name(name)
     if service.keeper is not None and await _stored(service, call):
         return await service.configure(name)  # no node has it, or this one does not know yet which
-    if service.session.away is None:
+    if service.session.away is None and service.session.unread is None:
         with trio.move_on_at(call.patience.deadline):
             await service.session.usable()
     try:

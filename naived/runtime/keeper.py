@@ -87,7 +87,7 @@ class Keeper:
                 except FencedError as error:
                     self._end(self._supervisor.symbols.keys())
                     self._tell(str(error))
-                    if await self._was_replaced():
+                    if await _was_replaced(self.cluster, self._server):
                         raise StartLostError(_START_LOST) from error
                 except JournalError as error:
                     self._tell(str(error))
@@ -116,14 +116,6 @@ class Keeper:
             await self.cluster.leave()
         except JournalError as error:
             log.warning("leases not given back", error=str(error))
-
-    async def _was_replaced(self) -> bool:
-        """Is another server in the place of the one that was looked at last, or was there a moment ago?"""
-        try:
-            view = await self.cluster.look()
-        except JournalError:
-            return False
-        return view.server != (self._server or view.accepted)
 
     def _tell(self, why: str) -> None:
         if why != self.away:
@@ -235,6 +227,15 @@ def _is_lost(symbol: Symbol) -> bool:
 def _share(view: View) -> int:
     """How many symbols a node should have."""
     return -(-view.symbols // max(1, owners(list(view.nodes.values()))))
+
+
+async def _was_replaced(cluster: Cluster, known: str | None) -> bool:
+    """Is another server in the place of the ``known`` one, or, where none is, of the one that was compared with?"""
+    try:
+        view = await cluster.look()
+    except JournalError:
+        return False
+    return view.server != (known or view.accepted)
 
 
 def _room(view: View, me: NodeInfo, *, patient: bool) -> int:

@@ -20,7 +20,7 @@ from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.trader_state import Buying, Trader
 from naived.database.account_rows import write_account
-from naived.database.deployment import enter
+from naived.database.deployment import ALONE, enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.fence import lock_account, take_turn, unless_halted
 from naived.database.queries import load, orders_page
@@ -177,7 +177,7 @@ def test_a_buy_waits_for_a_halt_that_is_being_written_and_sees_it(engine: sa.Eng
 
     def buy() -> None:
         with engine.begin() as connection:
-            assert take_turn(connection, turn, "alpha", [unit]) is not None
+            assert take_turn(connection, turn, ALONE.name, [unit]) is not None
             found.append(unless_halted(connection, unit)[1])
 
     with engine.begin() as connection:
