@@ -86,8 +86,7 @@ class Failovers:
         note: Callable[[str], None],
         trace: Callable[[str, str], None],
     ) -> None:
-        self.done = 0  # how many there were
-        self.last = 0.0  # trio's time
+        self.last = 0.0  # trio's time of the last one
         self._standby = standby
         self._machines = machines
         self._disks = disks
@@ -112,7 +111,6 @@ class Failovers:
         else:
             await trio.sleep(random.uniform(0, _LAG))
         self._standby.promote()
-        self.done += 1
         self.last = trio.current_time()
         self._note("failover")
         self._trace("failover", self._standby.server)

@@ -168,7 +168,8 @@ def nodes_swarm(seed: int) -> NodesPlan:
         drains=random.uniform(20, 90) if random.random() < 0.4 else None,
         cap=random.randint(100, 1500) if random.random() < 0.5 else None,
         cap_at=random.choice((0.0, random.uniform(10, 120))),
-        failovers=random.uniform(60, 180) if random.random() < 0.4 else None,
+        # A lost sell of a stop-loss is a person's to judge.
+        failovers=random.uniform(60, 180) if random.random() < 0.5 and not plan.guarded else None,
     )
 
 
@@ -272,15 +273,19 @@ class NodesWorld(World):
         cap = self._nodes.cap
         await trio.sleep_until(self._nodes.cap_at)
         while cap is not None and self._oracle.cap is None:
-            done = self._failovers.done
-            if await self.ask("limits", {"max_exposure": str(cap)}) is not None and done == self._failovers.done:
+            losses = self._oracle.losses
+            if await self.ask("limits", {"max_exposure": str(cap)}) is not None and losses == self._oracle.losses:
                 self._oracle.cap, self._oracle.cap_since = int(parse_money(str(cap))), exchange_time()
             await trio.sleep(_LOOK)
 
     def _troubles(self) -> Iterable[Callable[[], Awaitable[None]]]:
         plan = self._nodes
-        kinds = {"stops": self._stop_one, "cuts": self._cut_one, "drains": self._drain_one}
-        kinds["failovers"] = self._fail_over
+        kinds = {
+            "stops": self._stop_one,
+            "cuts": self._cut_one,
+            "drains": self._drain_one,
+            "failovers": self._fail_over,
+        }
         for name, do in kinds.items():
             mean = getattr(plan, name)
             if mean is not None:
@@ -416,7 +421,7 @@ class NodesWorld(World):
 
     @property
     def _lossy(self) -> bool:
-        return bool(self._failovers.done)
+        return bool(self._oracle.losses)
 
     def _recovered(self, seconds: float) -> None:
         if self._failovers.accepted:  # until then orders may lack their rows

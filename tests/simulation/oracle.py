@@ -87,7 +87,8 @@ class Oracle:
         self._halted: frozenset[str] | None = None  # no buy is accepted but these
         self._sent: set[tuple[str, int]] = set()
         self._fills: list[tuple[Order, Fill]] = []
-        self._lost_at: int | None = None  # ms: the database lost its last commits
+        self.losses = 0  # how often the database lost its last commits, the last time at (ms)
+        self._lost_at: int | None = None
         self._unmapped = False  # whose orders were is to be read again
         self._server: str | None = None  # and this one has taken its server's place
         self._withdrawn: list[tuple[int, str, int]] = []  # ms, asset, amount
@@ -195,6 +196,7 @@ class Oracle:
 
         Whose an order was that it lost is decided again until all symbols are compared.
         """
+        self.losses += 1
         self._lost_at, self._server, self._unmapped = self._now(), server, True
         self._halted = None
         for standing in self._standings.values():

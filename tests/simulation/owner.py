@@ -31,8 +31,10 @@ class Owner:
         """Before anything is started: the most that may be tied up. Only USDT needs no valuing."""
         cap = self._random.choice(_CAPS)
         if all(symbol.endswith("USDT") for symbol in self._symbols):
+            losses = self._oracle.losses
             await self._insist("limits", {"max_exposure": cap})
-            self._oracle.cap = int(parse_money(cap))
+            if losses == self._oracle.losses:
+                self._oracle.cap = int(parse_money(cap))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,8 +58,10 @@ class Owner:
         await self._insist("resume", {})
 
     async def _halt(self) -> None:
+        losses = self._oracle.losses
         with self._oracle.unwanted(*self._symbols):
-            if await self._once("halt", {"keep_buys": self._random.random() < 0.3}) is not None:
+            answer = await self._once("halt", {"keep_buys": self._random.random() < 0.3})
+            if answer is not None and losses == self._oracle.losses:
                 self._oracle.account_halted()
 
     async def _once(self, method: str, params: Document) -> Document | None:

@@ -36,11 +36,9 @@ class Person:
         self._ask = ask
         self._guarded = guarded
         self._asking: str | None = None  # the symbol of a request that is not answered yet
-        self._losses = 0  # how often the database lost commits
 
     def forget(self) -> None:
         """The database lost commits: what was acknowledged may be lost, and what is asked now may be done."""
-        self._losses += 1
         stored = {row["symbol"]: row for row in self._oracle.rows("SELECT symbol, status, chunks FROM settings")}
         # What one node asked another, which did it, is asked again.
         again = self._oracle.rows("SELECT symbol, verb, params FROM requests WHERE done_at IS NULL")
@@ -125,28 +123,30 @@ class Person:
     async def _wish(self, verb: str, symbol: str, outcome: set[str], **params: object) -> Document | None:
         if verb == "start" or symbol in self.wishes:
             self.wishes[symbol] = self.wishes.get(symbol, {"off"}) | outcome
-        losses = self._losses
         result = await self._one(verb, symbol, **params)
         if result is not None and _stands(result) and symbol in self.wishes:
-            self.wishes[symbol] = outcome if losses == self._losses else self.wishes[symbol] | outcome
+            self.wishes[symbol] = outcome
         return result
 
     async def _one(self, verb: str, symbol: str, **params: object) -> Document | None:
+        """The result; None also if the database lost commits meanwhile: what it says may be lost."""
         chunks = params.get("chunks")
         if isinstance(chunks, int):
             self.chunks.setdefault(symbol, {_CHUNKS}).add(chunks)
         takes_back = () if verb in ("start", "settings") else (symbol,)
-        losses, self._asking = self._losses, symbol
+        losses, self._asking = self._oracle.losses, symbol
         with self._oracle.unwanted(*takes_back):
             result = await self._insistently(verb, symbol, params)
         self._asking = None
-        if isinstance(chunks, int) and result is not None and _stands(result) and losses == self._losses:
+        if losses != self._oracle.losses:
+            return None
+        if isinstance(chunks, int) and result is not None and _stands(result):
             self.chunks[symbol] = {chunks}
         return result
 
     async def _insistently(self, verb: str, symbol: str, params: Document) -> Document | None:
         """Ask again, as the same request, when no answer came; and now and then when one did."""
-        losses = self._losses
+        losses = self._oracle.losses
         request_id = str(UUID(int=self._random.getrandbits(128), version=4))
         results = []
         for _ in range(2):
@@ -157,7 +157,7 @@ class Person:
                 if self._random.random() < 0.8:
                     break
         answers = {result["changed"] for result in results if result["error"] is None}
-        if len(answers) > 1 and losses == self._losses:
+        if len(answers) > 1 and losses == self._oracle.losses:
             self._oracle.blame(16, f"{verb} {symbol}: one request, two answers: {results}")
         return results[-1] if results else None
 

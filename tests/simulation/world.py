@@ -430,7 +430,7 @@ class World:
         for symbol in self._wished:
             if self._fact(symbol)[1] == "quarantined" and self._was_robbed(symbol):
                 await self._person.start(symbol)  # the coins are back, and are counted again
-            if self._fact(symbol)[1] == "quarantined" and not self._lossy:
+            if self._fact(symbol)[1] == "quarantined":
                 # Nothing that a plan does lasts longer than the grace, so nothing may contradict itself.
                 self._oracle.blame(21, f"{symbol} is quarantined: {self._reason(symbol)}")
             if self._held(symbol) and not self._cancelled_by_hand:
