@@ -286,7 +286,7 @@ def test_orders_whose_rows_a_failover_lost_are_found_and_go_on(
     assert len(ids) == len(set(ids)) == 2
 
 
-def test_a_lost_sell_at_a_loss_stops_its_symbol_until_a_person_has_looked(
+def test_a_lost_sell_of_the_stop_loss_is_found_and_halts_its_symbol_again(
     node: Node, exchange: Exchange, postgres_url: str
 ) -> None:
     first = node("alpha")
@@ -297,25 +297,20 @@ def test_a_lost_sell_at_a_loss_stops_its_symbol_until_a_person_has_looked(
     first.reaches("selling")
     exchange.trade("1970")
     until(lambda: first.symbol()["cycles"] == 1)
-    assert first.suspend() == 0
-    execute(postgres_url, *LOST, "DELETE FROM halts", REPLACED)
-    for _ in range(2):  # it is durable
-        first.launch()
-        until(lambda: first.state is not None and "fits no decision" in (first.symbol()["reason"] or ""))
-        assert first.symbol()["state"] == "quarantined"
-        until(lambda: first.symbol(OTHER)["state"] == "trading")
-        assert first.suspend() == 0
-    first.launch()
-    until(lambda: first.state is not None and first.symbol()["state"] == "quarantined")
+    lost = first.symbol()["realized_profit"]
     placed = len(exchange.orders())
+    assert first.suspend() == 0
+    nothing_made = "UPDATE settings SET realized_profit = 0, cycles = 0"
+    execute(postgres_url, *LOST, "DELETE FROM halts", nothing_made, REPLACED)
+    first.launch()
+    until(lambda: first.state is not None and first.symbol(OTHER)["state"] == "trading")
+    found = first.symbol()
+    assert "the stop-loss of ETHUSDT-2" in (found["reason"] or "")
+    assert (found["realized_profit"], found["traders"]) == (lost, [])
     exchange.trade("1990")
     assert len(exchange.orders()) == placed
-    (sell,) = [order for order in first.do("orders").document["orders"] if order["state"] == "quarantined"]
-    assert (sell["side"], sell["order_id"]) == ("sell", exchange.orders()[-1]["orderId"])
-    first.do("resolve", SYMBOL, "--all", "--adopt", "--yes")
-    until(lambda: "the traders hold" in (first.symbol()["reason"] or ""))  # whose coins it sold nobody knows
-    first.do("resolve", SYMBOL, "--all", "--ignore", "--yes")
-    until(lambda: first.symbol()["state"] == "trading")
+    first.do("resume", SYMBOL)
+    until(lambda: first.symbol()["reason"] is None)
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["connections end", "bytes vanish"])

@@ -168,8 +168,7 @@ def nodes_swarm(seed: int) -> NodesPlan:
         drains=random.uniform(20, 90) if random.random() < 0.4 else None,
         cap=random.randint(100, 1500) if random.random() < 0.5 else None,
         cap_at=random.choice((0.0, random.uniform(10, 120))),
-        # A lost sell of a stop-loss is a person's to judge.
-        failovers=random.uniform(60, 180) if random.random() < 0.5 and not plan.guarded else None,
+        failovers=random.uniform(60, 180) if random.random() < 0.4 else None,
     )
 
 

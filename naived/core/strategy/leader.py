@@ -176,7 +176,9 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
         case Adopted(intent, fills):
             adopt(draft, intent, fills)
         case Found(report, unsent):
-            find(draft, report, unsent)
+            stopped = find(draft, report, unsent)
+            if stopped is not None:
+                _halt_by_limit(draft, stopped)
         case Counted(free):
             _counted(draft, free)
         case Measured():
@@ -238,7 +240,7 @@ def _stop(draft: Draft, trade: Trade) -> None:
                 f"its stop is at {format_amount(price)} (stop-loss {format_amount(settings.stop_loss)})"
             )
             draft.commands.append(Note("stop-loss", f"{reason}; what it bought is sold at a loss"))
-            _halt(draft, Halts(_stopped_by(draft.leader.halts.own, reason, draft.now), draft.leader.halts.account))
+            _halt_by_limit(draft, reason)
         elif trader.stop is None or trade.price >= trader.stop:
             continue
         draft.tell(trader, Stopped(limit))
@@ -251,6 +253,11 @@ def _stopped_by(before: Halt | None, reason: str, now: int) -> Halt:
     if before is not None:
         reason = f"{reason}; it was halted by hand before: {before.reason}"
     return Halt(reason, HaltedBy.LIMIT, now)
+
+
+def _halt_by_limit(draft: Draft, reason: str) -> None:
+    halts = draft.leader.halts
+    _halt(draft, Halts(_stopped_by(halts.own, reason, draft.now), halts.account))
 
 
 def _halt(draft: Draft, halts: Halts) -> None:

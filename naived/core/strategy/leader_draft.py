@@ -120,7 +120,7 @@ class Draft(Struct):
                 case Carry(lots):
                     self.put_lots(tuple([lot for lot in self.leader.lots if lot not in lots]))
                 case Leave(lot):
-                    _leave(self, lot)
+                    leave(self, lot)
                 case Standing():
                     self.standings.append(command)
                 case _:
@@ -215,7 +215,7 @@ def _reserve(draft: Draft, buy: OrderIntent) -> None:
     )
 
 
-def _leave(draft: Draft, lot: Lot) -> None:
+def leave(draft: Draft, lot: Lot) -> None:
     """One more lot of the symbol; coins that it owes are taken out of it first."""
     if lot.quantity < 0:
         owe(draft, Coins(lot.quantity, lot.cost))
@@ -232,7 +232,7 @@ def owe(draft: Draft, coins: Coins) -> None:
     draft.leader = replace(draft.leader, owed=draft.leader.owed + coins)
     draft.put_lots(())
     for lot in lots:
-        _leave(draft, lot)
+        leave(draft, lot)
 
 
 def _pay(draft: Draft, owed: Coins, lot: Lot) -> Lot:

@@ -2,7 +2,8 @@
 
     buy    of a trader that waits, or whose own buy was never sent; else of one more
     sell   of a trader that has its coins and asks no more for them, else of one that loses nothing by it; lots join
-           it as they would have joined, or are sold by a trader of their own
+           it as they would have joined, or are sold by a trader of their own; one at less than any coins have cost
+           is the stop-loss's, and halts the symbol as that does
     else   nobody's: it is quarantined, and a person decides
 
 The settings of that time may be lost too, or be changed by now: neither chunks nor budget nor the profit of today
@@ -16,13 +17,14 @@ from collections.abc import Collection, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from naived.core.amount import Price, Quantity, Rate
+from naived.core.amount import Price, Quantity, Rate, format_amount
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Report
 from naived.core.strategy.formulas import NOTHING_SOLD, Bought, rebuy_below
-from naived.core.strategy.leader_draft import Draft
+from naived.core.strategy.leader_draft import Draft, leave
 from naived.core.strategy.lots import NO_LOT, Lots, split, together, whole_orders
 from naived.core.strategy.sizing import asked, held
+from naived.core.strategy.stopping import own
 from naived.core.strategy.trader_state import (
     Buying,
     Directed,
@@ -52,16 +54,25 @@ class _Seller(Struct, frozen=True, order=True):
     joining: Lots
 
 
-def find(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> None:
-    """Give the order to a trader, or to nobody. ``unsent``: intents that the exchange has not."""
+def find(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
+    """Give the order to a trader, or to nobody. ``unsent``: intents that the exchange has not.
+
+    Returns why the symbol is halted by it, None if it is not.
+    """
     if report.side is Side.BUY:
         _take_buy(draft, report, unsent)
     elif not _take_sell(draft, report, unsent):
+        stopped = _take_stopped(draft, report, unsent)
+        if stopped is not None:
+            return (
+                f"the stop-loss of {stopped.id}: its sell at {format_amount(report.price)}, which the database lost"
+            )
         problem = "no trader has coins that it sells at this price"
         nobody = draft.add(Waiting())
         phase = Finished(None, NOTHING_SOLD, NO_LOT, NO_LOT, None, "stands for an order that the database lost")
         draft.put(replace(nobody, phase=phase))
         draft.commands.append(Take(_intent(nobody, report, 1), report, None, problem))
+    return None
 
 
 def _intent(trader: Trader, report: Report, seq: int) -> OrderIntent:
@@ -129,6 +140,35 @@ def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) ->
         draft.put_lots(tuple(lot for lot in draft.leader.lots if lot not in joining))
     draft.commands.append(Take(intent, report, instead))
     return True
+
+
+def _take_stopped(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
+    """The trader that sold coins of its own at less than they have cost: of several that which keeps the least."""
+    found = []
+    for trader in draft.living.values():
+        match trader.phase:
+            case Holding(bought, carried=carried, sold=sold):
+                found.append((own(bought, carried, sold), trader.number))
+            case Selling(bought, intent, carried, sold) if intent in unsent:
+                found.append((own(bought, carried, sold), trader.number))
+            case _:
+                pass
+    enough = [each for each in found if each[0] >= report.quantity]
+    if not enough:
+        return None
+    trader = draft.living[min(enough)[1]]
+    phase = trader.phase
+    assert isinstance(phase, Holding | Selling)
+    intent = replace(_intent(trader, report, trader.sells + 1), ioc=True)
+    instead, carried = phase.intent if isinstance(phase, Selling) else None, phase.carried
+    if carried and not phase.sold.quantity:
+        leave(draft, carried)
+        carried = NO_LOT
+    selling = Selling(phase.bought, intent, carried, phase.sold)
+    since = trader.since if instead is not None else max(draft.now, trader.since)
+    draft.put(replace(trader, phase=selling, since=since, sells=intent.seq, stop=report.price))
+    draft.commands.append(Take(intent, report, instead))
+    return trader
 
 
 def _lot_seller(draft: Draft, report: Report) -> Iterator[_Seller]:

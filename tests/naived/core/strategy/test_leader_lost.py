@@ -7,11 +7,12 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import Price, Rate, parse_price, parse_quantity
+from naived.core.amount import Price, Rate, parse_price, parse_quantity, parse_rate
 from naived.core.engine import Blocked, BlockedBy, Changes, Engine, Unrecorded, load
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import OrderStatus
 from naived.core.orders.state import LOOKS, Missing, Reported, Resolved, State
+from naived.core.risk import HaltedBy
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import asked
@@ -169,12 +170,10 @@ def test_a_found_order_that_we_had_cancelled_is_not_taken_for_one_that_a_person_
     seen(of)
 
 
-# Below what its coins have cost, and more than there are.
-@pytest.mark.parametrize(("price", "quantity"), [("2683.90", "0.01"), ("9000", "100")])
-def test_a_sell_that_fits_no_decision_is_quarantined_until_a_person_has_decided(price: str, quantity: str) -> None:
+def test_a_sell_of_more_than_there_is_is_quarantined_until_a_person_has_decided() -> None:
     of = bought(workbench(settings(chunks=1)))
     of.exchange.base += parse_quantity("100")
-    intent = OrderIntent("ETHUSDT", 1, Side.SELL, 1, parse_price(price), parse_quantity(quantity))
+    intent = OrderIntent("ETHUSDT", 1, Side.SELL, 1, parse_price("9000"), parse_quantity("100"))
     of.exchange.place("n1test-lost", intent, parse_price("2600"), of.now)
     (there,) = [each for each in of.exchange.open() if each.client_order_id == "n1test-lost"]
     coins = owned(of.leader)
@@ -202,9 +201,9 @@ def test_a_buy_beyond_the_chunks_and_the_budget_of_today_is_a_trader_of_its_own(
     seen(of)
 
 
-@pytest.mark.parametrize(("ticks", "taken"), [(0, True), (1, False)])
-def test_a_sell_of_a_lost_profit_is_a_decision_unless_it_loses_money(ticks: int, taken: bool) -> None:
-    """The profit of the trader that decided it may have been lost with it."""
+@pytest.mark.parametrize(("ticks", "halted"), [(0, False), (1, True)])
+def test_a_sell_of_a_lost_profit_is_an_ordinary_one_unless_it_loses_money(ticks: int, halted: bool) -> None:
+    """The profit of the trader that decided it may have been lost with it; only the stop-loss sells for less."""
     of = resting(workbench(settings(chunks=1)))
     of.slots = False  # the sell is decided, and not sent
     of.trade(of.exchange.open()[0].intent.price - 1)
@@ -218,7 +217,8 @@ def test_a_sell_of_a_lost_profit_is_a_decision_unless_it_loses_money(ticks: int,
     of.exchange.place("n1test-lost", lower, of.last, of.now)
     (there,) = of.exchange.open()
     of.step(Unrecorded(of.exchange.state(there, of.now)))
-    assert [order.client_order_id for order in of.engine.quarantined] == ([] if taken else ["n1test-lost"])
+    assert not of.engine.quarantined
+    assert (of.leader.halts.own is not None) == halted
 
 
 @pytest.mark.parametrize("seed", [*range(20), 251, 1312, 1486, 2292])
@@ -248,6 +248,29 @@ def test_wherever_the_commits_end_every_order_and_every_coin_is_found(seed: int)
         of.market(f"{price / 100:.2f}")
         seen(of)
     assert sum(position(trader).quantity for trader in of.traders) <= of.exchange.base
+
+
+@pytest.mark.parametrize("partly", [False, True])
+def test_a_lost_sell_of_the_stop_loss_is_booked_and_halts_the_symbol_again(partly: bool) -> None:
+    of = bought(workbench(replace(settings(chunks=2), stop_loss=parse_rate("0.01"))))
+    standby = backup(of)
+    if partly:
+        (there,) = of.exchange.open(Side.SELL)
+        of.exchange.fill(there, there.rest // 3 // 10_000 * 10_000, there.intent.price, of.now)
+        of.settle()
+    of.market("2600")
+    assert of.leader.halts.own is not None
+    profits = of.profits
+    promote(of, standby)
+    assert of.profits == profits
+    assert owned(of.leader).quantity == of.exchange.base
+    halt = of.leader.halts.own
+    assert halt is not None
+    assert (halt.by, "which the database lost" in halt.reason) == (HaltedBy.LIMIT, True)
+    go_on(of)
+    of.market("2600", "2590")
+    assert not of.exchange.open(Side.BUY)
+    seen(of)
 
 
 def test_what_is_found_twice_is_found_once() -> None:
