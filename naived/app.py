@@ -129,8 +129,12 @@ async def assemble(
     everyone = symbols if elsewhere is None else ChainMap(symbols, elsewhere.symbols)
     gates = PriceGates()
     prices = FeePrices(exchange, gates)
-    funds = AccountFunds(everyone, prices)
-    session = Session(symbols, gates, funds, client_id.prefix(signing.tag))
+    if elsewhere is None:
+        funds = AccountFunds(everyone, prices)
+        session = Session(symbols, gates, funds, client_id.prefix(signing.tag))
+    else:
+        funds = AccountFunds(everyone, prices, elsewhere.coming)
+        session = Session(symbols, gates, funds, client_id.prefix(signing.tag), elsewhere.heard)
     losses = FeeLosses(journal, everyone)
     read = trio.lowlevel.checkpoint if elsewhere is None else elsewhere.read
     view = AccountView(exchange, everyone, funds, prices, losses, read)
@@ -166,7 +170,7 @@ async def assemble(
     )
     supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
     keeper: Keeper | None = None
-    if cluster is None:
+    if cluster is None or elsewhere is None:
         supervisor.load(await journal.load())
     else:
         lost = LostCommits(
@@ -177,9 +181,12 @@ async def assemble(
             view,
             reconciler,
             supervisor,
+            elsewhere,
             lambda: context.recv_window + reconciler.grace,
         )
-        keeper = Keeper(cluster, journal, supervisor, exchange, clock, reconciler.pause.end, lost.compare)
+        keeper = Keeper(
+            cluster, journal, supervisor, exchange, clock, reconciler.pause.end, lost.compare, elsewhere.keep
+        )
     account.tell()
     service = Service(
         identity,

@@ -2,7 +2,8 @@
 whose base asset one of ours pays with.
 
 Each is a `Symbol` that nobody steps, made from the shared journal, so that whoever counts the coins of an account
-counts theirs as well. They are read every few seconds, and again before coins are counted.
+counts theirs as well. They are read every few seconds, and again before coins are counted. Between two readings a
+symbol that this node gave away stays as it was, and what a report tells of another node's buy counts as its coins.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,10 @@ import structlog
 import trio
 from msgspec.structs import replace
 
+from naived.core.amount import Quantity
 from naived.core.market import SymbolInfo
+from naived.core.orders.intent import Side
+from naived.core.orders.report import Report
 from naived.nodes import Cluster
 from naived.ports import ExchangeError, JournalError, SymbolRecord
 from naived.runtime.price_gate import PriceGate
@@ -25,7 +29,7 @@ log = structlog.get_logger()
 class Elsewhere:
     """``ours`` are the symbols of this node; ``symbols`` are those of others.
 
-    ``recount`` is called when these were read.
+    ``recount`` is called when these were read. ``named``: all symbols of which a report told while not ours.
     """
 
     def __init__(
@@ -36,10 +40,30 @@ class Elsewhere:
         recount: Callable[[], None] = lambda: None,
     ) -> None:
         self.symbols: dict[str, Symbol] = {}
+        self.named: set[str] = set()
         self._cluster = cluster
         self._ours = ours
         self._make = make
         self._recount = recount
+        self._heard: dict[tuple[str, str], tuple[int, Quantity]] = {}  # by symbol and order: the how-manieth report
+        self._reports = 0
+
+    def keep(self, symbol: Symbol) -> None:
+        """It was ours until now: it counts as it is until it is read."""
+        self.symbols[symbol.name] = symbol
+        self._recount()
+
+    def heard(self, report: Report) -> None:
+        """Of an order with our tag, of a symbol that is not ours. Its row is there: the next reading finds it."""
+        self.named.add(report.symbol)
+        if report.side is Side.BUY:
+            self._reports += 1
+            self._heard[report.symbol, report.client_order_id] = self._reports, report.quantity
+
+    def coming(self, asset: str) -> Quantity:
+        """Coins that buys of which was heard since the last reading may have brought, by the symbol's name."""
+        heard = self._heard.items()
+        return Quantity(sum(quantity for (name, _), (_, quantity) in heard if name.startswith(asset)))
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -54,12 +78,15 @@ class Elsewhere:
         """Read them now; raises ExchangeError, as whoever counts coins has to ask again."""
         infos = [symbol.engine.leader.info for symbol in self._ours.values()]
         assets = {asset for info in infos for asset in (info.base, info.quote) if asset}
+        ours, reports = set(self._ours), self._reports
         try:
-            records = await self._cluster.others(assets, self._ours.keys()) if assets else ()
+            records = await self._cluster.others(assets, ours) if assets else ()
         except JournalError as error:
             raise ExchangeError(f"the symbols of other nodes were not read: {error}") from error
+        given = {name: self.symbols[name] for name in ours - self._ours.keys() if name in self.symbols}
         self.symbols.clear()
-        self.symbols.update({record.symbol: self._make(record) for record in records})
+        self.symbols.update(given | {record.symbol: self._make(record) for record in records})
+        self._heard = {key: each for key, each in self._heard.items() if each[0] > reports}
         self._recount()
 
 

@@ -5,7 +5,7 @@ whether the first one is on, off or stopped. Symbols ask at every trade that may
 the user data stream and from queries of the account.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from naived.core.amount import SCALE, Amount, Money, Price, Quantity
 from naived.core.orders.intent import Side
@@ -24,15 +24,22 @@ _NOT_THERE_YET = (State.NOT_PLACED, State.INTENDED, State.UNKNOWN)
 
 
 class AccountFunds:
-    """``symbols`` are those of the supervisor; ``balances`` are the newest known, by asset.
+    """``symbols`` are those of the supervisor, and of other nodes those that concern coins of ours.
 
-    ``account`` is what is durable of the whole account.
+    ``coming`` are coins of an asset that symbols of other nodes may have bought since they were read; ``balances``
+    are the newest known, by asset. ``account`` is what is durable of the whole account.
     """
 
-    def __init__(self, symbols: Mapping[str, Symbol], prices: FeePrices) -> None:
+    def __init__(
+        self,
+        symbols: Mapping[str, Symbol],
+        prices: FeePrices,
+        coming: Callable[[str], int] = lambda _: 0,
+    ) -> None:
         self.balances: dict[str, Balance] = {}
         self._symbols = symbols
         self._prices = prices
+        self._coming = coming
         self.account = Account()
         self.counting = False  # limits are being written, or another node may write them
         self.gathered = Gathered(symbols)
@@ -55,11 +62,12 @@ class AccountFunds:
         holders, limited = self._holders(symbol), _limited(symbol)
         info, limits = symbol.engine.leader.info, self.account.limits
         reserved = (limits.reserve or Money(0)) if info.quote == self.account.currency else Money(0)
-        if not holders and not limited and not reserved and not limits.valued:
+        coming = self._coming(info.quote) if info.quote else 0
+        if not holders and not coming and not limited and not reserved and not limits.valued:
             return UNLIMITED
         quote = position = None
-        if holders or reserved:
-            quote = Money(self._spendable(info.quote, holders) - reserved)
+        if holders or coming or reserved:
+            quote = Money(self._spendable(info.quote, holders) - coming - reserved)
         if limited:
             base = self.balances.get(info.base, _NOTHING)
             position = Quantity(base.free + base.locked + _being_bought(symbol))

@@ -41,7 +41,10 @@ log = structlog.get_logger()
 
 
 class Keeper:
-    """``clock`` (s) runs through a suspend of the machine; ``reconcile`` has claimed symbols compared soon."""
+    """``clock`` (s) runs through a suspend of the machine.
+
+    ``reconcile`` has claimed symbols compared soon; ``left`` is told of each that is not ours any more.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Keeper:
         clock: Callable[[], float],
         reconcile: Callable[[], None],
         compare: Callable[[str, Callable[[], bool]], Awaitable[None]],
+        left: Callable[[Symbol], None],
     ) -> None:
         self.cluster = cluster
         self.view = View({}, 0, 0)
@@ -61,6 +65,7 @@ class Keeper:
         self._exchange = exchange
         self._reconcile = reconcile
         self._compare = compare
+        self._left = left
         self.trust = Trust(cluster.member.lease / 1000, clock)
         self.began = trio.Event()  # the first round is over: what is ours is known, or why it is not
         self._turn = trio.Lock()
@@ -199,7 +204,7 @@ class Keeper:
     def _end(self, names: Collection[str]) -> None:
         """Their leases are another node's: nothing of them is done here any more."""
         for name in list(names):
-            self._supervisor.drop(name)
+            self._left(self._supervisor.drop(name))
             log.warning("symbol lost to another node", symbol=name)
 
     async def _hand_over(self, symbol: Symbol) -> None:
@@ -211,7 +216,7 @@ class Keeper:
         async with self._turn:
             if symbol.gone:
                 return
-            self._supervisor.drop(symbol.name)
+            self._left(self._supervisor.drop(symbol.name))
             try:
                 await self.cluster.release((symbol.name,))
             except JournalError as error:  # it ends with its time

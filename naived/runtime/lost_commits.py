@@ -21,6 +21,7 @@ from naived.core.orders.state import Reported, State
 from naived.nodes import Cluster
 from naived.ports import Exchange, ExchangeError, Journal, JournalError
 from naived.runtime.account_view import AccountView
+from naived.runtime.elsewhere import Elsewhere
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
@@ -46,6 +47,7 @@ class LostCommits:
         view: AccountView,
         reconciler: Reconciler,
         supervisor: Supervisor,
+        elsewhere: Elsewhere,
         doubt: Callable[[], int],
     ) -> None:
         self._cluster = cluster
@@ -55,6 +57,7 @@ class LostCommits:
         self._view = view
         self._reconciler = reconciler
         self._supervisor = supervisor
+        self._elsewhere = elsewhere
         self._doubt = doubt
         self._claimed_on: str | None = None  # the server on which unknown symbols were claimed
 
@@ -101,7 +104,7 @@ class LostCommits:
     async def _claim_unknown(self) -> None:
         """Claim symbols that have orders of ours and that nobody has; raises ExchangeError, JournalError."""
         names = {report.symbol for report in await self._exchange.open_orders() if self._session.is_ours(report)}
-        unknown = (names | self._session.elsewhere) - self._supervisor.symbols.keys()
+        unknown = (names | self._elsewhere.named) - self._supervisor.symbols.keys()
         if unknown:
             await self._cluster.claim(len(unknown), unknown)
 

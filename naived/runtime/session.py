@@ -3,7 +3,7 @@
 Without a session, and until our orders were compared after it opened, symbols are blocked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 import trio
@@ -25,20 +25,26 @@ class Session:
 
     ``away``: why the exchange does not answer now, None while it does; ``unread``: why the journal does not.
     ``ready`` is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the
-    account of this session. ``elsewhere``: symbols that this process does not have, and of which it was told what
-    became of orders with our tag.
+    account of this session. ``elsewhere`` is told of orders with our tag whose symbol is not of this process.
     """
 
-    def __init__(self, symbols: Mapping[str, Symbol], gates: PriceGates, funds: AccountFunds, prefix: str) -> None:
+    def __init__(
+        self,
+        symbols: Mapping[str, Symbol],
+        gates: PriceGates,
+        funds: AccountFunds,
+        prefix: str,
+        elsewhere: Callable[[Report], None] = lambda _: None,
+    ) -> None:
         self.away: str | None = None
         self.unread: str | None = None
         self.ready = trio.Event()
         self.claimed = trio.Event()
-        self.elsewhere: set[str] = set()
         self._symbols = symbols
         self._gates = gates
         self._funds = funds
         self._prefix = prefix
+        self._elsewhere = elsewhere
         self._open = trio.Event()
         self._over = trio.Event()
 
@@ -53,7 +59,7 @@ class Session:
     def report(self, report: Report) -> None:
         symbol = self._symbols.get(report.symbol)
         if symbol is None and self.is_ours(report):
-            self.elsewhere.add(report.symbol)
+            self._elsewhere(report)
         if symbol is None or not symbol.engine.informed:
             return
         if self.is_ours(report):

@@ -62,12 +62,13 @@ class Supervisor:
         """Add a symbol that this node has claimed; it begins as after a crash."""
         self._add(record, epoch).resolve_orders()
 
-    def drop(self, name: str) -> None:
+    def drop(self, name: str) -> Symbol:
         """It is another node's, or nobody's: its task ends, and nothing more of it is written or sent."""
         symbol = self.symbols.pop(name)
         self._context.recount()
         let_go(symbol)
         self._runners.pop(name).scope.cancel()
+        return symbol
 
     def configure(self, name: str) -> Symbol:
         """The symbol; a new one becomes durable with its first desired state."""

@@ -84,7 +84,7 @@ async def test_what_is_stored_and_not_claimed_yet_is_not_taken_for_never_configu
             raise AssertionError("the database was not replaced")
 
         cluster: Any = OneNode()
-        rest = (naived.exchange, trio.current_time, lambda: None, compared)
+        rest = (naived.exchange, trio.current_time, lambda: None, compared, lambda _: None)
         service.keeper = Keeper(cluster, naived.journal, supervisor, *rest)
         supervisor.drop("ETHUSDT")
         result = await naived.ask("stop")

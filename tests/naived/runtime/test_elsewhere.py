@@ -1,17 +1,22 @@
 """Coins that symbols of other nodes hold count as theirs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
+from msgspec.structs import replace
 from trio.testing import MockClock
 
+from naived.core.orders.intent import Side
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.trader_state import position
 from naived.database.cluster import SqlCluster, Transactions
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.leases import Seat
 from naived.database.reader import Reader
-from naived.nodes import Member
+from naived.nodes import Cluster, Member
+from naived.ports import SymbolRecord
 from naived.runtime.elsewhere import Elsewhere, shadow
 from naived.runtime.fee_losses import owners
 from tests.support.runtime import World
@@ -62,3 +67,43 @@ async def test_only_symbols_of_others_are_kept(world: World, clock: MockClock) -
             found.symbols["BTCUSDT"] = naived.symbol("BTCUSDT")  # it was another node's until now
             await found.read()
             assert found.symbols == {}
+
+
+async def test_a_symbol_that_was_given_away_counts_as_it_was_until_it_is_read(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        given, context = naived.symbol("ETHUSDT"), naived.symbol("ETHUSDT").context
+        ours = {"BTCUSDT": naived.symbol("BTCUSDT"), "ETHUSDT": given}
+        with alongside(world) as cluster:
+
+            async def others(*asked: Any) -> Sequence[SymbolRecord]:
+                if "ETHUSDT" in ours:  # it was still ours when this reading began
+                    found.keep(ours.pop("ETHUSDT"))
+                return await cluster.others(*asked)
+
+            reading = cast(Cluster, SimpleNamespace(others=others))
+            found = Elsewhere(reading, ours, lambda record: shadow(record, context))
+            await found.read()
+            assert found.symbols == {"ETHUSDT": given}
+            await found.read()
+            assert found.symbols == {}  # it has no coin in common with what is ours
+
+
+async def test_a_buy_that_a_report_told_of_counts_as_coins_until_its_row_is_read(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT")
+        await naived.trade("2000")
+        (buy,) = naived.exchange.open()
+        report = naived.exchange.markets["ETHUSDT"].state(buy, naived.exchange.now())
+        with alongside(world) as cluster:
+            found = Elsewhere(cluster, {}, lambda record: shadow(record, naived.symbol().context))
+            found.heard(report)
+            found.heard(replace(report, client_order_id="another", side=Side.SELL))
+            assert (found.coming("ETH"), found.coming("BTC")) == (report.quantity, 0)
+            await found.read()
+            assert found.coming("ETH") == 0
+        assert found.named == {"ETHUSDT"}

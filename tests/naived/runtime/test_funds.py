@@ -69,6 +69,16 @@ def test_coins_that_a_buy_may_have_brought_already_are_its_symbols(state: State)
     assert room("1.5", "0", holder, symbol(ETHBTC)) == 0.5
 
 
+def test_coins_that_another_node_may_have_bought_are_its_symbols_though_none_is_known_to_hold_any() -> None:
+    spender = symbol(ETHBTC)
+    funds = AccountFunds(
+        {"ETHBTC": spender}, FeePrices(cast(Exchange, None), PriceGates()), {"BTC": COIN, "USDT": 0}.__getitem__
+    )
+    funds.learn({"BTC": Balance(Amount(parse_quantity("1.5")), Amount(0))})
+    assert funds.of(spender).quote == COIN // 2
+    assert funds.of(symbol(BTCUSDT)) == UNLIMITED
+
+
 def test_coins_that_a_sell_gave_back_unnoticed_are_still_its_symbols() -> None:
     holder = symbol(BTCUSDT, placed(SELL, State.OPEN), phase=SELLING)
     assert room("0.5", "1", holder, symbol(ETHBTC)) == 0.5
