@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -112,7 +113,10 @@ def _lived(plans: list[Plan], jobs: int, mutant: str | None) -> Iterable[Outcome
 
 def _live(plan: Plan, mutant: str | None) -> Outcome:
     with mutated(mutant, _KNOWN):
-        return live(plan)
+        try:
+            return live(plan)
+        except Exception as error:  # one world that breaks does not end the others
+            return Outcome(plan.seed, violations=[f"the world broke: {''.join(traceback.format_exception(error))}"])
 
 
 def _hunt_all(first: int, seeds: int, jobs: int, *, nodes: bool) -> int:

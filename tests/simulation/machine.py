@@ -85,14 +85,18 @@ class Machine:
     async def _run_once(self, process: Process, random: Random, member: Member | None) -> None:
         site = self._site
         began = trio.current_time()
-        async with running(process, site.database, random, site.wall, site.durable, member) as naived:
-            async with trio.open_nursery() as door:
-                self.naived, self._door = naived, door
+        async with (
+            running(process, site.database, random, site.wall, site.durable, member) as naived,
+            trio.open_nursery() as door,
+        ):
+            self.naived, self._door = naived, door
+            try:
                 door.start_soon(self._time_recovery, process, naived, began)
                 await self._suspended.wait()
                 process.stage = LEAVING
                 door.cancel_scope.cancel()
-            self.naived = self._door = None
+            finally:  # it may end by itself
+                self.naived = self._door = None
 
     async def _time_recovery(self, process: Process, naived: Naived, began: float) -> None:
         while not self._site.settled(naived):  # noqa: ASYNC110 - there is no event for it
