@@ -47,6 +47,7 @@ _ENDED = (
     "SELECT number FROM traders WHERE symbol = ?1 AND phase = 'finished' "
     "UNION SELECT trader FROM orders WHERE symbol = ?1 AND adopted"
 )
+_STATUS = "SELECT status FROM settings WHERE symbol = ?"
 _TERMS = "SELECT profit_interval, sell_fee FROM traders WHERE symbol = ? AND number = ?"
 # An abandoned one that turned up is watched, and being cancelled.
 _NEVER_OPEN = ("filled", "cancelled", "expired", "rejected", "not_placed")
@@ -358,6 +359,8 @@ class Oracle:
         )
         for row in self.rows(query, order.client_order_id):
             asked_for = standing.unwanted or _milliseconds(row["created_at"]) <= standing.unwanted_at
+            # What another node was asked for it may do when nobody waits for the answer any more.
+            asked_for = asked_for or self.rows(_STATUS, order.symbol) != [{"status": "on"}]
             if self._lied_to or self.owned or asked_for:
                 continue
             if row["state"] not in ("open", "partially_filled"):
