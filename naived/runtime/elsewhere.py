@@ -45,7 +45,7 @@ class Elsewhere:
         self._ours = ours
         self._make = make
         self._recount = recount
-        self._heard: dict[tuple[str, str], tuple[int, Quantity]] = {}  # by symbol and order: the how-manieth report
+        self._heard: dict[tuple[str, str], tuple[int, Quantity]] = {}  # by symbol and order: number, coins
         self._reports = 0
 
     def keep(self, symbol: Symbol) -> None:
@@ -54,14 +54,18 @@ class Elsewhere:
         self._recount()
 
     def heard(self, report: Report) -> None:
-        """Of an order with our tag, of a symbol that is not ours. Its row is there: the next reading finds it."""
+        """Take in what became of another node's order. Its row was written before it: the next reading finds it."""
         self.named.add(report.symbol)
         if report.side is Side.BUY:
             self._reports += 1
-            self._heard[report.symbol, report.client_order_id] = self._reports, report.quantity
+            coins = report.executed if report.status.ended else report.quantity
+            self._heard[report.symbol, report.client_order_id] = self._reports, coins
 
     def coming(self, asset: str) -> Quantity:
-        """Coins that buys of which was heard since the last reading may have brought, by the symbol's name."""
+        """Coins of this asset that other nodes' buys, reported since the last reading, may have brought.
+
+        The base asset is known by the symbol's name alone: at worst a buy waits for the next reading.
+        """
         heard = self._heard.items()
         return Quantity(sum(quantity for (name, _), (_, quantity) in heard if name.startswith(asset)))
 

@@ -178,6 +178,7 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
         case Found(report, unsent):
             stopped = find(draft, report, unsent)
             if stopped is not None:
+                draft.commands.append(Note("stop-loss", stopped))
                 _halt_by_limit(draft, stopped)
         case Counted(free):
             _counted(draft, free)

@@ -8,7 +8,9 @@ from typing import Any, cast
 from msgspec.structs import replace
 from trio.testing import MockClock
 
+from naived.core.amount import Quantity
 from naived.core.orders.intent import Side
+from naived.core.orders.report import OrderStatus
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.trader_state import position
 from naived.database.cluster import SqlCluster, Transactions
@@ -104,6 +106,8 @@ async def test_a_buy_that_a_report_told_of_counts_as_coins_until_its_row_is_read
             found.heard(report)
             found.heard(replace(report, client_order_id="another", side=Side.SELL))
             assert (found.coming("ETH"), found.coming("BTC")) == (report.quantity, 0)
+            found.heard(replace(report, status=OrderStatus.CANCELED, executed=Quantity(3)))
+            assert found.coming("ETH") == 3
             await found.read()
             assert found.coming("ETH") == 0
         assert found.named == {"ETHUSDT"}

@@ -17,7 +17,7 @@ from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import asked
 from naived.core.strategy.summary import owned
-from naived.core.strategy.trader_state import Buying, Selling, position
+from naived.core.strategy.trader_state import Buying, Note, Selling, position
 from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, check_quiet, rebought, resting, workbench
 from tests.support.market import settings
 
@@ -267,6 +267,7 @@ def test_a_lost_sell_of_the_stop_loss_is_booked_and_halts_the_symbol_again(partl
     halt = of.leader.halts.own
     assert halt is not None
     assert (halt.by, "which the database lost" in halt.reason) == (HaltedBy.LIMIT, True)
+    assert Note("stop-loss", halt.reason) in of.journal.notes
     go_on(of)
     of.market("2600", "2590")
     assert not of.exchange.open(Side.BUY)
