@@ -1,10 +1,6 @@
 """Files of trades to columns: out of the cache, or parsed, several files in processes of their own."""
 
 import ctypes
-import multiprocessing
-import os
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
@@ -14,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from naived.backtest import cache as kept
+from naived.backtest import children
 from naived.backtest.columns import Columns, Progress, TapeError, index
 from naived.backtest.parse import Memory, parse
 from naived.backtest.seams import File, counted
@@ -107,15 +104,15 @@ def _here(
 def _apart(
     paths: Sequence[Path], cache: Path | None, jobs: int, total: int, progress: Callable[[Progress], None]
 ) -> list[_Parsed]:
-    """The same in processes, begun anew: a fork would copy threads and locks of whoever calls."""
-    context = multiprocessing.get_context("spawn")
-    numbers = context.RawArray(ctypes.c_int64, 2 * len(paths) + 1)
+    """The same in processes."""
+    numbers = children.CONTEXT.RawArray(ctypes.c_int64, 2 * len(paths) + 1)
     gauge = _Gauge(numbers)
     with ProcessPoolExecutor(
-        min(jobs, len(paths)), mp_context=context, initializer=_begin, initargs=(numbers,)
+        min(jobs, len(paths)), mp_context=children.CONTEXT, initializer=_begin, initargs=(numbers,)
     ) as pool:
         try:
-            futures = [pool.submit(_task, number, path, cache) for number, path in enumerate(paths)]
+            with children.no_interrupt():
+                futures = [pool.submit(_task, number, path, cache) for number, path in enumerate(paths)]
             waiting = set(futures)
             while waiting:
                 done, waiting = wait(waiting, _PAUSE, FIRST_EXCEPTION)
@@ -133,19 +130,10 @@ def _apart(
 
 
 def _begin(numbers: Numbers) -> None:
-    """The first thing a process does. An interrupt is for the process that waits for it, and stops it."""
+    """The first thing that a process does."""
     global _numbers
     _numbers = numbers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Nobody else would tell a process of this pool that the one which began it was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    children.end_with_parent()
 
 
 def _task(number: int, path: Path, cache: Path | None) -> _Parsed:

@@ -9,18 +9,15 @@
 3. Workers end with this process, however it ends.
 """
 
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing import active_children
 from typing import Protocol, TypeAlias
 
-from naived.backtest import point, sweep
+from naived.backtest import children, point, sweep
 from naived.backtest.point import Halves, Outcome, Terms
 from naived.backtest.sweep import Done, Job, SweepError
 from naived.core.strategy.settings import Settings
@@ -78,7 +75,7 @@ class Spread:
             while len(running) < _AHEAD * self._width and (waiting or again) and not lost:
                 batch = again.popleft() if again else self._next(waiting)
                 try:
-                    with _no_interrupt():
+                    with children.no_interrupt():
                         future = self._executor.submit(
                             sweep.run, self._job, [points[each] for each in batch.indices]
                         )
@@ -134,8 +131,7 @@ class _Pools:
     pools: list[ProcessPoolExecutor] = field(default_factory=list)
 
     def begin(self) -> ProcessPoolExecutor:
-        # spawn: a fork would copy whatever threads and locks this process has
-        pool = ProcessPoolExecutor(self.jobs, get_context("spawn"), _begin_worker)
+        pool = ProcessPoolExecutor(self.jobs, children.CONTEXT, children.end_with_parent)
         self.pools.append(pool)
         return pool
 
@@ -156,25 +152,3 @@ def processes(job: Job, jobs: int) -> Iterator[Spread]:
         yield Spread(job, jobs, pools.begin(), pools.begin)
     finally:
         pools.end()
-
-
-@contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Ctrl-C waits until the end; a process that begins meanwhile never gets it, and leaves it to this one."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin_worker() -> None:
-    """A worker ends when the process that began it is gone, however that ended."""
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
