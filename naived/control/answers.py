@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from naived.control import orders
 from naived.control.call import Outcome
 from naived.control.next_steps import next_step
-from naived.control.orders import order, order_fields
+from naived.control.orders import order_fields
 from naived.control.protocol import Code, format_time
 from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, price_down
 from naived.core.orders.intent import Side
@@ -219,8 +220,8 @@ def _trader(value: Symbol, trader: Trader, rebuy_spent: bool) -> Document:
 
 
 def open_orders(value: Symbol) -> list[Document]:
-    """Live orders, and those in quarantine, which the exchange may have."""
-    return [order(each) for each in (*value.engine.resting, *value.engine.quarantined)]
+    """Those of a symbol that the exchange has, or may have."""
+    return orders.open_orders(value.engine.orders.values())
 
 
 def result(name: str, value: Symbol | None, outcome: Outcome) -> Document:

@@ -6,9 +6,10 @@ changes is made durable with the mark that it is done, once for its id, as any r
 what the owner's own client would get.
 """
 
+import contextlib
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -17,10 +18,11 @@ import trio
 from naived.control import answers, messages, node_messages
 from naived.control.call import LEAST_WAIT, PATIENCE, Call, Outcome
 from naived.control.caller import Caller
+from naived.control.orders import open_orders
 from naived.control.protocol import ControlError
 from naived.control.service import Service
 from naived.nodes import Errand
-from naived.ports import JournalError
+from naived.ports import JournalError, SymbolRecord
 
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
@@ -126,20 +128,27 @@ async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Docu
                     return document
                 await trio.sleep(_EVERY)
     except JournalError as error:
-        return _failed(service, name, messages.away(name, error))
-    return _failed(service, name, node_messages.not_answered(name, bulletin.owner(name), done))
+        return await _failed(service, name, messages.away(name, error))
+    return await _failed(service, name, node_messages.not_answered(name, bulletin.owner(name), done))
 
 
-def _failed(service: Service, name: str, error: ControlError) -> Document:
-    """The entry of ``results`` for a symbol of another node that did not answer."""
+async def _failed(service: Service, name: str, error: ControlError) -> Document:
+    """The entry of ``results`` for a symbol of another node that did not answer.
+
+    Its state is as that node told it last; its status and orders are those of the journal, if that can be read.
+    """
     entry = None if service.bulletin is None else service.bulletin.entry(name)
     known: Document = {} if entry is None else json.loads(entry)
+    records: Sequence[SymbolRecord] = ()
+    with contextlib.suppress(JournalError), trio.move_on_after(_SLACK):
+        records = await service.journal.load(name)
+    status = next((str(record.desired.status) for record in records), known.get("status", "off"))
     return {
         "symbol": name,
-        "status": known.get("status", "off"),
+        "status": status,
         "state": known.get("state", "off"),
         "changed": False,
-        "open_orders": [],
+        "open_orders": open_orders(order for record in records for order in record.orders),
         "message": error.message,
         "error": error.document(),
     }

@@ -26,9 +26,10 @@ def no_such_node(name: str) -> ControlError:
 def not_answered(name: str, owner: str | None, done: bool) -> ControlError:
     """``done``: the change is durable, and what was waited for has not come."""
     if done:
+        by = "another node" if owner is None else f"node {owner}"
         return ControlError(
             Code.TIMED_OUT,
-            f"node {owner} did what was asked, and the state that was waited for is not reached",
+            f"{by} did what was asked, and the state that was waited for is not reached",
             symbol=name,
             hint=f"see how far it is: naivectl status {name}",
         )

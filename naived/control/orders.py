@@ -1,10 +1,18 @@
 """Converts orders to JSON documents: those of the runtime, of the journal, and of a backtest."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from naived.control.protocol import format_time
 from naived.core.amount import format_amount
-from naived.core.orders.state import OrderState
+from naived.core.orders.state import LIVE, OrderState, State
+
+
+def open_orders(orders: Iterable[OrderState]) -> list[dict[str, Any]]:
+    """Live orders, then those in quarantine, which the exchange may have."""
+    known = list(orders)
+    live = [each for each in known if each.state in LIVE]
+    return [order(each) for each in (*live, *(each for each in known if each.state is State.QUARANTINED))]
 
 
 def order(order: OrderState) -> dict[str, Any]:

@@ -201,10 +201,13 @@ def test_what_is_asked_while_the_owner_is_dead_is_done_by_the_next_one(node: Nod
     first = node("alpha")
     first.do("start", SYMBOL)
     second = node("beta")
-    until(lambda: [row["symbol"] for row in second.do("status").document["symbols"]] == [SYMBOL])
+    exchange.trade("2000")
+    until(lambda: second.symbol()["state"] == "trading" and first.does("buying"))
     first.end(signal.SIGKILL)
     asked = second.ctl("stop", SYMBOL, "--timeout", "1s")
     assert asked.code == 124
+    assert (asked.result["status"], asked.result["changed"]) == ("on", False)
+    assert [(each["side"], each["state"]) for each in asked.result["open_orders"]] == [("buy", "open")]
     until(lambda: second.symbol()["node"] == "beta", 2 * LEASE + 10)
     until(lambda: second.symbol()["status"] == "off")
 
