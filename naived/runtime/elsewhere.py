@@ -29,7 +29,7 @@ log = structlog.get_logger()
 class Elsewhere:
     """``ours`` are the symbols of this node; ``symbols`` are those of others.
 
-    ``recount`` is called when these were read. ``named``: all symbols of which a report told while not ours.
+    ``recount`` is called when these were read. ``named``: all symbols that were ours or of which a report told.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Elsewhere:
 
     def keep(self, symbol: Symbol) -> None:
         """It was ours until now: it counts as it is until it is read."""
+        self.named.add(symbol.name)
         self.symbols[symbol.name] = symbol
         self._recount()
 

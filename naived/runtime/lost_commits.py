@@ -7,7 +7,8 @@
                 in the order in which they were placed (``core/strategy/leader_lost.py`` says whose it is)
     accepted    when all symbols are compared, whichever node finds that out first; then orders are placed again
 
-A symbol of which the very first commit was lost is claimed for the orders that it has open, or that end meanwhile.
+A symbol of which the very first commit was lost is claimed by a node that had it or heard of an order of it, or for
+the orders that it has open.
 """
 
 from collections.abc import Callable
@@ -102,9 +103,11 @@ class LostCommits:
             log.warning("comparison not accepted yet", error=str(error))
 
     async def _claim_unknown(self) -> None:
-        """Claim symbols that have orders of ours and that nobody has; raises ExchangeError, JournalError."""
+        """Claim symbols of which the journal lost all; raises ExchangeError, JournalError."""
         names = {report.symbol for report in await self._exchange.open_orders() if self._session.is_ours(report)}
         unknown = (names | self._elsewhere.named) - self._supervisor.symbols.keys()
+        if unknown:
+            unknown -= {record.symbol for record in await self._journal.load()}  # those are claimed in their turn
         if unknown:
             await self._cluster.claim(len(unknown), unknown)
 

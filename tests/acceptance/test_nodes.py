@@ -289,6 +289,30 @@ def test_orders_whose_rows_a_failover_lost_are_found_and_go_on(
     assert len(ids) == len(set(ids)) == 2
 
 
+def test_a_symbol_of_which_all_is_lost_and_no_order_is_open_is_found(
+    node: Node, exchange: Exchange, postgres_url: str
+) -> None:
+    first = node("alpha")
+    first.do("start", OTHER)
+    first.do("start", SYMBOL, "--chunks", "1")
+    exchange.trade("2000")
+    first.reaches("buying")
+    first.do("shutdown", SYMBOL, "--keep-buys", "--no-wait")
+    exchange.trade("1995")
+    first.reaches("selling")
+    exchange.trade("2010")
+    until(lambda: first.symbol()["state"] == "off")
+    earned = first.symbol()["realized_profit"]
+    assert exchange.open("BUY") == exchange.open("SELL") == []
+    of_symbol = f"WHERE symbol = '{SYMBOL}'"
+    rows = ("fills", "orders", "traders", "lots", "leases", "settings")
+    execute(postgres_url, *(f"DELETE FROM {table} {of_symbol}" for table in rows), REPLACED)
+    until(lambda: len(first.do("trades", SYMBOL).document["trades"]) == 1)
+    assert float(earned) > 0
+    assert first.symbol()["realized_profit"] == earned
+    until(lambda: first.symbol(OTHER)["state"] == "trading")
+
+
 def test_a_lost_sell_of_the_stop_loss_is_found_and_halts_its_symbol_again(
     node: Node, exchange: Exchange, postgres_url: str
 ) -> None:
