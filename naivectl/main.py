@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
 from types import FrameType
 
 from naivectl import queries, shipped, words
@@ -18,31 +18,53 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from _typeshed import ReadableBuffer
+
 
 def main() -> None:
     """Run `naivectl` and exit with its code."""
     _fill_closed_streams()
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGTERM, _terminate)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a symbol may have letters that the terminal's encoding lacks
-            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, TextIOWrapper):  # a symbol may have letters that the terminal's encoding lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
+    complaints = BufferedWriter(_Stderr(sys.stderr.fileno(), "w", closefd=False))
+    sys.stderr = TextIOWrapper(complaints, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+    code = 0
     try:
         code = run(sys.argv[1:])
-        print(end="", flush=True)
+        sys.stdout.flush()
     except OSError as error:  # errors of the socket are Failures: this one is of our own output
         complain(f"cannot write the answer: {error.strerror}", None)
         # Else Python would try to write the rest of the buffer at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = code or 1  # that of a failure says more
     sys.exit(code)
 
 
 def _fill_closed_streams() -> None:
-    """Open /dev/null for a closed standard stream: the next opened file would get its number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """Open /dev/null for a closed standard stream: the next opened file would get its number.
+
+    For stdout it is open for reading, so that to write to it is the error that it is for a closed one.
+    The number stays taken, whatever becomes of the stream.
+    """
+    for name, mode, flags in (
+        ("stdin", "r", os.O_RDONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - it stays open
+            setattr(sys, name, open(os.open(os.devnull, flags), mode, closefd=False))  # noqa: SIM115
+
+
+class _Stderr(FileIO):
+    """What it does not take is lost, and the exit code stays the same."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(memoryview(data))
 
 
 def _terminate(signum: int, _: FrameType | None) -> "NoReturn":

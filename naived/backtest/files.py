@@ -9,11 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+from naived.process.streams import OutputError
+
 STDOUT = Path("-")
-
-
-class OutputError(Exception):
-    """What cannot be written, and why."""
 
 
 def check(path: Path) -> None:
@@ -42,18 +40,15 @@ def write(path: Path, fill: Callable[[TextIO], object]) -> None:
     """Let ``fill`` write the text of this file; raises OutputError."""
     try:
         if path == STDOUT:
-            _to_stdout(fill)
+            fill(sys.stdout)
+            sys.stdout.flush()
         elif _replaceable(path):
             _replace(_target(path), fill)
         else:
             with path.open("w", encoding="utf-8", newline="") as file:  # /dev/null, a pipe
                 fill(file)
     except OSError as error:
-        raise OutputError(f"cannot write {_name(path)}: {error.strerror or error}") from error
-
-
-def _name(path: Path) -> str:
-    return "to standard output" if path == STDOUT else str(path)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _target(path: Path) -> Path:
@@ -67,16 +62,6 @@ def _replaceable(path: Path) -> bool:
         return stat.S_ISREG(path.stat().st_mode)
     except OSError:
         return True
-
-
-def _to_stdout(fill: Callable[[TextIO], object]) -> None:
-    try:
-        fill(sys.stdout)
-        sys.stdout.flush()
-    except OSError:
-        # What is still buffered would fail again when Python ends, with an exit code of its own.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
 
 
 def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from naived.backtest import documents, files, report
 from naived.backtest.columns import Progress
-from naived.backtest.files import STDOUT, OutputError
+from naived.backtest.files import STDOUT
 from naived.backtest.result import Result, Setup
 from naived.backtest.rules import rules
 from naived.backtest.run import backtest
@@ -26,6 +26,7 @@ from naived.core.amount import parse_rate
 from naived.core.duration import parse_duration
 from naived.process.complaint import complain
 from naived.process.config import ConfigError
+from naived.process.streams import OutputError
 
 _FEE = parse_rate("0.001")  # as `naived simulate` takes
 _FAILED = 1  # exit code: a tape or rules that cannot be used, a file that cannot be written

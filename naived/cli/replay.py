@@ -2,12 +2,12 @@
 
 import json
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from naived.backtest.files import STDOUT, write
 from naived.backtest.replay import Comparison, Difference, replay
 from naived.backtest.result import Setup
 from naived.backtest.rules import rules
@@ -23,6 +23,8 @@ from naived.core.strategy.settings import Settings
 from naived.database.engine import ConfigurationError
 from naived.database.history import history
 from naived.ports import JournalError
+from naived.process.complaint import complain
+from naived.process.streams import OutputError
 from naived.recorder.layout import gaps_name
 
 _DIFFERENT, _FAILED = 1, 2  # exit codes, as diff(1) has them
@@ -31,9 +33,9 @@ _NAME = "-trades-", "-aggTrades-"
 
 
 def perform(symbols: Sequence[str], flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    """Compare each symbol; the exit code is 0 if all are the same, 1 if any differs, 2 if one cannot be compared.
+    """Compare each symbol; returns the exit code. Raises ConfigError.
 
-    Raises ConfigError.
+    It is 0 if all are the same, 1 if any differs, 2 if one cannot be compared or the answer cannot be written.
     """
     options = gather(REPLAY, flags, environ)
     files = _by_symbol(options.every("tape", Path))
@@ -59,14 +61,19 @@ def perform(symbols: Sequence[str], flags: Mapping[str, Any], environ: Mapping[s
                 raise BacktestError(f"the journal has no {symbol}: it was never configured")
             found.append(replay(tape, Setup(rules(symbol, info), Settings(), fee, latency), past))
         except (TapeError, BacktestError, JournalError, ConfigurationError) as error:
-            print(f"naived: {error}", file=sys.stderr)
+            complain(error)
             failed = True
     for warning in (warning for each in found for warning in each.warnings):
-        print(f"naived: {warning}", file=sys.stderr)
+        complain(warning)
     if flags.get("json"):
-        print(json.dumps({"v": 1, "symbols": [_document(each) for each in found]}))
+        text = json.dumps({"v": 1, "symbols": [_document(each) for each in found]})
     else:
-        print("\n\n".join(_text(each) for each in found))
+        text = "\n\n".join(_text(each) for each in found)
+    try:
+        write(STDOUT, lambda file: file.write(text + "\n"))
+    except OutputError as error:
+        complain(error)
+        failed = True
     if failed:
         return _FAILED
     return _DIFFERENT if any(each.differences for each in found) else 0

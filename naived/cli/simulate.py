@@ -15,6 +15,7 @@ from naived.cli.options import SIMULATE, Options, UsageError, gather, pair
 from naived.cli.parsing import parse_fee
 from naived.core.amount import Price, parse_amount, parse_price, parse_whole
 from naived.process.config import ConfigError
+from naived.process.streams import OutputError
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
 
@@ -56,8 +57,8 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Command:
 
 
 async def serve(command: Command) -> None:
-    """Serve until SIGTERM or SIGINT; standard output gets one line, the URL. Raises ConfigError."""
-    failed: ConfigError | None = None
+    """Serve until SIGTERM or SIGINT; standard output gets one line, the URL. Raises ConfigError, OutputError."""
+    failed: BaseException | None = None
     try:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async with trio.open_nursery() as nursery:
@@ -68,6 +69,8 @@ async def serve(command: Command) -> None:
                 nursery.cancel_scope.cancel("a signal")
     except* SimulatorError as errors:
         failed = ConfigError(str(_first(errors)))
+    except* OutputError as errors:
+        failed = _first(errors)
     except* OSError as errors:
         failed = ConfigError(f"cannot serve on {command.host}:{command.port}: {_first(errors)}")
     if failed is not None:

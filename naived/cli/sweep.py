@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from naived.backtest import files, ranking, split
 from naived.backtest.chosen import toml
 from naived.backtest.columns import Progress
-from naived.backtest.files import STDOUT, OutputError
+from naived.backtest.files import STDOUT
 from naived.backtest.grid import Point
 from naived.backtest.point import Figures, Halves, Outcome
 from naived.backtest.ranking import Ranked
@@ -31,6 +31,7 @@ from naived.control.protocol import format_time
 from naived.core.amount import format_amount
 from naived.core.strategy.settings import Settings, SettingsError
 from naived.process.complaint import complain
+from naived.process.streams import OutputError
 
 _FAILED = 1  # exit code: a tape or rules that cannot be used, workers that are gone
 _INTERRUPTED = 130

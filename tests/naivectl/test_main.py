@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -70,23 +71,45 @@ def test_a_reader_that_leaves_ends_us_quietly(daemon, spawn, row):
     assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize("line", ["status", "completion bash", "schema status", "catalogue"])
-def test_an_answer_that_cannot_be_written_is_a_failure(daemon, program, spawn, line):
-    with open("/dev/full", "w") as full:
-        process = spawn(*line.split(), stdout=full)
-        assert process.wait(10) == 1
-    assert process.stderr.read() == "naivectl: cannot write the answer: No space left on device\n"
+def redirected(line, streams):
+    """A real start with its streams as a shell sets them, buffered as they are for a user."""
+    command = [sys.executable, "-c", "from naivectl.main import main; main()", *line.split()]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    shell = ["sh", "-c", f'exec "$@" {streams}', "sh", *command]
+    return subprocess.run(shell, capture_output=True, text=True, env=environment)
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["status"], 0), (["status", "--json"], 0), (["orders", "--nosuch"], 2), (["stop"], 2)]
+    ("streams", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
 )
-def test_without_a_stream_everything_else_is_as_ever(daemon, arguments, code, closed):
-    command = [sys.executable, "-c", "from naivectl.main import main; main()", *arguments]
-    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, text=True)
-    assert done.returncode == code
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        *(("status", 1), ("--json status", 1), ("-h", 1), ("stop ETHUSDT", 1), ("completion bash", 1)),
+        *(("schema status", 1), ("catalogue", 1), ("--json status NOPE", 4)),
+    ],
+)
+def test_an_answer_that_cannot_be_written_is_a_failure(daemon, line, code, streams, why):
+    done = redirected(line, streams)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr == f"naivectl: cannot write the answer: {why}\n"
+
+
+@pytest.mark.parametrize("streams", ["<&-", ">&-", ">/dev/full", "2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("line", "code"), [("-q stop ETHUSDT", 0), ("is-trading BTCUSDT", 3), ("orders --nosuch", 2), ("stop", 2)]
+)
+def test_without_a_stream_everything_else_is_as_ever(daemon, line, code, streams):
+    done = redirected(line, streams)
+    assert (done.returncode, done.stdout) == (code, "")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("streams", ["<&-", "2>&-", "2>/dev/full"])
+def test_an_answer_needs_no_other_stream(daemon, streams):
+    done = redirected("--json status", streams)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["symbols"]) == 2
 
 
 @pytest.mark.parametrize("verb", ["status", "--json status", "--json orders"])
