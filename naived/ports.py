@@ -240,11 +240,10 @@ class Unit(Struct, frozen=True):
 
     ``halt`` is of the symbol, in a unit for none of the whole account, as ``worth`` is; ``gains`` are by symbol.
     ``limits`` are in ``currency``, and so are ``prices``, of quote assets: with them new buys are counted against a
-    limit. ``epoch`` is that of the symbol's lease.
+    limit. ``epoch`` is that of the symbol's lease. ``closed_at`` 0: the market is open.
 
     ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
-    with the same key; ``fills`` must be new. ``request`` is (request id, result as JSON text): the answer to a
-    repeated control request.
+    with the same key; ``fills`` must be new. ``request``: (id, JSON) of the answer to a repeated request.
     """
 
     symbol: str
@@ -253,6 +252,7 @@ class Unit(Struct, frozen=True):
     next_trader: int | None = None
     lots: Lots | None = None
     owed: Coins | None = None
+    closed_at: int | None = None
     traders: tuple[Trader, ...] = ()
     orders: tuple[OrderState, ...] = ()
     fills: tuple[Fill, ...] = ()
@@ -289,6 +289,7 @@ class SymbolRecord(Struct, frozen=True):
     day_profit: Money = Money(0)
     halt: Halt | None = None
     exposure: Exposure = Exposure()
+    closed_at: int = 0
 
 
 class Page(Struct, frozen=True):

@@ -324,6 +324,8 @@ def _quarantine_hint(symbol: Symbol) -> str:
         return f"look at it with `naivectl orders {name}`, then {_resolve(name)}"
     if by is BlockedBy.LINEAGE:
         return f"end the other naived and its orders, then `naivectl start {name}`; or do what the reason says"
+    if by is BlockedBy.MARKET:
+        return f"if it is the same coin, in the same unit, `naivectl start {name}`; else `naivectl stop {name}`"
     return f"transfer the coins back to the account, then `naivectl start {name}`; or {_resolve(name)}"
 
 

@@ -50,8 +50,8 @@ from naived.core.orders.state import (
 from naived.core.orders.turned import FATES, Turned
 from naived.core.strategy import leader as leading
 from naived.core.strategy.leader import Band
-from naived.core.strategy.leader_events import Adopted, Found, LeaderEvent, Lost
-from naived.core.strategy.leader_state import Drained, Leader
+from naived.core.strategy.leader_events import Adopted, Found, Informed, LeaderEvent, Lost
+from naived.core.strategy.leader_state import Drained, Leader, reopened
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import awaits
 from naived.core.strategy.trader_state import (
@@ -80,6 +80,7 @@ class BlockedBy(StrEnum):
     QUARANTINE = "quarantine"  # an order contradicts what we know
     LINEAGE = "lineage"  # another naived trades from a copy of the journal
     COINS = "coins"  # the account has fewer coins than the traders hold
+    MARKET = "market"  # it opened again after so long that its coin may be another one
     CRASH = "crash"  # the symbol failed and restarts soon
     LEASE = "lease"  # another node may have it
     EXCHANGE = "exchange"  # there is no session, or the exchange refuses to answer for this symbol
@@ -337,6 +338,8 @@ def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
     known: Any = event  # its type is looked up, as ``isinstance`` with a union is ten times as slow
     if type(event) in _LEADER_EVENTS:
         draft.lead(known)
+        if type(event) is Informed and (reason := reopened(draft.leader)) is not None:
+            draft.block(BlockedBy.MARKET, reason)
     elif type(event) in _ORDER_EVENTS:
         draft.move(known)
     else:
@@ -348,8 +351,6 @@ def _apply(draft: "_Draft", event: SymbolEvent) -> None:
     match event:
         case Blocked(by, reason):
             draft.block(by, reason)
-            if by is BlockedBy.COINS and reason is not None:
-                draft.changes.notes.append(Note("quarantined", reason))
         case Deactivated():
             draft.leader = replace(draft.leader, active=False)
         case CoinsWrittenOff(missing, how):
@@ -532,6 +533,10 @@ class _Draft(Struct):
         others = [block for block in self.blocks if block.by is not by]
         if reason is not None:
             others.append(Block(by, reason, self.now))
+            if by in (BlockedBy.COINS, BlockedBy.MARKET):
+                self.changes.notes.append(Note("quarantined", reason))
+        elif by is BlockedBy.MARKET:
+            self.leader = replace(self.leader, closed_at=0)
         self.blocks = tuple(sorted(others, key=lambda block: _SEVERITY[block.by]))
 
     def block_quarantined(self) -> None:

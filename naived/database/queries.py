@@ -112,6 +112,7 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
             day_profit=row["day_profit"],
             halt=halted.get(row["symbol"]),
             exposure=Exposure(row["quote"] or "", row["exposure"]),
+            closed_at=row["closed_at"] or 0,
         )
         for row in rows
     ]

@@ -143,6 +143,7 @@ settings = sa.Table(
     sa.Column("fall_guard_ms", sa.BigInteger),
     sa.Column("stop_loss", DecimalAmount, nullable=False, server_default="0"),
     sa.Column("stop_slippage", DecimalAmount, nullable=False, server_default="0.005"),
+    sa.Column("closed_at", Instant),  # when the market was found closed; NULL: it is open
     _one_of("status", Status).ddl_if(dialect="sqlite"),
 )
 

@@ -345,6 +345,8 @@ def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
         changes["next_trader"] = unit.next_trader
     if unit.owed is not None:
         changes |= owed_row(unit.owed)
+    if unit.closed_at is not None:
+        changes["closed_at"] = unit.closed_at or None
     if unit.exposure is not None:
         changes |= {"quote": unit.exposure.quote or None, "exposure": unit.exposure.money}
     if unit.lots is not None:

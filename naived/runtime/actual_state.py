@@ -20,7 +20,7 @@ class ActualState(StrEnum):
     QUARANTINED = "quarantined"
 
 
-_FOR_A_PERSON = (BlockedBy.QUARANTINE, BlockedBy.LINEAGE, BlockedBy.COINS)
+_FOR_A_PERSON = (BlockedBy.QUARANTINE, BlockedBy.LINEAGE, BlockedBy.COINS, BlockedBy.MARKET)
 TROUBLED = (Hold.BALANCE, Hold.FILTER, Hold.REFUSED)
 _ONCE = 1  # a sell that expired once is offered again within a second
 

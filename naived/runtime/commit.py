@@ -52,6 +52,7 @@ class Commit:
             next_trader=first.next_trader if second.next_trader is None else second.next_trader,
             lots=first.lots if second.lots is None else second.lots,
             owed=first.owed if second.owed is None else second.owed,
+            closed_at=first.closed_at if second.closed_at is None else second.closed_at,
             exposure=first.exposure if second.exposure is None else second.exposure,
             traders=tuple(traders),
             orders=tuple(orders),

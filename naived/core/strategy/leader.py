@@ -46,7 +46,7 @@ from naived.core.strategy.leader_events import (
     Recalled,
 )
 from naived.core.strategy.leader_lost import find
-from naived.core.strategy.leader_state import Drained, Guarded, Leader, LeaderStep, has_room
+from naived.core.strategy.leader_state import Drained, Guarded, Leader, LeaderStep, closed_at, has_room
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import affordable, terms_of
 from naived.core.strategy.standing import stands, together
@@ -163,7 +163,7 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
             draft.tell_all(Directed(leader.desired))
             _renew(draft)
         case Informed(info, fees):
-            draft.leader = replace(leader, info=info, fees=fees)
+            draft.leader = replace(leader, info=info, fees=fees, closed_at=closed_at(leader, info, now))
             _renew(draft)
         case Released(number):
             if (trader := draft.living.get(number)) is not None:

@@ -28,6 +28,8 @@ from naived.core.strategy.trader_state import (
 )
 from naived.core.strategy.traders import chunks_taken
 
+_SAME_MARKET = 12 * 3_600_000  # ms: the exchange's longest maintenance; a coin is exchanged for another in days
+
 
 class Guarded(Struct, frozen=True):
     """A guard holds somebody back from buying at ``price``; ``peak`` is that of the fall guard."""
@@ -43,6 +45,7 @@ class Leader(Struct, frozen=True):
     ``told``: the cause that a person was told last of why a guard holds somebody back; None after a buy.
     ``standing``: until when no waiting trader need be asked again; None: one asks at the next trade.
     ``day_profit`` is the part of ``profit`` that came on ``day``, in days of UTC since 1970.
+    ``closed_at`` (exchange ms): when the market was found closed; 0: it is open, and means what it meant before.
     """
 
     info: SymbolInfo
@@ -61,6 +64,7 @@ class Leader(Struct, frozen=True):
     told: str | None = None
     halts: Halts = NO_HALTS
     standing: Standing | None = None
+    closed_at: int = 0
 
     @property
     def settings(self) -> Settings:
@@ -87,6 +91,22 @@ class Leader(Struct, frozen=True):
         if self.guarded is not None and self.guarded.peak is not None:
             times.append(self.guarded.peak.until)
         return min(times, default=None)
+
+
+def closed_at(leader: Leader, info: SymbolInfo, now: int) -> int:
+    """What ``closed_at`` is with these rules. One that was closed for long stays so until a person looked at it."""
+    if not (leader.active or leader.traders or leader.lots):
+        return 0
+    if not info.trading:
+        return leader.closed_at or now
+    return leader.closed_at if now - leader.closed_at > _SAME_MARKET else 0
+
+
+def reopened(leader: Leader) -> str | None:
+    """Why nothing may be placed on a market that is open again; None if nothing speaks against it."""
+    if not (leader.closed_at and leader.info.trading):
+        return None
+    return "the market was closed for more than 12 hours: it may trade another coin now, or count in another unit"
 
 
 def has_room(leader: Leader, traders: Collection[Trader], committed: int) -> bool:

@@ -36,7 +36,7 @@ from naived.core.orders.state import (
     State,
 )
 from naived.core.strategy.leader import NONE
-from naived.core.strategy.leader_events import Activated
+from naived.core.strategy.leader_events import Activated, Informed
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import Counted, Finished, Measured, Note, Released, Traded, Woke, position
 from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, rebought, resting, sold, workbench
@@ -343,6 +343,63 @@ def test_a_sell_that_was_given_up_and_sold_all_the_same_is_owed_by_the_leftovers
 
 
 # Blocks
+
+
+_HOUR = 3_600_000
+
+
+def reopened(of: Workbench, *hours: int) -> None:
+    """The market is closed, looked at after so many hours each, and open at the last look."""
+    for closed in (*hours, 0):
+        status = {"trading": not closed, "status": "BREAK" if closed else "TRADING"}
+        of.step(Informed(replace(of.exchange.rules, **status), of.leader.fees))
+        of.now += closed * _HOUR
+
+
+def test_a_market_that_was_closed_for_hours_goes_on_by_itself_each_time() -> None:
+    cycle = bought()
+    for _ in range(3):
+        reopened(cycle, 6, 6)
+        assert (cycle.engine.blocks, cycle.leader.closed_at) == ((), 0)
+
+
+def test_a_market_that_was_closed_for_more_than_half_a_day_waits_for_a_person() -> None:
+    cycle = bought()
+    began, sent = cycle.now, len(cycle.wire)
+    reopened(cycle, 6, 7)
+    assert [block.by for block in cycle.engine.blocks] == [BlockedBy.MARKET]
+    assert cycle.leader.closed_at == began
+    cycle.now += 48 * _HOUR
+    reopened(cycle, 1)
+    assert [(note.kind, note.message) for note in cycle.journal.notes[-1:]] == [
+        ("quarantined", cycle.engine.blocked)
+    ], "it is told once"
+    cycle.trade("1")
+    cycle.trade("4000")
+    assert (cycle.engine.may_place, len(cycle.wire)) == (False, sent)
+    cycle.step(Blocked(BlockedBy.MARKET, None))
+    assert (cycle.engine.blocks, cycle.leader.closed_at) == ((), 0)
+    reopened(cycle, 1)
+    assert cycle.engine.may_place
+
+
+def test_a_person_who_acts_while_the_market_is_closed_does_not_answer_for_what_comes() -> None:
+    cycle = bought()
+    reopened(cycle, 13)
+    cycle.step(Blocked(BlockedBy.MARKET, None))
+    reopened(cycle, 5)
+    assert cycle.engine.may_place
+    closed = cycle.now
+    cycle.step(Informed(replace(cycle.exchange.rules, trading=False, status="HALT"), cycle.leader.fees))
+    cycle.step(Blocked(BlockedBy.MARKET, None))
+    assert cycle.leader.closed_at == closed
+
+
+def test_where_nothing_is_at_stake_it_does_not_matter_how_long_a_market_was_closed() -> None:
+    empty = workbench()
+    empty.engine = replace(empty.engine, leader=replace(empty.leader, traders=(), active=False))
+    reopened(empty, 100)
+    assert (empty.engine.blocks, empty.leader.closed_at) == ((), 0)
 
 
 def test_the_most_serious_block_is_the_reason_and_each_has_to_be_lifted_by_itself() -> None:

@@ -42,6 +42,7 @@ MIGRATIONS = {
     "0011_stops.py": "8fb54633d4a3",
     "0012_losses.py": "7db56d74ca3d",
     "0013_failover.py": "4eca99a0fdd5",
+    "0014_closed.py": "fc127ff1522f",
 }
 
 

@@ -162,6 +162,15 @@ def test_a_control_request_is_answered_once(store: Store) -> None:
     assert isinstance(second, ConflictError)
 
 
+def test_since_when_a_market_is_closed_is_kept_until_it_is_open(engine: sa.Engine, store: Store) -> None:
+    store.apply([Unit(SYMBOL, desired())])
+    assert record(engine).closed_at == 0
+    store.apply([Unit(SYMBOL, closed_at=1_700_000_000_123), Unit(SYMBOL, desired(Status.OFF))])
+    assert record(engine).closed_at == 1_700_000_000_123
+    store.apply([Unit(SYMBOL, closed_at=0)])
+    assert record(engine).closed_at == 0
+
+
 def test_a_status_is_compared_before_it_is_set(engine: sa.Engine, store: Store) -> None:
     store.apply([Unit(SYMBOL, desired(Status.SHUTDOWN))])
     off = Unit(SYMBOL, desired(Status.OFF), Status.SHUTDOWN, events=(event("drained"),))

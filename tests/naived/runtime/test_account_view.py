@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from naived.core.amount import parse_money, parse_price, parse_quantity, parse_rate
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
+from naived.core.strategy import leader_state
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Informed
 from naived.ports import AccountInfo, ExchangeError, RefusedError
@@ -201,6 +202,84 @@ async def test_the_end_of_a_short_halt_is_seen_within_seconds(world: World, cloc
             assert naived.state() == "degraded"
             exchange.relist("ETHUSDT", trading=True)
             await naived.until(lambda: naived.state() == "trading", 11)
+
+
+_CLOSED = "the market was closed for more than 12 hours: it may trade another coin now, or count in another unit"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten minutes stand for the twelve hours."""
+    monkeypatch.setattr(leader_state, "_SAME_MARKET", 600_000)
+
+
+async def closed(naived: Naived, exchange: ExchangeDouble, seconds: float) -> None:
+    exchange.relist("ETHUSDT", trading=False)
+    naived.symbol().offer(Informed(exchange.markets["ETHUSDT"].rules, naived.symbol().engine.leader.fees))
+    await trio.sleep(seconds)
+    assert naived.reason() == "the market is closed: BREAK"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_market_that_was_closed_for_long_waits_for_a_person_also_behind_a_restart(
+    world: World, clock: MockClock
+) -> None:
+    """As LUNAUSDT, which was closed for 18 days and then traded another coin at another price."""
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start(chunks=2)
+        await naived.trade("2000", "1990", "1980")
+        assert naived.phases() == ["selling", "buying"]
+        await closed(naived, exchange, 300)
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "degraded")
+        await trio.sleep(301)
+        exchange.relist("ETHUSDT", trading=True)
+        await naived.until(lambda: naived.state() == "quarantined", 70)
+        assert naived.reason() == _CLOSED
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.reason() == _CLOSED)
+        sent = len(exchange.wire)
+        await naived.trade("900", "899", "898", "900")
+        assert len(exchange.wire) == sent
+        events = (await naived.call("events"))["events"]
+        assert sum((event["kind"], event["message"]) == ("quarantined", _CLOSED) for event in events) == 2
+        document = await naived.call("status")
+        assert document["symbols"][0]["next_step"] == "naivectl start ETHUSDT"
+        assert (await naived.ask("start"))["error"] is None
+        assert naived.state() == "trading"
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_coins_are_counted_before_a_market_that_was_closed_for_long_is_traded_again(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await closed(naived, exchange, 601)
+        exchange.cancel_by_hand(exchange.open(side=Side.SELL)[0])
+        exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
+        exchange.relist("ETHUSDT", trading=True)
+        await naived.until(lambda: naived.reason() == _CLOSED, 70)
+        sent = len(exchange.wire)
+        error = (await naived.ask("start"))["error"]
+        assert "the account has" in error["message"]
+        await naived.trade("900", "901")
+        assert len(exchange.wire) == sent
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_market_that_was_closed_for_maintenance_goes_on_by_itself(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        for _ in range(3):
+            await closed(naived, world.exchange, 400)
+            world.exchange.relist("ETHUSDT", trading=True)
+            await naived.until(lambda: naived.state() == "trading", 70)
 
 
 async def test_symbols_that_begin_together_are_asked_for_as_one(world: World, clock: MockClock) -> None:

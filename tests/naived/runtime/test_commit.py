@@ -73,6 +73,15 @@ def test_what_waits_takes_the_next_unit_in_and_the_newest_row_counts() -> None:
     assert first.sends == ("first", "other", "later")
 
 
+def test_of_two_units_the_later_one_says_whether_the_market_is_closed() -> None:
+    first, unchanged, later = (plain(number=number, note="") for number in (1, 2, 3))
+    first.unit, later.unit = replace(first.unit, closed_at=5), replace(later.unit, closed_at=0)
+    assert first.absorb(unchanged)
+    assert first.unit.closed_at == 5
+    assert first.absorb(later)
+    assert first.unit.closed_at == 0
+
+
 def test_what_two_units_ask_is_asked_once() -> None:
     first, later = plain(number=1, note="first"), plain(number=2, note="later")
     first.questions, later.questions = (Question.COINS,), (Question.RULES, Question.COINS)
