@@ -69,15 +69,22 @@ def trader_row(trader: Trader) -> dict[str, Any]:
 
 def _phase_row(phase: Phase) -> dict[str, Any]:
     match phase:
-        case Waiting(after, reason, behind):
-            return {"phase": "waiting", "wait_after": after, "reason": reason, "wait_behind": behind}
-        case Buying(intent, bought, decided_on, accepted, cancelling):
+        case Waiting(after, reason, behind, failures):
+            return {
+                "phase": "waiting",
+                "wait_after": after,
+                "reason": reason,
+                "wait_behind": behind,
+                "failures": failures,
+            }
+        case Buying(intent, bought, decided_on, accepted, cancelling, failures):
             return {
                 "phase": "buying",
                 "seq": intent.seq,
                 "decided_on": decided_on,
                 "accepted": accepted,
                 "cancelling": cancelling,
+                "failures": failures,
                 **_bought_row(bought),
             }
         case Holding(bought, hold, reason, retry_at, carried, sold, failures):
@@ -194,10 +201,16 @@ def _trader(row: Row, phase: Phase) -> Trader:
 def _phase_of(row: Row) -> Phase:
     match row["phase"]:
         case "waiting":
-            return Waiting(row["wait_after"], row["reason"], row["wait_behind"] or 0)
+            return Waiting(row["wait_after"], row["reason"], row["wait_behind"] or 0, row["failures"] or 0)
         case "buying":
-            decided_on = row["decided_on"] or Price(0)
-            return Buying(_intent_of(row), _bought_of(row), decided_on, row["accepted"], row["cancelling"])
+            return Buying(
+                intent=_intent_of(row),
+                bought=_bought_of(row),
+                decided_on=row["decided_on"] or Price(0),
+                accepted=row["accepted"],
+                cancelling=row["cancelling"],
+                failures=row["failures"] or 0,
+            )
         case "holding":
             return Holding(
                 bought=_bought_of(row),

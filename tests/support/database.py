@@ -139,8 +139,8 @@ def _intents(side: Side) -> st.SearchStrategy[OrderIntent]:
 
 
 phases = st.one_of(
-    st.builds(Waiting, times, st.none() | texts, counts),
-    st.builds(Buying, _intents(Side.BUY), boughts, amounts.map(Price), st.booleans(), st.booleans()),
+    st.builds(Waiting, times, st.none() | texts, counts, counts),
+    st.builds(Buying, _intents(Side.BUY), boughts, amounts.map(Price), st.booleans(), st.booleans(), counts),
     st.builds(Holding, boughts, st.sampled_from(Hold), texts, st.none() | times, lots, sold, counts),
     st.builds(Selling, boughts, _intents(Side.SELL), lots, sold, counts, st.booleans()),
 )

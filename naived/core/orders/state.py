@@ -393,8 +393,8 @@ def _reported(order: OrderState, report: Report) -> OrderStep:
     final = order.final
     if final is None and report.status.ended:
         final = report.status
-        if report.by_exchange:
-            known = replace(known, by_exchange=True)
+        if report.by_exchange or report.expiry:
+            known = replace(known, by_exchange=report.by_exchange, reason=report.expiry or known.reason)
     after, more = _executed(known, report.fills, reported, final)
     return after, actions + more
 
@@ -488,7 +488,7 @@ def _executed(
     if final is not None and executed == reported:
         state = _FINAL_STATE[final]
         newest = known[-1].trade_id if known else None
-        actions += (Ended(_fate(final, order), _rejection(final), newest),)
+        actions += (Ended(_fate(final, order), _refusal(final, order), newest),)
     after = replace(order, state=state, executed=executed, reported=reported, final=final, fills=known)
     return after, actions
 
@@ -538,10 +538,9 @@ def _fate(final: OrderStatus, order: OrderState) -> Fate:
             return Fate.EXPIRED
 
 
-def _rejection(final: OrderStatus) -> Refused | None:
-    if final is OrderStatus.REJECTED:
-        return Refused(Refusal.OTHER, 0, "rejected by the matching engine")
-    return None
+def _refusal(final: OrderStatus, order: OrderState) -> Refused | None:
+    why = "rejected by the matching engine" if final is OrderStatus.REJECTED else order.reason
+    return None if why is None else Refused(Refusal.OTHER, 0, why)
 
 
 def _missing(order: OrderState, event: Missing) -> OrderStep:

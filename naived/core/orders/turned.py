@@ -31,4 +31,5 @@ class Turned(Struct, frozen=True):
         order, intent = self.order, self.order.intent
         number = "" if order.order_id is None else f", order {order.order_id}"
         text = f"{intent.side} {format_amount(order.quantity)} at {format_amount(intent.price)}"
-        return f"{intent.symbol}-{intent.trader}: {text} ({order.client_order_id}{number})"
+        why = f": {order.reason}" if order.state is State.EXPIRED and order.reason else ""
+        return f"{intent.symbol}-{intent.trader}: {text} ({order.client_order_id}{number}){why}"

@@ -80,13 +80,12 @@ _BUY_BACKOFF = {
     Refusal.MARKET_CLOSED: 10_000,  # a halt ends by itself; without a public trade there is no new attempt
 }
 _BY_RULES = (Refusal.FILTER, Refusal.MARKET_CLOSED)  # the rules that we know may have changed
-_EXPIRED_BACKOFF = 1_000  # ms; a buy that self-trade prevention ended must not be repeated in a tight loop
 # ms: a successor acts on a trade with a higher id than the fill that made room for it. So much later every trade is
 # newer, whatever its id: an exchange that was reset begins with small ones.
 _BY_ID = 10_000
 _ENDED_BACKOFF = 10_000  # ms; after the exchange ended a buy by itself, its rules are read again
-_SELL_BACKOFF_FIRST = 1_000  # ms, doubled with each failure in a row
-_SELL_BACKOFF_MOST = 300_000  # ms
+_BACKOFF_FIRST = 1_000  # ms, of a sell and of a buy that expired, doubled with each failure in a row
+_BACKOFF_MOST = 300_000  # ms
 _STOP_BACKOFF_MOST = 30_000  # ms; the price may fall on
 
 
@@ -181,7 +180,7 @@ def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) ->
         note = Note("waits", f"{trader.id}: {reason}")
         return replace(trader, phase=replace(waiting, reason=reason)), (*commands, note)
     intent = OrderIntent(trader.symbol, trader.number, Side.BUY, trader.buys + 1, price, quantity)
-    buying = Buying(intent, Bought(price), trade.price)
+    buying = Buying(intent, Bought(price), trade.price, failures=waiting.failures)
     since = max(view.now, trader.since)
     return (
         replace(trader, phase=buying, since=since, buys=intent.seq, rebuy_notified=False),
@@ -218,12 +217,14 @@ def _buying(trader: Trader, buying: Buying, news: Placed | Executed | Ended, vie
         case Ended() if buying.bought.quantity:
             return _sell(trader, Holding(buying.bought, Hold.STOPPED, "stopped", None), view)
         case Ended(fate, refused):
-            return _nothing_bought(trader, fate, refused, view)
+            return _nothing_bought(trader, buying, fate, refused, view)
         case _:
             assert_never(news)
 
 
-def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: SymbolView) -> TraderStep:
+def _nothing_bought(
+    trader: Trader, buying: Buying, fate: Fate, refused: Refused | None, view: SymbolView
+) -> TraderStep:
     if fate is Fate.BY_HAND:
         return _finish_empty(trader, view, "buy cancelled by hand")
     if view.status is not Status.ON:
@@ -235,8 +236,10 @@ def _nothing_bought(trader: Trader, fate: Fate, refused: Refused | None, view: S
             Reread(),
         )
     if fate is Fate.EXPIRED:
-        reason = "the exchange let its buy expire; it is tried again at the next trade"
-        return _enter(trader, Waiting(after=view.now + _EXPIRED_BACKOFF, reason=reason), view), ()
+        word = "" if refused is None else f" ({refused.message})"
+        after = view.now + _doubled(buying.failures, _BACKOFF_MOST)
+        reason = f"the exchange let its buy expire{word}; it is tried again later"
+        return _enter(trader, Waiting(after, reason, failures=buying.failures + 1), view), ()
     if fate is not Fate.REJECTED or refused is None:
         return _enter(trader, Waiting(), view), ()
     note = Note("refused", f"{trader.id}: buy refused: {refused.message}")
@@ -385,8 +388,9 @@ def _selling(trader: Trader, selling: Selling, news: Placed | Executed | Ended, 
             # Asked at the stop itself it would be refused again: what the exchange takes is measured first.
             reason = f"nobody pays {format_amount(selling.intent.price)}, and the exchange may take no less"
             return _retry_later(trader, selling, Hold.FILTER, reason, None, view), ()
-        case Ended(Fate.EXPIRED | Fate.ABANDONED):
-            return _retry_later(trader, selling, Hold.EXPIRED, "the sell expired", None, view), ()
+        case Ended(Fate.EXPIRED | Fate.ABANDONED, refused):
+            reason = "the sell expired" if refused is None else f"the sell expired ({refused.message})"
+            return _retry_later(trader, selling, Hold.EXPIRED, reason, None, view), ()
         case Ended(Fate.REJECTED, refused) if refused is not None:
             return _sell_refused(trader, selling, refused, view)
         case Ended():
@@ -408,8 +412,11 @@ def _retry_later(
 
 def _pause(trader: Trader, failures: int) -> int:
     """Milliseconds until the next sell after so many failures in a row."""
-    most = _SELL_BACKOFF_MOST if trader.stop is None else _STOP_BACKOFF_MOST
-    return min(_SELL_BACKOFF_FIRST << min(failures, 16), most)
+    return _doubled(failures, _BACKOFF_MOST if trader.stop is None else _STOP_BACKOFF_MOST)
+
+
+def _doubled(failures: int, most: int) -> int:
+    return min(_BACKOFF_FIRST << min(failures, 16), most)
 
 
 def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:

@@ -37,12 +37,13 @@ class Hold(StrEnum):
 class Waiting(Struct, frozen=True):
     """Waiting for a trade later than ``after`` (exchange ms) and, at first, with an id above ``behind``.
 
-    ``reason``: why it did not buy on the last one.
+    ``reason``: why it did not buy on the last one. ``failures``: buys that expired, in a row; they set the pause.
     """
 
     after: int = 0
     reason: str | None = None
     behind: int = 0
+    failures: int = 0
 
 
 class Buying(Struct, frozen=True):
@@ -53,6 +54,7 @@ class Buying(Struct, frozen=True):
     decided_on: Price
     accepted: bool = False  # the exchange has the order; only then is the rebuy measured from it
     cancelling: bool = False
+    failures: int = 0
 
 
 class Holding(Struct, frozen=True):

@@ -43,6 +43,7 @@ from naived.core.orders.state import (
     need,
     step_order,
 )
+from naived.core.orders.turned import Turned
 from tests.support.market import START, fill
 
 ID = "n1test-a"
@@ -654,6 +655,14 @@ def test_an_order_that_the_exchange_lets_expire_by_itself_is_not_taken_for_one_t
 ) -> None:
     ended = Reported(ID, replace(report(OrderStatus.EXPIRED), by_exchange=by_exchange))
     assert step_order(resting(), ended, START)[1] == (Ended(fate),)
+
+
+def test_why_the_exchange_let_an_order_expire_is_kept_and_told() -> None:
+    reported = replace(report(OrderStatus.EXPIRED), expiry="EXECUTION_RULE_PRICE_RANGE_EXCEEDED")
+    expired, todo = step_order(resting(), Reported(ID, reported), START)
+    assert expired.reason == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+    assert todo == (Ended(Fate.EXPIRED, Refused(Refusal.OTHER, 0, "EXECUTION_RULE_PRICE_RANGE_EXCEEDED")),)
+    assert Turned(expired).message.endswith(": EXECUTION_RULE_PRICE_RANGE_EXCEEDED")
 
 
 def test_an_order_of_which_self_trade_prevention_took_a_part_is_filled_with_less() -> None:

@@ -340,7 +340,7 @@ def test_lowered_chunks_let_nobody_buy_until_enough_have_finished() -> None:
     cycle.direct(Status.ON, settings(chunks=1, budget="600"))
     cycle.now += 1_000
     cycle.market("2680.00")
-    assert cycle.trader(2).phase == Waiting(cycle.now - 1_000, "more traders than chunks: 2 of 1")
+    assert cycle.trader(2).phase == Waiting(cycle.now - 1_000, "more traders than chunks: 2 of 1", failures=1)
     sold(cycle)
     cycle.market("2680.00")
     assert cycle.phases == ["buying"]

@@ -267,7 +267,7 @@ def test_a_buy_that_its_fee_used_up_is_a_loss() -> None:
         (Fate.ABANDONED, Waiting()),
         (
             Fate.EXPIRED,
-            Waiting(START + 1_000, "the exchange let its buy expire; it is tried again at the next trade"),
+            Waiting(START + 1_000, "the exchange let its buy expire; it is tried again later", failures=1),
         ),
     ],
 )
@@ -278,6 +278,29 @@ def test_after_a_buy_that_bought_nothing_the_trader_waits_again(fate: Fate, expe
     again, _ = tell(waiting, replace(VIEW, now=START + 1_001), Traded(trade("2683.80", START + 1_001)))
     assert isinstance(again.phase, Buying)
     assert again.phase.intent.seq == 2
+
+
+def test_a_buy_that_expires_again_and_again_waits_longer_each_time_and_says_why() -> None:
+    """As one that the exchange's rule of a price range ends while its reference price lags behind."""
+    trader, now, pauses = BUYING, START, []
+    expired = Ended(Fate.EXPIRED, Refused(Refusal.OTHER, 0, "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"))
+    for _ in range(11):
+        trader, _ = tell(trader, replace(VIEW, now=now), expired)
+        assert isinstance(trader.phase, Waiting)
+        assert "let its buy expire (EXECUTION_RULE_PRICE_RANGE_EXCEEDED)" in (trader.phase.reason or "")
+        pauses.append(trader.phase.after - now)
+        now = trader.phase.after + 1
+        trader, _ = tell(trader, replace(VIEW, now=now), Traded(trade("2683.80", now)))
+    assert pauses == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000, 300_000]
+    repriced, _ = tell(trader, replace(VIEW, now=now), Ended(Fate.CANCELLED))
+    assert repriced.phase == Waiting()
+
+
+def test_a_sell_that_expires_says_why() -> None:
+    expired = Ended(Fate.EXPIRED, Refused(Refusal.OTHER, 0, "INSUFFICIENT_LIQUIDITY"))
+    held, _ = tell(SELLING, VIEW, expired)
+    assert isinstance(held.phase, Holding)
+    assert held.phase.reason == "the sell expired (INSUFFICIENT_LIQUIDITY)"
 
 
 def test_a_buy_cancelled_by_a_person_ends_its_trader() -> None:
