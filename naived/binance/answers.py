@@ -72,7 +72,7 @@ _BY_MESSAGE = {  # the first text that the message, in lower case, contains
     "max_num": Refusal.TOO_MANY,
     "filter failure": Refusal.FILTER,
     "zero or less": Refusal.FILTER,
-    "self-trade prevention": Refusal.MALFORMED,
+    "self-trade prevention": Refusal.FILTER,  # the modes that a symbol allows are rules that may have changed
     "unsupported order combination": Refusal.MALFORMED,
     "not support": Refusal.MALFORMED,  # a type of order by the symbol
     "icebergqty": Refusal.MALFORMED,

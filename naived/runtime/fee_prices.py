@@ -3,6 +3,8 @@
 A fee in a third asset, such as BNB, is a cost, at its value when it was paid: the exchange pairs such an asset with
 the quote asset (BNBUSDT). The account view says which to follow; symbols ask for the value of a fee when they book
 a fill. So is the value of a quote asset in the account's currency, and of the coins of a symbol that is off.
+
+The exchange goes on telling the last price of a pair that it does not trade any more: that is no price.
 """
 
 import math
@@ -11,11 +13,13 @@ import structlog
 import trio
 
 from naived.core.amount import SCALE, Money, Price, money_up
+from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill
 from naived.ports import Exchange, ExchangeError, RefusedError
 from naived.runtime.price_gate import PriceGates
 
 _RETRY = 10.0  # seconds before a price that was not told is asked for again
+_LOOK = 3_600.0  # seconds between two looks whether a pair is traded
 
 log = structlog.get_logger()
 
@@ -25,6 +29,7 @@ class FeePrices:
         self._exchange = exchange
         self._gates = gates
         self._followed: set[str] = set()
+        self._closed: set[str] = set()  # pairs that the exchange does not trade
         self._send, self._pairs = trio.open_memory_channel[str](math.inf)
 
     async def run(self) -> None:
@@ -49,9 +54,13 @@ class FeePrices:
         return pair in self._followed
 
     def price(self, asset: str, quote: str) -> Price | None:
-        """The last believed price of the asset in the quote asset, which is followed from now on; None before."""
+        """The last believed price of the asset in the quote asset, which is followed from now on.
+
+        None before, and where the exchange does not trade one for the other.
+        """
         self.follow(asset, quote)
-        return self._gates.gate(f"{asset}{quote}").price
+        pair = f"{asset}{quote}"
+        return None if pair in self._closed else self._gates.gate(pair).price
 
     def value(self, fill: Fill, base: str, quote: str) -> Money | None:
         """What the fill's fee is worth in quote; None for a fee in base or quote, and if no price is known."""
@@ -61,17 +70,35 @@ class FeePrices:
         return None if price is None else money_up(fill.fee * price, SCALE)
 
     async def _follow(self, pair: str) -> None:
-        """Ask for the last price, then subscribe to trades."""
-        gate = self._gates.gate(pair)
+        """Look now and then whether the pair is traded; while it is, its price is known."""
+        watched = False
         while True:
             try:
-                price = (await self._exchange.last_prices([pair])).get(pair)
-                break
+                info = (await self._exchange.symbols([pair])).get(pair)
+                if not (isinstance(info, SymbolInfo) and info.trading):
+                    self._close(pair)
+                elif watched:
+                    self._closed.discard(pair)
+                else:
+                    await self._watch(pair)
+                    watched = True
             except RefusedError as error:
                 log.warning("its price is not followed", symbol=pair, error=str(error))
                 return
             except ExchangeError:
                 await trio.sleep(_RETRY)
+            else:
+                await trio.sleep(_LOOK)
+
+    def _close(self, pair: str) -> None:
+        if pair not in self._closed:
+            log.warning("its price is not followed: the exchange does not trade it", symbol=pair)
+            self._closed.add(pair)
+
+    async def _watch(self, pair: str) -> None:
+        price = (await self._exchange.last_prices([pair])).get(pair)
+        gate = self._gates.gate(pair)
         if gate.price is None and price is not None:
             gate.check.told(price)
+        self._closed.discard(pair)
         await self._exchange.watch(pair)

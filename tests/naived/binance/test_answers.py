@@ -161,7 +161,7 @@ PUBLISHED_MESSAGES = {
     "Order book liquidity is too low for this pegged order.": Refusal.MARKET_CLOSED,
     "This order type is not possible in this trading phase.": Refusal.MARKET_CLOSED,  # since 2023-03-13
     "Limit orders require GTC for this phase.": Refusal.MARKET_CLOSED,
-    "This symbol does not allow the specified self-trade prevention mode.": Refusal.MALFORMED,
+    "This symbol does not allow the specified self-trade prevention mode.": Refusal.FILTER,
     **dict.fromkeys(
         [
             "Filter failure: PRICE_FILTER",
