@@ -19,11 +19,12 @@ from naived.control.service import Service
 from naived.control.verbs import ask_for_orders, learn_rules, try_to_learn_rules
 from naived.core import engine as core
 from naived.core.amount import Money, Quantity, value_up
-from naived.core.engine import BlockedBy, CoinsWrittenOff, Engine, Event, is_blocked_by, unoffered
+from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff, Engine, Event, is_blocked_by, unoffered
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState, Resolved
 from naived.core.strategy.formulas import Coins, offered
 from naived.core.strategy.leader_events import Lost
+from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import owned
 from naived.core.strategy.trader_state import Hold, Holding, Released, Selling, Trader, position
 from naived.ports import ExchangeError
@@ -161,10 +162,12 @@ class _Plan:
         self._engine = symbol.engine
         self._now = symbol.context.exchange.now()
         self._asked = asked
-        self._listed = symbol.listed
-        # Nothing of a symbol that the exchange does not list is sold any more, whatever it is held for.
-        self._holds = _ENDED if symbol.listed or asked.adopt else tuple(Hold)
         all_of_them = asked.client_order_id is None
+        off = symbol.desired.status is Status.OFF  # no sell of it is decided any more
+        market = all_of_them and not asked.adopt and off and is_blocked_by(symbol.engine, BlockedBy.MARKET)
+        # Nothing of a coin that is not listed, or was exchanged, is sold any more, whatever it is held for.
+        self._gone = market or not symbol.listed
+        self._holds = tuple(Hold) if self._gone and not asked.adopt else _ENDED
         if all_of_them and is_blocked_by(symbol.engine, BlockedBy.LINEAGE):
             return  # not ended by this verb; whoever wants to end that must not lose held coins by it
         for order in symbol.engine.quarantined:
@@ -176,6 +179,9 @@ class _Plan:
             self._write_off_lacking(coins.lacking)
         if all_of_them and is_blocked_by(self._engine, BlockedBy.COINS):
             self._end_block(coins.missing)
+        if market:
+            self.ended += 1
+            self._step(Blocked(BlockedBy.MARKET, None))
 
     def _step(self, event: Event) -> Coins:
         """Add an event; returns the coins that it writes off."""
@@ -210,7 +216,7 @@ class _Plan:
         sell = self._engine.order(trader.number, Side.SELL, trader.sells)
         match trader.phase:
             case Holding(hold=hold) if hold in self._holds and self._asked.means(sell):
-                if self._asked.adopt or hold is not Hold.BALANCE or not self._listed:
+                if self._asked.adopt or hold is not Hold.BALANCE or self._gone:
                     self.ended += 1
                     self._lose(trader, sell, self._step(Released(trader.number, self._asked.adopt)))
             case _:

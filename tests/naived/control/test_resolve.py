@@ -8,7 +8,8 @@ from trio.testing import MockClock
 from naived.core.amount import Quantity, parse_quantity
 from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff
 from naived.core.orders.intent import Side
-from naived.core.orders.report import Refusal, Refused
+from naived.core.orders.report import OrderStatus, Refusal, Refused
+from naived.core.strategy import leader_state
 from naived.core.strategy.trader_state import position
 from tests.support.runtime import NO_BALANCE, Naived, World
 
@@ -373,6 +374,36 @@ async def test_what_is_listed_again_is_not_called_delisted_and_not_written_off(
         world.exchange.markets["ETHUSDT"] = market
         result = await naived.ask("resolve", all=True, action="ignore")
         assert (result["message"], result["lost"], naived.phases()) == ("nothing to resolve", [], ["holding"])
+
+
+async def test_coins_that_were_exchanged_for_others_are_written_off_once_their_symbol_is_stopped(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader_state, "_SAME_MARKET", 600_000)
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000", "1990")
+        exchange.relist("ETHUSDT", trading=False)
+        await naived.until(lambda: naived.state() == "degraded", 3_700)
+        await trio.sleep(660)
+        exchange.markets["ETHUSDT"].end(exchange.open()[0], OrderStatus.EXPIRED, exchange.now())
+        exchange.relist("ETHUSDT", trading=True)
+        await naived.until(lambda: naived.state() == "quarantined", 70)
+        sent = len(exchange.wire)
+        for action in ("adopt", "ignore"):
+            result = await naived.ask("resolve", all=True, action=action)
+            assert result["error"]["hint"].startswith("`naivectl start ETHUSDT` if it is the same coin")
+            assert (result["changed"], result["lost"]) == (False, [])
+        await naived.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        for dry_run in (True, False):
+            done = await naived.ask("resolve", all=True, action="ignore", dry_run=dry_run)
+            assert (done["error"], [each["quantity"] for each in done["lost"]]) == (None, ["0.4995"])
+        assert (naived.state(), naived.phases(), len(exchange.wire)) == ("off", [], sent)
+        await naived.start()
+        await naived.trade("2000")
+        assert naived.phases() == ["buying"]
 
 
 async def test_while_the_exchange_is_away_nothing_is_written_off_as_delisted(
