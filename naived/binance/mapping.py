@@ -157,6 +157,7 @@ def report_of(row: OrderRow, until: int = LATEST) -> Report:
         time=in_time(row.update_time or row.transact_time or created, until),
         fills=_fills_of(row, executed),
         by_exchange=_ended_itself(row.status, row.client_order_id, placed_as, row.expiry_reason),
+        by_us=row.status == _CANCELED and client_id.is_cancel(row.client_order_id),
         expiry=message(row.expiry_reason),
     )
     return _checked(report, row.cummulative_quote_qty, row.prevented_quantity)
@@ -185,6 +186,7 @@ def report_of_event(event: ExecutionReport, until: int = LATEST) -> Report:
         created=in_time(event.created, until),
         time=min(event.time or event.created, until),
         by_exchange=_ended_itself(event.status, event.client_order_id, placed_as, event.expiry_reason),
+        by_us=event.status == _CANCELED and client_id.is_cancel(event.client_order_id),
         expiry=message(event.expiry_reason),
         # What was cancelled and goes on was amended, also where the kind of the report cannot be read.
         amended=event.kind == _REPLACED or bool(event.cancelled_id and not status.ended),

@@ -29,6 +29,11 @@ def cancel_id(client_order_id: str) -> str:
     return client_order_id + _CANCEL
 
 
+def is_cancel(client_order_id: str) -> bool:
+    """Is this the id of a cancel of any naived?"""
+    return is_naived(client_order_id) and client_order_id.endswith(_CANCEL)
+
+
 def is_naived(client_order_id: str) -> bool:
     """Is this the id of an order or cancel of any naived, with any journal?"""
     return client_order_id.startswith(TAG)

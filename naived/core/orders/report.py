@@ -87,9 +87,10 @@ class Report(Struct, frozen=True):
 
     ``client_order_id`` is the id at placement. ``executed`` is cumulative. ``fills`` are those that were included:
     at most one in an execution report, all in a FULL answer, none in a query. ``by_exchange``: it ended without a
-    cancel request, ours or a person's. ``expiry``: the exchange's word for why it expired. ``amended``: a person
-    left less of it, and this is the report of that. ``refusal``: the exchange told, other than in an answer, that
-    it refused one frame with this client order id; ``Unknown`` if the frame was refused because the order exists.
+    cancel request, ours or a person's; ``by_us``: it ended by a cancel with our id. ``expiry``: the exchange's word
+    for why it expired. ``amended``: a person left less of it, and this is the report of that. ``refusal``: the
+    exchange told, other than in an answer, that it refused one frame with this client order id; ``Unknown`` if the
+    frame was refused because the order exists.
     """
 
     symbol: str
@@ -104,6 +105,7 @@ class Report(Struct, frozen=True):
     time: int
     fills: tuple[Fill, ...] = ()
     by_exchange: bool = False
+    by_us: bool = False
     expiry: str = ""
     amended: bool = False
     refusal: Refused | Unknown | None = None

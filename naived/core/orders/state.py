@@ -393,8 +393,9 @@ def _reported(order: OrderState, report: Report) -> OrderStep:
     final = order.final
     if final is None and report.status.ended:
         final = report.status
-        if report.by_exchange or report.expiry:
-            known = replace(known, by_exchange=report.by_exchange, reason=report.expiry or known.reason)
+        if report.by_exchange or report.by_us or report.expiry:
+            wanted, reason = known.cancelling or report.by_us, report.expiry or known.reason
+            known = replace(known, by_exchange=report.by_exchange, cancelling=wanted, reason=reason)
     after, more = _executed(known, report.fills, reported, final)
     return after, actions + more
 

@@ -372,21 +372,21 @@ async def test_a_fill_that_cost_nothing_is_asked_for_where_fills_cost_something(
 
 
 @pytest.mark.parametrize(
-    ("change", "by_exchange"),
+    ("change", "by_exchange", "by_us"),
     [
-        ({"c": "n1tag-abc", "C": ""}, True),
-        ({"c": "n1tag-abc-x", "C": "n1tag-abc"}, False),
-        ({"c": "web_77", "C": "n1tag-abc"}, False),
-        ({"c": "n1tag-abc", "C": "", "eR": "EXCHANGE_CANCELED", "X": "EXPIRED"}, True),
-        ({"c": "n1tag-abc", "C": "", "X": "EXPIRED"}, False),
+        ({"c": "n1tag-abc", "C": ""}, True, False),
+        ({"c": "n1tag-abc-x", "C": "n1tag-abc"}, False, True),
+        ({"c": "web_77", "C": "n1tag-abc"}, False, False),
+        ({"c": "n1tag-abc", "C": "", "eR": "EXCHANGE_CANCELED", "X": "EXPIRED"}, True, False),
+        ({"c": "n1tag-abc", "C": "", "X": "EXPIRED"}, False, False),
     ],
 )
 async def test_an_order_that_ended_under_its_own_id_was_ended_by_the_exchange(
-    autojump_clock, running, peer, sink, change, by_exchange
+    autojump_clock, running, peer, sink, change, by_exchange, by_us
 ):
     pushed(peer, **({"x": "CANCELED", "X": "CANCELED", "t": -1} | change))
     await sink.until(lambda: sink.reports)
-    assert sink.reports[0].by_exchange == by_exchange
+    assert (sink.reports[0].by_exchange, sink.reports[0].by_us) == (by_exchange, by_us)
 
 
 async def test_why_an_order_expired_is_read_whatever_the_exchange_calls_it(autojump_clock, running, peer, sink):
@@ -462,11 +462,13 @@ async def test_the_report_of_an_amendment_says_so(autojump_clock, running, peer,
 
 
 @pytest.mark.parametrize(
-    ("client_order_id", "by_exchange"), [("n1tag-abc", True), ("n1tag-abc-x", False), ("web_77", False)]
+    ("client_order_id", "by_exchange", "by_us"),
+    [("n1tag-abc", True, False), ("n1tag-abc-x", False, True), ("web_77", False, False)],
 )
-def test_a_query_shows_by_the_id_whether_a_request_cancelled_the_order(client_order_id, by_exchange):
+def test_a_query_shows_by_the_id_whether_a_request_cancelled_the_order(client_order_id, by_exchange, by_us):
     row = ORDER | {"status": "CANCELED", "clientOrderId": client_order_id}
-    assert report_of(read(json.dumps(row), OrderRow, lambda _: None)).by_exchange == by_exchange
+    report = report_of(read(json.dumps(row), OrderRow, lambda _: None))
+    assert (report.by_exchange, report.by_us) == (by_exchange, by_us)
 
 
 # The clock

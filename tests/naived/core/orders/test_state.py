@@ -657,6 +657,13 @@ def test_an_order_that_the_exchange_lets_expire_by_itself_is_not_taken_for_one_t
     assert step_order(resting(), ended, START)[1] == (Ended(fate),)
 
 
+def test_a_cancel_of_ours_that_the_journal_lost_is_not_taken_for_a_persons() -> None:
+    """By seed 60000007 of nodes: the commit that it was wanted was lost in a failover."""
+    ended = Reported(ID, replace(report(OrderStatus.CANCELED), by_us=True))
+    cancelled, todo = step_order(resting(), ended, START)
+    assert (cancelled.state, cancelled.cancelling, todo) == (State.CANCELLED, True, (Ended(Fate.CANCELLED),))
+
+
 def test_why_the_exchange_let_an_order_expire_is_kept_and_told() -> None:
     reported = replace(report(OrderStatus.EXPIRED), expiry="EXECUTION_RULE_PRICE_RANGE_EXCEEDED")
     expired, todo = step_order(resting(), Reported(ID, reported), START)
