@@ -197,7 +197,7 @@ class Process:
             raise _failed(statement)
 
     def _commit(self, connection: sa.Connection) -> None:
-        if connection.exec_driver_sql("PRAGMA query_only").scalar():
+        if _only_reads(connection):
             return
         what, self._committing = self._committing, "other"
         self.pass_by(f"commit {what}: before")
@@ -311,6 +311,13 @@ def _kind(unit: Unit) -> str:
     if unit.desired is not None:
         words.append(f"wish {unit.desired.status}")
     return ", ".join(words) or "other"
+
+
+def _only_reads(connection: sa.Connection) -> bool:
+    """Asked of the driver, as every transaction is asked this."""
+    driver: Any = connection.connection.driver_connection
+    (only,) = driver.execute("PRAGMA query_only").fetchone()
+    return bool(only)
 
 
 def _failed(statement: str) -> sa.exc.OperationalError:
