@@ -7,6 +7,7 @@ kill -9, while the exchange and the network go on.
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -156,47 +157,22 @@ class Process:
     @contextmanager
     def database(self, path: str) -> Iterator[None]:
         """Stand between SQLAlchemy and this file."""
-
-        def ours(connection: sa.Connection) -> bool:
-            return connection.engine.url.database == path and CURRENT.get() is self.tasks
-
-        def connect(connection: sa.Connection) -> None:
-            if connection.engine.url.database == path:
-                connection.execution_options(compiled_cache=_STATEMENTS)
-
-        def begin(connection: sa.Connection) -> None:
-            if ours(connection):
-                self._reach("BEGIN")
-
-        def commit(connection: sa.Connection) -> None:
-            if ours(connection):
-                self._commit(connection)
-
-        def executed(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
-            if statement.startswith("INSERT INTO fills") and ours(connection):
-                self.pass_by(f"commit {self._committing}: within")
-
-        listeners = (
-            ("engine_connect", connect),
-            ("begin", begin),
-            ("commit", commit),
-            ("after_cursor_execute", executed),
-        )
-        for name, listener in listeners:
-            sa.event.listen(sa.Engine, name, listener)
+        _listen()
+        _STANDING[self.tasks] = path, self
         try:
             yield
         finally:
-            for name, listener in listeners:
-                sa.event.remove(sa.Engine, name, listener)
+            del _STANDING[self.tasks]
 
-    def _reach(self, statement: str) -> None:
+    def reach(self, statement: str) -> None:
+        """Raises what a process that is dead, or cut off from the database, meets."""
         if self.dead:
             raise Crash
         if trio.current_time() < self._disk.away_until:
             raise _failed(statement)
 
-    def _commit(self, connection: sa.Connection) -> None:
+    def commit(self, connection: sa.Connection) -> None:
+        """Commit, or fail, or die before it, behind it or in between."""
         if _only_reads(connection):
             return
         what, self._committing = self._committing, "other"
@@ -216,6 +192,10 @@ class Process:
             connection.exec_driver_sql("COMMIT")
             self.die(f"commit {what}: after")
             raise Crash
+
+    def wrote_fills(self) -> None:
+        """Within the transaction of its commit."""
+        self.pass_by(f"commit {self._committing}: within")
 
     def _falls(self, what: str) -> bool:
         probability: float = getattr(self._disk, what)
@@ -311,6 +291,46 @@ def _kind(unit: Unit) -> str:
     if unit.desired is not None:
         words.append(f"wish {unit.desired.status}")
     return ", ".join(words) or "other"
+
+
+_STANDING: dict[Tasks, tuple[str, Process]] = {}  # who stands before which file
+
+
+def _of(connection: sa.Connection) -> Process | None:
+    """The process that runs, if it stands before the file of this connection."""
+    tasks = CURRENT.get()
+    path, process = _STANDING.get(tasks, ("", None)) if tasks is not None else ("", None)
+    return process if connection.engine.url.database == path else None
+
+
+@cache
+def _listen() -> None:
+    """Once for all processes: with listeners of its own, each would hear what all the others do."""
+
+    def connect(connection: sa.Connection) -> None:
+        if any(connection.engine.url.database == path for path, _ in _STANDING.values()):
+            connection.execution_options(compiled_cache=_STATEMENTS)
+
+    def begin(connection: sa.Connection) -> None:
+        if (process := _of(connection)) is not None:
+            process.reach("BEGIN")
+
+    def commit(connection: sa.Connection) -> None:
+        if (process := _of(connection)) is not None:
+            process.commit(connection)
+
+    def executed(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO fills") and (process := _of(connection)) is not None:
+            process.wrote_fills()
+
+    listeners = (
+        ("engine_connect", connect),
+        ("begin", begin),
+        ("commit", commit),
+        ("after_cursor_execute", executed),
+    )
+    for name, listener in listeners:
+        sa.event.listen(sa.Engine, name, listener)
 
 
 def _only_reads(connection: sa.Connection) -> bool:
