@@ -80,6 +80,7 @@ _AT_STAKE = (
 _MEMORY = 300.0  # seconds of trades that are in the exchange's reference price
 _AGAIN = 15.0  # seconds in which a buy that was refused is decided again
 _LOOK = 1.0  # seconds between two looks at whether it has
+_NEW = 20_000  # objects that are made before garbage is looked for among them; a seed leaves little
 
 
 @dataclass
@@ -601,6 +602,7 @@ def _blank_journal() -> Path:
     # What is there by now stays, modules for the most part; a tenth of a seed went by with looks for garbage in it.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_NEW)
     return path
 
 
