@@ -62,9 +62,10 @@ class _Stderr(FileIO):
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
-            return super().write(data)
+            written: int | None = super().write(data)
         except OSError:
-            return len(memoryview(data))
+            written = None
+        return memoryview(data).nbytes if written is None else written
 
 
 def _terminate(signum: int, _: FrameType | None) -> "NoReturn":

@@ -20,6 +20,8 @@ def next_step(symbol: Symbol) -> str | None:
         doubtful = engine.quarantined
         if engine.blocks[0].by is BlockedBy.QUARANTINE and doubtful:
             return f"naivectl why {name} {doubtful[-1].client_order_id}"
+        if engine.blocks[0].by is BlockedBy.MARKET:
+            return f"naivectl resolve {name} --all --adopt"
         return f"naivectl start {name}"
     if state is ActualState.FAULTED:
         return f"naivectl start {name}"

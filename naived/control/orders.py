@@ -18,7 +18,7 @@ def open_orders(orders: Iterable[OrderState]) -> list[dict[str, Any]]:
 def order(order: OrderState) -> dict[str, Any]:
     """One entry of ``orders``; ``fence_at`` is when the exchange can no longer accept the latest attempt.
 
-    ``reason``: why it was refused, or is in doubt; else null.
+    ``reason``: why it was refused, expired, or is in doubt; else null.
     """
     intent, fence = order.intent, order.fence
     return {

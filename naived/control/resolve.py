@@ -45,6 +45,18 @@ class _Asked(NamedTuple):
     def means(self, order: OrderState | None) -> bool:
         return self.client_order_id is None or (order is not None and order.client_order_id == self.client_order_id)
 
+    def adopts_market(self, symbol: Symbol) -> bool:
+        """Says the person that its market, which is open again, trades the same coin?"""
+        engine = symbol.engine
+        is_open = engine.leader.info.trading and is_blocked_by(engine, BlockedBy.MARKET)
+        return is_open and self.adopt and self.client_order_id is None
+
+    def exchanged(self, symbol: Symbol) -> bool:
+        """Says the person that its coin was exchanged? It is off, so no sell is decided, and that is its reason."""
+        shown = symbol.engine.blocks[:1]
+        off = symbol.desired.status is Status.OFF and any(block.by is BlockedBy.MARKET for block in shown)
+        return off and not self.adopt and self.client_order_id is None
+
 
 class _Coins(NamedTuple):
     """Base coins that are not on the account, and those that are not there to be offered."""
@@ -59,6 +71,8 @@ async def resolve(service: Service, call: Call) -> Outcome:
         call = Call(call.name, {**call.params, "client_order_id": _whole_id(symbol, call)}, call.caller)
     asked = _Asked(call.params["action"] == "adopt", call.params["client_order_id"])
     coins = _Coins() if symbol is None else await _count(service, call, symbol, asked)
+    if symbol is not None and asked.adopts_market(symbol):
+        await _count_again(service, call, symbol)
     with answered_in_time(call, symbol):
         if symbol is None:
             await _check_known(service, call)
@@ -116,6 +130,19 @@ async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) ->
     return _Coins(missing, lacking)
 
 
+async def _count_again(service: Service, call: Call, symbol: Symbol) -> None:
+    """Count coins before anything is placed again; raises ControlError if some are missing, or it is not known."""
+    known = is_blocked_by(symbol.engine, BlockedBy.COINS)
+    try:
+        with trio.fail_at(min(call.patience.deadline, trio.current_time() + PATIENCE)):
+            await service.reconciler.measure(symbol)
+    except (ExchangeError, trio.TooSlowError) as error:
+        raise listing_messages.coins_not_told(call.name) from error
+    failure = messages.still_quarantined(symbol, None, 0)
+    if failure is not None and not known and is_blocked_by(symbol.engine, BlockedBy.COINS):
+        raise failure
+
+
 async def _learn_whether_listed(service: Service, call: Call, symbol: Symbol) -> None:
     """Ask again about a symbol that was not listed: all that it holds would be written off. Raises ControlError."""
     if symbol.listed:
@@ -163,10 +190,9 @@ class _Plan:
         self._now = symbol.context.exchange.now()
         self._asked = asked
         all_of_them = asked.client_order_id is None
-        off = symbol.desired.status is Status.OFF  # no sell of it is decided any more
-        market = all_of_them and not asked.adopt and off and is_blocked_by(symbol.engine, BlockedBy.MARKET)
+        exchanged = asked.exchanged(symbol)
         # Nothing of a coin that is not listed, or was exchanged, is sold any more, whatever it is held for.
-        self._gone = market or not symbol.listed
+        self._gone = exchanged or not symbol.listed
         self._holds = tuple(Hold) if self._gone and not asked.adopt else _ENDED
         if all_of_them and is_blocked_by(symbol.engine, BlockedBy.LINEAGE):
             return  # not ended by this verb; whoever wants to end that must not lose held coins by it
@@ -179,7 +205,7 @@ class _Plan:
             self._write_off_lacking(coins.lacking)
         if all_of_them and is_blocked_by(self._engine, BlockedBy.COINS):
             self._end_block(coins.missing)
-        if market:
+        if exchanged or asked.adopts_market(symbol):
             self.ended += 1
             self._step(Blocked(BlockedBy.MARKET, None))
 

@@ -51,7 +51,7 @@ from naived.core.orders.turned import FATES, Turned
 from naived.core.strategy import leader as leading
 from naived.core.strategy.leader import Band
 from naived.core.strategy.leader_events import Adopted, Found, Informed, LeaderEvent, Lost
-from naived.core.strategy.leader_state import Drained, Leader, reopened
+from naived.core.strategy.leader_state import Drained, Leader, deactivated, doubt
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import awaits
 from naived.core.strategy.trader_state import (
@@ -80,7 +80,7 @@ class BlockedBy(StrEnum):
     QUARANTINE = "quarantine"  # an order contradicts what we know
     LINEAGE = "lineage"  # another naived trades from a copy of the journal
     COINS = "coins"  # the account has fewer coins than the traders hold
-    MARKET = "market"  # it opened again after so long that its coin may be another one
+    MARKET = "market"  # it was closed for so long that its coin may be another one
     CRASH = "crash"  # the symbol failed and restarts soon
     LEASE = "lease"  # another node may have it
     EXCHANGE = "exchange"  # there is no session, or the exchange refuses to answer for this symbol
@@ -326,6 +326,7 @@ def load(
     for client_order_id in list(draft.orders):
         draft.move(Restarted(client_order_id))
     draft.block_quarantined()
+    draft.block(BlockedBy.MARKET, doubt(leader, now))
     return draft.done()
 
 
@@ -338,8 +339,8 @@ def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
     known: Any = event  # its type is looked up, as ``isinstance`` with a union is ten times as slow
     if type(event) in _LEADER_EVENTS:
         draft.lead(known)
-        if type(event) is Informed and (reason := reopened(draft.leader)) is not None:
-            draft.block(BlockedBy.MARKET, reason)
+        if type(event) is Informed:
+            draft.block(BlockedBy.MARKET, doubt(draft.leader, now))
     elif type(event) in _ORDER_EVENTS:
         draft.move(known)
     else:
@@ -352,7 +353,8 @@ def _apply(draft: "_Draft", event: SymbolEvent) -> None:
         case Blocked(by, reason):
             draft.block(by, reason)
         case Deactivated():
-            draft.leader = replace(draft.leader, active=False)
+            draft.leader = deactivated(draft.leader, draft.now)
+            draft.block(BlockedBy.MARKET, doubt(draft.leader, draft.now))
         case CoinsWrittenOff(missing, how):
             _write_off(draft, missing, BY_HAND)
             reason = next((block.reason for block in draft.blocks if block.by is BlockedBy.COINS), "")

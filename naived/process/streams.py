@@ -3,6 +3,7 @@
 The standard library alone: ``cli/main.py`` uses it before anything else is imported.
 """
 
+import errno
 import os
 import sys
 from io import BufferedWriter, FileIO, TextIOWrapper
@@ -41,7 +42,10 @@ def _fill_closed() -> None:
 class _Stdout(FileIO):
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
-            return super().write(data)
+            written: int | None = super().write(data)
+            if written is None:  # nobody reads what is in a pipe that does not wait
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            return written
         except OSError as error:
             # What is still buffered would fail again when Python ends, with an exit code of its own.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
@@ -51,9 +55,10 @@ class _Stdout(FileIO):
 class _Stderr(FileIO):
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
-            return super().write(data)
+            written: int | None = super().write(data)
         except OSError:
-            return len(memoryview(data))
+            written = None
+        return memoryview(data).nbytes if written is None else written
 
 
 def _over(raw: type[FileIO], old: TextIO) -> TextIOWrapper:

@@ -8,6 +8,7 @@ The exchange goes on telling the last price of a pair that it does not trade any
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import structlog
 import trio
@@ -16,10 +17,11 @@ from naived.core.amount import SCALE, Money, Price, money_up
 from naived.core.market import SymbolInfo
 from naived.core.orders.report import Fill
 from naived.ports import Exchange, ExchangeError, RefusedError
+from naived.runtime.batcher import Batcher
 from naived.runtime.price_gate import PriceGates
 
 _RETRY = 10.0  # seconds before a price that was not told is asked for again
-_LOOK = 3_600.0  # seconds between two looks whether a pair is traded
+_LOOK, _CLOSED_LOOK = 3_600.0, 60.0  # seconds between two looks whether a pair is traded
 
 log = structlog.get_logger()
 
@@ -28,6 +30,7 @@ class FeePrices:
     def __init__(self, exchange: Exchange, gates: PriceGates) -> None:
         self._exchange = exchange
         self._gates = gates
+        self._rules = Batcher(self._symbols)
         self._followed: set[str] = set()
         self._closed: set[str] = set()  # pairs that the exchange does not trade
         self._send, self._pairs = trio.open_memory_channel[str](math.inf)
@@ -71,24 +74,25 @@ class FeePrices:
 
     async def _follow(self, pair: str) -> None:
         """Look now and then whether the pair is traded; while it is, its price is known."""
-        watched = False
+        known = False
         while True:
+            pause = _LOOK
             try:
-                info = (await self._exchange.symbols([pair])).get(pair)
-                if not (isinstance(info, SymbolInfo) and info.trading):
+                info = (await self._rules.ask(pair)).get(pair)
+                if info is None or (isinstance(info, SymbolInfo) and not info.trading):
                     self._close(pair)
-                elif watched:
-                    self._closed.discard(pair)
-                else:
+                    known, pause = False, _CLOSED_LOOK
+                elif not known:
                     await self._watch(pair)
-                    watched = True
+                    known = True
             except RefusedError as error:
                 log.warning("its price is not followed", symbol=pair, error=str(error))
-                return
             except ExchangeError:
-                await trio.sleep(_RETRY)
-            else:
-                await trio.sleep(_LOOK)
+                pause = _RETRY
+            await trio.sleep(pause)
+
+    async def _symbols(self, pairs: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
+        return await self._exchange.symbols(pairs)
 
     def _close(self, pair: str) -> None:
         if pair not in self._closed:
@@ -98,7 +102,7 @@ class FeePrices:
     async def _watch(self, pair: str) -> None:
         price = (await self._exchange.last_prices([pair])).get(pair)
         gate = self._gates.gate(pair)
-        if gate.price is None and price is not None:
+        if price is not None and (gate.price is None or pair in self._closed):
             gate.check.told(price)
         self._closed.discard(pair)
         await self._exchange.watch(pair)

@@ -215,7 +215,6 @@ class _SymbolRunner:
                 self._symbol.news.notify()
                 await self._measure_wanted.wait()
                 await self._until_answered(partial(self._reconciler.measure, self._symbol))
-                self._symbol.offer(Blocked(BlockedBy.MARKET, None))
 
     async def _until_answered(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat ``step`` until it raises no ExchangeError."""

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from naived.core.amount import Money, Price
 from naived.core.market import SymbolInfo
@@ -94,19 +95,26 @@ class Leader(Struct, frozen=True):
 
 
 def closed_at(leader: Leader, info: SymbolInfo, now: int) -> int:
-    """What ``closed_at`` is with these rules. One that was closed for long stays so until a person looked at it."""
-    if not (leader.active or leader.traders or leader.lots):
+    """What ``closed_at`` is with these rules. After a long time it stays as it is until a person looked."""
+    off, held = leader.desired.status is Status.OFF, bool(leader.traders or leader.lots)
+    if off and not held:
         return 0
-    if not info.trading:
-        return leader.closed_at or now
-    return leader.closed_at if now - leader.closed_at > _SAME_MARKET else 0
+    if doubt(leader, now) is not None:
+        return leader.closed_at
+    return (leader.closed_at or now) if not (off or info.trading) and (held or leader.active) else 0
 
 
-def reopened(leader: Leader) -> str | None:
-    """Why nothing may be placed on a market that is open again; None if nothing speaks against it."""
-    if not (leader.closed_at and leader.info.trading):
+def deactivated(leader: Leader, now: int) -> Leader:
+    """The leader of a symbol whose task ended after a stop."""
+    off = replace(leader, active=False)
+    return replace(off, closed_at=closed_at(off, off.info, now))
+
+
+def doubt(leader: Leader, now: int) -> str | None:
+    """Why nothing may be placed, also before the market opens, as sells are sent when it does; or None."""
+    if not 0 < leader.closed_at < now - _SAME_MARKET:
         return None
-    return "the market was closed for more than 12 hours: it may trade another coin now, or count in another unit"
+    return "its market was closed for over 12 hours: it may trade another coin now, or count in another unit"
 
 
 def has_room(leader: Leader, traders: Collection[Trader], committed: int) -> bool:

@@ -241,7 +241,8 @@ def _nothing_bought(
         reason = f"the exchange let its buy expire{word}; it is tried again later"
         return _enter(trader, Waiting(after, reason, failures=buying.failures + 1), view), ()
     if fate is not Fate.REJECTED or refused is None:
-        return _enter(trader, Waiting(), view), ()
+        failures = buying.failures if fate is Fate.ABANDONED else 0
+        return _enter(trader, Waiting(failures=failures), view), ()
     note = Note("refused", f"{trader.id}: buy refused: {refused.message}")
     pause = _BUY_BACKOFF.get(refused.kind)
     if pause is None:

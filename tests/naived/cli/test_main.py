@@ -1,7 +1,9 @@
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,3 +119,19 @@ def test_a_reader_that_has_left_is_an_error() -> None:
         command = [sys.executable, "-c", program]
         done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "naived: cannot write to standard output: Broken pipe\n")
+
+
+@pytest.mark.parametrize(("line", "stream", "code"), [("-h", "stdout", 1), ("nosuch", "stderr", 2)])
+def test_a_full_pipe_that_does_not_wait_is_no_traceback(line: str, stream: str, code: int) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(65_536))
+    streams: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: writer}
+    command = [sys.executable, "-c", "from naived.cli.main import main; main()", line]
+    done = subprocess.run(command, **streams, text=True)
+    os.close(writer)
+    os.close(reader)
+    assert done.returncode == code
+    assert "Traceback" not in (done.stderr or "")

@@ -385,16 +385,15 @@ async def test_coins_that_were_exchanged_for_others_are_written_off_once_their_s
         await naived.start(chunks=1)
         await naived.trade("2000", "1990")
         exchange.relist("ETHUSDT", trading=False)
-        await naived.until(lambda: naived.state() == "degraded", 3_700)
-        await trio.sleep(660)
+        await naived.until(lambda: naived.state() == "quarantined", 3_700 + 700)
         exchange.markets["ETHUSDT"].end(exchange.open()[0], OrderStatus.EXPIRED, exchange.now())
-        exchange.relist("ETHUSDT", trading=True)
-        await naived.until(lambda: naived.state() == "quarantined", 70)
         sent = len(exchange.wire)
-        for action in ("adopt", "ignore"):
+        for action in ("adopt", "ignore"):  # it is not open yet; it is not stopped
             result = await naived.ask("resolve", all=True, action=action)
-            assert result["error"]["hint"].startswith("`naivectl start ETHUSDT` if it is the same coin")
+            assert result["error"]["hint"].startswith("`naivectl resolve ETHUSDT --all --adopt` if it is the same")
             assert (result["changed"], result["lost"]) == (False, [])
+        exchange.relist("ETHUSDT", trading=True)
+        await naived.until(lambda: naived.symbol().engine.leader.info.trading, 70)
         await naived.ask("stop", cancel="all")
     async with world.naived() as naived:
         for dry_run in (True, False):

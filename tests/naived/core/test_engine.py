@@ -348,58 +348,62 @@ def test_a_sell_that_was_given_up_and_sold_all_the_same_is_owed_by_the_leftovers
 _HOUR = 3_600_000
 
 
-def reopened(of: Workbench, *hours: int) -> None:
-    """The market is closed, looked at after so many hours each, and open at the last look."""
-    for closed in (*hours, 0):
-        status = {"trading": not closed, "status": "BREAK" if closed else "TRADING"}
-        of.step(Informed(replace(of.exchange.rules, **status), of.leader.fees))
-        of.now += closed * _HOUR
+def look(of: Workbench, *, closed: bool) -> None:
+    """The rules are read."""
+    status = {"trading": not closed, "status": "BREAK" if closed else "TRADING"}
+    of.step(Informed(replace(of.exchange.rules, **status), of.leader.fees))
+
+
+def shut(of: Workbench, *hours: int) -> None:
+    """The market is closed, and looked at after so many hours each."""
+    look(of, closed=True)
+    for each in hours:
+        of.now += each * _HOUR
+        look(of, closed=True)
 
 
 def test_a_market_that_was_closed_for_hours_goes_on_by_itself_each_time() -> None:
     cycle = bought()
     for _ in range(3):
-        reopened(cycle, 6, 6)
+        shut(cycle, 6, 6)
+        look(cycle, closed=False)
         assert (cycle.engine.blocks, cycle.leader.closed_at) == ((), 0)
 
 
-def test_a_market_that_was_closed_for_more_than_half_a_day_waits_for_a_person() -> None:
+def test_a_market_that_was_closed_for_more_than_half_a_day_waits_for_a_person_before_it_opens() -> None:
     cycle = bought()
     began, sent = cycle.now, len(cycle.wire)
-    reopened(cycle, 6, 7)
+    shut(cycle, 6, 7)
     assert [block.by for block in cycle.engine.blocks] == [BlockedBy.MARKET]
+    shut(cycle, 48)
+    look(cycle, closed=False)
     assert cycle.leader.closed_at == began
-    cycle.now += 48 * _HOUR
-    reopened(cycle, 1)
-    assert [(note.kind, note.message) for note in cycle.journal.notes[-1:]] == [
-        ("quarantined", cycle.engine.blocked)
-    ], "it is told once"
+    assert [note.kind for note in cycle.journal.notes].count("quarantined") == 1
     cycle.trade("1")
     cycle.trade("4000")
     assert (cycle.engine.may_place, len(cycle.wire)) == (False, sent)
     cycle.step(Blocked(BlockedBy.MARKET, None))
     assert (cycle.engine.blocks, cycle.leader.closed_at) == ((), 0)
-    reopened(cycle, 1)
+    look(cycle, closed=False)
     assert cycle.engine.may_place
 
 
-def test_a_person_who_acts_while_the_market_is_closed_does_not_answer_for_what_comes() -> None:
+def test_the_doubt_is_there_again_behind_a_restart() -> None:
     cycle = bought()
-    reopened(cycle, 13)
-    cycle.step(Blocked(BlockedBy.MARKET, None))
-    reopened(cycle, 5)
-    assert cycle.engine.may_place
-    closed = cycle.now
-    cycle.step(Informed(replace(cycle.exchange.rules, trading=False, status="HALT"), cycle.leader.fees))
-    cycle.step(Blocked(BlockedBy.MARKET, None))
-    assert cycle.leader.closed_at == closed
+    shut(cycle, 13)
+    loaded, _ = load(cycle.leader, cycle.engine.orders.values(), (), 2, cycle.now)
+    assert [block.by for block in loaded.blocks] == [BlockedBy.MARKET]
 
 
-def test_where_nothing_is_at_stake_it_does_not_matter_how_long_a_market_was_closed() -> None:
-    empty = workbench()
-    empty.engine = replace(empty.engine, leader=replace(empty.leader, traders=(), active=False))
-    reopened(empty, 100)
-    assert (empty.engine.blocks, empty.leader.closed_at) == ((), 0)
+def test_a_symbol_that_is_off_is_in_doubt_only_if_it_was_before_and_holds_something() -> None:
+    for hours, holds, doubted in ((13, True, True), (13, False, False), (5, True, False), (5, False, False)):
+        cycle = bought() if holds else workbench()
+        shut(cycle, hours)
+        cycle.direct(Status.OFF)
+        cycle.step(Deactivated())
+        cycle.now += 100 * _HOUR
+        look(cycle, closed=True)
+        assert bool(cycle.engine.blocks) == bool(cycle.leader.closed_at) == doubted, (hours, holds)
 
 
 def test_the_most_serious_block_is_the_reason_and_each_has_to_be_lifted_by_itself() -> None:

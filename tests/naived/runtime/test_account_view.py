@@ -204,7 +204,7 @@ async def test_the_end_of_a_short_halt_is_seen_within_seconds(world: World, cloc
             await naived.until(lambda: naived.state() == "trading", 11)
 
 
-_CLOSED = "the market was closed for more than 12 hours: it may trade another coin now, or count in another unit"
+_CLOSED = "its market was closed for over 12 hours: it may trade another coin now, or count in another unit"
 
 
 @pytest.fixture
@@ -216,8 +216,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def closed(naived: Naived, exchange: ExchangeDouble, seconds: float) -> None:
     exchange.relist("ETHUSDT", trading=False)
     naived.symbol().offer(Informed(exchange.markets["ETHUSDT"].rules, naived.symbol().engine.leader.fees))
-    await trio.sleep(seconds)
     assert naived.reason() == "the market is closed: BREAK"
+    await trio.sleep(seconds)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -233,23 +233,48 @@ async def test_a_market_that_was_closed_for_long_waits_for_a_person_also_behind_
         await closed(naived, exchange, 300)
     async with world.naived() as naived:
         await naived.until(lambda: naived.state() == "degraded")
-        await trio.sleep(301)
+        await naived.until(lambda: naived.reason() == _CLOSED, 370)
+        await naived.ask("resolve", all=True, action="adopt")
+        assert naived.reason() == _CLOSED, "nobody answers for what comes"
         exchange.relist("ETHUSDT", trading=True)
-        await naived.until(lambda: naived.state() == "quarantined", 70)
-        assert naived.reason() == _CLOSED
+        await naived.until(lambda: naived.symbol().engine.leader.info.trading, 70)
     async with world.naived() as naived:
         await naived.until(lambda: naived.reason() == _CLOSED)
         sent = len(exchange.wire)
         await naived.trade("900", "899", "898", "900")
-        assert len(exchange.wire) == sent
+        for verb, given in (("start", {}), ("settings", {"profit": "0.004"}), ("halt", {}), ("resume", {})):
+            await naived.ask(verb, **given)
+            await naived.trade("900", "899", "898", "900")
+            assert (naived.state(), len(exchange.wire)) == ("quarantined", sent), verb
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
         events = (await naived.call("events"))["events"]
-        assert sum((event["kind"], event["message"]) == ("quarantined", _CLOSED) for event in events) == 2
+        assert ("quarantined", _CLOSED) in {(event["kind"], event["message"]) for event in events}
         document = await naived.call("status")
-        assert document["symbols"][0]["next_step"] == "naivectl start ETHUSDT"
-        assert (await naived.ask("start"))["error"] is None
-        assert naived.state() == "trading"
+        assert document["symbols"][0]["next_step"] == "naivectl resolve ETHUSDT --all --adopt"
+        result = await naived.ask("resolve", all=True, action="adopt")
+        assert (result["error"], result["changed"], naived.state()) == (None, True, "trading")
     async with world.naived() as naived:
         await naived.until(lambda: naived.state() == "trading")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("late", range(5, 65, 10))
+async def test_nothing_is_sent_as_a_market_opens_that_was_closed_for_long(
+    world: World, clock: MockClock, late: int
+) -> None:
+    """Trades come at once, and its rules are read again within a minute."""
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start(stop_loss="0.1")
+        await naived.trade("2000", "1990")
+        await closed(naived, exchange, 661 + late)
+        exchange.cancel_by_hand(exchange.open(side=Side.SELL)[0])
+        sent = len(exchange.wire)
+        exchange.relist("ETHUSDT", trading=True)
+        for _ in range(80):
+            await naived.trade("900", "899")
+        assert (naived.state(), len(exchange.wire)) == ("quarantined", sent)
+        assert naived.symbol().engine.leader.cycles == 0
 
 
 @pytest.mark.usefixtures("impatient")
@@ -260,16 +285,43 @@ async def test_coins_are_counted_before_a_market_that_was_closed_for_long_is_tra
     async with world.naived() as naived:
         await naived.start()
         await naived.trade("2000", "1990")
-        await closed(naived, exchange, 601)
+        await closed(naived, exchange, 661)
         exchange.cancel_by_hand(exchange.open(side=Side.SELL)[0])
         exchange.markets["ETHUSDT"].base -= parse_quantity("0.09")
         exchange.relist("ETHUSDT", trading=True)
-        await naived.until(lambda: naived.reason() == _CLOSED, 70)
+        await naived.until(lambda: naived.symbol().engine.leader.info.trading, 70)
         sent = len(exchange.wire)
-        error = (await naived.ask("start"))["error"]
+        error = (await naived.ask("resolve", all=True, action="adopt"))["error"]
         assert "the account has" in error["message"]
         await naived.trade("900", "901")
         assert len(exchange.wire) == sent
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_halt_in_which_a_symbol_was_stopped_does_not_count_on(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await closed(naived, world.exchange, 30)
+        await naived.ask("stop", cancel="none")
+        world.exchange.relist("ETHUSDT", trading=True)
+    await trio.sleep(3_600)
+    async with world.naived() as naived:
+        await trio.sleep(60)
+        assert naived.state() == "off"
+        await naived.start()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_where_nothing_is_held_a_stop_ends_the_doubt(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await closed(naived, world.exchange, 661)
+        assert naived.state() == "quarantined"
+        await naived.ask("stop", cancel="all")
+        assert naived.state() == "off"
+        world.exchange.relist("ETHUSDT", trading=True)
+        await naived.start()
 
 
 @pytest.mark.usefixtures("impatient")

@@ -1,6 +1,6 @@
 """Prices of pairs that nobody trades here: only those that the exchange trades are prices."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from naived.core.amount import parse_price
+from naived.ports import RefusedError
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.price_gate import PriceGates
 from tests.support.exchange import ExchangeDouble
@@ -52,14 +53,41 @@ async def test_the_last_price_of_a_pair_that_is_not_traded_any_more_is_none(
     exchange.relist("BNBNGN", trading=False)
     async with followed(exchange) as prices:
         prices.follow("BNB", "NGN")
-        await trio.sleep(60)
+        await trio.sleep(30)
         assert prices.price("BNB", "NGN") is None
         exchange.relist("BNBNGN", trading=True)
-        await trio.sleep(3_600)
+        await trio.sleep(61)
         assert prices.price("BNB", "NGN") == parse_price("200000")
         exchange.relist("BNBNGN", trading=False)
         await trio.sleep(3_600)
         assert prices.price("BNB", "NGN") is None
+        exchange.last["BNBNGN"] = parse_price("5")
+        exchange.relist("BNBNGN", trading=True)
+        await trio.sleep(61)
+        assert prices.price("BNB", "NGN") == parse_price("5"), "not the one from before it was closed"
+
+
+async def test_rules_that_cannot_be_read_do_not_make_a_pair_a_closed_one(
+    exchange: ExchangeDouble, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(names: Sequence[str]) -> Mapping[str, RefusedError]:
+        return {name: RefusedError(f"the rules of {name} cannot be read") for name in names}
+
+    monkeypatch.setattr(exchange, "symbols", unreadable)
+    async with followed(exchange) as prices:
+        prices.follow("BNB", "NGN")
+        await trio.sleep(30)
+        assert prices.price("BNB", "NGN") == parse_price("200000")
+
+
+async def test_pairs_that_are_wanted_together_are_asked_for_as_one(clock: MockClock) -> None:
+    names = [f"BNB{number}" for number in range(30)]
+    exchange = ExchangeDouble(*names)
+    async with followed(exchange) as prices:
+        for name in names:
+            prices.follow_pair(name)
+        await trio.sleep(2 * 3_600)
+        assert exchange.asked.count("symbols") <= 6
 
 
 async def test_a_pair_that_does_not_exist_has_no_price(exchange: ExchangeDouble, clock: MockClock) -> None:
