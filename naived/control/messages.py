@@ -325,7 +325,8 @@ def _quarantine_hint(symbol: Symbol) -> str:
     if by is BlockedBy.LINEAGE:
         return f"end the other naived and its orders, then `naivectl start {name}`; or do what the reason says"
     if by is BlockedBy.MARKET:
-        same = f"`naivectl resolve {name} --all --adopt` if it is the same coin, in the same unit"
+        when = "" if symbol.engine.leader.info.trading else "once it is open, "
+        same = f"{when}`naivectl resolve {name} --all --adopt` if it is the same coin, in the same unit"
         return f"{same}; else `naivectl stop {name}` and `naivectl resolve {name} --all --ignore` (written off)"
     return f"transfer the coins back to the account, then `naivectl start {name}`; or {_resolve(name)}"
 

@@ -390,7 +390,9 @@ async def test_coins_that_were_exchanged_for_others_are_written_off_once_their_s
         sent = len(exchange.wire)
         for action in ("adopt", "ignore"):  # it is not open yet; it is not stopped
             result = await naived.ask("resolve", all=True, action=action)
-            assert result["error"]["hint"].startswith("`naivectl resolve ETHUSDT --all --adopt` if it is the same")
+            assert result["error"]["hint"].startswith(
+                "once it is open, `naivectl resolve ETHUSDT --all --adopt` if"
+            )
             assert (result["changed"], result["lost"]) == (False, [])
         exchange.relist("ETHUSDT", trading=True)
         await naived.until(lambda: naived.symbol().engine.leader.info.trading, 70)
