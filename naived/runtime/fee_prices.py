@@ -74,12 +74,18 @@ class FeePrices:
 
     async def _follow(self, pair: str) -> None:
         """Look now and then whether the pair is traded; while it is, its price is known."""
-        known = False
+        listed, known = True, False
         while True:
             pause = _LOOK
             try:
-                info = (await self._rules.ask(pair)).get(pair)
-                if info is None or (isinstance(info, SymbolInfo) and not info.trading):
+                # Among others the name of one that is not listed would make the exchange tell every symbol it has.
+                found = await self._rules.ask(pair) if listed else await self._symbols([pair])
+                info = found.get(pair)
+                listed = info is not None
+                if info is None:
+                    self._close(pair)
+                    known = False
+                elif isinstance(info, SymbolInfo) and not info.trading:
                     self._close(pair)
                     known, pause = False, _CLOSED_LOOK
                 elif not known:

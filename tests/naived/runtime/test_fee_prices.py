@@ -96,6 +96,8 @@ async def test_a_pair_that_does_not_exist_has_no_price(exchange: ExchangeDouble,
         await trio.sleep(60)
         assert prices.price("BNB", "XYZ") is None
         assert exchange.watched == set()
+        await trio.sleep(3_600)
+        assert exchange.asked.count("symbols") == 2, "once an hour"
 
 
 async def test_an_exchange_that_is_away_is_asked_again(exchange: ExchangeDouble, clock: MockClock) -> None:
