@@ -539,6 +539,7 @@ class _Draft(Struct):
                 self.changes.notes.append(Note("quarantined", reason))
         elif by is BlockedBy.MARKET:
             self.leader = replace(self.leader, closed_at=0)
+            self.changes.notes.append(Note("resolved", "no more doubt about what its market trades"))
         self.blocks = tuple(sorted(others, key=lambda block: _SEVERITY[block.by]))
 
     def block_quarantined(self) -> None:

@@ -384,6 +384,7 @@ def test_a_market_that_was_closed_for_more_than_half_a_day_waits_for_a_person_be
     assert (cycle.engine.may_place, len(cycle.wire)) == (False, sent)
     cycle.step(Blocked(BlockedBy.MARKET, None))
     assert (cycle.engine.blocks, cycle.leader.closed_at) == ((), 0)
+    assert cycle.journal.notes[-1] == Note("resolved", "no more doubt about what its market trades")
     look(cycle, closed=False)
     assert cycle.engine.may_place
 
