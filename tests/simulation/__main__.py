@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -71,8 +72,13 @@ def main() -> int:
         return _report([outcome], [plan], 0.0)
     plans = list(_plans(arguments))
     began = time.monotonic()
-    outcomes = list(_told(plans, _lived(plans, arguments.jobs, arguments.mutant)))
-    return _report(outcomes, plans, time.monotonic() - began)
+    outcomes: list[Outcome] = []
+    try:
+        outcomes.extend(_told(plans, _lived(plans, arguments.jobs, arguments.mutant)))
+    except* KeyboardInterrupt:
+        print(f"interrupted after {len(outcomes)} of {len(plans)}", file=sys.stderr)
+    failed = _report(outcomes, plans[: len(outcomes)], time.monotonic() - began)
+    return failed or len(outcomes) < len(plans)
 
 
 def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
@@ -107,8 +113,9 @@ def _lived(plans: list[Plan], jobs: int, mutant: str | None) -> Iterable[Outcome
         with mutated(mutant, _KNOWN):
             yield from map(live, plans)
         return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_live, plans, [mutant] * len(plans), chunksize=4)
+    # Ctrl-C is for this process: it says what was lived through until then.
+    with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        yield from pool.map(_live, plans, [mutant] * len(plans))
 
 
 def _live(plan: Plan, mutant: str | None) -> Outcome:

@@ -22,7 +22,7 @@ from tests.simulation.market import Market
 from tests.simulation.network import Wire
 from tests.simulation.oracle import WatchedExchange
 from tests.simulation.plan import SYMBOLS, Plan
-from tests.simulation.wild import VALUES, Path, changed, paths_of
+from tests.simulation.wild import VALUES, Path, changed, credible, paths_of
 from tests.simulation.world import Outcome, World, run
 
 TOUCHED, OTHER = SYMBOLS[:2]
@@ -182,12 +182,13 @@ def fields() -> dict[str, list[Path]]:
 
 
 def mutations(found: Mapping[str, Iterable[Path]]) -> list[Mutation]:
-    """Each field with each value, once and always."""
+    """Each field with each value that is not credible there, once and always."""
     return [
         Mutation(kind, path, value, always)
         for kind, paths in found.items()
         for path in paths
         for value in VALUES
+        if not credible(path, value)
         for always in (False, True)
     ]
 

@@ -61,9 +61,19 @@ def concerns(node: Any, symbol: str | None) -> bool:
     return symbol is not None and isinstance(node, dict) and symbol in (node.get("symbol"), node.get("s"))
 
 
+def credible(path: Path, value: str) -> bool:
+    """Is it what an exchange may send? A trade that cost no fee looks like one of a pair that is free of fees."""
+    return path[-1] == "commission" and value == "zero"
+
+
 def changed(frame: dict[str, Any], path: Path, value: str, spared: str | None = None) -> str | None:
-    """The frame with this value of ``VALUES`` there; None if it has no such field, or it is of ``spared``."""
+    """The frame with this value of ``VALUES`` there.
+
+    None if it has no such field, it is of ``spared``, or the value is credible.
+    """
     *way, last = path
+    if credible(path, value):
+        return None
     place: Any = frame
     try:
         for step in way:
