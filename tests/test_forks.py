@@ -105,7 +105,10 @@ def test_it_has_what_a_process_has(monkeypatch: pytest.MonkeyPatch) -> None:
             status = dict(
                 line.split(":\t", 1) for line in (of / "status").read_text().splitlines() if ":\t" in line
             )
-            files = [os.readlink(each).split(":")[0] for each in sorted((of / "fd").iterdir())]
+            # libffi keeps a descriptor of its own file.
+            files = sorted(
+                name.split(":")[0] for name in map(os.readlink, (of / "fd").iterdir()) if "libffi" not in name
+            )
             seen.append(
                 {
                     **{name: status[name] for name in ("Umask", "Uid", "Gid")},

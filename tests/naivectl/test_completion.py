@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -40,7 +41,7 @@ def environment(home, tmp_path_factory):
     program.write_text(
         "#!/bin/sh\n"
         'case " $* " in\n'
-        f'*" __"*) exec {sys.executable} -c "from naivectl.main import main; main()" "$@" ;;\n'
+        f'*" __"*) exec {quote(sys.executable)} -c "from naivectl.main import main; main()" "$@" ;;\n'
         "*) printf 'GOT'; printf '<%s>' \"$@\"; echo ;;\n"
         "esac\n"
     )
@@ -53,8 +54,9 @@ def complete(environment):
     """What bash offers at the end of a command line, of which these are the words."""
 
     def call(*words: str, program: str = "naivectl") -> set[str]:
+        file = quote(str(COMMITTED / f"{program}.bash"))
         script = (
-            f'source {COMMITTED / f"{program}.bash"}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _{program}; '
+            f'source {file}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _{program}; '
             'printf "%s\\n" "${COMPREPLY[@]}"'
         )
         done = subprocess.run(
@@ -75,7 +77,7 @@ def fish(environment):
     """What fish offers at the end of a line."""
 
     def call(line: str) -> set[str]:
-        scripts = "; ".join(f"source {COMMITTED / name}" for name in ("naivectl.fish", "naived.fish"))
+        scripts = "; ".join(f"source {quote(str(COMMITTED / name))}" for name in ("naivectl.fish", "naived.fish"))
         done = subprocess.run(
             ["fish", "--no-config", "-c", f"{scripts}; complete -C {line!r}"],
             capture_output=True,
@@ -115,7 +117,7 @@ def typed(environment):
         try:
             for text in begin:
                 for name in completion.FILES:
-                    text = text.replace(f"{{{name}}}", str(COMMITTED / name))
+                    text = text.replace(f"{{{name}}}", quote(str(COMMITTED / name)))
                 os.write(terminal, f"{text}\n".encode())
             os.write(terminal, b"echo rea''dy\n")
             _until(terminal, b"ready\r")

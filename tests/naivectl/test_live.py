@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from shlex import quote
 
 import pytest
 
@@ -223,7 +224,8 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_draws_it_all(daemon, read_until):
     shell = subprocess.Popen([sys.executable, "-c", f"{owning}; {become}"], **how)
     try:
         read_until(ours, lambda text: "ready>" in text)
-        os.write(ours, f"{sys.executable} -c 'from naivectl.main import main; main()' status --live\n".encode())
+        program = f"{quote(sys.executable)} -c 'from naivectl.main import main; main()'"
+        os.write(ours, f"{program} status --live\n".encode())
         read_until(ours, lambda text: "q quit" in text)
         os.write(ours, b"\x1a")
         stopped = read_until(ours, lambda text: LEAVE in text and "ready>" in text.rpartition(LEAVE)[2])
