@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 CODE = ("naived", "naivectl")
@@ -140,11 +141,11 @@ def test_no_file_holds_a_secret_or_the_path_of_somebodys_machine() -> None:
 
 
 def test_the_tested_versions_satisfy_what_the_project_asks_for() -> None:
-    pins = dict(
-        line.lower().replace("_", "-").split("==")
+    pins = [
+        Requirement(line)
         for line in (ROOT / "constraints.txt").read_text().splitlines()
         if not line.startswith("#")
-    )
+    ]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [
         *project["dependencies"],
@@ -152,4 +153,7 @@ def test_the_tested_versions_satisfy_what_the_project_asks_for() -> None:
     ]
     for line in wanted:
         requirement = Requirement(line)
-        assert pins[requirement.name.lower().replace("_", "-")] in requirement.specifier, line
+        name = canonicalize_name(requirement.name)
+        tested = [each.version for pin in pins if canonicalize_name(pin.name) == name for each in pin.specifier]
+        assert tested, line
+        assert all(version in requirement.specifier for version in tested), line
