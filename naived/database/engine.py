@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -29,8 +29,8 @@ _REFUSED_FOR_GOOD = (
     "no password supplied",
     "no pg_hba.conf entry",
     "does not exist",
-    "permission denied",
 )
+_NOT_ALLOWED = ("permission denied", "must be owner of", "no schema has been selected")
 _WRONG_FILE = ("unable to open database file", "attempt to write a readonly database")
 
 
@@ -117,8 +117,12 @@ def _sqlite(url: URL, role: Role, file: SqliteFile) -> sa.Engine:
 
 
 def _postgresql(url: URL, role: Role) -> sa.Engine:
-    isolation: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if role is Role.READ else {}
-    engine = sa.create_engine(url, connect_args=_how_to_connect(), **isolation, **_pool(role))
+    # Said, because the default is a setting of the database. A lease is checked as it is when its lock is given: a
+    # stricter level fails there.
+    isolation: Literal["REPEATABLE READ", "READ COMMITTED"] = (
+        "REPEATABLE READ" if role is Role.READ else "READ COMMITTED"
+    )
+    engine = sa.create_engine(url, connect_args=_how_to_connect(), isolation_level=isolation, **_pool(role))
     settings = ["synchronous_commit = on", "timezone = 'UTC'", "datestyle = 'ISO'"]  # psycopg reads no other style
     if role is Role.READ:
         settings.append("default_transaction_read_only = on")
@@ -210,7 +214,17 @@ def damaged(url: URL, text: str) -> ConfigurationError:
 def cause(error: SQLAlchemyError) -> str:
     """The database's own error text, as part of a sentence: one line, without statement and parameters."""
     text = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error)
+    text = text.partition("\nLINE ")[0]  # psycopg quotes the statement behind it
     return " ".join(text.split()).rstrip(".?")
+
+
+def not_allowed(url: URL, text: str) -> ConfigurationError:
+    """The error for a user of PostgreSQL who may not do what naived has to; ``text`` says what."""
+    user = f'"{url.username}"' if url.username else "USER"
+    return ConfigurationError(
+        f"{describe(url)} does not let us work: {text}. Let our user own it, and the tables that are in it: "
+        f'ALTER DATABASE "{url.database}" OWNER TO {user}'
+    )
 
 
 def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
@@ -220,6 +234,8 @@ def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
         return damaged(url, text)
     if any(known in text for known in _WRONG_FILE):
         return ConfigurationError(f"{describe(url)} cannot be used: {text}. {_ANOTHER}")
+    if any(known in text for known in _NOT_ALLOWED):
+        return not_allowed(url, text)
     if any(known in text for known in _REFUSED_FOR_GOOD):
         return ConfigurationError(
             f"{describe(url)} refuses us: {text}. Check user, password and name in --database"

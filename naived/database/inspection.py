@@ -23,6 +23,7 @@ from naived.database.engine import (
     Role,
     damaged,
     describe,
+    not_allowed,
     open_engine,
     opening_error,
     parse_url,
@@ -74,6 +75,8 @@ def inspect(url: str, exchange: str) -> Inspection | None:
                 f"{describe(address)} was made by a newer naived (schema {version}, this one knows {HEAD}). "
                 "Install that version, or name another database"
             )
+        if version is None and not _may_create(connection):
+            raise not_allowed(address, "it is empty, and we may make no tables in it")
         latency = _latency(connection)
         if version != HEAD:
             return Inspection(describe(address), version, latency)
@@ -86,6 +89,13 @@ def inspect(url: str, exchange: str) -> Inspection | None:
             account_uid,
             tuple(queries.load(connection, None, 0)),
         )
+
+
+def _may_create(connection: sa.Connection) -> bool:
+    if connection.dialect.name == "sqlite":
+        return True
+    # Since PostgreSQL 15 only the owner of a database may, unless others are let.
+    return bool(connection.scalar(sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")))
 
 
 def without_owner(url: str, client_order_ids: Iterable[str]) -> set[str]:

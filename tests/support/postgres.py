@@ -109,6 +109,18 @@ def empty(url: str) -> None:
     raise AssertionError(f"{url} is in use")
 
 
+@contextlib.contextmanager
+def newcomer(url: str) -> Iterator[str]:
+    """The URL of a user who may do in this database what PostgreSQL lets everybody do since version 15."""
+    execute(url, "REVOKE CREATE ON SCHEMA public FROM PUBLIC", "GRANT USAGE ON SCHEMA public TO PUBLIC")
+    execute(url, "CREATE ROLE newcomer LOGIN")
+    try:
+        yield make_url(url).set(username="newcomer").render_as_string(hide_password=False)
+    finally:
+        execute(url, "DROP OWNED BY newcomer")
+        execute(url, "DROP ROLE newcomer")
+
+
 def execute(url: str, *statements: str) -> None:
     with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
         for statement in statements:

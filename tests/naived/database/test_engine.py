@@ -20,7 +20,7 @@ from naived.database.engine import (
     parse_url,
 )
 from naived.ports import JournalError
-from tests.support.postgres import execute
+from tests.support.postgres import execute, newcomer
 
 
 @pytest.mark.parametrize(
@@ -62,16 +62,22 @@ def test_every_postgresql_connection_is_durable_and_bounded(postgres_url: str) -
 
 
 @pytest.mark.parametrize("role", Role)
-def test_what_comes_from_postgresql_is_read_whatever_its_owner_has_set(postgres_url: str, role: Role) -> None:
+def test_a_session_is_the_same_whatever_the_owner_of_a_database_has_set(postgres_url: str, role: Role) -> None:
     name = parse_url(postgres_url).database
-    odd = {"datestyle": "German", "client_encoding": "SQL_ASCII"}  # that of a database made under LANG=C
+    odd = {
+        "datestyle": "German",
+        "client_encoding": "SQL_ASCII",  # that of a database made under LANG=C
+        "default_transaction_isolation": "serializable",
+    }
     for setting, value in odd.items():
         execute(postgres_url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
     engine = open_engine(parse_url(postgres_url), role)
     try:
         with engine.connect() as connection:
             found = connection.execute(sa.text("SELECT 'μ', timestamptz '2026-11-29 12:00:00Z'")).one()
+            isolation = connection.scalar(sa.text("SHOW transaction_isolation"))
         assert tuple(found) == ("μ", datetime(2026, 11, 29, 12, tzinfo=UTC))
+        assert isolation == ("repeatable read" if role is Role.READ else "read committed")
     finally:
         engine.dispose()
         execute(postgres_url, f"ALTER DATABASE {name} RESET ALL")
@@ -187,6 +193,29 @@ def test_a_server_without_a_free_connection_may_have_one_later(postgres_url: str
         execute(postgres_url, "DROP ROLE crowded")
     assert type(error) is JournalError
     assert "too many connections" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("CREATE TABLE mine ()", "permission denied for schema public"),  # as PostgreSQL gives a new user since 15
+        ("ALTER TABLE theirs ADD mine integer", "must be owner of table theirs"),
+        ("SELECT FROM theirs", "permission denied for table theirs"),
+        ("SET search_path = ''; CREATE TABLE mine ()", "no schema has been selected to create in"),
+    ],
+)
+def test_a_user_who_may_not_is_told_to_own_the_database(postgres_url: str, statement: str, told: str) -> None:
+    execute(postgres_url, "CREATE TABLE theirs ()")
+    with newcomer(postgres_url) as url:
+        engine = open_engine(parse_url(url), Role.MIGRATE)
+        with pytest.raises(sa.exc.SQLAlchemyError) as caught, engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+        engine.dispose()
+        error = opening_error(parse_url(url), caught.value)
+        assert type(error) is ConfigurationError
+        name = parse_url(url).database
+        assert f"does not let us work: {told}. Let our user own it" in str(error)
+        assert f'ALTER DATABASE "{name}" OWNER TO "newcomer"' in str(error)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from naived.database.journal import open_journal
 from naived.database.migrate import HEAD, migrate
 from naived.ports import DeploymentError, Unit
 from tests.support.database import NOW, SYMBOL, first_buy, order
+from tests.support.postgres import execute, newcomer
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -47,6 +48,16 @@ async def test_no_byte_of_a_file_changes_and_none_is_made(tmp_path: Path) -> Non
     assert found is not None
     assert found.current
     assert contents(tmp_path) == before
+
+
+def test_an_empty_database_in_which_we_may_make_no_tables_is_for_a_person(postgres_url: str) -> None:
+    with newcomer(postgres_url) as url:
+        with pytest.raises(ConfigurationError, match="we may make no tables in it"):
+            inspect(url, "simulator")
+        execute(postgres_url, "GRANT CREATE ON SCHEMA public TO newcomer")
+        found = inspect(url, "simulator")
+    assert found is not None
+    assert found.version is None
 
 
 def test_an_old_schema_is_not_upgraded(database_url: str) -> None:
