@@ -1,7 +1,6 @@
 """The demo as a person or a script starts it: real programs, real time, nothing left behind."""
 
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.terminal import on_its_terminal
 
 PROGRAM = Path(__file__).parent.parent / "contrib" / "demo.py"
 DEMO = [sys.executable, str(PROGRAM)]
@@ -94,30 +95,17 @@ def test_a_program_that_has_just_been_started_is_ended_too(environ: dict[str, st
 
 
 def test_on_a_terminal_it_shows_the_live_table_until_ctrl_c(environ: dict[str, str]) -> None:
-    terminal, theirs = pty.openpty()
-    owning = (
-        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-    )
-    demo = subprocess.Popen(
-        [sys.executable, "-c", owning, *DEMO],
-        env={**environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    try:
-        read_until(terminal, b"\x1b[?1049h")
-        read_until(terminal, b"BTCUSDT")
-        os.write(terminal, b"\x03")
-        ended = read_until(terminal, b"its state and logs are in ")
-        assert b"\x1b[?1049l" in ended
-        assert demo.wait(PATIENCE) == 0
-    finally:
-        demo.terminate()
-        demo.wait(PATIENCE)
-        os.close(terminal)
+    with on_its_terminal(DEMO, {**environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}) as (demo, terminal):
+        try:
+            read_until(terminal, b"\x1b[?1049h")
+            read_until(terminal, b"BTCUSDT")
+            os.write(terminal, b"\x03")
+            ended = read_until(terminal, b"its state and logs are in ")
+            assert b"\x1b[?1049l" in ended
+            assert demo.wait(PATIENCE) == 0
+        finally:  # it ends the programs that it started
+            demo.terminate()
+            demo.wait(PATIENCE)
 
 
 def read_until(terminal: int, text: bytes) -> bytes:

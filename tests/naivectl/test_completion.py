@@ -1,7 +1,6 @@
 """Completions in the shells themselves: what is offered, and what a TAB makes of a typed line."""
 
 import os
-import pty
 import select
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 from naivectl import completion
 from naivectl.words import TO_BEGIN, WELL_KNOWN
 from naived.simulator.symbols import built_in_prices
+from tests.support.terminal import on_its_terminal
 
 COMMITTED = Path(completion.__file__).parents[1] / "completions"
 PATIENCE = 20.0  # seconds for a shell that starts and completes, on a busy machine
@@ -111,10 +111,7 @@ def typed(environment):
 
     def call(shell: str, line: str) -> str:
         command, begin = SET_UP[shell]
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.execvpe(command[0], command, {**environment, "PS1": "$ "})
-        try:
+        with on_its_terminal(command, {**environment, "PS1": "$ "}) as (_, terminal):
             for text in begin:
                 for name in completion.FILES:
                     text = text.replace(f"{{{name}}}", quote(str(COMMITTED / name)))
@@ -124,10 +121,6 @@ def typed(environment):
             os.write(terminal, f"{line}\n".encode())
             told = _until(terminal, b"GOT<", b"\r")
             return told.partition(b"GOT")[2].partition(b"\r")[0].decode()
-        finally:
-            os.kill(pid, 9)
-            os.close(terminal)
-            os.waitpid(pid, 0)
 
     return call
 

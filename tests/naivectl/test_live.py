@@ -15,6 +15,7 @@ from shlex import quote
 import pytest
 
 from naived.control import streams
+from tests.support.terminal import on_its_terminal
 
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 WRAP = "\x1b[?7h"
@@ -69,19 +70,19 @@ def test_the_modes_of_the_terminal_are_put_back(daemon, read_until):
     """A terminal that we keep open ourselves, so that its modes outlive the view."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    before = termios.tcgetattr(theirs)
+    before = termios.tcgetattr(ours)
     for end in ("q", signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         command = [sys.executable, "-c", "from naivectl.main import main; main()", "status", "--live"]
         process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
         read_until(ours, lambda text: "q quit" in text)
-        assert termios.tcgetattr(theirs) != before
+        assert termios.tcgetattr(ours) != before
         if end == "q":
             os.write(ours, b"q")
         else:
             process.send_signal(end)
         read_until(ours, lambda text: LEAVE in text)
         process.wait(10)
-        assert termios.tcgetattr(theirs) == before
+        assert termios.tcgetattr(ours) == before
     os.close(ours)
     os.close(theirs)
 
@@ -215,14 +216,9 @@ def test_without_a_daemon_at_first_it_is_a_failure(home, on_terminal, read_until
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs a shell with job control")
 def test_ctrl_z_gives_the_terminal_back_and_fg_draws_it_all(daemon, read_until):
     """In a shell with job control, since a program without one cannot be stopped."""
-    ours, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    owning = "import fcntl, os, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
-    become = "os.execvp('bash', ['bash', '--norc', '-i'])"
     environment = {**os.environ, "TERM": "xterm", "PS1": "ready>", "HISTFILE": os.devnull}
-    how = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True, "env": environment}
-    shell = subprocess.Popen([sys.executable, "-c", f"{owning}; {become}"], **how)
-    try:
+    with on_its_terminal(["bash", "--norc", "-i"], environment) as (_, ours):
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
         read_until(ours, lambda text: "ready>" in text)
         program = f"{quote(sys.executable)} -c 'from naivectl.main import main; main()'"
         os.write(ours, f"{program} status --live\n".encode())
@@ -230,14 +226,9 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_draws_it_all(daemon, read_until):
         os.write(ours, b"\x1a")
         stopped = read_until(ours, lambda text: LEAVE in text and "ready>" in text.rpartition(LEAVE)[2])
         assert "Stopped" in stopped.rpartition(LEAVE)[2]
-        assert termios.tcgetattr(theirs)[3] & termios.ISIG
+        assert termios.tcgetattr(ours)[3] & termios.ISIG
         os.write(ours, b"fg\n")
         again = read_until(ours, lambda text: ENTER in text and "q quit" in text)
         assert "ETHUSDT" in again.partition(ENTER)[2]
         os.write(ours, b"q")
         assert LEAVE in read_until(ours, lambda text: "ready>" in text)
-    finally:
-        shell.kill()
-        shell.wait()
-        os.close(ours)
-        os.close(theirs)
