@@ -14,6 +14,7 @@ from functools import partial
 from tests.audit.figures import table
 from tests.audit.job import Plan, live
 from tests.audit.nodes import live_nodes
+from tests.support.workers import FORK
 
 _DEFAULT = Plan(seed=0, database="sqlite", kills=100)
 
@@ -41,7 +42,7 @@ def main() -> int:
     whole = Plan(**{name: value for name, value in vars(arguments).items() if name != "jobs"})
     plans = [replace(whole, seed=whole.seed + number, kills=share) for number, share in enumerate(shares)]
     began = time.monotonic()
-    with ProcessPoolExecutor(arguments.jobs) as pool:
+    with ProcessPoolExecutor(arguments.jobs, FORK) as pool:
         jobs = list(pool.map(partial(live if whole.nodes == 1 else live_nodes, tell=_tell), plans))
     print(table(jobs, time.monotonic() - began))
     return 1 if any(job.violations for job in jobs) else 0

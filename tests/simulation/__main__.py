@@ -23,6 +23,7 @@ from tests.simulation.plan import SCENARIOS, Plan, swarm
 from tests.simulation.points import reached
 from tests.simulation.shrink import shrunk
 from tests.simulation.world import Outcome, run
+from tests.support.workers import FORK
 
 _KNOWN = {**MUTANTS, **NODE_MUTANTS}
 _DAY = 86_400  # seconds
@@ -114,7 +115,7 @@ def _lived(plans: list[Plan], jobs: int, mutant: str | None) -> Iterable[Outcome
             yield from map(live, plans)
         return
     # Ctrl-C is for this process: it says what was lived through until then.
-    with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+    with ProcessPoolExecutor(jobs, FORK, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         yield from pool.map(_live, plans, [mutant] * len(plans))
 
 
@@ -128,7 +129,7 @@ def _live(plan: Plan, mutant: str | None) -> Outcome:
 
 def _hunt_all(first: int, seeds: int, jobs: int, *, nodes: bool) -> int:
     survivors, mutants = 0, list(NODE_MUTANTS) if nodes else [name for name in MUTANTS if name not in UNSEEN]
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, FORK) as pool:
         hunts = [pool.submit(_hunt, name, first, seeds, nodes) for name in mutants]
         for name, hunt in zip(mutants, hunts, strict=True):
             seed, violation = hunt.result()

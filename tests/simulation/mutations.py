@@ -24,6 +24,7 @@ from tests.simulation.oracle import WatchedExchange
 from tests.simulation.plan import SYMBOLS, Plan
 from tests.simulation.wild import VALUES, Path, changed, credible, paths_of
 from tests.simulation.world import Outcome, World, run
+from tests.support.workers import FORK
 
 TOUCHED, OTHER = SYMBOLS[:2]
 _OFTEN = 500  # runs between two lines that say how far it is
@@ -207,7 +208,7 @@ def live(mutation: Mutation) -> tuple[Mutation, Outcome, int]:
 def report(found: Mapping[str, Sequence[Path]], chosen: Sequence[Mutation], jobs: int) -> int:
     """Run these, say what fails at once and how many fields and values were tried at the end; 1 if one failed."""
     failed = made = 0
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, FORK) as pool:
         for number, (mutation, outcome, times) in enumerate(pool.map(live, chosen, chunksize=4), 1):
             made += times > 0
             if outcome.violations:
