@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 _CHUNK = 65536  # bytes
 _PORT = 5432
 _WRITING = b"SET written="  # in what marks a group of the journal, and in nothing else
+_COMMIT = b"COMMIT\0"  # the whole statement: a transaction that begins says READ COMMITTED
 _GLANCE = 0.05  # seconds between two looks at whether it is over
 
 
@@ -144,7 +145,7 @@ class Proxy:
             said = b""
         if not said:
             self._end(end, peer)
-        elif self._is_journal(end, said) and self._cut is not None and b"COMMIT" in said:
+        elif self._is_journal(end, said) and self._cut is not None and _COMMIT in said:
             if self._cut is Cut.AFTER:
                 peer.sendall(said)
                 peer.recv(_CHUNK)  # the answer: it is done
