@@ -227,7 +227,10 @@ class _SymbolRunner:
             await trio.sleep(_RETRY)
 
     async def _activate(self) -> None:
-        """Read rules, subscribe to trades, compare orders and coins, activate; raises ExchangeError, FaultError."""
+        """Read rules, subscribe to trades, compare orders and coins, activate; raises ExchangeError, UnlistedError.
+
+        A market that is closed is no reason not to: the rules are read again until it opens.
+        """
         symbol = self._symbol
         # Lifted now, not when coins are counted: a person may resolve the block that is shown until then.
         symbol.offer(Blocked(BlockedBy.COINS, None))
@@ -235,9 +238,6 @@ class _SymbolRunner:
             await trio.sleep(_RETRY)  # after a failover lost orders come first: coins would seem to be missing
         await self._session.usable()
         await self._view.inform(symbol)
-        leader = symbol.engine.leader
-        if not (leader.info.trading or leader.traders):  # with traders, coins must be sold once a halt is over
-            raise FaultError(f"the exchange does not trade {symbol.name} now: {leader.info.status}")
         last = await self._view.last_price(symbol)
         if last is not None:
             symbol.gate.check.told(last)

@@ -426,15 +426,22 @@ async def test_an_unlisted_symbol_is_faulted_with_its_reason(world: World, clock
         await naived.start("BTCUSDT")
 
 
-async def test_a_halted_symbol_is_faulted_until_somebody_starts_it(world: World, clock: MockClock) -> None:
+async def test_what_is_started_in_a_closed_market_trades_when_it_opens(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     exchange.relist("ETHUSDT", trading=False)
     async with world.naived() as naived:
         error = (await naived.ask("start"))["error"]
-        assert error["kind"] == "invalid_transition"
-        assert "BREAK" in error["message"]
+        assert error["kind"] == "timed_out"
+        assert "the market is closed: BREAK" in error["message"]
+    async with world.naived() as naived:
+        await boot(naived, "degraded")
+        await naived.trade("2000")
+        assert (naived.phases(), exchange.wire) == (["waiting"], [])
         exchange.relist("ETHUSDT", trading=True)
-        await naived.start()
+        await trio.sleep(60)
+        assert naived.state() == "trading"
+        await naived.trade("2000")
+        assert naived.phases() == ["buying"]
 
 
 async def test_a_halt_while_it_trades_needs_no_person(world: World, clock: MockClock) -> None:
@@ -455,9 +462,7 @@ async def test_a_halt_while_it_trades_needs_no_person(world: World, clock: MockC
         assert [order["state"] for order in await naived.orders()] == ["rejected", "rejected", "open"]
 
 
-async def test_a_restart_during_a_halt_needs_no_person_where_something_is_to_be_sold(
-    world: World, clock: MockClock
-) -> None:
+async def test_a_restart_during_a_halt_needs_no_person(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.naived() as naived:
         await naived.start("ETHUSDT", "BTCUSDT")
@@ -465,11 +470,14 @@ async def test_a_restart_during_a_halt_needs_no_person_where_something_is_to_be_
     for name in ("ETHUSDT", "BTCUSDT"):
         exchange.relist(name, trading=False)
     async with world.naived() as naived:
-        await naived.until(lambda: naived.state("BTCUSDT") == "faulted")  # it has no trader
-        await naived.until(lambda: naived.state() == "degraded")  # the market is closed, its sell rests
-        exchange.relist("ETHUSDT", trading=True)
+        await naived.until(lambda: naived.state() == naived.state("BTCUSDT") == "degraded")
+        for name in ("ETHUSDT", "BTCUSDT"):
+            exchange.relist(name, trading=True)
         await naived.trade("2100")
         assert naived.symbol().engine.leader.cycles == 1
+        await trio.sleep(60)
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert naived.phases("BTCUSDT") == ["buying"]
 
 
 async def boot(naived: Naived, state: str) -> None:
