@@ -2,4 +2,5 @@
 
 from multiprocessing import get_context
 
-FORK = get_context("fork")  # what other kinds begin with, since Python 3.14 the default, lacks what is in __main__
+# Processes of another kind, which are the default since Python 3.14, do not have what is in __main__.
+FORK = get_context("fork")
