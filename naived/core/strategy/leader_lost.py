@@ -1,9 +1,10 @@
 """Orders that the exchange has and the journal lost, in a failover of its database: whose decision each was.
 
     buy    of a trader that waits, or whose own buy was never sent; else of one more
-    sell   of a trader that has its coins and asks no more for them, else of one that loses nothing by it; lots join
-           it as they would have joined, or are sold by a trader of their own; one at less than any coins have cost
-           is the stop-loss's, and halts the symbol as that does
+    sell   of a trader that has its coins and asks no more for them, with lots if it lacks some, or of lots alone;
+           if that does not suffice, traders that hold few coins leave them as lots: by the rules of that time
+           they were too few to sell. Else of a trader that loses nothing by it; one at less than any coins have
+           cost is the stop-loss's, and halts the symbol as that does
     else   nobody's: it is quarantined, and a person decides
 
 The settings of that time may be lost too, or be changed by now: neither chunks nor budget nor the profit of today
@@ -22,8 +23,8 @@ from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Report
 from naived.core.strategy.formulas import NOTHING_SOLD, Bought, rebuy_below
 from naived.core.strategy.leader_draft import Draft, leave
-from naived.core.strategy.lots import NO_LOT, Lots, split, together, whole_orders
-from naived.core.strategy.sizing import asked, held
+from naived.core.strategy.lots import NO_LOT, Lots, split, taken, together
+from naived.core.strategy.sizing import asked, held, left
 from naived.core.strategy.stopping import own
 from naived.core.strategy.trader_state import (
     Buying,
@@ -33,6 +34,7 @@ from naived.core.strategy.trader_state import (
     Holding,
     Selling,
     Take,
+    TooFew,
     Trader,
     Waiting,
 )
@@ -40,18 +42,18 @@ from naived.core.strategy.traders import rebuy_limit, spent_rebuys
 
 
 class _Seller(Struct, frozen=True, order=True):
-    """A trader that may have decided a sell. Of several the least is taken: its decision comes nearest to the sell.
+    """Who may have decided a sell. Of several the least is taken: its decision comes nearest to the sell.
 
     ``cheap``: it asks more. ``other``: it did not decide the same sell again. ``away``: how far the sell's price is
-    from what it asks. ``rest``: the coins that it would keep. ``joining``: the lots that it would sell along.
+    from what it asks. ``apart``: how far the sell's quantity is from the coins that it has. ``number`` is 0 of one
+    for lots alone.
     """
 
     cheap: bool
     other: bool
     away: Price
-    rest: Quantity
+    apart: Quantity
     number: int
-    joining: Lots
 
 
 def find(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
@@ -123,37 +125,31 @@ def _origin(draft: Draft, price: Price) -> int | None:
 
 def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> bool:
     """Is there a trader for it?"""
-    sellers = list(_sellers(draft, report, unsent)) or list(_lot_seller(draft, report))
-    if not sellers:
+    trader = _seller(draft, report, unsent)
+    if trader is None:
         return False
-    seller = min(sellers)
-    joining, trader = seller.joining, draft.living[seller.number]
     phase = trader.phase
     assert isinstance(phase, Holding | Selling)
     intent = _intent(trader, report, trader.sells + 1)
     instead = phase.intent if isinstance(phase, Selling) else None
+    joining, staying = _joining(draft, phase, report)
     carried = together((phase.carried, *joining)) if joining else phase.carried
     since = trader.since if isinstance(phase, Selling) else max(draft.now, trader.since)
     selling = Selling(phase.bought, intent, carried, phase.sold)
     draft.put(replace(trader, phase=selling, since=since, sells=intent.seq))
     if joining:
-        draft.put_lots(tuple(lot for lot in draft.leader.lots if lot not in joining))
+        draft.put_lots(staying)
     draft.commands.append(Take(intent, report, instead))
     return True
 
 
 def _take_stopped(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
     """The trader that sold coins of its own at less than they have cost: of several that which keeps the least."""
-    found = []
-    for trader in draft.living.values():
-        match trader.phase:
-            case Holding(bought, carried=carried, sold=sold):
-                found.append((own(bought, carried, sold), trader.number))
-            case Selling(bought, intent, carried, sold) if intent in unsent:
-                found.append((own(bought, carried, sold), trader.number))
-            case _:
-                pass
-    enough = [each for each in found if each[0] >= report.quantity]
+    enough = [
+        (coins, trader.number)
+        for trader, phase in _unsold(draft, unsent)
+        if (coins := own(phase.bought, phase.carried, phase.sold)) >= report.quantity
+    ]
     if not enough:
         return None
     trader = draft.living[min(enough)[1]]
@@ -171,40 +167,71 @@ def _take_stopped(draft: Draft, report: Report, unsent: Collection[OrderIntent])
     return trader
 
 
-def _lot_seller(draft: Draft, report: Report) -> Iterator[_Seller]:
-    """A trader of its own for lots that make this order together."""
-    leader = draft.leader
-    groups, _ = whole_orders(leader.lots, leader.info.filters)
-    below, _ = split(leader.lots, report.price)
-    for group in (*groups, below):
-        lot = together(group)
-        if lot.price <= report.price and lot.quantity >= report.quantity:
-            draft.put_lots(tuple(each for each in leader.lots if each not in group))
-            phase = Holding(Bought(lot.price), Hold.STOPPED, "stopped", None, carried=lot)
-            rest = Quantity(lot.quantity - report.quantity)
-            yield _Seller(False, False, Price(0), rest, draft.add(phase).number, ())
-            return
+def _seller(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
+    """The trader that sells it."""
+    best = min(_sellers(draft, report, unsent), default=None)
+    if best is None or best.cheap:
+        for trader in _few(draft, report, unsent):
+            draft.tell(trader, TooFew())
+            best = min(_sellers(draft, report, unsent), default=None)
+            if best is not None and not best.cheap:
+                break
+    if best is None:
+        return None
+    if best.number:
+        return draft.living[best.number]
+    lots, _ = taken(draft.leader.lots, report.price, report.quantity)
+    return draft.add(Holding(Bought(together(lots).price), Hold.STOPPED, "stopped", None))
+
+
+def _few(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> list[Trader]:
+    """Those whose coins make this order with the lots, the fewest first; none if all together are too few."""
+    found, filters = [], draft.leader.info.filters
+    for trader, phase in _unsold(draft, unsent):
+        rest = left(trader.terms, phase.bought, phase.carried, phase.sold, filters)
+        if rest.quantity > 0 and rest.price <= report.price:
+            found.append((rest.quantity, trader.number))
+    below, _ = split(draft.leader.lots, report.price)
+    coins = together(below).quantity + sum([quantity for quantity, _ in found])
+    if coins < report.quantity or draft.leader.owed.quantity:
+        return []
+    return [draft.living[number] for _, number in sorted(found)]
 
 
 def _sellers(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Iterator[_Seller]:
     """Traders whose coins it may sell."""
     filters = draft.leader.info.filters
-    for trader in draft.living.values():
-        phase, same = trader.phase, False
-        match phase:
-            case Holding():
-                pass
-            case Selling(intent=intent) if intent in unsent:
-                same = _is_same(intent, report)
-            case _:
-                continue
-        joining: Lots = ()
-        if held(phase.bought, phase.carried, phase.sold) < report.quantity and not phase.sold.quantity:
-            joining, _ = split(draft.leader.lots, report.price)
+    for trader, phase in _unsold(draft, unsent):
+        same = isinstance(phase, Selling) and _is_same(phase.intent, report)
+        joining, _ = _joining(draft, phase, report)
         lots = together((phase.carried, *joining)) if joining else phase.carried
-        rest = Quantity(held(phase.bought, lots, phase.sold) - report.quantity)
         wanted = asked(trader.terms, phase.bought, lots, filters)
         least = asked(replace(trader.terms, profit=Rate(0)), phase.bought, lots, filters)
-        if rest >= 0 and report.price >= least:
+        if held(phase.bought, lots, phase.sold) >= report.quantity and report.price >= least:
             away = Price(abs(report.price - wanted))
-            yield _Seller(report.price < wanted, not same, away, rest, trader.number, joining)
+            apart = Quantity(abs(report.quantity - held(phase.bought, phase.carried, phase.sold)))
+            yield _Seller(report.price < wanted, not same, away, apart, trader.number)
+    joining, staying = taken(draft.leader.lots, report.price, report.quantity)
+    lots = together(joining)
+    if lots.quantity == report.quantity:
+        apart = next((lot.quantity for lot in staying if lot.price == joining[-1].price), Quantity(0))
+        yield _Seller(False, True, Price(report.price - lots.price), apart, 0)
+
+
+def _unsold(draft: Draft, unsent: Collection[OrderIntent]) -> Iterator[tuple[Trader, Holding | Selling]]:
+    """Traders with coins that no order at the exchange sells."""
+    for trader in draft.living.values():
+        match trader.phase:
+            case Holding() as phase:
+                yield trader, phase
+            case Selling(intent=intent) as phase if intent in unsent:
+                yield trader, phase
+            case _:
+                pass
+
+
+def _joining(draft: Draft, phase: Holding | Selling, report: Report) -> tuple[Lots, Lots]:
+    """The lots that its coins lack for this order, and those that stay. After a first sell none join, as ever."""
+    lots = draft.leader.lots
+    lacking = Quantity(report.quantity - held(phase.bought, phase.carried, phase.sold))
+    return ((), lots) if phase.sold.quantity else taken(lots, report.price, lacking)

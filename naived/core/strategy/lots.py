@@ -17,7 +17,7 @@ from msgspec import Struct
 from naived.core.amount import Money, Price, Quantity, price_up
 from naived.core.market import Filters, describe, refusal
 from naived.core.orders.intent import Side
-from naived.core.strategy.formulas import offered
+from naived.core.strategy.formulas import dust_cost, offered
 
 MOST = 32  # lots of one symbol: each is a row, and every sell looks at all of them
 
@@ -62,6 +62,24 @@ def split(lots: Lots, price: Price) -> tuple[Lots, Lots]:
     """Those that may be sold at ``price``, and the others."""
     count = bisect_right(lots, price, key=_PRICE)
     return lots[:count], lots[count:]
+
+
+def taken(lots: Lots, price: Price, quantity: Quantity) -> tuple[Lots, Lots]:
+    """So many coins of those that may be sold at ``price``, the nearest to it first, and all others.
+
+    The last lot is taken in part; there are fewer coins if the lots have no more.
+    """
+    below, above = split(lots, price)
+    rest, parts = list(below), list[Lot]()
+    while rest and quantity > 0:
+        lot = rest.pop()
+        if lot.quantity > quantity:
+            part = Lot(quantity, dust_cost(lot.cost, quantity, lot.quantity), lot.price)
+            rest.append(Lot(Quantity(lot.quantity - quantity), Money(lot.cost - part.cost), lot.price))
+            lot = part
+        parts.append(lot)
+        quantity = Quantity(quantity - lot.quantity)
+    return tuple(parts), (*rest, *above)
 
 
 def whole_orders(lots: Lots, filters: Filters) -> tuple[tuple[Lots, ...], Lots]:

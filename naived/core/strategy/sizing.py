@@ -13,13 +13,14 @@ from naived.core.strategy.formulas import (
     Fees,
     Sold,
     cycle_refusal,
+    dust_cost,
     largest_budget,
     least_budget,
     offered,
     sell_price,
     untradable,
 )
-from naived.core.strategy.lots import Lot
+from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.view import SymbolView
 
@@ -117,6 +118,15 @@ def asked(terms: Terms, bought: Bought, carried: Lot, filters: Filters) -> Price
     if net <= 0:
         return lots
     return max(lots, sell_price(bought.limit, bought.cost, net, terms.profit, terms.fees, filters))
+
+
+def left(terms: Terms, bought: Bought, carried: Lot, sold: Sold, filters: Filters) -> Lot:
+    """What a trader that ends now leaves as a lot, at the price that it asks; below 0 coins it owes them."""
+    rest = held(bought, carried, sold)
+    if not rest:
+        return NO_LOT
+    have, cost = Quantity(bought.net + carried.quantity), Money(bought.cost + carried.cost)
+    return Lot(rest, dust_cost(cost, rest, have), asked(terms, bought, carried, filters))
 
 
 def offer(

@@ -30,12 +30,11 @@ from naived.core.strategy.formulas import (
     Sold,
     buy_price,
     buy_quantity,
-    dust_cost,
     reprice_above,
 )
 from naived.core.strategy.lots import NO_LOT, Lot, Lots, split, together
 from naived.core.strategy.settings import Status
-from naived.core.strategy.sizing import asked, held, obstacle, offer, spending
+from naived.core.strategy.sizing import asked, held, left, obstacle, offer, spending
 from naived.core.strategy.standing import standing
 from naived.core.strategy.stopping import at_loss, own
 from naived.core.strategy.trader_state import (
@@ -61,6 +60,7 @@ from naived.core.strategy.trader_state import (
     Reread,
     Selling,
     Stopped,
+    TooFew,
     Traded,
     Trader,
     TraderEvent,
@@ -111,6 +111,8 @@ def step_trader(trader: Trader, event: TraderEvent, view: SymbolView) -> TraderS
             return _counted(trader, free, view)
         case Measured():
             return _measured(trader, event, view)
+        case TooFew():
+            return _too_few(trader, view)
         case _:
             assert_never(event)
 
@@ -344,21 +346,17 @@ def _sell_at_loss(
 
 def _finish(trader: Trader, bought: Bought, carried: Lot, sold: Sold, view: SymbolView) -> TraderStep:
     """What is left becomes a lot at the price that was asked."""
-    have = Quantity(bought.net + carried.quantity)
-    cost = Money(bought.cost + carried.cost)
-    rest = held(bought, carried, sold)
-    dust = NO_LOT
-    if rest:  # below 0: a fee was taken in the coins that were sold
-        dust = Lot(rest, dust_cost(cost, rest, have), asked(trader.terms, bought, carried, view.filters))
+    dust = left(trader.terms, bought, carried, sold, view.filters)
     commands: tuple[Command, ...] = (Leave(dust),) if dust else ()
     if dust and not sold.quantity:
         finished = Finished(bought, sold, carried, dust, None, "too small to sell")
         note = Note(
-            "lot", f"{trader.id}: {format_amount(rest)} {view.base} is too small to sell, and kept as a lot"
+            "lot",
+            f"{trader.id}: {format_amount(dust.quantity)} {view.base} is too small to sell, and kept as a lot",
         )
         return _enter(trader, finished, view), (*commands, note)
     fees = sold.quote_fees + sold.fees_valued + bought.fees_valued
-    profit = Money(sold.received - fees - (cost - dust.cost))
+    profit = Money(sold.received - fees - (bought.cost + carried.cost - dust.cost))
     note = Note("finished", f"{trader.id}: profit {format_amount(profit)} {view.quote}")
     return _enter(trader, Finished(bought, sold, carried, dust, profit), view), (*commands, note)
 
@@ -567,5 +565,16 @@ def _released(trader: Trader, event: Released, view: SymbolView) -> TraderStep:
             )
             note = Note("written off", f"{trader.id}: {amount} written off {event.why}")
             return _enter(trader, finished, view), (note,)
+        case _:
+            return trader, ()
+
+
+def _too_few(trader: Trader, view: SymbolView) -> TraderStep:
+    match trader.phase:
+        case Holding(bought, carried=carried, sold=sold):
+            return _finish(trader, bought, carried, sold, view)
+        case Selling(bought, intent, carried, sold):
+            finished, commands = _finish(trader, bought, carried, sold, view)
+            return finished, (Cancel(intent), *commands)
         case _:
             return trader, ()

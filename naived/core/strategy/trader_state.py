@@ -206,7 +206,11 @@ class Measured(Struct, frozen=True):
     last: Price | None = None
 
 
-TraderEvent: TypeAlias = Traded | OrderNews | Woke | Directed | Released | Stopped | Counted | Measured
+class TooFew(Struct, frozen=True):
+    """By rules that a failover lost its coins were too few to sell. A sell of it never reached the exchange."""
+
+
+TraderEvent: TypeAlias = Traded | OrderNews | Woke | Directed | Released | Stopped | Counted | Measured | TooFew
 
 
 class Place(Struct, frozen=True):

@@ -13,7 +13,7 @@ from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import OrderStatus
 from naived.core.orders.state import LOOKS, Missing, Reported, Resolved, State
 from naived.core.risk import HaltedBy
-from naived.core.strategy.leader_events import Activated
+from naived.core.strategy.leader_events import Activated, Informed
 from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import asked
 from naived.core.strategy.summary import owned
@@ -248,6 +248,61 @@ def test_wherever_the_commits_end_every_order_and_every_coin_is_found(seed: int)
         of.market(f"{price / 100:.2f}")
         seen(of)
     assert sum(position(trader).quantity for trader in of.traders) <= of.exchange.base
+
+
+def follow(of: Workbench, step: str) -> None:
+    """The exchange counts in other steps from now on, and it is read."""
+    rules = of.exchange.rules
+    size = parse_quantity(step)
+    of.exchange.rules = replace(rules, filters=replace(rules.filters, step_size=size, min_quantity=size))
+    of.step(Informed(of.exchange.rules, of.leader.fees))
+    of.settle()
+
+
+def test_a_sell_of_what_two_traders_left_in_coarser_steps_is_sold_by_neither_alone() -> None:
+    of = workbench(settings(chunks=2))
+    follow(of, "0.04")
+    of.market("2683.80", "2683", "2670", "2669")
+    assert of.phases == ["selling", "selling"]
+    standby = backup(of)
+    for order in of.exchange.open(Side.SELL):
+        of.exchange.fill(order, order.rest, order.intent.price, of.now)
+    of.settle()
+    (there,) = of.exchange.open(Side.SELL)
+    assert (there.intent.quantity, of.leader.lots) == (parse_quantity("0.04"), ())
+    follow(of, "0.0001")
+    promote(of, standby)
+    (trader,) = of.traders
+    assert trader.sells_lots
+    assert of.order(trader.number, Side.SELL).client_order_id == there.client_order_id
+    assert sum(lot.quantity for lot in of.leader.lots) == of.exchange.base - there.intent.quantity
+    go_on(of)
+    seen(of)
+
+
+@pytest.mark.parametrize("seed", [*range(10), 23, 38, 40, 46, 79, 91, 107, 127])
+def test_what_was_sold_by_rules_that_changed_meanwhile_is_found(seed: int) -> None:
+    random = Random(seed)
+    profit, rebuy = random.choice((("0.001", "0.002"), ("0.0005", "0.001"), ("0.003", "0.0005")))
+    of = workbench(settings(chunks=random.choice((1, 2, 5)), profit=profit, rebuy=rebuy, reprice="0.002"))
+    price, standby, lost_from = 268_380, None, random.randrange(60)
+    for step in range(lost_from + random.choice((5, 20, 60))):
+        if step == lost_from:
+            standby = backup(of)
+        price += random.randint(-900, 900)
+        if random.random() < 0.3:
+            follow(of, random.choice(("0.0001", "0.02", "0.05")))
+        of.market(f"{price / 100:.2f}")
+    assert standby is not None
+    follow(of, random.choice(("0.0001", "0.02", "0.05")))
+    promote(of, standby)
+    assert not of.engine.quarantined
+    seen(of)
+    go_on(of)
+    for _ in range(20):
+        price += random.randint(-900, 900)
+        of.market(f"{price / 100:.2f}")
+        seen(of)
 
 
 @pytest.mark.parametrize("partly", [False, True])

@@ -3,14 +3,14 @@
 from msgspec.structs import replace
 
 from naived.control.holdings import kept
-from naived.core.amount import SCALE, Money, Price, parse_money, parse_price, parse_quantity
+from naived.core.amount import SCALE, Money, Price, Quantity, parse_money, parse_price, parse_quantity
 from naived.core.engine import Engine
 from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus, Refusal, Refused
 from naived.core.strategy.leader_events import Informed
 from naived.core.strategy.leader_state import Leader
-from naived.core.strategy.lots import MOST, Lot, Lots, added, split, together, whole_orders
+from naived.core.strategy.lots import MOST, Lot, Lots, added, split, taken, together, whole_orders
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader_state import Released, Selling
 from tests.support.engine import Workbench, check_quiet
@@ -67,6 +67,16 @@ def test_a_sell_takes_along_what_its_price_is_enough_for() -> None:
     lots = ladder(4)
     assert split(lots, parse_price("2001")) == (lots[:2], lots[2:])
     assert split(lots, Price(parse_price("2001") - 1)) == (lots[:1], lots[1:])
+
+
+def test_so_many_coins_are_taken_from_the_lots_nearest_below_a_price_the_last_in_part() -> None:
+    first, second, third = lots = (lot("0.02", "2000"), lot("0.01", "2100"), lot("0.01", "2200"))
+    half = Lot(Quantity(first.quantity // 2), Money(first.cost // 2), first.price)
+    assert taken(lots, parse_price("2199"), parse_quantity("0.02")) == ((second, half), (half, third))
+    assert taken(lots, parse_price("2200"), parse_quantity("0.02")) == ((third, second), (first,))
+    assert taken(lots, parse_price("2199"), parse_quantity("1")) == ((second, first), (third,))
+    assert taken(lots, parse_price("2199"), Quantity(0)) == ((), lots)
+    assert taken(lots, parse_price("1999"), parse_quantity("1")) == ((), lots)
 
 
 def test_the_fewest_that_make_an_order_are_sold_at_the_highest_of_their_prices() -> None:
