@@ -26,6 +26,7 @@ from naived.core.strategy.trader_state import (
     Reread,
     Take,
     Trader,
+    Waiting,
 )
 from naived.core.strategy.traders import chunks_taken
 
@@ -95,13 +96,20 @@ class Leader(Struct, frozen=True):
 
 
 def closed_at(leader: Leader, info: SymbolInfo, now: int) -> int:
-    """What ``closed_at`` is with these rules. After a long time it stays as it is until a person looked."""
-    off, held = leader.desired.status is Status.OFF, bool(leader.traders or leader.lots)
+    """What ``closed_at`` is with these rules. After a long time it stays as it is until a person looked.
+
+    A symbol without coins and buys that was started while its market was closed took it for nothing yet.
+    """
+    off = leader.desired.status is Status.OFF
+    held = bool(leader.lots) or any(type(trader.phase) is not Waiting for trader in leader.traders)
     if off and not held:
         return 0
     if doubt(leader, now) is not None:
         return leader.closed_at
-    return (leader.closed_at or now) if not (off or info.trading) and (held or leader.active) else 0
+    if off or info.trading:
+        return 0
+    known = held or (leader.active and leader.info.trading)
+    return leader.closed_at or (now if known else 0)
 
 
 def deactivated(leader: Leader, now: int) -> Leader:

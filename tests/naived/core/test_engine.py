@@ -407,6 +407,31 @@ def test_a_symbol_that_is_off_is_in_doubt_only_if_it_was_before_and_holds_someth
         assert bool(cycle.engine.blocks) == bool(cycle.leader.closed_at) == doubted, (hours, holds)
 
 
+def test_a_symbol_that_was_started_while_its_market_was_closed_trades_when_it_opens() -> None:
+    """One may wait for a coin that is listed next week; from its first opening on it is known."""
+    exchange = Exchange(replace(info(), trading=False, status="BREAK"))
+    of = workbench(exchange=exchange)
+    shut(of, 13, 100)
+    assert (of.engine.blocks, of.leader.closed_at) == ((), 0)
+    of.restart()
+    shut(of, 13)
+    exchange.rules = info()
+    look(of, closed=False)
+    resting(of)
+    assert of.phases == ["buying"]
+    shut(of, 13)
+    assert [block.by for block in of.engine.blocks] == [BlockedBy.MARKET]
+
+
+@pytest.mark.parametrize("buys", [False, True])
+def test_a_symbol_that_saw_its_market_open_is_in_doubt_with_and_without_a_buy(buys: bool) -> None:
+    of = resting() if buys else workbench()
+    shut(of, 5)
+    of.restart()
+    shut(of, 8)
+    assert [block.by for block in of.engine.blocks] == [BlockedBy.MARKET]
+
+
 def test_the_most_serious_block_is_the_reason_and_each_has_to_be_lifted_by_itself() -> None:
     cycle = workbench()
     cycle.step(Blocked(BlockedBy.CRASH, "crashed"))

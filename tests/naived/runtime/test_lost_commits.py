@@ -80,12 +80,12 @@ async def test_wherever_the_commits_end_a_node_finds_its_orders_and_goes_on(
     promote(world, standby)
     sent = len(world.exchange.wire)
     async with world.naived(node="beta") as naived:
-        await naived.until(lambda: len(naived.supervisor.symbols) == len(NAMES), 60)
-        await trio.sleep(FENCE - 10)
-        assert len(world.exchange.wire) == sent
+        noticed = naived.exchange.now()
         await trading(naived, *NAMES)
+        await trio.sleep(5)
         counted(world, naived)
         await walk(naived, 20)
+        assert all(request.timestamp > noticed + FENCE * 1000 for request in world.exchange.wire[sent:])
         await trio.sleep(5)
         counted(world, naived)
 
