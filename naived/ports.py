@@ -93,10 +93,7 @@ class Sink(Protocol):
         """One public trade; ``quantity`` is the exchange's own text."""
 
     def lost(self, symbol: str) -> None:
-        """Public trades of the symbol were missed before now, or may have been.
-
-        Called when its subscription is lost, and whenever one has begun.
-        """
+        """Public trades of the symbol may have been missed: its subscription was lost, or one has begun."""
 
     def report(self, report: Report) -> None:
         """One execution report of the user data stream, ours or foreign."""
@@ -128,6 +125,9 @@ class Session(Protocol):
 
     async def run(self, sink: Sink) -> None:
         """Keep the session, the user data stream and the market streams open until cancelled."""
+
+    def renew(self, reason: str) -> None:
+        """Replace the session's connection by a new one, without a gap."""
 
     @property
     def connected(self) -> bool:

@@ -68,10 +68,9 @@ class BinanceExchange(Queries):
             nursery.start_soon(keep_connected, "api", session.run_connection, self._jitter)
             nursery.start_soon(self._streams.run, sink)
 
-    @property
-    def connected(self) -> bool:
+    def renew(self, reason: str) -> None:
         """See ``Exchange``."""
-        return self._client.connected
+        self._client.renew(reason)
 
     @property
     def remarks(self) -> Remarks:

@@ -60,6 +60,11 @@ class Queries(Prices):
     def __init__(self, client: ApiClient) -> None:
         super().__init__(client, Reader(client.refusals, client.clock))
 
+    @property
+    def connected(self) -> bool:
+        """See ``Exchange``."""
+        return self._client.connected
+
     async def server_time(self) -> int:
         """See ``Exchange``."""
         await self._client.limits.wait(Use.QUERY, 1)

@@ -6,7 +6,7 @@ The next connection is up before this one closes, and this one closes when no re
 works and no logon has to be repeated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
@@ -74,7 +74,8 @@ class RequestRefused(RefusedError):
 class ApiClient:
     """Sends requests over the newest connection. `UserSession` calls ``adopt``, ``drop`` and ``learn``.
 
-    ``refusals`` counts what could not be read. ``charged`` are the symbols whose fills cost a fee.
+    ``refusals`` counts what could not be read. ``charged`` are the symbols whose fills cost a fee. ``renew``, with
+    the reason, asks for a connection that replaces the newest one.
     """
 
     def __init__(self, credentials: Credentials, clock: ServerClock, limits: Limits, refusals: Refusals) -> None:
@@ -82,6 +83,7 @@ class ApiClient:
         self.limits = limits
         self.refusals = refusals
         self.charged: set[str] = set()
+        self.renew: Callable[[str], None] = lambda _: None
         self._credentials = credentials
         self._connection: ApiConnection | None = None
         self._up = trio.Event()
@@ -98,9 +100,9 @@ class ApiClient:
             await trio.sleep(_CLOSE_POLL)
             await self._up.wait()
 
-    def adopt(self, connection: ApiConnection) -> None:
+    def adopt(self, connection: ApiConnection, renew: Callable[[str], None] = lambda _: None) -> None:
         """Send requests over this connection from now on."""
-        self._connection = connection
+        self._connection, self.renew = connection, renew
         self._up.set()
 
     def drop(self, connection: ApiConnection | None, reason: str, *, refused: bool) -> bool:
@@ -270,7 +272,7 @@ class UserSession:
             if refused or not api.closed:  # if it is closed, the reader reports why
                 self._end(None, connection, str(error), refused=refused)
             return False
-        self.client.adopt(api)
+        self.client.adopt(api, connection.end)
         connection.mark_up()
         _log.info("session is up", url=self.url)
         self.sink.opened()

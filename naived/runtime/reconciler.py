@@ -21,6 +21,7 @@ from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import holds
 from naived.runtime.session import Session
 from naived.runtime.symbol_task import Symbol
+from naived.runtime.untold import Untold
 
 _EVERY = 60  # seconds between two reconciliations
 _RETRY = 2  # seconds before a failed one is repeated
@@ -104,6 +105,7 @@ class Reconciler:
         self._claim = _Claim(exchange, journal, venue)
         self.expecting = False  # orders without a row are being looked for, after a failover of the database
         self.foreign_orders = foreign_orders
+        self._untold = Untold(exchange, session)
 
     async def run(self) -> None:
         """Run until cancelled; raises DeploymentError when the journal belongs to another account."""
@@ -132,6 +134,7 @@ class Reconciler:
         if self._surveyed is not session:
             await self.foreign_orders.note(await self._exchange.open_orders(), None)
             self._surveyed = session
+            self._untold.begin()
             self.block_lineage()
         if not session.is_set():  # else it was another session whose account was asked for
             claimed.set()
@@ -171,6 +174,7 @@ class Reconciler:
 
         Raises ExchangeError if the exchange did not answer at all.
         """
+        begun = self._exchange.now()
         before = {
             symbol.name: {p.order_id: p for p in symbol.engine.resting if p.order_id is not None}
             for symbol in symbols
@@ -186,6 +190,8 @@ class Reconciler:
                     foreign[report.symbol] = f"{report.symbol} order {report.order_id}"
             except RefusedError as error:
                 refusals[report.symbol] = str(error)
+            if report.symbol in self._symbols:
+                self._untold.read(self._symbols[report.symbol], report)
             self._session.report(report)
             before.get(report.symbol, {}).pop(report.order_id, None)
         known = self._foreign.items()
@@ -198,6 +204,7 @@ class Reconciler:
                 except RefusedError as error:
                     refusals[symbol.name] = str(error)
             symbol.resolve_orders()
+        self._untold.compared([symbol for symbol in symbols if symbol.name not in refusals], begun)
         return refusals
 
     async def _open_orders(
@@ -218,6 +225,8 @@ class Reconciler:
         for order in orders:
             report = await self._exchange.order(symbol.name, order_id=order.order_id)
             client_order_id = order.client_order_id
+            if report is not None:
+                self._untold.read(symbol, report)
             missing = Missing(client_order_id, self._exchange.now(), self.grace)
             symbol.offer(missing if report is None else Reported(client_order_id, report))
 

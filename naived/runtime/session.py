@@ -24,6 +24,7 @@ class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
     ``away``: why the exchange does not answer now, None while it does; ``unread``: why the journal does not.
+    ``silent``: what its user data stream did not tell last, None if it told all.
     ``ready`` is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the
     account of this session. ``elsewhere`` is told of orders with our tag whose symbol is not of this process.
     """
@@ -38,6 +39,7 @@ class Session:
     ) -> None:
         self.away: str | None = None
         self.unread: str | None = None
+        self.silent: str | None = None
         self.ready = trio.Event()
         self.claimed = trio.Event()
         self._symbols = symbols

@@ -44,6 +44,7 @@ class StateEvents:
         self._states: dict[str, ActualState] = {}
         self._exchange_said: str | None = None
         self._database_said: str | None = None
+        self._refused: str | None = None  # why the events that wait were not written
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -59,6 +60,9 @@ class StateEvents:
         if exchange != self._exchange_said:
             self._add(None, "exchange", exchange or "answers again, and takes orders")
             self._exchange_said = exchange
+        if self._session.silent is not None:
+            self._add(None, "exchange", self._session.silent)
+            self._session.silent = None
         database = self._journal.hanging or self._session.unread
         if database != self._database_said:
             self._add(None, "database", database or "answers again")
@@ -86,8 +90,11 @@ class StateEvents:
             self._waiting.clear()
             return
         except JournalError as error:
-            log.warning("events wait for the database", events=len(events), error=str(error))
+            if str(error) != self._refused:
+                log.warning("events wait for the database", events=len(events), error=str(error))
+            self._refused = str(error)
             return
+        self._refused = None
         self._waiting.clear()
         for event in events:
             self._publish(event)

@@ -227,7 +227,7 @@ class Workbench:
             case (Need.ASK | Need.CANCEL) as needed, Order():
                 if needed is Need.CANCEL:
                     self.exchange.end(there, OrderStatus.CANCELED, self.now)
-                self.step(Reported(client_order_id, self.exchange.state(there, self.now)))
+                self.step(Reported(client_order_id, self.exchange.state(there)))
             case impossible:
                 raise AssertionError(impossible)
 
@@ -267,7 +267,7 @@ class Workbench:
         for order in self.engine.resting:
             there = self.exchange.named(order.client_order_id)
             if there is not None and order.order_id is not None:
-                self.step(Reported(order.client_order_id, self.exchange.state(there, self.now)))
+                self.step(Reported(order.client_order_id, self.exchange.state(there)))
 
     def restart(self) -> None:
         """A new process reads the journal: what was counted in memory only is gone."""

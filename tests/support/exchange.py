@@ -79,6 +79,7 @@ class ExchangeDouble:
         self.wire: list[OrderRequest] = []
         self.asked: list[str] = []
         self.watched: set[str] = set()
+        self.renewed: list[str] = []
         self.subscribing = LATENCY  # seconds until a symbol's trades flow
         self.on_place: Callable[[OrderRequest], None] = lambda request: None
         self.throttled_until = 0  # ms
@@ -181,6 +182,9 @@ class ExchangeDouble:
         if self._sink is not None:
             self._sink.opened()
 
+    def renew(self, reason: str) -> None:
+        self.renewed.append(reason)
+
     @property
     def connected(self) -> bool:
         return self._up.is_set()
@@ -253,7 +257,7 @@ class ExchangeDouble:
         self.markets[symbol].end(order, OrderStatus.CANCELED, self.now())
         self.flush()
         await trio.sleep(LATENCY)
-        return CancelAccepted(self.markets[symbol].state(order, self.now()))
+        return CancelAccepted(self.markets[symbol].state(order))
 
     async def order(
         self, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
@@ -263,21 +267,21 @@ class ExchangeDouble:
         if "order" in self.faults.hidden:
             return None
         found = market.orders[order_id - 1] if order_id is not None else market.named(client_order_id or "")
-        return None if found is None else await self._arrived(market.state(found, self.now()))
+        return None if found is None else await self._arrived(market.state(found))
 
     async def open_orders(self, symbol: str | None = None) -> Sequence[Report]:
         await self._ask("open_orders", symbol)
         if "open_orders" in self.faults.hidden:
             return []
         markets = self.markets.values() if symbol is None else [self.markets[symbol]]
-        return await self._arrived([m.state(order, self.now()) for m in markets for order in m.open()])
+        return await self._arrived([m.state(order) for m in markets for order in m.open()])
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
         await self._ask("orders_since", symbol)
         if "orders_since" in self.faults.hidden:
             return []
         market = self.markets[symbol]
-        found = [market.state(order, self.now()) for order in market.orders if order.created >= since]
+        found = [market.state(order) for order in market.orders if order.created >= since]
         return await self._arrived(found)
 
     async def fills(self, symbol: str, *, order_id: int | None = None, since: int | None = None) -> Sequence[Fill]:

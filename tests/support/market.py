@@ -102,6 +102,7 @@ class Order:
     status: OrderStatus = OrderStatus.NEW
     executed: int = 0
     fills: list[Fill] = field(default_factory=list)
+    changed: int = 0
 
     @property
     def open(self) -> bool:
@@ -140,12 +141,12 @@ class Exchange:
             return Refused(Refusal.BALANCE, -2010, "Account has insufficient balance for requested action.")
         order = Order(len(self.orders) + 1, client_order_id, intent, now)
         self.orders.append(order)
-        self._report(order, now)
+        self._report(order)
         if intent.price >= last if intent.side is Side.BUY else intent.price <= last:
             self.fill(order, order.rest, last, now)
         elif intent.ioc:
             self.end(order, OrderStatus.EXPIRED, now)
-        return Accepted(self.state(order, now))
+        return Accepted(self.state(order))
 
     def _covers(self, intent: OrderIntent) -> bool:
         if intent.side is Side.BUY:
@@ -200,15 +201,16 @@ class Exchange:
         sign = 1 if buys else -1
         self.base += sign * quantity - (fee if asset == self.rules.base else 0)
         self.quote -= sign * quote + (fee if asset == self.rules.quote else 0)
+        order.changed = now
         order.status = OrderStatus.PARTIALLY_FILLED if order.rest else OrderStatus.FILLED
-        self._report(order, now, order.fills[-1])
+        self._report(order, order.fills[-1])
 
     def end(self, order: Order, status: OrderStatus, now: int) -> None:
         if order.open:
-            order.status = status
-            self._report(order, now)
+            order.status, order.changed = status, now
+            self._report(order)
 
-    def state(self, order: Order, now: int) -> Report:
+    def state(self, order: Order) -> Report:
         """What a query says of an order: no fills come along."""
         intent = order.intent
         return Report(
@@ -221,7 +223,7 @@ class Exchange:
             order.status,
             Quantity(order.executed),
             order.created,
-            now,
+            order.changed or order.created,
         )
 
     def named(self, client_order_id: str) -> Order | None:
@@ -232,5 +234,5 @@ class Exchange:
         while self.outbox:
             yield self.outbox.pop(0)
 
-    def _report(self, order: Order, now: int, *fills: Fill) -> None:
-        self.outbox.append(replace(self.state(order, now), fills=fills))
+    def _report(self, order: Order, *fills: Fill) -> None:
+        self.outbox.append(replace(self.state(order), fills=fills))

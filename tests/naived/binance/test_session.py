@@ -117,6 +117,19 @@ async def test_an_old_session_is_replaced_without_a_gap(autojump_clock, exchange
     assert exchange.connected
 
 
+async def test_a_session_that_is_renewed_has_another_connection_without_a_gap(
+    autojump_clock, running, peer, sink
+):
+    old = peer.api
+    running.renew("the user data stream said nothing of an order")
+    await sink.until(lambda: len(sink.said) == 2)
+    assert sink.said == ["opened", "opened"]
+    assert peer.api is not old
+    assert running.connected
+    await trio.sleep(60)
+    assert len(peer.asked(SUBSCRIBE)) == 2
+
+
 async def test_the_end_of_the_user_data_stream_is_the_end_of_the_session(autojump_clock, running, peer, sink):
     peer.api.push({"subscriptionId": 0, "event": {"e": "eventStreamTerminated", "E": 1}})
     await sink.until(lambda: len(sink.said) == 3)

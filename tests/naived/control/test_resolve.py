@@ -492,7 +492,7 @@ async def test_a_sell_in_quarantine_is_written_off_with_its_own_coins_alone(worl
         await naived.start()
         await naived.trade("2000", "1990", "1980", "1970")
         (first, second) = exchange.open(side=Side.SELL)
-        report = exchange.markets["ETHUSDT"].state(second, exchange.now())
+        report = exchange.markets["ETHUSDT"].state(second)
         exchange.tell(replace(report, order_id=77))
         assert naived.state() == "quarantined"
         result = await naived.ask("resolve", all=True, action="ignore")
@@ -511,7 +511,7 @@ async def test_a_buy_that_was_written_off_is_forgotten_whatever_is_reported(worl
         (buy,) = exchange.open()
         exchange.fill(buy, 4 * 10**6)
         await trio.sleep(1)
-        report = exchange.markets["ETHUSDT"].state(buy, exchange.now())
+        report = exchange.markets["ETHUSDT"].state(buy)
         exchange.tell(replace(report, order_id=77))
         assert naived.state() == "quarantined"
         result = await naived.ask("resolve", client_order_id=buy.client_order_id, action="ignore")
@@ -532,7 +532,7 @@ async def test_an_adopted_order_that_contradicts_itself_again_is_not_called_reso
         await naived.trade("2000", "1990")
         (sell,) = exchange.open()
         sell.intent = replace(sell.intent, side=Side.BUY)
-        exchange.tell(exchange.markets["ETHUSDT"].state(sell, exchange.now()))
+        exchange.tell(exchange.markets["ETHUSDT"].state(sell))
         assert naived.state() == "quarantined"
         result = await naived.ask("resolve", client_order_id=sell.client_order_id, action="adopt")
         assert result["error"]["kind"] == "quarantined"

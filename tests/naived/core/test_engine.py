@@ -74,7 +74,7 @@ def doubted(of: Workbench, number: int = 1, side: Side = Side.BUY) -> str:
     order = of.order(number, side)
     there = of.exchange.named(order.client_order_id)
     assert there is not None
-    report = replace(of.exchange.state(there, of.now), order_id=99)
+    report = replace(of.exchange.state(there), order_id=99)
     of.step(Reported(order.client_order_id, report))
     return order.client_order_id
 
@@ -597,7 +597,7 @@ def test_what_a_sell_in_quarantine_was_to_sell_is_not_missed() -> None:
     cycle.hear()
     cycle.settle()
     sell = cycle.order(1, Side.SELL)
-    report = cycle.exchange.state(cycle.exchange.open()[0], cycle.now)
+    report = cycle.exchange.state(cycle.exchange.open()[0])
     cycle.step(Reported(sell.client_order_id, replace(report, order_id=report.order_id + 1)))
     assert cycle.engine.quarantined
     assert unbooked_of(cycle.engine, cycle.traders[0]) == sell.intent.quantity
@@ -608,7 +608,7 @@ def test_coins_that_a_person_took_out_of_a_sell_do_not_rest_in_it() -> None:
     cycle.exchange.trade(1, cycle.now)
     cycle.hear()
     cycle.settle()
-    report = cycle.exchange.state(cycle.exchange.open()[0], cycle.now)
+    report = cycle.exchange.state(cycle.exchange.open()[0])
     assert resting_of(cycle.engine, cycle.traders[0]) == report.quantity
     cycle.step(Reported(report.client_order_id, replace(report, quantity=parse_quantity("0.03"), amended=True)))
     assert resting_of(cycle.engine, cycle.traders[0]) == parse_quantity("0.03")

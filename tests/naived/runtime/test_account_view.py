@@ -425,7 +425,7 @@ async def test_coins_of_a_fill_that_is_not_booked_yet_are_not_lacking(world: Wor
         exchange.fill(sell, 5 * 10**6)
         exchange.forget_reports()
         exchange.faults.held = False
-        exchange.tell(replace(exchange.markets["ETHUSDT"].state(sell, exchange.now()), fills=()))
+        exchange.tell(replace(exchange.markets["ETHUSDT"].state(sell), fills=()))
         assert naived.symbol().engine.unread
         assert await lacking(naived) == 0
         exchange.faults.failing = set()

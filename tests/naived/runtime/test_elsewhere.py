@@ -100,7 +100,7 @@ async def test_a_buy_that_a_report_told_of_counts_as_coins_until_its_row_is_read
         await naived.start("ETHUSDT")
         await naived.trade("2000")
         (buy,) = naived.exchange.open()
-        report = naived.exchange.markets["ETHUSDT"].state(buy, naived.exchange.now())
+        report = naived.exchange.markets["ETHUSDT"].state(buy)
         with alongside(world) as cluster:
             found = Elsewhere(cluster, {}, lambda record: shadow(record, naived.symbol().context))
             found.heard(report)

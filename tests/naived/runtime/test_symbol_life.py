@@ -62,7 +62,7 @@ async def test_a_contradiction_quarantines_the_symbol_with_its_evidence(world: W
         await naived.trade("2000")
         order = exchange.open()[0]
         market = exchange.markets["ETHUSDT"]
-        exchange.tell(replace(market.state(order, exchange.now()), order_id=99))
+        exchange.tell(replace(market.state(order), order_id=99))
         assert (naived.state(), naived.reason()) == ("quarantined", "two orders under one id: 1 and 99")
         assert naived.order_states() == ["quarantined"]
         assert naived.state("BTCUSDT") == "trading"

@@ -51,14 +51,14 @@ def promote(of: Workbench, standby: Backup) -> None:
     for client_order_id, order in list(of.engine.orders.items()):
         there = of.exchange.named(client_order_id)
         if there is not None:
-            of.step(Reported(client_order_id, of.exchange.state(there, of.now)))
+            of.step(Reported(client_order_id, of.exchange.state(there)))
         elif order.state is State.UNKNOWN:
             for _ in range(LOOKS):
                 of.step(Missing(client_order_id, of.now, GRACE, everywhere=True))
         of.settle()
     for there in list(of.exchange.orders):
         if there.client_order_id not in of.journal.orders and (there.open or there.executed):
-            of.step(Unrecorded(of.exchange.state(there, of.now)))
+            of.step(Unrecorded(of.exchange.state(there)))
             of.settle()
 
 
@@ -177,13 +177,13 @@ def test_a_sell_of_more_than_there_is_is_quarantined_until_a_person_has_decided(
     of.exchange.place("n1test-lost", intent, parse_price("2600"), of.now)
     (there,) = [each for each in of.exchange.open() if each.client_order_id == "n1test-lost"]
     coins = owned(of.leader)
-    of.step(Unrecorded(of.exchange.state(there, of.now)))
+    of.step(Unrecorded(of.exchange.state(there)))
     (order,) = of.engine.quarantined
     assert order.order_id == there.id
     assert "no trader has coins that it sells at this price" in (of.engine.blocked or "")
     assert not of.engine.may_place
     assert owned(of.leader) == coins
-    of.step(Unrecorded(of.exchange.state(there, of.now)))
+    of.step(Unrecorded(of.exchange.state(there)))
     assert len(of.engine.quarantined) == 1
     of.step(Resolved(order.client_order_id, adopt=False))
     assert of.engine.may_place
@@ -193,7 +193,7 @@ def test_a_buy_beyond_the_chunks_and_the_budget_of_today_is_a_trader_of_its_own(
     of = bought(workbench(settings(chunks=1)))
     intent = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("2600"), parse_quantity("0.5"))
     of.exchange.place("n1test-lost", intent, parse_price("2690"), of.now)
-    of.step(Unrecorded(of.exchange.state(of.exchange.open(Side.BUY)[0], of.now)))
+    of.step(Unrecorded(of.exchange.state(of.exchange.open(Side.BUY)[0])))
     assert of.engine.blocked is None
     assert of.phases == ["selling", "buying"]
     of.market("2599")
@@ -216,7 +216,7 @@ def test_a_sell_of_a_lost_profit_is_an_ordinary_one_unless_it_loses_money(ticks:
     lower = replace(sell, price=Price(least - ticks * filters.tick_size))
     of.exchange.place("n1test-lost", lower, of.last, of.now)
     (there,) = of.exchange.open()
-    of.step(Unrecorded(of.exchange.state(there, of.now)))
+    of.step(Unrecorded(of.exchange.state(there)))
     assert not of.engine.quarantined
     assert (of.leader.halts.own is not None) == halted
 
@@ -336,5 +336,5 @@ def test_what_is_found_twice_is_found_once() -> None:
     promote(of, standby)
     rows = dict(of.journal.orders)
     for there in of.exchange.orders:
-        of.step(Unrecorded(of.exchange.state(there, of.now)))
+        of.step(Unrecorded(of.exchange.state(there)))
     assert of.journal.orders == rows
