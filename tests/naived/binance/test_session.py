@@ -117,9 +117,7 @@ async def test_an_old_session_is_replaced_without_a_gap(autojump_clock, exchange
     assert exchange.connected
 
 
-async def test_a_session_that_is_renewed_has_another_connection_without_a_gap(
-    autojump_clock, running, peer, sink
-):
+async def test_a_session_that_is_renewed_has_another_connection_without_a_gap(autojump_clock, running, peer, sink):
     old = peer.api
     running.renew("the user data stream said nothing of an order")
     await sink.until(lambda: len(sink.said) == 2)
