@@ -258,6 +258,26 @@ async def test_a_market_that_was_closed_for_long_waits_for_a_person_also_behind_
 
 
 @pytest.mark.usefixtures("impatient")
+async def test_a_symbol_that_waits_long_for_its_market_to_open_trades_then_also_behind_a_restart(
+    world: World, clock: MockClock
+) -> None:
+    """One that is started before Binance lists it, or again while its market is closed."""
+    exchange = world.exchange
+    exchange.relist("ETHUSDT", trading=False)
+    async with world.naived() as naived:
+        assert (await naived.ask("start", wait=True, timeout="5s"))["error"]["kind"] == "timed_out"
+        await trio.sleep(700)
+        assert naived.reason() == "the market is closed: BREAK"
+    async with world.naived() as naived:
+        await trio.sleep(700)
+        assert naived.reason() == "the market is closed: BREAK"
+        exchange.relist("ETHUSDT", trading=True)
+        await naived.until(lambda: naived.state() == "trading", 70)
+        await naived.trade("2000", "1990")
+        assert naived.phases() == ["selling"]
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("late", range(5, 65, 10))
 async def test_nothing_is_sent_as_a_market_opens_that_was_closed_for_long(
     world: World, clock: MockClock, late: int
