@@ -134,7 +134,12 @@ class LostCommits:
         symbol.resolve_orders()
         reports = await self._exchange.orders_since(symbol.name, self._exchange.now() - _DAY)
         for report in sorted(reports, key=lambda report: report.order_id):
-            if self._matters(report) and not await self._is_known(symbol, report):
+            if not self._matters(report):
+                continue
+            row = symbol.engine.orders.get(report.client_order_id)
+            if row is not None and row.order_id is None:  # a cancel of ours took the id by which it was asked for
+                symbol.offer(Reported(report.client_order_id, report))
+            elif not await self._is_known(symbol, report):
                 if not await self._read(symbol):
                     return False
                 symbol.offer(Unrecorded(report))

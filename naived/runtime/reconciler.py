@@ -134,7 +134,6 @@ class Reconciler:
         if self._surveyed is not session:
             await self.foreign_orders.note(await self._exchange.open_orders(), None)
             self._surveyed = session
-            self._untold.begin()
             self.block_lineage()
         if not session.is_set():  # else it was another session whose account was asked for
             claimed.set()

@@ -90,6 +90,7 @@ class Session:
         self._over.set()
         self._over = trio.Event()
         for symbol in self._symbols.values():
+            symbol.compared_at = None
             symbol.offer(Blocked(BlockedBy.EXCHANGE, f"the exchange is away: {reason}"))
 
     def is_ours(self, report: Report) -> bool:

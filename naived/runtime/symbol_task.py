@@ -116,8 +116,9 @@ class Symbol:
 
     ``leaving``: it is being handed over. ``gone``: it is another node's, nothing is done here any more.
     ``tended``: a task runs it. ``listed``: does the exchange list it, when it was last asked for its rules?
-    ``fault``: why it stays stopped until a person acts. ``failed``: the exception that
-    stopped it, until it is restored. ``unresolved``: why an order cannot be resolved now, by client order id.
+    ``fault``: why it stays stopped until a person acts. ``failed``: the exception that stopped it, until it is
+    restored. ``unresolved``: why an order cannot be resolved now, by client order id. ``compared_at``: when (exchange
+    ms) all its orders were read last, None if not in this session, or not since it was restored.
     """
 
     def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate, epoch: int | None = None) -> None:
@@ -336,6 +337,7 @@ class Symbol:
     def restore(self, record: SymbolRecord) -> None:
         """Load the symbol from the journal again, inactive; what was only in memory is lost."""
         self.failed = None
+        self.compared_at: int | None = None
         self.queue.drop()
         before = self.engine
         leader = replace(

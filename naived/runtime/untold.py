@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import structlog
 
 from naived.core.orders.report import Report
-from naived.core.orders.state import TERMINAL
+from naived.core.orders.state import State
 from naived.ports import Exchange
 from naived.runtime.session import Session
 from naived.runtime.symbol_task import Symbol
@@ -25,30 +25,30 @@ class Untold:
     def __init__(self, exchange: Exchange, session: Session) -> None:
         self._exchange = exchange
         self._session = session
-        self._since: dict[Symbol, int] = {}  # when each was compared last in this session (exchange ms)
-        self._found: str | None = None
-
-    def begin(self) -> None:
-        """Another session: what happened before was not its to tell."""
-        self._since.clear()
+        self._renewed_at = 0  # exchange ms
 
     def read(self, symbol: Symbol, report: Report) -> None:
         """An answer to a query, before the symbol is told."""
-        since = self._since.get(symbol)
-        if since is None or not since <= report.time < self._exchange.now() - _LATE or symbol.failed is not None:
+        now, since = self._exchange.now(), symbol.compared_at
+        if since is None or symbol.failed is not None:
+            return
+        # What happened until the new connection was up was not its to tell.
+        if not max(since, self._renewed_at + _LATE) <= report.time < now - _LATE:
             return
         for order in symbol.engine.orders.values():
-            if order.order_id != report.order_id or order.state in TERMINAL:
-                continue
-            if report.executed > order.reported or report.status.ended:
-                self._found = f"{symbol.name} order {report.order_id}"
+            if order.order_id != report.order_id or order.state is State.QUARANTINED:
+                continue  # nothing is booked of the latter, whatever the stream tells
+            if report.executed > order.reported or (report.status.ended and order.final is None):
+                self._renewed_at = now
+                name = f"{symbol.name} order {report.order_id}"
+                log.warning("user data stream silent", order=name)
+                reason = f"the user data stream said nothing of {name}: its connection is replaced"
+                self._session.silent = reason
+                self._exchange.renew(reason)
+                return
 
     def compared(self, symbols: Iterable[Symbol], at: int) -> None:
         """All orders of these were read, from ``at`` (exchange ms) on."""
-        self._since.update(dict.fromkeys(symbols, at))
-        if self._found is not None:
-            reason = f"the user data stream said nothing of {self._found}: its connection is replaced"
-            log.warning("user data stream silent", order=self._found)
-            self._found = None
-            self._session.silent = reason
-            self._exchange.renew(reason)
+        if self._session.away is None:
+            for symbol in symbols:
+                symbol.compared_at = at

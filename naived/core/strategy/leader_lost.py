@@ -25,7 +25,7 @@ from naived.core.strategy.formulas import NOTHING_SOLD, Bought, rebuy_below
 from naived.core.strategy.leader_draft import Draft, leave
 from naived.core.strategy.lots import NO_LOT, Lots, split, taken, together
 from naived.core.strategy.sizing import asked, held, left
-from naived.core.strategy.stopping import own
+from naived.core.strategy.stopping import loss_price, own
 from naived.core.strategy.trader_state import (
     Buying,
     Directed,
@@ -44,16 +44,22 @@ from naived.core.strategy.traders import rebuy_limit, spent_rebuys
 class _Seller(Struct, frozen=True, order=True):
     """Who may have decided a sell. Of several the least is taken: its decision comes nearest to the sell.
 
-    ``cheap``: it asks more. ``other``: it did not decide the same sell again. ``away``: how far the sell's price is
-    from what it asks. ``apart``: how far the sell's quantity is from the coins that it has. ``number`` is 0 of one
-    for lots alone.
+    ``odd``: it would have sold more coins. ``cheap``: it asks more. ``other``: it did not decide the same sell
+    again. ``away``: how far the sell's price is from what it asks. ``alone``: lots alone, of a trader of their own,
+    whose ``number`` is 0. ``apart``: how far the sell's quantity is from the coins that it has.
     """
 
+    odd: bool
     cheap: bool
     other: bool
     away: Price
+    alone: bool
     apart: Quantity
     number: int
+
+    @property
+    def fits(self) -> bool:
+        return not (self.odd or self.cheap)
 
 
 def find(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str | None:
@@ -144,11 +150,15 @@ def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) ->
 
 
 def _take_stopped(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
-    """The trader that sold coins of its own at less than they have cost: of several that which keeps the least."""
+    """The trader that sold coins of its own at less than they have cost: of several that which keeps the least.
+
+    Without a stop-loss, or above it, nobody did: taken for one all the same, it would sell the rest at a loss.
+    """
     enough = [
         (coins, trader.number)
         for trader, phase in _unsold(draft, unsent)
-        if (coins := own(phase.bought, phase.carried, phase.sold)) >= report.quantity
+        if (trader.stop is not None or _is_stopped(draft, phase.bought, report))
+        and (coins := own(phase.bought, phase.carried, phase.sold)) >= report.quantity
     ]
     if not enough:
         return None
@@ -167,15 +177,19 @@ def _take_stopped(draft: Draft, report: Report, unsent: Collection[OrderIntent])
     return trader
 
 
+def _is_stopped(draft: Draft, bought: Bought, report: Report) -> bool:
+    """May the stop-loss have sold these coins at this price?"""
+    stop_loss = draft.leader.settings.stop_loss
+    return bool(stop_loss) and bought.net > 0 and report.price <= loss_price(bought, stop_loss)
+
+
 def _seller(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
     """The trader that sells it."""
     best = min(_sellers(draft, report, unsent), default=None)
-    if best is None or best.cheap:
-        for trader in _few(draft, report, unsent):
-            draft.tell(trader, TooFew())
-            best = min(_sellers(draft, report, unsent), default=None)
-            if best is not None and not best.cheap:
-                break
+    if best is None or not best.fits:
+        best = _after_leaving(draft, report, unsent, fitting=True) or best
+    if best is None:
+        best = _after_leaving(draft, report, unsent, fitting=False)
     if best is None:
         return None
     if best.number:
@@ -184,38 +198,68 @@ def _seller(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Tr
     return draft.add(Holding(Bought(together(lots).price), Hold.STOPPED, "stopped", None))
 
 
+def _after_leaving(
+    draft: Draft, report: Report, unsent: Collection[OrderIntent], *, fitting: bool
+) -> _Seller | None:
+    """Let traders leave their coins as lots until somebody sells it; nothing is done if nobody does."""
+    trial = replace(draft, living=dict(draft.living), touched=dict(draft.touched), commands=list(draft.commands))
+    for trader in _few(draft, report, unsent):
+        trial.tell(trader, TooFew())
+        found = min(_sellers(trial, report, unsent), default=None)
+        if found is not None and (found.fits or not fitting):
+            draft.leader, draft.money = trial.leader, trial.money
+            draft.living, draft.touched, draft.commands = trial.living, trial.touched, trial.commands
+            return found
+    return None
+
+
 def _few(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> list[Trader]:
-    """Those whose coins make this order with the lots, the fewest first; none if all together are too few."""
+    """Those whose coins make this order with the lots, the fewest first; none if all together are too few.
+
+    What waits for a person comes last.
+    """
     found, filters = [], draft.leader.info.filters
     for trader, phase in _unsold(draft, unsent):
         rest = left(trader.terms, phase.bought, phase.carried, phase.sold, filters)
         if rest.quantity > 0 and rest.price <= report.price:
-            found.append((rest.quantity, trader.number))
+            by_hand = type(phase) is Holding and phase.hold is Hold.BY_HAND
+            found.append((by_hand, rest.quantity, trader.number))
     below, _ = split(draft.leader.lots, report.price)
-    coins = together(below).quantity + sum([quantity for quantity, _ in found])
+    coins = together(below).quantity + sum([quantity for _, quantity, _ in found])
     if coins < report.quantity or draft.leader.owed.quantity:
         return []
-    return [draft.living[number] for _, number in sorted(found)]
+    return [draft.living[number] for *_, number in sorted(found)]
 
 
 def _sellers(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Iterator[_Seller]:
-    """Traders whose coins it may sell."""
-    filters = draft.leader.info.filters
+    """Traders whose coins it may sell. Rounding to the tick of today makes none of them ask more."""
+    filters, step = draft.leader.info.filters, _coarsest(report.quantity)
+    exact = replace(filters, tick_size=Price(1))
     for trader, phase in _unsold(draft, unsent):
         same = isinstance(phase, Selling) and _is_same(phase.intent, report)
-        joining, _ = _joining(draft, phase, report)
+        joining, staying = _joining(draft, phase, report)
         lots = together((phase.carried, *joining)) if joining else phase.carried
-        wanted = asked(trader.terms, phase.bought, lots, filters)
-        least = asked(replace(trader.terms, profit=Rate(0)), phase.bought, lots, filters)
-        if held(phase.bought, lots, phase.sold) >= report.quantity and report.price >= least:
-            away = Price(abs(report.price - wanted))
+        rest = held(phase.bought, lots, phase.sold) - report.quantity
+        least = asked(replace(trader.terms, profit=Rate(0)), phase.bought, lots, exact)
+        if rest >= 0 and report.price >= least:
+            odd = rest >= step or bool(joining and staying and staying[0].price <= report.price)
+            cheap = report.price < asked(trader.terms, phase.bought, lots, exact)
+            away = Price(abs(report.price - asked(trader.terms, phase.bought, phase.carried, filters)))
             apart = Quantity(abs(report.quantity - held(phase.bought, phase.carried, phase.sold)))
-            yield _Seller(report.price < wanted, not same, away, apart, trader.number)
+            yield _Seller(odd, cheap, not same, away, False, apart, trader.number)
     joining, staying = taken(draft.leader.lots, report.price, report.quantity)
     lots = together(joining)
     if lots.quantity == report.quantity:
         apart = next((lot.quantity for lot in staying if lot.price == joining[-1].price), Quantity(0))
-        yield _Seller(False, True, Price(report.price - lots.price), apart, 0)
+        yield _Seller(apart >= step, False, True, Price(report.price - lots.price), True, apart, 0)
+
+
+def _coarsest(quantity: Quantity) -> int:
+    """The coarsest step that the quantity of an order fits: what was left of the coins was less."""
+    step = 1
+    while quantity % (step * 10) == 0:
+        step *= 10
+    return next(step * factor for factor in (5, 2, 1) if quantity % (step * factor) == 0)
 
 
 def _unsold(draft: Draft, unsent: Collection[OrderIntent]) -> Iterator[tuple[Trader, Holding | Selling]]:
@@ -231,7 +275,15 @@ def _unsold(draft: Draft, unsent: Collection[OrderIntent]) -> Iterator[tuple[Tra
 
 
 def _joining(draft: Draft, phase: Holding | Selling, report: Report) -> tuple[Lots, Lots]:
-    """The lots that its coins lack for this order, and those that stay. After a first sell none join, as ever."""
+    """The lots that join this order if its coins lack some, and those that stay. After a first sell none join.
+
+    All that its price is enough for, as for any sell; only so many coins as it lacks, if those are too many.
+    """
     lots = draft.leader.lots
     lacking = Quantity(report.quantity - held(phase.bought, phase.carried, phase.sold))
-    return ((), lots) if phase.sold.quantity else taken(lots, report.price, lacking)
+    if phase.sold.quantity or lacking <= 0:
+        return (), lots
+    below, above = split(lots, report.price)
+    if together(below).quantity - lacking < _coarsest(report.quantity):
+        return below, above
+    return taken(lots, report.price, lacking)

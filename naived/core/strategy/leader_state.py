@@ -98,7 +98,7 @@ class Leader(Struct, frozen=True):
 def closed_at(leader: Leader, info: SymbolInfo, now: int) -> int:
     """What ``closed_at`` is with these rules. After a long time it stays as it is until a person looked.
 
-    A symbol without coins and buys that was started while its market was closed took it for nothing yet.
+    One that never bought, and was started while its market was closed, took it for nothing yet.
     """
     off = leader.desired.status is Status.OFF
     held = bool(leader.lots) or any(type(trader.phase) is not Waiting for trader in leader.traders)
@@ -108,7 +108,8 @@ def closed_at(leader: Leader, info: SymbolInfo, now: int) -> int:
         return leader.closed_at
     if off or info.trading:
         return 0
-    known = held or (leader.active and leader.info.trading)
+    bought = leader.next_number > 2 or any(trader.buys for trader in leader.traders)
+    known = held or bought or (leader.active and leader.info.trading)
     return leader.closed_at or (now if known else 0)
 
 

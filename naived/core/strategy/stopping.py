@@ -34,6 +34,11 @@ def stop_price(trader: Trader, stop_loss: Rate) -> Price | None:
             return None
     if trader.stop is not None or bought.net <= 0 or own(bought, carried, sold) <= 0:
         return None
+    return loss_price(bought, stop_loss)
+
+
+def loss_price(bought: Bought, stop_loss: Rate) -> Price:
+    """So far below the average cost of these coins."""
     return price_down((bought.cost + bought.fees_valued) * (SCALE - stop_loss), bought.net, _EXACT)
 
 

@@ -423,6 +423,20 @@ def test_a_symbol_that_was_started_while_its_market_was_closed_trades_when_it_op
     assert [block.by for block in of.engine.blocks] == [BlockedBy.MARKET]
 
 
+def test_a_symbol_that_bought_before_is_in_doubt_also_if_it_was_not_looked_at_before_a_restart() -> None:
+    """Rules are read once an hour: the market may have closed since."""
+    of = resting()
+    of.end(OrderStatus.CANCELED)
+    assert of.phases == ["waiting"]
+    closed = replace(info(), trading=False, status="BREAK")
+    of.engine = replace(of.engine, leader=replace(of.leader, info=closed, active=False))  # as it is loaded
+    of.exchange.rules = closed
+    shut(of, 0)
+    of.step(Activated())
+    shut(of, 13)
+    assert [block.by for block in of.engine.blocks] == [BlockedBy.MARKET]
+
+
 @pytest.mark.parametrize("buys", [False, True])
 def test_a_symbol_that_saw_its_market_open_is_in_doubt_with_and_without_a_buy(buys: bool) -> None:
     of = resting() if buys else workbench()

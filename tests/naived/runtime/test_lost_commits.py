@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import OrderStatus, Report
 from naived.core.strategy.summary import owned
 from naived.database import server
 from naived.nodes import StartLostError
@@ -202,3 +203,38 @@ async def test_a_symbol_of_which_all_is_lost_is_claimed_though_its_buy_was_fille
         await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols, PATIENCE)
         await trading(naived, "BTCUSDT")
         assert owned(naived.symbol("ETHUSDT").engine.leader).quantity == world.exchange.markets["ETHUSDT"].base
+
+
+@pytest.mark.parametrize("finds", [False, True])
+async def test_an_order_that_was_sent_and_cancelled_behind_the_last_commit_is_found_by_its_number(
+    world: World, clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finds: bool
+) -> None:
+    """Its row says that it was not placed; our cancel gave it another id, and the first one may find nothing."""
+    standby = str(tmp_path / "standby.db")
+    exchange, ask = world.exchange, world.exchange.order
+
+    async def order(
+        symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
+    ) -> Report | None:
+        report = await ask(symbol, order_id=order_id, client_order_id=client_order_id)
+        hidden = report is not None and report.status is OrderStatus.CANCELED and order_id is None and not finds
+        return None if hidden else report
+
+    monkeypatch.setattr(exchange, "order", order)
+    async with world.naived(node="alpha") as naived:
+        await naived.start()
+        exchange.throttled_until = exchange.now() + 3000
+        await naived.trade("2000")
+        assert naived.order_states() == ["not_placed"]
+        copy(world, standby)
+        await trio.sleep(4)
+        (there,) = exchange.open()
+        exchange.fill(there, there.rest // 2)
+        await naived.ask("stop", cancel="all")
+        assert there.status is OrderStatus.CANCELED
+        await trio.sleep(5)
+    promote(world, standby)
+    async with world.naived(node="alpha") as naived:
+        await trading(naived, "ETHUSDT")
+        await trio.sleep(60)
+        assert owned(naived.symbol().engine.leader).quantity == exchange.markets["ETHUSDT"].base

@@ -4,8 +4,10 @@ from types import SimpleNamespace
 from typing import cast
 
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
+from naived.core.amount import Price, Quantity
 from naived.core.orders.report import OrderStatus
 from naived.runtime.session import Session
 from naived.runtime.untold import Untold
@@ -78,33 +80,109 @@ async def test_an_answer_that_lagged_behind_the_outage_is_no_silence(world: Worl
         market = world.exchange.markets["ETHUSDT"]
         (order,) = market.orders
         market.fill(order, order.rest, order.intent.price, world.exchange.now())
-        untold = Untold(world.exchange, cast(Session, SimpleNamespace(silent=None)))
+        untold = Untold(world.exchange, cast(Session, SimpleNamespace(silent=None, away=None)))
         await trio.sleep(20)
-        for compared, renewals in ((world.exchange.now(), 0), (order.changed, 1)):
+        naived.symbol().compared_at = None
+        Untold(world.exchange, cast(Session, SimpleNamespace(away="lost"))).compared(
+            [naived.symbol()], order.changed
+        )
+        assert naived.symbol().compared_at is None, "a comparison that the end of the session overtook"
+        for compared, renewals in ((world.exchange.now(), 0), (order.changed, 1), (order.changed, 1)):
             untold.compared([naived.symbol()], compared)
             untold.read(naived.symbol(), market.state(order))
-            untold.compared([naived.symbol()], compared)
             assert len(world.exchange.renewed) == renewals
 
 
-async def test_a_slow_comparison_and_a_symbol_that_failed_are_no_silence(world: World, clock: MockClock) -> None:
-    """An order that was told while others were asked for; one that the symbol cannot take in any more."""
+async def test_what_the_stream_need_not_tell_again_is_no_silence(world: World, clock: MockClock) -> None:
+    """One was told during the comparison, the fill of one lags, one symbol failed and takes nothing in."""
     async with world.naived() as naived:
         await buying(naived)
-        symbol, market = naived.symbol(), world.exchange.markets["ETHUSDT"]
-        untold = Untold(world.exchange, cast(Session, SimpleNamespace(silent=None)))
-        untold.compared([symbol], world.exchange.now())
-        (order,) = market.orders
+        exchange, symbol, market = world.exchange, naived.symbol(), world.exchange.markets["ETHUSDT"]
+        untold = Untold(exchange, cast(Session, SimpleNamespace(silent=None, away=None)))
+        untold.compared([symbol], exchange.now())
         await naived.trade("1990")
-        sell = market.orders[1]
-        market.fill(sell, sell.rest, sell.intent.price, world.exchange.now())
+        buy, sell = market.orders
+        exchange.faults.failing.add("fills")
+        market.fill(sell, sell.rest, sell.intent.price, exchange.now())
+        market.outbox.clear()
+        exchange.tell(market.state(sell))  # without its fill, which could not be read
         await trio.sleep(20)
-        untold.read(symbol, market.state(order))
-        symbol.failed = ValueError("a bug")
+        untold.read(symbol, market.state(buy))
         untold.read(symbol, market.state(sell))
-        untold.compared([symbol], world.exchange.now())
-        assert world.exchange.renewed == []
+        symbol.failed = ValueError("a bug")
+        symbol.compared_at = sell.changed
+        untold.read(symbol, replace(market.state(sell), executed=Quantity(sell.executed + 1)))
+        assert exchange.renewed == []
         symbol.failed = None
+
+
+async def test_fills_that_were_told_while_the_database_was_away_are_no_silence(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await buying(naived)
+        naived.journal.away = True
+        await naived.trade("1990")
+        await trio.sleep(20)
+        naived.journal.away = False
+        await trio.sleep(5 * PASS)
+        assert naived.phases() == ["selling"]
+        assert world.exchange.renewed == []
+
+
+async def test_fills_of_a_quarantined_order_are_no_silence(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await buying(naived)
+        market = world.exchange.markets["ETHUSDT"]
+        (order,) = market.orders
+        world.exchange.tell(replace(market.state(order), price=Price(order.intent.price + 1)))
+        await trio.sleep(1)
+        assert naived.order_states() == ["quarantined"]
+        for _ in range(3):
+            await trio.sleep(PASS - 20)
+            world.exchange.fill(order, order.rest // 4)
+            await trio.sleep(20)
+        assert world.exchange.renewed == []
+
+
+async def test_what_comes_until_the_new_connection_is_up_is_not_its_to_tell(world: World, clock: MockClock) -> None:
+    world.exchange = ExchangeDouble("ETHUSDT", "BTCUSDT")
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
+        await naived.trade("60000", symbol="BTCUSDT")
+        await trio.sleep(PASS + 5)
+        for symbol in ("ETHUSDT", "BTCUSDT"):
+            market = exchange.markets[symbol]
+            market.fill(market.orders[0], market.orders[0].rest, market.orders[0].intent.price, exchange.now())
+            market.outbox.clear()
+            await naived.until(lambda: bool(exchange.renewed), PASS)
+        await trio.sleep(5 * PASS)
+        assert len(exchange.renewed) == 1
+
+
+async def test_an_order_that_changed_during_an_outage_is_not_the_next_sessions_to_tell(
+    world: World, clock: MockClock
+) -> None:
+    """Also if a comparison that a person asked for comes before the first one of that session."""
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await buying(naived)
+        market = exchange.markets["ETHUSDT"]
+        exchange.go_away()
+        await trio.sleep(5)
+        naived.supervisor.follow(naived.symbol())
+        market.fill(market.orders[0], market.orders[0].rest, market.orders[0].intent.price, exchange.now())
+        market.outbox.clear()
+        await trio.sleep(20)
+        exchange.faults.failing.add("account")
+        exchange.come_back()
+        await trio.sleep(5)
+        exchange.faults.failing.clear()
+        await trio.sleep(3 * PASS)
+        assert naived.phases() == ["selling"]
+        assert exchange.renewed == []
 
 
 async def test_what_is_told_or_was_not_the_streams_to_tell_replaces_nothing(world: World, clock: MockClock) -> None:

@@ -7,19 +7,22 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from naived.core.amount import Price, Rate, parse_price, parse_quantity, parse_rate
+from naived.core.amount import SCALE, Price, Rate, money_down, parse_price, parse_quantity, parse_rate, value_up
 from naived.core.engine import Blocked, BlockedBy, Changes, Engine, Unrecorded, load
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import OrderStatus
-from naived.core.orders.state import LOOKS, Missing, Reported, Resolved, State
+from naived.core.orders.state import LOOKS, Missing, OrderState, Reported, Resolved, State
 from naived.core.risk import HaltedBy
+from naived.core.strategy.formulas import Bought
 from naived.core.strategy.leader_events import Activated, Informed
-from naived.core.strategy.settings import Status
-from naived.core.strategy.sizing import asked
+from naived.core.strategy.leader_state import Leader
+from naived.core.strategy.lots import MOST, Lot
+from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.sizing import asked, terms_of
 from naived.core.strategy.summary import owned
-from naived.core.strategy.trader_state import Buying, Note, Selling, position
+from naived.core.strategy.trader_state import Buying, Hold, Holding, Note, Selling, Trader, position
 from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, check_quiet, rebought, resting, workbench
-from tests.support.market import settings
+from tests.support.market import FEES, START, Exchange, Order, info, settings
 
 DOUBT = Blocked(BlockedBy.LEASE, "the database was replaced")
 
@@ -201,9 +204,9 @@ def test_a_buy_beyond_the_chunks_and_the_budget_of_today_is_a_trader_of_its_own(
     seen(of)
 
 
-@pytest.mark.parametrize(("ticks", "halted"), [(0, False), (1, True)])
-def test_a_sell_of_a_lost_profit_is_an_ordinary_one_unless_it_loses_money(ticks: int, halted: bool) -> None:
-    """The profit of the trader that decided it may have been lost with it; only the stop-loss sells for less."""
+@pytest.mark.parametrize(("ticks", "fits"), [(0, True), (1, False)])
+def test_a_sell_of_a_lost_profit_is_an_ordinary_one_unless_it_loses_money(ticks: int, fits: bool) -> None:
+    """The profit of the trader that decided it may have been lost with it; only a stop-loss sells for less."""
     of = resting(workbench(settings(chunks=1)))
     of.slots = False  # the sell is decided, and not sent
     of.trade(of.exchange.open()[0].intent.price - 1)
@@ -217,8 +220,8 @@ def test_a_sell_of_a_lost_profit_is_an_ordinary_one_unless_it_loses_money(ticks:
     of.exchange.place("n1test-lost", lower, of.last, of.now)
     (there,) = of.exchange.open()
     of.step(Unrecorded(of.exchange.state(there)))
-    assert not of.engine.quarantined
-    assert (of.leader.halts.own is not None) == halted
+    assert (not of.engine.quarantined) == fits
+    assert of.leader.halts.own is None
 
 
 @pytest.mark.parametrize("seed", [*range(20), 251, 1312, 1486, 2292])
@@ -327,6 +330,116 @@ def test_a_lost_sell_of_the_stop_loss_is_booked_and_halts_the_symbol_again(partl
     of.market("2600", "2590")
     assert not of.exchange.open(Side.BUY)
     seen(of)
+
+
+def holding(*traders: tuple[str, str], lots: tuple[tuple[str, str], ...] = ()) -> Workbench:
+    """Loaded from the journal: traders that hold so many coins bought at this price, and lots at these prices."""
+    wanted = settings(chunks=5, profit="0.0005")
+    exchange = Exchange(info(), FEES.buy)
+    made = []
+    for number, (coins, price) in enumerate(traders, 1):
+        net = parse_quantity(coins)
+        held = Holding(
+            Bought(parse_price(price), net, value_up(parse_price(price), net)), Hold.STOPPED, "stopped", None
+        )
+        made.append(Trader("ETHUSDT", number, terms_of(wanted, FEES), held, START, START, buys=1))
+    left = [
+        Lot(
+            parse_quantity(coins), money_down(parse_price(price) * parse_quantity(coins), SCALE), parse_price(price)
+        )
+        for coins, price in lots
+    ]
+    exchange.base = sum(position(trader).quantity for trader in made) + sum(lot.quantity for lot in left)
+    desired = DesiredState(wanted, Status.ON)
+    leader = Leader(exchange.rules, FEES, desired, traders=tuple(made), next_number=len(made) + 1, lots=tuple(left))
+    of = Workbench(Engine(leader, epoch=2), exchange)
+    of.journal.traders.update({trader.number: trader for trader in made})
+    return of
+
+
+def wanted(of: Workbench, number: int) -> Price:
+    """What a trader asks for its own coins."""
+    trader = of.trader(number)
+    assert isinstance(trader.phase, Holding)
+    return asked(trader.terms, trader.phase.bought, trader.phase.carried, of.leader.info.filters)
+
+
+def found(of: Workbench, price: Price, quantity: str, *, sold: str = "0") -> OrderState:
+    """A sell without a row, of which so much was ``sold`` before it expired; it rests if nothing was."""
+    intent = OrderIntent("ETHUSDT", 1, Side.SELL, 1, price, parse_quantity(quantity))
+    there = Order(len(of.exchange.orders) + 1, f"n1test-lost{len(of.exchange.orders)}", intent, of.now)
+    of.exchange.orders.append(there)
+    if part := parse_quantity(sold):
+        of.exchange.fill(there, part, price, of.now)
+        of.exchange.end(there, OrderStatus.EXPIRED, of.now)
+    of.exchange.outbox.clear()
+    of.step(Unrecorded(of.exchange.state(there)))
+    of.settle()
+    return of.journal.orders[there.client_order_id]
+
+
+def test_a_lot_at_the_price_of_a_sell_makes_no_other_trader_ask_that_price() -> None:
+    lots = (("0.0002785", "2695"), ("0.0000261", "2712.83"))
+    of = holding(("0.0738261", "2706.05"), ("0.073926", "2701.03"), lots=lots)
+    first = found(of, wanted(of, 1), "0.0741", sold="0.0741")
+    second = found(of, wanted(of, 2), "0.0739")
+    assert (first.intent.trader, second.intent.trader, of.engine.blocked) == (1, 2, None)
+
+
+def test_lots_alone_do_not_take_the_sell_of_a_trader_that_asks_just_this() -> None:
+    of = holding(("0.05994", "2706.05"), lots=(("0.0451", "2690"), ("0.00994", "2712.83")))
+    first = found(of, wanted(of, 1), "0.05")
+    second = found(of, parse_price("2690"), "0.04")
+    assert (first.intent.trader, second.intent.trader, of.engine.blocked) == (1, 2, None)
+
+
+def test_a_sell_takes_all_lots_along_that_its_price_is_enough_for() -> None:
+    of = holding(("0.34965", "2736.10"), ("0.3251745", "2704.36"), lots=(("0.010629", "2699.47"),))
+    price, other = wanted(of, 1), wanted(of, 2)
+    found(of, price, "0.35", sold="0.32")  # in steps of 0.05
+    first, second = found(of, price, "0.0402"), found(of, other, "0.3251")
+    assert (first.intent.trader, second.intent.trader, of.engine.blocked) == (1, 2, None)
+
+
+def test_a_tick_that_became_coarser_makes_no_sell_a_cheap_one() -> None:
+    of = holding(("0.0738261", "2706.05"))
+    price = wanted(of, 1)
+    coarse = replace(of.exchange.rules.filters, tick_size=parse_price("5"), min_price=parse_price("5"))
+    of.step(Informed(replace(of.exchange.rules, filters=coarse), FEES))
+    assert found(of, price, "0.0738").intent.trader == 1
+    assert (of.leader.halts.own, of.engine.blocked) == (None, None)
+
+
+def test_nothing_is_taken_for_a_stop_loss_that_the_symbol_does_not_have() -> None:
+    """What was left of the coins would be sold at a loss, for real."""
+    of = holding(("0.05994", "2717.64"), lots=(("0.0146253", "2688.99"), ("0.0018508", "2692.98")))
+    found(of, parse_price("2692.98"), "0.02", sold="0.02")
+    assert of.engine.quarantined
+    of.last = parse_price("2692")
+    of.step(Activated())
+    of.settle()
+    assert (of.trader(1).stop, of.leader.halts.own, of.exchange.open(Side.SELL)) == (None, None, [])
+
+
+def test_coins_that_wait_for_a_person_are_left_as_lots_last() -> None:
+    of = holding(("0.03", "2706.05"), ("0.03", "2706.05"), ("0.05", "2706.05"))
+    kept, *others = of.traders
+    assert isinstance(kept.phase, Holding)
+    kept = replace(kept, phase=replace(kept.phase, hold=Hold.BY_HAND, reason="cancelled by hand"))
+    of.engine = replace(of.engine, leader=replace(of.leader, traders=(kept, *others)))
+    found(of, wanted(of, 2), "0.08")
+    assert of.traders[0] is kept
+    assert not of.engine.quarantined
+
+
+def test_nobody_leaves_its_coins_for_a_sell_that_is_nobodys_all_the_same() -> None:
+    """Lots that were merged at the higher of two prices may be too dear for it."""
+    steps = [("0.0001", f"{2750 + 7 * number}") for number in range(MOST - 1)]
+    of = holding(("0.03", "2706.05"), ("0.03", "2706.03"), lots=(("0.0001", "2712.84"), *steps))
+    high = max(wanted(of, 1), wanted(of, 2))
+    before = of.traders
+    assert found(of, high, "0.06").state is State.QUARANTINED
+    assert of.traders == before
 
 
 def test_what_is_found_twice_is_found_once() -> None:
