@@ -117,8 +117,8 @@ class Symbol:
     ``leaving``: it is being handed over. ``gone``: it is another node's, nothing is done here any more.
     ``tended``: a task runs it. ``listed``: does the exchange list it, when it was last asked for its rules?
     ``fault``: why it stays stopped until a person acts. ``failed``: the exception that stopped it, until it is
-    restored. ``unresolved``: why an order cannot be resolved now, by client order id. ``compared_at``: when (exchange
-    ms) all its orders were read last, None if not in this session, or not since it was restored.
+    restored. ``unresolved``: why an order cannot be resolved now, by client order id. ``compared_at``: when all its
+    orders were read last (exchange ms), None if not in this session, or not since it was restored.
     """
 
     def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate, epoch: int | None = None) -> None:

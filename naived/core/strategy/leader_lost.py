@@ -1,10 +1,10 @@
 """Orders that the exchange has and the journal lost, in a failover of its database: whose decision each was.
 
     buy    of a trader that waits, or whose own buy was never sent; else of one more
-    sell   of a trader that has its coins and asks no more for them, with lots if it lacks some, or of lots alone;
-           if that does not suffice, traders that hold few coins leave them as lots: by the rules of that time
-           they were too few to sell. Else of a trader that loses nothing by it; one at less than any coins have
-           cost is the stop-loss's, and halts the symbol as that does
+    sell   of a trader that would have sold just that and asks no more for it, with lots or without, or of lots
+           alone; of these after traders with few coins left them as lots, which by the rules of that time were too
+           few to sell; else of a trader that has enough and loses nothing by it; else, where a stop-loss is in
+           force and the price is below it, the stop-loss's, and it halts the symbol as that does
     else   nobody's: it is quarantined, and a person decides
 
 The settings of that time may be lost too, or be changed by now: neither chunks nor budget nor the profit of today
