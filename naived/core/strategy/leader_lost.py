@@ -45,8 +45,9 @@ class _Seller(Struct, frozen=True, order=True):
     """Who may have decided a sell. Of several the least is taken: its decision comes nearest to the sell.
 
     ``odd``: it would have sold more coins. ``cheap``: it asks more. ``other``: it did not decide the same sell
-    again. ``away``: how far the sell's price is from what it asks. ``alone``: lots alone, of a trader of their own,
-    whose ``number`` is 0. ``apart``: how far the sell's quantity is from the coins that it has.
+    again. ``away``: how far the sell's price is from what it asks, if its profit is not another one now. ``alone``:
+    lots alone, of a trader of their own, whose ``number`` is 0. ``apart``: how far the sell's quantity is from the
+    coins that it has.
     """
 
     odd: bool
@@ -244,9 +245,9 @@ def _sellers(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> I
         if rest >= 0 and report.price >= least:
             odd = rest >= step or bool(joining and staying and staying[0].price <= report.price)
             cheap = report.price < asked(trader.terms, phase.bought, lots, exact)
-            away = Price(abs(report.price - asked(trader.terms, phase.bought, phase.carried, filters)))
+            away = abs(report.price - asked(trader.terms, phase.bought, phase.carried, filters))
             apart = Quantity(abs(report.quantity - held(phase.bought, phase.carried, phase.sold)))
-            yield _Seller(odd, cheap, not same, away, False, apart, trader.number)
+            yield _Seller(odd, cheap, not same, Price(0 if cheap else away), False, apart, trader.number)
     joining, staying = taken(draft.leader.lots, report.price, report.quantity)
     lots = together(joining)
     if lots.quantity == report.quantity:
