@@ -20,7 +20,7 @@ from naived.core.strategy.lots import MOST, Lot
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import asked, terms_of
 from naived.core.strategy.summary import owned
-from naived.core.strategy.trader_state import Buying, Hold, Holding, Note, Selling, Trader, position
+from naived.core.strategy.trader_state import Buying, Hold, Holding, Note, Released, Selling, Trader, position
 from tests.support.engine import GRACE, WINDOW, Workbench, bought, check, check_quiet, rebought, resting, workbench
 from tests.support.market import FEES, START, Exchange, Order, info, settings
 
@@ -302,6 +302,62 @@ def test_what_was_sold_by_rules_that_changed_meanwhile_is_found(seed: int) -> No
     assert not of.engine.quarantined
     seen(of)
     go_on(of)
+    for _ in range(20):
+        price += random.randint(-900, 900)
+        of.market(f"{price / 100:.2f}")
+        seen(of)
+
+
+def meddle(of: Workbench, random: Random) -> None:
+    """What the exchange and a person may do between two trades."""
+    exchange = of.exchange
+    there = random.choice(exchange.open() or [None])
+    match random.randrange(8):
+        case 0:
+            size, tick = random.choice(("0.0001", "0.02", "0.05")), parse_price(random.choice(("0.01", "0.1", "5")))
+            rules = replace(exchange.rules.filters, tick_size=tick, min_price=tick)
+            exchange.rules = replace(exchange.rules, filters=rules)
+            follow(of, size)
+        case 1 if there is not None:
+            exchange.fill(there, there.rest // 3 // 10_000 * 10_000, there.intent.price, of.now)
+        case 2 if there is not None:
+            exchange.end(there, random.choice((OrderStatus.CANCELED, OrderStatus.EXPIRED)), of.now)
+        case 3:
+            for trader in of.traders:
+                if isinstance(trader.phase, Holding) and trader.phase.hold is Hold.BY_HAND:
+                    of.step(Released(trader.number, adopt=True))
+        case 4 if of.leader.desired.status is Status.OFF:
+            of.direct(Status.ON)
+        case 4 if random.random() < 0.5:
+            of.direct(Status.OFF, cancel=random.choice((frozenset(Side), frozenset({Side.BUY}))))
+        case 5:
+            of.slots = not of.slots
+        case _:
+            pass
+    of.settle()
+
+
+@pytest.mark.parametrize("seed", [*range(30), 75, 95, 1021, 1265, 2265])
+def test_whatever_is_lost_no_coin_is_counted_twice_and_nothing_is_sold_at_a_loss(seed: int) -> None:
+    """An order may fit no decision, and waits for a person then; without a stop-loss nothing halts the symbol."""
+    random = Random(seed)
+    of = workbench(settings(chunks=random.choice((1, 2, 5)), profit="0.0005", rebuy="0.001", reprice="0.002"))
+    price, standby, lost_from = 268_380, None, random.randrange(40)
+    for step in range(lost_from + random.choice((5, 20, 60))):
+        if step == lost_from:
+            standby = backup(of)
+        price += random.randint(-900, 900)
+        meddle(of, random)
+        of.market(f"{price / 100:.2f}")
+    assert standby is not None
+    of.slots = True
+    promote(of, standby)
+    assert of.leader.halts.own is None
+    if of.engine.quarantined:
+        return
+    seen(of)
+    go_on(of)
+    of.direct(Status.ON)
     for _ in range(20):
         price += random.randint(-900, 900)
         of.market(f"{price / 100:.2f}")
