@@ -137,7 +137,7 @@ class LostCommits:
             if not self._matters(report):
                 continue
             row = symbol.engine.orders.get(report.client_order_id)
-            if row is not None and row.order_id is None:  # a cancel of ours took the id by which it was asked for
+            if row is not None and row.order_id is None:  # our cancel changed the id that was asked for
                 symbol.offer(Reported(report.client_order_id, report))
             elif not await self._is_known(symbol, report):
                 if not await self._read(symbol):

@@ -24,7 +24,7 @@ class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
     ``away``: why the exchange does not answer now, None while it does; ``unread``: why the journal does not.
-    ``silent``: what its user data stream did not tell last, None if it told all.
+    ``silent``: what its user data stream did not tell, until that is an event.
     ``ready`` is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the
     account of this session. ``elsewhere`` is told of orders with our tag whose symbol is not of this process.
     """

@@ -49,6 +49,7 @@ class Untold:
 
     def compared(self, symbols: Iterable[Symbol], at: int) -> None:
         """All orders of these were read, from ``at`` (exchange ms) on."""
+        # While it is away the session may have ended meanwhile, and the next one begins with nothing compared.
         if self._session.away is None:
             for symbol in symbols:
                 symbol.compared_at = at

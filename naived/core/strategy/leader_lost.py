@@ -185,7 +185,7 @@ def _is_stopped(draft: Draft, bought: Bought, report: Report) -> bool:
 
 
 def _seller(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
-    """The trader that sells it."""
+    """The trader that sells it: a new one for lots alone. Others may leave their coins as lots first."""
     best = min(_sellers(draft, report, unsent), default=None)
     if best is None or not best.fits:
         best = _after_leaving(draft, report, unsent, fitting=True) or best

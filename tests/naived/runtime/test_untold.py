@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
@@ -51,23 +52,18 @@ async def test_a_fill_that_only_a_query_tells_of_replaces_the_connection(world: 
         assert len(world.exchange.renewed) == 1
 
 
-async def test_a_part_of_an_open_order_is_noticed_too(world: World, clock: MockClock) -> None:
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_part_that_was_filled_and_an_end_without_a_fill_are_noticed_too(
+    world: World, clock: MockClock, ends: bool
+) -> None:
     async with world.naived() as naived:
         await buying(naived)
         market = world.exchange.markets["ETHUSDT"]
         (order,) = market.orders
-        market.fill(order, order.rest // 2, order.intent.price, world.exchange.now())
-        market.outbox.clear()
-        await trio.sleep(PASS)
-        assert world.exchange.renewed == [SILENT.format(order.id)]
-
-
-async def test_an_end_without_a_fill_is_noticed_too(world: World, clock: MockClock) -> None:
-    async with world.naived() as naived:
-        await buying(naived)
-        market = world.exchange.markets["ETHUSDT"]
-        (order,) = market.orders
-        market.end(order, OrderStatus.CANCELED, world.exchange.now())
+        if ends:
+            market.end(order, OrderStatus.CANCELED, world.exchange.now())
+        else:
+            market.fill(order, order.rest // 2, order.intent.price, world.exchange.now())
         market.outbox.clear()
         await trio.sleep(PASS)
         assert world.exchange.renewed == [SILENT.format(order.id)]

@@ -1,6 +1,7 @@
 """The journal lost its last commits in a failover: what the exchange has of ours is found, or stops the symbol."""
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -224,22 +225,43 @@ def test_a_sell_of_a_lost_profit_is_an_ordinary_one_unless_it_loses_money(ticks:
     assert of.leader.halts.own is None
 
 
+def live(
+    of: Workbench,
+    random: Random,
+    between: Callable[[Workbench, Random], None],
+    *,
+    kept: int,
+    lost: Sequence[int],
+    spread: int,
+) -> tuple[int, Backup]:
+    """Trades, ``between`` before each: fewer than ``kept``, then so many whose commits are lost.
+
+    Returns the last price in hundredths, which changes by up to ``spread``, and what is not lost.
+    """
+    price, standby, lost_from = 268_380, None, random.randrange(kept)
+    for step in range(lost_from + random.choice(lost)):
+        if step == lost_from:
+            standby = backup(of)
+        price += random.randint(-spread, spread)
+        between(of, random)
+        of.market(f"{price / 100:.2f}")
+    assert standby is not None
+    return price, standby
+
+
+def fill_in_part(of: Workbench, random: Random) -> None:
+    if random.random() < 0.1 and of.exchange.open():
+        there = random.choice(of.exchange.open())
+        of.exchange.fill(there, there.rest // 3 // 10_000 * 10_000, there.intent.price, of.now)
+        of.settle()
+
+
 @pytest.mark.parametrize("seed", [*range(20), 251, 1312, 1486, 2292])
 def test_wherever_the_commits_end_every_order_and_every_coin_is_found(seed: int) -> None:
     random = Random(seed)
     profit, rebuy = random.choice((("0.001", "0.002"), ("0.0005", "0.001"), ("0.003", "0.0005")))
     of = workbench(settings(chunks=random.choice((1, 2, 5)), profit=profit, rebuy=rebuy, reprice="0.002"))
-    price, standby, lost_from = 268_380, None, random.randrange(40)
-    for step in range(lost_from + random.choice((1, 2, 5, 20))):
-        if step == lost_from:
-            standby = backup(of)
-        price += random.randint(-400, 400)
-        if random.random() < 0.1 and of.exchange.open():
-            there = random.choice(of.exchange.open())
-            of.exchange.fill(there, there.rest // 3 // 10_000 * 10_000, there.intent.price, of.now)
-            of.settle()
-        of.market(f"{price / 100:.2f}")
-    assert standby is not None
+    price, standby = live(of, random, fill_in_part, kept=40, lost=(1, 2, 5, 20), spread=400)
     orders = len(of.exchange.orders)
     promote(of, standby)
     assert len(of.exchange.orders) == orders
@@ -283,20 +305,17 @@ def test_a_sell_of_what_two_traders_left_in_coarser_steps_is_sold_by_neither_alo
     seen(of)
 
 
+def change_the_step(of: Workbench, random: Random) -> None:
+    if random.random() < 0.3:
+        follow(of, random.choice(("0.0001", "0.02", "0.05")))
+
+
 @pytest.mark.parametrize("seed", [*range(10), 23, 38, 40, 46, 79, 91, 107, 127])
 def test_what_was_sold_by_rules_that_changed_meanwhile_is_found(seed: int) -> None:
     random = Random(seed)
     profit, rebuy = random.choice((("0.001", "0.002"), ("0.0005", "0.001"), ("0.003", "0.0005")))
     of = workbench(settings(chunks=random.choice((1, 2, 5)), profit=profit, rebuy=rebuy, reprice="0.002"))
-    price, standby, lost_from = 268_380, None, random.randrange(60)
-    for step in range(lost_from + random.choice((5, 20, 60))):
-        if step == lost_from:
-            standby = backup(of)
-        price += random.randint(-900, 900)
-        if random.random() < 0.3:
-            follow(of, random.choice(("0.0001", "0.02", "0.05")))
-        of.market(f"{price / 100:.2f}")
-    assert standby is not None
+    price, standby = live(of, random, change_the_step, kept=60, lost=(5, 20, 60), spread=900)
     follow(of, random.choice(("0.0001", "0.02", "0.05")))
     promote(of, standby)
     assert not of.engine.quarantined
@@ -342,14 +361,7 @@ def test_whatever_is_lost_no_coin_is_counted_twice_and_nothing_is_sold_at_a_loss
     """An order may fit no decision, and waits for a person then; without a stop-loss nothing halts the symbol."""
     random = Random(seed)
     of = workbench(settings(chunks=random.choice((1, 2, 5)), profit="0.0005", rebuy="0.001", reprice="0.002"))
-    price, standby, lost_from = 268_380, None, random.randrange(40)
-    for step in range(lost_from + random.choice((5, 20, 60))):
-        if step == lost_from:
-            standby = backup(of)
-        price += random.randint(-900, 900)
-        meddle(of, random)
-        of.market(f"{price / 100:.2f}")
-    assert standby is not None
+    price, standby = live(of, random, meddle, kept=40, lost=(5, 20, 60), spread=900)
     of.slots = True
     promote(of, standby)
     assert of.leader.halts.own is None
