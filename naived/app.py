@@ -21,6 +21,7 @@ from naived.control.methods import VERBS
 from naived.control.relay import Relay
 from naived.control.service import Service
 from naived.core.amount import Money
+from naived.core.engine import Changes
 from naived.core.orders import client_id
 from naived.core.risk import Account, Limits
 from naived.nodes import Cluster, Mailbox
@@ -145,6 +146,12 @@ async def assemble(
     reconciler = Reconciler(
         exchange, journal, session, view, symbols, identity.exchange, signing.grace, foreign_orders
     )
+
+    def booked(symbol: Symbol, changes: Changes) -> None:
+        info = symbol.engine.leader.info
+        funds.balances.spend(info.base, info.quote, changes.orders.values(), changes.fills)
+        value.booked()
+
     context = Context(
         exchange,
         journal,
@@ -158,7 +165,7 @@ async def assemble(
         signing.recv_window,
         lambda: funds.account,
         lambda: keeper is None or keeper.trust.certain,
-        lambda: value.booked(),
+        booked,
         funds.gathered.recount,
         prices.follows,
     )

@@ -50,8 +50,7 @@ class DeploymentError(JournalError):
 class OrderRequest(Struct, frozen=True):
     """One attempt, exactly as committed: the signed frame is built only from this.
 
-    ``timestamp`` and ``recv_window`` are milliseconds, the first on the exchange's clock. ``ioc``: see
-    ``OrderIntent``.
+    ``timestamp`` and ``recv_window`` are ms, the first on the exchange's clock. ``ioc``: see ``OrderIntent``.
     """
 
     symbol: str
@@ -74,8 +73,8 @@ class AccountInfo(Struct, frozen=True):
     """``uid`` is the permanent id of the account; balances are by asset.
 
     ``unreadable``: why the balance of an asset that is missing is not known; None: it is 0. ``fees`` are its rates
-    on a symbol that has none of its own; None if the exchange does not say them legibly. ``can_trade`` and
-    ``can_withdraw`` are permissions of the account, None if it does not say them.
+    on a symbol that has none of its own. ``changed_at``: when a balance changed last (exchange ms). What the
+    exchange does not say legibly is None, or 0.
     """
 
     uid: str
@@ -84,6 +83,7 @@ class AccountInfo(Struct, frozen=True):
     fees: Fees | None = None
     can_trade: bool | None = None
     can_withdraw: bool | None = None
+    changed_at: int = 0
 
 
 class Sink(Protocol):
@@ -98,8 +98,8 @@ class Sink(Protocol):
     def report(self, report: Report) -> None:
         """One execution report of the user data stream, ours or foreign."""
 
-    def balances(self, balances: Mapping[str, Balance]) -> None:
-        """What the account has now of these assets."""
+    def balances(self, balances: Mapping[str, Balance], time: int) -> None:
+        """What the account has of these assets since ``time`` (exchange ms)."""
 
     def opened(self) -> None:
         """A session with its user data stream is open: reports arrive from now on; earlier ones must be queried."""

@@ -140,6 +140,7 @@ class StreamTerminated(msgspec.Struct, gc=False, frozen=True):
 class AccountPosition(msgspec.Struct, gc=False, frozen=True):
     """New balances of the assets that an order, a deposit or a withdrawal changed; each row is read by itself."""
 
+    time: Time = msgspec.field(name="u")
     rows: tuple[msgspec.Raw, ...] = msgspec.field(name="B", default=())
 
 
@@ -268,7 +269,10 @@ def _read_event(event: msgspec.Raw) -> UserEvent | Garbled:
             except ValueError as error:
                 return Garbled(str(error), "an execution report")
         case "outboundAccountPosition":
-            return read(event, AccountPosition, _ignore)
+            try:
+                return read(event, AccountPosition, _ignore)
+            except ValueError as error:
+                return Garbled(str(error), "balances")
         case "eventStreamTerminated":
             return StreamTerminated()
         case "serverShutdown":

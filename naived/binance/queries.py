@@ -5,7 +5,7 @@ from functools import partial
 
 import msgspec
 
-from naived.binance.border import name, read
+from naived.binance.border import UNREADABLE, Time, in_time, name, read
 from naived.binance.codec import read_limits
 from naived.binance.fees import CommissionRow, account_fees, fees_of
 from naived.binance.limits import Use
@@ -43,15 +43,24 @@ _PAGE = 1000  # rows: the most in one answer
 _NAMES = 500  # symbols in one exchangeInfo request: its answer is then about 1 MB
 
 
-class _Permissions(msgspec.Struct, frozen=True):
+class _Side(msgspec.Struct, frozen=True):
     """Side fields of ``account.status``: whatever they hold, the account itself can be read."""
 
     can_trade: msgspec.Raw = msgspec.field(name="canTrade", default=msgspec.Raw(b"null"))
     can_withdraw: msgspec.Raw = msgspec.field(name="canWithdraw", default=msgspec.Raw(b"null"))
+    update_time: msgspec.Raw = msgspec.field(name="updateTime", default=msgspec.Raw(b"null"))
 
 
 def _permission(raw: msgspec.Raw) -> bool | None:
     return {b"true": True, b"false": False}.get(bytes(raw).strip())
+
+
+def _time(raw: msgspec.Raw, until: int) -> int:
+    """0 if it is none."""
+    try:
+        return in_time(msgspec.json.decode(raw, type=Time), until)
+    except (*UNREADABLE, ValueError):
+        return 0
 
 
 class Queries(Prices):
@@ -192,15 +201,16 @@ class Queries(Prices):
         """See ``Exchange``."""
         answer = await self._client.ask_signed("account.status", {"omitZeroBalances": True}, 20)
         row = self._reader.one(answer, "the account", AccountRow, lambda row: row)
-        allowed = self._reader.one(answer, "the account", _Permissions, lambda row: row)
+        side = self._reader.one(answer, "the account", _Side, lambda row: row)
         balances = self._reader.converted(row.balances, "a balance", BalanceRow, balance_of)
         return AccountInfo(
             str(row.uid),
             dict(balances.values),
             balances.unreadable,
             account_fees(row.commission_rates),
-            _permission(allowed.can_trade),
-            _permission(allowed.can_withdraw),
+            _permission(side.can_trade),
+            _permission(side.can_withdraw),
+            _time(side.update_time, self._client.clock.latest_time),
         )
 
 

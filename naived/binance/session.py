@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from naived.binance.answers import OK, described, halt, placed, refuses_credentials, rejected
 from naived.binance.api import ApiConnection, NoAnswer
-from naived.binance.border import read
+from naived.binance.border import in_time, read
 from naived.binance.clock import ServerClock
 from naived.binance.codec import (
     AccountPosition,
@@ -324,8 +324,9 @@ class UserSession:
             case ExecutionReport():
                 with self.client.refusals.refusing("an execution report"):
                     self._take_report(event)
-            case AccountPosition(rows):
-                self._take_balances(rows)
+            case AccountPosition(time, rows):
+                with self.client.refusals.refusing("balances"):
+                    self._take_balances(rows, in_time(time, self.client.clock.latest_time))
             case Shutdown():
                 connection.end("the server shuts down")
             case StreamTerminated():
@@ -335,14 +336,14 @@ class UserSession:
             case _:
                 assert_never(event)
 
-    def _take_balances(self, rows: Sequence[msgspec.Raw]) -> None:
+    def _take_balances(self, rows: Sequence[msgspec.Raw], time: int) -> None:
         """Pass on those that can be read."""
         balances = {}
         for row in rows:
             with self.client.refusals.refusing("a balance"):
                 asset, balance = balance_of(read(row, PositionRow, lambda _why: None))
                 balances[asset] = balance
-        self.sink.balances(balances)
+        self.sink.balances(balances, time)
 
     def _take_report(self, event: ExecutionReport) -> None:
         """Pass it on; without its fill if that cannot be read, so that it is asked for. Raises ValueError."""

@@ -81,7 +81,7 @@ async def _now(service: Service) -> Document:
     with trio.move_on_after(_PATIENCE), suppress(ExchangeError):
         if service.session.away is None:
             await service.view.account()
-    balance = funds.balances.get(currency)
+    balance = funds.balances.of(currency)
     free = None if balance is None else _text(Money(balance.free))
     worth = service.value.worth
     doubts = service.value.doubts()

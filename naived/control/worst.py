@@ -35,7 +35,7 @@ async def worst(service: Service, proposals: Proposals | None = None) -> Documen
             found.append(Falling(leader, price, worth))
         else:
             unpriced.append(leader.info.symbol)
-    balance = service.funds.balances.get(account.currency)
+    balance = service.funds.balances.of(account.currency)
     free = None if balance is None else Money(balance.free)
     case = WorstCase(
         found, Means(account.limits, account.currency, service.value.worth, free), service.exchange.now()

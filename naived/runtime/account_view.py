@@ -34,6 +34,7 @@ _FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is lef
 _FEE_BURST = 10  # symbols whose fees are read at once, before the rest waits: a thirtieth of a minute's weight
 _FEE_TIMEOUT = 2.0  # seconds that a start waits for a symbol's own fees
 _LEAST_FEE = parse_rate("0.001")  # what the exchange takes of an account without any discount
+_LAG = 10_000  # ms by which an answer may lag behind what happened
 _SAME_COIN = 3_600_000  # ms in which a name that is listed again means what it meant
 _NOTHING = Balance(Amount(0), Amount(0))
 
@@ -126,8 +127,9 @@ class AccountView:
 
     async def account(self) -> AccountInfo:
         """Read the account's balances and fees; raises ExchangeError."""
+        asked = self._exchange.now()
         account = await self._exchange.account()
-        self._funds.learn(account.balances, all_assets=True)
+        self._funds.balances.learn(account.balances, max(account.changed_at, asked - _LAG), all_assets=True)
         return account
 
     async def read_funds(self) -> None:

@@ -14,6 +14,7 @@ from naived.core.risk import Account, Limits, UnvaluedError, converted, too_expo
 from naived.core.strategy.trader_state import position
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.ports import Balance
+from naived.runtime.balances import Balances
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.gathered import Gathered
 from naived.runtime.symbol_task import Symbol
@@ -26,8 +27,8 @@ _NOT_THERE_YET = (State.NOT_PLACED, State.INTENDED, State.UNKNOWN)
 class AccountFunds:
     """``symbols`` are those of the supervisor, and of other nodes those that concern coins of ours.
 
-    ``coming`` are coins of an asset that symbols of other nodes may have bought since they were read; ``balances``
-    are the newest known, by asset. ``account`` is what is durable of the whole account.
+    ``coming`` are coins of an asset that symbols of other nodes may have bought since they were read. ``account``
+    is what is durable of the whole account.
     """
 
     def __init__(
@@ -36,19 +37,13 @@ class AccountFunds:
         prices: FeePrices,
         coming: Callable[[str], int] = lambda _: 0,
     ) -> None:
-        self.balances: dict[str, Balance] = {}
+        self.balances = Balances()
         self._symbols = symbols
         self._prices = prices
         self._coming = coming
         self.account = Account()
         self.counting = False  # limits are being written, or another node may write them
         self.gathered = Gathered(symbols)
-
-    def learn(self, balances: Mapping[str, Balance], *, all_assets: bool = False) -> None:
-        """Of these assets the account has this now; with ``all_assets`` nothing of any other."""
-        if all_assets:
-            self.balances.clear()
-        self.balances.update(balances)
 
     @property
     def wanted(self) -> bool:
@@ -69,7 +64,7 @@ class AccountFunds:
         if holders or coming or reserved:
             quote = Money(self._spendable(info.quote, holders) - coming - reserved)
         if limited:
-            base = self.balances.get(info.base, _NOTHING)
+            base = self.balances.of(info.base) or _NOTHING
             position = Quantity(base.free + base.locked + _being_bought(symbol))
         room, why = self._room(symbol, limits)
         return Funds(quote, position, room, why, reserved)
@@ -121,11 +116,13 @@ class AccountFunds:
 
         A balance and the reports of orders do not arrive together. A buy that rests, as far as we know, may have
         brought its coins already, and a sell may have given its own back: neither makes them anybody else's.
+        What was executed is not bid, or not held, any more: it left the account, also if no balance shows it yet.
         """
-        balance = self.balances.get(asset, _NOTHING)
+        balance = self.balances.of(asset) or _NOTHING
         held = sum(map(_held, holders))
         free = balance.free - (held - sum(map(_offered, holders)))
-        rest = balance.free + balance.locked - held - self.gathered.bid(asset, _AT_THE_EXCHANGE)
+        whole = balance.free + balance.locked - self.balances.unseen(asset)
+        rest = whole - held - self.gathered.bid(asset, _AT_THE_EXCHANGE)
         coming = sum(map(_being_bought, holders))
         return Money(min(free, rest) - coming - self.gathered.bid(asset, _NOT_THERE_YET))
 

@@ -72,8 +72,8 @@ class Session:
             if order.order_id == report.order_id:
                 symbol.offer(Reported(order.client_order_id, report))
 
-    def balances(self, balances: Mapping[str, Balance]) -> None:
-        self._funds.learn(balances)
+    def balances(self, balances: Mapping[str, Balance], time: int) -> None:
+        self._funds.balances.learn(balances, time)
 
     def opened(self) -> None:
         log.info("session opened")

@@ -84,7 +84,7 @@ class Context:
     ``quote_prices``: of quote assets in the account's currency, None while its exposure is not limited.
     ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
     ``fee_value``: what a fill's fee in a third asset is worth in quote, given base and quote. ``booked`` is called
-    when a fill was, ``recount`` when orders, rules or what a symbol ties up changed. ``followed``: are trades of
+    with new fills, ``recount`` when orders, rules or what a symbol ties up changed. ``followed``: are trades of
     this symbol wanted also while it is off? ``recv_window`` (ms) may change while naived runs. ``trusted``: is it
     certain that no other node has our symbols?
     """
@@ -101,7 +101,7 @@ class Context:
     recv_window: int
     account: Callable[[], Account]
     trusted: Callable[[], bool] = lambda: True
-    booked: Callable[[], None] = lambda: None
+    booked: Callable[["Symbol", Changes], None] = lambda symbol, changes: None
     recount: Callable[[], None] = lambda: None
     followed: Callable[[str], bool] = lambda symbol: False
 
@@ -268,7 +268,7 @@ class Symbol:
             self.context.recount()
         self.exposed = exposed
         if changes.fills:
-            self.context.booked()
+            self.context.booked(self, changes)
         commit = None
         if unit != Unit(self.name) or changes.questions or changes.fault is not None:
             commit = Commit(

@@ -45,7 +45,7 @@ class Sink:
         self.reports.append(report)
         self._wake()
 
-    def balances(self, balances):
+    def balances(self, balances, time):
         self.known = balances
 
     def opened(self):

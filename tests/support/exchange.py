@@ -326,7 +326,7 @@ class ExchangeDouble:
         whole = next(iter(self.markets.values()))
         free = Exchange(whole.rules).quote - spent - locked
         balances["USDT"] = Balance(Amount(free), Amount(locked))
-        return await self._arrived(AccountInfo(self.uid, balances))
+        return await self._arrived(AccountInfo(self.uid, balances, changed_at=self.now()))
 
     async def watch(self, symbol: str) -> None:
         await trio.sleep(self.subscribing)

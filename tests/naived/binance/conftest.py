@@ -1,6 +1,6 @@
 """A scripted exchange without a network, and a sink that records."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from naived.binance.clock import ServerClock
 from naived.binance.endpoint import Endpoint
 from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import credentials
+from naived.ports import Balance
 from naived.websocket import Closed, ConnectError
 
 API = "memory://api"
@@ -160,6 +161,7 @@ class Recorder:
         self.reports: list[Any] = []
         self.said: list[str] = []  # "opened", or "closed: why", in order
         self.missed: list[str] = []  # symbols whose trades were lost
+        self.known: list[tuple[Mapping[str, Balance], int]] = []  # balances with their time
         self._news = trio.Event()
 
     def trade(self, symbol: str, trade_id: int, price: int, quantity: str, time: int) -> None:
@@ -171,6 +173,10 @@ class Recorder:
 
     def report(self, report: object) -> None:
         self.reports.append(report)
+        self._wake()
+
+    def balances(self, balances: Mapping[str, Balance], time: int) -> None:
+        self.known.append((balances, time))
         self._wake()
 
     def opened(self) -> None:

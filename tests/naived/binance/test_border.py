@@ -296,6 +296,40 @@ async def test_a_balance_that_cannot_be_read_is_not_a_balance_of_nothing(autojum
     assert "a balance cannot be read" in account.unreadable
 
 
+def position(**changes):
+    row = {"a": "BTC", "f": "1.00000000", "l": "0.50000000"}
+    return {"e": "outboundAccountPosition", "E": EPOCH + 1, "u": EPOCH, "B": [row, row | {"a": "ETH"}]} | changes
+
+
+async def test_balances_are_told_with_the_time_of_the_change_and_each_is_read_by_itself(
+    autojump_clock, running, peer, sink
+):
+    rows = position()["B"]
+    peer.api.push({"subscriptionId": 0, "event": position(B=[rows[0] | {"f": "x"}, rows[1]])})
+    await sink.until(lambda: sink.known)
+    [(balances, time)] = sink.known
+    assert (set(balances), time) == ({"ETH"}, EPOCH)
+    assert (balances["ETH"].free, balances["ETH"].locked) == (100_000_000, 50_000_000)
+    assert "a balance" in running.remarks.refused
+
+
+@pytest.mark.parametrize("time", [*ABSURD_TIMES, EPOCH + 10 * 60_000])
+async def test_balances_of_an_absurd_time_would_hide_all_later_ones_and_are_refused(
+    autojump_clock, running, peer, sink, time
+):
+    peer.api.push({"subscriptionId": 0, "event": position(u=time)})
+    peer.api.push({"subscriptionId": 0, "event": position(u=EPOCH + 3)})
+    await sink.until(lambda: sink.known)
+    assert [at for _, at in sink.known] == [EPOCH + 3]
+    assert running.remarks.refused
+
+
+@pytest.mark.parametrize(("time", "known"), [(EPOCH, EPOCH), *((each, 0) for each in ABSURD_TIMES), (EPOCH * 2, 0)])
+async def test_the_time_of_an_account_never_costs_its_balances(autojump_clock, running, peer, time, known):
+    peer.answer("account.status", {"uid": 5, "balances": [], "updateTime": time})
+    assert (await running.account()).changed_at == known
+
+
 @pytest.mark.parametrize("rate", ["1", "1.00000000", "3", "0.6"])
 def test_fees_of_everything_are_refused(rate):
     part = {"maker": rate, "taker": "0", "buyer": "0", "seller": "0"}

@@ -53,7 +53,7 @@ def placed(intent: OrderIntent, state: State) -> OrderState:
 
 def room(free: str, locked: str, holder: Symbol, spender: Symbol) -> float:
     funds = funds_of(BTCUSDT=holder, ETHBTC=spender)
-    funds.learn({"BTC": Balance(Amount(parse_quantity(free)), Amount(parse_quantity(locked)))})
+    funds.balances.learn({"BTC": Balance(Amount(parse_quantity(free)), Amount(parse_quantity(locked)))}, START)
     quote = funds.of(spender).quote
     assert quote is not None
     return quote / COIN
@@ -74,7 +74,7 @@ def test_coins_that_another_node_may_have_bought_are_its_symbols_though_none_is_
     funds = AccountFunds(
         {"ETHBTC": spender}, FeePrices(cast(Exchange, None), PriceGates()), {"BTC": COIN, "USDT": 0}.__getitem__
     )
-    funds.learn({"BTC": Balance(Amount(parse_quantity("1.5")), Amount(0))})
+    funds.balances.learn({"BTC": Balance(Amount(parse_quantity("1.5")), Amount(0))}, START)
     assert funds.of(spender).quote == COIN // 2
     assert funds.of(symbol(BTCUSDT)) == UNLIMITED
 
@@ -105,7 +105,7 @@ def test_what_symbols_own_bid_and_tie_up_is_counted_again_when_told() -> None:
     spender = symbol(ETHBTC)
     symbols = {"ETHBTC": spender}
     funds = AccountFunds(symbols, FeePrices(cast(Exchange, None), PriceGates()))
-    funds.learn({"BTC": Balance(Amount(3 * COIN), Amount(0))})
+    funds.balances.learn({"BTC": Balance(Amount(3 * COIN), Amount(0))}, START)
     assert funds.of(spender) is UNLIMITED
     symbols["BTCUSDT"] = symbol(BTCUSDT, phase=SELLING)
     funds.gathered.recount()
