@@ -1,5 +1,7 @@
 """One request for one symbol: how long its caller waits, and what was done."""
 
+import hashlib
+import json
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,6 +20,7 @@ LEAST_WAIT = (
     1.0  # seconds that exchange and database always get, so that a short timeout is not all that is answered
 )
 EACH = 0.02  # seconds more for each further symbol of a request: 1,500 are 45 s, less than naivectl waits
+_NOT_ASKED = ("request_id", "symbols", "all", "wait", "timeout")  # may differ when a request is repeated
 _CHECK_INTERVAL = 1.0  # seconds between two checks of the state: a database that hangs sends no notification
 
 
@@ -62,8 +65,22 @@ class Call:
     name: str  # of the symbol, which may not exist
     params: Params
     caller: Caller
+    verb: str = ""
     together: int = 1
     began: float = field(default_factory=trio.current_time)
+
+    @property
+    def key(self) -> str | None:
+        """Which request this is: the same if it is repeated, another one if its id is used for something else.
+
+        None if it has no id.
+        """
+        request_id = self.params.get("request_id")
+        if request_id is None:
+            return None
+        asked = {name: value for name, value in self.params.items() if name not in _NOT_ASKED}
+        text = json.dumps([self.verb, asked], sort_keys=True)
+        return f"{request_id}/{self.name}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @property
     def until_stored(self) -> float:

@@ -68,23 +68,20 @@ async def _change(
 
 def turn(service: Service, call: Call) -> AbstractAsyncContextManager[object]:
     """Lock the request's id: a repeated request waits for the first one, and the answer is stored once."""
-    request = answer_to_store(call, changed=False)
-    return nullcontext() if request is None else service.turns.setdefault(request[0], trio.Lock())
+    return nullcontext() if call.key is None else service.turns.setdefault(call.key, trio.Lock())
 
 
 async def stored_answer(service: Service, call: Call) -> bool | None:
     """If the request was performed before: did it change anything? None if it was not. Raises JournalError."""
-    request = answer_to_store(call, changed=False)
-    if request is None:
+    if call.key is None:
         return None
-    stored = await service.journal.answered(request[0])
+    stored = await service.journal.answered(call.key)
     return None if stored is None else stored == _TRUE
 
 
 def answer_to_store(call: Call, *, changed: bool) -> tuple[str, str] | None:
     """The key and the answer that are stored with the change; None for a request without an id."""
-    request_id = call.params.get("request_id")
-    return None if request_id is None else (f"{request_id}/{call.name}", _TRUE if changed else _FALSE)
+    return None if call.key is None else (call.key, _TRUE if changed else _FALSE)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -83,7 +84,7 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
     """Do it and answer; what is interrupted because the symbol is lost is left to its next owner."""
     symbol = service.supervisor.symbols.get(errand.symbol)
     params = json.loads(errand.params)
-    call = Call(errand.symbol, {**params, "symbols": (errand.symbol,)}, Caller())
+    call = Call(errand.symbol, {**params, "symbols": (errand.symbol,)}, Caller(), errand.verb)
     log.info("asked by another node", verb=errand.verb, symbol=errand.symbol, node=errand.asked_by)
     try:
         outcome = await verbs[errand.verb](service, call)
@@ -114,7 +115,9 @@ async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Docu
     # The number makes it another one than any earlier request of this process.
     request_id = call.params.get("request_id") or f"{service.identity.instance_id}-{next(service.numbers)}"
     params = {**call.params, "request_id": request_id, "symbols": [name]}
-    errand = Errand(f"{request_id}/{name}", name, verb, json.dumps(params), service.identity.node, changes)
+    key = replace(call, params=params).key
+    assert key is not None
+    errand = Errand(key, name, verb, json.dumps(params), service.identity.node, changes)
     timeout = call.params.get("timeout", PATIENCE)
     deadline = math.inf if timeout is None else trio.current_time() + timeout + _SLACK
     done = False

@@ -32,7 +32,7 @@ async def limits(service: Service, params: Params, caller: Caller) -> bytes:
     if given:
         if service.suspending:
             raise messages.suspending()
-        changed = await _change(service, Call("", params, caller), _parsed(given))
+        changed = await _change(service, Call("", params, caller, "limits"), _parsed(given))
     now = await _now(service)
     halted = answers.halt(service.account.halt)
     told = {"limits": _limits(service), "now": now, "worst": await worst(service), "halt": halted}

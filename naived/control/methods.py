@@ -161,7 +161,7 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
         names = params["symbols"] or _shown(service)
 
         async def one(name: str) -> None:
-            call = Call(name, params, caller, len(names))
+            call = Call(name, params, caller, word, len(names))
             changes = METHODS[word].changes(params)
             if service.bulletin is not None and service.bulletin.knows(name):
                 results[name] = await ask(service, word, call, changes=changes)
@@ -193,7 +193,7 @@ def _each_or_account(
             return await of_symbols(service, params, caller)
         if service.suspending:
             raise messages.suspending()
-        outcome = await of_account(service, Call("", params, caller))
+        outcome = await of_account(service, Call("", params, caller, word))
         return encode_body({"v": 1, "results": [answers.account_result(service.state, outcome)]})
 
     return answer

@@ -67,9 +67,10 @@ class _Coins(NamedTuple):
 
 async def resolve(service: Service, call: Call) -> Outcome:
     symbol = await find(service, call)
-    if symbol is not None and call.params["client_order_id"] is not None:
-        call = Call(call.name, {**call.params, "client_order_id": _whole_id(symbol, call)}, call.caller)
-    asked = _Asked(call.params["action"] == "adopt", call.params["client_order_id"])
+    client_order_id = call.params["client_order_id"]
+    if symbol is not None and client_order_id is not None:
+        client_order_id = _whole_id(symbol, call)
+    asked = _Asked(call.params["action"] == "adopt", client_order_id)
     coins = _Coins() if symbol is None else await _count(service, call, symbol, asked)
     if symbol is not None and asked.adopts_market(symbol):
         await _count_again(service, call, symbol)

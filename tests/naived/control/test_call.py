@@ -23,8 +23,8 @@ async def test_a_caller_waits_as_long_as_it_said(
 
 async def test_a_request_of_many_symbols_waits_longer_unless_it_has_a_timeout(clock: MockClock) -> None:
     now = trio.current_time()
-    assert Call("ETHUSDT", {}, Caller(), 1_501).patience.deadline == now + PATIENCE + 1_500 * EACH
-    assert Call("ETHUSDT", {"timeout": 3.0}, Caller(), 1_501).until_stored == now + 3.0
+    assert Call("ETHUSDT", {}, Caller(), together=1_501).patience.deadline == now + PATIENCE + 1_500 * EACH
+    assert Call("ETHUSDT", {"timeout": 3.0}, Caller(), together=1_501).until_stored == now + 3.0
 
 
 async def test_what_becomes_so_without_news_is_seen_all_the_same(world: World, clock: MockClock) -> None:

@@ -4,6 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.core.amount import parse_money
 from naived.core.strategy.settings import Status
 from naived.database.journal import open_journal
 from tests.support.exchange import listed
@@ -214,6 +215,21 @@ async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(
         await naived.ask("stop")
         assert (await naived.ask("start", request_id="one", wait=False))["changed"] is False
         assert naived.state() == "off"
+
+
+async def test_an_id_that_is_used_for_another_request_is_no_repeated_request(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start(request_id="one", budget="900")
+        assert (await naived.ask("settings", request_id="one", chunks=3))["changed"] is True
+        assert (await naived.ask("start", request_id="one", budget="800"))["changed"] is True
+        assert (await naived.ask("start", request_id="one", budget="800"))["changed"] is True
+        assert naived.symbol().desired.settings.budget == parse_money("800")
+        assert (await naived.ask("stop", request_id="one"))["changed"] is True
+        assert naived.state() == "off"
+        await naived.ask("halt", request_id="one")
+        assert (await naived.ask("resume", request_id="one"))["changed"] is True
 
 
 async def test_one_request_id_counts_for_each_of_its_symbols(world: World, clock: MockClock) -> None:
