@@ -1,5 +1,6 @@
 """Makes SQLAlchemy engines for SQLite or PostgreSQL, each for one role, and explains their errors."""
 
+import re
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ _REFUSED_FOR_GOOD = (
     "does not exist",
 )
 _NOT_ALLOWED = ("permission denied", "must be owner of", "no schema has been selected")
+_CHANGED = re.compile(r"no such (table|column)|(relation|column) .* does not exist")
 _WRONG_FILE = ("unable to open database file", "attempt to write a readonly database")
 
 
@@ -232,6 +234,10 @@ def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
     text = cause(error)
     if url.get_backend_name() == "sqlite" and is_damage(text):
         return damaged(url, text)
+    if _CHANGED.search(text):
+        return ConfigurationError(
+            f"{describe(url)} has other tables than naived made: {text}. Put a backup in its place. {_ANOTHER}"
+        )
     if any(known in text for known in _WRONG_FILE):
         return ConfigurationError(f"{describe(url)} cannot be used: {text}. {_ANOTHER}")
     if any(known in text for known in _NOT_ALLOWED):

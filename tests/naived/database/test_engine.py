@@ -246,6 +246,22 @@ def test_a_file_that_is_no_database_is_for_a_person(tmp_path: Path) -> None:
     assert "file is not a database" in str(error)
 
 
+@pytest.mark.parametrize("statement", ["SELECT mine FROM theirs", "SELECT * FROM mine"])
+def test_tables_that_somebody_changed_are_for_a_person(database_url: str, statement: str) -> None:
+    url = parse_url(database_url)
+    engine = open_engine(url, Role.WRITE)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE theirs (id integer)")
+        with pytest.raises(sa.exc.SQLAlchemyError) as caught:
+            connection.exec_driver_sql(statement)
+        connection.rollback()
+    engine.dispose()
+    error = opening_error(url, caught.value)
+    assert type(error) is ConfigurationError
+    assert "has other tables than naived made" in str(error)
+    assert "mine" in str(error)
+
+
 def test_a_missing_directory_is_for_a_person(tmp_path: Path) -> None:
     url = parse_url(f"sqlite:///{tmp_path}/missing/journal.db")
     with pytest.raises(ConfigurationError, match="No such file or directory"):
