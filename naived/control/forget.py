@@ -1,5 +1,7 @@
 """``forget``: takes a symbol out of `status` that is off and has nothing but lots; they are written off with it."""
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from naived.control import holdings, messages
@@ -9,7 +11,7 @@ from naived.control.lookup import find
 from naived.control.service import Service
 from naived.control.verbs import try_to_learn_rules
 from naived.core.strategy.leader_events import LotsLost
-from naived.core.strategy.settings import Status
+from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.summary import owned
 from naived.runtime.symbol_task import Symbol
 
@@ -27,10 +29,18 @@ async def forget(service: Service, call: Call) -> Outcome:
     lost = {"lost": [] if (document := holdings.document(symbol, lots)) is None else [document]}
     if call.params["dry_run"]:
         return Outcome(False, messages.would_forget(symbol, lots), more=lost)
+    changed = await desire(service, call, symbol, partial(_forgotten, symbol))
+    return Outcome(changed, messages.forgotten(symbol, lots), more=lost)
+
+
+def _forgotten(symbol: Symbol, before: DesiredState) -> DesiredState:
+    """The desired state without it; raises ControlError if it was started meanwhile."""
+    obstacle = _obstacle(symbol)
+    if obstacle is not None:
+        raise messages.not_forgotten(symbol, obstacle)
     if symbol.engine.leader.lots:
         symbol.offer(LotsLost())
-    changed = await desire(service, call, symbol, lambda before: replace(before, forgotten=True))
-    return Outcome(changed, messages.forgotten(symbol, lots), more=lost)
+    return replace(before, forgotten=True)
 
 
 def _obstacle(symbol: Symbol) -> str | None:

@@ -29,6 +29,7 @@ from naived.core.strategy.summary import owned
 from naived.core.strategy.trader_state import Hold, Holding, Released, Selling, Trader, position
 from naived.ports import ExchangeError
 from naived.runtime.actual_state import TROUBLED
+from naived.runtime.fee_losses import owned as owned_of_all
 from naived.runtime.symbol_task import Symbol, UnlistedError
 
 ACTIONS = ("adopt", "ignore")
@@ -59,10 +60,19 @@ class _Asked(NamedTuple):
 
 
 class _Coins(NamedTuple):
-    """Base coins that are not on the account, and those that are not there to be offered."""
+    """Base coins that are not on the account, and those that are not there to be offered.
+
+    ``owned`` is what the traders of all symbols with this base asset had when they were counted.
+    """
 
     missing: Quantity = Quantity(0)
     lacking: Quantity = Quantity(0)
+    owned: Quantity = Quantity(0)
+
+    def since(self, owned: Quantity) -> "_Coins":
+        """The same now that the traders have these: what was written off meanwhile is not missing any more."""
+        gone = max(0, self.owned - owned)
+        return _Coins(Quantity(max(0, self.missing - gone)), Quantity(max(0, self.lacking - gone)), owned)
 
 
 async def resolve(service: Service, call: Call) -> Outcome:
@@ -89,7 +99,7 @@ async def resolve(service: Service, call: Call) -> Outcome:
         async with turn(service, call):
             if (stored := await stored_answer(service, call)) is not None:
                 return Outcome(stored, messages.resolved_before(symbol))
-            plan = _Plan(symbol, asked, coins)
+            plan = _Plan(symbol, asked, coins.since(owned_of_all(service.supervisor.symbols, symbol)))
             await _perform(service, call, symbol, plan)
     unread = await ask_for_orders(service, symbol, call.patience) if asked.adopt and plan.ended else None
     failure = messages.still_quarantined(symbol, asked.client_order_id, plan.ended)
@@ -128,7 +138,7 @@ async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) ->
             lacking = _less(*await service.reconciler.cover(symbol, to_sell=True)) if short else Quantity(0)
     except (ExchangeError, trio.TooSlowError) as error:
         raise listing_messages.coins_not_told(call.name) from error
-    return _Coins(missing, lacking)
+    return _Coins(missing, lacking, owned_of_all(service.supervisor.symbols, symbol))
 
 
 async def _count_again(service: Service, call: Call, symbol: Symbol) -> None:
@@ -187,6 +197,7 @@ class _Plan:
         self.events: list[Event] = []
         self.losses: list[Loss] = []
         self.ended = 0
+        self._counted = 0  # coins of ``losses`` that are among those that are counted as missing
         self._engine = symbol.engine
         self._now = symbol.context.exchange.now()
         self._asked = asked
@@ -229,15 +240,19 @@ class _Plan:
         self.ended += 1
         intent, adopt = order.intent, self._asked.adopt
         self._step(Resolved(order.client_order_id, adopt))
-        if adopt:
+        if adopt or order.has_ended:  # then its trader has what it did
             return
         if intent.side is Side.BUY:
             rest = value_up(intent.price, Quantity(intent.quantity - order.executed))
             self.losses.append(Loss(f"{intent.symbol}-{intent.trader}", order.client_order_id, spent=rest))
             return
         for trader in self._engine.leader.traders:
-            if (trader.number, trader.sells) == (intent.trader, intent.seq) and holdings.is_held_by_hand(trader):
-                self._lose(trader, order, self._step(Released(trader.number, adopt=False)))
+            newest = (trader.number, trader.sells) == (intent.trader, intent.seq)
+            if newest and isinstance(trader.phase, Holding):
+                lost = self._step(Released(trader.number, adopt=False))
+                self._lose(trader, order, lost)
+                # What a sell in quarantine was to sell is not counted as held, and so not as missing.
+                self._counted += max(0, lost.quantity - (order.quantity - order.executed))
 
     def _end_hold(self, trader: Trader) -> None:
         sell = self._engine.order(trader.number, Side.SELL, trader.sells)
@@ -245,7 +260,9 @@ class _Plan:
             case Holding(hold=hold) if hold in self._holds and self._asked.means(sell):
                 if self._asked.adopt or hold is not Hold.BALANCE or self._gone:
                     self.ended += 1
-                    self._lose(trader, sell, self._step(Released(trader.number, self._asked.adopt)))
+                    lost = self._step(Released(trader.number, self._asked.adopt))
+                    self._lose(trader, sell, lost)
+                    self._counted += lost.quantity
             case _:
                 pass
 
@@ -256,6 +273,7 @@ class _Plan:
             part = min(lacking, unoffered(trader, sell))
             if part > 0:
                 self._lose(trader, sell, self._step(Lost(trader.number, part)))
+                self._counted += part
                 lacking = Quantity(lacking - part)
             if held and part < position(trader).quantity:
                 self._step(Released(trader.number, adopt=True))
@@ -264,7 +282,7 @@ class _Plan:
     def _end_block(self, missing: Quantity) -> None:
         """Lift the block for missing coins; those that are written off already are not missing any more."""
         self.ended += 1
-        rest = Quantity(max(0, missing - sum(loss.coins.quantity for loss in self.losses)))
+        rest = Quantity(max(0, missing - self._counted))
         how = "adopted" if self._asked.adopt else "written off"
         self._lose(None, None, self._step(CoinsWrittenOff(rest, how)))
 

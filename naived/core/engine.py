@@ -42,6 +42,7 @@ from naived.core.orders.state import (
     OrderState,
     Placed,
     Reported,
+    Resolved,
     Restarted,
     Send,
     State,
@@ -50,7 +51,7 @@ from naived.core.orders.state import (
 from naived.core.orders.turned import FATES, Turned
 from naived.core.strategy import leader as leading
 from naived.core.strategy.leader import Band
-from naived.core.strategy.leader_events import Adopted, Found, Informed, LeaderEvent, Lost
+from naived.core.strategy.leader_events import Adopted, Found, Informed, LeaderEvent, Lost, Readopted
 from naived.core.strategy.leader_state import Drained, Leader, deactivated, doubt
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import awaits
@@ -186,36 +187,6 @@ def is_blocked_by(engine: Engine, by: BlockedBy) -> bool:
     return any(block.by is by for block in engine.blocks)
 
 
-def unbooked(engine: Engine, trader: Trader, *, unread: bool = False) -> Quantity:
-    """What the trader's live sell may have executed beyond the fills we know.
-
-    ``unread``: what the exchange says of its orders could not be read, so any of it may be. So it may of a sell in
-    quarantine, until a person ends that.
-    """
-    sell = engine.order(trader.number, Side.SELL, trader.sells)
-    match sell:
-        case OrderState(state=State.UNKNOWN | State.INTENDED):
-            return sell.intent.quantity
-        case OrderState(state=State.QUARANTINED):
-            return Quantity(sell.quantity - sell.executed)
-        case OrderState(state=State.OPEN | State.PARTIALLY_FILLED) if unread or sell.missed_at is not None:
-            return Quantity(sell.quantity - sell.executed)
-        case OrderState(state=State.OPEN | State.PARTIALLY_FILLED):
-            return Quantity(sell.reported - sell.executed)
-        case _:
-            return Quantity(0)
-
-
-def resting(engine: Engine, trader: Trader) -> Quantity:
-    """What of the trader's coins is in an open sell at the exchange, as far as its reports say."""
-    sell = engine.order(trader.number, Side.SELL, trader.sells)
-    match sell:
-        case OrderState(state=State.OPEN | State.PARTIALLY_FILLED, missed_at=None):
-            return Quantity(sell.quantity - sell.reported)
-        case _:
-            return Quantity(0)
-
-
 def unoffered(trader: Trader, sell: OrderState | None) -> Quantity:
     """The coins of a trader that are not in its live sell, if ``sell``, its newest, is one."""
     offered = 0 if sell is None or sell.state not in LIVE else sell.quantity - sell.executed
@@ -337,10 +308,14 @@ def step(engine: Engine, event: Event, now: int) -> tuple[Engine, Changes]:
     """
     draft = _draft(engine, now)
     known: Any = event  # its type is looked up, as ``isinstance`` with a union is ten times as slow
+    if type(event) is Lost:
+        _take_back(draft, event.number)
     if type(event) in _LEADER_EVENTS:
         draft.lead(known)
         if type(event) is Informed:
             draft.block(BlockedBy.MARKET, doubt(draft.leader, now))
+    elif type(event) is Resolved:
+        _resolve(draft, event)
     elif type(event) in _ORDER_EVENTS:
         draft.move(known)
     else:
@@ -509,8 +484,8 @@ class _Draft(Struct):
     def _queue_news(self, order: OrderState, news: tuple[Placed | Executed | Ended, ...]) -> None:
         if awaits(self.leader, order.intent):
             self.news.append(OrderNews(order.intent, news))
-        elif isinstance(news[-1], Ended):
-            self.news.append(Adopted(order.intent, order.fills))
+        elif fills := tuple(each.fill for each in news if isinstance(each, Executed)):
+            self.news.append(Adopted(order.intent, fills))
 
     def _prune(self) -> None:
         """Drop orders that have ended and that no living trader refers to."""
@@ -570,6 +545,19 @@ def _take(draft: _Draft, command: Take) -> None:
         draft.block_quarantined()
 
 
+def _resolve(draft: _Draft, event: Resolved) -> None:
+    """A person ends a quarantine. What is adopted and rests is taken back if no trader can wait for it."""
+    before = draft.orders.get(event.client_order_id)
+    if before is None or before.state is not State.QUARANTINED:
+        return
+    if event.adopt:
+        draft.lead(Readopted(before.intent))
+    draft.move(event)
+    after = draft.orders[event.client_order_id]
+    if after.state not in TERMINAL and not awaits(draft.leader, after.intent):
+        draft.move(CancelWanted(event.client_order_id))
+
+
 def _is_over(order: OrderState, now: int) -> bool:
     if order.state not in TERMINAL:
         return False
@@ -581,6 +569,15 @@ def _sell_of(draft: _Draft, trader: Trader) -> OrderState | None:
     return draft.orders.get(draft.keys.get((trader.number, Side.SELL, trader.sells), ""))
 
 
+def _take_back(draft: _Draft, number: int) -> None:
+    """Coins that a trader loses are not sold by the sell that it has decided: it decides anew."""
+    for trader in draft.leader.traders:
+        sell = _sell_of(draft, trader)
+        if trader.number == number and sell is not None and sell.state is State.NOT_PLACED:
+            draft.move(CancelWanted(sell.client_order_id))
+            draft.settle()
+
+
 def _write_off(draft: _Draft, missing: Quantity, why: str) -> None:
     """Write off coins that are not on the account, those of the oldest traders first.
 
@@ -590,10 +587,7 @@ def _write_off(draft: _Draft, missing: Quantity, why: str) -> None:
     for trader in draft.leader.traders:
         if missing <= 0:
             break
-        sell = _sell_of(draft, trader)
-        if sell is not None and sell.state is State.NOT_PLACED:
-            draft.move(CancelWanted(sell.client_order_id))
-            draft.settle()
+        _take_back(draft, trader.number)
         lost = min(missing, unoffered(trader, _sell_of(draft, trader)))
         if lost > 0:
             draft.lead(Lost(trader.number, lost, why))

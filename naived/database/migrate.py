@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 
 from naived.database.engine import ConfigurationError, Role, describe, open_engine
 
-HEAD = "0014"
+HEAD = "0015"
 _LOCK = 0x6E616976  # "naiv": advisory lock, so that one daemon at a time migrates a PostgreSQL database
 
 

@@ -314,7 +314,10 @@ orders = sa.Table(
 )
 
 LIVE = sa.text("state NOT IN ({})".format(", ".join(f"'{state}'" for state in State if state in TERMINAL)))
-_partial_index("one_live_intent", LIVE, orders.c.symbol, orders.c.trader, orders.c.side, unique=True)
+_partial_index("live_orders", LIVE, orders.c.symbol)
+# A trader may have decided again before one that it gave up appears: that is in quarantine, or a person adopts it.
+ALONE = sa.text(f"{LIVE} AND state != '{State.QUARANTINED}' AND NOT adopted")
+_partial_index("one_live_intent", ALONE, orders.c.symbol, orders.c.trader, orders.c.side, unique=True)
 ABANDONED = sa.text(f"state = '{State.ABANDONED}'")
 _partial_index("abandoned_orders", ABANDONED, orders.c.updated_at)
 sa.Index("orders_of_symbol", orders.c.symbol, orders.c.id)

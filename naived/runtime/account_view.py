@@ -15,9 +15,10 @@ import structlog
 import trio
 
 from naived.core.amount import Amount, Price, Quantity, parse_rate
-from naived.core.engine import Question, resting, unbooked
+from naived.core.engine import Question
 from naived.core.market import SymbolInfo
 from naived.core.orders.state import STALE
+from naived.core.sells import resting, unbooked
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Informed, Recalled
 from naived.core.strategy.trader_state import Counted, Measured, position
@@ -145,7 +146,7 @@ class AccountView:
                     case Question.RULES:
                         await self.inform(symbol)
                     case Question.COINS:
-                        held, there = await self.coins(symbol, to_sell=True)
+                        held, there = await self.coins(symbol)
                         await self.losses.booked(symbol, Quantity(held - there))
                         symbol.offer(Counted(Quantity((await self._balance(symbol)).free)))
                     case Question.REFERENCE:

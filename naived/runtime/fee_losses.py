@@ -9,7 +9,7 @@ import structlog
 
 from naived.core.amount import Quantity
 from naived.core.engine import CoinsPaid
-from naived.core.strategy.trader_state import Trader
+from naived.core.strategy.trader_state import Trader, position
 from naived.ports import Journal, JournalError
 from naived.runtime.symbol_task import Symbol
 
@@ -24,19 +24,31 @@ class FeeLosses:
         self._symbols = symbols
 
     async def booked(self, symbol: Symbol, missing: Quantity) -> bool:
-        """Book the missing coins of the symbol's base asset as a loss, if fees of other symbols explain them."""
+        """Book the missing coins of the symbol's base asset as a loss, if fees of other symbols explain them.
+
+        Returns whether none are missing any more.
+        """
         base = symbol.engine.leader.info.base
         names = [other.name for other in self._symbols.values() if _has(other, base)]
+        before = owned(self._symbols, symbol)
         since = min((trader.started_at for _, trader in owners(self._symbols, symbol)), default=0)
         try:
             paid = await self._journal.fees_paid(base, names, since)
         except JournalError as error:
             log.warning("fees not counted", symbol=symbol.name, error=str(error))
             return False
-        if not 0 < missing <= paid:
+        # Another symbol with this base asset may have booked the same coins meanwhile.
+        missing = Quantity(missing - max(0, before - owned(self._symbols, symbol)))
+        if missing > paid:
             return False
-        symbol.offer(CoinsPaid(missing))
+        if missing > 0:
+            symbol.offer(CoinsPaid(missing))
         return True
+
+
+def owned(symbols: Mapping[str, Symbol], symbol: Symbol) -> Quantity:
+    """What the traders of all symbols with the same base asset have of it."""
+    return Quantity(sum(position(trader).quantity for _, trader in owners(symbols, symbol)))
 
 
 def owners(symbols: Mapping[str, Symbol], symbol: Symbol) -> Iterator[tuple[Symbol, Trader]]:

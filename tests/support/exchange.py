@@ -54,6 +54,7 @@ class Faults:
     lost_requests: int = 0
     lost_replies: int = 0
     refusals: list[Refused] = field(default_factory=list)
+    lies: list[Refused] = field(default_factory=list)  # answers to frames that are taken all the same
     delay: float = 0.0  # seconds a frame is on its way to the exchange
     slow_reply: float = 0.0  # seconds an answer is on its way back
     hidden: frozenset[str] = frozenset()  # questions whose answers do not have what is there
@@ -240,7 +241,8 @@ class ExchangeDouble:
             return Refused(Refusal.CLOCK, -1021, "Timestamp for this request is outside of the recvWindow.")
         intent = OrderIntent(request.symbol, 0, request.side, 0, Price(request.price), Quantity(request.quantity))
         last = self.last.get(request.symbol, request.price + 1 if request.side is Side.BUY else request.price - 1)
-        return self.markets[request.symbol].place(request.client_order_id, intent, last, self.now())
+        answer = self.markets[request.symbol].place(request.client_order_id, intent, last, self.now())
+        return self.faults.lies.pop(0) if self.faults.lies else answer
 
     async def cancel(
         self, symbol: str, order_id: int, cancel_id: str, wanted: Callable[[], bool] = lambda: True

@@ -27,6 +27,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from naived.core.amount import Quantity
+from naived.core.orders.fills import merged, new_fills
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import (
     Accepted,
@@ -116,6 +117,11 @@ class OrderState(Struct, frozen=True):
     def quantity(self) -> Quantity:
         """What the exchange is to execute: as intended, or what a person left of it."""
         return self.intent.quantity if self.amended is None else self.amended
+
+    @property
+    def has_ended(self) -> bool:
+        """Has it, so that its trader knows all of its fills? Also one that is in quarantine since."""
+        return self.final is not None and self.executed == self.reported
 
     @property
     def fence(self) -> int | None:
@@ -368,6 +374,8 @@ def _reported(order: OrderState, report: Report) -> OrderStep:
         return order, ()  # a person wrote it off: what becomes of it at the exchange concerns us no more
     problem = _mismatch(order, report)
     if problem:
+        if order.state is State.REJECTED and order.order_id is None and report.symbol == order.intent.symbol:
+            order = replace(order, order_id=report.order_id)
         return _quarantine(order, problem)
     reported = max(order.reported, report.executed)
     if order.state in TERMINAL:
@@ -473,7 +481,7 @@ def _executed(
     """
     if order.state not in _RESTING:
         return order, ()
-    fresh = _new_fills(order.fills, fills)
+    fresh = new_fills(order.fills, fills)
     if isinstance(fresh, str):
         return _quarantine(order, fresh)
     executed = Quantity(order.executed + sum([fill.quantity for fill in fresh]))
@@ -485,42 +493,13 @@ def _executed(
         return order, ()
     state = State.PARTIALLY_FILLED if executed else State.OPEN
     actions: tuple[Action, ...] = tuple(map(Executed, fresh))
-    known = _merged(order.fills, fresh)
+    known = merged(order.fills, fresh)
     if final is not None and executed == reported:
         state = _FINAL_STATE[final]
         newest = known[-1].trade_id if known else None
         actions += (Ended(_fate(final, order), _refusal(final, order), newest),)
     after = replace(order, state=state, executed=executed, reported=reported, final=final, fills=known)
     return after, actions
-
-
-def _new_fills(known: tuple[Fill, ...], fills: tuple[Fill, ...]) -> tuple[Fill, ...] | str:
-    """The ``fills`` that are not ``known`` yet, each once; or the contradiction if one differs from what is known.
-
-    ``known`` is sorted by trade id, so for nearly every report one comparison shows that its fill is new.
-    """
-    if not fills or (len(fills) == 1 and (not known or fills[0].trade_id > known[-1].trade_id)):
-        return fills
-    seen = {fill.trade_id: fill for fill in known}
-    fresh = []
-    for fill in fills:
-        before = seen.get(fill.trade_id)
-        if before is None:
-            seen[fill.trade_id] = fill
-            fresh.append(fill)
-        elif _content(before) != _content(fill):
-            return f"fill {fill.trade_id} changed its content"
-    return tuple(fresh)
-
-
-def _content(fill: Fill) -> tuple[int, int, int, str]:
-    return fill.price, fill.quantity, fill.fee, fill.fee_asset
-
-
-def _merged(known: tuple[Fill, ...], fresh: tuple[Fill, ...]) -> tuple[Fill, ...]:
-    if not fresh or (len(fresh) == 1 and (not known or fresh[0].trade_id > known[-1].trade_id)):
-        return known + fresh
-    return tuple(sorted(known + fresh, key=lambda fill: fill.trade_id))
 
 
 def _fate(final: OrderStatus, order: OrderState) -> Fate:
@@ -597,4 +576,5 @@ def _resolved(order: OrderState, adopt: bool) -> OrderStep:
             state = State.PARTIALLY_FILLED
         return replace(order, state=state, final=None, reason=None, looks=0, missed_at=None, adopted=True), ()
     state = State.ABANDONED if order.order_id is None else State.CANCELLED
-    return replace(order, state=state, reason="written off by hand"), (Ended(Fate.BY_HAND),)
+    ignored = replace(order, state=state, final=None, reason="written off by hand")
+    return ignored, () if order.has_ended else (Ended(Fate.BY_HAND),)

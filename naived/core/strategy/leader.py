@@ -32,7 +32,7 @@ from naived.core.price_guards import Interval
 from naived.core.risk import Halt, HaltedBy, Halts
 from naived.core.strategy.formulas import rebuy_below
 from naived.core.strategy.guards import guarded_band
-from naived.core.strategy.leader_coins import adopt, lose, lose_lots, sell_lots
+from naived.core.strategy.leader_coins import adopt, lose, lose_lots, readopt, sell_lots
 from naived.core.strategy.leader_draft import Draft
 from naived.core.strategy.leader_events import (
     Activated,
@@ -43,6 +43,7 @@ from naived.core.strategy.leader_events import (
     LeaderEvent,
     Lost,
     LotsLost,
+    Readopted,
     Recalled,
 )
 from naived.core.strategy.leader_lost import find
@@ -173,6 +174,8 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
                 lose(draft, trader, event)
         case LotsLost():
             lose_lots(draft)
+        case Readopted(intent):
+            readopt(draft, intent)
         case Adopted(intent, fills):
             adopt(draft, intent, fills)
         case Found(report, unsent):

@@ -82,6 +82,18 @@ def _words(draft: Draft, lost: Coins | Lot) -> str:
     return f"{coins} that cost {format_amount(lost.cost)} {info.quote} written off"
 
 
+def readopt(draft: Draft, intent: OrderIntent) -> None:
+    """A trader that holds the coins of this sell, its newest, waits for it again."""
+    trader = draft.living.get(intent.trader)
+    if trader is None or intent.side is not Side.SELL or trader.sells != intent.seq:
+        return
+    match trader.phase:
+        case Holding(bought, carried=carried, sold=sold, failures=failures):
+            draft.put(replace(trader, phase=Selling(bought, intent, carried, sold, failures), since=draft.now))
+        case _:
+            pass
+
+
 def adopt(draft: Draft, intent: OrderIntent, fills: tuple[Fill, ...]) -> None:
     """A new trader sells bought coins; coins that were sold are taken from the lots, or owed by those to come."""
     info = draft.leader.info

@@ -43,10 +43,16 @@ class LotsLost(Struct, frozen=True):
 
 
 class Adopted(Struct, frozen=True):
-    """An order that a person adopted, and for which no trader waits (see ``awaits``), ended with these fills."""
+    """These are new fills of an order that a person adopted, and for which no trader waits (see ``awaits``)."""
 
     intent: OrderIntent
     fills: tuple[Fill, ...]
+
+
+class Readopted(Struct, frozen=True):
+    """A person adopts the order of this intent, which had ended or was given up, as far as its trader knows."""
+
+    intent: OrderIntent
 
 
 class Found(Struct, frozen=True):
@@ -83,6 +89,7 @@ LeaderEvent: TypeAlias = (
     | Lost
     | LotsLost
     | Adopted
+    | Readopted
     | Found
     | Counted
     | Measured

@@ -1,6 +1,7 @@
 """What was forgotten is not shown, loses nothing silently, and can be started again."""
 
 import pytest
+import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
@@ -80,3 +81,27 @@ async def test_coins_that_are_owed_are_not_forgotten(world: World, clock: MockCl
         owed = replace(symbol.engine.leader.owed, quantity=Quantity(-1), cost=Money(-1))
         symbol.engine = replace(symbol.engine, leader=replace(symbol.engine.leader, owed=owed))
         assert "sold coins" in (await naived.ask("forget"))["error"]["message"]
+
+
+async def test_a_symbol_that_is_started_meanwhile_is_not_forgotten(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await stopped(naived, LOT)
+        answered = naived.journal.answered
+
+        async def slowly(request_id: str) -> str | None:
+            await trio.sleep(0.05)
+            return await answered(request_id)
+
+        naived.journal.answered = slowly  # type: ignore[method-assign]
+        results = []
+
+        async def forget() -> None:
+            results.append(await naived.ask("forget", request_id="one"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(forget)
+            await trio.sleep(0.01)
+            await naived.ask("start")
+        assert results[0]["error"]["message"].startswith("not forgotten: it is on")
+        assert await shown(naived) == ["ETHUSDT"]
+        assert naived.symbol().engine.leader.lots == (LOT,)

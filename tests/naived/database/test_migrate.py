@@ -43,6 +43,7 @@ MIGRATIONS = {
     "0012_losses.py": "7db56d74ca3d",
     "0013_failover.py": "4eca99a0fdd5",
     "0014_closed.py": "fc127ff1522f",
+    "0015_alone.py": "68f2043811cd",
 }
 
 

@@ -82,11 +82,23 @@ def test_a_unit_that_a_constraint_refuses_fails_alone_and_whole(engine: sa.Engin
     assert [found.intent.seq for found in record(engine).orders] == [1]
 
 
-@pytest.mark.parametrize("state", [State.INTENDED, State.UNKNOWN, State.NOT_PLACED, State.QUARANTINED])
+@pytest.mark.parametrize("state", [State.INTENDED, State.UNKNOWN, State.NOT_PLACED])
 def test_a_trader_has_one_live_intent_a_side(store: Store, state: State) -> None:
     store.apply([first_buy()])
     (outcome,) = store.apply([Unit(SYMBOL, orders=(order(intent(seq=2), state=state),))])
     assert isinstance(outcome, ConflictError)
+
+
+def test_one_that_was_given_up_and_appears_late_may_be_stored_beside_the_next_one(
+    engine: sa.Engine, store: Store
+) -> None:
+    store.apply([first_buy()])
+    given_up, successor = order(state=State.ABANDONED), order(intent(seq=2))
+    assert store.apply([Unit(SYMBOL, traders=(buying(seq=2),), orders=(given_up, successor))]) == [None]
+    for state, adopted in ((State.QUARANTINED, False), (State.UNKNOWN, True), (State.OPEN, True)):
+        late = replace(given_up, state=state, order_id=7, adopted=adopted)
+        assert store.apply([Unit(SYMBOL, orders=(late,))]) == [None]
+        assert record(engine).orders == (late, successor)
 
 
 @pytest.mark.parametrize("ended", [State.FILLED, State.CANCELLED, State.EXPIRED, State.REJECTED, State.ABANDONED])
