@@ -7,17 +7,18 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.core.amount import parse_money, parse_price, parse_quantity, parse_rate
+from naived.core.amount import Amount, Quantity, parse_money, parse_price, parse_quantity, parse_rate
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy import leader_state
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Informed
+from naived.core.strategy.summary import owned
 from naived.ports import AccountInfo, ExchangeError, RefusedError
 from naived.runtime.account_view import at_least
 from tests.support.exchange import ExchangeDouble
 from tests.support.market import TENTH
-from tests.support.runtime import Naived, World
+from tests.support.runtime import NO_BALANCE, Naived, World
 
 DEARER = Fees(parse_rate("0.002"), parse_rate("0.002"))
 
@@ -479,3 +480,25 @@ async def test_a_sell_that_lies_far_below_the_market_is_sold_at_the_market(
         assert len(await naived.orders()) - decided >= 2
         assert naived.state() == "degraded"
         assert naived.reason() == "ETHUSDT-1 cannot sell: Filter failure: PERCENT_PRICE_BY_SIDE"
+
+
+async def test_coins_that_a_persons_order_locks_are_not_taken_for_fees(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+
+        async def fees_paid(asset: str, names: Sequence[str], since: int) -> Amount:
+            return Amount(10**8)
+
+        naived.journal.fees_paid = fees_paid  # type: ignore[method-assign]
+        await naived.start(chunks=1)
+        await naived.trade("2000")
+        exchange.markets["ETHUSDT"].base = 10**6
+        theirs = OrderIntent("ETHUSDT", 0, Side.SELL, 0, parse_price("9999"), Quantity(2 * 10**6))
+        (buy,) = exchange.open()
+        exchange.fill(buy, buy.rest - 10**6)
+        exchange.plant("web_1", theirs)
+        exchange.faults.refusals = [NO_BALANCE]
+        await naived.trade("1990")
+        await trio.sleep(70)
+        held = owned(naived.symbol().engine.leader).quantity
+        assert held == exchange.markets["ETHUSDT"].base - 10**6
