@@ -582,13 +582,15 @@ def _write_off(draft: _Draft, missing: Quantity, why: str) -> None:
     """Write off coins that are not on the account, those of the oldest traders first.
 
     The oldest traders bought at the highest prices, so those that remain sell soonest. Coins in a live sell are not
-    written off: the exchange holds them.
+    written off, as the exchange holds them, nor those of one in quarantine: they were not counted.
     """
     for trader in draft.leader.traders:
         if missing <= 0:
             break
         _take_back(draft, trader.number)
-        lost = min(missing, unoffered(trader, _sell_of(draft, trader)))
+        sell = _sell_of(draft, trader)
+        doubtful = sell.quantity - sell.executed if sell is not None and sell.state is State.QUARANTINED else 0
+        lost = min(missing, unoffered(trader, sell) - doubtful)
         if lost > 0:
-            draft.lead(Lost(trader.number, lost, why))
+            draft.lead(Lost(trader.number, Quantity(lost), why))
             missing = Quantity(missing - lost)
