@@ -556,6 +556,15 @@ def test_coins_that_others_paid_as_fees_are_a_loss_of_their_trader_and_the_rest_
     check(cycle)
 
 
+def test_coins_of_a_sell_in_quarantine_are_not_booked_as_fees() -> None:
+    cycle = bought(workbench(ONE))
+    sell, (there,) = cycle.order(1, Side.SELL), cycle.exchange.open()
+    cycle.step(Reported(sell.client_order_id, replace(cycle.exchange.state(there), order_id=77)))
+    before = position(cycle.traders[0]).quantity
+    cycle.step(CoinsPaid(Quantity(10**6)))
+    assert position(cycle.traders[0]).quantity == before - min(10**6, before - sell.intent.quantity)
+
+
 @pytest.mark.parametrize(
     ("missing", "left", "phases"),
     [
@@ -566,15 +575,6 @@ def test_coins_that_others_paid_as_fees_are_a_loss_of_their_trader_and_the_rest_
         ("7", ["0.0744", "0", "0"], ["selling", "waiting", "waiting"]),
     ],
 )
-def test_coins_of_a_sell_in_quarantine_are_not_booked_as_fees() -> None:
-    cycle = bought(workbench(ONE))
-    sell, (there,) = cycle.order(1, Side.SELL), cycle.exchange.open()
-    cycle.step(Reported(sell.client_order_id, replace(cycle.exchange.state(there), order_id=77)))
-    before = position(cycle.traders[0]).quantity
-    cycle.step(CoinsPaid(Quantity(10**6)))
-    assert position(cycle.traders[0]).quantity == before - min(10**6, before - sell.intent.quantity)
-
-
 def test_coins_are_written_off_of_the_oldest_traders_first_and_none_that_rest_at_the_exchange(
     missing: str, left: list[str], phases: list[str]
 ) -> None:
