@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from naived.control.proposal import Rules
 from naived.control.service import Service
 from naived.core.amount import SCALE, Money, Price, format_amount
-from naived.core.risk import UnvaluedError, converted
+from naived.core.losses import anew
+from naived.core.risk import HaltedBy, UnvaluedError, converted
 from naived.core.strategy.leader import step_leader
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Settings, Status
@@ -30,16 +31,19 @@ async def worst(service: Service, proposals: Proposals | None = None) -> Documen
         quote = leader.info.quote or ("" if symbol is None else symbol.exposed.quote)
         if leader.desired.status is Status.OFF and not (leader.traders or leader.lots):
             continue
-        worth = _worth_of(quote, service)
-        if price is not None and worth is not None:
-            found.append(Falling(leader, price, worth))
-        else:
+        quote_price = _worth_of(quote, service)
+        if price is not None and quote_price is not None:
+            found.append(Falling(leader, price, quote_price))
+        # Before its rules are read nobody can tell what it would buy; what it holds counts.
+        unread = leader.desired.status is not Status.OFF and not leader.info.base
+        if price is None or quote_price is None or unread:
             unpriced.append(leader.info.symbol)
     balance = service.funds.balances.of(account.currency)
     free = None if balance is None else Money(balance.free)
-    case = WorstCase(
-        found, Means(account.limits, account.currency, service.value.worth, free), service.exchange.now()
-    )
+    worth = service.value.worth
+    if worth is not None and account.halt is not None and account.halt.by is HaltedBy.LIMIT:
+        worth = anew(worth)  # as the end of that halt does
+    case = WorstCase(found, Means(account.limits, account.currency, worth, free), service.exchange.now())
     while not case.advance(_AT_ONCE):
         await trio.lowlevel.checkpoint()
     falls = [

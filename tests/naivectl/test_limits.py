@@ -76,7 +76,7 @@ def test_what_is_halted_in_doubt_or_not_counted_is_said_with_what_to_type():
     )
     assert "    -> naivectl resume\n" in text
     assert "ETHUSDT neither trips nor releases a limit now: no trade of it for more" in text
-    assert "Not counted, as no price is known: AAAUSDT." in text
+    assert "Not counted in full, as no price or no rules are known: AAAUSDT." in text
 
 
 def test_without_limits_it_shows_how_to_set_them_and_what_is_not_known_is_a_dash():

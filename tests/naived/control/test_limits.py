@@ -1,6 +1,7 @@
 """The limits of the account: durable, in force at the next decision, counted with the intent; no sell waits."""
 
 import pytest
+import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
@@ -161,6 +162,26 @@ async def test_the_worst_case_is_what_a_fall_does(world: World, clock: MockClock
             assert abs(float(held["exposure"]) - float(fall["tied_up"])) < 5, fall
             lost = sum(float(row["unrealized_profit"]) for row in (await naived.call("status"))["symbols"])
             assert abs(-lost - float(fall["loss"])) < 6, fall
+
+
+async def test_a_closed_market_may_open_and_a_symbol_whose_rules_are_not_read_is_named(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start(reprice="0", max_deviation="0", rebuy="0.01", budget="1000")
+        await naived.trade("2000", "1999")
+        await trio.sleep(61)
+        await naived.trade("2000")
+        open_ = (await naived.call("limits"))["worst"]
+        assert float(open_["falls"][2]["tied_up"]) > 990
+        world.exchange.relist("ETHUSDT", trading=False)
+        await naived.until(lambda: not naived.symbol().engine.leader.info.trading, 3_700)
+        assert (await naived.call("limits"))["worst"] == open_
+    world.exchange.go_away()
+    async with world.naived() as naived:
+        away = (await naived.call("limits"))["worst"]
+        assert away["unpriced"] == ["ETHUSDT"]
+        assert 199 < float(away["falls"][2]["tied_up"]) <= 200, "what it holds"
 
 
 async def test_a_dry_run_tells_the_worst_case_of_all_symbols_together(world: World, clock: MockClock) -> None:

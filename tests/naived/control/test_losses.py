@@ -94,6 +94,8 @@ async def test_a_drawdown_is_ended_by_a_person_alone_and_is_counted_anew_from_th
         assert halt(naived)
         lost = await now(naived)
         assert float(lost["drawdown"]) > 20
+        (_, thirty, _) = (await naived.call("limits"))["worst"]["falls"]
+        assert float(thirty["tied_up"]) > 390, "a fall after a resume buys once more"
         (resumed,) = (await naived.call("resume"))["results"]
         value = lost["value"]
         anew = f"what its trading has made, {value} USDT, is the new start of the day and the new peak"
