@@ -14,7 +14,6 @@ from naived.control.call import Call, Outcome
 from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
 from naived.control.lookup import find
 from naived.control.service import Service
-from naived.core.losses import reached
 from naived.core.orders.intent import Side
 from naived.core.risk import Halt, HaltedBy
 from naived.core.strategy.leader_events import Halted
@@ -63,18 +62,13 @@ async def resume_account(service: Service, call: Call) -> Outcome:
     word = "the account is resumed" if changed else "the account is not halted"
     if changed and before is not None and before.by is HaltedBy.LIMIT and service.funds.account.worth is not None:
         word += f"; {started_anew(service.funds.account.worth)}"
-    elif changed and (limit := _still_reached(service)) is not None:
+    elif changed and (limit := service.value.reached) is not None:
+        # A person's halt stood before it, whose end does not count anew.
         word += f"; a limit halts it again at once: {limit.reason}. To count from here: naivectl resume, once more"
     halted = [name for name, each in sorted(service.supervisor.symbols.items()) if each.engine.leader.halts.own]
     if halted:
         word += f"; still halted by themselves: {', '.join(halted)}"
     return Outcome(changed, word)
-
-
-def _still_reached(service: Service) -> Halt | None:
-    """The halt of a limit that a person's halt stood before, and that their resume does not count anew."""
-    worth, limits = service.value.worth, service.funds.account.limits
-    return None if worth is None else reached(limits, worth, service.exchange.now())
 
 
 def _wanted(service: Service, call: Call) -> Change:

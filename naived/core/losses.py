@@ -28,6 +28,16 @@ _USUAL_FEE = parse_rate("0.001")
 def gained(leader: Leader, price: Price | None) -> Money | None:
     """A symbol's realised + unrealised profit in its quote asset; None if it holds coins and has no price."""
     held = owned(leader)
+    if not held:
+        return realised(leader)
+    if price is None:
+        return None
+    worth = money_down(held.quantity * price * (SCALE - _fee(leader)), SCALE * SCALE)
+    return Money(realised(leader) + worth - held.cost)
+
+
+def realised(leader: Leader) -> Money:
+    """What a symbol has made of coins that it sold, in its quote asset."""
     # What a sell in progress has brought becomes profit only when all of it is sold.
     sold = 0
     for trader in leader.traders:
@@ -35,12 +45,7 @@ def gained(leader: Leader, price: Price | None) -> Money | None:
         if isinstance(phase, Holding | Selling) and phase.sold.quantity:
             spent = phase.bought.cost + phase.carried.cost - position(trader).cost
             sold += phase.sold.received - phase.sold.quote_fees - spent
-    if not held:
-        return Money(leader.profit + sold)
-    if price is None:
-        return None
-    worth = money_down(held.quantity * price * (SCALE - _fee(leader)), SCALE * SCALE)
-    return Money(leader.profit + sold + worth - held.cost)
+    return Money(leader.profit + sold)
 
 
 def _fee(leader: Leader) -> Rate:

@@ -41,6 +41,10 @@ class PriceCheck:
         self.price, self.time = price, None
         self.suspect = self._before = None
 
+    def forget(self) -> None:
+        """No price is known any more."""
+        self.price = self.time = self.suspect = self._before = None
+
     def believes(self, price: Price, time: int) -> bool:
         """Take in one trade of ``time`` (exchange ms); may it decide something?"""
         same = time == self.time

@@ -33,6 +33,7 @@ class FeePrices:
         self._rules = Batcher(self._symbols)
         self._followed: set[str] = set()
         self._closed: set[str] = set()  # pairs that the exchange does not trade
+        self._answered: set[str] = set()
         self._send, self._pairs = trio.open_memory_channel[str](math.inf)
 
     async def run(self) -> None:
@@ -65,6 +66,10 @@ class FeePrices:
         pair = f"{asset}{quote}"
         return None if pair in self._closed else self._gates.gate(pair).price
 
+    def answered(self, asset: str, quote: str) -> bool:
+        """Did the exchange answer for the price of the asset? Before, nobody knows whether there is one."""
+        return f"{asset}{quote}" in self._answered
+
     def value(self, fill: Fill, base: str, quote: str) -> Money | None:
         """What the fill's fee is worth in quote; None for a fee in base or quote, and if no price is known."""
         if not fill.fee or fill.fee_asset in (base, quote):
@@ -91,8 +96,10 @@ class FeePrices:
                 elif not known:
                     await self._watch(pair)
                     known = True
+                self._answered.add(pair)
             except RefusedError as error:
                 log.warning("its price is not followed", symbol=pair, error=str(error))
+                self._answered.add(pair)
             except ExchangeError:
                 pause = _RETRY
             await trio.sleep(pause)

@@ -75,6 +75,11 @@ class PriceGate:
         if self.recent is not None:
             self.recent.forget()
 
+    def forget(self) -> None:
+        """What was seen may be long ago."""
+        self.check.forget()
+        self.lost()
+
     def peak(self, now: int) -> Peak | None:
         """The highest trade of the fall guard's span; None without such a guard. ``now`` is exchange ms."""
         return None if self.recent is None else self.recent.peak(now)

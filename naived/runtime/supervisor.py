@@ -81,7 +81,10 @@ class Supervisor:
         return self.symbols[name]
 
     def _add(self, record: SymbolRecord, epoch: int | None = None) -> Symbol:
-        symbol = Symbol(record, self._context, self._feed.gate(record.symbol), epoch)
+        gate = self._feed.gate(record.symbol)
+        if not self._context.followed(record.symbol):
+            gate.forget()  # this process may have had the symbol before, and not heard of it since
+        symbol = Symbol(record, self._context, gate, epoch)
         self.symbols[symbol.name] = symbol
         self._runners[symbol.name] = _SymbolRunner(
             symbol, self._session, self._view, self._reconciler, self._context

@@ -9,7 +9,7 @@ import trio
 from msgspec.structs import replace
 
 from naived.core.amount import Price
-from naived.core.losses import reached, with_limit
+from naived.core.losses import with_limit
 from naived.core.risk import Halt, Worth
 from naived.ports import JournalError, Unit
 from naived.runtime.account import AccountKeeper, told
@@ -71,8 +71,14 @@ class ValueWatch:
         return known or self._funds.account.worth
 
     def doubts(self) -> dict[str, str]:
-        """Why the price of a symbol that holds coins neither trips nor releases a limit now, by symbol."""
+        """Why the price of what a symbol holds or made neither trips nor releases a limit now, by symbol."""
         return self._valuation.doubts()
+
+    @property
+    def reached(self) -> Halt | None:
+        """The halt of a limit that is reached now; None if none is."""
+        worth = self.worth
+        return None if worth is None else self._valuation.reached(worth, self._context.exchange.now())
 
     def mark(self, name: str) -> Price | None:
         """The last confirmed price of a symbol; None if there was none."""
@@ -84,41 +90,44 @@ class ValueWatch:
                 self._kept = self._funds.account.worth
             now = self._context.exchange.now()
             worth = self._valuation.worth(now)
-            if worth is None:
-                return
-            self._funds.account = replace(self._funds.account, worth=worth)
+            if worth is not None:
+                self._funds.account = replace(self._funds.account, worth=worth)
+            known = self._funds.account.worth
             halt = self._halt(worth, now)
             if halt != self._keeper.halt:
                 words = told(halt) if halt is not None else ("resumed", _ENDED)
-                await self._keeper.commit_halt(halt, worth, words, gains=self._valuation.gains())
-            elif self._is_due(worth, now):
+                await self._keeper.commit_halt(halt, known, words, gains=self._valuation.gains())
+            elif worth is not None and self._is_due(worth, now):
                 await self._keep(worth, now)
             else:
                 return
-            self._kept = worth
+            self._kept = known
 
-    def _halt(self, worth: Worth, now: int) -> Halt | None:
-        """The account's halt as it has to be."""
+    def _halt(self, worth: Worth | None, now: int) -> Halt | None:
+        """The account's halt as it has to be: a day ends whatever is known of its value."""
         before = self._keeper.halt
         if before is not None and before.until is not None and before.until <= now:
             before = None
-        limit = reached(self._funds.account.limits, worth, now)
-        return before if limit is None or not self._valuation.trusted else with_limit(before, limit)
+        limit = None if worth is None else self._valuation.reached(worth, now)
+        return before if limit is None else with_limit(before, limit)
 
     def _is_due(self, worth: Worth, now: int) -> bool:
         kept = self._kept
         if kept is None:
-            return bool(worth.value) or self._funds.account.limits.of_losses
+            return bool(worth.value or self._funds.account.limits.of_losses or self._valuation.gains())
         if self._funds.account.limits.of_losses and self._shared:
             return worth != kept or bool(self._valuation.gains())
         if self._funds.account.limits.of_losses and replace(worth, value=kept.value) != kept:
             return True
-        return worth != kept and now - self._kept_at >= _KEPT_EVERY
+        return now - self._kept_at >= _KEPT_EVERY and bool(worth != kept or self._valuation.gains())
 
     async def _keep(self, worth: Worth, now: int) -> None:
         """With what each symbol made: other nodes need that at once, we only after a restart."""
         gains = {}
-        if now - self._kept_at >= _KEPT_EVERY or (self._shared and self._funds.account.limits.of_losses):
+        # With an older gain a restart would begin above a peak that was begun anew.
+        anew = self._kept is not None and self._kept.round != worth.round
+        minutely = not (self._shared and self._funds.account.limits.of_losses)
+        if anew or not minutely or now - self._kept_at >= _KEPT_EVERY:
             self._kept_at = now
             gains = self._valuation.gains()
         await self._context.journal.commit(Unit("", worth=worth, gains=gains))
