@@ -240,11 +240,14 @@ class _Plan:
         self.ended += 1
         intent, adopt = order.intent, self._asked.adopt
         self._step(Resolved(order.client_order_id, adopt))
-        if adopt or order.has_ended:  # then its trader has what it did
+        if adopt:
             return
         if intent.side is Side.BUY:
             rest = value_up(intent.price, Quantity(intent.quantity - order.executed))
-            self.losses.append(Loss(f"{intent.symbol}-{intent.trader}", order.client_order_id, spent=rest))
+            if rest:
+                self.losses.append(Loss(f"{intent.symbol}-{intent.trader}", order.client_order_id, spent=rest))
+            return
+        if order.has_ended:  # what it did is its trader's
             return
         for trader in self._engine.leader.traders:
             newest = (trader.number, trader.sells) == (intent.trader, intent.seq)
