@@ -32,7 +32,7 @@ _REFUSED_FOR_GOOD = (
     "does not exist",
 )
 _NOT_ALLOWED = ("permission denied", "must be owner of", "no schema has been selected")
-_CHANGED = re.compile(r"no such (table|column)|(relation|column) .* does not exist")
+_CHANGED = re.compile(r"no such (table|column)|(relation|column|index) .* does not exist")
 _WRONG_FILE = ("unable to open database file", "attempt to write a readonly database")
 
 

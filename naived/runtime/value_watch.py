@@ -114,7 +114,8 @@ class ValueWatch:
     def _is_due(self, worth: Worth, now: int) -> bool:
         kept = self._kept
         if kept is None:
-            return bool(worth.value or self._funds.account.limits.of_losses or self._valuation.gains())
+            made = any(gain.money for gain in self._valuation.gains().values())
+            return made or bool(worth.value) or self._funds.account.limits.of_losses
         if self._funds.account.limits.of_losses and self._shared:
             return worth != kept or bool(self._valuation.gains())
         if self._funds.account.limits.of_losses and replace(worth, value=kept.value) != kept:

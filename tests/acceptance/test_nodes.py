@@ -203,6 +203,7 @@ def test_what_is_asked_while_the_owner_is_dead_is_done_by_the_next_one(node: Nod
     second = node("beta")
     exchange.trade("2000")
     until(lambda: second.symbol()["state"] == "trading" and first.does("buying"))
+    until(lambda: [each["state"] for each in first.ask("orders", symbols=[SYMBOL])["orders"]] == ["open"])
     first.end(signal.SIGKILL)
     asked = second.ctl("stop", SYMBOL, "--timeout", "1s")
     assert asked.code == 124

@@ -23,6 +23,7 @@ from tests.support.postgres import Server, running_server
 from tests.support.standby import following
 
 _OLDER = "0001"
+_LIVE = sa.text("state NOT IN ('filled', 'cancelled', 'expired', 'rejected', 'abandoned')")
 _RENAMED = {"leftover_quantity": "owed_quantity", "leftover_cost": "owed_cost"}  # of settings
 
 
@@ -98,6 +99,7 @@ class Storage:
                 if table.name not in first.tables:
                     older.drop_table(table.name)
             later = {name: _later(connection, table) for name, table in first.tables.items()}
+            older.drop_index("one_live_intent", "orders")
             for name, (indexes, columns, missing) in later.items():
                 for index in indexes:
                     older.drop_index(index, name)
@@ -105,6 +107,14 @@ class Storage:
                     older.add_column(name, sa.Column(column, sa.BigInteger, nullable=False, server_default="0"))
                 for column in columns if name != "settings" else ():
                     older.drop_column(name, column)
+            older.create_index(
+                "one_live_intent",
+                "orders",
+                ["symbol", "trader", "side"],
+                unique=True,
+                sqlite_where=_LIVE,
+                postgresql_where=_LIVE,
+            )
             settings_later = later["settings"][1]
             for before, now in _RENAMED.items():
                 older.alter_column("settings", now, new_column_name=before)
