@@ -45,7 +45,9 @@ def limits_screen(medium: Medium, document: Document, now: float, room: int) -> 
         lines += [[Piece(line, "past")] for line in cells.wrap(told, room)]
     if worst.get("unpriced"):
         names = ", ".join(map(medium.clean, worst["unpriced"]))
-        lines += paragraph("~", "attention", f"Not counted in full, as no price or no rules are known: {names}.", room)
+        lines += paragraph(
+            "~", "attention", f"Not counted in full, as no price or no rules are known: {names}.", room
+        )
     if not any(document["limits"].values()):
         lines.append(command(_NONE_SET))
     return lines
