@@ -23,6 +23,7 @@ from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Informed, Recalled
 from naived.core.strategy.trader_state import Counted, Measured, position
 from naived.ports import AccountInfo, Balance, Exchange, ExchangeError, RefusedError, UnreadableError
+from naived.runtime.actual_state import is_quiet
 from naived.runtime.batcher import Batcher
 from naived.runtime.fee_losses import FeeLosses, owners
 from naived.runtime.fee_prices import FeePrices
@@ -79,7 +80,8 @@ class AccountView:
                 for symbol in self._symbols.values():
                     leader = symbol.engine.leader
                     closed[symbol.name] = 0 if leader.info.trading else closed.get(symbol.name, 0) + 1
-                    if leader.active and _is_due(tick, closed[symbol.name]):
+                    asks = is_quiet(symbol) and tick % _MINUTE == 0  # its market may be closed
+                    if leader.active and (asks or _is_due(tick, closed[symbol.name])):
                         nursery.start_soon(self.answer, symbol, Question.RULES)
 
     async def inform(self, symbol: Symbol) -> None:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from naived.core.engine import BlockedBy, suspicion
+from naived.core.losses import STALE
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Hold, Holding, Waiting
@@ -22,6 +23,7 @@ class ActualState(StrEnum):
 
 _FOR_A_PERSON = (BlockedBy.QUARANTINE, BlockedBy.LINEAGE, BlockedBy.COINS, BlockedBy.MARKET)
 TROUBLED = (Hold.BALANCE, Hold.FILTER, Hold.REFUSED)
+_QUIET = "it was not traded for a minute, while others were"
 _ONCE = 1  # a sell that expired once is offered again within a second
 
 
@@ -56,7 +58,7 @@ def _state(symbol: Symbol) -> tuple[ActualState, str | None]:
     if block is not None:
         return ActualState.DEGRADED, block.reason
     if not engine.leader.active:
-        return ActualState.STARTING, None
+        return ActualState.STARTING, "its rules, orders and coins are read"
     if engine.informed and not engine.leader.info.trading:
         return ActualState.DEGRADED, f"the market is closed: {engine.leader.info.status}"
     for trader in engine.leader.traders:
@@ -72,10 +74,17 @@ def _remark(symbol: Symbol, state: ActualState) -> str | None:
         or symbol.context.exchange.remarks.limited
         or (None if state is ActualState.DRAINING else symbol.engine.leader.halts.why)
         or _suspected(symbol)
+        or (_QUIET if is_quiet(symbol) else None)
         or _held_back(symbol)
         or _waiting(symbol)
         or _short(symbol)
     )
+
+
+def is_quiet(symbol: Symbol) -> bool:
+    """Was it not traded for a minute, though others were? Its market may be closed."""
+    time = symbol.gate.time  # None before its first trade since it is followed
+    return symbol.engine.leader.active and time is not None and symbol.context.heard_at() - time > STALE
 
 
 def _is_stuck(holding: Holding) -> bool:

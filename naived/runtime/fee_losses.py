@@ -24,7 +24,7 @@ class FeeLosses:
         self._symbols = symbols
 
     async def booked(self, symbol: Symbol, missing: Quantity) -> bool:
-        """Book the missing coins of the symbol's base asset as a loss, if fees of other symbols explain them.
+        """Book missing coins of the symbol's base asset, if fees of other symbols, or what it owes, explain them.
 
         Returns whether none are missing any more.
         """
@@ -39,7 +39,7 @@ class FeeLosses:
             return False
         # Another symbol with this base asset may have booked the same coins meanwhile.
         missing = Quantity(missing - max(0, before - owned(self._symbols, symbol)))
-        if missing > paid:
+        if missing > paid - symbol.engine.leader.owed.quantity:
             return False
         if missing > 0:
             symbol.offer(CoinsPaid(missing))

@@ -90,6 +90,7 @@ class PriceGates:
 
     def __init__(self) -> None:
         self._gates: dict[str, PriceGate] = {}
+        self.heard_at = 0  # exchange ms of the newest trade of any symbol
 
     def gate(self, symbol: str) -> PriceGate:
         """The symbol's gate, made at the first call."""
@@ -99,6 +100,7 @@ class PriceGates:
         gate = self._gates.get(symbol)
         if gate is None:
             return
+        self.heard_at = time
         if not gate.check.believes(price, time):
             if time - gate.suspected_at >= _QUIET:
                 gate.suspected_at = time

@@ -79,14 +79,13 @@ class Commands(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """What all symbols share. ``publish`` passes a durable event to the clients that follow events.
+    """What all symbols share. ``publish`` passes a durable event on.
 
     ``quote_prices``: of quote assets in the account's currency, None while its exposure is not limited.
     ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
-    ``fee_value``: what a fill's fee in a third asset is worth in quote, given base and quote. ``booked`` is called
-    with new fills, ``recount`` when orders, rules or what a symbol ties up changed. ``followed``: are trades of
-    this symbol wanted also while it is off? ``recv_window`` (ms) may change while naived runs. ``trusted``: is it
-    certain that no other node has our symbols?
+    ``fee_value``: what a fill's fee in a third asset is worth in quote. ``booked`` is called with new fills,
+    ``recount`` when orders, rules or what is tied up changed. ``followed``: are its trades wanted also while it is
+    off? ``trusted``: has certainly no other node our symbols? ``heard_at``: ms of the newest trade of any symbol.
     """
 
     exchange: Exchange
@@ -104,6 +103,7 @@ class Context:
     booked: Callable[["Symbol", Changes], None] = lambda symbol, changes: None
     recount: Callable[[], None] = lambda: None
     followed: Callable[[str], bool] = lambda symbol: False
+    heard_at: Callable[[], int] = lambda: 0
 
 
 def blank(name: str) -> SymbolRecord:

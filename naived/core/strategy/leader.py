@@ -200,6 +200,10 @@ def _renew(draft: Draft) -> None:
     for trader in list(draft.living.values()):
         if type(trader.phase) is Waiting and trader.terms != terms:
             draft.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
+        elif type(trader.phase) is not Waiting and trader.terms.fees.sell < terms.fees.sell:
+            # Else a sell that is decided from now on would not bring what its coins have cost.
+            fees = replace(trader.terms.fees, sell=terms.fees.sell)
+            draft.put(replace(trader, terms=replace(trader.terms, fees=fees)))
 
 
 def _recall(draft: Draft) -> None:

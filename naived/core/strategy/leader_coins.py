@@ -9,11 +9,12 @@ from naived.core.amount import Money, Quantity, format_amount
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill
 from naived.core.strategy.formulas import NOTHING_SOLD, Bought, Coins, Sold, dust_cost
-from naived.core.strategy.leader_draft import Draft, owe, settle
+from naived.core.strategy.leader_draft import Draft, leave, owe, settle
 from naived.core.strategy.leader_events import Lost
 from naived.core.strategy.lots import Lot, together, whole_orders
 from naived.core.strategy.trader_state import (
     BY_HAND,
+    PAID_BACK,
     Buying,
     Hold,
     Holding,
@@ -49,14 +50,38 @@ def lose_lots(draft: Draft) -> None:
 def lose(draft: Draft, trader: Trader, event: Lost) -> None:
     """A trader that loses all its coins ends; one that loses a part sells the rest at its unchanged price.
 
-    Coins of its own are lost first, then those of the lots that it carries.
+    Coins that the symbol owes are missing because they were sold: they are paid back, and only others are lost.
     """
-    phase, quantity = trader.phase, event.quantity
-    parts: list[Bought] = []
-    if isinstance(phase, Holding) and quantity >= position(trader).quantity:
-        draft.tell(trader, Released(trader.number, adopt=False, why=event.why))
+    paid = Quantity(min(event.quantity, -draft.leader.owed.quantity, position(trader).quantity))
+    if paid > 0:
+        trader = _pay_back(draft, trader, paid)
+        event = replace(event, quantity=Quantity(event.quantity - paid))
+    if isinstance(trader.phase, Holding) and event.quantity >= position(trader).quantity:
+        draft.tell(trader, Released(trader.number, adopt=False, why=event.why if event.quantity else PAID_BACK))
         return
-    if isinstance(phase, Buying | Holding | Selling) and phase.bought.net > 0:
+    trader, parts = _without(trader, event.quantity)
+    if not parts:
+        return
+    draft.put(trader)
+    for part in parts:
+        settle(draft, part, NOTHING_SOLD, f"written off {event.why}", of=trader)
+    gone = Coins(Quantity(sum(part.net for part in parts)), Money(sum(part.cost for part in parts)))
+    draft.commands.append(Note("written off", f"{trader.id}: {_words(draft, gone)} {event.why}"))
+
+
+def _pay_back(draft: Draft, trader: Trader, quantity: Quantity) -> Trader:
+    """The trader without coins that its symbol owes."""
+    trader, parts = _without(trader, quantity)
+    draft.put(trader)
+    for part in parts:
+        leave(draft, Lot(part.net, part.cost, part.limit))
+    return trader
+
+
+def _without(trader: Trader, quantity: Quantity) -> tuple[Trader, list[Bought]]:
+    """The trader without so many coins, and these: its own first, then those of the lots that it carries."""
+    phase, parts = trader.phase, list[Bought]()
+    if isinstance(phase, Buying | Holding | Selling) and phase.bought.net > 0 and quantity > 0:
         own = phase.bought.part(quantity)
         parts.append(own)
         phase = replace(phase, bought=phase.bought.without(own))
@@ -67,13 +92,7 @@ def lose(draft: Draft, trader: Trader, event: Lost) -> None:
         parts.append(part)
         rest = Lot(Quantity(lots.quantity - lost), Money(lots.cost - part.cost), lots.price)
         phase = replace(phase, carried=rest)
-    if not parts:
-        return
-    draft.put(replace(trader, phase=phase))
-    for part in parts:
-        settle(draft, part, NOTHING_SOLD, f"written off {event.why}", of=trader)
-    gone = Coins(Quantity(sum(part.net for part in parts)), Money(sum(part.cost for part in parts)))
-    draft.commands.append(Note("written off", f"{trader.id}: {_words(draft, gone)} {event.why}"))
+    return replace(trader, phase=phase), parts
 
 
 def _words(draft: Draft, lost: Coins | Lot) -> str:

@@ -108,6 +108,8 @@ class Draft(Struct):
     def tell(self, trader: Trader, event: TraderEvent) -> None:
         deciding = type(event) is Traded and type(trader.phase) is Waiting
         after, commands = trading.step_trader(trader, event, self.view(deciding=deciding))
+        if type(after.phase) is Waiting and type(trader.phase) is not Waiting:  # whoever waits takes new settings
+            after = replace(after, terms=terms_of(self.leader.settings, self.leader.fees))
         self.put(after)
         for command in commands:
             match command:

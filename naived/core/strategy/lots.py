@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from naived.core.amount import Money, Price, Quantity, price_up
 from naived.core.market import Filters, describe, refusal
@@ -99,8 +100,14 @@ def whole_orders(lots: Lots, filters: Filters) -> tuple[tuple[Lots, ...], Lots]:
 
 def too_little(lot: Lot, filters: Filters) -> str | None:
     """Why the exchange would refuse it as an order of its own: the name of a filter; None if it would not."""
-    price = price_up(lot.price, 1, filters.tick_size)
-    failed = refusal(filters, Side.SELL, price, offered(lot.quantity, price, filters), None)
+    price = price_up(max(lot.price, filters.min_price), 1, filters.tick_size)
+    return too_few(price, offered(lot.quantity, price, filters), filters)
+
+
+def too_few(price: Price, quantity: Quantity, filters: Filters) -> str | None:
+    """The filter that a sell of so few coins fails, whether or not its price may be; None if it fails none."""
+    any_price = replace(filters, min_price=Price(0), max_price=Price(0))
+    failed = refusal(any_price, Side.SELL, price, quantity, None)
     return failed if failed in ("LOT_SIZE", "NOTIONAL") else None
 
 

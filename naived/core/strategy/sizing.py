@@ -6,8 +6,7 @@ Pure functions, called by the trader, the leader and ``control/proposal.py``.
 from msgspec import Struct
 
 from naived.core.amount import Money, Price, Quantity, Rate, format_amount, price_up, value_up
-from naived.core.market import Filters, describe, refusal
-from naived.core.orders.intent import Side
+from naived.core.market import Filters, describe
 from naived.core.strategy.formulas import (
     Bought,
     Fees,
@@ -20,7 +19,7 @@ from naived.core.strategy.formulas import (
     sell_price,
     untradable,
 )
-from naived.core.strategy.lots import NO_LOT, Lot
+from naived.core.strategy.lots import NO_LOT, Lot, too_few
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.view import SymbolView
 
@@ -117,7 +116,8 @@ def asked(terms: Terms, bought: Bought, carried: Lot, filters: Filters) -> Price
     lots, net = price_up(carried.price, 1, filters.tick_size), bought.net
     if net <= 0:
         return lots
-    return max(lots, sell_price(bought.limit, bought.cost, net, terms.profit, terms.fees, filters))
+    cost = Money(bought.cost + bought.fees_valued)
+    return max(lots, sell_price(bought.limit, cost, net, terms.profit, terms.fees, filters))
 
 
 def left(terms: Terms, bought: Bought, carried: Lot, sold: Sold, filters: Filters) -> Lot:
@@ -135,8 +135,8 @@ def offer(
     """The price, at ``least`` this one, and how much of ``have`` to offer at it; None if that is too little."""
     if have <= 0:
         return None
-    price = max(least, asked(terms, bought, carried, filters))
+    price = price_up(max(least, asked(terms, bought, carried, filters), filters.min_price), 1, filters.tick_size)
     quantity = offered(have, price, filters) if price else Quantity(0)
-    if quantity <= 0 or refusal(filters, Side.SELL, price, quantity, None) in ("LOT_SIZE", "NOTIONAL"):
+    if quantity <= 0 or too_few(price, quantity, filters) is not None:
         return None
     return price, quantity

@@ -65,8 +65,8 @@ def tied_up(leader: Leader) -> Money:
 
 
 def exposure(leader: Leader) -> Exposure:
-    """What everything that is held has cost, and live buys tie up."""
-    return Exposure(leader.info.quote, Money(owned(leader).cost + tied_up(leader)))
+    """What everything that is held has cost, and live buys tie up. What was sold and is owed lets nobody buy."""
+    return Exposure(leader.info.quote, Money(max(0, owned(leader).cost) + tied_up(leader)))
 
 
 def held_back(leader: Leader, last: Price) -> str | None:

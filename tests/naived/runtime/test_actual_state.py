@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
@@ -44,7 +45,7 @@ def _inactive(symbol: Symbol) -> None:
 
 RISING = [
     (_desire(Status.SHUTDOWN), "draining", None),
-    (_inactive, "starting", None),
+    (_inactive, "starting", "its rules, orders and coins are read"),
     (_block(BlockedBy.EXCHANGE), "degraded", "exchange"),
     (_block(BlockedBy.CRASH), "degraded", "crash"),
     (_hang, "degraded", "hangs"),
@@ -121,4 +122,24 @@ async def test_a_budget_without_room_for_a_further_trader_is_told(world: World, 
         assert naived.state() == "trading"
         assert naived.reason() == "no room in the budget for another trader: 5.05 USDT are left"
         await naived.start(budget="1000")
+        assert naived.reason() is None
+
+
+async def test_a_symbol_that_is_not_traded_for_a_minute_while_others_are_says_so_and_reads_its_rules(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
+        for _ in range(7):
+            await trio.sleep(10)
+            await naived.trade("60000", symbol="BTCUSDT")
+        assert (naived.state(), naived.reason()) == ("trading", "it was not traded for a minute, while others were")
+        assert naived.reason("BTCUSDT") is None
+        exchange.relist("ETHUSDT", trading=False)
+        await naived.until(lambda: naived.state() == "degraded", 70)
+        exchange.relist("ETHUSDT", trading=True)
+        await naived.until(lambda: naived.state() == "trading", 70)
+        await naived.trade("2000")
         assert naived.reason() is None
