@@ -20,7 +20,7 @@ async def forget(service: Service, call: Call) -> Outcome:
     """Raises ControlError while it trades, has open orders, or coins of a trader."""
     symbol = await find(service, call)
     if symbol is None or symbol.desired.forgotten:
-        return Outcome(False, messages.FORGOTTEN)
+        return Outcome(False, messages.FORGOTTEN, more={"lost": []})
     await try_to_learn_rules(service, symbol)
     obstacle = _obstacle(symbol)
     if obstacle is not None:

@@ -19,6 +19,8 @@ PLANNED = "nothing was changed"
 FORGOTTEN = "not known (any more)"
 NOTHING_TO_RESOLVE = "nothing to resolve"
 
+_OF_TRADERS = ("budget", "chunks", "buy_down", "profit", "rebuy", "reprice")  # the other settings bind at once
+
 # What was done
 
 
@@ -30,8 +32,11 @@ def state(symbol: Symbol) -> str:
     return f"{state}; {halted}, so nothing is bought"
 
 
-def settings_changed(changed: bool) -> str:
-    return "changed; running traders keep theirs" if changed else "nothing changed"
+def settings_changed(before: Settings, after: Settings, *, changed: bool) -> str:
+    if not changed:
+        return "nothing changed"
+    kept = any(getattr(before, name) != getattr(after, name) for name in _OF_TRADERS)
+    return "changed; running traders keep theirs" if kept or before == after else "changed, at once"
 
 
 def resolved(symbol: Symbol, ended: int, given_up: Sequence[Loss]) -> str:

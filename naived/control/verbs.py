@@ -224,7 +224,7 @@ async def settings(service: Service, call: Call) -> Outcome:
     )
     found = [] if rules is None else warnings(wanted, *rules)
     more = {"settings": answers.settings(symbol.desired.settings), "warnings": found, "sells": sells}
-    return Outcome(changed, messages.settings_changed(changed), more=more)
+    return Outcome(changed, messages.settings_changed(known, wanted, changed=changed), more=more)
 
 
 def _would_sell(symbol: Symbol, wanted: Settings) -> dict[str, Any] | None:

@@ -25,7 +25,10 @@ from naived.core.strategy.view import SymbolView
 
 
 class Terms(Struct, frozen=True):
-    """What a trader is made with and keeps: its share of the budget, its intervals, the fees it calculates with."""
+    """What a trader keeps while it buys and sells: its share of the budget, its intervals, the fees of then.
+
+    The fee of its sell follows the exchange's upwards.
+    """
 
     budget: Money
     chunks: int
