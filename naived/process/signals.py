@@ -29,8 +29,9 @@ async def suspendable(
     From then on the block has ``patience`` seconds to end. Until then SIGHUP calls ``hangup``, if that is given.
     Signals that were held back before are received now. ``doing`` is told to the service manager.
     """
-    # nohup ignores SIGHUP, so that the process outlives the terminal.
-    numbers = [each for each in SUSPENDING if each is not signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
+    # nohup ignores SIGHUP, so that the process outlives the terminal. One that has none is asked to read again.
+    ignored = hangup is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    numbers = [each for each in SUSPENDING if each is not signal.SIGHUP or not ignored]
     with trio.open_signal_receiver(*numbers) as signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SUSPENDING)
         async with trio.open_nursery() as nursery:

@@ -109,6 +109,16 @@ async def test_nohup_is_respected() -> None:
         assert not suspend.is_set()
 
 
+@pytest.mark.usefixtures("hangup_ignored")
+async def test_one_without_a_terminal_reads_again_also_under_nohup() -> None:
+    read = trio.Event()
+    async with suspendable(PATIENCE, read.set) as suspend:
+        send(signal.SIGHUP)
+        with trio.fail_after(ARRIVAL):
+            await read.wait()
+        assert not suspend.is_set()
+
+
 async def test_a_hangup_that_means_something_else_does_that_as_often_as_it_comes() -> None:
     hangup, heard = trio.open_memory_channel[None](3)
     async with suspendable(PATIENCE, lambda: hangup.send_nowait(None)) as suspend:
