@@ -168,7 +168,7 @@ async def assemble(
         booked,
         funds.gathered.recount,
         prices.follows,
-        lambda: gates.heard_at,
+        gates.is_quiet,
     )
     funds.account = _in_currency(await journal.account(), signing.currency)
     funds.counting = cluster is not None

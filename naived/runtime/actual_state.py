@@ -3,7 +3,6 @@
 from enum import StrEnum
 
 from naived.core.engine import BlockedBy, suspicion
-from naived.core.losses import STALE
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Hold, Holding, Waiting
@@ -83,8 +82,7 @@ def _remark(symbol: Symbol, state: ActualState) -> str | None:
 
 def is_quiet(symbol: Symbol) -> bool:
     """Was it not traded for a minute, though others were? Its market may be closed."""
-    time = symbol.gate.time  # None before its first trade since it is followed
-    return symbol.engine.leader.active and time is not None and symbol.context.heard_at() - time > STALE
+    return symbol.engine.leader.active and symbol.context.quiet(symbol.gate)
 
 
 def _is_stuck(holding: Holding) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from naived.core.amount import AmountError, Money, Price, parse_quantity
+from naived.core.losses import STALE
 from naived.core.market import Trade
 from naived.core.price_check import PriceCheck
 from naived.core.price_guards import FallGuard, Peak
@@ -50,6 +51,7 @@ class PriceGate:
     check: PriceCheck = field(default_factory=_checked)
     recent: RecentHigh | None = None
     suspected_at: int = 0
+    lost_at: int = 0  # ms of the newest trade of any symbol when trades of this one were missed last
 
     @property
     def price(self) -> Price | None:
@@ -90,17 +92,29 @@ class PriceGates:
 
     def __init__(self) -> None:
         self._gates: dict[str, PriceGate] = {}
-        self.heard_at = 0  # exchange ms of the newest trade of any symbol
+        self._began = self._heard_at = 0  # exchange ms of the first and the newest trade of any symbol
 
     def gate(self, symbol: str) -> PriceGate:
         """The symbol's gate, made at the first call."""
         return self._gates.setdefault(symbol, PriceGate())
 
+    def lost(self, symbol: str) -> None:
+        """Trades of the symbol were missed: its subscription was lost, or has begun."""
+        gate = self.gate(symbol)
+        gate.lost()
+        gate.lost_at = self._heard_at
+
+    def is_quiet(self, gate: PriceGate) -> bool:
+        """Was there no trade of its symbol for a minute, though there were of others?"""
+        since = max(gate.time or 0, gate.lost_at, self._began)
+        return self._heard_at - since > STALE
+
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         gate = self._gates.get(symbol)
         if gate is None:
             return
-        self.heard_at = time
+        self._began = self._began or time
+        self._heard_at = time
         if not gate.check.believes(price, time):
             if time - gate.suspected_at >= _QUIET:
                 gate.suspected_at = time

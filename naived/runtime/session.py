@@ -56,7 +56,7 @@ class Session:
         self._gates.trade(symbol, trade_id, price, quantity, time)
 
     def lost(self, symbol: str) -> None:
-        self._gates.gate(symbol).lost()
+        self._gates.lost(symbol)
 
     def report(self, report: Report) -> None:
         symbol = self._symbols.get(report.symbol)

@@ -85,7 +85,7 @@ class Context:
     ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
     ``fee_value``: what a fill's fee in a third asset is worth in quote. ``booked`` is called with new fills,
     ``recount`` when orders, rules or what is tied up changed. ``followed``: are its trades wanted also while it is
-    off? ``trusted``: has certainly no other node our symbols? ``heard_at``: ms of the newest trade of any symbol.
+    off? ``trusted``: has certainly no other node our symbols? ``quiet``: see ``PriceGates``.
     """
 
     exchange: Exchange
@@ -103,7 +103,7 @@ class Context:
     booked: Callable[["Symbol", Changes], None] = lambda symbol, changes: None
     recount: Callable[[], None] = lambda: None
     followed: Callable[[str], bool] = lambda symbol: False
-    heard_at: Callable[[], int] = lambda: 0
+    quiet: Callable[[PriceGate], bool] = lambda gate: False
 
 
 def blank(name: str) -> SymbolRecord:

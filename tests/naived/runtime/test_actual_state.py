@@ -125,13 +125,17 @@ async def test_a_budget_without_room_for_a_further_trader_is_told(world: World, 
         assert naived.reason() is None
 
 
+@pytest.mark.parametrize("traded", [True, False])
 async def test_a_symbol_that_is_not_traded_for_a_minute_while_others_are_says_so_and_reads_its_rules(
-    world: World, clock: MockClock
+    world: World, clock: MockClock, traded: bool
 ) -> None:
     exchange = world.exchange
     async with world.naived() as naived:
         await naived.start("ETHUSDT", "BTCUSDT")
-        await naived.trade("2000")
+        if traded:
+            await naived.trade("2000")
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert naived.reason() is None
         for _ in range(7):
             await trio.sleep(10)
             await naived.trade("60000", symbol="BTCUSDT")
