@@ -115,7 +115,7 @@ async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Docu
     # The number makes it another one than any earlier request of this process.
     request_id = call.params.get("request_id") or f"{service.identity.instance_id}-{next(service.numbers)}"
     params = {**call.params, "request_id": request_id, "symbols": [name]}
-    key = replace(call, params=params).key
+    key = replace(call, params=params, verb=verb).key
     assert key is not None
     errand = Errand(key, name, verb, json.dumps(params), service.identity.node, changes)
     timeout = call.params.get("timeout", PATIENCE)

@@ -34,7 +34,7 @@ async def forget(service: Service, call: Call) -> Outcome:
 
 
 def _forgotten(symbol: Symbol, before: DesiredState) -> DesiredState:
-    """The desired state without it; raises ControlError if it was started meanwhile."""
+    """The desired state without it, whose lots are written off; raises ControlError if it was started meanwhile."""
     obstacle = _obstacle(symbol)
     if obstacle is not None:
         raise messages.not_forgotten(symbol, obstacle)

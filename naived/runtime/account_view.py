@@ -80,9 +80,10 @@ class AccountView:
                 for symbol in self._symbols.values():
                     leader = symbol.engine.leader
                     closed[symbol.name] = 0 if leader.info.trading else closed.get(symbol.name, 0) + 1
-                    asks = is_quiet(symbol) and tick % _MINUTE == 0  # its market may be closed
-                    if leader.active and (asks or _is_due(tick, closed[symbol.name])):
+                    if leader.active and _is_due(tick, closed[symbol.name]):
                         nursery.start_soon(self.answer, symbol, Question.RULES)
+                    elif is_quiet(symbol) and tick % _MINUTE == 0:
+                        nursery.start_soon(_look_at_market, self, symbol, self._rules)
 
     async def inform(self, symbol: Symbol) -> None:
         """Read a symbol's rules and fees; raises UnlistedError if it is not listed."""
@@ -260,6 +261,22 @@ def _doubt(name: str, gap: int) -> str | None:
     if gap <= _SAME_COIN:
         return None
     return f"the exchange did not list {name} for a while, and lists it again"
+
+
+async def _look_at_market(
+    view: AccountView, symbol: Symbol, rules: Batcher[str, Mapping[str, SymbolInfo | RefusedError]]
+) -> None:
+    """Notice that the market of a quiet symbol is closed, or gone.
+
+    One request tells that of many symbols; the fees, which cost one each, are read only then.
+    """
+    try:
+        info = (await rules.ask(symbol.name)).get(symbol.name)
+    except ExchangeError as error:
+        log.warning("not looked whether its market is open", symbol=symbol.name, error=str(error))
+        return
+    if not isinstance(info, SymbolInfo) or not info.trading:
+        await view.answer(symbol, Question.RULES)
 
 
 def _is_due(tick: int, closed: int) -> bool:

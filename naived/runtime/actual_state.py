@@ -57,7 +57,7 @@ def _state(symbol: Symbol) -> tuple[ActualState, str | None]:
     if block is not None:
         return ActualState.DEGRADED, block.reason
     if not engine.leader.active:
-        return ActualState.STARTING, "its rules, orders and coins are read"
+        return ActualState.STARTING, "its rules, orders and coins are being read"
     if engine.informed and not engine.leader.info.trading:
         return ActualState.DEGRADED, f"the market is closed: {engine.leader.info.status}"
     for trader in engine.leader.traders:
@@ -73,10 +73,10 @@ def _remark(symbol: Symbol, state: ActualState) -> str | None:
         or symbol.context.exchange.remarks.limited
         or (None if state is ActualState.DRAINING else symbol.engine.leader.halts.why)
         or _suspected(symbol)
-        or (_QUIET if is_quiet(symbol) else None)
         or _held_back(symbol)
         or _waiting(symbol)
         or _short(symbol)
+        or (_QUIET if is_quiet(symbol) else None)
     )
 
 

@@ -195,7 +195,7 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
 
 
 def _renew(draft: Draft) -> None:
-    """Give waiting traders the newest settings and fees."""
+    """Give waiting traders the newest settings and fees, and the others the fee of a sell if that rose."""
     terms = terms_of(draft.leader.settings, draft.leader.fees)
     for trader in list(draft.living.values()):
         if type(trader.phase) is Waiting and trader.terms != terms:

@@ -14,13 +14,13 @@ from naived.core.strategy.leader_events import Lost
 from naived.core.strategy.lots import Lot, together, whole_orders
 from naived.core.strategy.trader_state import (
     BY_HAND,
-    PAID_BACK,
     Buying,
     Hold,
     Holding,
     Note,
     Released,
     Selling,
+    TooFew,
     Trader,
     position,
 )
@@ -57,7 +57,8 @@ def lose(draft: Draft, trader: Trader, event: Lost) -> None:
         trader = _pay_back(draft, trader, paid)
         event = replace(event, quantity=Quantity(event.quantity - paid))
     if isinstance(trader.phase, Holding) and event.quantity >= position(trader).quantity:
-        draft.tell(trader, Released(trader.number, adopt=False, why=event.why if event.quantity else PAID_BACK))
+        lost = Released(trader.number, adopt=False, why=event.why)
+        draft.tell(trader, lost if event.quantity else TooFew())
         return
     trader, parts = _without(trader, event.quantity)
     if not parts:

@@ -207,7 +207,7 @@ class Measured(Struct, frozen=True):
 
 
 class TooFew(Struct, frozen=True):
-    """By rules that a failover lost its coins were too few to sell. If it decided a sell, that was never sent."""
+    """It has no coins any more, or too few to sell by rules that a failover lost; a sell of it was never sent."""
 
 
 TraderEvent: TypeAlias = Traded | OrderNews | Woke | Directed | Released | Stopped | Counted | Measured | TooFew

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import trio
@@ -35,3 +36,18 @@ async def test_what_becomes_so_without_news_is_seen_all_the_same(world: World, c
         assert await patience.until(naived.symbol(), lambda: trio.current_time() >= due)
         assert trio.current_time() < due + 1.1
         assert not await patience.until(naived.symbol(), lambda: False)
+
+
+async def test_a_request_is_known_by_its_id_its_verb_its_symbol_and_what_it_asks(clock: MockClock) -> None:
+    asked = {"request_id": "one", "symbols": ("ETHUSDT",), "all": False, "chunks": 3, "wait": True}
+    call = Call("ETHUSDT", asked, Caller(), "start")
+    repeated = {**asked, "symbols": ("ETHUSDT", "BTCUSDT"), "wait": False, "timeout": 1.0}
+    assert replace(call, params=repeated, together=2).key == call.key
+    others = (
+        replace(call, verb="settings"),
+        replace(call, name="BTCUSDT"),
+        replace(call, params={**asked, "chunks": 4}),
+        replace(call, params={**asked, "request_id": "two"}),
+    )
+    assert len({call.key, *(each.key for each in others)}) == 5
+    assert Call("ETHUSDT", {"request_id": None}, Caller(), "start").key is None

@@ -1,14 +1,15 @@
-"""A person ends the quarantine of orders whose traders had gone on: given up, refused, or ended before."""
+"""A person ends a quarantine: of orders whose traders had gone on, and of coins that are lost in several places."""
 
 import pytest
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.core.amount import Quantity, parse_money
+from naived.core.amount import Amount, Quantity, parse_money
 from naived.core.orders.intent import Side
 from naived.core.strategy.summary import owned
 from naived.core.strategy.trader_state import position
+from naived.ports import AccountInfo, Balance
 from tests.support.exchange import EVERYWHERE
 from tests.support.runtime import FENCE, NO_BALANCE, Naived, World
 
@@ -187,3 +188,61 @@ async def test_coins_of_a_sell_in_quarantine_are_none_of_those_that_are_missing(
         assert [each["trader"] for each in result["lost"]] == ["ETHUSDT-1", None]
         await trio.sleep(65)
         assert (naived.state(), owned(naived.symbol().engine.leader).quantity) == ("trading", market.base)
+
+
+async def test_coins_that_are_written_off_with_a_hold_are_not_missing_any_more(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990", "1980", "1970")
+        first, second = naived.traders()[:2]
+        exchange.cancel_by_hand(exchange.open(side=Side.SELL)[0])
+        await trio.sleep(1)
+        await naived.ask("stop", cancel="all")
+        exchange.markets["ETHUSDT"].base -= position(first).quantity
+        await naived.ask("start")
+        result = await naived.ask("resolve", all=True, action="ignore")
+        assert [each["trader"] for each in result["lost"]] == [first.id]
+        await naived.until(lambda: owned(naived.symbol().engine.leader).quantity >= position(second).quantity)
+        assert owned(naived.symbol().engine.leader).quantity == exchange.markets["ETHUSDT"].base
+
+
+async def test_coins_are_written_off_once_where_two_symbols_have_them(world: World, clock: MockClock) -> None:
+    exchange, there = world.exchange, [0]
+    markets = exchange.markets
+    markets["BTCUSDT"].rules = replace(markets["BTCUSDT"].rules, base="ETH")
+    asked = exchange.account
+
+    async def account() -> AccountInfo:
+        info = await asked()
+        locked = sum(each.locked_base for each in markets.values())
+        free = sum(each.base for each in markets.values()) - locked - there[0]
+        return replace(info, balances={**info.balances, "ETH": Balance(Amount(free), Amount(locked))})
+
+    exchange.account = account  # type: ignore[method-assign]
+    async with world.naived() as naived:
+        for name in ("ETHUSDT", "BTCUSDT"):
+            await naived.start(name, chunks=1)
+            await naived.trade("2000", "1990", symbol=name)
+            await naived.ask("stop", name, cancel="all")
+        there[0] = COIN // 10
+        for name in ("ETHUSDT", "BTCUSDT"):
+            await naived.ask("start", name)
+        answered = naived.journal.answered
+
+        async def slowly(request_id: str) -> str | None:
+            await trio.sleep(0.1)
+            return await answered(request_id)
+
+        naived.journal.answered = slowly  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            for name in ("ETHUSDT", "BTCUSDT"):
+                nursery.start_soon(ignore, naived, name)
+        kept = sum(owned(naived.symbol(name).engine.leader).quantity for name in ("ETHUSDT", "BTCUSDT"))
+        assert kept == sum(each.base for each in markets.values()) - there[0]
+
+
+async def ignore(naived: Naived, name: str) -> None:
+    await naived.ask("resolve", name, all=True, action="ignore", request_id=name)

@@ -45,7 +45,7 @@ def _inactive(symbol: Symbol) -> None:
 
 RISING = [
     (_desire(Status.SHUTDOWN), "draining", None),
-    (_inactive, "starting", "its rules, orders and coins are read"),
+    (_inactive, "starting", "its rules, orders and coins are being read"),
     (_block(BlockedBy.EXCHANGE), "degraded", "exchange"),
     (_block(BlockedBy.CRASH), "degraded", "crash"),
     (_hang, "degraded", "hangs"),
@@ -141,9 +141,27 @@ async def test_a_symbol_that_is_not_traded_for_a_minute_while_others_are_says_so
             await naived.trade("60000", symbol="BTCUSDT")
         assert (naived.state(), naived.reason()) == ("trading", "it was not traded for a minute, while others were")
         assert naived.reason("BTCUSDT") is None
+        asked = exchange.asked.count("fees")
+        for _ in range(13):
+            await trio.sleep(10)
+            await naived.trade("60000", symbol="BTCUSDT")
+        assert exchange.asked.count("fees") == asked, "a quiet market costs one request a minute, not one a symbol"
         exchange.relist("ETHUSDT", trading=False)
         await naived.until(lambda: naived.state() == "degraded", 70)
         exchange.relist("ETHUSDT", trading=True)
         await naived.until(lambda: naived.state() == "trading", 70)
         await naived.trade("2000")
         assert naived.reason() is None
+
+
+async def test_a_symbol_that_has_just_been_started_is_not_quiet(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
+        await naived.ask("stop", cancel="all")
+        for _ in range(13):
+            await naived.trade("60000", symbol="BTCUSDT")
+            await trio.sleep(10)
+        await naived.start()
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert (naived.state(), naived.reason()) == ("trading", None)

@@ -11,7 +11,7 @@ from naived.core.orders.report import OrderStatus
 from naived.core.strategy.formulas import Coins, Fees
 from naived.core.strategy.leader_events import Informed
 from naived.core.strategy.settings import Status
-from naived.core.strategy.summary import owned
+from naived.core.strategy.summary import exposure, owned
 from naived.core.strategy.trader_state import position
 from tests.support.engine import Workbench, bought, check, resting, sold, workbench
 from tests.support.market import FEES, FREE, TENTH, Exchange, Order, filters, info, settings
@@ -93,6 +93,12 @@ def owing(of: Workbench, coins: int) -> None:
     of.engine = replace(of.engine, leader=replace(of.engine.leader, owed=owed))
 
 
+def test_what_is_owed_makes_no_room_for_buys() -> None:
+    of = bought()
+    owing(of, 2 * position(of.traders[0]).quantity)
+    assert exposure(of.leader).money == 0
+
+
 @pytest.mark.parametrize("part", [1, 3])
 def test_coins_that_are_missing_because_they_were_sold_pay_what_is_owed(part: int) -> None:
     of = bought()
@@ -101,7 +107,8 @@ def test_coins_that_are_missing_because_they_were_sold_pay_what_is_owed(part: in
     held = position(of.traders[0]).quantity
     owing(of, held // part)
     before, there = of.engine.leader.profit, owned(of.engine.leader).quantity
-    of.step(CoinsPaid(Quantity(held // part)))
+    changes = of.step(CoinsPaid(Quantity(held // part)))
+    assert [note.kind for note in changes.notes] == ["lot"] + ["finished"] * (part == 1)
     assert of.engine.leader.owed.quantity == 0
     assert owned(of.engine.leader).quantity == there
     assert abs(of.engine.leader.profit - before) <= 1, "they were sold for what they cost"
