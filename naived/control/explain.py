@@ -12,6 +12,7 @@ from naived.control.requests import Params
 from naived.control.service import Service
 from naived.core.amount import Price, format_amount
 from naived.core.orders.intent import OrderIntent
+from naived.core.orders.state import State
 from naived.core.strategy.formulas import rebuy_below
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
@@ -105,14 +106,23 @@ def _trader(symbol: Symbol, trader: Trader) -> Document:
         case Waiting(reason=reason):
             text = f"waits: {reason}"
         case Buying(intent):
-            text = f"buys {_offer(symbol, intent)}"
+            text = _order(symbol, "buys", "buy", intent)
         case Selling(intent=intent):
-            text = f"sells {_offer(symbol, intent)}"
+            text = _order(symbol, "sells", "sell", intent)
         case Holding(reason=reason):
             text = f"holds its coins: {reason}"
         case _:
             text = "has ended"
     return {"trader": trader.id, "text": text}
+
+
+def _order(symbol: Symbol, does: str, wants: str, intent: OrderIntent) -> str:
+    engine = symbol.engine
+    order = engine.order(intent.trader, intent.side, intent.seq)
+    if order is None or order.state is not State.NOT_PLACED:
+        return f"{does} {_offer(symbol, intent)}"
+    why = engine.blocked or order.reason
+    return f"wants to {wants} {_offer(symbol, intent)}; not placed yet" + (f": {why}" if why else "")
 
 
 def _offer(symbol: Symbol, intent: OrderIntent) -> str:

@@ -39,7 +39,7 @@ class Reader:
         within = _PATIENCE if within is None else within
         with trio.move_on_after(within):
             return await trio.to_thread.run_sync(self.run, query, limiter=limiter, abandon_on_cancel=True)
-        raise JournalError(f"the database cannot be read now: no answer for {within:.0f} s. Try again")
+        raise JournalError(f"the database cannot be read now: no answer for {within:.0f} s")
 
     def run(self, query: Callable[[sa.Connection], T]) -> T:
         """Raises JournalError."""
@@ -50,7 +50,7 @@ class Reader:
             text = cause(error)
             if is_damage(text):
                 raise damaged(self._address, text) from error
-            raise JournalError(f"the database cannot be read now: {text}. Try again") from error
+            raise JournalError(f"the database cannot be read now: {text}") from error
         except ValueError as error:
             raise JournalError(
                 f"the database holds what this version cannot read: {error}. Was it changed by hand?"

@@ -61,6 +61,21 @@ async def test_what_keeps_it_from_buying_is_said(world: World, clock: MockClock)
         assert await buys(naived) == (False, "no: it is off")
 
 
+async def test_what_is_decided_and_not_placed_is_not_said_to_be_for_sale(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        naived.symbol().offer(Blocked(BlockedBy.COINS, "coins are missing"))
+        await naived.trade("1999")
+        await naived.until(lambda: naived.phases() == ["selling"])
+        (trader,) = (await explained(naived))["traders"]
+        assert trader["text"].startswith("wants to sell 0.0999 ETH at 2005.81")
+        assert trader["text"].endswith("not placed yet: coins are missing")
+        naived.symbol().offer(Blocked(BlockedBy.COINS, None))
+        await naived.until(lambda: len(world.exchange.open()) == 1)
+        assert (await explained(naived))["traders"][0]["text"].startswith("sells 0.0999 ETH at 2005.81")
+
+
 async def test_a_symbol_that_only_sells_lots_buys_at_the_next_trade(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start(chunks=2)
