@@ -5,6 +5,8 @@ money. A loss is looked at on every believed trade that could reach a limit, whe
 A drawdown's halt lasts to the end of the tape: nobody resumes.
 """
 
+from msgspec.structs import replace
+
 from naived.backtest.market import Market
 from naived.core.amount import SCALE, Money, Price, Quantity, Rate, money_down
 from naived.core.losses import begun, measured, reached, with_limit
@@ -53,7 +55,10 @@ class AccountLimits:
     def look(self, market: Market, price: Price, now: int) -> bool:
         """Take in what the trading is worth at this price; does that change the halt?"""
         value = Money(market.cash + money_down(market.coins * price * self._left, _SQUARE))
-        self._worth = measured(self._worth, value, now)
+        worth = self._worth
+        if now // DAY > worth.day:
+            worth = replace(worth, value=value)  # nobody looked at the last price of the day before until now
+        self._worth = measured(worth, value, now)
         before = halt = self.halt
         if halt is not None and halt.until is not None and halt.until <= now:
             halt = None

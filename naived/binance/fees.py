@@ -35,8 +35,7 @@ class CommissionRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
 
 def fees_of(row: CommissionRow) -> Fees:
     """A side's own rate plus the larger of maker and taker rate; standard, tax and special parts are summed."""
-    every = (row.standard_commission, row.tax_commission, row.special_commission)
-    parts = [part for part in every if part is not None]
+    parts = _parts(row)
     either = max(sum(parse_rate(part.maker) for part in parts), sum(parse_rate(part.taker) for part in parts))
     fees = Fees(
         buy=Rate(either + sum(parse_rate(part.buyer) for part in parts)),
@@ -46,6 +45,19 @@ def fees_of(row: CommissionRow) -> Fees:
     if max(fees.buy, fees.sell) >= SCALE:
         raise ValueError("the fees are 100 % or more: nothing can be earned")
     return fees
+
+
+def least_fee_of(row: CommissionRow) -> Rate:
+    """What any fill costs at least, whether buy or sell, maker or taker: there are symbols whose makers pay nothing."""
+    parts = _parts(row)
+    either = min(sum(parse_rate(part.maker) for part in parts), sum(parse_rate(part.taker) for part in parts))
+    side = min(sum(parse_rate(part.buyer) for part in parts), sum(parse_rate(part.seller) for part in parts))
+    return Rate(either + side)
+
+
+def _parts(row: CommissionRow) -> list[Commission]:
+    every = (row.standard_commission, row.tax_commission, row.special_commission)
+    return [part for part in every if part is not None]
 
 
 def _discount_asset(discount: Discount | None) -> str | None:

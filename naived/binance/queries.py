@@ -7,7 +7,7 @@ import msgspec
 
 from naived.binance.border import UNREADABLE, Time, in_time, name, read
 from naived.binance.codec import read_limits
-from naived.binance.fees import CommissionRow, account_fees, fees_of
+from naived.binance.fees import CommissionRow, account_fees, fees_of, least_fee_of
 from naived.binance.limits import Use
 from naived.binance.mapping import (
     AccountRow,
@@ -190,11 +190,10 @@ class Queries(Prices):
     async def fees(self, symbol: str) -> Fees:
         """See ``Exchange``."""
         answer = await self._client.ask_signed("account.commission", {"symbol": symbol}, 20)
-        fees = self._reader.one(answer, "the fees", CommissionRow, fees_of)
-        if fees.buy and fees.sell:
-            self._client.charged.add(symbol)
-        else:
-            self._client.charged.discard(symbol)
+        fees, least = self._reader.one(
+            answer, "the fees", CommissionRow, lambda row: (fees_of(row), least_fee_of(row))
+        )
+        self._client.charged[symbol] = least
         return fees
 
     async def account(self) -> AccountInfo:

@@ -36,6 +36,8 @@ from naived.binance.limits import Limits, Use
 from naived.binance.mapping import PositionRow, ServerTime, balance_of, fill_of_event, report_of_event
 from naived.binance.refusals import Refusals
 from naived.binance.signing import Credentials, Params, signed
+from naived.core.amount import SCALE, Rate
+from naived.core.orders.intent import Side
 from naived.core.orders.report import Accepted, OrderStatus
 from naived.ports import CredentialsError, ExchangeError, RefusedError, Sink
 from naived.websocket import Closed, ConnectError, WebSocket
@@ -74,15 +76,15 @@ class RequestRefused(RefusedError):
 class ApiClient:
     """Sends requests over the newest connection. `UserSession` calls ``adopt``, ``drop`` and ``learn``.
 
-    ``refusals`` counts what could not be read. ``charged`` are the symbols whose fills cost a fee. ``renew``, with
-    the reason, asks for a connection that replaces the newest one.
+    ``refusals`` counts what could not be read. ``charged``: what a fill of a symbol costs at least, of what it
+    brings. ``renew``, with the reason, asks for a connection that replaces the newest one.
     """
 
     def __init__(self, credentials: Credentials, clock: ServerClock, limits: Limits, refusals: Refusals) -> None:
         self.clock = clock
         self.limits = limits
         self.refusals = refusals
-        self.charged: set[str] = set()
+        self.charged: dict[str, Rate] = {}
         self.renew: Callable[[str], None] = lambda _: None
         self._credentials = credentials
         self._connection: ApiConnection | None = None
@@ -356,7 +358,8 @@ class UserSession:
             if fill is not None:
                 if fill.quantity > report.executed:
                     raise ValueError("one fill is more than all fills")
-                if not fill.fee and fill.symbol in self.client.charged:
+                brought = fill.quantity if report.side is Side.BUY else fill.quote
+                if not fill.fee and brought * self.client.charged.get(fill.symbol, 0) >= SCALE:
                     raise ValueError("it cost no fee, and the account pays fees")
                 report = replace(report, fills=(fill,))
         self.sink.report(report)

@@ -145,7 +145,7 @@ async def test_a_cancelled_order_keeps_its_id_in_every_answer(exchange, sink):
     assert [each.order_id for each in await exchange.orders_since("ETHUSDT", request.timestamp - 1000)] == [
         order_id
     ]
-    assert isinstance(await exchange.cancel("ETHUSDT", order_id, "n1-again-x"), CancelRefused)
+    assert isinstance(await exchange.cancel("ETHUSDT", order_id, "n1test-again-x"), CancelRefused)
 
 
 async def test_an_order_is_found_by_the_id_it_was_placed_with(exchange):
@@ -153,7 +153,7 @@ async def test_an_order_is_found_by_the_id_it_was_placed_with(exchange):
     placed = await exchange.place(request)
     found = await exchange.order("ETHUSDT", client_order_id=request.client_order_id)
     assert found.order_id == placed.report.order_id
-    assert await exchange.order("ETHUSDT", client_order_id="n1-never-placed") is None
+    assert await exchange.order("ETHUSDT", client_order_id="n1test-never-placed") is None
 
 
 async def test_the_same_id_again_is_unknown_because_an_order_exists(exchange):
@@ -180,7 +180,7 @@ async def test_a_refusal_has_its_kind(exchange, price, quantity, kind):
 async def test_a_frame_from_the_past_is_refused_for_its_clock(exchange):
     request = order(exchange, Side.BUY, "2600", "0.1")
     stale = OrderRequest(
-        "ETHUSDT", Side.BUY, request.price, request.quantity, "n1-stale", None, request.timestamp + 3000, 5000
+        "ETHUSDT", Side.BUY, request.price, request.quantity, "n1test-stale", None, request.timestamp + 3000, 5000
     )
     answer = await exchange.place(stale)
     assert isinstance(answer, Refused)

@@ -127,8 +127,8 @@ def test_the_leading_zeros_of_a_small_price_are_dim():
 def test_a_sentence_for_people_has_short_ids():
     text = "1: buy 1081 at 0.18498 placed (n1uu66-uadsubcskhv4llrzgvil4iq5om, order 1)"
     assert cells.with_short_ids(text) == "1: buy 1081 at 0.18498 placed (uadsubcs, order 1)"
-    assert cells.with_short_ids("n1-x and m1uu66-uadsubcskhv4llrzgvil4iq5om") == (
-        "n1-x and m1uu66-uadsubcskhv4llrzgvil4iq5om"
+    assert cells.with_short_ids("n1test-x and m1uu66-uadsubcskhv4llrzgvil4iq5om") == (
+        "n1test-x and m1uu66-uadsubcskhv4llrzgvil4iq5om"
     )
 
 

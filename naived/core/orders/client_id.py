@@ -35,8 +35,11 @@ def is_cancel(client_order_id: str) -> bool:
 
 
 def is_naived(client_order_id: str) -> bool:
-    """Is this the id of an order or cancel of any naived, with any journal?"""
-    return client_order_id.startswith(TAG)
+    """Is this the id of an order or cancel of any naived, with any journal?
+
+    What the exchange makes up for a person's orders and cancels is 22 letters and digits: it may begin alike.
+    """
+    return tag_of(client_order_id) is not None
 
 
 def tag_of(client_order_id: str) -> str | None:

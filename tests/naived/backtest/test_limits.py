@@ -52,6 +52,14 @@ def test_a_loss_of_the_day_halts_until_midnight() -> None:
     assert any(at >= MIDNIGHT for at in later), "what was lost yesterday is no loss of today"
 
 
+def test_what_fell_before_midnight_is_no_loss_of_the_new_day_though_nobody_looked_at_it() -> None:
+    night = (MIDNIGHT - BEGAN) // 1_000
+    fall = (*FALL[:2], ("1950", 20), ("1949", night + 1), ("1880", night + 2))
+    assert run(*fall, max_daily_loss="8").halts == ()
+    (halt,) = run(*fall, ("1869", night + 3), max_daily_loss="8").halts
+    assert halt.since == MIDNIGHT + 3_000
+
+
 def test_a_halt_takes_resting_buys_back() -> None:
     found = run(*FALL[:2], ("1890", 20), ("1889.85", 30), ("1880", 40), max_drawdown="10.99")
     assert buys(found) == [State.FILLED, State.CANCELLED]

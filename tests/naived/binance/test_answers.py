@@ -7,7 +7,7 @@ from naived.core.orders.report import Accepted, CancelAccepted, CancelRefused, R
 
 NOW = 1_700_000_000_000  # ms
 ORDER = (
-    b'{"symbol":"ETHUSDT","orderId":7,"clientOrderId":"n1-a","transactTime":1700000000000,"price":"1.0","origQty":"1.0",'
+    b'{"symbol":"ETHUSDT","orderId":7,"clientOrderId":"n1test-a","transactTime":1700000000000,"price":"1.0","origQty":"1.0",'
     b'"executedQty":"0.0","cummulativeQuoteQty":"0.0","status":"NEW","side":"BUY"}'
 )
 

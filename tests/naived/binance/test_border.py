@@ -20,7 +20,7 @@ EPOCH = 1_700_000_000_000  # ms, the peer's clock at trio's time 0
 REPORT = {
     "e": "executionReport",
     "s": "ETHUSDT",
-    "c": "n1tag-abc",
+    "c": "n1test-abc",
     "C": "",
     "S": "BUY",
     "x": "TRADE",
@@ -44,7 +44,7 @@ TRADE = {"e": "trade", "E": EPOCH, "s": "ETHUSDT", "t": 9, "p": "2680.00", "q": 
 ORDER = {
     "symbol": "ETHUSDT",
     "orderId": 7,
-    "clientOrderId": "n1tag-abc",
+    "clientOrderId": "n1test-abc",
     "price": "2600.00000000",
     "origQty": "0.10000000",
     "executedQty": "0.04000000",
@@ -406,13 +406,34 @@ async def test_a_fill_that_cost_nothing_is_asked_for_where_fills_cost_something(
 
 
 @pytest.mark.parametrize(
+    ("rates", "fill"),
+    [
+        ({"maker": "0", "taker": "0.001"}, {}),  # its makers pay nothing
+        (
+            {"maker": "0.001", "taker": "0.001"},
+            {"S": "BUY", "l": "0.00000999", "Y": "0.02677320"},
+        ),  # less than 10^-8
+    ],
+)
+async def test_a_fill_that_cost_nothing_is_believed_where_that_may_be(
+    autojump_clock, running, peer, sink, rates, fill
+):
+    peer.answer("account.commission", {"standardCommission": rates})
+    await running.fees("ETHUSDT")
+    pushed(peer, n="0", N="BNB", **fill)
+    await sink.until(lambda: sink.reports)
+    assert sink.reports[0].fills
+
+
+@pytest.mark.parametrize(
     ("change", "by_exchange", "by_us"),
     [
-        ({"c": "n1tag-abc", "C": ""}, True, False),
-        ({"c": "n1tag-abc-x", "C": "n1tag-abc"}, False, True),
-        ({"c": "web_77", "C": "n1tag-abc"}, False, False),
-        ({"c": "n1tag-abc", "C": "", "eR": "EXCHANGE_CANCELED", "X": "EXPIRED"}, True, False),
-        ({"c": "n1tag-abc", "C": "", "X": "EXPIRED"}, False, False),
+        ({"c": "n1test-abc", "C": ""}, True, False),
+        ({"c": "n1test-abc-x", "C": "n1test-abc"}, False, True),
+        ({"c": "web_77", "C": "n1test-abc"}, False, False),
+        ({"c": "n1kUBxfnY0fqEogcln5Abc", "C": ""}, False, False),
+        ({"c": "n1test-abc", "C": "", "eR": "EXCHANGE_CANCELED", "X": "EXPIRED"}, True, False),
+        ({"c": "n1test-abc", "C": "", "X": "EXPIRED"}, False, False),
     ],
 )
 async def test_an_order_that_ended_under_its_own_id_was_ended_by_the_exchange(
@@ -483,21 +504,21 @@ def test_a_query_that_does_not_tell_why_an_order_is_filled_with_less_is_refused(
 @pytest.mark.parametrize(
     ("kind", "status", "of", "amended"),
     [
-        ("REPLACED", "NEW", "n1tag-abc", True),
-        ("\x1b[2J", "NEW", "n1tag-abc", True),  # by a simulated seed: the only report of it that came
+        ("REPLACED", "NEW", "n1test-abc", True),
+        ("\x1b[2J", "NEW", "n1test-abc", True),  # by a simulated seed: the only report of it that came
         ("NEW", "NEW", "", False),
-        ("CANCELED", "CANCELED", "n1tag-abc", False),
+        ("CANCELED", "CANCELED", "n1test-abc", False),
     ],
 )
 async def test_the_report_of_an_amendment_says_so(autojump_clock, running, peer, sink, kind, status, of, amended):
-    pushed(peer, x=kind, X=status, t=-1, c="web_77" if of else "n1tag-abc", C=of, z="0", Z="0")
+    pushed(peer, x=kind, X=status, t=-1, c="web_77" if of else "n1test-abc", C=of, z="0", Z="0")
     await sink.until(lambda: sink.reports)
-    assert (sink.reports[0].client_order_id, sink.reports[0].amended) == ("n1tag-abc", amended)
+    assert (sink.reports[0].client_order_id, sink.reports[0].amended) == ("n1test-abc", amended)
 
 
 @pytest.mark.parametrize(
     ("client_order_id", "by_exchange", "by_us"),
-    [("n1tag-abc", True, False), ("n1tag-abc-x", False, True), ("web_77", False, False)],
+    [("n1test-abc", True, False), ("n1test-abc-x", False, True), ("web_77", False, False)],
 )
 def test_a_query_shows_by_the_id_whether_a_request_cancelled_the_order(client_order_id, by_exchange, by_us):
     row = ORDER | {"status": "CANCELED", "clientOrderId": client_order_id}

@@ -112,7 +112,7 @@ TRADE = {
 EXECUTION = {
     "e": "executionReport",
     "s": "ETHUSDT",
-    "c": "n1-abc",
+    "c": "n1test-abc",
     "C": "",
     "S": "BUY",
     "x": "TRADE",
@@ -215,9 +215,9 @@ def test_a_fill_in_a_report_has_the_exchanges_own_amounts():
 
 
 def test_a_report_of_a_cancel_has_the_id_of_the_order_and_no_fill():
-    changes = {"x": "CANCELED", "X": "CANCELED", "c": "n1-abc-x", "C": "n1-abc", "l": "0.00000000", "t": -1}
+    changes = {"x": "CANCELED", "X": "CANCELED", "c": "n1test-abc-x", "C": "n1test-abc", "l": "0.00000000", "t": -1}
     report = event(**changes)
-    assert (report.client_order_id, report.status) == ("n1-abc", OrderStatus.CANCELED)
+    assert (report.client_order_id, report.status) == ("n1test-abc", OrderStatus.CANCELED)
     assert fill_of_event(read_event(**changes)) is None
 
 

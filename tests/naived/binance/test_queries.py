@@ -9,7 +9,7 @@ EPOCH = 1_700_000_000_000  # ms, the peer's clock at trio's time 0
 ORDER = {
     "symbol": "ETHUSDT",
     "orderId": 7,
-    "clientOrderId": "n1-abc",
+    "clientOrderId": "n1test-abc",
     "price": "2600.00000000",
     "origQty": "0.10000000",
     "executedQty": "0.00000000",
@@ -46,11 +46,11 @@ def sent(peer, method):
 async def test_an_order_is_asked_for_by_either_id(autojump_clock, running, peer):
     peer.answer("order.status", ORDER)
     await running.order("ETHUSDT", order_id=7)
-    found = await running.order("ETHUSDT", client_order_id="n1-abc")
+    found = await running.order("ETHUSDT", client_order_id="n1test-abc")
     assert (found.order_id, found.created, found.time) == (7, EPOCH + 1000, EPOCH + 2000)
     assert sent(peer, "order.status") == [
         {"symbol": "ETHUSDT", "orderId": 7},
-        {"symbol": "ETHUSDT", "origClientOrderId": "n1-abc"},
+        {"symbol": "ETHUSDT", "origClientOrderId": "n1test-abc"},
     ]
 
 

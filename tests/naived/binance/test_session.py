@@ -21,7 +21,7 @@ REPORT = {
     "e": "executionReport",
     "E": 3,
     "s": "ETHUSDT",
-    "c": "n1-abc",
+    "c": "n1test-abc",
     "C": "",
     "S": "BUY",
     "x": "NEW",
@@ -62,7 +62,7 @@ async def test_execution_reports_are_reported_and_an_unreadable_one_does_not_sto
     peer.api.push({"subscriptionId": 0, "event": REPORT})
     await sink.until(lambda: sink.reports)
     [report] = sink.reports
-    assert (report.client_order_id, report.status) == ("n1-abc", OrderStatus.NEW)
+    assert (report.client_order_id, report.status) == ("n1test-abc", OrderStatus.NEW)
     assert running.connected
 
 

@@ -42,10 +42,10 @@ def test_values_may_be_json_or_text() -> None:
 
 
 def test_an_order_is_read_whole() -> None:
-    order = new_order({**LIMIT, "newClientOrderId": "n1-abc"}, "fallback", "EXPIRE_MAKER")
+    order = new_order({**LIMIT, "newClientOrderId": "n1test-abc"}, "fallback", "EXPIRE_MAKER")
     assert (order.side, order.type, order.time_in_force) == (Side.BUY, OrderType.LIMIT, TimeInForce.GTC)
     assert (order.price, order.quantity) == (parse_price("2683.53"), parse_quantity("0.0745"))
-    assert (order.client_order_id, order.stp_mode) == ("n1-abc", StpMode.EXPIRE_MAKER)
+    assert (order.client_order_id, order.stp_mode) == ("n1test-abc", StpMode.EXPIRE_MAKER)
 
 
 @pytest.mark.parametrize("price", ["1000", "1000.0", "1000.000000000", 1000])

@@ -24,6 +24,12 @@ def test_an_id_tells_whose_it_is() -> None:
     assert not client_id.is_naived("web_1")
 
 
+def test_what_the_exchange_makes_up_for_a_person_is_no_id_of_ours() -> None:
+    made_up = "n1kUBxfnY0fqEogcln5Abc"
+    assert not client_id.is_naived(made_up)
+    assert client_id.placed_id(f"{made_up}-x") == f"{made_up}-x"
+
+
 def test_the_id_of_a_cancel_of_ours_leads_to_its_order() -> None:
     order = client_id.make("abcd", RANDOM)
     assert client_id.placed_id(client_id.cancel_id(order)) == client_id.placed_id(order) == order
