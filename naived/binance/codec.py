@@ -10,8 +10,10 @@ from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from naived.binance.border import UNREADABLE, Code, FillId, Id, MicroTime, OrderId, Time, message, read
+from naived.core.orders.client_id import is_naived
 
 T = TypeVar("T")
 
@@ -99,14 +101,25 @@ class Execution(msgspec.Struct, gc=False, frozen=True):
     fee_asset: str | None = msgspec.field(name="N", default=None)
 
 
-class ExecutionReport(msgspec.Struct, gc=False, frozen=True):
+class _Named(msgspec.Struct, gc=False, frozen=True):
+    """Whose order a report is of."""
+
+    client_order_id: str = msgspec.field(name="c")
+    cancelled_id: str | None = msgspec.field(name="C", default=None)
+
+    @property
+    def ours(self) -> bool:
+        """Was it placed by a naived? One that a person amended has an id of the exchange's own afterwards."""
+        return is_naived(self.client_order_id) or is_naived(self.cancelled_id or "")
+
+
+class ExecutionReport(_Named, gc=False, frozen=True, kw_only=True):
     """What a report says of its order; the field table is Binance's ``user-data-stream.md``.
 
     ``raw`` is the whole report: ``execution_of`` reads the fill from it.
     """
 
     symbol: str = msgspec.field(name="s")
-    client_order_id: str = msgspec.field(name="c")
     side: str = msgspec.field(name="S")
     quantity: str = msgspec.field(name="q")
     price: str = msgspec.field(name="p")
@@ -114,7 +127,6 @@ class ExecutionReport(msgspec.Struct, gc=False, frozen=True):
     order_id: OrderId = msgspec.field(name="i")
     executed: str = msgspec.field(name="z")
     created: Time = msgspec.field(name="O")
-    cancelled_id: str | None = msgspec.field(name="C", default=None)
     kind: str = msgspec.field(name="x", default="")
     time: Time | None = msgspec.field(name="T", default=None)
     total: str = msgspec.field(name="Z", default="")
@@ -265,9 +277,10 @@ def _read_event(event: msgspec.Raw) -> UserEvent | Garbled:
     match kind:
         case "executionReport":
             try:
-                return msgspec.structs.replace(_read_report(event), raw=event)
+                return replace(_read_report(event), raw=event)
             except ValueError as error:
-                return Garbled(str(error), "an execution report")
+                # A person's own orders have what ours never have.
+                return OtherEvent(kind) if _is_foreign(event) else Garbled(str(error), "an execution report")
         case "outboundAccountPosition":
             try:
                 return read(event, AccountPosition, _ignore)
@@ -279,6 +292,14 @@ def _read_event(event: msgspec.Raw) -> UserEvent | Garbled:
             return Shutdown()
         case _:
             return OtherEvent(kind)
+
+
+def _is_foreign(event: msgspec.Raw) -> bool:
+    """Is this report certainly of no order of a naived?"""
+    try:
+        return not read(event, _Named, _ignore).ours
+    except ValueError:
+        return False
 
 
 def _read_report(event: msgspec.Raw) -> ExecutionReport:
@@ -315,14 +336,15 @@ def _read_limits(raw: msgspec.Raw, on_side: Callable[[str], None]) -> tuple[Rate
 
 
 def read_limits(rows: Sequence[msgspec.Raw], on_side: Callable[[str], None]) -> tuple[RateLimit, ...]:
-    """The rows of ``rateLimits`` that can be read; one whose count is above its own limit cannot."""
+    """The rows of ``rateLimits`` that can be read; a count that exceeds its limit is as high as the limit.
+
+    The exchange counts on above it: requests that it refuses, and those of other programs.
+    """
     limits = []
     for row in rows:
         try:
             limit = read(row, RateLimit, on_side)
-            if limit.count is not None and limit.count > limit.limit:
-                raise ValueError(f"{limit.count} of {limit.limit} are counted")
-            limits.append(limit)
+            limits.append(limit if limit.count is None else replace(limit, count=min(limit.count, limit.limit)))
         except ValueError as error:
             on_side(f"rateLimits: {error}")
     return tuple(limits)

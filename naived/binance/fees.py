@@ -48,7 +48,7 @@ def fees_of(row: CommissionRow) -> Fees:
 
 
 def least_fee_of(row: CommissionRow) -> Rate:
-    """What any fill costs at least, whether buy or sell, maker or taker: there are symbols whose makers pay nothing."""
+    """What any fill costs at least, whether buy or sell, maker or taker: makers of some symbols pay nothing."""
     parts = _parts(row)
     either = min(sum(parse_rate(part.maker) for part in parts), sum(parse_rate(part.taker) for part in parts))
     side = min(sum(parse_rate(part.buyer) for part in parts), sum(parse_rate(part.seller) for part in parts))

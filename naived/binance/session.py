@@ -7,6 +7,7 @@ works and no logon has to be repeated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
@@ -324,7 +325,8 @@ class UserSession:
     def _take_event(self, connection: Connection, event: UserEvent) -> None:
         match event:
             case ExecutionReport():
-                with self.client.refusals.refusing("an execution report"):
+                refusing = self.client.refusals.refusing("an execution report")
+                with refusing if event.ours else suppress(ValueError):
                     self._take_report(event)
             case AccountPosition(time, rows):
                 with self.client.refusals.refusing("balances"):
@@ -348,12 +350,16 @@ class UserSession:
         self.sink.balances(balances, time)
 
     def _take_report(self, event: ExecutionReport) -> None:
-        """Pass it on; without its fill if that cannot be read, so that it is asked for. Raises ValueError."""
+        """Pass it on; without its fill if that cannot be read, so that it is asked for. Raises ValueError.
+
+        A person's own orders have what ours never have: no price, no fee, no trade of their own.
+        """
         until = self.client.clock.latest_time
         report = report_of_event(event, until)
         if report.status is OrderStatus.REJECTED:
             report = replace(report, refusal=rejected(event.reject_reason))
-        with self.client.refusals.refusing("the fill of an execution report"):
+        refusing = self.client.refusals.refusing("the fill of an execution report")
+        with refusing if event.ours else suppress(ValueError):
             fill = fill_of_event(event, until)
             if fill is not None:
                 if fill.quantity > report.executed:

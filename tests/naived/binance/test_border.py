@@ -148,7 +148,7 @@ def test_rate_limits_that_cannot_be_read_do_not_cost_the_result(side):
 
 def test_one_rate_limit_that_cannot_be_read_does_not_cost_the_others():
     good = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 9, "count": 3}
-    bad = [{**good, "intervalNum": None}, {**good, "limit": 0}, {**good, "count": 10}, {**good, "limit": "9"}]
+    bad = [{**good, "intervalNum": None}, {**good, "limit": 0}, {**good, "count": -1}, {**good, "limit": "9"}]
     answer = read_api(json.dumps({"id": 1, "status": 200, "result": [], "rateLimits": [*bad, good]}))
     assert [row.count for row in answer.rate_limits] == [3]
     assert len(answer.refused) == 4
@@ -423,6 +423,25 @@ async def test_a_fill_that_cost_nothing_is_believed_where_that_may_be(
     pushed(peer, n="0", N="BNB", **fill)
     await sink.until(lambda: sink.reports)
     assert sink.reports[0].fills
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"X": "REJECTED", "x": "REJECTED", "i": -1, "O": -1, "t": -1},
+        {"t": -1, "k": "SOR"},  # filled by smart order routing
+        {"q": "0", "Q": "100"},  # of an amount of quote
+        {"n": "0.00000000", "N": "ETH"},
+        {"S": "BORROW"},
+    ],
+)
+async def test_what_only_a_persons_own_orders_have_is_no_fault(autojump_clock, running, peer, sink, change):
+    peer.answer("account.commission", {"standardCommission": {"maker": "0.001", "taker": "0.001"}})
+    await running.fees("ETHUSDT")
+    pushed(peer, **({"c": "web_77", "i": 8} | change))
+    pushed(peer)
+    await sink.until(lambda: any(report.order_id == 7 for report in sink.reports))
+    assert running.remarks.refused is None
 
 
 @pytest.mark.parametrize(

@@ -250,8 +250,32 @@ async def test_the_counts_of_an_answer_are_respected(autojump_clock, running, pe
     )
 
 
-@pytest.mark.parametrize("count", [51, 10**12, 2**63, -1, "50", None])
-async def test_a_count_above_its_own_limit_is_not_believed(autojump_clock, running, peer, count):
+@pytest.mark.parametrize("count", [51, 10**12, 2**63])
+@pytest.mark.parametrize("confirmed", [7, 51])
+async def test_a_count_above_its_own_limit_is_one_at_it(autojump_clock, running, peer, count, confirmed):
+    day = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 50}
+    peer.answer("account.rateLimits.orders", [day | {"count": confirmed}])
+    peer.answer("order.place", PLACED, rateLimits=[day | {"count": count}])
+    await running.place(buy(running.now()))
+    await trio.sleep(5)
+    assert (running.admit(Side.SELL) is None) == (confirmed > 50)
+    assert (running.remarks.limited is None) == (confirmed <= 50)
+    assert running.remarks.refused is None
+
+
+async def test_a_weight_above_its_limit_holds_queries_back_until_its_window_ends(autojump_clock, running, peer):
+    used = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1200, "count": 2411}
+    peer.answer("order.place", PLACED, rateLimits=[used])
+    await running.place(buy(running.now()))
+    began = peer.now()
+    peer.answer("order.status", PLACED | {"time": began, "updateTime": began})
+    await running.order("ETHUSDT", order_id=7)
+    assert peer.now() // 60_000 == began // 60_000 + 1
+    assert running.remarks.refused is None
+
+
+@pytest.mark.parametrize("count", [-1, "50", None])
+async def test_a_count_that_is_none_is_not_believed(autojump_clock, running, peer, count):
     row = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": count}
     peer.answer("order.place", PLACED, rateLimits=[row])
     await running.place(buy(running.now()))
