@@ -148,7 +148,7 @@ def test_rate_limits_that_cannot_be_read_do_not_cost_the_result(side):
 
 def test_one_rate_limit_that_cannot_be_read_does_not_cost_the_others():
     good = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 9, "count": 3}
-    bad = [{**good, "intervalNum": None}, {**good, "limit": 0}, {**good, "count": -1}, {**good, "limit": "9"}]
+    bad = [{**good, "intervalNum": None}, {**good, "limit": 0}, {**good, "limit": -1}, {**good, "limit": "9"}]
     answer = read_api(json.dumps({"id": 1, "status": 200, "result": [], "rateLimits": [*bad, good]}))
     assert [row.count for row in answer.rate_limits] == [3]
     assert len(answer.refused) == 4
