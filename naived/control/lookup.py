@@ -17,12 +17,22 @@ async def find(service: Service, call: Call) -> Symbol | None:
     Where nodes share the database a symbol that nobody has is taken for this one.
     """
     name, known = call.name, service.supervisor.symbols
-    if name in known:
-        return known[name]
-    if not is_symbol(name):
-        raise listing_messages.not_a_name(name)
-    if service.keeper is not None and await _stored(service, call):
-        return await service.configure(name)  # no node has it, or this one does not know yet which
+    if name not in known:
+        if await _stored(service, call):
+            return await service.configure(name)  # no node has it, or this one does not know yet which
+        await _look_up(service, call)
+    return known.get(name)
+
+
+async def check(service: Service, call: Call) -> None:
+    """Raises ControlError if the symbol was never configured and is not listed, or if that is not known."""
+    if call.name not in service.supervisor.symbols and not await _stored(service, call):
+        await _look_up(service, call)
+
+
+async def _look_up(service: Service, call: Call) -> None:
+    """Raises ControlError unless the exchange lists the symbol."""
+    name = call.name
     if service.session.away is None and service.session.unread is None:
         with trio.move_on_at(call.patience.deadline):
             await service.session.usable()
@@ -37,11 +47,14 @@ async def find(service: Service, call: Call) -> Symbol | None:
         raise listing_messages.not_told(name, error) from error
     if listed is None:
         raise listing_messages.unlisted(name)
-    return known.get(name)
 
 
 async def _stored(service: Service, call: Call) -> bool:
-    """Was the symbol ever configured, by any node? Raises ControlError without an answer of the database."""
+    """Was the symbol ever configured, by any node? Raises ControlError if it is no name, or nothing answers."""
+    if not is_symbol(call.name):
+        raise listing_messages.not_a_name(call.name)
+    if service.keeper is None:
+        return False  # this node knows every one that was
     try:
         with trio.fail_at(_until(call)):
             return bool(await service.journal.load(call.name))

@@ -20,7 +20,7 @@ from naived.control.errands import Verb, ask, in_turn
 from naived.control.explain import explain
 from naived.control.forget import forget
 from naived.control.limits import limit, limits
-from naived.control.lookup import find
+from naived.control.lookup import check
 from naived.control.metrics import MissingLibraryError, exposition
 from naived.control.nodes import nodes
 from naived.control.orders import order
@@ -125,7 +125,8 @@ def _listed(
     """Makes a method that answers with rows of the journal, oldest first. ``next`` is the next page's ``after``."""
 
     async def answer(service: Service, params: Params, caller: Caller) -> bytes:
-        await _check(service, params["symbols"], caller)
+        for symbol in params["symbols"]:
+            await check(service, Call(symbol, {}, caller))
         after, limit = params["after"], params["limit"]
         held = MAX_ROWS if after is None else min(limit or MAX_ROWS, MAX_ROWS)
         # One row more than is returned, to see whether there are more.
@@ -199,12 +200,6 @@ def _each_or_account(
     return answer
 
 
-async def _check(service: Service, names: tuple[str, ...], caller: Caller) -> None:
-    """Raises ControlError for a symbol that the exchange does not list."""
-    for name in names:
-        await find(service, Call(name, {}, caller))
-
-
 async def _explain(service: Service, params: Params, caller: Caller) -> bytes:
     call = Call(params["symbols"][0], params, caller)
     if service.bulletin is None or not service.bulletin.knows(call.name):
@@ -240,7 +235,8 @@ async def _watch(service: Service, channel: Channel, request: Request, _caller: 
 
 async def _follow(service: Service, channel: Channel, request: Request, caller: Caller) -> NoReturn:
     # A symbol that does not exist has no events, so with a typo the client would wait forever.
-    await _check(service, request.params["symbols"], caller)
+    for symbol in request.params["symbols"]:
+        await check(service, Call(symbol, {}, caller))
     await follow(channel, request.id, service.events, request.params)
 
 

@@ -23,14 +23,17 @@ async def nodes(service: Service, params: Params, _caller: Caller) -> bytes:
             raise node_messages.not_shared()
         return encode_body({"v": 1, "nodes": [_alone(service)], "changed": False})
     changed: bool | None = False
-    try:
-        if asked is not None:
+    if asked is not None:
+        try:
             changed = await keeper.cluster.drain(params[asked], wanted[asked])
+        except JournalError as error:
+            raise messages.away("", error) from error
+        if changed is None:
+            raise node_messages.no_such_node(params[asked])
+    try:
         view = await keeper.cluster.look()
     except JournalError as error:
-        raise messages.unread(error) from error
-    if asked is not None and changed is None:
-        raise node_messages.no_such_node(params[asked])
+        raise (messages.unread(error) if asked is None else messages.away("", error)) from error
     return encode_body({"v": 1, "nodes": list(map(_node, view.nodes.values())), "changed": bool(changed)})
 
 

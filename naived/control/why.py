@@ -5,7 +5,7 @@ from typing import Any
 from naived.control import messages
 from naived.control.call import Call
 from naived.control.caller import Caller
-from naived.control.lookup import find
+from naived.control.lookup import check
 from naived.control.orders import order
 from naived.control.protocol import encode_body, format_time
 from naived.control.requests import Params
@@ -20,7 +20,7 @@ Document = dict[str, Any]
 async def why(service: Service, params: Params, caller: Caller) -> bytes:
     """The answer; raises ControlError if no order, or more than one, has an id that begins so."""
     (name,) = params["symbols"]
-    await find(service, Call(name, {}, caller))
+    await check(service, Call(name, {}, caller))
     beginning = params["client_order_id"]
     try:
         found = await service.journal.stories(name, beginning)

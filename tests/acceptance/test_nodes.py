@@ -155,6 +155,8 @@ def test_each_node_shows_all_symbols_and_carries_out_what_another_one_is_asked(
     assert heard(second, "placed") == SYMBOL
     assert second.ctl("is-trading", SYMBOL).code == 0
     assert "a buy rests" in second.do("explain", SYMBOL).document["buys"]["text"]
+    (order,) = second.do("orders", SYMBOL).document["orders"]
+    assert second.do("why", SYMBOL, order["client_order_id"]).document["order"] == order
 
     changed = second.do("settings", SYMBOL, "--chunks", "3").result
     assert (changed["changed"], changed["settings"]["chunks"]) == (True, 3)

@@ -7,11 +7,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.control.protocol import ControlError
 from naived.core.market import SymbolInfo
 from naived.core.strategy.settings import Status
-from naived.nodes import Member
+from naived.nodes import Member, View
+from naived.ports import JournalError
 from naived.runtime.keeper import Keeper
-from tests.support.runtime import World
+from tests.support.runtime import Naived, World
 
 
 async def test_a_start_of_what_the_exchange_does_not_list_names_the_symbol(world: World, clock: MockClock) -> None:
@@ -65,12 +67,35 @@ async def test_a_name_is_looked_up_no_longer_than_the_caller_waits(world: World,
 
 
 class OneNode:
-    """A ``Cluster`` in which whatever is claimed is free."""
+    """A ``Cluster`` in which whatever is claimed is free; ``claimed`` are the names."""
 
     member = Member("alpha", "0.1.0", 30_000)
 
+    def __init__(self) -> None:
+        self.claimed: list[str] = []
+
     async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
+        self.claimed += names or ()
         return dict.fromkeys(names or (), 1)
+
+    async def drain(self, name: str, wanted: bool) -> bool | None:
+        return True if name == self.member.name else None
+
+    async def look(self) -> View:
+        raise JournalError("the server closed the connection")
+
+
+def keep(naived: Naived) -> OneNode:
+    """Have this daemon be a node of several."""
+
+    async def compared(server: str, over: Callable[[], bool]) -> None:
+        raise AssertionError("the database was not replaced")
+
+    one = OneNode()
+    cluster: Any = one
+    rest = (naived.exchange, trio.current_time, lambda: None, compared, lambda _: None)
+    naived.service.keeper = Keeper(cluster, naived.journal, naived.supervisor, *rest)
+    return one
 
 
 async def test_what_is_stored_and_not_claimed_yet_is_not_taken_for_never_configured(
@@ -78,16 +103,36 @@ async def test_what_is_stored_and_not_claimed_yet_is_not_taken_for_never_configu
 ) -> None:
     async with world.naived() as naived:
         await naived.start()
-        service, supervisor = naived.service, naived.supervisor
-
-        async def compared(server: str, over: Callable[[], bool]) -> None:
-            raise AssertionError("the database was not replaced")
-
-        cluster: Any = OneNode()
-        rest = (naived.exchange, trio.current_time, lambda: None, compared, lambda _: None)
-        service.keeper = Keeper(cluster, naived.journal, supervisor, *rest)
-        supervisor.drop("ETHUSDT")
+        keep(naived)
+        naived.supervisor.drop("ETHUSDT")
         result = await naived.ask("stop")
         assert (result["changed"], result["status"]) == (True, "off")
         (record,) = await naived.journal.load("ETHUSDT")
         assert record.desired.status is Status.OFF
+
+
+async def test_what_is_only_read_is_taken_from_no_node(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        (order,) = (await naived.call("orders"))["orders"]
+        node = keep(naived)
+        naived.supervisor.drop("ETHUSDT")
+        assert (await naived.call("orders", "ETHUSDT"))["orders"] == [order]
+        assert (await naived.call("trades", "ETHUSDT"))["trades"] == []
+        assert (await naived.call("events", "ETHUSDT"))["events"]
+        told = await naived.call("why", "ETHUSDT", client_order_id=order["client_order_id"])
+        assert told["order"]["state"] == order["state"]
+        assert node.claimed == []
+
+
+async def test_a_drain_that_may_be_done_is_not_said_to_have_failed(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.service.state == "ready")
+        keep(naived)
+        with pytest.raises(ControlError) as raised:
+            await naived.call("nodes", drain="alpha")
+        assert raised.value.hint is not None
+        assert "not certain that anything was changed" in raised.value.hint
+        with pytest.raises(ControlError, match="no node beta"):
+            await naived.call("nodes", drain="beta")
