@@ -20,7 +20,10 @@ async def forget(service: Service, call: Call) -> Outcome:
     """Raises ControlError while it trades, has open orders, or coins of a trader."""
     symbol = await find(service, call)
     if symbol is None or symbol.desired.forgotten:
-        return Outcome(False, messages.FORGOTTEN, more={"lost": []})
+        changed = False
+        if symbol is not None and not call.params["dry_run"]:  # that it is forgotten may not be durable yet
+            changed = await desire(service, call, symbol, lambda before: before)
+        return Outcome(changed, messages.FORGOTTEN, more={"lost": []})
     await try_to_learn_rules(service, symbol)
     obstacle = _obstacle(symbol)
     if obstacle is not None:

@@ -107,7 +107,7 @@ def draining(symbol: Symbol) -> str:
 
 def _drain(symbol: Symbol) -> str:
     if symbol.desired.status is Status.OFF:
-        return "drained: off"
+        return "drained: off" if state_of(symbol) is ActualState.OFF else "drained; not off yet"
     traders = symbol.engine.leader.traders
     held = sum(holdings.is_held_by_hand(t) for t in traders)
     text = f"draining: {_count(len(traders), 'cycle')} left"

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from naived.control import answers, holdings, listing_messages, messages
 from naived.control.call import Call, Outcome, Patience
-from naived.control.desired import answered_in_time, desire, stored_answer
+from naived.control.desired import desire
 from naived.control.lookup import find
 from naived.control.plan import plan, warnings
 from naived.control.proposal import Rules, check_size, given_settings, proposed
@@ -177,20 +177,14 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     if symbol is None:
         return Outcome(False, messages.OFF)
     await try_to_learn_rules(service, symbol)
-    if symbol.desired.status is Status.OFF and not _to_drain(symbol):
-        # The same request may have drained it before, and its answer was lost.
-        with answered_in_time(call, symbol):
-            if symbol.failed is not None:  # the desired state may not have been written
-                raise messages.away(call.name, symbol.failed)
-            changed = bool(await stored_answer(service, call))
-    else:
-        changed = await desire(
-            service,
-            call,
-            symbol,
-            lambda before: DesiredState(before.settings, Status.SHUTDOWN, call.params["keep_buys"]),
-        )
-        service.supervisor.follow(symbol)
+
+    def change(before: DesiredState) -> DesiredState:
+        if before.status is Status.OFF and not _to_drain(symbol):
+            return before
+        return DesiredState(before.settings, Status.SHUTDOWN, call.params["keep_buys"])
+
+    changed = await desire(service, call, symbol, change)
+    service.supervisor.follow(symbol)
     drained = not call.params["wait"] or await call.patience.until(
         symbol, lambda: state_of(symbol) is ActualState.OFF
     )

@@ -147,21 +147,38 @@ async def test_a_change_of_settings_never_undoes_a_stop(world: World, clock: Moc
         assert (naived.state(), naived.symbol().desired.settings.chunks) == ("off", 3)
 
 
-async def test_what_is_already_so_is_answered_when_it_is_durable(world: World, clock: MockClock) -> None:
+@pytest.mark.parametrize(
+    ("first", "second"), [("stop", "stop"), ("stop", "shutdown"), ("shutdown", "stop"), ("forget", "forget")]
+)
+async def test_what_is_already_so_is_answered_when_it_is_durable(
+    world: World, clock: MockClock, first: str, second: str
+) -> None:
+    params = {} if second == "forget" else {"wait": False}
     async with world.naived() as naived:
         await naived.start()
+        if first == "forget":
+            await naived.ask("stop")
         naived.journal.delay = 0.5
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: naived.ask("stop", wait=False))
+            nursery.start_soon(lambda: naived.ask(first, **params))
             await trio.sleep(0.2)
-            second = await naived.ask("stop", wait=False)
+            answer = await naived.ask(second, **params)
             assert trio.current_time() - began > 0.5
-        assert second["changed"] is False
+        assert (answer["changed"], answer["error"]) == (False, None)
         await trio.sleep(1)
         began = trio.current_time()
-        await naived.ask("stop", wait=False)
+        await naived.ask(second, **params)
         assert trio.current_time() == began
+
+
+async def test_a_drain_is_called_over_when_its_end_is_durable(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 0.5
+        ended = await naived.ask("shutdown", wait=True, timeout="600ms")
+        assert (ended["state"], ended["error"]["message"]) == ("stopping", "drained; not off yet")
+        assert (await naived.ask("shutdown", wait=True))["message"] == "drained: off"
 
 
 async def test_a_repeated_request_is_answered_the_same_and_done_once(world: World, clock: MockClock) -> None:
