@@ -167,8 +167,16 @@ class Mailbox(Protocol):
         """The requests without an answer about symbols that are ours, in the order in which they were asked."""
         ...
 
-    async def answer(self, errand_id: str, text: str) -> None:
-        """Answer one, the first time."""
+    async def answer(self, errand_id: str, text: str) -> bool:
+        """Answer one, the first time; False if its symbol is not ours any more: who has it answers."""
+        ...
+
+    async def withdraw(self, errand_id: str) -> None:
+        """Nobody waits for the answer any more: drop the request, unless it is still to change something."""
+        ...
+
+    async def configured(self) -> Sequence[str]:
+        """Every symbol that was configured, by any node, and is not forgotten."""
         ...
 
     async def answer_to(self, errand_id: str) -> tuple[bool, str | None]:

@@ -39,20 +39,22 @@ async def perform_errands(service: Service, verbs: Mapping[str, Verb]) -> None:
     mailbox = service.mailbox
     if mailbox is None:
         return
-    begun: set[str] = set()
+    begun: dict[str, Caller] = {}
     async with trio.open_nursery() as nursery:
         while True:
             try:
                 waiting = await mailbox.errands()
             except JournalError as error:
                 log.warning("requests of other nodes not read", error=str(error))
-                waiting = []
-            begun &= {errand.id for errand in waiting}
+                await trio.sleep(_EVERY)
+                continue
+            for gone in begun.keys() - {errand.id for errand in waiting}:
+                begun.pop(gone).leave()
             behind: set[str] = set()  # symbols of which an earlier change is not durable yet
             for errand in waiting:
                 known = errand.symbol in service.supervisor.symbols and errand.symbol not in behind
                 if errand.id not in begun and known:
-                    begun.add(errand.id)
+                    begun[errand.id] = Caller()
                     nursery.start_soon(_perform, service, verbs, errand, begun)
                 if errand.changes and not errand.done:
                     behind.add(errand.symbol)
@@ -80,11 +82,12 @@ async def in_turn(service: Service, call: Call) -> None:
     raise node_messages.behind(call.name)
 
 
-async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, begun: set[str]) -> None:
+async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, begun: dict[str, Caller]) -> None:
     """Do it and answer; what is interrupted because the symbol is lost is left to its next owner."""
+    caller = begun[errand.id]
     symbol = service.supervisor.symbols.get(errand.symbol)
     params = json.loads(errand.params)
-    call = Call(errand.symbol, {**params, "symbols": (errand.symbol,)}, Caller(), errand.verb)
+    call = Call(errand.symbol, {**params, "symbols": (errand.symbol,)}, caller, errand.verb)
     log.info("asked by another node", verb=errand.verb, symbol=errand.symbol, node=errand.asked_by)
     try:
         outcome = await verbs[errand.verb](service, call)
@@ -93,18 +96,17 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
     except Exception:
         log.exception("request of another node failed", verb=errand.verb, symbol=errand.symbol)
         outcome = Outcome(False, "", messages.away(errand.symbol))
-    if symbol is None or symbol.gone:
-        begun.discard(errand.id)
-        return
     document = answers.result(errand.symbol, service.supervisor.symbols.get(errand.symbol), outcome)
     mailbox = service.mailbox
-    while mailbox is not None:
+    while mailbox is not None and symbol is not None and not symbol.gone:
         try:
-            await mailbox.answer(errand.id, json.dumps(document))
-            return
+            if await mailbox.answer(errand.id, json.dumps(document)):
+                return
+            break
         except JournalError as error:
             log.warning("another node not answered", error=str(error))
         await trio.sleep(_EVERY)
+    begun.pop(errand.id, None)
 
 
 async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Document:
@@ -130,6 +132,7 @@ async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Docu
                     document: Document = json.loads(text)
                     return document
                 await trio.sleep(_EVERY)
+        await mailbox.withdraw(errand.id)
     except JournalError as error:
         return await _failed(service, name, messages.away(name, error))
     return await _failed(service, name, node_messages.not_answered(name, bulletin.owner(name), done))

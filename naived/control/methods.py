@@ -108,6 +108,16 @@ def _shown(service: Service) -> list[str]:
     return sorted(ours if service.bulletin is None else ours.union(service.bulletin.names()))
 
 
+async def _every(service: Service) -> list[str]:
+    """The same, for a change: those of other nodes are in the database before anybody shows them."""
+    if service.mailbox is None:
+        return _shown(service)
+    try:
+        return sorted({*_shown(service), *await service.mailbox.configured()})
+    except JournalError as error:
+        raise messages.unread(error) from error
+
+
 def _daemon(service: Service) -> answers.Document:
     return answers.daemon(
         service.identity,
@@ -159,12 +169,13 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
         known = service.supervisor.symbols
         results: dict[str, answers.Document] = {}
 
-        names = params["symbols"] or _shown(service)
+        names = params["symbols"] or await _every(service)
 
         async def one(name: str) -> None:
             call = Call(name, params, caller, word, len(names))
             changes = METHODS[word].changes(params)
-            if service.bulletin is not None and service.bulletin.knows(name):
+            configured = not params["symbols"]  # also one of which nobody has said anything yet
+            if service.bulletin is not None and name not in known and (configured or service.bulletin.knows(name)):
                 results[name] = await ask(service, word, call, changes=changes)
                 return
             try:

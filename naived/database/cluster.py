@@ -42,7 +42,7 @@ class Transactions:
                 return work(connection)
         except SQLAlchemyError as error:
             self._engine.dispose()
-            raise JournalError(f"the database does not answer for the nodes: {cause(error)}") from error
+            raise JournalError(f"the database does not do what the nodes need: {cause(error)}") from error
 
 
 class SqlCluster:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from naived.database.cluster import Transactions
 from naived.database.leases import Seat
 from naived.database.rows import event_of
-from naived.database.schema import events, leases, requests, statuses
+from naived.database.schema import events, leases, nodes, requests, settings, statuses
 from naived.database.statements import insert
 from naived.nodes import Errand, Told
 from naived.ports import EventRow
@@ -30,7 +30,7 @@ class SqlMailbox:
             if connection.dialect.name == "postgresql":  # it is said again if it is lost
                 connection.execute(sa.text("SET LOCAL synchronous_commit = off"))
             node, now = self._seat.member.name, self._seat.now(connection)
-            ours = (leases.c.symbol == sa.bindparam("of")) & (leases.c.node == node)
+            ours = (leases.c.symbol == sa.bindparam("of")) & (leases.c.node == node) & self._present()
             said = sa.select(leases.c.symbol, sa.literal(node), now, sa.bindparam("said", type_=sa.Text)).where(
                 ours
             )
@@ -74,7 +74,7 @@ class SqlMailbox:
 
     async def errands(self) -> Sequence[Errand]:
         def read(connection: sa.Connection) -> Sequence[Errand]:
-            ours = (leases.c.symbol == requests.c.symbol) & (leases.c.node == self._seat.member.name)
+            ours = self._ours(connection)
             columns = [requests.c[name] for name in _COLUMNS]
             done = requests.c.done_at.is_not(None).label("done")
             waiting = sa.select(*columns, done).join(leases, ours).where(requests.c.answer.is_(None))
@@ -83,14 +83,31 @@ class SqlMailbox:
 
         return await self._transactions.do(read)
 
-    async def answer(self, errand_id: str, text: str) -> None:
-        def write(connection: sa.Connection) -> None:
+    async def answer(self, errand_id: str, text: str) -> bool:
+        def write(connection: sa.Connection) -> bool:
             now = self._seat.now(connection)
-            unanswered = (requests.c.id == errand_id) & requests.c.answer.is_(None)
+            this = (requests.c.id == errand_id) & sa.select(leases.c.symbol).where(self._ours(connection)).exists()
+            answered = sa.func.coalesce(requests.c.answer, text)
             done = sa.func.coalesce(requests.c.done_at, now)
-            connection.execute(sa.update(requests).where(unanswered).values(answer=text, done_at=done))
+            return bool(
+                connection.execute(sa.update(requests).where(this).values(answer=answered, done_at=done)).rowcount
+            )
+
+        return await self._transactions.do(write)
+
+    async def withdraw(self, errand_id: str) -> None:
+        def write(connection: sa.Connection) -> None:
+            unanswered = (requests.c.id == errand_id) & requests.c.answer.is_(None)
+            over = ~requests.c.changes | requests.c.done_at.is_not(None)
+            connection.execute(sa.delete(requests).where(unanswered, over))
 
         await self._transactions.do(write)
+
+    async def configured(self) -> Sequence[str]:
+        def read(connection: sa.Connection) -> Sequence[str]:
+            return connection.scalars(sa.select(settings.c.symbol).where(~settings.c.forgotten)).all()
+
+        return await self._transactions.do(read)
 
     async def answer_to(self, errand_id: str) -> tuple[bool, str | None]:
         def read(connection: sa.Connection) -> tuple[bool, str | None]:
@@ -99,3 +116,12 @@ class SqlMailbox:
             return (False, None) if row is None else (row["done_at"] is not None, row["answer"])
 
         return await self._transactions.do(read)
+
+    def _ours(self, connection: sa.Connection) -> sa.ColumnElement[bool]:
+        """The lease of the symbol of a request, if this very process has it now."""
+        held = (leases.c.node == self._seat.member.name) & (leases.c.until > self._seat.now(connection))
+        return (leases.c.symbol == requests.c.symbol) & held & self._present()
+
+    def _present(self) -> sa.ColumnElement[bool]:
+        """Is this process the one that has its node's name now?"""
+        return sa.select(nodes.c.name).where(*self._seat.mine).exists()

@@ -239,7 +239,7 @@ class Store:
 
 def _failure(error: SQLAlchemyError) -> JournalError:
     text = cause(error)
-    next_step = "See that it runs and has room; naived tries again by itself"
+    next_step = "See that it runs and has room"
     if is_damage(text):
         next_step = "The file is damaged: suspend naived, keep a copy of it, and put a backup in its place"
     failure = JournalError(f"the database did not take the change: {text}. {next_step}")

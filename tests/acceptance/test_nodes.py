@@ -178,6 +178,8 @@ def test_each_node_shows_all_symbols_and_carries_out_what_another_one_is_asked(
     assert second.do("stop", SYMBOL).result["changed"] is False
     assert second.do("start", SYMBOL).result["state"] == "trading"
     assert first.symbol()["state"] == "trading"
+    stopped = second.do("stop", "--all").document["results"]
+    assert [each["symbol"] for each in stopped] == [SYMBOL]
 
 
 def test_the_halt_of_the_account_holds_on_every_node(node: Node, exchange: Exchange) -> None:

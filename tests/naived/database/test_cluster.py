@@ -19,11 +19,12 @@ from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.fence import take_turn
 from naived.database.leases import Seat
+from naived.database.mailbox import SqlMailbox
 from naived.database.queries import events_page, orders_page
 from naived.database.reader import Reader
 from naived.database.schema import leases, metadata, nodes, traders
 from naived.database.store import Reentry, Store
-from naived.nodes import FencedError, LeaseLostError, Member
+from naived.nodes import Errand, FencedError, LeaseLostError, Member
 from naived.ports import ConflictError, JournalError, Page, Unit
 from tests.support.database import NOW, SYMBOL, desired, event, finished, first_buy, order
 
@@ -43,7 +44,9 @@ class Node:
         self.store = Store(self.engine, entered.epoch, node=name)
         seat = Seat(member, entered.epoch, lambda: self.now)
         reader = Reader(parse_url(url), self.engine, threads=False)
-        self.cluster = SqlCluster(Transactions(self.engine, threads=False), seat, reader)
+        transactions = Transactions(self.engine, threads=False)
+        self.cluster = SqlCluster(transactions, seat, reader)
+        self.mailbox = SqlMailbox(transactions, seat)
 
 
 @pytest.fixture
@@ -68,6 +71,74 @@ def past(node: Node) -> None:
 
 def unit(epoch: int, symbol: str = SYMBOL) -> Unit:
     return replace(first_buy(symbol), epoch=epoch)
+
+
+def errand(name: str, *, changes: bool = True, symbol: str = SYMBOL) -> Errand:
+    return Errand(name, symbol, "stop", "{}", "beta", changes)
+
+
+async def asked(node: Node) -> list[str]:
+    return [each.id for each in await node.mailbox.errands()]
+
+
+async def test_a_request_is_answered_by_the_process_that_has_its_symbol(node: Callable[[str], Node]) -> None:
+    first, second = node("alpha"), node("beta")
+    await first.cluster.renew()
+    await first.cluster.claim(1, (SYMBOL,))
+    await second.mailbox.ask(errand("one"))
+    assert (await asked(first), await asked(second)) == (["one"], [])
+    past(first)
+    assert await asked(first) == []
+    assert not await first.mailbox.answer("one", "late")
+    await second.cluster.claim(1)
+    assert await asked(second) == ["one"]
+    assert await second.mailbox.answer("one", "done")
+    assert await second.mailbox.answer("one", "again")
+    assert await first.mailbox.answer_to("one") == (True, "done")
+
+
+async def test_a_process_whose_name_another_one_took_takes_and_answers_no_request(
+    node: Callable[[str], Node],
+) -> None:
+    first = node("alpha")
+    await first.cluster.renew()
+    await first.cluster.claim(1, (SYMBOL,))
+    await first.mailbox.ask(errand("one"))
+    second = node("alpha")
+    await second.cluster.renew()
+    await second.cluster.claim(1, (SYMBOL,))
+    assert (await asked(first), await asked(second)) == ([], ["one"])
+    assert not await first.mailbox.answer("one", "refused")
+    await first.mailbox.tell({SYMBOL: "{}"})
+    assert (await second.mailbox.told(0))[0] == []
+    await second.mailbox.tell({SYMBOL: "{}"})
+    assert [each.symbol for each in (await second.mailbox.told(0))[0]] == [SYMBOL]
+
+
+async def test_a_request_that_nobody_waits_for_goes_unless_it_is_still_to_change_something(
+    node: Callable[[str], Node],
+) -> None:
+    first = node("alpha")
+    await first.cluster.renew()
+    epoch = (await first.cluster.claim(1, (SYMBOL,)))[SYMBOL]
+    for each in (errand("change"), errand("done"), errand("wait", changes=False)):
+        await first.mailbox.ask(each)
+    assert first.store.apply([replace(unit(epoch), request=("done", "true"))]) == [None]
+    for name in ("change", "done", "wait"):
+        await first.mailbox.withdraw(name)
+    assert await asked(first) == ["change"]
+
+
+async def test_every_symbol_that_was_configured_is_known_before_its_node_says_so(
+    node: Callable[[str], Node],
+) -> None:
+    first, second = node("alpha"), node("beta")
+    epochs = await first.cluster.claim(2, (SYMBOL, OTHER))
+    assert await second.mailbox.configured() == []
+    gone = replace(desired(Status.OFF), forgotten=True)
+    units = [Unit(SYMBOL, desired(Status.ON), epoch=epochs[SYMBOL]), Unit(OTHER, gone, epoch=epochs[OTHER])]
+    assert first.store.apply(units) == [None, None]
+    assert await second.mailbox.configured() == [SYMBOL]
 
 
 def said(message: str, epoch: int) -> Unit:
