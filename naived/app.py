@@ -33,6 +33,7 @@ from naived.runtime.fee_losses import FeeLosses
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import AccountFunds
+from naived.runtime.hearing import Hearing
 from naived.runtime.keeper import Keeper
 from naived.runtime.listing import Listing
 from naived.runtime.lost_commits import LostCommits
@@ -274,6 +275,7 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
     async with trio.open_nursery() as account:
         account.start_soon(app.exchange.run, app.session)
         account.start_soon(app.view.run)
+        account.start_soon(Hearing(app.exchange, app.supervisor.symbols, app.view).run)
         account.start_soon(app.prices.run)
         account.start_soon(app.value.run)
         account.start_soon(app.orders.run)

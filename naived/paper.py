@@ -102,8 +102,8 @@ class _TradeSink:
             return
         self._simulation.publish(symbol, price, parsed)
 
-    def lost(self, symbol: str) -> None:
-        self._sink.lost(symbol)
+    def lost(self, symbol: str, why: str | None) -> None:
+        self._sink.lost(symbol, why)
 
     def report(self, report: Report) -> None: ...
 

@@ -92,8 +92,8 @@ class Sink(Protocol):
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         """One public trade; ``quantity`` is the exchange's own text."""
 
-    def lost(self, symbol: str) -> None:
-        """Public trades of the symbol may have been missed: its subscription was lost, or one has begun."""
+    def lost(self, symbol: str, why: str | None) -> None:
+        """Public trades may have been missed: there is no subscription, and ``why``; None: one has begun."""
 
     def report(self, report: Report) -> None:
         """One execution report of the user data stream, ours or foreign."""
@@ -126,8 +126,8 @@ class Session(Protocol):
     async def run(self, sink: Sink) -> None:
         """Keep the session, the user data stream and the market streams open until cancelled."""
 
-    def renew(self, reason: str) -> None:
-        """Replace the session's connection by a new one, without a gap."""
+    def renew(self, reason: str, symbol: str | None = None) -> None:
+        """Replace the connection of the session, or that of the symbol's trades, by a new one, without a gap."""
 
     @property
     def connected(self) -> bool:

@@ -68,9 +68,12 @@ class BinanceExchange(Queries):
             nursery.start_soon(keep_connected, "api", session.run_connection, self._jitter)
             nursery.start_soon(self._streams.run, sink)
 
-    def renew(self, reason: str) -> None:
+    def renew(self, reason: str, symbol: str | None = None) -> None:
         """See ``Exchange``."""
-        self._client.renew(reason)
+        if symbol is None:
+            self._client.renew(reason)
+        else:
+            self._streams.renew(symbol, reason)
 
     @property
     def remarks(self) -> Remarks:

@@ -30,7 +30,7 @@ from naived.binance.refusals import Refusals
 from naived.binance.sequence import TradeSequence
 from naived.core.amount import Price, parse_price
 from naived.ports import Sink
-from naived.websocket import Closed, WebSocket
+from naived.websocket import Closed, ConnectError, WebSocket
 
 _log = structlog.get_logger(__name__)
 
@@ -100,6 +100,12 @@ class Streams:
         for each in self._sets:
             each.unwatch(symbol)
 
+    def renew(self, symbol: str, reason: str) -> None:
+        """Replace the connection that carries the symbol's trades."""
+        for each in self._sets:
+            if symbol in each.wanted and each.connection is not None:
+                each.connection.end(reason)
+
     def _free_set(self) -> "SubscriptionSet":
         for each in self._sets:
             if len(each.wanted) < _MAX_STREAMS:
@@ -167,6 +173,7 @@ class SubscriptionSet:
         tape: Tape | None,
     ) -> None:
         self.wanted: dict[str, trio.Event] = {}  # the event: the symbol is active on some socket
+        self.connection: Connection | None = None  # the newest
         self._url = url
         self._connect = connect
         self._changed = trio.Event()
@@ -192,18 +199,26 @@ class SubscriptionSet:
 
     async def run_connection(self, sink: Sink | None, connection: Connection) -> None:
         """Run one connection until it ends; ``keep_connected`` calls this."""
-        async with self._connect(self._url) as socket, trio.open_nursery() as nursery:
-            stream = _StreamSocket(socket)
-            nursery.start_soon(self._read, stream, sink, connection, nursery.cancel_scope)
-            nursery.start_soon(_cancel_when_replaced, connection, nursery.cancel_scope)
-            nursery.start_soon(self._end_when_silent, stream, connection)
-            try:
-                await self._subscribe(stream, sink, connection)
-            except Closed as error:
-                connection.end(str(error))
-            except trio.TooSlowError:
-                connection.end("a subscription was not answered")
-            nursery.cancel_scope.cancel()
+        self.connection = connection
+        try:
+            async with self._connect(self._url) as socket, trio.open_nursery() as nursery:
+                stream = _StreamSocket(socket)
+                nursery.start_soon(self._read, stream, sink, connection, nursery.cancel_scope)
+                nursery.start_soon(_cancel_when_replaced, connection, nursery.cancel_scope)
+                nursery.start_soon(self._end_when_silent, stream, connection)
+                try:
+                    await self._subscribe(stream, sink, connection)
+                except Closed as error:
+                    connection.end(str(error))
+                except trio.TooSlowError:
+                    connection.end("a subscription was not answered")
+                nursery.cancel_scope.cancel()
+        except ConnectError as error:
+            connection.fail(error)
+        finally:
+            for symbol, active in self.wanted.items():
+                if sink is not None and not active.is_set():
+                    sink.lost(symbol, connection.reason)
 
     async def _subscribe(self, stream: _StreamSocket, sink: Sink | None, connection: Connection) -> NoReturn:
         """Subscribe what is wanted and unsubscribe the rest, again after every change."""
@@ -219,6 +234,8 @@ class SubscriptionSet:
                 elif len(missing) == 1:
                     _log.error("the exchange refuses a stream", symbol=missing[0], why=refusal)
                     stream.refused.update(missing)
+                    if sink is not None:
+                        sink.lost(missing[0], f"the exchange refuses its stream: {refusal}")
             elif surplus := stream.surplus(self.wanted):
                 await stream.ask("UNSUBSCRIBE", surplus)
                 stream.active.difference_update(surplus)
@@ -302,13 +319,14 @@ class SubscriptionSet:
         for symbol, active in self.wanted.items():
             if any(symbol in stream.active for stream in self._sockets):
                 if sink is not None and not active.is_set():
-                    sink.lost(symbol)
+                    sink.lost(symbol, None)
                 active.set()
             elif active.is_set():
                 self.wanted[symbol] = trio.Event()
-                for listener in (sink, self._tape):
-                    if listener is not None:
-                        listener.lost(symbol)
+                if sink is not None:
+                    sink.lost(symbol, "the connection was lost")
+                if self._tape is not None:
+                    self._tape.lost(symbol)
 
 
 async def _cancel_when_replaced(connection: Connection, scope: trio.CancelScope) -> None:

@@ -56,7 +56,7 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
             "it ends what is open and starts nothing" if symbol.desired.status is Status.SHUTDOWN else "it is off"
         )
         return False, f"no: {ends}"
-    if engine.blocks or not leader.active or not leader.info.trading:
+    if engine.blocks or not leader.active or not leader.info.trading or symbol.gate.unheard is not None:
         return False, f"no: {reason or f'it is {state}'}"
     if leader.halts.why is not None:
         return False, f"no: {leader.halts.why}"

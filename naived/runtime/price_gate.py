@@ -52,6 +52,8 @@ class PriceGate:
     recent: RecentHigh | None = None
     suspected_at: int = 0
     lost_at: int = 0  # ms of the newest trade of any symbol when trades of this one were missed last
+    cut: str | None = None  # why there is no subscription; None: there is one, or it was not tried yet
+    unheard: str | None = None  # why trades do not come as they should, in words; ``hearing.py`` says so
 
     @property
     def price(self) -> Price | None:
@@ -81,6 +83,7 @@ class PriceGate:
         """What was seen may be long ago."""
         self.check.forget()
         self.lost()
+        self.cut = None
 
     def peak(self, now: int) -> Peak | None:
         """The highest trade of the fall guard's span; None without such a guard. ``now`` is exchange ms."""
@@ -98,11 +101,13 @@ class PriceGates:
         """The symbol's gate, made at the first call."""
         return self._gates.setdefault(symbol, PriceGate())
 
-    def lost(self, symbol: str) -> None:
-        """Trades of the symbol were missed: its subscription was lost, or has begun."""
+    def lost(self, symbol: str, why: str | None) -> None:
+        """Trades of the symbol were missed: there is no subscription, and ``why``; None: it has begun."""
         gate = self.gate(symbol)
-        gate.lost()
-        gate.lost_at = self._heard_at
+        if why is None or gate.cut is None:
+            gate.lost()
+            gate.lost_at = self._heard_at
+        gate.cut = why
 
     def is_quiet(self, gate: PriceGate) -> bool:
         """Was there no trade of its symbol for a minute, though there were of others?"""

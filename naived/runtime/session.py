@@ -55,8 +55,8 @@ class Session:
     def trade(self, symbol: str, trade_id: int, price: Price, quantity: str, time: int) -> None:
         self._gates.trade(symbol, trade_id, price, quantity, time)
 
-    def lost(self, symbol: str) -> None:
-        self._gates.lost(symbol)
+    def lost(self, symbol: str, why: str | None) -> None:
+        self._gates.lost(symbol, why)
 
     def report(self, report: Report) -> None:
         symbol = self._symbols.get(report.symbol)

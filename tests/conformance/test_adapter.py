@@ -38,7 +38,7 @@ class Sink:
         self.trades.append((symbol, price, quantity))
         self._wake()
 
-    def lost(self, symbol):
+    def lost(self, symbol, why):
         self.said.append(symbol)
 
     def report(self, report):

@@ -183,7 +183,7 @@ class ExchangeDouble:
         if self._sink is not None:
             self._sink.opened()
 
-    def renew(self, reason: str) -> None:
+    def renew(self, reason: str, symbol: str | None = None) -> None:
         self.renewed.append(reason)
 
     @property
@@ -333,7 +333,7 @@ class ExchangeDouble:
     async def watch(self, symbol: str) -> None:
         await trio.sleep(self.subscribing)
         if symbol not in self.watched and self._sink is not None:
-            self._sink.lost(symbol)
+            self._sink.lost(symbol, None)
         self.watched.add(symbol)
 
     async def unwatch(self, symbol: str) -> None:

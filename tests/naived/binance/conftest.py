@@ -161,6 +161,7 @@ class Recorder:
         self.reports: list[Any] = []
         self.said: list[str] = []  # "opened", or "closed: why", in order
         self.missed: list[str] = []  # symbols whose trades were lost
+        self.cut: dict[str, str | None] = {}  # why a symbol has no subscription
         self.known: list[tuple[Mapping[str, Balance], int]] = []  # balances with their time
         self._news = trio.Event()
 
@@ -168,8 +169,10 @@ class Recorder:
         self.trades.append((symbol, trade_id, price, quantity, time))
         self._wake()
 
-    def lost(self, symbol: str) -> None:
-        self.missed.append(symbol)
+    def lost(self, symbol: str, why: str | None) -> None:
+        if why is None or self.cut.get(symbol) is None:
+            self.missed.append(symbol)
+        self.cut[symbol] = why
 
     def report(self, report: object) -> None:
         self.reports.append(report)

@@ -127,14 +127,25 @@ async def test_it_is_told_at_both_ends_that_trades_were_missed(autojump_clock, s
     peer.streams.drop()
     await trio.sleep(5)
     assert len(sink.missed) == 2
+    assert sink.cut["ETHUSDT"] is not None
+    assert "refused" in sink.cut["ETHUSDT"]
     peer.refuses_connections = False
     await streams.watch("ETHUSDT")
     assert len(sink.missed) == 3
+    assert sink.cut["ETHUSDT"] is None
     streams.unwatch("ETHUSDT")
     await trio.sleep(60)
     await streams.watch("ETHUSDT")
     await streams.watch("ETHUSDT")
     assert sink.missed == ["ETHUSDT"] * 4
+
+
+async def test_a_connection_that_ends_before_it_carries_anything_says_why(autojump_clock, streams, peer, sink):
+    peer.script["SUBSCRIBE"] = lambda _: peer.streams.drop()
+    streams.want("ETHUSDT")
+    await trio.sleep(3)
+    assert sink.cut["ETHUSDT"]
+    assert sink.trades == []
 
 
 async def test_after_a_loss_everything_is_subscribed_again_and_watching_waits_for_it(

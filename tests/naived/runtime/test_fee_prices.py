@@ -18,7 +18,7 @@ from tests.support.exchange import ExchangeDouble
 
 @asynccontextmanager
 async def followed(exchange: ExchangeDouble) -> AsyncIterator[FeePrices]:
-    quiet: Any = SimpleNamespace(opened=lambda: None, lost=lambda symbol: None)
+    quiet: Any = SimpleNamespace(opened=lambda: None, lost=lambda symbol, why: None)
     prices = FeePrices(cast(Any, exchange), PriceGates())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(exchange.run, quiet)
