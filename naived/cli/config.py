@@ -26,6 +26,9 @@ _MAX_LEASE = 3_600_000  # ms; a longer one would only leave symbols untraded
 _ASSET = re.compile("[A-Za-z0-9]{1,20}")
 _MAX_PORT = 65_535
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# [USER[:PASSWORD]@]HOST[/NAME][?OPTIONS]. In anything else SQLAlchemy may see another password than we do: it would
+# be printed.
+_SERVER = re.compile(r"([^:@/?#\[\]\s]*(:[^@/?#\[\]\s]*)?@)?[^@/?#\s]*(/[^@?#\s]*)?(\?[^@#\s]*)?")
 _MAX_GRACE = 3_600_000  # ms; a longer one would only make the operator wait
 
 
@@ -151,13 +154,18 @@ def _database(text: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and rest not in ("/", "/:memory:"):
         return text
+    # The text may contain a password, so no message quotes it.
     if scheme == "postgresql" and rest:
+        if not _SERVER.fullmatch(rest):
+            raise ValueError(
+                "the database's address can be read in two ways. In its user and password write @ as %40, "
+                ": as %3A, / as %2F, ? as %3F, # as %23, [ as %5B, ] as %5D, a space as %20"
+            )
         try:
             _ = urlsplit(text).port
         except ValueError:
             raise ValueError("the port of the database's address is not a number") from None
         return text
-    # The text may contain a password, so the message does not quote it.
     raise ValueError("must be sqlite:///PATH or postgresql://USER@HOST/NAME")
 
 

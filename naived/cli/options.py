@@ -106,13 +106,16 @@ class _Given:
 
     def text(self) -> str:
         if not isinstance(self.value, str) or isinstance(self.value, _Number):
-            raise self.fail(f"{self.value!s:.40} must be a text in quotes")
+            raise self.fail("must be a text in quotes")  # the value is not quoted: it may hold a password
         return self.legible(self.value)
 
     def number(self) -> str:
         """The text of a number, which a file may have without quotes."""
         if isinstance(self.value, int) and not isinstance(self.value, bool):
-            return str(self.value)
+            try:
+                return str(self.value)
+            except ValueError as error:  # of thousands of digits, written as a hexadecimal number
+                raise self.fail("the number is too long") from error
         return self.legible(str(self.value)) if isinstance(self.value, _Number) else self.text()
 
     def legible(self, text: str) -> str:
@@ -151,7 +154,7 @@ class Options:
             return given.value
         value = _SWITCH.get(given.value.lower()) if isinstance(given.value, str) else None
         if value is None:
-            raise given.fail(f"{given.value!s:.40} is neither true nor false")
+            raise given.fail("must be true or false")
         return value
 
     def every(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:

@@ -105,7 +105,8 @@ class Config:
     def secrets(self) -> tuple[str, ...]:
         """Every text that must never be printed; a password both as it is in the URL and unquoted."""
         url = urlsplit(self.database)
-        texts = parse_qs(url.query).get("password", [])
+        options = parse_qs(url.query)
+        texts = [*options.get("password", []), *options.get("sslpassword", [])]
         if url.password is not None:
             texts += [url.password, unquote(url.password)]
         if self.api_keys is not None:

@@ -3,6 +3,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from naived.cli.config import load, prepare_home
 from naived.cli.options import UsageError
@@ -179,13 +180,43 @@ def test_no_secret_is_in_the_repr_and_every_one_is_listed_for_the_logs(key_files
     assert "canary" not in repr(made)
     assert "sword" not in repr(made)
     assert {"canary-api_key", "canary-api_secret", "sword%40fish", "sword@fish", "halibut"} == set(made.secrets)
+    assert "shad" in config(database="postgresql:///naived?sslpassword=shad").secrets
 
 
-def test_an_error_about_the_database_does_not_quote_its_password() -> None:
-    for url in ("mysql://me:swordfish@db/naived", "postgresql://me:swordfish@db:port/naived"):
-        with pytest.raises(ConfigError) as caught:
-            config(database=url)
-        assert "swordfish" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("mysql://me:swordfish@db/naived", "must be sqlite"),
+        ("postgresql://me:swordfish@db:port/naived", "port"),
+        ("postgresql://me:x@swordfish@db/naived", "write @ as %40"),
+        ("postgresql://me:12/swordfish@db/naived", "/ as %2F"),
+        ("postgresql://me:12?swordfish@db/naived", r"\? as %3F"),
+        ("postgresql://me:12#swordfish@db/naived", "# as %23"),
+        ("postgresql://me:[swordfish@db/naived", r"\[ as %5B"),
+        ("postgresql://me:sword\tfish@db/naived", "a space as %20"),
+        ("postgresql://db:5432/naived?password=swordfish@x", "write @ as %40"),
+    ],
+)
+def test_an_error_about_the_database_does_not_quote_its_password(url: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as caught:
+        config(database=url)
+    assert "fish" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://db/naived",
+        "postgresql:///naived?host=db1&host=db2",
+        "postgresql://:pass@[::1]:5432/naived",
+        "postgresql://me:a:b%2Fc%40d@db:5432/naived?password=e%40f",
+    ],
+)
+def test_the_database_is_asked_with_the_password_that_is_hidden(url: str) -> None:
+    read = make_url(config(database=url).database)
+    used = {read.password, read.query.get("password")} - {None}
+    assert used <= set(config(database=url).secrets)
+    assert read.host in (None, "db", "::1")
 
 
 def test_a_home_is_made_for_us_alone_with_its_parents(tmp_path: Path) -> None:
