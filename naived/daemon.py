@@ -46,7 +46,7 @@ from naived.database.writer import HANGING
 from naived.nodes import Member, StartLostError
 from naived.paper import PaperExchange
 from naived.ports import Balance, DeploymentError, Exchange, ExchangeError, JournalError, Unit
-from naived.process import systemd
+from naived.process import logs, systemd
 from naived.process.account import KnownAccount
 from naived.process.complaint import complain
 from naived.process.config import Config, ConfigError, Venue
@@ -98,7 +98,7 @@ async def run(
         if crash is not None:
             raise
         refusal = _leaf(group)
-        complain(refusal)
+        complain(logs.Redactor(config.secrets)(str(refusal)))
         return _exit_code(refusal)
     return 0 if answered else _UNANSWERED
 

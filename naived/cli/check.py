@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import trio
 
@@ -22,7 +23,6 @@ def perform(flags: Mapping[str, object], *, machine: bool) -> int:
     """Check what ``naived run`` with these flags would use; prints the rows; returns the exit code."""
     os.umask(0o077)
     wrong: list[ConfigError] = []
-    secrets: Sequence[str] = ()
     try:
         config = configuration.load(flags, os.environ, terminal=False, without_keys=wrong.append)
     except ConfigError as error:
@@ -35,19 +35,12 @@ def perform(flags: Mapping[str, object], *, machine: bool) -> int:
             )
         ]
     else:
-        secrets = config.secrets
-        logs.configure("json", "critical", secrets)  # what the adapters log is in the rows
-        rows = trio.run(examine, config, wrong[0] if wrong else None)
-    show([_without(row, secrets) for row in rows], machine=machine)
+        logs.configure("json", "critical", config.secrets)  # what the adapters log is in the rows
+        redact = logs.Redactor(config.secrets)  # an error of a library may have quoted one
+        found = trio.run(examine, config, wrong[0] if wrong else None)
+        rows = [replace(row, found=redact(row.found), todo=redact(row.todo)) for row in found]
+    show(rows, machine=machine)
     return exit_code(rows)
-
-
-def _without(row: Row, secrets: Sequence[str]) -> Row:
-    """The row without any secret that an error of a library may have quoted."""
-    found, todo = row.found, row.todo
-    for secret in secrets:
-        found, todo = found.replace(secret, "***"), todo.replace(secret, "***")
-    return Row(row.name, row.status, found, todo, row.unusable)
 
 
 def show(rows: Sequence[Row], *, machine: bool) -> None:

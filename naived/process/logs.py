@@ -19,6 +19,7 @@ from naived.process.log_stream import Stream, standard
 
 # A shorter secret may be a common word: removing it would make the log unreadable.
 _SHORTEST_SECRET = 6
+_NO_SECRET = "naived"  # a password that every second text of ours has, and that no text tells
 
 # `signature=...`, `"apiKey": "..."`, and both inside JSON inside JSON; the value ends at a quote or a separator.
 # An escape is matched whole or not at all: half of one would leave a line that is not JSON.
@@ -45,6 +46,7 @@ def configure(
         # Before the console's own formatter, which prints local variables (and secrets) if Rich is installed.
         structlog.processors.format_exc_info,
     ]
+    redact = Redactor(secrets)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -52,7 +54,7 @@ def configure(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_renderers(form, stream),
-                _Redactor(secrets),
+                lambda _logger, _method, line: redact(str(line)),
             ],
         )
     )
@@ -91,19 +93,22 @@ def _escape(_logger: WrappedLogger, _method: str, record: EventDict) -> EventDic
     return record
 
 
-class _Redactor:
-    """The last processor: it replaces secrets in the finished line."""
+class Redactor:
+    """Replaces secrets in a text, whatever quoted them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # Line by line: a key in PEM has several, and a text that quotes it may have escaped the line ends.
         lines = {line.strip() for secret in secrets for line in secret.splitlines()}
-        known = {line for line in lines if len(line) >= _SHORTEST_SECRET and not line.startswith("-----")}
+        known = {
+            line
+            for line in lines
+            if len(line) >= _SHORTEST_SECRET and line != _NO_SECRET and not line.startswith("-----")
+        }
         forms = {form for line in known for form in (line, json.dumps(line)[1:-1], repr(line)[1:-1])}
         longest_first = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
-    def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
-        text = str(line)
+    def __call__(self, text: str) -> str:
         if self._known is not None:
             text = self._known.sub("***", text)
         return _SIGNED.sub(r"\1\2***", text)

@@ -92,6 +92,10 @@ def an_unwilling_server(home: Path) -> dict[str, object]:
     return {"database": f"postgresql:///naived?host={home}"}
 
 
+def a_server_whose_error_quotes_the_password(home: Path) -> dict[str, object]:
+    return {"database": f"postgresql:///{SECRET}?host={home}&password={SECRET}"}
+
+
 def a_socket_in_nowhere(home: Path) -> dict[str, object]:
     return {"socket": str(home / "absent" / "control.sock")}
 
@@ -134,6 +138,7 @@ def a_broken_private_key(home: Path) -> dict[str, object]:
         (no_directory_for_the_database, 78, "absent/journal.db cannot be opened: No such file or directory"),
         (no_database, 78, "file is not a database"),
         (an_unwilling_server, 75, "then start naived again"),
+        (a_server_whose_error_quotes_the_password, 75, "the PostgreSQL database '***'"),
         (no_ledger, 78, "simulator-ledger.db: file is not a database"),
         (a_ledger_that_is_a_directory, 78, "simulator-ledger.db: unable to open database file"),
         (a_ledger_of_another_version, 78, "simulator-ledger.db has version 99"),

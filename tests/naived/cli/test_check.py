@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from naived.check.rows import failed, ok
+from naived.check.rows import Row, failed, ok
 from naived.cli import check
 from naived.cli.check import perform, show
 from tests.support import forks
@@ -96,9 +96,18 @@ def test_plain_columns_hold_no_control_character(capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_no_secret_is_shown() -> None:
-    row = check._without(failed("database", "no, not pa55word", "pa55word"), ["pa55word"])
-    assert (row.found, row.todo) == ("no, not ***", "***")
+@pytest.mark.parametrize(("password", "shown"), [("pa55word", "***"), ("", ""), ("db", "db"), ("naived", "naived")])
+def test_a_secret_is_not_shown_and_hides_nothing_else(
+    password: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def examine(*_: object) -> list[Row]:
+        return [failed("database", f"naived asks db: not {password}", f"naived, not {password}")]
+
+    monkeypatch.setattr(check, "examine", examine)
+    monkeypatch.setattr(check.logs, "configure", lambda *_: None)
+    perform({"home": str(tmp_path), "database": f"postgresql://me:{password}@db/naived"}, machine=True)
+    [row] = json.loads(capsys.readouterr().out)["checks"]
+    assert (row["found"], row["todo"]) == (f"naived asks db: not {shown}".strip(), f"naived, not {shown}".strip())
 
 
 def test_on_a_terminal_it_is_a_table(tmp_path: Path) -> None:
