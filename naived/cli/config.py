@@ -75,7 +75,7 @@ def load(
     return Config(
         home=home,
         socket=options.get("socket", absolute_path, home / "control.sock"),
-        database=options.get("database", _database, f"sqlite:///{home}/{exchange}.db"),
+        database=options.get("database", _database, _journal_in(home, exchange)),
         exchange=exchange,
         exchange_url=exchange_url,
         api_keys=api_keys,
@@ -148,6 +148,12 @@ def _check_metrics(host: str) -> None:
         raise ConfigError(
             "metrics-listen needs the library prometheus_client. Install it with: pip install 'naived[metrics]'"
         )
+
+
+def _journal_in(home: Path, exchange: Venue) -> str:
+    """The URL of the file EXCHANGE.db in this directory, whose path may have what means something else in a URL."""
+    path = str(home / f"{exchange}.db")
+    return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
 
 
 def _database(text: str) -> str:

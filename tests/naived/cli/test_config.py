@@ -7,6 +7,7 @@ from sqlalchemy.engine import make_url
 
 from naived.cli.config import load, prepare_home
 from naived.cli.options import UsageError
+from naived.database.engine import parse_url
 from naived.process.config import Config, ConfigError, Venue
 
 REAL = [Venue.TESTNET, Venue.DEMO, Venue.BINANCE]
@@ -50,6 +51,12 @@ def test_socket_and_database_follow_the_home_and_the_exchange() -> None:
     made = config(home="/srv/naived", exchange="paper")
     assert made.socket == Path("/srv/naived/control.sock")
     assert made.database == "sqlite:////srv/naived/paper.db"
+
+
+@pytest.mark.parametrize("name", ["h?b", "h%3Fb", "100%", "a b#c", "@:é"])
+def test_the_journal_is_in_the_home_whatever_its_name(name: str) -> None:
+    made = config(home=f"/srv/{name}")
+    assert parse_url(made.database).database == f"/srv/{name}/simulator.db"
 
 
 def test_a_relative_home_is_fixed_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
