@@ -16,10 +16,19 @@ def read_keys(key_file: Path, secret_file: Path) -> ApiKeys:
 
 
 def read_credentials(directory: Path) -> ApiKeys | None:
-    """Read ``binance.key`` and ``binance.secret``, made by systemd's LoadCredential=; None if one is missing."""
+    """Read ``binance.key`` and ``binance.secret``, made by systemd's LoadCredential=; None if one is missing.
+
+    Raises ConfigError.
+    """
     key_file, secret_file = directory / "binance.key", directory / "binance.secret"
-    if not key_file.exists() or not secret_file.exists():
-        return None
+    try:
+        if not key_file.exists() or not secret_file.exists():
+            return None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot look for API keys in {directory}: {error.strerror}. Unset CREDENTIALS_DIRECTORY, or give "
+            "--api-key-file and --api-secret-file"
+        ) from error
     # The file is root's. systemd gives us access by an access control list; its mask appears as the group bits.
     return _keys(key_file, secret_file, forbidden=0o007)
 

@@ -15,6 +15,9 @@ def absolute_path(text: str) -> Path:
         path = Path(text).expanduser().absolute()
     except RuntimeError as error:  # neither HOME nor an entry among the system's users
         raise ValueError(f"{text[:80]!r} names no directory, for the user {os.geteuid()} has none") from error
+    except OSError as error:
+        why = f"the working directory cannot be found: {error.strerror}"
+        raise ValueError(f"{text[:80]!r} leads nowhere, {why}; name a path that begins with /") from error
     if path.name == "..":
         return Path(os.path.realpath(path))
     return Path(os.path.realpath(path.parent)) / path.name if ".." in path.parts else path

@@ -53,7 +53,8 @@ class Reload(Generic[C]):
     def _take(self) -> None:
         try:
             found = self._read()
-        except ConfigError as error:
+        # Also what a library raises for an odd one: a daemon that trades does not end by it.
+        except (ConfigError, OSError, ValueError) as error:
             log.error("configuration not read again, the old one stays in force", error=str(error))
             return
         before: Any = self.config

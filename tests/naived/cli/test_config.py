@@ -64,6 +64,17 @@ def test_a_relative_home_is_fixed_at_the_start(monkeypatch: pytest.MonkeyPatch, 
     assert config(home="state").home == tmp_path / "state"
 
 
+def test_a_relative_path_without_a_working_directory_is_a_fault_of_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ConfigError, match=r"NAIVED_SOCKET: .x\.sock. leads nowhere, the working directory"):
+        config(environ={"NAIVED_SOCKET": "x.sock"}, home="/srv/naived")
+    assert config(home="/srv/naived").home == Path("/srv/naived")
+
+
 def test_every_option_can_stand_in_the_environment_and_in_the_file(tmp_path: Path) -> None:
     values = {
         "home": "/srv/n",

@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -119,4 +120,13 @@ def test_systemd_credentials_that_everybody_can_read_are_refused(tmp_path: Path)
     write(tmp_path / "binance.key", "k", 0o444)
     write(tmp_path / "binance.secret", "s", 0o440)
     with pytest.raises(ConfigError, match="open to others"):
+        read_credentials(tmp_path)
+
+
+def test_credentials_that_we_may_not_look_for_are_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refused)  # root may look into any directory
+    with pytest.raises(ConfigError, match=r"Permission denied\. Unset CREDENTIALS_DIRECTORY"):
         read_credentials(tmp_path)

@@ -59,9 +59,12 @@ def test_what_needs_a_restart_is_named_and_the_rest_is_taken(
     assert any("error" in line and "need a restart" in line and f"'{name}'" in line for line in said)
 
 
-def test_a_bad_configuration_changes_nothing(tmp_path: Path, logs: list[tuple[Any, ...]]) -> None:
+@pytest.mark.parametrize("kind", [ConfigError, FileNotFoundError, ValueError])
+def test_a_bad_configuration_changes_nothing(
+    tmp_path: Path, logs: list[tuple[Any, ...]], kind: type[Exception]
+) -> None:
     def bad() -> Config:
-        raise ConfigError("grace in naived.toml: 'soon' is not a duration")
+        raise kind("grace in naived.toml: 'soon' is not a duration")
 
     before = configured(tmp_path)
     config, applied, said = reloaded(before, bad)
