@@ -6,10 +6,11 @@ import trio
 
 from naived.binance.connection import Connect
 from naived.check import home, machine
+from naived.check.disk import disk
 from naived.check.exchange import exchange
 from naived.check.home import Daemon
 from naived.check.journal import journal
-from naived.check.rows import Row, failed, ok, skipped, told
+from naived.check.rows import Row, ok, refused, skipped
 from naived.process.config import Config, ConfigError, Venue
 from naived.websocket import connect as connect_websocket
 
@@ -22,8 +23,7 @@ async def examine(config: Config, keys: ConfigError | None, connect: Connect = c
     if keys is None:
         rows += [_key_files(config), *await exchange(config, daemon, inspection, connect)]
     else:
-        found, todo = told(keys, f"give it to user {os.geteuid()}, with mode 0600")
-        rows.append(failed("key files", found, todo.removeprefix("Mend it with: "), unusable=True))
+        rows.append(refused("key files", keys, f"give it to user {os.geteuid()}, with mode 0600"))
         rows.append(skipped("exchange", "without keys nothing is asked"))
     pid = None if daemon is None else daemon.pid
     serious = config.exchange is Venue.BINANCE
@@ -33,12 +33,12 @@ async def examine(config: Config, keys: ConfigError | None, connect: Connect = c
 def _home(config: Config) -> tuple[list[Row], Daemon | None]:
     directory = home.home(config.home)
     if directory.unusable or not config.home.exists():
-        answer, daemon = home.control_socket(config.socket, None)
+        answer, daemon = home.control_socket(config.socket, config.home, None)
         none = [skipped(name, "there is no home to use") for name in ("lock", "disk space", "disk writes")]
         return [directory, none[0], answer, *none[1:]], daemon
     holder, daemon = home.lock(config.home)
-    answer, daemon = home.control_socket(config.socket, daemon)
-    return [directory, holder, answer, *home.disk(config.home)], daemon
+    answer, daemon = home.control_socket(config.socket, config.home, daemon)
+    return [directory, holder, answer, *disk(config.home)], daemon
 
 
 def _configuration(config: Config) -> Row:

@@ -7,42 +7,30 @@ from typing import TypeVar
 
 import trio
 
-from naived.check.rows import Row, failed, ok, skipped, told, warned
+from naived.check.disk import check_file
+from naived.check.rows import Row, failed, ok, refused, skipped, told, warned
 from naived.database.engine import ConfigurationError, parse_url
 from naived.database.inspection import Inspection, copies, inspect, orphaned_logs, without_owner
 from naived.database.migrate import HEAD
 from naived.ports import DeploymentError, JournalError
-from naived.process.config import Config
+from naived.process.config import Config, ConfigError
 
 T = TypeVar("T")
 
 _PATIENCE = 20.0  # seconds: a server that cannot be reached is given up after 5, a query after 10
 _SLOW = 50.0  # ms
-_UNREAD = "the database was not read"
 
 
 async def journal(config: Config) -> tuple[list[Row], Inspection | None]:
     """The rows, and what was read, None where nothing could be."""
+    found: Inspection | None = None
+    wrong: Exception | None = None
     try:
         found = await in_time(partial(inspect, config.database, str(config.exchange)))
-    except (ConfigurationError, DeploymentError) as error:
-        what, todo = told(error, "check the path and who owns it, or name another --database")
-        return [
-            failed("database", what, todo, unusable=True),
-            skipped("schema", _UNREAD),
-            *_files(config, None),
-        ], None
-    except (JournalError, trio.TooSlowError) as error:
-        what, todo = told(error, "check the path and who owns it, or name another --database")
-        if isinstance(error, trio.TooSlowError):
-            what, todo = f"no answer within {_PATIENCE:.0f} s", "see that its server runs, or its disk works"
-        return [failed("database", what, todo), skipped("schema", _UNREAD), *_files(config, None)], None
-    if found is None:
-        row = skipped("database", "there is no file yet", "naived makes it at its first start")
-        return [row, skipped("schema", _UNREAD), *_files(config, None)], None
-    text = f"{found.name} answers in {found.latency:.1f} ms"
-    row = warned("database", text, "each order waits for it") if found.latency > _SLOW else ok("database", text)
-    return [row, _schema(found), *_files(config, found)], found
+        await in_time(partial(_check_place, config))
+    except (ConfigError, DeploymentError, JournalError, trio.TooSlowError) as error:
+        wrong = error
+    return [_database(found, wrong), _schema(found), *_files(config, found)], found
 
 
 async def in_time(look: Callable[[], T]) -> T:
@@ -51,7 +39,35 @@ async def in_time(look: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
 
 
-def _schema(found: Inspection) -> Row:
+def _check_place(config: Config) -> None:
+    """Raise ConfigError unless the file of an SQLite database can be made, or written to."""
+    if (path := _path(config)) is not None:
+        check_file(path, config.home)
+
+
+def _path(config: Config) -> Path | None:
+    """The file of an SQLite database; raises ConfigurationError."""
+    address = parse_url(config.database)
+    return Path(address.database or "") if address.get_backend_name() == "sqlite" else None
+
+
+def _database(found: Inspection | None, wrong: Exception | None) -> Row:
+    if isinstance(wrong, trio.TooSlowError):
+        todo = "see that its server runs, or its disk works"
+        return failed("database", f"no answer within {_PATIENCE:.0f} s", todo)
+    if isinstance(wrong, ConfigError | ConfigurationError | DeploymentError):
+        return refused("database", wrong, "check the path and who owns it, or name another --database")
+    if wrong is not None:
+        return failed("database", *told(wrong, "try again"))
+    if found is None:
+        return skipped("database", "there is no file yet", "naived makes it at its first start")
+    text = f"{found.name} answers in {found.latency:.1f} ms"
+    return warned("database", text, "each order waits for it") if found.latency > _SLOW else ok("database", text)
+
+
+def _schema(found: Inspection | None) -> Row:
+    if found is None:
+        return skipped("schema", "the database was not read")
     if found.version is None:
         return skipped("schema", "the database is empty", "naived makes its tables at its first start")
     if not found.current:
@@ -66,12 +82,11 @@ def _schema(found: Inspection) -> Row:
 def _files(config: Config, found: Inspection | None) -> list[Row]:
     """Files beside an SQLite database that should not be there; nothing for PostgreSQL."""
     try:
-        address = parse_url(config.database)
+        path = _path(config)
     except ConfigurationError:
         return []
-    if address.get_backend_name() != "sqlite":
+    if path is None:
         return []
-    path = Path(address.database or "")
     if logs := orphaned_logs(path.parent):
         todo = "put its database back beside it; without one, what it holds is lost"
         return [failed("other files", f"{_named(logs)} holds commits of a database that is gone", todo)]

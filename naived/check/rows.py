@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from naived.process.config import NoRoomError
+
 _OK, _FAILED, _MISCONFIGURED = 0, 1, 78
 
 
@@ -47,6 +49,15 @@ def warned(name: str, found: str, todo: str) -> Row:
 
 def failed(name: str, found: str, todo: str, *, unusable: bool = False) -> Row:
     return Row(name, Status.FAILED, found, todo, unusable)
+
+
+def refused(name: str, error: Exception, otherwise: str) -> Row:
+    """The row for what a start would refuse with this error, and tell to do, or else what is to do ``otherwise``.
+
+    A disk without room is no wrong configuration: another start may succeed.
+    """
+    found, todo = told(error, otherwise)
+    return failed(name, found, todo.removeprefix("Mend it with: "), unusable=not isinstance(error, NoRoomError))
 
 
 def skipped(name: str, found: str, todo: str = "") -> Row:

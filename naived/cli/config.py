@@ -1,10 +1,7 @@
 """Reads the options of ``naived run``, and the API keys, into one frozen Config; raises ConfigError."""
 
-import os
 import re
-import shlex
 import socket
-import stat
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +11,7 @@ from naived.cli.keys import read_credentials, read_keys
 from naived.cli.options import RUN, Options, gather
 from naived.cli.values import absolute_path, is_loopback, log_format, log_level, simulator_url, venue
 from naived.core.duration import parse_duration
-from naived.process.config import ApiKeys, Config, ConfigError, Venue, refused_by_system
+from naived.process.config import ApiKeys, Config, ConfigError, Venue
 
 _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
@@ -88,23 +85,6 @@ def load(
         lease=lease,
         currency=options.get("currency", _currency, "USDT"),
     )
-
-
-def prepare_home(home: Path) -> None:
-    """Create the home (0700) if there is none; raises ConfigError if another user could change it."""
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = home.lstat()
-    except OSError as error:
-        raise refused_by_system(f"cannot make the home {home}: {error.strerror}", error) from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise ConfigError(f"the home {home} is a link or a file; name the directory itself")
-    if status.st_uid != os.geteuid():
-        raise ConfigError(f"the home {home} belongs to another user; choose another one with --home")
-    if status.st_mode & 0o022:
-        raise ConfigError(
-            f"the home {home} can be written by others. Mend it with: chmod 700 {shlex.quote(str(home))}"
-        )
 
 
 def _api_keys(options: Options, exchange: Venue, environ: Mapping[str, str]) -> ApiKeys | None:

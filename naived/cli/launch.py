@@ -14,6 +14,7 @@ from functools import partial
 from naived.cli import config as configuration
 from naived.cli.options import RUN
 from naived.process.config import Config, ConfigError
+from naived.process.home import prepare_home
 from naived.process.opening import SUSPENDING, opened
 
 _SWITCHES = ("live",)
@@ -58,7 +59,7 @@ def launch(flags: Mapping[str, object]) -> int:
     attended = os.isatty(0)
     try:
         config = load()
-        configuration.prepare_home(config.home)
+        prepare_home(config.home)
         # Until the daemon receives them: then each asks for a suspend.
         signal.pthread_sigmask(signal.SIG_BLOCK, SUSPENDING)
         with opened(config) as endpoint:

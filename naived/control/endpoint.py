@@ -43,7 +43,7 @@ class Endpoint:
     """
 
     def __init__(self, path: Path) -> None:
-        _check(path)
+        check_free(path)
         temporary = _temporary(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -95,14 +95,21 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def check_place(path: Path) -> None:
-    """Raise EndpointError unless a socket at this path would be safe: its length, and whose directory it is in."""
+def check_path(path: Path) -> None:
+    """Raise EndpointError unless a socket can have this path: its name and its length."""
+    if not path.name:
+        raise EndpointError(f"{path} is no file: name the control socket itself with --socket")
     length = max(len(os.fsencode(name)) for name in (path, _temporary(path)))
     if length > MAX_PATH:
         raise EndpointError(
             f"the path of the control socket is {length} bytes long, the system allows {MAX_PATH}: {path}; "
             "give a shorter one with --socket"
         )
+
+
+def check_place(path: Path) -> None:
+    """``check_path``, and that the directory is there and nobody else could replace the socket in it."""
+    check_path(path)
     directory = path.parent
     try:
         status = directory.lstat()
@@ -120,23 +127,31 @@ def check_place(path: Path) -> None:
         )
 
 
-def _check(path: Path) -> None:
+def check_free(path: Path) -> None:
+    """``check_place``, and that no process has the socket at this path, nor anything else is there."""
     check_place(path)
-    with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise EndpointError(f"{path} is there already and is not a socket")
-        if _answers(path):
-            raise EndpointError(f"another naived listens at {path}; stop it, or choose another --socket")
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise EndpointError(f"cannot look for the control socket {path}: {error.strerror}") from error
+    if not stat.S_ISSOCK(mode):
+        raise EndpointError(
+            f"{path} is there already and is not a socket. Move it away, or choose another --socket"
+        )
+    if _listened_at(path):
+        raise EndpointError(f"another naived listens at {path}. Stop it, or choose another --socket")
 
 
-def _answers(path: Path) -> bool:
-    """Does a process listen at this path?"""
+def _listened_at(path: Path) -> bool:
+    """Is the socket at this path a process's? Only one that nobody has any more refuses."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))
-        except BlockingIOError:  # the backlog is full, so a process listens
-            return True
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except OSError:  # its backlog is full, it takes another kind of connection, or none of ours
+            return True
         return True

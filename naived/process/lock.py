@@ -40,35 +40,40 @@ def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Itera
     link to one, stays as it is.
     """
     path = directory / name
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with lock_file(path, os.O_CREAT) as (descriptor, pid):
+        try:
+            if not _is_locked(descriptor):
+                raise LockedError(taken.format(pid=pid or "unknown", directory=path.parent))
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise refused_by_system(f"cannot take the lock {path}: {error.strerror}", error) from error
+        yield
+
+
+@contextmanager
+def lock_file(path: Path, make: int = 0) -> Iterator[tuple[int, int | None]]:
+    """The file of a lock, as a descriptor, and the pid in it. ``make``: O_CREAT makes one that is missing.
+
+    Raises ConfigError if it cannot be opened, or is not a lock of ours.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | make
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         if path.is_symlink():
-            raise ConfigError(f"cannot open the lock {path}: it is a link; remove it") from error
+            raise ConfigError(f"cannot open the lock {path}: it is a link. Remove it") from error
         raise refused_by_system(f"cannot open the lock {path}: {error.strerror}", error) from error
     try:
-        _take(descriptor, path, taken)
-        yield
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise ConfigError(f"{path} is not a file of ours, so it cannot be the lock. Move it away")
+        holder = os.pread(descriptor, _MOST, 0)
+        if not _PID.fullmatch(holder):
+            raise ConfigError(f"{path} holds something else than the pid of a naived. Move it away")
+        yield descriptor, int(holder) if holder.strip() else None
     finally:
         os.close(descriptor)
-
-
-def _take(descriptor: int, path: Path, taken: str) -> None:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-        raise ConfigError(f"{path} is not a file of ours, so it cannot be the lock; move it away")
-    holder = os.pread(descriptor, _MOST, 0)
-    if not _PID.fullmatch(holder):
-        raise ConfigError(f"{path} holds something else than the pid of a naived; move it away")
-    try:
-        if not _is_locked(descriptor):
-            pid = holder.decode().strip() or "unknown"
-            raise LockedError(taken.format(pid=pid, directory=path.parent))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    except OSError as error:
-        raise refused_by_system(f"cannot take the lock {path}: {error.strerror}", error) from error
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from naived.check import home
-from naived.check.home import Daemon, control_socket, disk, lock, sync_time
+from naived.check.home import Daemon, control_socket, lock
 from naived.check.rows import Status
 from naived.control.endpoint import Endpoint
 from naived.process.lock import locked
@@ -61,14 +61,25 @@ def test_a_home_of_another_user_a_link_and_a_file(place: Path, monkeypatch: pyte
         assert home.home(place / name).unusable
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     row = home.home(place)
-    assert row.unusable
-    assert "not to user 4242" in row.found
+    assert (row.unusable, "belongs to another user" in row.found) == (True, True)
 
 
-def test_a_home_that_we_may_not_see_or_make(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    assert home.home(place).unusable
-    assert home.home(place / "absent").unusable
+@pytest.mark.parametrize(("number", "unusable"), [(errno.EACCES, True), (errno.EROFS, True), (errno.ENOSPC, False)])
+def test_a_home_in_which_no_file_can_be_made(
+    place: Path, monkeypatch: pytest.MonkeyPatch, number: int, unusable: bool
+) -> None:
+    def refused(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    place.chmod(0o755)  # what is no more than a warning hides nothing
+    monkeypatch.setattr(os, "open", refused)
+    for path in (place, place / "absent"):
+        row = home.home(path)
+        assert (row.status, row.unusable) == (Status.FAILED, unusable)
+        assert f"no file can be made in {place}: {os.strerror(number)}" in row.found
+
+
+def test_a_home_below_a_file(place: Path) -> None:
     assert home.home(Path("/dev/null/x")).unusable
 
 
@@ -91,6 +102,23 @@ def test_what_is_no_lock_is_said(place: Path) -> None:
     path.unlink()
     path.symlink_to("elsewhere")
     assert lock(place)[0].unusable
+    path.unlink()
+    path.mkdir()
+    assert lock(place)[0].unusable
+
+
+def test_a_lock_that_we_may_not_write_is_not_free(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "naived.lock").touch()
+    real = os.open
+
+    def only_read(path: str, flags: int, *mode: int) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", only_read)  # root may write to a file of mode 0400
+    row, _ = lock(place)
+    assert (row.unusable, row.todo.split(",")[0]) == (True, f"chmod 600 {place / 'naived.lock'}")
 
 
 @contextmanager
@@ -103,64 +131,52 @@ def listening(path: Path) -> Iterator[socket.socket]:
 
 def test_a_socket_that_nobody_answers_at(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = place / "control.sock"
-    assert control_socket(path, None)[0].status is Status.SKIPPED
-    assert control_socket(path, Daemon(7))[0].status is Status.FAILED
+    assert control_socket(path, place, None)[0].status is Status.SKIPPED
+    assert control_socket(path, place, Daemon(7))[0].status is Status.FAILED
     endpoint = Endpoint(path)
     endpoint._socket.close()  # as after a kill
-    assert control_socket(path, None)[0].status is Status.OK
+    assert control_socket(path, place, None)[0].status is Status.OK
     path.unlink()
     monkeypatch.setattr(home, "_SILENCE", 0.1)
     with listening(path):
-        row, daemon = control_socket(path, Daemon(7))
-    assert (row.status, daemon) == (Status.FAILED, Daemon(7))
-    assert "does not answer: timed out" in row.found
+        row, daemon = control_socket(path, place, Daemon(7))
+        assert (row.status, daemon) == (Status.FAILED, Daemon(7))
+        assert "does not answer: timed out" in row.found
+        row, _ = control_socket(path, place, None)  # one that hangs, or is older, has no other answer
+    assert (row.unusable, row.todo) == (True, "Stop it, or choose another --socket")
     path.unlink()
     path.touch()
-    assert control_socket(path, None)[0].unusable
+    assert control_socket(path, place, None)[0].unusable
     place.chmod(0o777)
-    assert control_socket(path, None)[0].unusable
+    assert control_socket(path, place, None)[0].unusable
+
+
+@pytest.mark.parametrize(
+    ("home", "path", "status"),
+    [
+        ("h", "h/x.sock", Status.SKIPPED),
+        ("a/h", "a/x.sock", Status.SKIPPED),
+        ("h", "absent/x.sock", Status.FAILED),
+        ("h" * 100, f"{'h' * 100}/x.sock", Status.FAILED),
+    ],
+)
+def test_a_socket_waits_for_the_home_alone_and_only_where_it_can_have_its_path(
+    place: Path, home: str, path: str, status: Status
+) -> None:
+    row, _ = control_socket(place / path, place / home, None)
+    assert (row.status, row.unusable) == (status, status is Status.FAILED)
 
 
 async def test_a_daemon_answers_and_one_of_another_home_is_told_apart(place: Path) -> None:
     async with naived(configured(place)) as running:
         await running.ready()
         path = running.config.socket
-        row, daemon = await trio.to_thread.run_sync(control_socket, path, Daemon(None))
+        row, daemon = await trio.to_thread.run_sync(control_socket, path, place, Daemon(None))
         assert row.status is Status.OK
         assert daemon is not None
         assert daemon.pid == os.getpid()
-        row, daemon = await trio.to_thread.run_sync(control_socket, path, None)
+        row, daemon = await trio.to_thread.run_sync(control_socket, path, place, None)
         assert (row.unusable, daemon) == (True, None)
-
-
-def test_the_disk_is_measured_and_nothing_stays(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [row.name for row in disk(place)] == ["disk space", "disk writes"]
-    assert not list(place.iterdir())
-    real = os.open
-
-    def without_tmpfile(path: str, flags: int, *mode: int) -> int:
-        if flags & os.O_TMPFILE == os.O_TMPFILE:
-            raise OSError(errno.EOPNOTSUPP, "not here")
-        return real(path, flags, *mode)
-
-    monkeypatch.setattr(os, "open", without_tmpfile)
-    assert sync_time(place) > 0
-    assert not list(place.iterdir())
-
-
-def test_a_disk_that_is_full_slow_or_gone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    space = os.statvfs(place)
-    for blocks, status in ((0, Status.FAILED), (200 * 2**20 // space.f_frsize, Status.WARNED)):
-        fields = [*space]
-        fields[4] = blocks  # f_bavail
-        full = os.statvfs_result(fields)
-        monkeypatch.setattr(os, "statvfs", lambda _path, full=full: full)
-        assert disk(place)[0].status is status
-    monkeypatch.setattr(home, "_SLOW_SYNC", 0.0)
-    assert disk(place)[1].status is Status.WARNED
-    assert disk(place / "absent")[1].status is Status.FAILED
-    monkeypatch.undo()
-    assert [row.status for row in disk(place / "absent")] == [Status.FAILED]
 
 
 def test_a_shared_look_does_not_keep_another_look_out(place: Path) -> None:
@@ -176,6 +192,6 @@ def test_a_socket_that_we_may_not_use_is_another_users(place: Path, monkeypatch:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(home, "_ask", refused)
-    row, daemon = control_socket(place / "control.sock", Daemon(7))
+    row, daemon = control_socket(place / "control.sock", place, Daemon(7))
     assert (row.unusable, daemon) == (True, Daemon(7))
     assert "Permission denied" in row.found

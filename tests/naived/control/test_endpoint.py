@@ -1,7 +1,9 @@
+import errno
 import os
 import socket
 import stat
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 import trio
@@ -112,3 +114,29 @@ async def test_a_file_that_is_in_the_way_of_the_unfinished_socket_is_left_alone(
     with pytest.raises(EndpointError, match="Address already in use"):
         Endpoint(home / "control.sock")
     assert file.read_text() == "data"
+
+
+async def test_a_socket_of_another_kind_is_not_replaced(home):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(os.fspath(home / "control.sock"))
+        with pytest.raises(EndpointError, match="another naived listens at"):
+            Endpoint(home / "control.sock")
+    Endpoint(home / "control.sock").close()
+
+
+async def test_the_root_is_no_socket():
+    with pytest.raises(EndpointError, match="/ is no file"):
+        Endpoint(Path("/"))
+
+
+async def test_a_directory_that_we_may_not_look_into_is_no_crash(home, monkeypatch):
+    real = Path.lstat
+
+    def refused(path):
+        if path.name == "control.sock":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "lstat", refused)  # root may look into any directory
+    with pytest.raises(EndpointError, match=r"control\.sock: Permission denied"):
+        Endpoint(home / "control.sock")

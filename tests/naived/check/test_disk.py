@@ -1,0 +1,61 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from naived.check import disk as disk_module
+from naived.check.disk import check_file, check_room, disk, sync_time
+from naived.check.rows import Status
+from naived.process.config import ConfigError
+
+
+def test_the_disk_is_measured_and_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [row.name for row in disk(tmp_path)] == ["disk space", "disk writes"]
+    assert not list(tmp_path.iterdir())
+    real = os.open
+
+    def without_tmpfile(path: str, flags: int, *mode: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", without_tmpfile)
+    assert sync_time(tmp_path) > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_slow_or_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = os.statvfs(tmp_path)
+    for blocks, status in ((0, Status.FAILED), (200 * 2**20 // space.f_frsize, Status.WARNED)):
+        fields = [*space]
+        fields[4] = blocks  # f_bavail
+        full = os.statvfs_result(fields)
+        monkeypatch.setattr(os, "statvfs", lambda _path, full=full: full)
+        assert disk(tmp_path)[0].status is status
+    monkeypatch.setattr(disk_module, "_SLOW_SYNC", 0.0)
+    assert disk(tmp_path)[1].status is Status.WARNED
+    assert disk(tmp_path / "absent")[1].status is Status.FAILED
+    monkeypatch.undo()
+    assert [row.status for row in disk(tmp_path / "absent")] == [Status.FAILED]
+
+
+def test_what_is_made_with_the_home_is_not_asked_for_yet(tmp_path: Path) -> None:
+    home = tmp_path / "a" / "b"
+    for directory in (home, tmp_path / "a"):
+        assert not check_room(directory, home)
+        check_file(directory / "simulator.db", home)
+    assert check_room(tmp_path, home)
+    for directory in (home / "c", tmp_path / "d"):
+        with pytest.raises(ConfigError, match=f"no file can be made in {directory}: No such file"):
+            check_file(directory / "simulator.db", home)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_there_can_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "simulator.db"
+    path.touch()
+    check_file(path, tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ConfigError, match=r"cannot be written to\. Mend it with: chmod 600"):
+        check_file(path, tmp_path)
