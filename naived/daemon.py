@@ -233,11 +233,11 @@ async def _exchange(config: Config, who: Credentials, connect: Connect) -> Async
             endpoint = endpoints.simulator(config.exchange_url)
             yield BinanceExchange(endpoint, who, connect=connect), config.exchange_url
         case Venue.SIMULATOR:
-            async with _simulator(SimulatorConfig(ledger=config.home / "simulator-ledger.db")) as simulation:
+            async with _simulator(SimulatorConfig(ledger=config.ledger)) as simulation:
                 endpoint = endpoints.simulator(simulation.url)
                 yield BinanceExchange(endpoint, who, connect=connect), simulation.url
         case Venue.PAPER:
-            paper = SimulatorConfig(fed=True, exchange_info={"symbols": []}, ledger=config.home / "paper-ledger.db")
+            paper = SimulatorConfig(fed=True, exchange_info={"symbols": []}, ledger=config.ledger)
             source = endpoints.simulator(config.exchange_url) if config.exchange_url else ENDPOINTS[Venue.BINANCE]
             async with _simulator(paper) as simulation:
                 yield PaperExchange(simulation, source, who, connect=connect), simulation.url

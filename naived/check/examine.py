@@ -10,6 +10,7 @@ from naived.check.disk import disk
 from naived.check.exchange import exchange
 from naived.check.home import Daemon
 from naived.check.journal import journal
+from naived.check.ledger import ledger
 from naived.check.rows import Row, ok, refused, skipped
 from naived.process.config import Config, ConfigError, Venue
 from naived.websocket import connect as connect_websocket
@@ -19,7 +20,9 @@ async def examine(config: Config, keys: ConfigError | None, connect: Connect = c
     """Every row; ``keys`` is what is wrong with the files of the API keys, which ``config`` then lacks."""
     where, daemon = await trio.to_thread.run_sync(_home, config, abandon_on_cancel=True)
     stored, inspection = await journal(config)
-    rows = [_configuration(config), *where, *stored]
+    account = None if inspection is None else inspection.account_uid
+    books = await trio.to_thread.run_sync(ledger, config, account, abandon_on_cancel=True)
+    rows = [_configuration(config), *where, *stored, *books]
     if keys is None:
         rows += [_key_files(config), *await exchange(config, daemon, inspection, connect)]
     else:

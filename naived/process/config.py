@@ -102,6 +102,13 @@ class Config:
         return self.database.startswith("postgresql")
 
     @property
+    def ledger(self) -> Path | None:
+        """The file of the simulated exchange inside naived, None if it has none."""
+        if self.exchange is Venue.PAPER or (self.exchange is Venue.SIMULATOR and self.exchange_url is None):
+            return self.home / f"{self.exchange}-ledger.db"
+        return None
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that must never be printed; a password both as it is in the URL and unquoted."""
         url = urlsplit(self.database)

@@ -244,9 +244,9 @@ class Alterations:
 
 
 def _prepare(db: sqlite3.Connection, path: Path | None, uid: int, balances: Mapping[str, Amount]) -> None:
+    version = _version(db, path)  # before anything is changed
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         rows = [(asset, format_amount(amount), "0") for asset, amount in balances.items()]
         db.executescript(f"BEGIN IMMEDIATE;{_TABLES}{_SECOND}PRAGMA user_version={_VERSION};")
@@ -255,8 +255,25 @@ def _prepare(db: sqlite3.Connection, path: Path | None, uid: int, balances: Mapp
         db.execute("COMMIT")
     elif version == 1:
         db.executescript(f"BEGIN IMMEDIATE;{_SECOND}PRAGMA user_version={_VERSION};COMMIT;")
-    elif version != _VERSION:
+
+
+def account_in(db: sqlite3.Connection, path: Path) -> int | None:
+    """The number of the account in a ledger, None in an empty one; nothing is changed.
+
+    Raises SimulatorError, sqlite3.Error.
+    """
+    return int(db.execute("SELECT uid FROM account").fetchone()[0]) if _version(db, path) else None
+
+
+def _version(db: sqlite3.Connection, path: Path | None) -> int:
+    """Of the tables, 0 for a new ledger; raises SimulatorError for those of another program, or of a newer one."""
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if not 0 <= version <= _VERSION:
         raise SimulatorError(f"ledger {path} has version {version}, this simulator needs {_VERSION}")
+    first = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchone()
+    if version == 0 and first is not None:
+        raise SimulatorError(f"ledger {path} has tables of another program, {first[0]!r} for one")
+    return version
 
 
 class Ledger:

@@ -127,6 +127,16 @@ def test_a_file_that_is_no_ledger_is_refused_by_name(tmp_path: Path) -> None:
         Ledger(tmp_path / "missing" / "ledger.db", 7, {})
 
 
+def test_tables_of_another_program_stay_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "bookmarks.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE bookmarks (url TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(SimulatorError, match="has tables of another program, 'bookmarks' for one"):
+        Ledger(path, 7, USDT)
+    assert path.read_bytes() == before
+
+
 def test_a_ledger_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> None:
     first = exchange(Ledger(tmp_path / "ledger.db", 7, USDT))
     first.place(new("buy", "2600", "0.1", client_order_id="old"))

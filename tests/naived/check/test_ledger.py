@@ -1,0 +1,70 @@
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from naived.check.ledger import ledger
+from naived.check.rows import Row, Status
+from naived.core.amount import parse_amount
+from naived.process.config import Config, Venue
+from naived.simulator.ledger import Ledger
+from tests.support.daemon import configured, ended, naived
+
+NONE = {"USDT": parse_amount("1")}
+
+
+def found(config: Config, account_uid: str | None) -> Row:
+    [row] = ledger(config, account_uid)
+    return row
+
+
+def damaged(path: Path) -> None:
+    path.write_text("not a database at all\n" * 100)
+
+
+def newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+
+
+def anothers(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE bookmarks (url TEXT)")
+
+
+@pytest.mark.parametrize("exchange", ["simulator", "paper"])
+@pytest.mark.parametrize("spoil", [damaged, newer, anothers, Path.mkdir])
+async def test_what_a_start_refuses_is_refused(
+    tmp_path: Path, spoil: Callable[[Path], None], exchange: str
+) -> None:
+    config = configured(tmp_path, exchange=exchange)
+    assert config.ledger is not None
+    spoil(config.ledger)
+    assert found(config, None).unusable
+    assert await ended(config) == 78
+
+
+def test_the_account_of_the_journal_is_that_of_the_ledger(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    assert found(config, None).status is Status.SKIPPED
+    assert found(config, "7").unusable
+    assert config.ledger is not None
+    Ledger(config.ledger, 7, NONE).close()
+    assert found(config, "7").status is found(config, None).status is Status.OK
+    assert found(config, "8").unusable
+    assert {each.name for each in tmp_path.iterdir()} == {"simulator-ledger.db"}
+
+
+async def test_a_ledger_in_use_is_read(tmp_path: Path) -> None:
+    async with naived(configured(tmp_path)) as running:
+        await running.ready()
+        assert found(running.config, None).status is Status.OK
+
+
+def test_where_naived_opens_none_none_is_looked_at(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    assert ledger(replace(config, exchange=Venue.TESTNET), None) == []
+    assert ledger(replace(config, exchange_url="ws://127.0.0.1:1"), None) == []
