@@ -19,6 +19,8 @@ from naived.websocket import connect as connect_websocket
 async def examine(config: Config, keys: ConfigError | None, connect: Connect = connect_websocket) -> list[Row]:
     """Every row; ``keys`` is what is wrong with the files of the API keys, which ``config`` then lacks."""
     where, daemon = await trio.to_thread.run_sync(_home, config, abandon_on_cancel=True)
+    # At once: a naived that starts meanwhile takes the lock long before it comes to the port.
+    where += await machine.metrics(config.metrics_listen, runs=daemon is not None)
     stored, inspection = await journal(config)
     account = None if inspection is None else inspection.account_uid
     books = await trio.to_thread.run_sync(ledger, config, account, abandon_on_cancel=True)

@@ -1,11 +1,13 @@
-"""Looks at what the system gives to naived: memory, open files, and the unit that runs it."""
+"""Looks at what the system gives to naived: a port for metrics, memory, open files, and the unit that runs it."""
 
 import os
 import re
 import resource
 from pathlib import Path
 
-from naived.check.rows import Row, ok, skipped, warned
+from naived.check.rows import Row, ok, refused, skipped, warned
+from naived.process.config import ConfigError
+from naived.process.scrape import check_address
 
 _FILES_WANTED = 2_048  # 1,024 control clients, and what else is open
 _MEMORY_WANTED = 256 * 2**20  # bytes: a thousand symbols need less
@@ -14,6 +16,19 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _FILES = re.compile(r"^Max open files\s+\S+\s+(\S+)", re.MULTILINE)
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 _UNITS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("~/.config/systemd/user"))
+
+
+async def metrics(address: tuple[str, int] | None, *, runs: bool) -> list[Row]:
+    """Can metrics be served at this address? No row for none. ``runs``: a naived does, and may have it already."""
+    if address is None:
+        return []
+    if runs:
+        return [skipped("metrics", "naived runs: the address is its own, if it was started with it")]
+    try:
+        await check_address(address)
+    except ConfigError as error:
+        return [refused("metrics", error, "choose another --metrics-listen")]
+    return [ok("metrics", "can be served at {}:{}".format(*address))]
 
 
 def files(pid: int | None) -> Row:

@@ -35,6 +35,12 @@ async def _listen(address: Address) -> list[trio.SocketListener]:
         ) from error
 
 
+async def check_address(address: Address) -> None:
+    """Listen there for a moment; raises ConfigError where nobody can serve now."""
+    for listener in await _listen(address):
+        await listener.aclose()
+
+
 class Scrapes:
     """``render`` makes the text. Use ``open`` first, then ``run``."""
 

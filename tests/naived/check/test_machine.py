@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import trio
 
 from naived.check import machine
 from naived.check.rows import Status
@@ -70,3 +71,17 @@ def test_units_that_are_installed_are_named(proc: Path) -> None:
     (units / "naived.service").touch()
     assert machine.unit(None, serious=True).found.endswith("installed: naived.service")
     assert machine.unit(7, serious=True).todo == "systemctl enable --now naived.service"
+
+
+async def test_metrics_need_a_port_that_nobody_has() -> None:
+    assert await machine.metrics(None, runs=False) == []
+    [taken] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    address = ("127.0.0.1", taken.socket.getsockname()[1])
+    [row] = await machine.metrics(address, runs=False)
+    assert (row.unusable, row.todo) == (True, "Choose another --metrics-listen")
+    [row] = await machine.metrics(address, runs=True)  # its own, perhaps
+    assert row.status is Status.SKIPPED
+    await taken.aclose()
+    for _ in range(2):
+        [row] = await machine.metrics(address, runs=False)
+        assert row.status is Status.OK
