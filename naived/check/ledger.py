@@ -1,6 +1,5 @@
 """Looks at the ledger of the exchange inside naived: can it be opened, and is its account that of the journal?"""
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -38,7 +37,8 @@ def ledger(config: Config, account_uid: str | None) -> list[Row]:
 
 def _account(path: Path) -> str | None:
     """The account in a ledger, None where there is none yet; raises SimulatorError, sqlite3.Error."""
-    if not os.path.lexists(path):
+    # SQLite removes the log beside an empty file as soon as it reads that.
+    if not path.exists() or not path.stat().st_size:
         return None
     with closing(connect_to_read(path)) as connection:
         uid = account_in(connection, path)

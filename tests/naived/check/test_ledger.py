@@ -58,6 +58,19 @@ def test_the_account_of_the_journal_is_that_of_the_ledger(tmp_path: Path) -> Non
     assert {each.name for each in tmp_path.iterdir()} == {"simulator-ledger.db"}
 
 
+def test_an_empty_ledger_keeps_its_log(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    assert config.ledger is not None
+    log = Path(f"{config.ledger}-wal")
+    books = Ledger(config.ledger, 7, NONE)
+    commits = log.read_bytes()
+    books.close()
+    config.ledger.write_bytes(b"")
+    log.write_bytes(commits)
+    assert found(config, "7").unusable
+    assert log.read_bytes() == commits != b""
+
+
 async def test_a_ledger_in_use_is_read(tmp_path: Path) -> None:
     async with naived(configured(tmp_path)) as running:
         await running.ready()
