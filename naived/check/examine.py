@@ -1,7 +1,5 @@
 """All checks, in the order in which they are shown. ``cli`` calls ``examine``. Nothing is created or changed."""
 
-import os
-
 import trio
 
 from naived.binance.connection import Connect
@@ -28,7 +26,7 @@ async def examine(config: Config, keys: ConfigError | None, connect: Connect = c
     if keys is None:
         rows += [_key_files(config), *await exchange(config, daemon, inspection, connect)]
     else:
-        rows.append(refused("key files", keys, f"give it to user {os.geteuid()}, with mode 0600"))
+        rows.append(refused("key files", keys, "name both with --api-key-file and --api-secret-file"))
         rows.append(skipped("exchange", "without keys nothing is asked"))
     pid = None if daemon is None else daemon.pid
     serious = config.exchange is Venue.BINANCE

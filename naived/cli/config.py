@@ -99,7 +99,7 @@ def _api_keys(options: Options, exchange: Venue, environ: Mapping[str, str]) -> 
     directory = environ.get("CREDENTIALS_DIRECTORY")
     keys = read_credentials(Path(directory)) if directory else None
     if keys is None:
-        raise ConfigError(f"the exchange {exchange} needs API keys: give --api-key-file and --api-secret-file")
+        raise ConfigError(f"the exchange {exchange} needs API keys. Give --api-key-file and --api-secret-file")
     return keys
 
 

@@ -8,6 +8,7 @@ from naived.process.config import ApiKeys, ConfigError, Secret
 
 _MAX_KEY_FILE = 16 * 1024  # bytes; an Ed25519 key in PEM has about 120
 _PEM = "-----BEGIN "
+_ANEW = "Write it anew, as plain text: what the exchange gave, and nothing else"
 
 
 def read_keys(key_file: Path, secret_file: Path) -> ApiKeys:
@@ -36,13 +37,16 @@ def read_credentials(directory: Path) -> ApiKeys | None:
 def _keys(key_file: Path, secret_file: Path, *, forbidden: int) -> ApiKeys:
     key, secret = _read(key_file, forbidden), _read(secret_file, forbidden)
     if len(key.split()) != 1:
-        raise ConfigError(f"{key_file} must hold the API key on one line and nothing else")
+        raise ConfigError(f"{key_file} must hold the API key on one line and nothing else. {_ANEW}")
     if secret.startswith(_PEM):
         if not secret.startswith(f"{_PEM}PRIVATE KEY"):
-            kind = secret.partition("\n")[0].strip("-").removeprefix("BEGIN ").strip().lower()
-            raise ConfigError(f"{secret_file} holds {kind!r} in PEM; an unencrypted Ed25519 private key is needed")
+            kind = secret.splitlines()[0].strip(" -").removeprefix("BEGIN ").lower()
+            raise ConfigError(
+                f"{secret_file} holds {kind!r} in PEM; an unencrypted Ed25519 private key is needed. "
+                "Make one: openssl genpkey -algorithm ed25519, or unlock yours: openssl pkey -in OLD -out NEW"
+            )
     elif len(secret.split()) != 1:
-        raise ConfigError(f"{secret_file} must hold the HMAC secret on one line, or a private key in PEM")
+        raise ConfigError(f"{secret_file} must hold the HMAC secret on one line, or a private key in PEM. {_ANEW}")
     return ApiKeys(Secret(key), Secret(secret))
 
 
@@ -55,11 +59,13 @@ def _read(path: Path, forbidden: int) -> str:
     try:
         file = open(path, "rb", opener=_open_nonblocking)  # noqa: SIM115 (the with is below, out of the try)
     except OSError as error:
-        raise ConfigError(f"cannot read the key file {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read the key file {path}: {error.strerror}. See that it is there, and of user {os.geteuid()}"
+        ) from error
     with file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"the key file {path} is not a regular file")
+            raise ConfigError(f"the key file {path} is not a regular file. Name the file itself")
         if status.st_uid not in (os.geteuid(), 0):
             raise ConfigError(
                 f"the key file {path} belongs to another user. Mend it with: chown {os.geteuid()} {path}"
@@ -71,14 +77,16 @@ def _read(path: Path, forbidden: int) -> str:
             )
         content = file.read(_MAX_KEY_FILE + 1)
     if len(content) > _MAX_KEY_FILE:
-        raise ConfigError(f"the key file {path} is longer than {_MAX_KEY_FILE} bytes: it is not a key")
+        raise ConfigError(f"the key file {path} is longer than {_MAX_KEY_FILE} bytes: it is not a key. {_ANEW}")
     try:
         text = content.decode("ascii").strip()
     except UnicodeDecodeError:
         # Without the cause: its message quotes the file's bytes.
-        raise ConfigError(f"the key file {path} is not plain text") from None
+        raise ConfigError(f"the key file {path} is not plain text. {_ANEW}") from None
     if not text:
-        raise ConfigError(f"the key file {path} is empty")
+        raise ConfigError(f"the key file {path} is empty. {_ANEW}")
     if not all(char.isprintable() or char in "\r\n" for char in text):
-        raise ConfigError(f"the key file {path} is not plain text: it has a zero byte or another control character")
+        raise ConfigError(
+            f"the key file {path} is not plain text: it has a zero byte or another control character. {_ANEW}"
+        )
     return text

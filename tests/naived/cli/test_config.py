@@ -144,7 +144,7 @@ def test_a_simulator_is_reached_on_this_machine(url: str) -> None:
 
 @pytest.mark.parametrize("exchange", REAL)
 def test_an_account_needs_its_keys(exchange: Venue, key_files: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="needs API keys: give --api-key-file and --api-secret-file"):
+    with pytest.raises(ConfigError, match=r"needs API keys\. Give --api-key-file and --api-secret-file"):
         config(exchange=exchange, live=True)
     made = config(exchange=exchange, live=True, **key_files)
     assert made.api_keys is not None

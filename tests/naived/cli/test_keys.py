@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -92,12 +93,16 @@ def test_an_absent_file_says_so(tmp_path: Path) -> None:
         ("k", "s" * 20_000, "is longer than"),
         ("k", "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----", "'public key' in PEM"),
         ("k", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nx", "'encrypted private key' in PEM"),
+        ("k", "-----BEGIN ENCRYPTED PRIVATE KEY-----\r\nx\r\n", "'encrypted private key' in PEM"),
         ("k", "-----BEGIN RSA PRIVATE KEY-----\nx", "'rsa private key' in PEM"),
     ],
 )
 def test_content_that_cannot_be_a_key_is_refused(tmp_path: Path, key: str, secret: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason) as caught:
         keys(tmp_path, key, secret)
+    assert re.search(
+        r"\. (Write it anew|Make one: openssl)", str(caught.value)
+    )  # what to do is not about its owner
     assert secret not in str(caught.value) or len(secret) < 3
 
 
