@@ -63,7 +63,6 @@ _REFUSED_PAUSE = 60  # seconds between attempts with a refused key: only a perso
 
 _BAD_REQUEST = 400
 _REQUEST_CODES = -1100  # this code and lower ones concern the request; higher ones server, network, weight, clock
-_KEY_CODES = frozenset({-2014, -2015})
 
 
 class RequestRefused(RefusedError):
@@ -217,7 +216,9 @@ def _require_ok(method: str, answer: ApiAnswer) -> ApiAnswer:
         return answer
     code = answer.error.code if answer.error else None
     why = f"{method}: {described(answer)}"
-    if answer.status != _BAD_REQUEST or code is None or code > _REQUEST_CODES or code in _KEY_CODES:
+    if refuses_credentials(answer):
+        raise CredentialsError(why)
+    if answer.status != _BAD_REQUEST or code is None or code > _REQUEST_CODES:
         raise ExchangeError(why)
     raise RequestRefused(why, code)
 

@@ -26,7 +26,15 @@ from naived.core.orders.report import Report
 from naived.core.strategy.settings import Settings, Status
 from naived.database.deployment import check_account
 from naived.database.inspection import Inspection
-from naived.ports import AccountInfo, DeploymentError, ExchangeError, JournalError, Queries, SymbolRecord
+from naived.ports import (
+    AccountInfo,
+    CredentialsError,
+    DeploymentError,
+    ExchangeError,
+    JournalError,
+    Queries,
+    SymbolRecord,
+)
 from naived.process.config import Config, Venue
 from naived.runtime.listing import Listing, UnknownNamesError
 
@@ -118,10 +126,14 @@ class _Asked:
         records = () if self._found is None else self._found.records
         try:
             account = await queries.account()
-        except ExchangeError as error:
+        except CredentialsError as error:
             todo = "see that the key is right, not expired, and that its list of addresses has this machine's"
             self.rows.append(failed("key", f"not accepted: {error}", todo))
             self.rows += [skipped(name, "the key is not accepted") for name in ("may trade", "may withdraw")]
+        except ExchangeError as error:
+            todo = "the key may be right: see the row clock, and try again in a minute"
+            self.rows.append(failed("key", f"not judged: {error}", todo))
+            self.rows += [skipped(name, "the account was not read") for name in ("may trade", "may withdraw")]
         else:
             self.rows += [self._key(account), _trade(account), _withdraw(account, self._config.exchange)]
         self.rows += await symbols(queries, [each for each in records if _trades(each)])
@@ -207,7 +219,7 @@ async def symbols(queries: Queries, records: Sequence[SymbolRecord]) -> list[Row
         for record in records:
             nursery.start_soon(one, record)
     good = len(records) - len(bad)
-    text = f"{good} of {len(records)} that are on can be traded with their settings"
+    text = f"{good} of {len(records)} that are on are known to be tradable with their settings"
     rows = [bad[name] for name in sorted(bad)]
     return [*rows, ok("symbols", text) if not bad else warned("symbols", text, "see the rows above")]
 
@@ -221,9 +233,10 @@ async def symbol(name: str, settings: Settings, listing: Listing) -> Row | None:
             return failed(row, "the exchange does not list it", f"naivectl shutdown {name}")
         if not info.trading:
             return warned(row, f"its market is closed: {info.status}", "wait until it opens again")
+        await listing.fees()  # raises what check_size would keep to itself
         rules = await check_size(name, settings, listing, None)
     except ControlError as error:
         return failed(row, error.message, f"naivectl settings {name} --budget ...: {error.hint}")
     except (ExchangeError, UnknownNamesError) as error:
-        return failed(row, f"its rules cannot be read: {error}", "try again")
+        return failed(row, f"not judged: {error}", "try again")
     return None if rules is not None else warned(row, "not judged: it has no budget, or no price now", "try again")

@@ -107,7 +107,7 @@ def _unanswered(path: Path, daemon: Daemon | None, why: str) -> Row:
         return failed(
             "socket",
             f"{path}: naived runs and does not answer: {why}",
-            f"see its log, and: kill {daemon.pid or 'PID'}",
+            "it waits for the exchange to accept its key (see the row key), or hangs: see its log",
         )
     try:
         check_free(path)

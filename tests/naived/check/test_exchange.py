@@ -95,7 +95,7 @@ async def test_symbols_that_cannot_be_traded_as_they_are_set_are_named(tmp_path:
         assert rows["symbol ETHUSDT"].status is Status.FAILED
         assert "the least budget for 5 chunks" in rows["symbol ETHUSDT"].todo
         assert rows["symbol BTCUSDT"].found == "its market is closed: BREAK"
-        assert rows["symbols"].found == "0 of 2 that are on can be traded with their settings"
+        assert rows["symbols"].found == "0 of 2 that are on are known to be tradable with their settings"
 
 
 async def test_a_key_that_is_refused_is_said_and_what_needs_none_is_asked_all_the_same(tmp_path: Path) -> None:
@@ -110,6 +110,21 @@ async def test_a_key_that_is_refused_is_said_and_what_needs_none_is_asked_all_th
         assert rows["key"].status is Status.FAILED
         assert rows["may trade"].found == rows["may withdraw"].found == "the key is not accepted"
         assert rows["symbols"].status is Status.SKIPPED
+
+
+@pytest.mark.parametrize(("code", "found"), [(-1003, "not judged"), (-1021, "not judged"), (-2014, "not accepted")])
+async def test_the_key_is_blamed_only_where_it_is_refused(tmp_path: Path, code: int, found: str) -> None:
+    async with running() as simulation, api(simulation) as client:
+        config = configured(tmp_path, exchange_url=simulation.url)
+        async with naived(config) as running_naived:
+            await running_naived.ready()
+            assert (await running_naived.do("start"))["error"] is None
+        _, stored = await journal(config)
+        await client.get("sim.fault", kind="error", method="account.status", code=code, count=9)
+        rows = by_name(await exchange(config, None, stored, connect))
+        assert rows["key"].status is Status.FAILED
+        assert rows["key"].found.startswith(f"{found}: account.status: ")
+        assert rows["symbol ETHUSDT"].found.startswith("not judged: account.status: ")
 
 
 async def test_without_a_daemon_its_simulator_cannot_be_asked(tmp_path: Path) -> None:
