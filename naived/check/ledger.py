@@ -13,6 +13,8 @@ from naived.process.config import Config, ConfigError
 from naived.simulator.errors import SimulatorError
 from naived.simulator.ledger import account_in
 
+_MEND = "put a copy in its place, or move it and its database away"
+
 
 def ledger(config: Config, account_uid: str | None) -> list[Row]:
     """A row, none where naived opens no ledger. ``account_uid`` is the journal's, None before the first start."""
@@ -24,9 +26,10 @@ def ledger(config: Config, account_uid: str | None) -> list[Row]:
         found = _account(path)
         if found is not None and account_uid is not None:
             check_account(account_uid, found, str(config.exchange))
-    except (ConfigError, DeploymentError, SimulatorError, sqlite3.Error) as error:
-        text = str(error) if path.name in str(error) else f"ledger {path}: {error}"
-        return [refused("ledger", ConfigError(text), "put a copy in its place, or move it and its database away")]
+    except (ConfigError, DeploymentError, SimulatorError) as error:
+        return [refused("ledger", error, _MEND)]
+    except sqlite3.Error as error:
+        return [refused("ledger", ConfigError(f"ledger {path}: {error}"), _MEND)]
     if found is not None:
         return [ok("ledger", f"{path.name}, account {found}")]
     if account_uid is not None:

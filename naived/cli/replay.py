@@ -23,6 +23,7 @@ from naived.core.strategy.settings import Settings
 from naived.database.engine import ConfigurationError
 from naived.database.history import history
 from naived.ports import JournalError
+from naived.process import logs
 from naived.process.complaint import complain
 from naived.process.streams import OutputError
 from naived.recorder.layout import gaps_name
@@ -61,7 +62,7 @@ def perform(symbols: Sequence[str], flags: Mapping[str, Any], environ: Mapping[s
                 raise BacktestError(f"the journal has no {symbol}: it was never configured")
             found.append(replay(tape, Setup(rules(symbol, info), Settings(), fee, latency), past))
         except (TapeError, BacktestError, JournalError, ConfigurationError) as error:
-            complain(error)
+            complain(logs.Redactor(config.secrets)(str(error)))
             failed = True
     for warning in (warning for each in found for warning in each.warnings):
         complain(warning)

@@ -1,3 +1,5 @@
+import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -56,6 +58,15 @@ def test_the_account_of_the_journal_is_that_of_the_ledger(tmp_path: Path) -> Non
     assert found(config, "7").status is found(config, None).status is Status.OK
     assert found(config, "8").unusable
     assert {each.name for each in tmp_path.iterdir()} == {"simulator-ledger.db"}
+
+
+def test_a_full_disk_is_no_wrong_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    row = found(configured(tmp_path), None)
+    assert (row.status, row.unusable) == (Status.FAILED, False)
 
 
 def test_an_empty_ledger_keeps_its_log(tmp_path: Path) -> None:
