@@ -34,13 +34,15 @@ def load(
     environ: Mapping[str, str],
     *,
     terminal: bool,
+    again: bool = False,
     without_keys: Callable[[ConfigError], None] | None = None,
 ) -> Config:
     """The configuration of ``naived run``; ``terminal``: is the log written to one? Raises ConfigError.
 
     ``without_keys`` is told what is wrong with the API keys, which are left out then; without it that is raised.
+    ``again``: see ``gather``.
     """
-    options = gather(RUN, flags, environ)
+    options = gather(RUN, flags, environ, again=again)
     exchange = options.get("exchange", venue, Venue.SIMULATOR)
     home = options.get("home", absolute_path, None) or _default_home()
     live = options.switch("live")

@@ -52,13 +52,13 @@ def launch(flags: Mapping[str, object]) -> int:
     """Run the daemon with these flags; the exit code."""
     _protect()
 
-    def load() -> Config:
-        return configuration.load(flags, os.environ, terminal=sys.stderr.isatty())
+    def load(*, again: bool) -> Config:
+        return configuration.load(flags, os.environ, terminal=sys.stderr.isatty(), again=again)
 
     # Asked now: a terminal that was closed is none any more.
-    attended = os.isatty(0)
+    reread = None if os.isatty(0) else partial(load, again=True)
     try:
-        config = load()
+        config = load(again=False)
         prepare_home(config.home)
         # Until the daemon receives them: then each asks for a suspend.
         signal.pthread_sigmask(signal.SIG_BLOCK, SUSPENDING)
@@ -71,7 +71,7 @@ def launch(flags: Mapping[str, object]) -> int:
 
             logs.configure(config.log_format, config.log_level, config.secrets)
             try:
-                return trio.run(partial(daemon.run, config, endpoint, reread=None if attended else load))
+                return trio.run(partial(daemon.run, config, endpoint, reread=reread))
             except Exception:
                 crash = structlog.get_logger("naived").critical
                 crash("naived crashed: orders rest, the journal is whole", exc_info=True)

@@ -6,6 +6,7 @@ that ``--config`` names. This module does not know the options: callers pass a p
 
 import difflib
 import shlex
+import stat
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -176,11 +177,13 @@ def gather(
     flags: Mapping[str, object],
     environ: Mapping[str, str],
     others: Collection[str] = (),
+    *,
+    again: bool = False,
 ) -> Options:
     """Find each of ``names``; a flag that is None, False or an empty list counts as not given. Raises ConfigError.
 
     The file is ``flags["config"]``, else ``NAIVED_CONFIG``, else none. It may also have the keys of ``others``,
-    because it is another program's as well.
+    because it is another program's as well. Read ``again`` it is no pipe: that is empty, or waits.
     """
     _check_variables(environ)
     for name, value in flags.items():
@@ -190,7 +193,7 @@ def gather(
     given: dict[str, _Given] = {}
     path = flags.get("config") or environ.get("NAIVED_CONFIG")
     if path:
-        for name, value in _read(Path(str(path)), {*names, *others}).items():
+        for name, value in _read(Path(str(path)), {*names, *others}, again).items():
             if name in names:
                 given[name] = _Given(value, f"{name} in {path}", ConfigError)
     for name in names:
@@ -223,8 +226,10 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _read(path: Path, names: Collection[str]) -> Mapping[str, object]:
+def _read(path: Path, names: Collection[str], again: bool) -> Mapping[str, object]:
     try:
+        if again and not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigError(f"{path} is no regular file: it is read at a start alone")
         # A number with a point stays text: a fee is never a float.
         table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_Number)
     except OSError as error:

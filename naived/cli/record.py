@@ -25,11 +25,16 @@ _CRASHED = 1  # exit code
 
 
 def load(
-    symbols: Sequence[str], flags: Mapping[str, object], environ: Mapping[str, str], *, terminal: bool
+    symbols: Sequence[str],
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    terminal: bool,
+    again: bool = False,
 ) -> RecordConfig:
-    """Read the options; ``terminal``: is the log written to one? Raises ConfigError."""
+    """Read the options; ``terminal``: is the log written to one? ``again``: see ``gather``. Raises ConfigError."""
     # The file may be that of a daemon, whose exchange is recorded.
-    options = gather(RECORD, flags, environ, RUN)
+    options = gather(RECORD, flags, environ, RUN, again=again)
     exchange = options.get("exchange", venue, Venue.SIMULATOR)
     exchange_url = options.get("exchange_url", simulator_url, None)
     if exchange_url is not None and not exchange.simulated:
@@ -55,22 +60,22 @@ def load(
 def perform(symbols: Sequence[str], flags: Mapping[str, object]) -> int:
     """Record what these symbols and flags say; the exit code."""
 
-    def read() -> RecordConfig:
-        return load(symbols, flags, os.environ, terminal=sys.stderr.isatty())
+    def read(*, again: bool) -> RecordConfig:
+        return load(symbols, flags, os.environ, terminal=sys.stderr.isatty(), again=again)
 
     # Asked now: a terminal that was closed is none any more.
-    attended = os.isatty(0)
+    reread = None if os.isatty(0) else partial(read, again=True)
     # Until the recording receives them.
     signal.pthread_sigmask(signal.SIG_BLOCK, SUSPENDING)
     try:
-        config = read()
+        config = read(again=False)
         _prepare(config.to)
         with locked(config.to, LOCK, TAKEN):
             shown = _status_line(config)
             logs.configure(config.log_format, config.log_level, stream=shown)
             raise_file_limit()
             try:
-                return trio.run(partial(run, config, reread=None if attended else read, shown=shown))
+                return trio.run(partial(run, config, reread=reread, shown=shown))
             except ConfigError:
                 raise
             except Exception:

@@ -5,10 +5,12 @@ from dataclasses import fields, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
+import trio
 
 from naived.process import logs, systemd
 from naived.process.config import ConfigError, LogFormat, LogLevel
 
+_PATIENCE = 2.0  # seconds: a disk or a server that does not answer keeps neither trading nor a suspend waiting
 _TAKEN = ("log_format", "log_level", "recv_window", "grace", "metrics_listen")
 
 log = structlog.get_logger()
@@ -33,6 +35,8 @@ C = TypeVar("C", bound=Logging)
 class Reload(Generic[C]):
     """``config`` is in force; ``read`` reads it again, and raises ConfigError; ``apply`` gives it to the program.
 
+    ``read`` runs in a thread. One that hangs is left, and no other one is begun until it ends.
+
     ``ready``: the service manager was told that naived is ready, so it is told of a reload as well.
     """
 
@@ -41,21 +45,24 @@ class Reload(Generic[C]):
         self.apply: Callable[[C], None] = lambda config: None
         self.ready = False
         self._read = read
+        self._one = trio.CapacityLimiter(1)
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         """Take what may change while naived runs; say what needs a restart. A bad configuration changes nothing."""
         if self.ready:
             systemd.reloading()
-        self._take()
+        await self._take()
         if self.ready:
             systemd.ready()
 
-    def _take(self) -> None:
+    async def _take(self) -> None:
         try:
-            found = self._read()
+            with trio.fail_after(_PATIENCE):
+                found = await trio.to_thread.run_sync(self._read, abandon_on_cancel=True, limiter=self._one)
         # Also what a library raises for an odd one: a daemon that trades does not end by it.
-        except (ConfigError, OSError, ValueError) as error:
-            log.error("configuration not read again, the old one stays in force", error=str(error))
+        except (ConfigError, OSError, ValueError, trio.TooSlowError) as error:
+            why = str(error) or f"its files cannot be read within {_PATIENCE:.0f} s"
+            log.error("configuration not read again, the old one stays in force", error=why)
             return
         before: Any = self.config
         changed = [each.name for each in fields(before) if getattr(found, each.name) != getattr(before, each.name)]

@@ -6,7 +6,7 @@ in the journal already. `naived record` ends in the same way, and its next start
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def suspendable(
-    patience: float, hangup: Callable[[], None] | None = None, doing: str = "suspending: orders rest"
+    patience: float, hangup: Callable[[], Awaitable[None]] | None = None, doing: str = "suspending: orders rest"
 ) -> AsyncIterator[trio.Event]:
     """The event is set by the first signal, even if it comes while everything is being opened.
 
@@ -45,11 +45,11 @@ async def _handle(
     signals: AsyncIterator[int],
     wanted: trio.Event,
     patience: float,
-    hangup: Callable[[], None] | None,
+    hangup: Callable[[], Awaitable[None]] | None,
     doing: str,
 ) -> None:
     while (number := await anext(signals)) == signal.SIGHUP and hangup is not None:
-        hangup()
+        await hangup()
     log.info(doing.partition(":")[0], signal=signal.Signals(number).name)
     systemd.stopping(patience, doing)
     wanted.set()

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,15 @@ def test_a_file_that_is_no_file_of_ours_says_why(tmp_path: Path, text: str | Non
     flags = toml(tmp_path, text) if text else {"config": str(tmp_path / "absent.toml")}
     with pytest.raises(ConfigError, match=reason):
         gather(NAMES, flags, {})
+
+
+def test_a_pipe_is_not_read_again(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="is no regular file: it is read at a start alone"):
+        gather(NAMES, {"config": str(tmp_path / "pipe")}, {}, again=True)
+    assert gather(NAMES, toml(tmp_path, 'grace = "1s"'), {}, again=True).get("grace", str, "") == "1s"
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*: No such file"):
+        gather(NAMES, {"config": str(tmp_path / "absent")}, {}, again=True)
 
 
 def test_a_number_in_the_file_needs_no_quotes_and_keeps_its_digits(tmp_path: Path) -> None:

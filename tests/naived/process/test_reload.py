@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,21 +23,21 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return calls
 
 
-def reloaded(before: Config, read: Callable[[], Config]) -> tuple[Config, list[Config], list[str]]:
+async def reloaded(before: Config, read: Callable[[], Config]) -> tuple[Config, list[Config], list[str]]:
     """What is in force afterwards, what was given to the daemon, and what was logged."""
     applied: list[Config] = []
     reload = Reload(before, read)
     reload.apply = applied.append
     with structlog.testing.capture_logs() as records:
-        reload()
+        await reload()
     return reload.config, applied, [f"{each['log_level']}: {each}" for each in records]
 
 
-def test_what_may_change_while_it_runs_is_taken(tmp_path: Path, logs: list[tuple[Any, ...]]) -> None:
+async def test_what_may_change_while_it_runs_is_taken(tmp_path: Path, logs: list[tuple[Any, ...]]) -> None:
     before = configured(tmp_path)
     after = replace(before, log_level="debug", log_format="console", recv_window=3_000, grace=70_000)
     after = replace(after, metrics_listen=("127.0.0.1", 9464))
-    assert reloaded(before, lambda: after)[:2] == (after, [after])
+    assert (await reloaded(before, lambda: after))[:2] == (after, [after])
     assert [call[:2] for call in logs] == [("console", "debug")]
 
 
@@ -49,24 +50,42 @@ def test_what_may_change_while_it_runs_is_taken(tmp_path: Path, logs: list[tuple
         (lambda config: replace(config, exchange_url="ws://127.0.0.1:1"), "exchange-url"),
     ],
 )
-def test_what_needs_a_restart_is_named_and_the_rest_is_taken(
+async def test_what_needs_a_restart_is_named_and_the_rest_is_taken(
     tmp_path: Path, logs: list[tuple[Any, ...]], change: Change, name: str
 ) -> None:
     before = configured(tmp_path)
-    config, applied, said = reloaded(before, lambda: replace(change(before), grace=70_000))
+    config, applied, said = await reloaded(before, lambda: replace(change(before), grace=70_000))
     assert config == replace(before, grace=70_000)
     assert applied == [config]
     assert any("error" in line and "need a restart" in line and f"'{name}'" in line for line in said)
 
 
 @pytest.mark.parametrize("kind", [ConfigError, FileNotFoundError, ValueError])
-def test_a_bad_configuration_changes_nothing(
+async def test_a_bad_configuration_changes_nothing(
     tmp_path: Path, logs: list[tuple[Any, ...]], kind: type[Exception]
 ) -> None:
     def bad() -> Config:
         raise kind("grace in naived.toml: 'soon' is not a duration")
 
     before = configured(tmp_path)
-    config, applied, said = reloaded(before, bad)
+    config, applied, said = await reloaded(before, bad)
     assert (config, applied, logs) == (before, [], [])
     assert ["'soon' is not a duration" in line for line in said] == [True]
+
+
+async def test_a_file_that_hangs_keeps_nothing_waiting(
+    tmp_path: Path, logs: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload_module, "_PATIENCE", 0.01)
+    answered = threading.Event()
+    config = configured(tmp_path)
+    reload = Reload(config, lambda: answered.wait(10) and replace(config, grace=70_000))
+    with structlog.testing.capture_logs() as records:
+        for _ in range(2):  # the second one waits for the first
+            await reload()
+    assert [each["log_level"] for each in records] == ["error"] * 2
+    assert "cannot be read within" in records[0]["error"]
+    answered.set()
+    monkeypatch.setattr(reload_module, "_PATIENCE", 10)
+    await reload()
+    assert reload.config.grace == 70_000

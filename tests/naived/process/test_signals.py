@@ -2,6 +2,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import structlog
@@ -112,7 +113,11 @@ async def test_nohup_is_respected() -> None:
 @pytest.mark.usefixtures("hangup_ignored")
 async def test_one_without_a_terminal_reads_again_also_under_nohup() -> None:
     read = trio.Event()
-    async with suspendable(PATIENCE, read.set) as suspend:
+
+    async def again() -> None:
+        read.set()
+
+    async with suspendable(PATIENCE, again) as suspend:
         send(signal.SIGHUP)
         with trio.fail_after(ARRIVAL):
             await read.wait()
@@ -121,7 +126,7 @@ async def test_one_without_a_terminal_reads_again_also_under_nohup() -> None:
 
 async def test_a_hangup_that_means_something_else_does_that_as_often_as_it_comes() -> None:
     hangup, heard = trio.open_memory_channel[None](3)
-    async with suspendable(PATIENCE, lambda: hangup.send_nowait(None)) as suspend:
+    async with suspendable(PATIENCE, partial(hangup.send, None)) as suspend:
         for _ in range(2):
             send(signal.SIGHUP)
             with trio.fail_after(ARRIVAL):
