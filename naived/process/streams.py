@@ -62,6 +62,6 @@ class _Stderr(FileIO):
 
 
 def _over(raw: type[FileIO], old: TextIO) -> TextIOWrapper:
-    """A stream that writes to the same descriptor through ``raw``."""
+    """A stream that writes to the same descriptor through ``raw``; what its encoding lacks is escaped."""
     file = BufferedWriter(raw(old.fileno(), "w", closefd=False))
-    return TextIOWrapper(file, old.encoding, old.errors, line_buffering=bool(old.line_buffering))
+    return TextIOWrapper(file, old.encoding, "backslashreplace", line_buffering=bool(old.line_buffering))

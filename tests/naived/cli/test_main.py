@@ -52,6 +52,13 @@ def test_an_error_that_cannot_be_written_keeps_its_exit_code() -> None:
         assert subprocess.run([sys.executable, "-c", program], stderr=full).returncode == 2
 
 
+def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from naived.cli.main import main; main()", "check", "--home", f"{tmp_path}/ü"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"there is no {tmp_path}/\\xfc yet" in done.stdout
+
+
 def naived(line: str, redirected: str) -> "subprocess.CompletedProcess[str]":
     """A real start with its streams as a shell sets them."""
     command = [sys.executable, "-c", "from naived.cli.main import main; main()", *line.split()]
