@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import trio
 
-from naived.check.disk import check_file
+from naived.check.disk import check_file, check_room
 from naived.check.rows import Row, failed, ok, refused, skipped, told, warned
 from naived.database.engine import ConfigurationError, parse_url
 from naived.database.inspection import Inspection, copies, inspect, orphaned_logs, without_owner
@@ -41,7 +41,12 @@ async def in_time(look: Callable[[], T]) -> T:
 
 def _check_place(config: Config) -> None:
     """Raise ConfigError unless the file of an SQLite database can be made, or written to."""
-    if (path := _path(config)) is not None:
+    path = _path(config)
+    if path is None:
+        return
+    if path.exists() and path.stat().st_mode & 0o077:  # a start makes it ours alone, and then we may write
+        check_room(path.parent, config.home)
+    else:
         check_file(path, config.home)
 
 

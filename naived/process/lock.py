@@ -61,7 +61,7 @@ def lock_file(path: Path, make: int = 0) -> Iterator[tuple[int, int | None]]:
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        if path.is_symlink():
+        if os.path.islink(path):
             raise ConfigError(f"cannot open the lock {path}: it is a link. Remove it") from error
         raise refused_by_system(f"cannot open the lock {path}: {error.strerror}", error) from error
     try:

@@ -255,6 +255,8 @@ def _prepare(db: sqlite3.Connection, path: Path | None, uid: int, balances: Mapp
         db.execute("COMMIT")
     elif version == 1:
         db.executescript(f"BEGIN IMMEDIATE;{_SECOND}PRAGMA user_version={_VERSION};COMMIT;")
+    else:
+        db.execute(f"PRAGMA user_version={_VERSION}")  # a write: a file that takes none is refused now
 
 
 def account_in(db: sqlite3.Connection, path: Path) -> int | None:

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,3 +165,17 @@ async def test_a_damaged_database_is_told_and_left_alone(tmp_path: Path, bad: by
     assert rows["database"].unusable
     assert rows["schema"].status is Status.SKIPPED
     assert (tmp_path / "simulator.db").read_bytes() == bad
+
+
+@pytest.mark.parametrize(("mode", "status"), [(0o400, Status.FAILED), (0o444, Status.OK)])
+async def test_a_database_that_we_may_not_write_to_is_told_unless_a_start_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, status: Status
+) -> None:
+    config = configured(tmp_path)
+    async with naived(config) as running_naived:
+        await running_naived.ready()
+    (tmp_path / "simulator.db").chmod(mode)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write to any file
+    rows, found = await journal(config)
+    assert (rows[0].name, rows[0].status, rows[0].unusable) == ("database", status, status is Status.FAILED)
+    assert found is not None

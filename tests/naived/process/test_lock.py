@@ -103,6 +103,16 @@ def test_a_full_disk_is_no_wrong_configuration_and_another_start_may_succeed(
     assert info.value.exit_code == 75
 
 
+def test_a_home_that_we_may_not_look_into_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for name in ("open", "lstat", "stat"):  # root may look into any directory
+        monkeypatch.setattr(os, name, refused)
+    with pytest.raises(ConfigError, match=r"cannot open the lock .*: Permission denied"):
+        locked(tmp_path).__enter__()
+
+
 def test_where_there_can_be_no_lock_the_configuration_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "naived.lock").mkdir()
     with pytest.raises(ConfigError, match=r"cannot open the lock .*naived\.lock: Is a directory"):

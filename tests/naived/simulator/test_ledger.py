@@ -137,6 +137,17 @@ def test_tables_of_another_program_stay_as_they_are(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_that_takes_no_writes_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ledger(tmp_path / "ledger.db", 7, USDT).close()
+    real = sqlite3.connect
+    read_only = f"file:{tmp_path}/ledger.db?mode=ro"  # root may write to any file
+    monkeypatch.setattr(sqlite3, "connect", lambda _path, **options: real(read_only, uri=True, **options))
+    with pytest.raises(SimulatorError, match=r"ledger\.db: attempt to write a readonly database"):
+        Ledger(tmp_path / "ledger.db", 7, USDT)
+
+
 def test_a_ledger_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> None:
     first = exchange(Ledger(tmp_path / "ledger.db", 7, USDT))
     first.place(new("buy", "2600", "0.1", client_order_id="old"))
