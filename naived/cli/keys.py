@@ -1,6 +1,7 @@
 """Reads API keys from files that no other user can read, never from a flag or the environment."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from naived.process.config import ApiKeys, ConfigError, Secret
 
 _MAX_KEY_FILE = 16 * 1024  # bytes; an Ed25519 key in PEM has about 120
 _PEM = "-----BEGIN "
+_LIKE_A_KEY = re.compile(r"[A-Za-z0-9+=]{32}|-----BEGIN")
 _ANEW = "Write it anew, as plain text: what the exchange gave, and nothing else"
 
 
@@ -59,6 +61,11 @@ def _read(path: Path, forbidden: int) -> str:
     try:
         file = open(path, "rb", opener=_open_nonblocking)  # noqa: SIM115 (the with is below, out of the try)
     except OSError as error:
+        if _LIKE_A_KEY.search(str(path)):  # the key itself, where the name of its file is wanted
+            raise ConfigError(
+                f"cannot read a key file whose name looks like a key: {error.strerror}. Write the key into a file, "
+                "and name that with --api-key-file or --api-secret-file"
+            ) from None
         raise ConfigError(
             f"cannot read the key file {path}: {error.strerror}. See that it is there, and of user {os.geteuid()}"
         ) from error

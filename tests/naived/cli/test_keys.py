@@ -83,6 +83,16 @@ def test_an_absent_file_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "secret", ["NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j", PEM, PEM * 9]
+)
+def test_a_key_in_place_of_its_file_is_not_quoted(tmp_path: Path, secret: str) -> None:
+    with pytest.raises(ConfigError, match="whose name looks like a key") as caught:
+        read_keys(write(tmp_path / "key", "k"), tmp_path / secret)
+    assert secret[30:50] not in f"{caught.value}"
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
     ("key", "secret", "reason"),
     [
         ("", "s", "is empty"),
