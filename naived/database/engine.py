@@ -25,11 +25,10 @@ _DEAD_PEER = 10_000  # ms until unacknowledged bytes end a connection, so that n
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3}  # s, s
 
 # libpq gives no SQLSTATE for a refused connection, only a text; after each of these a person must act.
-_REFUSED_FOR_GOOD = (
-    "authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
+_REFUSED_FOR_GOOD = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|does not exist"
+    r'|invalid (port number|\w+ value): "'  # of an option in the URL
+    r"|definition of service .* not found|could not match \d+"
 )
 _NOT_ALLOWED = ("permission denied", "must be owner of", "no schema has been selected")
 _CHANGED = re.compile(r"no such (table|column)|(relation|column|index) .* does not exist")
@@ -57,11 +56,28 @@ def parse_url(text: str) -> URL:
         raise ConfigurationError(f"the database's URL cannot be read. {_URL_HINT}") from None
     if url.drivername not in ("sqlite", "postgresql", "postgresql+psycopg"):
         raise ConfigurationError(f"naived knows no database called {url.drivername!r}. {_URL_HINT}")
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+    if url.get_backend_name() != "sqlite":
+        _check_options(url)
+    elif url.database in (None, "", ":memory:"):
         raise ConfigurationError(
             f"the journal needs a file: in memory it would not outlive the daemon. {_URL_HINT}"
         )
+    elif "?" in text:  # what is behind it would be no part of the path
+        raise ConfigurationError(f"an SQLite database has no options, and a ? in its path is %3F. {_URL_HINT}")
     return url
+
+
+def _check_options(url: URL) -> None:
+    """What libpq would refuse is refused before any server is asked, and so are arguments of the driver itself."""
+    from psycopg import ProgrammingError, conninfo  # deferred: SQLite needs no psycopg
+
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+        conninfo.make_conninfo(**options)
+    except (ProgrammingError, ArgumentError, ValueError) as error:
+        raise ConfigurationError(
+            f"the options of the database's URL cannot be used: {' '.join(str(error).split())}. {_URL_HINT}"
+        ) from None
 
 
 _URL_HINT = "Use sqlite:///PATH or postgresql://USER@HOST/NAME"
@@ -242,9 +258,9 @@ def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
         return ConfigurationError(f"{describe(url)} cannot be used: {text}. {_ANOTHER}")
     if any(known in text for known in _NOT_ALLOWED):
         return not_allowed(url, text)
-    if any(known in text for known in _REFUSED_FOR_GOOD):
+    if _REFUSED_FOR_GOOD.search(text):
         return ConfigurationError(
-            f"{describe(url)} refuses us: {text}. Check user, password and name in --database"
+            f"{describe(url)} refuses us: {text}. Check user, password, name and options in --database"
         )
     next_step = "See that its server runs and lets us in"
     if url.get_backend_name() == "sqlite":

@@ -137,6 +137,11 @@ def test_nobody_else_reads_an_sqlite_database(tmp_path: Path, existing: bool) ->
         ("postgresql+asyncpg://me:hunter2@host/db", "no database called 'postgresql\\+asyncpg'"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
+        ("sqlite:////tmp/a.db?timeout=hunter2", "has no options"),
+        ("sqlite:////tmp/hunter2?b/a.db", "a \\? in its path is %3F"),
+        ("postgresql://me:hunter2@host/db?foo=hunter2", 'invalid connection option "foo"'),
+        ("postgresql://me:hunter2@host/db?row_factory=hunter2", 'invalid connection option "row_factory"'),
+        ("postgresql://me:hunter2@/db?host=a:1&host=b&port=2", "Can't mix"),
     ],
 )
 def test_an_address_that_will_not_do_is_refused_without_quoting_it(url: str, cause: str) -> None:
@@ -168,6 +173,21 @@ def test_a_server_that_is_not_there_may_come_later() -> None:
     assert type(error) is JournalError
     assert "'db' at 127.0.0.1:1 cannot be used now" in str(error)
     assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("sslmode=verify", 'invalid sslmode value: "verify"'),
+        ("port=99999", 'invalid port number: "99999"'),
+        ("host=/a&host=/b&hostaddr=127.0.0.1", "could not match 2 host names with 1 hostaddr values"),
+        ("service=nowhere", 'definition of service "nowhere" not found'),
+    ],
+)
+def test_an_option_that_libpq_refuses_is_for_a_person(option: str, told: str) -> None:
+    error = connecting(f"postgresql://me:hunter2@/db?{option}")
+    assert type(error) is ConfigurationError
+    assert told in str(error)
 
 
 def test_a_database_that_does_not_exist_is_for_a_person(postgres_url: str) -> None:
