@@ -30,12 +30,11 @@ _REFUSED_FOR_GOOD = re.compile(
     r'|invalid (port number|\w+ value): "'  # of an option in the URL
     r"|definition of service .* not found|could not match \d+"
 )
-_NOT_ALLOWED = ("permission denied", "must be owner of", "no schema has been selected")
-_CHANGED = re.compile(r"no such (table|column)|(relation|column|index) .* does not exist")
+# SQLSTATEs: the user may not, and there is no schema in which it could. Its texts are in the server's language.
+_NOT_ALLOWED = ("42501", "3F000")
+_MISFIT = "42"  # a class of them: a statement of ours does not fit what is there
+_CHANGED = re.compile(r"no such (table|column)")
 _WRONG_FILE = ("unable to open database file", "attempt to write a readonly database")
-
-
-_ANOTHER = "Or name another file with --database"
 
 
 class ConfigurationError(JournalError):
@@ -212,7 +211,7 @@ def make_private(url: URL) -> None:
     try:
         claim(Path(url.database or ""))
     except NotOursError as error:
-        raise ConfigurationError(f"{describe(url)} cannot be used: {error}. {_ANOTHER}") from error
+        raise unusable(url, str(error)) from error
     except DamagedError as error:
         raise damaged(url, str(error)) from error
     except OSError as error:
@@ -225,7 +224,19 @@ def damaged(url: URL, text: str) -> ConfigurationError:
     """The error for a file that is broken; ``text`` is SQLite's."""
     return ConfigurationError(
         f"{describe(url)} is damaged, or no database: {text}. Keep a copy of it, then put a backup in its "
-        f"place, or what `sqlite3 FILE .recover` reads from it. {_ANOTHER}"
+        f"place, or what `sqlite3 FILE .recover` reads from it. Or name another file with --database"
+    )
+
+
+def unusable(url: URL, why: str) -> ConfigurationError:
+    """The error for a database that is not for us."""
+    return ConfigurationError(f"{describe(url)} cannot be used: {why}. Name another one with --database")
+
+
+def _changed(url: URL, text: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{describe(url)} has other tables than naived made: {text}. Put a backup in its place, or name another "
+        "one with --database"
     )
 
 
@@ -248,21 +259,29 @@ def not_allowed(url: URL, text: str) -> ConfigurationError:
 def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
     """ConfigurationError if a person must change something, otherwise JournalError: try again later."""
     text = cause(error)
-    if url.get_backend_name() == "sqlite" and is_damage(text):
-        return damaged(url, text)
-    if _CHANGED.search(text):
-        return ConfigurationError(
-            f"{describe(url)} has other tables than naived made: {text}. Put a backup in its place. {_ANOTHER}"
-        )
-    if any(known in text for known in _WRONG_FILE):
-        return ConfigurationError(f"{describe(url)} cannot be used: {text}. {_ANOTHER}")
-    if any(known in text for known in _NOT_ALLOWED):
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_error(url, text)
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    if state in _NOT_ALLOWED:
         return not_allowed(url, text)
-    if _REFUSED_FOR_GOOD.search(text):
+    if state.startswith(_MISFIT):
+        return _changed(url, text)
+    if not state and _REFUSED_FOR_GOOD.search(text):
         return ConfigurationError(
             f"{describe(url)} refuses us: {text}. Check user, password, name and options in --database"
         )
-    next_step = "See that its server runs and lets us in"
-    if url.get_backend_name() == "sqlite":
-        next_step = "See that nothing else holds it and that the disk has room"
+    return _away(url, text, "See that its server runs and lets us in")
+
+
+def _sqlite_error(url: URL, text: str) -> JournalError:
+    if is_damage(text):
+        return damaged(url, text)
+    if _CHANGED.search(text):
+        return _changed(url, text)
+    if any(known in text for known in _WRONG_FILE):
+        return unusable(url, text)
+    return _away(url, text, "See that nothing else holds it and that the disk has room")
+
+
+def _away(url: URL, text: str, next_step: str) -> JournalError:
     return JournalError(f"{describe(url)} cannot be used now: {text}. {next_step}, then start naived again")

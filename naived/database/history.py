@@ -45,12 +45,13 @@ def history(url: str, symbol: str, since: int, until: int) -> History | None:
     Raises ConfigurationError and JournalError.
     """
     until += _LATE
-    with reading(parse_url(url)) as connection:
+    address = parse_url(url)
+    with reading(address) as connection:
         if connection is None:
             raise JournalError("there is no journal; --home, --exchange or --database name it")
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")  # one snapshot, also while a daemon writes
-        version = version_of(connection)
+        version = version_of(connection, address)
         if version != HEAD:
             raise JournalError(f"the journal has schema {version}, this version knows {HEAD}; start naived once")
         row = connection.execute(sa.select(settings).where(settings.c.symbol == symbol)).mappings().first()

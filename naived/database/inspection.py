@@ -69,12 +69,7 @@ def inspect(url: str, exchange: str) -> Inspection | None:
     with reading(address) as connection:
         if connection is None:
             return None
-        version = version_of(connection)
-        if version is not None and version > HEAD:
-            raise ConfigurationError(
-                f"{describe(address)} was made by a newer naived (schema {version}, this one knows {HEAD}). "
-                "Install that version, or name another database"
-            )
+        version = version_of(connection, address)
         if version is None and not _may_create(connection):
             raise not_allowed(address, "it is empty, and we may make no tables in it")
         latency = _latency(connection)

@@ -3,39 +3,61 @@
 Alembic takes most of a second to import, so it is imported only if there is something to upgrade.
 """
 
+import re
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from naived.database.engine import ConfigurationError, Role, describe, open_engine
+from naived.database.engine import ConfigurationError, Role, describe, open_engine, unusable
+from naived.database.schema import metadata
 
 HEAD = "0015"
+_REVISION = re.compile(r"(?!0000)\d{4}")
+_VERSION = "alembic_version"
+_FIRST = {"deployment", "settings"}  # tables of every version
+# All that could be a table of ours, or be in its place. One question, because another node may just now commit
+# all of them.
+_NAMES = {
+    "postgresql": "SELECT relname FROM pg_class WHERE pg_table_is_visible(oid)",
+    "sqlite": "SELECT name FROM sqlite_master",
+}
 _LOCK = 0x6E616976  # "naiv": advisory lock, so that one daemon at a time migrates a PostgreSQL database
 
 
 def migrate(url: URL, target: str = HEAD) -> None:
-    """Upgrade to ``target``; raises ConfigurationError if the database is newer than that, SQLAlchemyError."""
+    """Upgrade to ``target``; raises ConfigurationError as ``version_of`` does, SQLAlchemyError."""
     engine = open_engine(url, Role.MIGRATE)
     try:
         with engine.connect() as connection:
-            version = version_of(connection)
-        if version is not None and version > target:
-            raise ConfigurationError(
-                f"{describe(url)} was made by a newer naived (schema {version}, this one knows {target}). "
-                "Install that version, or name another database"
-            )
+            version = version_of(connection, url, target)
         if version != target:
             _upgrade(engine, target)
     finally:
         engine.dispose()
 
 
-def version_of(connection: sa.Connection) -> str | None:
-    """The version of the schema, None for a database without one."""
-    if not sa.inspect(connection).has_table("alembic_version"):
+def version_of(connection: sa.Connection, url: URL, newest: str = HEAD) -> str | None:
+    """The version of the schema, None for a database without one.
+
+    Raises ConfigurationError if it is above ``newest``, or if the tables are another program's; SQLAlchemyError.
+    """
+    names = set(connection.scalars(sa.text(_NAMES[connection.dialect.name])))
+    if _VERSION not in names:
+        if taken := names & metadata.tables.keys():
+            raise unusable(url, f"it has tables of another program, {min(taken)!r} for one")
         return None
-    version: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    versions = [str(each) for each in connection.scalars(sa.text(f"SELECT version_num FROM {_VERSION}"))]
+    version = versions[0] if len(versions) == 1 else ""
+    if not (names >= _FIRST and _REVISION.fullmatch(version)):
+        raise unusable(
+            url, f"it has tables of another program, whose {_VERSION} is {', '.join(versions) or 'empty'}"
+        )
+    if version > newest:
+        raise ConfigurationError(
+            f"{describe(url)} was made by a newer naived (schema {version}, this one knows {newest}). "
+            "Install that version, or name another database"
+        )
     return version
 
 

@@ -266,6 +266,24 @@ def test_a_file_that_is_no_database_is_for_a_person(tmp_path: Path) -> None:
     assert "file is not a database" in str(error)
 
 
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE mine (id integer)", "ALTER TABLE theirs ADD mine trading_status"]
+)
+def test_what_is_in_the_place_of_ours_is_for_a_person(postgres_url: str, statement: str) -> None:
+    url = parse_url(postgres_url)
+    engine = open_engine(url, Role.MIGRATE)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE theirs (id integer)")
+        connection.exec_driver_sql("CREATE VIEW mine AS SELECT 1")
+        with pytest.raises(sa.exc.SQLAlchemyError) as caught:
+            connection.exec_driver_sql(statement)
+        connection.rollback()
+    engine.dispose()
+    error = opening_error(url, caught.value)
+    assert type(error) is ConfigurationError
+    assert "has other tables than naived made" in str(error)
+
+
 @pytest.mark.parametrize("statement", ["SELECT mine FROM theirs", "SELECT * FROM mine"])
 def test_tables_that_somebody_changed_are_for_a_person(database_url: str, statement: str) -> None:
     url = parse_url(database_url)

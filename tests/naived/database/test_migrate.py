@@ -18,12 +18,14 @@ from naived.core.strategy.formulas import NO_COINS, Coins
 from naived.core.strategy.lots import Lot
 from naived.database import migrate as migrate_module
 from naived.database.engine import ConfigurationError, Role, open_engine, parse_url
+from naived.database.inspection import inspect
 from naived.database.migrate import HEAD, migrate
 from naived.database.queries import events_page, load
 from naived.database.schema import metadata
 from naived.database.trader_rows import trader_row
 from naived.ports import Page
 from tests.support.database import finished
+from tests.support.postgres import execute
 
 DAY = 86_400_000  # ms
 
@@ -274,6 +276,51 @@ def test_a_database_that_is_newer_than_the_program_is_refused(engine: sa.Engine)
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0999'"))
     with pytest.raises(ConfigurationError, match=r"made by a newer naived \(schema 0999"):
         migrate(engine.url)
+
+
+OTHERS = "CREATE TABLE orders (id int)", "CREATE TABLE users (id int)"
+
+
+def versions(*versions: str) -> tuple[str, ...]:
+    made = "CREATE TABLE alembic_version (version_num varchar(32))"
+    return (made, *(f"INSERT INTO alembic_version VALUES ('{version}')" for version in versions))
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        OTHERS,
+        (*OTHERS, *versions("0007_add_users")),
+        (*OTHERS, *versions("0001")),
+        (*OTHERS, *versions("9999")),
+        versions(),
+        ("CREATE TABLE deployment (id int)", "CREATE TABLE settings (id int)", *versions("ae1027a6acf")),
+        ("CREATE TABLE deployment (id int)", "CREATE TABLE settings (id int)", *versions("0001", "0002")),
+    ],
+)
+def test_the_database_of_another_program_is_refused_and_left_alone(
+    engine: sa.Engine, statements: tuple[str, ...]
+) -> None:
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    before = description(engine)
+    for look in (migrate, lambda url: inspect(url.render_as_string(hide_password=False), "simulator")):
+        with pytest.raises(ConfigurationError, match="cannot be used: it has tables of another program"):
+            look(engine.url)
+    assert description(engine) == before
+
+
+def test_tables_of_others_beside_ours_and_the_schemas_of_others_are_nobodys_business(postgres_url: str) -> None:
+    execute(
+        postgres_url, "CREATE TABLE users (id int)", "CREATE SCHEMA theirs", "CREATE TABLE theirs.orders (id int)"
+    )
+    url = parse_url(postgres_url)
+    try:
+        migrate(url)
+        migrate(url)
+    finally:
+        execute(postgres_url, "DROP SCHEMA theirs CASCADE")
 
 
 UPGRADE = """
