@@ -19,6 +19,11 @@ _BUSY_TIMEOUT = 5_000  # ms: a person's own sqlite3 shell may hold the lock for 
 _STATEMENT_TIMEOUT = 10_000  # ms: longer than any statement of ours takes, even on a bad disk
 _LOCK_TIMEOUT = 5_000  # ms
 _MIGRATION_LOCK_TIMEOUT = 60_000  # ms: another daemon may be rebuilding a large table
+# A migration takes the time it needs, and so does the wait for another one. Not every version has all of them.
+_NO_HURRY = (
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', "
+    "'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout')"
+)
 _CONNECT_TIMEOUT = 5  # s
 _CAN_KEEP_PLANS = 12_00_00  # the version of PostgreSQL
 _DEAD_PEER = 10_000  # ms until unacknowledged bytes end a connection, so that no query waits on a half-open one
@@ -151,8 +156,6 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
             f"statement_timeout = {_STATEMENT_TIMEOUT}",
             f"idle_in_transaction_session_timeout = {_STATEMENT_TIMEOUT}",
         ]
-
-    if role is not Role.MIGRATE:  # a migration takes the time it needs
         _be_patient(engine)
 
     # SET, because connection poolers refuse options in the start-up packet.
@@ -161,6 +164,8 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
         with connection.cursor() as cursor:
             for setting in settings:
                 cursor.execute(f"SET {setting}")
+            if role is Role.MIGRATE:
+                cursor.execute(_NO_HURRY)
             if role is Role.WRITE and connection.info.server_version >= _CAN_KEEP_PLANS:
                 # Its statements find rows by their keys. That with an array would be planned anew each time, which
                 # takes longer than to run it.

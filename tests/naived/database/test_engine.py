@@ -61,6 +61,21 @@ def test_every_postgresql_connection_is_durable_and_bounded(postgres_url: str) -
         engine.dispose()
 
 
+def test_a_migration_takes_its_time_whatever_the_owner_of_a_database_has_set(postgres_url: str) -> None:
+    name = parse_url(postgres_url).database
+    timeouts = ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
+    for timeout in timeouts:
+        execute(postgres_url, f"ALTER DATABASE {name} SET {timeout} = '2s'")
+    engine = open_engine(parse_url(postgres_url), Role.MIGRATE)
+    try:
+        with engine.connect() as connection:
+            assert {connection.scalar(sa.text(f"SHOW {timeout}")) for timeout in timeouts} == {"0"}
+            assert connection.scalar(sa.text("SHOW lock_timeout")) == "1min"
+    finally:
+        engine.dispose()
+        execute(postgres_url, f"ALTER DATABASE {name} RESET ALL")
+
+
 @pytest.mark.parametrize("role", Role)
 def test_a_session_is_the_same_whatever_the_owner_of_a_database_has_set(postgres_url: str, role: Role) -> None:
     name = parse_url(postgres_url).database
