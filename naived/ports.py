@@ -40,7 +40,7 @@ class JournalError(Exception):
 
 
 class ConflictError(JournalError):
-    """This unit was refused, alone: it contradicts what the journal holds, or the journal cannot hold it."""
+    """This unit was refused, alone: it contradicts the journal, or cannot be held. The text names no symbol."""
 
 
 class DeploymentError(JournalError):

@@ -131,11 +131,11 @@ def check(unit: Unit, ours: Mapping[str, Held]) -> None:
         return
     found = ours.get(unit.symbol)
     if found is None or found.epoch != unit.epoch:
-        raise LeaseLostError(f"{unit.symbol}: another node has it, or may have it; nothing more is written here")
+        raise LeaseLostError("another node has it, or may have it; nothing more is written here")
     if unit.desired is None and found.status == Status.OFF and any(map(_is_placed, unit.orders)):
-        raise ConflictError(f"{unit.symbol}: it is off, and an order was to be placed")
+        raise ConflictError("it is off, and an order was to be placed")
     if not found.placing and any(map(_is_placed, unit.orders)):
-        raise UncomparedError(f"{unit.symbol}: the database was replaced: nothing is placed before all is compared")
+        raise UncomparedError("the database was replaced: nothing is placed before all is compared")
 
 
 def _is_placed(order: OrderState) -> bool:

@@ -262,8 +262,7 @@ def _apply_one(connection: sa.Connection, work: Work, ours: Mapping[str, fence.H
         over = _write(connection, work, ours)
     except IntegrityError as error:
         savepoint.rollback()
-        what = work.symbol if isinstance(work, Unit) else "the account"
-        conflict = ConflictError(f"{what}: {_contradiction(cause(error))}")
+        conflict = ConflictError(_contradiction(cause(error)))
         conflict.__cause__ = error
         return conflict
     except (ConflictError, DeploymentError) as error:
@@ -273,16 +272,15 @@ def _apply_one(connection: sa.Connection, work: Work, ours: Mapping[str, fence.H
         if isinstance(error, DBAPIError) and not isinstance(error, DataError):
             raise  # it may concern every unit
         savepoint.rollback()
-        return _unwritable(work, error)
+        return _unwritable(error)
     savepoint.commit()
     return over
 
 
-def _unwritable(work: Work, error: Exception) -> ConflictError:
+def _unwritable(error: Exception) -> ConflictError:
     """The outcome of a unit whose values the database cannot hold; they should have been refused before."""
-    what = work.symbol if isinstance(work, Unit) else "the account"
     why = cause(error) if isinstance(error, SQLAlchemyError) else repr(error)
-    unwritable = ConflictError(f"{what}: the journal cannot hold this change: {why}. This is a bug in naived")
+    unwritable = ConflictError(f"the journal cannot hold this change: {why}. This is a bug in naived")
     unwritable.__cause__ = error
     return unwritable
 
@@ -336,7 +334,7 @@ def _write_desired(connection: sa.Connection, symbol: str, desired: DesiredState
         return
     unchanged = (settings.c.symbol == symbol) & (settings.c.status == expected.value)
     if connection.execute(sa.update(settings).where(unchanged).values(row)).rowcount != 1:
-        raise ConflictError(f"{symbol}: its status is not {expected} any more")
+        raise ConflictError(f"its status is not {expected} any more")
 
 
 def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
@@ -357,7 +355,7 @@ def _write_symbol(connection: sa.Connection, unit: Unit) -> None:
         return
     statement = sa.update(settings).where(settings.c.symbol == unit.symbol).values(changes)
     if connection.execute(statement).rowcount != 1:
-        raise ConflictError(f"{unit.symbol}: the journal has no settings of it")
+        raise ConflictError("the journal has no settings of it")
 
 
 def _write_trader(connection: sa.Connection, trader: Trader) -> None:
@@ -384,6 +382,4 @@ def _write_order(connection: sa.Connection, order: OrderState) -> None:
     statement = upsert_order(connection.dialect.name, tuple(row))
     # After an INSERT SQLAlchemy keeps the row count only with this option.
     if connection.execute(statement, row, execution_options={"preserve_rowcount": True}).rowcount != 1:
-        raise ConflictError(
-            f"{order.intent.symbol}: {order.client_order_id} is the id of another intent in the journal"
-        )
+        raise ConflictError(f"{order.client_order_id} is the id of another intent in the journal")

@@ -7,7 +7,7 @@ from naived.control import answers, messages
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
-from naived.ports import JournalError
+from naived.ports import ConflictError, JournalError
 from tests.support.database import intent, order
 from tests.support.runtime import Naived, World
 
@@ -116,6 +116,14 @@ async def test_a_journal_that_is_away_can_be_asked_again() -> None:
     assert (error.code.exit, error.code.retryable, error.symbol) == (75, True, "ETHUSDT")
     assert error.message == "the database did not answer in time: it is not certain that anything was changed"
     assert error.hint == "try again; repeating it is safe"
+
+
+async def test_a_change_that_the_journal_refused_leaves_no_doubt() -> None:
+    error = messages.away("ETHUSDT", ConflictError("its status is not on any more"))
+    assert (error.message, error.hint) == (
+        "its status is not on any more",
+        "the change that was refused is not made",
+    )
 
 
 async def test_why_a_journal_does_not_take_anything_is_said_where_it_is_known() -> None:
