@@ -1,7 +1,8 @@
-"""Sees that a connection to PostgreSQL is a session: that nobody else's settings and locks come with it.
+"""Sees that a connection to PostgreSQL is a session, and that its database can hold every text.
 
-A pooler in transaction mode gives a session to whoever has a transaction just now. Then the lock of a migration
-stays with a session that nobody ends, and the writer meets a session that a reader has made read-only.
+A session brings nobody else's settings and locks. A pooler in transaction mode gives one to whoever has a
+transaction just now. Then the lock of a migration stays with a session that nobody ends, and the writer meets a
+session that a reader has made read-only.
 """
 
 import sqlalchemy as sa
@@ -11,12 +12,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from naived.database.engine import ConfigurationError, cause, describe, open_bare
 
 _ROUNDS = 5  # another client of the pooler may take, or free, a session between two questions
+_ENCODINGS = ("UTF8", "SQL_ASCII")  # the second keeps bytes as they are, and ours are UTF-8
 _SESSION = sa.text("SELECT pg_backend_pid()")
 _NO_TRANSACTIONS = "statement pooling mode"  # what PgBouncer says to BEGIN in that mode
 
 
 def check_sessions(address: URL) -> None:
-    """Raises ConfigurationError if connections share sessions; SQLAlchemyError. Changes nothing."""
+    """Raises ConfigurationError if connections share sessions, or texts would be refused; SQLAlchemyError.
+
+    Changes nothing.
+    """
     if address.get_backend_name() == "sqlite":
         return
     engine = open_bare(address)
@@ -24,6 +29,8 @@ def check_sessions(address: URL) -> None:
         with engine.connect() as one, engine.connect() as other:
             if not all(_are_sessions(one, other) for _ in range(_ROUNDS)):
                 raise _pooled(address)
+            if (encoding := one.scalar(sa.text("SHOW server_encoding"))) not in _ENCODINGS:
+                raise _narrow(address, encoding)
     except SQLAlchemyError as error:
         if _NO_TRANSACTIONS in cause(error):
             raise _pooled(address) from error
@@ -41,6 +48,13 @@ def _are_sessions(one: sa.Connection, other: sa.Connection) -> bool:
     one.rollback()
     other.rollback()
     return bool(before == after != taken)
+
+
+def _narrow(address: URL, encoding: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{describe(address)} cannot hold every text: its encoding is {encoding}. Copy it into one made with "
+        "CREATE DATABASE NAME ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0, and name that with --database"
+    )
 
 
 def _pooled(address: URL) -> ConfigurationError:

@@ -42,11 +42,12 @@ class Server:
     start: Callable[[], None] | None = None
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
+    def database(self, encoding: str = "UTF8") -> Iterator[str]:
         """The URL of a fresh, empty database, which is dropped at the end."""
         name = f"naived_test_{secrets.token_hex(6)}"
         url = self.admin.set(drivername="postgresql")
-        execute(_text(url), f"CREATE DATABASE {name} TEMPLATE template0")
+        how = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        execute(_text(url), f"CREATE DATABASE {name} TEMPLATE template0 {how}")
         try:
             yield _text(url.set(database=name))
         finally:

@@ -11,8 +11,8 @@ from sqlalchemy.exc import OperationalError
 from naived.database.engine import ConfigurationError, Role, open_engine, parse_url
 from naived.database.inspection import inspect
 from naived.database.journal import open_journal
-from naived.ports import JournalError
-from tests.support.database import NOW, first_buy
+from naived.ports import EventRow, JournalError, Page, Unit
+from tests.support.database import NOW, event, first_buy
 from tests.support.pooler import NoPoolerError, pooled
 from tests.support.postgres import Server
 from tests.support.standby import Standby
@@ -53,6 +53,30 @@ async def test_a_pooler_whose_sessions_belong_to_their_clients_serves_a_journal(
         await journal.commit(first_buy())
         assert [record.symbol for record in await journal.load()] == ["ETHUSDT"]
         assert inspect(url, "simulator") is not None
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252"])
+async def test_a_database_that_cannot_hold_every_text_is_refused_before_anything_is_changed(
+    postgres_server: Server, encoding: str
+) -> None:
+    with postgres_server.database(encoding) as url:
+        with pytest.raises(ConfigurationError, match=f"its encoding is {encoding}. Copy it into one"):
+            async with open_journal(url, "simulator", now=lambda: NOW):
+                pass
+        with pytest.raises(ConfigurationError, match=f"its encoding is {encoding}"):
+            inspect(url, "simulator")
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (
+                0,
+            )
+
+
+async def test_a_database_in_sql_ascii_holds_every_text(postgres_server: Server) -> None:
+    with postgres_server.database("SQL_ASCII") as url:
+        async with open_journal(url, "simulator", now=lambda: NOW) as journal:
+            await journal.commit(Unit("", events=(event("5 € ☃ 中"),)))
+            (row,) = await journal.rows(EventRow, Page(), lambda each: each.event.message.encode())
+        assert row[1].decode() == "5 € ☃ 中"
 
 
 async def test_a_standby_is_not_read_and_of_two_hosts_the_primary_is_taken(
