@@ -1,6 +1,11 @@
 """Makes SQLAlchemy engines for SQLite or PostgreSQL, each for one role, and explains their errors."""
 
+import errno
+import os
 import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +44,9 @@ _REFUSED_FOR_GOOD = re.compile(
 _NOT_ALLOWED = ("42501", "3F000")
 _MISFIT = "42"  # a class of them: a statement of ours does not fit what is there
 _CHANGED = re.compile(r"no such (table|column)")
-_WRONG_FILE = ("unable to open database file", "attempt to write a readonly database")
+_READ_ONLY = "attempt to write a readonly database"
+_UNABLE = "unable to open database file"  # or a log of it: also where a disk is full, or too many files are open
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 
 class ConfigurationError(JournalError):
@@ -209,20 +216,31 @@ def _pool(role: Role) -> dict[str, Any]:
 
 
 def make_private(url: URL) -> None:
-    """Make an SQLite file, or make ours private, with its WAL files. Raises ConfigurationError.
+    """Make an SQLite file, or make ours private, with its WAL files. Raises ConfigurationError, JournalError.
 
     A file that is not ours, or that is damaged, stays as it is.
     """
+    with told_of_file(url) as path:
+        claim(path)
+
+
+@contextmanager
+def told_of_file(url: URL) -> Iterator[Path]:
+    """The path of an SQLite file; says of whatever is found to be wrong with it what a person can do.
+
+    Raises ConfigurationError, and JournalError for what passes.
+    """
     try:
-        claim(Path(url.database or ""))
+        yield Path(url.database or "")
     except NotOursError as error:
         raise unusable(url, str(error)) from error
     except DamagedError as error:
         raise damaged(url, str(error)) from error
+    except sqlite3.Error as error:
+        raise _sqlite_error(url, str(error)) from error
     except OSError as error:
-        raise ConfigurationError(
-            f"{describe(url)} cannot be opened: {error.strerror}. Check the path and who owns it"
-        ) from error
+        why = error.strerror or str(error)
+        raise (_held_up(url, why) if error.errno in _PASSING else _unopened(url, why)) from error
 
 
 def damaged(url: URL, text: str) -> ConfigurationError:
@@ -283,9 +301,22 @@ def _sqlite_error(url: URL, text: str) -> JournalError:
         return damaged(url, text)
     if _CHANGED.search(text):
         return _changed(url, text)
-    if any(known in text for known in _WRONG_FILE):
-        return unusable(url, text)
-    return _away(url, text, "See that nothing else holds it and that the disk has room")
+    if text == _READ_ONLY or (text == _UNABLE and not _may_write(Path(url.database or ""))):
+        return _unopened(url, text)
+    return _held_up(url, text)
+
+
+def _may_write(path: Path) -> bool:
+    """May we write the file, and make its logs beside it?"""
+    return os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+
+
+def _unopened(url: URL, text: str) -> ConfigurationError:
+    return ConfigurationError(f"{describe(url)} cannot be opened: {text}. Check the path and who owns it")
+
+
+def _held_up(url: URL, text: str) -> JournalError:
+    return _away(url, text, "See that nothing else holds it and that the disk has room and free inodes")
 
 
 def _away(url: URL, text: str, next_step: str) -> JournalError:

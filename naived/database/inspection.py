@@ -21,17 +21,17 @@ from naived.database.deployment import owner
 from naived.database.engine import (
     ConfigurationError,
     Role,
-    damaged,
     describe,
     not_allowed,
     open_engine,
     opening_error,
     parse_url,
+    told_of_file,
 )
 from naived.database.migrate import HEAD, version_of
 from naived.database.schema import deployment, orders
 from naived.database.sessions import check_sessions
-from naived.database.sqlite_file import DamagedError, NotOursError, connect_to_read, look_at
+from naived.database.sqlite_file import connect_to_read, look_at
 from naived.ports import SymbolRecord
 
 _TIMES = 5  # questions of which the middle one counts
@@ -156,8 +156,9 @@ def _latency(connection: sa.Connection) -> float:
 def reading(address: URL) -> Iterator[sa.Connection | None]:
     """A connection that cannot write; None where a file does not exist. Raises ConfigurationError, JournalError."""
     if address.get_backend_name() == "sqlite":
-        path = Path(address.database or "")
-        if not _judged(address, path):
+        with told_of_file(address) as path:
+            found = look_at(path)
+        if not found:
             yield None
             return
         engine = sa.create_engine("sqlite://", creator=_opener(path), poolclass=NullPool, hide_parameters=True)
@@ -179,14 +180,3 @@ def reading(address: URL) -> Iterator[sa.Connection | None]:
 
 def _opener(path: Path) -> Callable[[], sqlite3.Connection]:
     return lambda: connect_to_read(path)
-
-
-def _judged(address: URL, path: Path) -> bool:
-    try:
-        return look_at(path)
-    except NotOursError as error:
-        raise ConfigurationError(f"{describe(address)} cannot be used: {error}") from error
-    except DamagedError as error:
-        raise damaged(address, str(error)) from error
-    except OSError as error:
-        raise ConfigurationError(f"{describe(address)} cannot be opened: {error.strerror}") from error

@@ -48,7 +48,8 @@ def is_damage(text: str) -> bool:
 def claim(path: Path) -> None:
     """Make the file (0600) if there is none; else make it private, once it is known to be ours.
 
-    Raises NotOursError, DamagedError, OSError. A file that is not ours is left as it is: its bytes, its mode.
+    Raises NotOursError, DamagedError, OSError, sqlite3.Error. A file that is not ours is left as it is: its bytes,
+    its mode.
     """
     _check_kinds(path)
     try:
@@ -67,7 +68,7 @@ def claim(path: Path) -> None:
 def look_at(path: Path) -> bool:
     """Judge the file as ``claim`` does, and change nothing; False if there is none.
 
-    Raises NotOursError, DamagedError, OSError.
+    Raises NotOursError, DamagedError, OSError, sqlite3.Error.
     """
     _check_kinds(path)
     if not path.exists():
@@ -109,7 +110,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _checked_tables(path: Path) -> set[str]:
-    """The names of the tables, read without changing a byte; raises DamagedError, OSError.
+    """The names of the tables, read without changing a byte; raises DamagedError, sqlite3.Error.
 
     A file that is not too large is checked as a whole. With a log beside it the file alone may be half of a change.
     """
@@ -128,7 +129,7 @@ def _checked_tables(path: Path) -> set[str]:
     except sqlite3.DatabaseError as error:
         if is_damage(str(error)):
             raise DamagedError(str(error)) from error
-        raise OSError(0, str(error)) from error
+        raise
 
 
 class FileConnection(sqlite3.Connection):

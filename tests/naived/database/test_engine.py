@@ -1,7 +1,9 @@
 import os
+import resource
 import sqlite3
 import stat
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from naived.database.engine import (
     opening_error,
     parse_url,
 )
+from naived.database.migrate import migrate
 from naived.ports import JournalError
 from tests.support.postgres import execute, newcomer
 
@@ -319,6 +322,38 @@ def test_a_missing_directory_is_for_a_person(tmp_path: Path) -> None:
     url = parse_url(f"sqlite:///{tmp_path}/missing/journal.db")
     with pytest.raises(ConfigurationError, match="No such file or directory"):
         make_private(url)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Whatever opens a file is refused by the system (EMFILE), for a while."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_what_the_system_refuses_for_a_while_may_be_given_later(tmp_path: Path, existing: bool) -> None:
+    url = parse_url(f"sqlite:///{tmp_path}/journal.db")
+    if existing:
+        migrate(url)
+    with pytest.raises(JournalError) as caught, no_more_files():
+        make_private(url)
+    assert type(caught.value) is JournalError
+    assert "has room and free inodes, then start naived again" in str(caught.value)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_log_that_cannot_be_made_may_be_made_later_where_we_may_write(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "journal.db").touch()
+    url = parse_url(f"sqlite:///{tmp_path}/{'' if there else 'missing/'}journal.db")
+    error = sa.exc.OperationalError("PRAGMA", {}, sqlite3.OperationalError("unable to open database file"))
+    told = opening_error(url, error)
+    assert isinstance(told, ConfigurationError) is not there
+    assert ("free inodes" if there else "Check the path and who owns it") in str(told)
 
 
 def test_a_locked_file_may_be_free_later(tmp_path: Path) -> None:
