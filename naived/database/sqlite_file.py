@@ -19,7 +19,8 @@ from naived.ports import JournalError
 
 _WAL = "-wal"
 _LOGS = (_WAL, "-shm")  # they live while a connection is open
-_BESIDE = (*_LOGS, "-journal")
+_JOURNAL = "-journal"
+_BESIDE = (*_LOGS, _JOURNAL)
 _OUR_TABLES = frozenset({"alembic_version", "deployment"})
 # Lines of `quick_check` about a row that a person changed: the file itself is whole.
 _OF_A_ROW = re.compile(r"(NULL value|CHECK constraint failed|datatype mismatch|non-\w+ value) in .*")
@@ -51,7 +52,7 @@ def claim(path: Path) -> None:
     Raises NotOursError, DamagedError, OSError, sqlite3.Error. A file that is not ours is left as it is: its bytes,
     its mode.
     """
-    _check_kinds(path)
+    _check_files(path)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -70,7 +71,7 @@ def look_at(path: Path) -> bool:
 
     Raises NotOursError, DamagedError, OSError, sqlite3.Error.
     """
-    _check_kinds(path)
+    _check_files(path)
     if not path.exists():
         return False
     _check_tables(path)
@@ -85,9 +86,16 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None)
 
 
-def _check_kinds(path: Path) -> None:
-    for each in (path, *(Path(f"{path}{suffix}") for suffix in _BESIDE)):
-        _check_kind(each)
+def _check_files(path: Path) -> None:
+    # The database last: a naived that begins one just now makes it before its logs.
+    sizes = {suffix: _checked_size(Path(f"{path}{suffix}")) for suffix in (*_BESIDE, "")}
+    # SQLite throws these logs away. A -journal beside an empty file is that of the first change, which it undoes.
+    for suffix in {None: (_WAL, _JOURNAL), 0: (_WAL,)}.get(sizes[""], ()):
+        if sizes[suffix]:
+            raise NotOursError(
+                f"{path}{suffix} holds commits of a database that is gone; put that back, or move the log away to "
+                "begin a new one"
+            )
 
 
 def _check_tables(path: Path) -> None:
@@ -96,17 +104,19 @@ def _check_tables(path: Path) -> None:
         raise NotOursError(f"it has tables of another program, {min(tables)!r} for one")
 
 
-def _check_kind(path: Path) -> None:
+def _checked_size(path: Path) -> int | None:
+    """Bytes, None where nothing is; raises NotOursError for what is no file of our user."""
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return
+        return None
     if stat.S_ISLNK(status.st_mode):
         raise NotOursError(f"{path} is a link; name the file itself")
     if not stat.S_ISREG(status.st_mode):
         raise NotOursError(f"{path} is not a regular file")
     if status.st_uid != os.geteuid():
         raise NotOursError(f"{path} belongs to another user")
+    return status.st_size
 
 
 def _checked_tables(path: Path) -> set[str]:

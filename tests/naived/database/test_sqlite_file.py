@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from naived.database.sqlite_file import DamagedError, FileConnection, NotOursError, SqliteFile, claim
+from naived.database.sqlite_file import DamagedError, FileConnection, NotOursError, SqliteFile, claim, look_at
 from naived.ports import JournalError
 
 
@@ -170,6 +170,28 @@ def test_a_damaged_database_is_left_alone(tmp_path: Path) -> None:
         file.seek(5 * 4096)
         file.write(b"\xff" * 4096)
     unchanged(path, DamagedError, ".")
+
+
+@pytest.mark.parametrize(("suffix", "emptied"), [("-wal", False), ("-wal", True), ("-journal", False)])
+def test_commits_whose_database_is_gone_are_kept(tmp_path: Path, suffix: str, emptied: bool) -> None:
+    path = tmp_path / "journal.db"
+    log = Path(f"{path}{suffix}")
+    log.write_bytes(b"commits")
+    if emptied:
+        path.touch()
+    for judge in (claim, look_at):
+        with pytest.raises(NotOursError, match=f"{suffix} holds commits of a database that is gone"):
+            judge(path)
+    assert (log.read_bytes(), path.exists()) == (b"commits", emptied)
+
+
+def test_a_log_without_commits_or_of_a_first_change_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    Path(f"{path}-wal").touch()
+    claim(path)
+    Path(f"{path}-journal").write_bytes(b"the first change")
+    claim(path)
+    assert path.stat().st_size == 0
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
