@@ -39,7 +39,11 @@ class JournalError(Exception):
     """The journal cannot be used now (gone, full, locked). A commit that raises it may or may not be written."""
 
 
-class ConflictError(JournalError):
+class UnwrittenError(JournalError):
+    """The same, and it is certain that the commit is not written, and never will be."""
+
+
+class ConflictError(UnwrittenError):
     """This unit was refused, alone: it contradicts the journal, or cannot be held. The text names no symbol."""
 
 
@@ -359,10 +363,7 @@ class Journal(Protocol):
         """When a unit became durable last (trio's time); None before the first."""
 
     async def commit(self, unit: Unit) -> OverLimit | None:
-        """Make one unit durable, in the order of the calls, without new buys that a halt or a limit forbids.
-
-        Raises ConflictError or JournalError.
-        """
+        """Make one unit durable, in the order of the calls, less buys that are forbidden; raises JournalError."""
 
     async def claim(self, exchange: str, account_uid: str) -> None:
         """Bind a new journal to its account, or check an old one; raises DeploymentError or JournalError."""
@@ -380,10 +381,7 @@ class Journal(Protocol):
         """Is there such an order of ours, living or ended? Raises JournalError."""
 
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
-        """What symbols but these paid as fees in the asset since then (ms), less what was written off for it.
-
-        Raises JournalError.
-        """
+        """Fees that symbols but these paid in it since (ms), less what was written off; raises JournalError."""
 
     async def stories(self, symbol: str, beginning: str) -> Sequence[OrderStory]:
         """The orders of a symbol whose client order id is this, or begins so behind the tag; at most two.

@@ -11,7 +11,7 @@ from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Coins
 from naived.core.strategy.settings import Settings, Status
 from naived.core.strategy.trader_state import Holding
-from naived.ports import ConflictError
+from naived.ports import UnwrittenError
 from naived.runtime.actual_state import TROUBLED, ActualState, actual_state, state_of
 from naived.runtime.symbol_task import Symbol
 
@@ -194,8 +194,8 @@ def away(name: str, cause: Exception | None = None) -> ControlError:
     doubt = "it is not certain that anything was changed"
     if cause is None:
         message, hint = f"the database did not answer in time: {doubt}", "try again; repeating it is safe"
-    elif isinstance(cause, ConflictError):
-        message, hint = str(cause), "the change that was refused is not made"
+    elif isinstance(cause, UnwrittenError):
+        message, hint = str(cause), "the change is not made"
     else:
         message, hint = str(cause), f"{doubt}; repeating it is safe"
     return ControlError(Code.DATABASE_UNAVAILABLE, message, symbol=name, hint=hint)

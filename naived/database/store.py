@@ -69,7 +69,7 @@ from naived.database.statements import (
 )
 from naived.database.trader_rows import cycle_profit, trader_row
 from naived.nodes import FencedError
-from naived.ports import ConflictError, DeploymentError, JournalError, Unit
+from naived.ports import ConflictError, DeploymentError, JournalError, Unit, UnwrittenError
 
 KEPT_EVENTS = 100_000  # about 20 MB: months of few events, or a day of very many
 KEPT_REQUESTS = 10_000  # a control request is repeated within minutes, if at all
@@ -136,9 +136,10 @@ class Store:
             self._engine.dispose()  # the connection is in an unknown state and not used again
             committing = len(outcomes) == len(works)
             if not (committing and self._is_written(group)):
-                return [_failure(error) for _ in works], not committing
-        except JournalError as error:
-            return [JournalError(*error.args) for _ in works], False
+                kind = JournalError if committing else UnwrittenError
+                return [_failure(error, kind) for _ in works], not committing
+        except JournalError as error:  # before anything was committed
+            return [UnwrittenError(*error.args) for _ in works], False
         self._written = group
         return outcomes, False
 
@@ -237,12 +238,12 @@ class Store:
             connection.execute(sa.delete(table).where(table.c.id <= newest - kept))
 
 
-def _failure(error: SQLAlchemyError) -> JournalError:
+def _failure(error: SQLAlchemyError, kind: type[JournalError] = JournalError) -> JournalError:
     text = cause(error)
     next_step = "See that it runs and has room"
     if is_damage(text):
         next_step = "The file is damaged: suspend naived, keep a copy of it, and put a backup in its place"
-    failure = JournalError(f"the database did not take the change: {text}. {next_step}")
+    failure = kind(f"the database did not take the change: {text}. {next_step}")
     failure.__cause__ = error
     return failure
 

@@ -7,7 +7,7 @@ from naived.control import answers, messages
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
-from naived.ports import ConflictError, JournalError
+from naived.ports import ConflictError, JournalError, UnwrittenError
 from tests.support.database import intent, order
 from tests.support.runtime import Naived, World
 
@@ -118,12 +118,10 @@ async def test_a_journal_that_is_away_can_be_asked_again() -> None:
     assert error.hint == "try again; repeating it is safe"
 
 
-async def test_a_change_that_the_journal_refused_leaves_no_doubt() -> None:
-    error = messages.away("ETHUSDT", ConflictError("its status is not on any more"))
-    assert (error.message, error.hint) == (
-        "its status is not on any more",
-        "the change that was refused is not made",
-    )
+@pytest.mark.parametrize("kind", [ConflictError, UnwrittenError])
+async def test_a_change_that_was_never_committed_leaves_no_doubt(kind: type[JournalError]) -> None:
+    error = messages.away("ETHUSDT", kind("the disk is full. Make room"))
+    assert (error.message, error.hint) == ("the disk is full. Make room", "the change is not made")
 
 
 async def test_why_a_journal_does_not_take_anything_is_said_where_it_is_known() -> None:
