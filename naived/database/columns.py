@@ -35,6 +35,8 @@ class DecimalAmount(TypeDecorator[int]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
         if value is None:
             return None
+        if isinstance(value, bytes):  # which SQLite lets a person put anywhere
+            raise ValueError(f"{value[:40]!r} is no number")
         return parse_money(value if isinstance(value, str) else format(value, "f"))
 
 
@@ -61,4 +63,6 @@ class Instant(TypeDecorator[int]):
         if value is None:
             return None
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(time, datetime):
+            raise ValueError(f"{str(value)[:40]!r} is no time")
         return int((time - _EPOCH) // _MILLISECOND)

@@ -39,9 +39,14 @@ class Deployment:
 
 
 def owner(connection: sa.Connection, exchange: str | None) -> str | None:
-    """The account that the database belongs to, None for a new one; raises DeploymentError as ``enter`` does."""
+    """The account that the database belongs to, None for a new one; raises DeploymentError as ``enter`` does.
+
+    Raises ValueError for one that would get a new tag beside orders with the old one.
+    """
     row = connection.execute(sa.select(deployment)).mappings().one_or_none()
     if row is None:
+        if connection.scalar(sa.select(settings.c.symbol).limit(1)) is not None:
+            raise ValueError("it has symbols, and no row in deployment")
         return None
     _check_exchange(row, exchange)
     account_uid: str | None = row["account_uid"]

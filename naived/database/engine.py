@@ -296,6 +296,19 @@ def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
     return _away(url, text, "See that its server runs and lets us in")
 
 
+@contextmanager
+def opening(url: URL) -> Iterator[None]:
+    """Say of whatever a start may meet in the block what a person can do; raises as ``opening_error`` tells."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise opening_error(url, error) from error
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{describe(url)} holds what this version cannot read: {error}. Was it changed by hand?"
+        ) from error
+
+
 def _sqlite_error(url: URL, text: str) -> JournalError:
     if is_damage(text):
         return damaged(url, text)

@@ -12,23 +12,21 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from naived.core.orders.state import TERMINAL
 from naived.database import queries
 from naived.database.deployment import owner
 from naived.database.engine import (
-    ConfigurationError,
     Role,
     describe,
     not_allowed,
     open_engine,
-    opening_error,
+    opening,
     parse_url,
     told_of_file,
 )
-from naived.database.migrate import HEAD, version_of
+from naived.database.migrate import HEAD, check_tables, version_of
 from naived.database.schema import deployment, orders
 from naived.database.sessions import check_sessions
 from naived.database.sqlite_file import connect_to_read, look_at
@@ -75,6 +73,7 @@ def inspect(url: str, exchange: str) -> Inspection | None:
         latency = _latency(connection)
         if version != HEAD:
             return Inspection(describe(address), version, latency)
+        check_tables(connection)
         account_uid = owner(connection, exchange)
         return Inspection(
             describe(address),
@@ -165,15 +164,10 @@ def reading(address: URL) -> Iterator[sa.Connection | None]:
     else:
         engine = open_engine(address, Role.READ)
     try:
-        check_sessions(address)
-        with engine.connect() as connection:
-            yield connection
-    except SQLAlchemyError as error:
-        raise opening_error(address, error) from error
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{describe(address)} holds what this version cannot read: {error}. Was it changed by hand?"
-        ) from error
+        with opening(address):
+            check_sessions(address)
+            with engine.connect() as connection:
+                yield connection
     finally:
         engine.dispose()
 

@@ -6,14 +6,13 @@
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import trio
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
 
 from naived.core.amount import Amount
 from naived.core.risk import Account, OverLimit
@@ -24,12 +23,12 @@ from naived.database.engine import (
     Role,
     make_private,
     open_engine,
-    opening_error,
+    opening,
     parse_url,
 )
 from naived.database.leases import Seat
 from naived.database.mailbox import SqlMailbox
-from naived.database.migrate import migrate
+from naived.database.migrate import check_tables, migrate
 from naived.database.reader import Reader
 from naived.database.sessions import check_sessions
 from naived.database.sqlite_file import SqliteFile
@@ -197,33 +196,25 @@ def _prepare(address: URL, exchange: str | None) -> str | None:
     """Upgrade and check the database; returns its account. Runs in a worker thread: it may wait for a disk."""
     if address.get_backend_name() == "sqlite":
         make_private(address)
-    with _opening(address):
+    with opening(address):
         check_sessions(address)
         migrate(address)
         engine = open_engine(address, Role.READ)
         try:
             with engine.begin() as connection:
+                check_tables(connection)
                 account_uid = owner(connection, exchange)
-                if address.get_backend_name() == "sqlite":
-                    # A damaged file shows now at the latest, and is still as it was.
-                    queries.load(connection, None, 0)
+                # What is damaged, or was changed by hand, shows now at the latest, and is still as it was.
+                queries.load(connection, None, 0)
                 return account_uid
         finally:
             engine.dispose()
 
 
 def _enter(address: URL, exchange: str | None, member: Member, shared: bool, now: int) -> Deployment:
-    with _opening(address):
+    with opening(address):
         engine = open_engine(address, Role.WRITE)
         try:
             return enter(engine, exchange, member, shared=shared, now=now)
         finally:
             engine.dispose()
-
-
-@contextmanager
-def _opening(address: URL) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise opening_error(address, error) from error

@@ -61,6 +61,12 @@ def version_of(connection: sa.Connection, url: URL, newest: str = HEAD) -> str |
     return version
 
 
+def check_tables(connection: sa.Connection) -> None:
+    """Raises SQLAlchemyError unless every table of ours is there, with its columns, and may be read."""
+    for table in metadata.sorted_tables:
+        connection.execute(sa.select(table).limit(0))
+
+
 def _upgrade(engine: sa.Engine, target: str) -> None:
     from alembic import command
     from alembic.config import Config

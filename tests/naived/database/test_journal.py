@@ -19,6 +19,7 @@ from naived.core.strategy.settings import Status
 from naived.database import reader as reader_module
 from naived.database import writer as writer_module
 from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
+from naived.database.inspection import inspect
 from naived.database.journal import Reader, SqlJournal, open_journal
 from naived.ports import ConflictError, CycleRow, DeploymentError, EventRow, JournalError, Page, Unit
 from tests.support.database import NOW, SYMBOL, buying, desired, event, finished, first_buy, intent, order
@@ -235,6 +236,46 @@ async def test_a_table_that_is_gone_makes_reading_an_error(database_url: str) ->
         engine.dispose()
         with pytest.raises(JournalError, match="cannot be read now"):
             await messages(journal)
+
+
+async def spoilt(url: str, statement: str, told: str) -> None:
+    """Neither a start nor a look at it takes what this statement leaves of a journal with a buy."""
+    async with open_journal(url, "simulator", now=lambda: NOW) as journal:
+        await journal.commit(first_buy())
+    engine = sa.create_engine(parse_url(url))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+    with pytest.raises(ConfigurationError, match=told):
+        async with open_journal(url, "simulator", now=lambda: NOW):
+            pass
+    with pytest.raises(ConfigurationError, match=told):
+        inspect(url, "simulator")
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DROP TABLE gains", "has other tables than naived made"),
+        ("ALTER TABLE nodes DROP COLUMN version", "has other tables than naived made"),
+        ("DELETE FROM deployment", "cannot read: it has symbols, and no row in deployment"),
+        ("DELETE FROM orders", "cannot read: .* Was it changed by hand"),
+    ],
+)
+async def test_a_journal_that_was_changed_by_hand_is_refused_at_the_start(
+    database_url: str, statement: str, told: str
+) -> None:
+    await spoilt(database_url, statement, told)
+
+
+@pytest.mark.parametrize(
+    ("column", "told"), [("settings SET budget", "is no number"), ("orders SET decided_at", "is no time")]
+)
+@pytest.mark.parametrize("value", ["x'00ff'", "'soon'"])
+async def test_a_value_of_another_kind_is_refused_at_the_start(
+    sqlite_url: str, column: str, value: str, told: str
+) -> None:
+    await spoilt(sqlite_url, f"UPDATE {column} = {value}", told if value[0] == "x" else "cannot read")
 
 
 async def test_a_database_that_is_away_is_not_a_wrong_configuration() -> None:
