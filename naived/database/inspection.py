@@ -27,7 +27,8 @@ from naived.database.engine import (
     told_of_file,
 )
 from naived.database.migrate import HEAD, check_tables, version_of
-from naived.database.schema import deployment, orders
+from naived.database.schema import deployment, metadata, orders
+from naived.database.server import history
 from naived.database.sessions import check_sessions
 from naived.database.sqlite_file import connect_to_read, look_at
 from naived.ports import SymbolRecord
@@ -35,6 +36,12 @@ from naived.ports import SymbolRecord
 _TIMES = 5  # questions of which the middle one counts
 _MAGIC = b"SQLite format 3\0"  # how an SQLite file begins
 _MOST_FILES = 200  # of a directory that are looked at
+_FORBIDDEN_TABLE = """
+SELECT min(relname) FROM pg_class WHERE relname = ANY(:names) AND pg_table_is_visible(oid) AND NOT CASE
+  WHEN :upgrade THEN pg_has_role(relowner, 'USAGE')
+  ELSE has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+    AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE') END
+"""
 _LOGS = ("-wal", "-journal")  # they hold commits; -shm holds none
 
 
@@ -68,8 +75,8 @@ def inspect(url: str, exchange: str) -> Inspection | None:
         if connection is None:
             return None
         version = version_of(connection, address)
-        if version is None and not _may_create(connection):
-            raise not_allowed(address, "it is empty, and we may make no tables in it")
+        if connection.dialect.name == "postgresql":
+            _check_rights(connection, address, version)
         latency = _latency(connection)
         if version != HEAD:
             return Inspection(describe(address), version, latency)
@@ -85,11 +92,19 @@ def inspect(url: str, exchange: str) -> Inspection | None:
         )
 
 
-def _may_create(connection: sa.Connection) -> bool:
-    if connection.dialect.name == "sqlite":
-        return True
-    # Since PostgreSQL 15 only the owner of a database may, unless others are let.
-    return bool(connection.scalar(sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")))
+def _check_rights(connection: sa.Connection, address: URL, version: str | None) -> None:
+    """May we do what a start and a daemon do? Raises ConfigurationError, SQLAlchemyError."""
+    history(connection)
+    if version is None:
+        # Since PostgreSQL 15 only the owner of a database may, unless others are let.
+        if not connection.scalar(sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")):
+            raise not_allowed(address, "it is empty, and we may make no tables in it")
+        return
+    names = [*metadata.tables]
+    table = connection.scalar(sa.text(_FORBIDDEN_TABLE), {"names": names, "upgrade": version != HEAD})
+    if table is not None:
+        what = "write to" if version == HEAD else "upgrade"
+        raise not_allowed(address, f"we may not {what} its table {table}")
 
 
 def without_owner(url: str, client_order_ids: Iterable[str]) -> set[str]:

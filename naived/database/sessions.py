@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from naived.database.engine import ConfigurationError, cause, describe, open_bare
+from naived.ports import JournalError
 
 _ROUNDS = 5  # another client of the pooler may take, or free, a session between two questions
 _ENCODINGS = ("UTF8", "SQL_ASCII")  # the second keeps bytes as they are, and ours are UTF-8
@@ -20,7 +21,7 @@ _NO_TRANSACTIONS = "statement pooling mode"  # what PgBouncer says to BEGIN in t
 def check_sessions(address: URL) -> None:
     """Raises ConfigurationError if connections share sessions, or texts would be refused; SQLAlchemyError.
 
-    Changes nothing.
+    Raises JournalError while they may only read. Changes nothing.
     """
     if address.get_backend_name() == "sqlite":
         return
@@ -31,6 +32,11 @@ def check_sessions(address: URL) -> None:
                 raise _pooled(address)
             if (encoding := one.scalar(sa.text("SHOW server_encoding"))) not in _ENCODINGS:
                 raise _narrow(address, encoding)
+            if one.scalar(sa.text("SHOW default_transaction_read_only")) == "on":
+                raise JournalError(
+                    f"{describe(address)} cannot be used now: default_transaction_read_only is on for us. "
+                    "Set it to off for our user and this database, then start naived again"
+                )
     except SQLAlchemyError as error:
         if _NO_TRANSACTIONS in cause(error):
             raise _pooled(address) from error

@@ -10,7 +10,7 @@ from naived.database.engine import ConfigurationError, parse_url
 from naived.database.inspection import copies, inspect, orphaned_logs, without_owner
 from naived.database.journal import open_journal
 from naived.database.migrate import HEAD, migrate
-from naived.ports import DeploymentError, Unit
+from naived.ports import DeploymentError, JournalError, Unit
 from tests.support.database import NOW, SYMBOL, first_buy, order
 from tests.support.postgres import execute, newcomer
 
@@ -58,6 +58,74 @@ def test_an_empty_database_in_which_we_may_make_no_tables_is_for_a_person(postgr
         found = inspect(url, "simulator")
     assert found is not None
     assert found.version is None
+
+
+async def refused_to_start(url: str) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        async with open_journal(url, "simulator", shared=True):
+            pass
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("right", "found"),
+    [
+        ("SELECT", "we may not write to its table control_request"),
+        ("SELECT, INSERT, UPDATE", "we may not write to its table control_request"),
+        ("SELECT, INSERT, UPDATE, DELETE", None),
+    ],
+)
+async def test_who_may_not_write_to_the_tables_is_told_what_a_start_would_tell(
+    postgres_url: str, right: str, found: str | None
+) -> None:
+    async with open_journal(postgres_url, "simulator", shared=True):
+        pass
+    with newcomer(postgres_url) as url:
+        execute(postgres_url, f"GRANT {right} ON ALL TABLES IN SCHEMA public TO newcomer")
+        if found is None:
+            execute(postgres_url, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO newcomer")
+            assert inspect(url, "simulator") is not None
+            async with open_journal(url, "simulator", shared=True):
+                return
+        with pytest.raises(ConfigurationError, match=found):
+            inspect(url, "simulator")
+        assert "Let our user own it" in str(await refused_to_start(url))
+
+
+async def test_who_does_not_own_the_tables_cannot_upgrade_them(postgres_url: str) -> None:
+    migrate(parse_url(postgres_url), "0014")
+    with newcomer(postgres_url) as url:
+        execute(postgres_url, "GRANT ALL ON ALL TABLES IN SCHEMA public TO newcomer")
+        with pytest.raises(ConfigurationError, match="we may not upgrade its table control_request"):
+            inspect(url, "simulator")
+        assert "Let our user own it" in str(await refused_to_start(url))
+
+
+async def test_who_may_not_ask_which_server_it_is_is_told_the_right(postgres_url: str) -> None:
+    with newcomer(postgres_url) as url:
+        execute(postgres_url, "GRANT ALL ON SCHEMA public TO newcomer")
+        execute(postgres_url, "REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC")
+        try:
+            with pytest.raises(ConfigurationError) as caught:
+                inspect(url, "simulator")
+            for error in (caught.value, await refused_to_start(url)):
+                assert 'GRANT EXECUTE ON FUNCTION pg_control_system TO "newcomer"' in str(error)
+        finally:
+            execute(postgres_url, "GRANT EXECUTE ON FUNCTION pg_control_system TO PUBLIC")
+
+
+async def test_sessions_that_may_only_read_are_no_wrong_configuration(postgres_url: str) -> None:
+    name = parse_url(postgres_url).database
+    execute(postgres_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    try:
+        with pytest.raises(JournalError, match="Set it to off for our user") as caught:
+            inspect(postgres_url, "simulator")
+        assert not isinstance(caught.value, ConfigurationError)
+        with pytest.raises(JournalError, match="Set it to off for our user"):
+            async with open_journal(postgres_url, "simulator"):
+                pass
+    finally:
+        execute(postgres_url, "SET default_transaction_read_only = off", f"ALTER DATABASE {name} RESET ALL")
 
 
 def test_an_old_schema_is_not_upgraded(database_url: str) -> None:
