@@ -122,16 +122,14 @@ def _checked_size(path: Path) -> int | None:
 def _checked_tables(path: Path) -> set[str]:
     """The names of the tables, read without changing a byte; raises DamagedError, sqlite3.Error.
 
-    A file that is not too large is checked as a whole. With a log beside it the file alone may be half of a change.
+    A file that is not too large is checked as a whole, with what is in its log.
     """
-    log = Path(f"{path}{_WAL}")
-    alone = not (log.exists() and log.stat().st_size)
     if 0 < path.stat().st_size < _LEAST:
         raise DamagedError("file is not a database")
     try:
         with closing(connect_to_read(path)) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            if alone and path.stat().st_size <= _CHECKED:
+            if path.stat().st_size <= _CHECKED:
                 found = [text for (text,) in connection.execute("PRAGMA quick_check")]
                 if broken := [text for text in found if text != "ok" and not _OF_A_ROW.fullmatch(text)]:
                     raise DamagedError(" ".join(broken[0].split()))

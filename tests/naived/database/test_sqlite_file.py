@@ -159,17 +159,22 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, text: str) -> 
     unchanged(path, DamagedError, "file is not a database")
 
 
-def test_a_damaged_database_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("logged", [False, True])
+def test_a_damaged_database_is_left_alone(tmp_path: Path, logged: bool) -> None:
     path = tmp_path / "journal.db"
     ours(path)
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE orders (x)")
         database.executemany("INSERT INTO orders VALUES (?)", [("y" * 500,)] * 200)
         database.commit()
-    with path.open("r+b") as file:
-        file.seek(5 * 4096)
-        file.write(b"\xff" * 4096)
-    unchanged(path, DamagedError, ".")
+        if logged:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("CREATE TABLE fills (x)")
+            database.commit()
+        with path.open("r+b") as file:
+            file.seek(5 * 4096)
+            file.write(b"\xff" * 4096)
+        unchanged(path, DamagedError, ".")
 
 
 @pytest.mark.parametrize(("suffix", "emptied"), [("-wal", False), ("-wal", True), ("-journal", False)])
