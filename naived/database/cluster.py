@@ -42,7 +42,7 @@ class Transactions:
                 return work(connection)
         except SQLAlchemyError as error:
             self._engine.dispose()
-            raise JournalError(f"the database refuses the nodes, or does not answer: {cause(error)}") from error
+            raise JournalError(f"the database does not do what the nodes need: {cause(error)}") from error
 
 
 class SqlCluster:
