@@ -64,7 +64,7 @@ def _phase_at(
         bought = Bought(buy.intent.price)
         for fill in _until(buy.fills, at):
             bought = bought.with_fill(fill, info.base, info.quote)
-        if not _over(buy, at):
+        if not over(buy, at):
             return Buying(buy.intent, bought, Price(0), accepted=True), _resting(buy, at)
         if not bought.quantity:
             return Waiting(), None
@@ -77,7 +77,7 @@ def _phase_at(
     for fill in _until((fill for order in sells for fill in order.fills), at):
         sold = sold.with_fill(fill, info.base, info.quote)
     last = max(sells, key=lambda order: order.intent.seq, default=None)
-    if last is None or _over(last, at):
+    if last is None or over(last, at):
         return Holding(bought, Hold.STOPPED, "stopped", None, carried, sold), None
     return Selling(bought, last.intent, carried, sold), _resting(last, at)
 
@@ -94,7 +94,7 @@ def _until(fills: Iterable[Fill], at: int) -> list[Fill]:
     return [fill for fill in fills if fill.time < at]
 
 
-def _over(order: OrderState, at: int) -> bool:
+def over(order: OrderState, at: int) -> bool:
     """Had it ended then? One that ended by its last fill ended when that was."""
     if order.state not in TERMINAL:
         return False

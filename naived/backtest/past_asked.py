@@ -1,10 +1,12 @@
-"""What was asked for at a moment of the past, and later: status, settings, halts. Events and traders tell it."""
+"""What was asked for at a moment of the past, and later: status, settings, halts. Rows and events tell it."""
 
 from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
+from naived.backtest.past import over
 from naived.core.orders.intent import Side
+from naived.core.orders.state import LIVE, State
 from naived.core.risk import NO_HALTS, Halt, HaltedBy, Halts
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import DesiredState, Settings, Status
@@ -45,6 +47,20 @@ def asked(history: History, began: int) -> list[tuple[int, DesiredState]]:
         else:
             found.append(entry)
     return found
+
+
+def taken_back(history: History, at: int, until: int) -> frozenset[Side]:
+    """The sides whose orders a ``stop`` at ``at`` cancelled; nothing else was asked for before ``until`` (ms).
+
+    While it is off nothing else cancels, and a stop cancels all that are live of a side.
+    """
+    live = [
+        order
+        for order in history.orders
+        if order.decided_at < at and not over(order, at) and order.state in (State.CANCELLED, State.FILLED, *LIVE)
+    ]
+    kept = {order.intent.side for order in live if not (order.cancelling and over(order, until))}
+    return frozenset(order.intent.side for order in live) - kept
 
 
 def _settings(history: History, began: int) -> list[tuple[int, Settings]]:

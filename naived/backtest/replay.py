@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from naived.backtest.past import leader_at
-from naived.backtest.past_asked import asked, halted_at
+from naived.backtest.past_asked import asked, halted_at, taken_back
 from naived.backtest.past_lots import lots_at
 from naived.backtest.result import Setup
 from naived.backtest.run import Scan
@@ -23,6 +23,7 @@ from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.leader_state import Leader
+from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader_state import Directed, Trader
 from naived.database.history import History
 from naived.ports import Event
@@ -41,6 +42,7 @@ _TELLING = (
     "abandoned",
     "waits",
 )
+_NEVER = 1 << 62  # ms, after every time
 _AS_USUAL = "trading"  # a state that is no reason
 
 
@@ -74,8 +76,7 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     traders = [life.trader for life in history.lives]
     (_, first), *later = asked(history, began)
     halts, halted = halted_at(history.events, began)
-    schedule: list[tuple[int, Directed | Halted]] = [(at, Directed(desired)) for at, desired in later]
-    schedule = sorted([*schedule, *halted], key=lambda entry: entry[0])
+    schedule = sorted([*_directed(history, later), *halted], key=lambda entry: entry[0])
     fees = _fees(traders, setup.fee)
     leader = Leader(setup.rules.info, fees, first, next_number=_next(traders), halts=halts)
     past = lots_at(history, began, leader.info.filters)
@@ -98,6 +99,15 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
         tuple(differences),
         (*tape.warnings, *unknown(history, past, leader, began)),
     )
+
+
+def _directed(
+    history: History, asked_for: Sequence[tuple[int, DesiredState]]
+) -> Iterator[tuple[int, Directed | Halted]]:
+    """What a person asked for, with the sides that each stop cancelled."""
+    until = [*(at for at, _ in asked_for), _NEVER]
+    for (at, desired), end in zip(asked_for, until[1:], strict=True):
+        yield at, Directed(desired, taken_back(history, at, end) if desired.status is Status.OFF else frozenset())
 
 
 def _next(traders: Sequence[Trader]) -> int:

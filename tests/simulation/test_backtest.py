@@ -158,6 +158,20 @@ def test_on_recorded_trades(tmp_path: Path) -> None:
         pytest.param({}, {100: ("stop", {}), 200: ("start", {})}, 3, id="off for a while"),
         pytest.param(
             {},
+            {
+                60: ("stop", {}),
+                100: ("stop", {"cancel": "buys"}),
+                150: ("start", {}),
+                280: ("stop", {"cancel": "all"}),
+                330: ("start", {}),
+                400: ("stop", {}),
+                450: ("start", {}),
+            },
+            3,
+            id="orders taken back",
+        ),
+        pytest.param(
+            {},
             {120: ("start", {"chunks": 2, "budget": "500"}), 300: ("start", {"chunks": 5, "profit": "0.002"})},
             3,
             id="other settings",
