@@ -2,7 +2,7 @@
 
 1. A resting order fills whole, at its own price, as maker, when a trade prints strictly through it; an order that
    crosses fills whole at the last price, as taker; an IOC order that does not cross expires. The fee is taken of
-   what is received, rounded up.
+   what is received, rounded up. In a replay the journal says what was paid (``instead``).
 2. Fills and public trades are one sequence of ids: a trade has the id of the last fill that it causes, so that a
    successor acts on the same trade as it would in the daemon.
 3. An order of ours never trades with another one: a buy ends, a sell makes the buys that it reaches end.
@@ -11,10 +11,11 @@ It has no clock and no tape: the caller says what time it is, and what the refer
 """
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from naived.core.amount import SCALE, Money, Price, Quantity, Rate, amount_up, value_down, value_up
 from naived.core.market import SymbolInfo, refusal
@@ -35,6 +36,10 @@ class Resting(Struct, frozen=True):
     created: int
 
 
+def _as_it_is(_: OrderState, fill: Fill) -> Sequence[Fill]:
+    return (fill,)
+
+
 @dataclass(slots=True)
 class Market:
     """``names`` has the older names of filters that the symbol has in place of the present ones.
@@ -42,7 +47,8 @@ class Market:
     ``cash`` and ``coins`` are what fills changed of the quote and the base asset, fees included; ``tied_up`` is the
     quote money of resting buys. ``fees`` is the sum of all fees in quote, those of the base asset at the fill's
     price, times ``SCALE``. ``below`` and ``above``: a trade strictly beyond one of them fills an order. ``shift``:
-    how far ids are ahead of the number of public trades.
+    how far ids are ahead of the number of public trades. ``instead``: the fills of an order in place of the one
+    that executes all that is left of it; they add up to it.
     """
 
     info: SymbolInfo
@@ -56,6 +62,7 @@ class Market:
     fees: int = 0
     below: int = -1
     above: int = 1 << 62
+    instead: Callable[[OrderState, Fill], Sequence[Fill]] = _as_it_is
     _buys: list[Resting] = field(default_factory=list)
     _sells: list[Resting] = field(default_factory=list)
     _orders: int = 0
@@ -72,7 +79,7 @@ class Market:
             reports.append(self._filled(self._buys.pop(), now))
         while self._sells and price > self._sells[-1].order.intent.price:
             reports.append(self._filled(self._sells.pop(), now))
-        self.shift += len(reports) - 1  # the public trade has the id of the last fill
+        self.shift = self._next_id - 1 - number  # the public trade has the id of the last fill
         self._bound()
         return reports
 
@@ -102,10 +109,10 @@ class Market:
             while self._buys and intent.price <= self._buys[-1].order.intent.price:
                 reports.append(self._ended(self._buys.pop(), OrderStatus.EXPIRED_IN_MATCH, now))
         if self.last is not None and _crosses(intent.side, intent.price, self.last):
-            self.shift += 1
-            self._next_id = trades + self.shift
-            fill = self._fill(order, number, self.last, maker=False, now=now)
-            done = _report(order, number, OrderStatus.FILLED, intent.quantity, now, now, (fill,))
+            self._next_id = trades + self.shift + 1
+            fills = self._fills(order, number, self.last, maker=False, now=now)
+            self.shift = self._next_id - 1 - trades
+            done = _report(order, number, OrderStatus.FILLED, intent.quantity, now, now, fills)
             self._bound()
             return Accepted(done), reports
         if intent.ioc:
@@ -156,8 +163,8 @@ class Market:
         intent = order.intent
         if intent.side is Side.BUY:
             self.tied_up = Money(self.tied_up - value_up(intent.price, _open(order)))
-        fill = self._fill(order, number, intent.price, maker=True, now=now)
-        report = _report(order, number, OrderStatus.FILLED, order.quantity, resting.created, now, (fill,))
+        fills = self._fills(order, number, intent.price, maker=True, now=now)
+        report = _report(order, number, OrderStatus.FILLED, order.quantity, resting.created, now, fills)
         return order.client_order_id, report
 
     def _ended(self, resting: Resting, status: OrderStatus, now: int) -> tuple[str, Report]:
@@ -167,23 +174,34 @@ class Market:
         report = _report(order, resting.number, status, order.executed, resting.created, now)
         return order.client_order_id, report
 
-    def _fill(self, order: OrderState, number: int, price: Price, *, maker: bool, now: int) -> Fill:
+    def _fills(self, order: OrderState, number: int, price: Price, *, maker: bool, now: int) -> tuple[Fill, ...]:
         intent, info = order.intent, self.info
         quantity = _open(order)
         quote = value_down(price, quantity)
         if intent.side is Side.BUY:
             fee, asset = amount_up(quantity * self.fee, SCALE), info.base
-            self.cash = Money(self.cash - quote)
-            self.coins = Quantity(self.coins + quantity - fee)
-            self.fees += fee * price
         else:
             fee, asset = amount_up(quote * self.fee, SCALE), info.quote
-            self.cash = Money(self.cash + quote - fee)
-            self.coins = Quantity(self.coins - quantity)
-            self.fees += fee * SCALE
-        trade_id = self._next_id
-        self._next_id += 1
-        return Fill(intent.symbol, number, trade_id, price, quantity, quote, fee, asset, maker, now)
+        whole = Fill(intent.symbol, number, self._next_id, price, quantity, quote, fee, asset, maker, now)
+        fills = tuple(
+            replace(fill, order_id=number, trade_id=trade_id, time=now)
+            for trade_id, fill in enumerate(self.instead(order, whole), self._next_id)
+        )
+        self._next_id += len(fills)
+        for fill in fills:
+            self._book(intent.side, fill)
+        return fills
+
+    def _book(self, side: Side, fill: Fill) -> None:
+        sign = 1 if side is Side.BUY else -1
+        self.cash = Money(self.cash - sign * fill.quote)
+        self.coins = Quantity(self.coins + sign * fill.quantity)
+        if fill.fee_asset == self.info.base:
+            self.coins = Quantity(self.coins - fill.fee)
+            self.fees += fill.fee * fill.price
+        elif fill.fee_asset == self.info.quote:
+            self.cash = Money(self.cash - fill.fee)
+            self.fees += fill.fee * SCALE
 
     def _bound(self) -> None:
         self.below = self._buys[-1].order.intent.price if self._buys else -1

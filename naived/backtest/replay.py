@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from naived.backtest.past import leader_at
 from naived.backtest.past_asked import asked, halted_at, taken_back
+from naived.backtest.past_fills import PastFills
 from naived.backtest.past_lots import lots_at
 from naived.backtest.result import Setup
 from naived.backtest.run import Scan
@@ -83,6 +84,7 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     leader, resting = leader_at(leader, history, past, began)
     trading = resume(leader, resting, setup.latency, began)
     session = Session(tape, replace(setup, fee=max(fees.buy, fees.sell)), trading=trading, schedule=schedule)
+    session.market.instead = PastFills(history.orders, leader.info).instead
     for order in resting:
         session.market.rest(order)
     Scan(tape, session, first.settings.max_deviation).all()

@@ -3,10 +3,11 @@
 from dataclasses import replace as changed
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from naived.backtest.replay import Comparison, replay
-from naived.core.amount import SCALE, Amount, Money, Quantity, Rate, parse_price, parse_quantity
+from naived.core.amount import SCALE, Amount, Money, Quantity, parse_money, parse_price, parse_quantity, parse_rate
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
@@ -44,9 +45,11 @@ def _order(intent: OrderIntent, fills: tuple[Fill, ...], **told: Any) -> OrderSt
     )
 
 
-def _history(*orders: OrderState, reprice: str = "0", buy_down: str = "0.0001", **told: Any) -> History:
+def _history(
+    *orders: OrderState, reprice: str = "0", buy_down: str = "0.0001", fee: str = "0", **told: Any
+) -> History:
     settings = setup(fee="0", rebuy="0.01", chunks=1, reprice=reprice, buy_down=buy_down).settings
-    terms = terms_of(settings, Fees(Rate(0), Rate(0)))
+    terms = terms_of(settings, Fees(parse_rate(fee), parse_rate(fee)))
     buys = sum(each.intent.side is Side.BUY for each in orders)
     trader = Trader("ETHUSDT", 1, terms, Waiting(), EARLIER, EARLIER, buys=buys, sells=len(orders) - buys)
     life = Life(trader, None)
@@ -67,6 +70,41 @@ def test_only_what_is_left_of_an_order_is_filled_that_was_filled_in_part_before(
     found = _replayed(_history(buy, replace(sell, intent=asked)), "2681", "2679", "2681", "2680")
     assert (found.same, found.differences) == (1, ())
     assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("asset", "fee", "value", "price", "quantity"),
+    [
+        pytest.param("BNB", "0.0008", "2", "2696.20", "0.37", id="a third asset, at its value"),
+        pytest.param("BNB", "0.0008", None, "2688.06", "0.37", id="a third asset without a price"),
+        pytest.param("ETH", "0.00005", None, "2688.06", "0.3699", id="another rate"),
+        pytest.param("ETH", "0.0004", None, "2691.19", "0.3692", id="a higher rate"),
+    ],
+)
+def test_fees_are_those_that_the_journal_has(
+    asset: str, fee: str, value: str | None, price: str, quantity: str
+) -> None:
+    paid = {
+        "fee": Amount(parse_quantity(fee)),
+        "fee_asset": asset,
+        "fee_value": None if value is None else parse_money(value),
+    }
+    fills = [replace(_fill(number, each, BEGAN + 1_000), **paid) for number, each in ((3, "0.2"), (4, "0.17"))]
+    buy = _order(BUY, tuple(fills))
+    asked = replace(SELL, price=parse_price(price), quantity=parse_quantity(quantity))
+    sell = _order(asked, (), decided_at=BEGAN + 1_000, created_at=BEGAN + 1_000, order_id=8)
+    found = _replayed(_history(buy, sell, fee="0.001"), "2681", "2679", "2681", "2680")
+    assert (found.same, found.differences) == (1, ())
+
+
+def test_an_order_that_the_journal_does_not_have_pays_in_the_asset_of_its_time() -> None:
+    buy = _order(BUY, (replace(_fill(3, "0.37", EARLIER + 5), fee_asset="BNB"),))
+    sell = replace(SELL, price=parse_price("2688.06"))
+    sold = _order(sell, (replace(_fill(4, "0.37", BEGAN + 1_000, sell), fee_asset="BNB"),), order_id=8)
+    found = _replayed(_history(buy, sold, fee="0.001"), "2681", "2689", "2680", "2679")
+    bought, offered = (each.order.intent for each in found.differences)
+    assert (bought.side, offered.side) == (Side.BUY, Side.SELL)
+    assert offered.quantity == bought.quantity
 
 
 def test_a_buy_belongs_to_the_trade_that_it_was_decided_on_though_it_was_written_after_the_next_one() -> None:
