@@ -18,7 +18,7 @@ from naived.backtest.run import Scan
 from naived.backtest.session import Session
 from naived.backtest.tape import Tape
 from naived.backtest.trading import resume
-from naived.backtest.unknown import unknown
+from naived.backtest.unknown import unknown, untaped
 from naived.core.amount import Rate
 from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Fees
@@ -93,14 +93,9 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     same, differences = _compared(theirs, ours, history.events)
     # What the daemon decided later than the tape ends is only there to be found again.
     differences = [each for each in differences if not each.journal or each.order.created_at <= ended]
-    return Comparison(
-        tape.symbol,
-        began,
-        ended,
-        same,
-        tuple(differences),
-        (*tape.warnings, *unknown(history, past, leader, began)),
-    )
+    decided = [each.order.decided_at for each in differences]
+    unsure = *unknown(history, past, leader, began), *untaped(leader, began, decided)
+    return Comparison(tape.symbol, began, ended, same, tuple(differences), (*tape.warnings, *unsure))
 
 
 def _directed(

@@ -1,12 +1,14 @@
-"""What the journal does not tell of the moment at which a replay begins, in words.
+"""What the journal and the tape do not tell of the moment at which a replay begins, in words.
 
 Each sentence names what the replay takes instead, so that a difference that comes of it is none of the daemon's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from naived.backtest.past_asked import pruned
 from naived.backtest.past_lots import PastLots
+from naived.backtest.reference import REFERENCE_MINUTES
+from naived.control.protocol import format_time
 from naived.core.amount import SCALE, Price, format_amount, price_up
 from naived.core.orders.state import TERMINAL, State
 from naived.core.strategy.formulas import buy_price
@@ -14,6 +16,8 @@ from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import Buying, Holding, Trader
 from naived.database.history import History
+
+_MEASURED = REFERENCE_MINUTES * 60_000  # ms for which a trade counts in the price that filters measure by
 
 
 def unknown(history: History, past: PastLots, leader: Leader, at: int) -> Iterator[str]:
@@ -46,6 +50,21 @@ def unknown(history: History, past: PastLots, leader: Leader, at: int) -> Iterat
                 f"{trader.id}: its buy was decided on a trade at {format_amount(traded)}, or a tick above it: the "
                 "replay may reprice it a tick too early"
             )
+
+
+def untaped(leader: Leader, began: int, decided: Iterable[int]) -> Iterator[str]:
+    """``decided``: the times (ms) of decisions that only one of the two made.
+
+    What came before the tape counts for a while: where all is decided alike in it, it made no difference.
+    """
+    guard = leader.settings.fall_guard
+    until = began + max(_MEASURED, 0 if guard is None else guard.span)
+    if min(decided, default=until) < until:
+        what = "max-deviation and price filters" if guard is None else "max-deviation, price filters and fall-guard"
+        yield (
+            f"{leader.info.symbol}: the trades of before the tape are not known: until {format_time(until)} the "
+            f"replay judges {what} by those of the tape alone; one that begins earlier has them"
+        )
 
 
 def _holds(history: History, trader: Trader, at: int) -> bool:

@@ -11,6 +11,7 @@ from naived.core.amount import SCALE, Amount, Money, Quantity, parse_money, pars
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
+from naived.core.price_guards import parse_fall_guard
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.lots import Lot
 from naived.core.strategy.settings import DesiredState, Status
@@ -125,7 +126,7 @@ def test_what_was_decided_on_the_last_trade_is_written_after_it() -> None:
 def test_coins_that_were_held_are_named() -> None:
     buy = _order(BUY, (_fill(3, "0.37", EARLIER + 5),))
     sell = _order(SELL, (), state=State.REJECTED, updated_at=EARLIER + 9, order_id=None)
-    (warning,) = _replayed(_history(buy, sell), "2681").warnings
+    warning, *_ = _replayed(_history(buy, sell), "2681").warnings
     assert warning == (
         "ETHUSDT-1 held its coins when the tape begins, and the journal does not tell until when: the replay "
         "offers them at once"
@@ -140,6 +141,31 @@ def test_a_buy_that_two_trades_can_have_caused_is_named() -> None:
         "ETHUSDT-1: its buy was decided on a trade at 5360, or a tick above it: the replay may reprice it a tick "
         "too early"
     )
+
+
+@pytest.mark.parametrize(
+    ("guard", "apart", "warned"),
+    [
+        pytest.param(
+            "5%/24h", 12 * 3_600_000, ["until 2023-11-15T22:13:20.000Z"], id="within the fall guard's span"
+        ),
+        pytest.param("5%/24h", 25 * 3_600_000, [], id="after it"),
+        pytest.param(
+            "none", 60_000, ["until 2023-11-14T22:18:20.000Z"], id="within the minutes of the price filters"
+        ),
+        pytest.param("none", 400_000, [], id="after them"),
+    ],
+)
+def test_trades_of_before_the_tape_are_named_where_a_difference_may_come_of_them(
+    guard: str, apart: int, warned: list[str]
+) -> None:
+    history = _history(_order(BUY, (_fill(3, "0.37", EARLIER + 5),)), _order(SELL, (), order_id=8))
+    wanted = replace(history.desired.settings, fall_guard=parse_fall_guard(guard), chunks=2)
+    of = tape([parse_price("2681"), parse_price("2600")], [BEGAN, BEGAN + apart])
+    found = replay(of, WANTED, changed(history, desired=replace(history.desired, settings=wanted)))
+    assert [each.order.intent.side for each in found.differences] == [Side.BUY]
+    said = [warning.partition("are not known: ")[2].partition(" the replay")[0] for warning in found.warnings]
+    assert said == warned
 
 
 def test_settings_halts_and_events_that_the_journal_does_not_keep_are_named() -> None:
