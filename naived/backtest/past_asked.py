@@ -66,7 +66,7 @@ def taken_back(history: History, at: int, until: int) -> frozenset[Side]:
 def _settings(history: History, began: int) -> list[tuple[int, Settings]]:
     """The settings by what traders were made with, the first ones those in force at ``began``.
 
-    Where nothing was asked for since then, they are those of now.
+    Those of now are in force since they were asked for; where nothing was asked for since ``began``, all the time.
     """
     known = history.desired.settings
     if not history.asked and not pruned(history, began):
@@ -88,7 +88,11 @@ def _settings(history: History, began: int) -> list[tuple[int, Settings]]:
         elif not found or found[-1][1] != made:
             found.append((_changed(history.events, before, at), made))
         before = at
-    return found or [(began, known)]
+    found = found or [(began, known)]
+    last = max((event.at for event in history.events if event.kind == "desired"), default=began)
+    if history.asked is not None and history.asked <= last and found[-1][1] != known:
+        found.append((_changed(history.events, before, history.asked), known))
+    return found
 
 
 def _terms(history: History) -> Iterator[tuple[int, Terms]]:
@@ -106,8 +110,12 @@ def _terms(history: History) -> Iterator[tuple[int, Terms]]:
 
 def _changed(events: Sequence[Event], after: int, until: int) -> int:
     """When (ms) a person changed settings that a trader of ``until`` had, and one of ``after`` had not."""
-    times = [event.at for event in events if event.kind == "desired" and after < event.at <= until]
-    return times[-1] if times else after + 1
+    told = [event for event in events if event.kind == "desired" and after < event.at <= until]
+    for message in ("settings changed", Status.ON):  # a start may change them, a stop does not
+        times = [event.at for event in told if event.message == message]
+        if times:
+            return times[-1]
+    return after + 1
 
 
 def halted_at(events: Sequence[Event], began: int) -> tuple[Halts, list[tuple[int, Halted]]]:

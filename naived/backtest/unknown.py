@@ -30,7 +30,7 @@ def unknown(history: History, past: PastLots, leader: Leader, at: int) -> Iterat
             f"{symbol}: the journal keeps no events of the time before the tape: the replay begins as if it were "
             f"{leader.desired.status} then, and not halted"
         )
-    if history.asked or pruned(history, at):
+    if history.asked is not None or pruned(history, at):
         yield (
             f"{symbol}: settings may have changed since the tape began; of earlier ones the journal has those that "
             "traders bought with, and of max-deviation, spacing, floor, ceiling, fall-guard, stop-loss and "

@@ -24,7 +24,8 @@ class History:
     """``desired``, ``lots`` and ``owed`` are those of now, ``everyone`` all traders that the symbol ever had.
 
     ``lives`` are those that lived in the period, ``orders`` all of theirs. ``events`` are the symbol's and the
-    whole daemon's, up to the end of the period. ``asked``: may settings have changed after it began, or after it?
+    whole daemon's, up to the end of the period. ``asked``: when (ms) settings may have changed last; None
+    if not after it began.
     """
 
     symbol: str
@@ -35,7 +36,7 @@ class History:
     everyone: tuple[queries.Life, ...] = ()
     lots: Lots = ()
     owed: Coins = NO_COINS
-    asked: bool = False
+    asked: int | None = None
 
 
 def history(url: str, symbol: str, since: int, until: int) -> History | None:

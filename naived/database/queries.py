@@ -279,11 +279,12 @@ def events_until(connection: sa.Connection, symbol: str, until: int) -> list[Eve
     return [event_of(row) for row in rows]
 
 
-def asked_since(connection: sa.Connection, symbol: str, since: int) -> bool:
-    """Was a start or were settings asked for after ``since`` (ms)?"""
+def asked_since(connection: sa.Connection, symbol: str, since: int) -> int | None:
+    """When (ms) a start or settings were asked for last; None if not after ``since`` (ms)."""
     of = (events.c.symbol == symbol) & (events.c.kind == "desired") & (events.c.at > since)
     telling = events.c.message.in_((Status.ON.value, "settings changed"))
-    return connection.scalar(sa.select(events.c.id).where(of, telling).limit(1)) is not None
+    asked: int | None = connection.scalar(sa.select(sa.func.max(events.c.at)).where(of, telling))
+    return asked
 
 
 def _keys(page: Page, key: sa.Column[Any], symbol: sa.Column[Any], time: sa.Column[Any]) -> sa.Select[tuple[int]]:

@@ -1,7 +1,9 @@
 """What a journal tells of the settings, the status and the halts of the past."""
 
+import itertools
 from dataclasses import replace as changed
 
+import pytest
 from msgspec.structs import replace
 
 from naived.backtest.past_asked import asked, halted_at
@@ -35,7 +37,7 @@ def history(traders: list[tuple[Settings, list[int]]], *events: Event) -> Histor
         for number, (_, at) in enumerate(traders, 1)
         for seq, time in enumerate(at, 1)
     )
-    return History(SYMBOL, desired(), lives, orders, events, lives, asked=True)
+    return History(SYMBOL, desired(), lives, orders, events, lives, asked=9_000)
 
 
 def told(of: History) -> list[tuple[int, int, Status]]:
@@ -60,9 +62,39 @@ def test_a_trader_that_buys_again_keeps_its_settings_and_says_nothing_of_newer_o
 
 
 def test_settings_are_those_of_now_where_nothing_was_asked_for_since() -> None:
-    of = changed(history([(OLD, [10]), (OLD, [1_500])], ON), desired=DesiredState(NEW, Status.ON), asked=False)
+    of = changed(history([(OLD, [10]), (OLD, [1_500])], ON), desired=DesiredState(NEW, Status.ON), asked=None)
     assert told(of) == [(BEGAN, 7, Status.ON)]
     assert told(changed(of, events=())) == [(BEGAN, 3, Status.ON)]  # anything may have been asked for
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "events", "expected"),
+    [
+        pytest.param(1_700, [said(1_700, "settings changed")], [(1_700, 9)], id="settings"),
+        pytest.param(1_700, [said(1_600, "off"), said(1_700, "on")], [(1_700, 9)], id="a start"),
+        pytest.param(
+            1_800,
+            [said(1_600, "settings changed"), said(1_700, "off"), said(1_800, "on")],
+            [(1_600, 9)],
+            id="settings before a start",
+        ),
+        pytest.param(9_000, [said(1_700, "settings changed")], [], id="not the last ones"),
+    ],
+)
+def test_settings_of_now_count_from_when_they_were_asked_for_though_nobody_bought_with_them(
+    asked_at: int, events: list[Event], expected: list[tuple[int, int]]
+) -> None:
+    now = DesiredState(Settings(chunks=9, budget=TERMS.budget), Status.ON)
+    of = changed(history([(OLD, [10, 1_500])], ON, *events), desired=now, asked=asked_at)
+    found = told(of)
+    changes = [(at, chunks) for (_, before, _), (at, chunks, _) in itertools.pairwise(found) if chunks != before]
+    assert (found[0], changes) == ((BEGAN, 3, Status.ON), expected)
+
+
+def test_a_stop_does_not_change_settings() -> None:
+    events = said(1_100, "settings changed"), said(1_200, "off"), said(1_300, "shutdown")
+    found = told(history([(OLD, [10]), (NEW, [1_500])], ON, *events))
+    assert found[:2] == [(BEGAN, 3, Status.ON), (1_100, 7, Status.ON)]
 
 
 def test_without_a_trader_the_settings_are_those_of_now() -> None:

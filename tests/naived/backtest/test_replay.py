@@ -170,7 +170,7 @@ def test_trades_of_before_the_tape_are_named_where_a_difference_may_come_of_them
 
 def test_settings_halts_and_events_that_the_journal_does_not_keep_are_named() -> None:
     halted = Event(BEGAN + 1, "ETHUSDT", "halted", "halted by hand: because")
-    told = _replayed(_history(_order(BUY, ()), asked=True, events=(halted,)), "2681").warnings
+    told = _replayed(_history(_order(BUY, ()), asked=LATER, events=(halted,)), "2681").warnings
     assert [warning.partition(": ")[2].partition(";")[0] for warning in told] == [
         "the journal keeps no events of the time before the tape: the replay begins as if it were on then, and not "
         "halted",

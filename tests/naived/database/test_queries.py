@@ -422,6 +422,6 @@ def test_only_a_start_or_settings_of_the_symbol_can_have_changed_its_settings(da
     said = [Event(NOW, SYMBOL, "desired", "on"), Event(NOW + 5, SYMBOL, "desired", "off")]
     database.write(Unit(SYMBOL, desired(), events=tuple(said)))
     database.write(Unit("BTCUSDT", desired(), events=(Event(NOW + 9, "BTCUSDT", "desired", "on"),)))
-    assert [database.read(asked_since, SYMBOL, since) for since in (NOW - 1, NOW)] == [True, False]
+    assert [database.read(asked_since, SYMBOL, since) for since in (NOW - 1, NOW)] == [NOW, None]
     database.write(Unit(SYMBOL, events=(Event(NOW + 7, SYMBOL, "desired", "settings changed"),)))
-    assert database.read(asked_since, SYMBOL, NOW)
+    assert database.read(asked_since, SYMBOL, NOW) == NOW + 7
