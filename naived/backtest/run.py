@@ -90,7 +90,8 @@ class Scan:
         self._told = told
         self._next_told = 0.0
         self._behind = 0  # trades of the parts before
-        self._suspecting: PriceCheck | None = None  # it waits for trades of the next part
+        self._check = self._unasked()
+        self._asked = 0  # the trades before this one are known to it
 
     def all(self) -> None:
         """Go over the whole tape."""
@@ -152,7 +153,7 @@ class Scan:
     def _doubtful(self, part: Columns, index: int, stop: int) -> int:
         """Ask about each trade of a stretch, and of more while one is suspected; returns where that ends."""
         session, length = self._session, len(part.ids)
-        check = self._suspecting or self._check(part, index)
+        check = self._checked(part, index)
         while index < length and (index < stop or check.suspect is not None):
             if self._edge(part, index, length) == index:
                 continue
@@ -164,25 +165,37 @@ class Scan:
             if not low < price < high:
                 session.trade(part, index, believed=believed)
             index += 1
-        self._suspecting = check if check.suspect is not None else None
+        self._asked = self._behind + index
         self._tell(index)
         return index
 
-    def _check(self, part: Columns, index: int) -> PriceCheck:
-        """The check as it is before the trade ``index`` if all trades before it were believed."""
-        check = PriceCheck(Rate(0), self._session.rules.info.filters.tick_size)
-        number = self._session.references.part
-        if not index and number:
-            part = self._tape.parts[number - 1]
-            index = len(part.ids)
-        start = index
-        for _ in range(2):  # it knows the last two milliseconds
-            if start:
-                start = int(np.searchsorted(part.times, part.times[start - 1]))
-        for price, when in zip(part.prices[start:index].tolist(), part.times[start:index].tolist(), strict=True):
-            check.believes(Price(price), when)
-        check.deviation = self._deviation
-        return check
+    def _checked(self, part: Columns, index: int) -> PriceCheck:
+        """The check as it is before the trade ``index``: all trades since the last one that it was asked about were
+        believed, and of these it knows only those of the last two milliseconds.
+        """
+        number, behind = self._session.references.part, self._behind
+        recent: list[tuple[Price, int]] = []
+        moments: set[int] = set()
+        while behind + index > self._asked:
+            if not index:
+                number -= 1
+                part = self._tape.parts[number]
+                index = len(part.ids)
+                behind -= index
+                continue
+            index -= 1
+            when = int(part.times[index])
+            moments.add(when)
+            if len(moments) > 2:
+                self._check = self._unasked()
+                break
+            recent.append((Price(int(part.prices[index])), when))
+        for price, when in reversed(recent):
+            self._check.believes(price, when)
+        return self._check
+
+    def _unasked(self) -> PriceCheck:
+        return PriceCheck(self._deviation, self._session.rules.info.filters.tick_size)
 
     def _edge(self, part: Columns, index: int, stop: int) -> int:
         """Where the stretch ends that begins at ``index``: there, if something came before that trade."""

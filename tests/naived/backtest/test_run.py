@@ -15,6 +15,7 @@ from naived.backtest.tape import Tape
 from naived.core.amount import SCALE, Money, Price, Quantity, parse_money, parse_price, parse_rate, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
+from naived.core.price_check import PriceCheck
 from naived.core.price_guards import FallGuard, parse_fall_guard
 from naived.core.risk import Limits
 from tests.support.tape import BEGAN, setup, tape, walk
@@ -172,6 +173,29 @@ def test_a_bad_print_fills_orders_and_decides_nothing() -> None:
     assert len(found.fills) == 1
     joined = backtest(tape(prices, times, symbol="SOLUSDT"), setup("SOLUSDT", chunks=5, max_deviation="0"))
     assert len(joined.orders) > len(found.orders)
+
+
+@pytest.mark.parametrize(
+    ("jump", "cut"),
+    [
+        pytest.param([(100, 0), (130, 1), (100, 1), (130, 1), (101, 1)], 2, id="after a bad print"),
+        pytest.param([(100, 0), (130, 1), (130, 2), (130, 3), (130, 3), (100, 3)], 4, id="after a confirmed jump"),
+        pytest.param([(100, 0), (130, 1), (130, 1), (100, 1), (130, 2)], 3, id="while a price is suspected"),
+        pytest.param([(100, 0), (101, 1), (101, 1), (130, 1), (101, 1)], 3, id="of one millisecond"),
+    ],
+)
+def test_a_cut_within_a_millisecond_changes_nothing_that_is_believed(jump: list[tuple[int, int]], cut: int) -> None:
+    prices = [price * SCALE for price, _ in jump]
+    times = [BEGAN + each for _, each in jump]
+    check = PriceCheck(parse_rate("0.1"), Price(10**6))
+    every = [check.believes(Price(price), when) for price, when in zip(prices, times, strict=True)]
+    for cuts in ((), (cut,), range(1, len(prices))):
+        of = tape(prices, times, *cuts)
+        session = Session(of, setup())
+        Scan(of, session, parse_rate("0.1")).all()
+        starts = [0, *accumulate(len(part.ids) for part in of.parts)]
+        doubted = {starts[part] + index for part, found in session.references.doubted.items() for index in found}
+        assert [number not in doubted for number in range(len(prices))] == every
 
 
 def test_an_order_reaches_the_exchange_after_its_latency() -> None:
