@@ -9,8 +9,11 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from naived.backtest.past import leader_at
 from naived.backtest.past_asked import asked, halted_at, taken_back
+from naived.backtest.past_fees import past_fees
 from naived.backtest.past_fills import PastFills
 from naived.backtest.past_lots import lots_at
 from naived.backtest.result import Setup
@@ -19,10 +22,9 @@ from naived.backtest.session import Session
 from naived.backtest.tape import Tape
 from naived.backtest.trading import resume
 from naived.backtest.unknown import unknown, untaped
-from naived.core.amount import Rate
 from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.leader_events import Halted
+from naived.core.strategy.leader_events import Halted, Informed
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader_state import Directed, Trader
@@ -77,11 +79,15 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     traders = [life.trader for life in history.lives]
     (_, first), *later = asked(history, began)
     halts, halted = halted_at(history.events, began)
-    schedule = sorted([*_directed(history, later), *halted], key=lambda entry: entry[0])
-    fees = _fees(traders, setup.fee)
-    leader = Leader(setup.rules.info, fees, first, next_number=_next(traders), halts=halts)
+    info = setup.rules.info
+    rates = past_fees(history, info.filters)
+    informed = [(at, Informed(info, fees)) for at, fees in rates.later(began)]
+    schedule = sorted([*informed, *_directed(history, later), *halted], key=lambda entry: entry[0])
+    fees = rates.at(began, Fees(setup.fee, setup.fee))
+    leader = Leader(info, fees, first, next_number=_next(traders), halts=halts)
     past = lots_at(history, began, leader.info.filters)
     leader, resting = leader_at(leader, history, past, began)
+    leader = structs.replace(leader, traders=tuple(map(rates.decided, leader.traders)))
     trading = resume(leader, resting, setup.latency, began)
     session = Session(tape, replace(setup, fee=max(fees.buy, fees.sell)), trading=trading, schedule=schedule)
     session.market.instead = PastFills(history.orders, leader.info).instead
@@ -110,11 +116,6 @@ def _directed(
 def _next(traders: Sequence[Trader]) -> int:
     """The number of the next trader if none of these lived at the beginning."""
     return min((trader.number for trader in traders), default=1)
-
-
-def _fees(traders: Sequence[Trader], fee: Rate) -> Fees:
-    """The fees that the newest trader reckoned with; ``fee`` if there is none."""
-    return traders[-1].terms.fees if traders else Fees(fee, fee)
 
 
 def _compared(

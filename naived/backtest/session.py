@@ -23,7 +23,7 @@ from naived.core.orders.state import TERMINAL, Answered, Reported
 from naived.core.price_guards import Peak
 from naived.core.risk import NO_LIMITS
 from naived.core.strategy.formulas import Fees
-from naived.core.strategy.leader_events import Activated, Halted
+from naived.core.strategy.leader_events import Activated, Halted, Informed
 from naived.core.strategy.trader_state import Directed, Holding, Selling, Traded, Woke
 from naived.core.strategy.view import UNLIMITED, Funds
 from naived.simulator.rules import in_range
@@ -35,7 +35,7 @@ EVERY = (1, 0)
 class Session:
     """``moments`` are what happened so far. ``every``: the engine is offered each trade, to be compared with.
 
-    ``trading``: it does not begin anew. ``schedule`` is what was asked for or halted, and when (ms).
+    ``trading``: it does not begin anew. ``schedule`` is what was asked for, halted or read of fees, and when (ms).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Session:
         *,
         every: bool = False,
         trading: Trading | None = None,
-        schedule: Iterable[tuple[int, Directed | Halted]] = (),
+        schedule: Iterable[tuple[int, Directed | Halted | Informed]] = (),
     ) -> None:
         rules = setup.rules
         self.rules = rules

@@ -7,7 +7,17 @@ import pytest
 from msgspec.structs import replace
 
 from naived.backtest.replay import Comparison, replay
-from naived.core.amount import SCALE, Amount, Money, Quantity, parse_money, parse_price, parse_quantity, parse_rate
+from naived.core.amount import (
+    SCALE,
+    Amount,
+    Money,
+    Quantity,
+    Rate,
+    parse_money,
+    parse_price,
+    parse_quantity,
+    parse_rate,
+)
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.core.orders.state import OrderState, State
@@ -96,6 +106,23 @@ def test_fees_are_those_that_the_journal_has(
     sell = _order(asked, (), decided_at=BEGAN + 1_000, created_at=BEGAN + 1_000, order_id=8)
     found = _replayed(_history(buy, sell, fee="0.001"), "2681", "2679", "2681", "2680")
     assert (found.same, found.differences) == (1, ())
+
+
+def test_a_sell_asks_for_the_rates_of_its_time_though_they_fell_later() -> None:
+    filled = BEGAN + 1_000
+    buy = _order(BUY, (_fill(3, "0.37", filled),))
+    ask = replace(SELL, price=parse_price("2688.06"))
+    sell = _order(ask, (_fill(4, "0.37", BEGAN + 2_000, ask),), decided_at=filled, created_at=filled, order_id=8)
+    again = replace(BUY, trader=2, price=parse_price("2688.73"), quantity=parse_quantity("0.3719"))
+    rebought = _order(again, (), decided_at=BEGAN + 3_000, created_at=BEGAN + 3_000, order_id=9)
+    history = _history(buy, sell, rebought, fee="0.001")
+    (life,) = history.lives
+    free = terms_of(history.desired.settings, Fees(Rate(0), Rate(0)))
+    newer = replace(
+        life, trader=replace(life.trader, number=2, terms=free, started_at=BEGAN + 2_000, buys=1, sells=0)
+    )
+    found = _replayed(changed(history, lives=(life, newer), everyone=(life, newer)), "2681", "2679", "2689", "2689")
+    assert (found.same, found.differences) == (2, ())
 
 
 def test_an_order_that_the_journal_does_not_have_pays_in_the_asset_of_its_time() -> None:
