@@ -121,7 +121,8 @@ def _changed(events: Sequence[Event], after: int, until: int) -> int:
 def halted_at(events: Sequence[Event], began: int) -> tuple[Halts, list[tuple[int, Halted]]]:
     """What halted it at ``began``, and how that changed later; it comes to a stop-loss by itself.
 
-    The journal does not say whether buys might rest. Those that rest at the beginning may.
+    The journal does not say whether buys might rest. Those that rest at the beginning may. The account's halt is in
+    force once it is durable, so after the fill of its millisecond that may have caused it.
     """
     halts, later = NO_HALTS, list[tuple[int, Halted]]()
     for event in events:
@@ -131,7 +132,7 @@ def halted_at(events: Sequence[Event], began: int) -> tuple[Halts, list[tuple[in
         by = HaltedBy.LIMIT if event.kind == "stop-loss" else HaltedBy.PERSON
         halt = None if event.kind == "resumed" else Halt(event.message, by, event.at, keep_buys=before)
         if not before:
-            later.append((event.at, Halted(halt, account)))
+            later.append((event.at + account, Halted(halt, account)))
         elif account:
             halts = Halts(halts.own, halt)
         else:

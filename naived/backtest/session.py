@@ -123,8 +123,11 @@ class Session:
         market, trading = self.market, self.trading
         before = trading.engine
         self.references.index = index
-        for client_order_id, report in market.trade(self._trades, price, now):
+        fills = market.trade(self._trades, price, now)
+        for client_order_id, report in fills:
             trading.offer(Reported(client_order_id, report), now)
+        if fills and (halted := _caused(self._schedule, now)) is not None:
+            trading.offer(halted, now)
         if believed and self.limits is not None:
             self._look(price, now)
         low, high = trading.band
@@ -209,3 +212,13 @@ class Session:
                 sum(type(trader.phase) in (Selling, Holding) for trader in leader.traders),
             )
         )
+
+
+def _caused(schedule: deque[tuple[int, Directed | Halted | Informed]], now: int) -> Halted | None:
+    """Take out the account's halt that fills of this moment caused: it is in force before their trade decides."""
+    if schedule and schedule[0][0] <= now + 1:
+        event = schedule[0][1]
+        if isinstance(event, Halted) and event.account:
+            schedule.popleft()
+            return event
+    return None

@@ -120,8 +120,8 @@ def test_halts_of_before_are_in_force_and_those_of_later_come_and_go() -> None:
     _, later = halted_at([replace(own, at=1_001), replace(account, at=1_002), replace(over[1], at=1_003)], BEGAN)
     assert [(at, event.account, event.halt is not None) for at, event in later] == [
         (1_001, False, True),
-        (1_002, True, True),
-        (1_003, True, False),
+        (1_003, True, True),  # after the trades of the millisecond in which it was written
+        (1_004, True, False),
     ]
     assert isinstance(later[0][1], Halted)
 

@@ -125,6 +125,18 @@ def test_a_sell_asks_for_the_rates_of_its_time_though_they_fell_later() -> None:
     assert (found.same, found.differences) == (2, ())
 
 
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_fill_may_have_caused_the_halt_of_its_millisecond(later: int) -> None:
+    filled = BEGAN + 1_000
+    ask = replace(SELL, price=parse_price("2682.68"))
+    sell = _order(ask, (), decided_at=filled, created_at=filled, order_id=8)
+    of = _history(_order(BUY, (_fill(3, "0.37", filled),)), sell)
+    halted = Event(filled + later, None, "halted", "the account is halted: it lost 5 USDT today")
+    desired = replace(of.desired, settings=replace(of.desired.settings, chunks=2))
+    found = _replayed(changed(of, desired=desired, events=(*of.events, halted)), "2681", "2600", "2600")
+    assert (found.same, [each.journal for each in found.differences]) == (1, [False] * later)
+
+
 def test_an_order_that_the_journal_does_not_have_pays_in_the_asset_of_its_time() -> None:
     buy = _order(BUY, (replace(_fill(3, "0.37", EARLIER + 5), fee_asset="BNB"),))
     sell = replace(SELL, price=parse_price("2688.06"))
