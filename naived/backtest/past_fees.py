@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from naived.core.amount import Price, Rate
 from naived.core.market import Filters
 from naived.core.orders.intent import Side
-from naived.core.orders.state import OrderState
+from naived.core.orders.state import LIVE, OrderState
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.sizing import asked
 from naived.core.strategy.trader_state import Trader
@@ -53,7 +53,12 @@ def past_fees(history: History, filters: Filters) -> PastFees:
     for order in history.orders:
         if not order.intent.ioc:
             own[order.intent.trader, order.intent.side].append(order)
-    lives = [life for life in history.lives if own[life.trader.number, Side.BUY]]
+    # One whose buy was taken back waits, so its row may have the rates of any time after it.
+    lives = [
+        life
+        for life in history.lives
+        if any(buy.executed or buy.state in LIVE for buy in own[life.trader.number, Side.BUY][-1:])
+    ]
     known = [life.trader.terms.fees for life in lives]
     rates = {rate for fees in known for rate in (fees.buy, fees.sell)}
     sells: dict[Rate, Rate] = {}

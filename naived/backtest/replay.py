@@ -83,7 +83,8 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     rates = past_fees(history, info.filters)
     informed = [(at, Informed(info, fees)) for at, fees in rates.later(began)]
     schedule = sorted([*informed, *_directed(history, later), *halted], key=lambda entry: entry[0])
-    fees = rates.at(began, Fees(setup.fee, setup.fee))
+    usual = traders[-1].terms.fees if traders else Fees(setup.fee, setup.fee)
+    fees = rates.at(began, usual)
     leader = Leader(info, fees, first, next_number=_next(traders), halts=halts)
     past = lots_at(history, began, leader.info.filters)
     leader, resting = leader_at(leader, history, past, began)

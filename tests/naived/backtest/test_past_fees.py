@@ -1,11 +1,14 @@
 """What a journal tells of the rates of fees of the past."""
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
 from naived.backtest.past_fees import past_fees
 from naived.core.amount import Rate, parse_rate
 from naived.core.orders.intent import Side
+from naived.core.orders.state import State
 from naived.core.strategy.formulas import Bought, Fees
 from naived.core.strategy.lots import NO_LOT
 from naived.core.strategy.sizing import asked
@@ -84,3 +87,10 @@ def test_a_trader_bought_with_the_rates_of_then() -> None:
     of = history((OLD, [5], (6, LOW)), (RISEN, [10], None), (NEW, [20], None))
     decided = map(past_fees(of, FILTERS).decided, [life.trader for life in of.lives])
     assert [each.terms.fees for each in decided] == [OLD, OLD, NEW]
+
+
+def test_a_trader_that_waits_again_tells_no_rates() -> None:
+    of = history((OLD, [10], None), (NEW, [20], None))
+    bought, taken_back = of.orders
+    of = dataclasses.replace(of, orders=(bought, replace(taken_back, state=State.CANCELLED)))
+    assert past_fees(of, FILTERS).told == [(10, OLD)]
