@@ -11,9 +11,11 @@ from naived.core.risk import NO_HALTS, Halt, HaltedBy, Halts
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.sizing import Terms
+from naived.core.strategy.trader_state import Directed
 from naived.database.history import History
 from naived.ports import Event
 
+_NEVER = 1 << 62  # ms, after every time
 _OFF = ("drained: off", "forgotten")
 
 
@@ -23,14 +25,27 @@ def pruned(history: History, at: int) -> bool:
     return lived and (not history.events or history.events[0].at > at)
 
 
-def asked(history: History, began: int) -> list[tuple[int, DesiredState]]:
+def asked(history: History, began: int) -> list[tuple[int, Directed]]:
     """What a person asked for, and when (ms): first what was in force at ``began``.
 
     The journal has each status with its time, and earlier settings only in its traders: new ones count from the
-    first buy that was decided with them.
+    first buy that was decided with them. What a stop or a shutdown cancelled is in the orders.
     """
+    found = _asked(history, began)
+    ends = [*(at for at, _, _ in found[1:]), _NEVER]
+    told = []
+    for (at, settings, status), end in zip(found, ends, strict=True):
+        sides = frozenset[Side]() if status is Status.ON else _taken_back(history, at, end)
+        keep = status is Status.SHUTDOWN and Side.BUY not in sides
+        told.append(
+            (at, Directed(DesiredState(settings, status, keep), sides if status is Status.OFF else frozenset()))
+        )
+    return told
+
+
+def _asked(history: History, began: int) -> list[tuple[int, Settings, Status]]:
     settings = _settings(history, began)
-    status, keep = Status.ON if pruned(history, began) else Status.OFF, history.desired.keep_buys
+    status = Status.ON if pruned(history, began) else Status.OFF
     changes: list[tuple[int, Status | Settings]] = [
         (event.at, Status.OFF if event.message in _OFF else Status(event.message))
         for event in history.events
@@ -38,21 +53,20 @@ def asked(history: History, began: int) -> list[tuple[int, DesiredState]]:
     ]
     changes += settings[1:]
     now = settings[0][1]
-    found = [(began, DesiredState(now, status, keep))]
+    found = [(began, now, status)]
     for at, change in sorted(changes, key=lambda change: change[0]):
         status, now = (change, now) if isinstance(change, Status) else (status, change)
-        entry = at, DesiredState(now, status, keep)
         if at <= began:
-            found[0] = began, entry[1]
+            found[0] = began, now, status
         else:
-            found.append(entry)
+            found.append((at, now, status))
     return found
 
 
-def taken_back(history: History, at: int, until: int) -> frozenset[Side]:
-    """The sides whose orders a ``stop`` at ``at`` cancelled; nothing else was asked for before ``until`` (ms).
+def _taken_back(history: History, at: int, until: int) -> frozenset[Side]:
+    """The sides whose orders a stop or a shutdown at ``at`` cancelled: all that were live, or none.
 
-    While it is off nothing else cancels, and a stop cancels all that are live of a side.
+    Nothing else was asked for before ``until`` (ms).
     """
     live = [
         order

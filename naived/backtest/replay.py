@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from naived.backtest.past import leader_at
-from naived.backtest.past_asked import asked, halted_at, taken_back
+from naived.backtest.past_asked import asked, halted_at
 from naived.backtest.past_fees import past_fees
 from naived.backtest.past_fills import PastFills
 from naived.backtest.past_lots import lots_at
@@ -26,7 +26,6 @@ from naived.core.orders.state import OrderState
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.leader_events import Halted, Informed
 from naived.core.strategy.leader_state import Leader
-from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader_state import Directed, Trader
 from naived.database.history import History
 from naived.ports import Event
@@ -45,7 +44,6 @@ _TELLING = (
     "abandoned",
     "waits",
 )
-_NEVER = 1 << 62  # ms, after every time
 _AS_USUAL = "trading"  # a state that is no reason
 
 
@@ -82,10 +80,11 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     info = setup.rules.info
     rates = past_fees(history, info.filters)
     informed = [(at, Informed(info, fees)) for at, fees in rates.later(began)]
-    schedule = sorted([*informed, *_directed(history, later), *halted], key=lambda entry: entry[0])
+    schedule: list[tuple[int, Directed | Halted | Informed]] = [*informed, *later, *halted]
+    schedule.sort(key=lambda entry: entry[0])
     usual = traders[-1].terms.fees if traders else Fees(setup.fee, setup.fee)
     fees = rates.at(began, usual)
-    leader = Leader(info, fees, first, next_number=_next(traders), halts=halts)
+    leader = Leader(info, fees, first.desired, next_number=_next(traders), halts=halts)
     past = lots_at(history, began, leader.info.filters)
     leader, resting = leader_at(leader, history, past, began)
     leader = structs.replace(leader, traders=tuple(map(rates.decided, leader.traders)))
@@ -94,7 +93,7 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     session.market.instead = PastFills(history.orders, leader.info).instead
     for order in resting:
         session.market.rest(order)
-    Scan(tape, session, first.settings.max_deviation).all()
+    Scan(tape, session, first.desired.settings.max_deviation).all()
     theirs = [order for order in history.orders if order.decided_at >= began]
     ours = [order for order in trading.orders.values() if order.decided_at >= began]
     same, differences = _compared(theirs, ours, history.events)
@@ -103,15 +102,6 @@ def replay(tape: Tape, setup: Setup, history: History) -> Comparison:
     decided = [each.order.decided_at for each in differences]
     unsure = *unknown(history, past, leader, began), *untaped(leader, began, decided)
     return Comparison(tape.symbol, began, ended, same, tuple(differences), (*tape.warnings, *unsure))
-
-
-def _directed(
-    history: History, asked_for: Sequence[tuple[int, DesiredState]]
-) -> Iterator[tuple[int, Directed | Halted]]:
-    """What a person asked for, with the sides that each stop cancelled."""
-    until = [*(at for at, _ in asked_for), _NEVER]
-    for (at, desired), end in zip(asked_for, until[1:], strict=True):
-        yield at, Directed(desired, taken_back(history, at, end) if desired.status is Status.OFF else frozenset())
 
 
 def _next(traders: Sequence[Trader]) -> int:

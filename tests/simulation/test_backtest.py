@@ -159,6 +159,17 @@ def test_on_recorded_trades(tmp_path: Path) -> None:
         pytest.param(
             {},
             {
+                100: ("shutdown", {"keep_buys": True}),
+                130: ("start", {}),
+                300: ("shutdown", {"keep_buys": True}),
+                310: ("start", {}),
+            },
+            3,
+            id="drained with its buys",
+        ),
+        pytest.param(
+            {},
+            {
                 60: ("stop", {}),
                 100: ("stop", {"cancel": "buys"}),
                 150: ("start", {}),

@@ -41,7 +41,7 @@ def history(traders: list[tuple[Settings, list[int]]], *events: Event) -> Histor
 
 
 def told(of: History) -> list[tuple[int, int, Status]]:
-    return [(at, state.settings.chunks, state.status) for at, state in asked(of, BEGAN)]
+    return [(at, each.desired.settings.chunks, each.desired.status) for at, each in asked(of, BEGAN)]
 
 
 ON = said(1, "on")
@@ -105,7 +105,9 @@ def test_without_a_trader_the_settings_are_those_of_now() -> None:
 
 def test_without_events_of_before_it_was_on_if_it_had_traders() -> None:
     assert told(history([(OLD, [10])])) == [(BEGAN, 3, Status.ON)]
-    assert asked(History(SYMBOL, DesiredState(OLD, Status.ON), (), (), ()), BEGAN)[0][1].status is Status.OFF
+    assert (
+        asked(History(SYMBOL, DesiredState(OLD, Status.ON), (), (), ()), BEGAN)[0][1].desired.status is Status.OFF
+    )
     assert told(history([(OLD, [10])], said(5, "off"))) == [(BEGAN, 3, Status.OFF)]
 
 
