@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _LONGEST_INTERVAL = 3600  # of any unit
 _MARKET_FRAME = "a frame of a market stream"  # what is garbled
+_MOST_ABOVE = 10  # times its limit: no count is higher
 _HIGHEST_LIMIT = 1_000_000_000  # requests or orders in an interval; the exchange's are below a million
 
 
@@ -338,12 +339,15 @@ def _read_limits(raw: msgspec.Raw, on_side: Callable[[str], None]) -> tuple[Rate
 def read_limits(rows: Sequence[msgspec.Raw], on_side: Callable[[str], None]) -> tuple[RateLimit, ...]:
     """The rows of ``rateLimits`` that can be read; a count that exceeds its limit is as high as the limit.
 
-    The exchange counts on above it: requests that it refuses, and those of other programs.
+    The exchange counts on above it: requests that it refuses, and those of other programs. One that is many times
+    as high is no count.
     """
     limits = []
     for row in rows:
         try:
             limit = read(row, RateLimit, on_side)
+            if limit.count is not None and limit.count > limit.limit * _MOST_ABOVE:
+                raise ValueError(f"{limit.count} of {limit.limit} are counted")
             limits.append(limit if limit.count is None else replace(limit, count=min(limit.count, limit.limit)))
         except ValueError as error:
             on_side(f"rateLimits: {error}")

@@ -184,7 +184,7 @@ async def test_a_postgresql_database_that_is_not_there_is_for_a_person_to_make(
     absent = postgres_server.admin.set(drivername="postgresql", database="absent")
     config = configured(home, database=absent.render_as_string(hide_password=False))
     assert await ended(config) == 78
-    assert "Check user, password and name in --database" in capsys.readouterr().err
+    assert "Check user, password, name and options in --database" in capsys.readouterr().err
 
 
 async def test_a_home_that_another_naived_has_is_left_untouched(home: Path) -> None:

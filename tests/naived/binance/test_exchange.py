@@ -250,7 +250,7 @@ async def test_the_counts_of_an_answer_are_respected(autojump_clock, running, pe
     )
 
 
-@pytest.mark.parametrize("count", [51, 10**12, 2**63])
+@pytest.mark.parametrize("count", [51, 100, 500])
 @pytest.mark.parametrize("confirmed", [7, 51])
 async def test_a_count_above_its_own_limit_is_one_at_it(autojump_clock, running, peer, count, confirmed):
     day = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 50}
@@ -274,7 +274,7 @@ async def test_a_weight_above_its_limit_holds_queries_back_until_its_window_ends
     assert running.remarks.refused is None
 
 
-@pytest.mark.parametrize("count", [-1, "50", None])
+@pytest.mark.parametrize("count", [501, 10**12, 2**63, -1, "50", None])
 async def test_a_count_that_is_none_is_not_believed(autojump_clock, running, peer, count):
     row = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": count}
     peer.answer("order.place", PLACED, rateLimits=[row])
