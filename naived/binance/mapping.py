@@ -158,7 +158,7 @@ def report_of(row: OrderRow, until: int = LATEST) -> Report:
         fills=_fills_of(row, executed),
         by_exchange=_ended_itself(row.status, row.client_order_id, placed_as, row.expiry_reason),
         by_us=row.status == _CANCELED and client_id.is_cancel(row.client_order_id),
-        expiry=message(row.expiry_reason),
+        expiry=_expiry(row.expiry_reason),
     )
     return _checked(report, row.cummulative_quote_qty, row.prevented_quantity)
 
@@ -187,7 +187,7 @@ def report_of_event(event: ExecutionReport, until: int = LATEST) -> Report:
         time=min(event.time or event.created, until),
         by_exchange=_ended_itself(event.status, event.client_order_id, placed_as, event.expiry_reason),
         by_us=event.status == _CANCELED and client_id.is_cancel(event.client_order_id),
-        expiry=message(event.expiry_reason),
+        expiry=_expiry(event.expiry_reason),
         # What was cancelled and goes on was amended, also where the kind of the report cannot be read.
         amended=event.kind == _REPLACED or bool(event.cancelled_id and not status.ended),
     )
@@ -285,6 +285,11 @@ def _ended_itself(status: str, client_order_id: str, placed_as: str, reason: str
     if reason == "EXCHANGE_CANCELED":
         return True
     return status == _CANCELED and client_order_id == placed_as and client_id.is_naived(placed_as)
+
+
+def _expiry(reason: str) -> str:
+    """Why an order expired, as it is shown; the first of the documented reasons is none."""
+    return "" if reason == "NONE" else message(reason)
 
 
 def _checked(report: Report, quote: str, prevented: str) -> Report:

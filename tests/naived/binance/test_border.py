@@ -464,11 +464,13 @@ async def test_an_order_that_ended_under_its_own_id_was_ended_by_the_exchange(
 
 
 async def test_why_an_order_expired_is_read_whatever_the_exchange_calls_it(autojump_clock, running, peer, sink):
-    for number, reason in enumerate(("EXECUTION_RULE_PRICE_RANGE_EXCEEDED", "A NEW\x1b[2J REASON", ""), start=1):
+    for number, reason in enumerate(
+        ("EXECUTION_RULE_PRICE_RANGE_EXCEEDED", "A NEW\x1b[2J REASON", "", "NONE"), start=1
+    ):
         pushed(peer, x="EXPIRED", X="EXPIRED", t=-1, eR=reason)
         await sink.until(lambda number=number: len(sink.reports) == number)
     told = [each.expiry for each in sink.reports]
-    assert told == ["EXECUTION_RULE_PRICE_RANGE_EXCEEDED", "A NEW [2J REASON", ""]
+    assert told == ["EXECUTION_RULE_PRICE_RANGE_EXCEEDED", "A NEW [2J REASON", "", ""]
     row = ORDER | {"status": "EXPIRED", "expiryReason": "INSUFFICIENT_LIQUIDITY"}
     assert report_of(read(json.dumps(row), OrderRow, lambda _: None)).expiry == "INSUFFICIENT_LIQUIDITY"
 
