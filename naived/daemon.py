@@ -32,9 +32,10 @@ from naived.binance.exchange import BinanceExchange
 from naived.binance.signing import Credentials, KeyFormatError, credentials
 from naived.control.answers import Identity
 from naived.control.endpoint import Endpoint
+from naived.control.messages import account_unknown
 from naived.control.methods import METHODS
 from naived.control.metrics import exposition, load
-from naived.control.server import serve
+from naived.control.server import refusing, serve
 from naived.control.tally import line
 from naived.core.amount import Price
 from naived.core.orders.report import Report
@@ -59,6 +60,7 @@ from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.websocket import connect as connect_websocket
 
 _ASKING = 0.2  # seconds between two questions for the account, until a session is open
+_TOLD = 3.0  # seconds: a client waits longer
 _CLOSING = 0.5  # seconds to close connections and files, which depends on no other program
 # Seconds that a suspend may take; `docker stop` kills after 10. All its commits together get the time after which
 # one commit counts as hanging.
@@ -124,7 +126,7 @@ async def _open_and_run(reload: Reload[Config], connect: Connect, suspend: trio.
         """Return once it is certain that our key is for this account; raises DeploymentError, _SuspendedError."""
         if known.uid == account_uid:
             return
-        found = await _ask_whose(config, who, connect, suspend)
+        found = await _ask_whose(config, who, connect, suspend, endpoint)
         if found is None:
             raise _SuspendedError
         check_account(account_uid, found, config.exchange)
@@ -168,17 +170,27 @@ class _SuspendedError(Exception):
     """A signal came before anything was opened that a suspend would have to close."""
 
 
-async def _ask_whose(config: Config, who: Credentials, connect: Connect, suspend: trio.Event) -> str | None:
-    """The account of our key, as soon as the exchange says it; None if a suspend was asked for before."""
+async def _ask_whose(
+    config: Config, who: Credentials, connect: Connect, suspend: trio.Event, endpoint: Endpoint
+) -> str | None:
+    """The account of our key, as soon as the exchange says it; None if a suspend was asked for before.
+
+    Clients wait for the start a moment; then they are told what it waits for.
+    """
+    said: str | None = None
     async with _exchange(config, who, connect) as (exchange, _), trio.open_nursery() as nursery:
 
         async def leave() -> None:
             await suspend.wait()
             nursery.cancel_scope.cancel()
 
+        async def tell() -> None:
+            await trio.sleep(_TOLD)
+            await serve(endpoint, refusing(METHODS, lambda: account_unknown(said)), None)
+
         nursery.start_soon(leave)
+        nursery.start_soon(tell)
         nursery.start_soon(exchange.run, _Unheard())
-        said: str | None = None
         while True:
             try:
                 uid = (await exchange.account()).uid

@@ -106,8 +106,8 @@ def _unanswered(path: Path, daemon: Daemon | None, why: str) -> Row:
     if daemon is not None:
         return failed(
             "socket",
-            f"{path}: naived runs and does not answer: {why}",
-            "it waits for the exchange to accept its key (see the row key), or hangs: see its log",
+            f"{path}: naived runs and tells no status: {why}",
+            "see the row key, and the log of naived",
         )
     try:
         check_free(path)
@@ -133,6 +133,8 @@ def _ask(path: Path) -> dict[str, Any]:
             if not piece or len(answer) > MAX_ANSWER:
                 raise ValueError("the connection ended before the answer")
     said: Any = json.loads(answer)
+    if isinstance(said, dict) and isinstance(said.get("error"), dict):
+        raise ValueError(str(said["error"].get("message")))
     try:
         result: dict[str, Any] = said["result"]
         _ = [

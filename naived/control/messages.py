@@ -210,6 +210,16 @@ def suspending() -> ControlError:
     return ControlError(Code.SUSPENDING, "naived is suspending", hint="start it again, then try again")
 
 
+def account_unknown(said: str | None) -> ControlError:
+    """``said``: why the exchange does not tell whose account the key is for."""
+    return ControlError(
+        Code.EXCHANGE_UNAVAILABLE,
+        "naived waits for the exchange to say whose account its key is for, and trades nothing before: "
+        + (said or "it has not answered yet"),
+        hint="to see what is wrong: naived check",
+    )
+
+
 def other_version(theirs: int, first: int, last: int) -> ControlError:
     return ControlError(
         Code.VERSION_MISMATCH,

@@ -8,6 +8,7 @@ import resource
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -42,6 +43,18 @@ async def serve(endpoint: Endpoint, methods: Mapping[str, Method], service: obje
     Who connects later waits for the endpoint's end: a client then learns that nothing of what it asks was done.
     """
     await trio.serve_listeners(Server(methods, service).handle, [endpoint.listener])
+
+
+def refusing(methods: Mapping[str, Method], why: Callable[[], ControlError]) -> Mapping[str, Method]:
+    """These methods, while none of them can be performed: each raises ``why()``."""
+
+    async def refuse(*_: object) -> NoReturn:
+        raise why()
+
+    return {
+        name: replace(method, answer=refuse, stream=None if method.stream is None else refuse)
+        for name, method in methods.items()
+    }
 
 
 class Server:

@@ -142,6 +142,9 @@ def test_a_start_for_another_account_does_not_stop_the_daemon_that_runs(
         *("run", "--home", str(home / "other"), "--exchange-url", other.url, "--database", database),
     )
     until(lambda: "waiting for the exchange to say whose account" in (home / "other" / "naived.log").read_text())
+    code, out = answered(ask(home / "other", "status"))
+    assert code == 75
+    assert "naived waits for the exchange to say whose account its key is for" in out
     assert waiting.end(signal.SIGTERM) == 0
     buying(daemon, exchange)
     assert len(exchange.open("BUY")) == 1

@@ -141,7 +141,7 @@ def test_a_socket_that_nobody_answers_at(place: Path, monkeypatch: pytest.Monkey
     with listening(path):
         row, daemon = control_socket(path, place, Daemon(7))
         assert (row.status, daemon) == (Status.FAILED, Daemon(7))
-        assert "does not answer: timed out" in row.found
+        assert "tells no status: timed out" in row.found
         row, _ = control_socket(path, place, None)  # one that hangs, or is older, has no other answer
     assert (row.unusable, row.todo) == (True, "Stop it, or choose another --socket")
     path.unlink()
