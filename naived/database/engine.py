@@ -1,6 +1,7 @@
 """Makes SQLAlchemy engines for SQLite or PostgreSQL, each for one role, and explains their errors."""
 
 import errno
+import math
 import os
 import re
 import sqlite3
@@ -21,7 +22,8 @@ from naived.ports import JournalError
 
 READERS = 2  # connections: a long listing must not keep a symbol from being loaded
 _BUSY_TIMEOUT = 5_000  # ms: a person's own sqlite3 shell may hold the lock for a moment
-_STATEMENT_TIMEOUT = 10_000  # ms: longer than any statement of ours takes, even on a bad disk
+PATIENCE = 12.0  # s for an answer of PostgreSQL: longer than any statement of ours takes, even on a bad disk
+_STATEMENT = 5 / 6  # of the patience: by then a working server has ended the statement itself
 _LOCK_TIMEOUT = 5_000  # ms
 _MIGRATION_LOCK_TIMEOUT = 60_000  # ms: another daemon may be rebuilding a large table
 # A migration takes the time it needs, and so does the wait for another one. Not every version has all of them.
@@ -103,14 +105,15 @@ def describe(url: URL) -> str:
     return f"the PostgreSQL database {url.database!r} at {where}"
 
 
-def open_engine(url: URL, role: Role, file: SqliteFile | None = None) -> sa.Engine:
+def open_engine(url: URL, role: Role, file: SqliteFile | None = None, patience: float = PATIENCE) -> sa.Engine:
     """An engine whose connections are set up for their role. It connects at the first use.
 
-    Engines that are open at the same time for one SQLite database share its ``file``.
+    Engines that are open at the same time for one SQLite database share its ``file``. One that waits longer than
+    ``patience`` seconds for an answer of PostgreSQL gives up the connection; a migration takes the time it needs.
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, role, file or SqliteFile(url.database or ""))
-    return _postgresql(url, role)
+    return _postgresql(url, role, patience)
 
 
 def _sqlite(url: URL, role: Role, file: SqliteFile) -> sa.Engine:
@@ -146,25 +149,28 @@ def _sqlite(url: URL, role: Role, file: SqliteFile) -> sa.Engine:
     return engine
 
 
-def _postgresql(url: URL, role: Role) -> sa.Engine:
+def _postgresql(url: URL, role: Role, patience: float) -> sa.Engine:
     # Said, because the default is a setting of the database. A lease is checked as it is when its lock is given: a
     # stricter level fails there.
     isolation: Literal["REPEATABLE READ", "READ COMMITTED"] = (
         "REPEATABLE READ" if role is Role.READ else "READ COMMITTED"
     )
-    engine = sa.create_engine(url, connect_args=_how_to_connect(), isolation_level=isolation, **_pool(role))
+    how = _how_to_connect(patience)
+    engine = sa.create_engine(url, connect_args=how, isolation_level=isolation, **_pool(role))
     settings = ["synchronous_commit = on", "timezone = 'UTC'", "datestyle = 'ISO'"]  # psycopg reads no other style
     if role is Role.READ:
         settings.append("default_transaction_read_only = on")
     if role is Role.MIGRATE:
         settings.append(f"lock_timeout = {_MIGRATION_LOCK_TIMEOUT}")
     else:
+        longest = round(1_000 * patience * _STATEMENT)  # ms
         settings += [
-            f"lock_timeout = {_LOCK_TIMEOUT}",
-            f"statement_timeout = {_STATEMENT_TIMEOUT}",
-            f"idle_in_transaction_session_timeout = {_STATEMENT_TIMEOUT}",
+            f"lock_timeout = {min(_LOCK_TIMEOUT, longest)}",
+            f"statement_timeout = {longest}",
+            # The locks of a transaction whose connection is lost on its way must end as well.
+            f"idle_in_transaction_session_timeout = {longest}",
         ]
-        _be_patient(engine)
+        _be_patient(engine, patience)
 
     # SET, because connection poolers refuse options in the start-up packet.
     @event.listens_for(engine, "connect")
@@ -183,9 +189,9 @@ def _postgresql(url: URL, role: Role) -> sa.Engine:
     return engine
 
 
-def _how_to_connect() -> dict[str, Any]:
+def _how_to_connect(patience: float) -> dict[str, Any]:
     return {
-        "connect_timeout": _CONNECT_TIMEOUT,
+        "connect_timeout": min(_CONNECT_TIMEOUT, math.ceil(patience)),  # whole seconds, and never less than 2
         "tcp_user_timeout": _DEAD_PEER,
         "application_name": "naived",
         "client_encoding": "UTF8",  # a database in SQL_ASCII would give bytes for text
@@ -197,17 +203,19 @@ def _how_to_connect() -> dict[str, Any]:
 
 def open_bare(url: URL) -> sa.Engine:
     """An engine on PostgreSQL whose sessions are as the server gives them; each connection is a new one."""
-    engine = sa.create_engine(url, connect_args=_how_to_connect(), poolclass=NullPool, hide_parameters=True)
-    _be_patient(engine)
+    engine = sa.create_engine(url, connect_args=_how_to_connect(PATIENCE), poolclass=NullPool, hide_parameters=True)
+    _be_patient(engine, PATIENCE)
     return engine
 
 
-def _be_patient(engine: sa.Engine) -> None:
+def _be_patient(engine: sa.Engine, patience: float) -> None:
     from naived.database.patient import PatientConnection  # deferred: SQLite needs no psycopg
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-        return PatientConnection.connect(*arguments, **options)
+        connection = PatientConnection.connect(*arguments, **options)
+        connection.patience = patience
+        return connection
 
 
 def _pool(role: Role) -> dict[str, Any]:

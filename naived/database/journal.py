@@ -20,6 +20,7 @@ from naived.database import queries
 from naived.database.cluster import SqlCluster, Transactions
 from naived.database.deployment import ALONE, Claim, Deployment, enter, owner
 from naived.database.engine import (
+    PATIENCE,
     Role,
     make_private,
     open_engine,
@@ -48,6 +49,10 @@ from naived.ports import (
 )
 
 T = TypeVar("T")
+
+# How much of a lease a lost answer may cost. A symbol that has to be loaded anew may wait for three, one after the
+# other: of its lease, of the writer and of a reader. All that is to take less than two leases.
+_OF_LEASE = 0.4
 
 _PAGES: dict[Any, Callable[[sa.Connection, Page], Iterator[Any]]] = {
     OrderRow: queries.orders_page,
@@ -164,9 +169,12 @@ async def open_journal(
         await whose(account_uid)
     deployment = await run(partial(_enter, address, exchange, member, shared, now()))
     file = SqliteFile(address.database or "") if address.get_backend_name() == "sqlite" else None
-    store = Store(open_engine(address, Role.WRITE, file), deployment.epoch, file, member.name if shared else None)
-    reader = Reader(address, open_engine(address, Role.READ, file), threads)
-    leases = open_engine(address, Role.WRITE, file)
+    patience = min(PATIENCE, member.lease / 1000 * _OF_LEASE) if shared else PATIENCE
+    writing, reading, leases = (
+        open_engine(address, role, file, patience) for role in (Role.WRITE, Role.READ, Role.WRITE)
+    )
+    store = Store(writing, deployment.epoch, file, member.name if shared else None)
+    reader = Reader(address, reading, threads)
     seat = Seat(member, deployment.epoch, now)
     transactions = Transactions(leases, threads=threads)
 

@@ -13,25 +13,25 @@ from psycopg import OperationalError
 
 T = TypeVar("T")
 
-PATIENCE = 12.0  # seconds: a working server has ended any statement of ours by then (statement_timeout)
-
 
 class PatientConnection(psycopg.Connection[Any]):
-    """Closes itself and raises OperationalError if its server takes longer than ``PATIENCE`` to answer."""
+    """Closes itself and raises OperationalError if its server takes longer than ``patience`` seconds to answer."""
+
+    patience: float  # set by ``engine.py`` on each connection
 
     def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **options: Any) -> T:
         return super().wait(self._bounded(gen), *arguments, **options)
 
     def _bounded(self, steps: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         """The same steps with a deadline; psycopg resumes them several times a second even without an answer."""
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + self.patience
         try:
             wanted = next(steps)
             while True:
                 ready = yield wanted
                 if not ready and monotonic() >= deadline:
                     self.close()  # no code would read a late answer
-                    raise OperationalError(f"the server has not answered for {PATIENCE:.0f} s")
+                    raise OperationalError(f"the server has not answered for {self.patience:.0f} s")
                 wanted = steps.send(ready)
         except StopIteration as end:
             result: T = end.value

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from naived.database import engine as engine_module
 from naived.database.engine import (
+    PATIENCE,
     ConfigurationError,
     Role,
     describe,
@@ -47,20 +48,26 @@ def test_every_sqlite_connection_is_durable_and_checks_what_its_role_allows(
         engine.dispose()
 
 
-def test_every_postgresql_connection_is_durable_and_bounded(postgres_url: str) -> None:
+@pytest.mark.parametrize(
+    ("patience", "statement", "lock", "connect"), [(PATIENCE, "10s", "5s", "5"), (2.4, "2s", "2s", "3")]
+)
+def test_every_postgresql_connection_is_durable_and_bounded(
+    postgres_url: str, patience: float, statement: str, lock: str, connect: str
+) -> None:
     expected = {
         "synchronous_commit": "on",
-        "statement_timeout": "10s",
-        "lock_timeout": "5s",
-        "idle_in_transaction_session_timeout": "10s",
+        "statement_timeout": statement,
+        "lock_timeout": lock,
+        "idle_in_transaction_session_timeout": statement,
         "TimeZone": "UTC",
         "plan_cache_mode": "force_generic_plan",
     }
-    engine = open_engine(parse_url(postgres_url), Role.WRITE)
+    engine = open_engine(parse_url(postgres_url), Role.WRITE, patience=patience)
     for _ in range(2):
         with engine.connect() as connection:
             assert {name: connection.scalar(sa.text(f"SHOW {name}")) for name in expected} == expected
-            assert connection.connection.driver_connection.info.get_parameters()["tcp_user_timeout"] == "10000"
+            asked = connection.connection.driver_connection.info.get_parameters()
+            assert (asked["connect_timeout"], asked["tcp_user_timeout"]) == (connect, "10000")
         engine.dispose()
 
 
@@ -257,16 +264,16 @@ def test_a_user_who_may_not_is_told_to_own_the_database(postgres_url: str, state
 
 
 @pytest.mark.parametrize(
-    ("setting", "statement", "told"),
+    ("setting", "value", "statement", "told"),
     [
-        ("_STATEMENT_TIMEOUT", "SELECT pg_sleep(10)", "statement timeout"),
-        ("_LOCK_TIMEOUT", "LOCK TABLE kept", "lock timeout"),
+        ("_STATEMENT", 0.01, "SELECT pg_sleep(10)", "statement timeout"),
+        ("_LOCK_TIMEOUT", 100, "LOCK TABLE kept", "lock timeout"),
     ],
 )
 def test_a_server_ends_a_statement_that_takes_too_long(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, setting: str, statement: str, told: str
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, setting: str, value: float, statement: str, told: str
 ) -> None:
-    monkeypatch.setattr(engine_module, setting, 100)
+    monkeypatch.setattr(engine_module, setting, value)
     execute(postgres_url, "CREATE TABLE kept ()")
     engine = open_engine(parse_url(postgres_url), Role.WRITE)
     with closing(psycopg.connect(postgres_url)) as other, engine.connect() as connection:

@@ -21,8 +21,11 @@ from naived.database import writer as writer_module
 from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
 from naived.database.inspection import inspect
 from naived.database.journal import Reader, SqlJournal, open_journal
+from naived.nodes import Member
 from naived.ports import ConflictError, CycleRow, DeploymentError, EventRow, JournalError, Page, Unit
 from tests.support.database import NOW, SYMBOL, buying, desired, event, finished, first_buy, intent, order
+from tests.support.postgres import Server
+from tests.support.postgres_proxy import proxied
 
 
 @pytest.fixture(params=[True, False], ids=["threads", "inline"])
@@ -340,3 +343,21 @@ def test_what_was_acknowledged_survives_a_kill(database_url: str) -> None:
                 return await messages(journal)
 
         assert acknowledged <= set(trio.run(written))
+
+
+async def test_a_node_whose_connections_lost_bytes_goes_on_within_two_leases(
+    postgres_url: str, postgres_server: Server
+) -> None:
+    """Nobody tells it that they work no more: it waits for its lease, for what is written, and for what is read."""
+    lease = 3.0  # seconds
+    member = Member("alpha", "0.1.0", round(1_000 * lease))
+    with proxied(postgres_server.admin) as proxy:
+        async with open_journal(proxy.url(postgres_url), member=member, shared=True) as journal:
+            assert journal.cluster is not None
+            await journal.cluster.claim(1, {SYMBOL})
+            await journal.load(SYMBOL)
+            proxy.swallow()
+            proxy.heal()
+            with trio.fail_after(2 * lease):
+                assert await journal.cluster.renew() == {SYMBOL: 2}
+                assert await journal.load(SYMBOL) == []

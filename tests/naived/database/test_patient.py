@@ -13,8 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from naived.database import engine as engine_module
-from naived.database import patient
-from naived.database.engine import Role, open_engine, parse_url
+from naived.database.engine import PATIENCE, Role, open_engine, parse_url
 from tests.support.postgres import Server
 from tests.support.postgres_proxy import Proxy, proxied
 
@@ -30,8 +29,8 @@ def proxy(postgres_server: Server) -> Iterator[Proxy]:
 
 
 @contextlib.contextmanager
-def opened(url: str, role: Role = Role.READ) -> Iterator[sa.Engine]:
-    engine = open_engine(parse_url(url), role)
+def opened(url: str, role: Role = Role.READ, patience: float = PATIENCE) -> Iterator[sa.Engine]:
+    engine = open_engine(parse_url(url), role, patience=patience)
     try:
         yield engine
     finally:
@@ -66,11 +65,8 @@ def asked(connection: sa.Connection, question: str = "SELECT 1") -> int:
 
 
 @NOT_OURS
-def test_a_stopped_server_on_a_unix_socket_is_waited_for_no_longer_than_patience(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patient, "PATIENCE", 0.2)
-    with opened(postgres_url) as engine, engine.connect() as connection:
+def test_a_stopped_server_on_a_unix_socket_is_waited_for_no_longer_than_patience(postgres_url: str) -> None:
+    with opened(postgres_url, patience=0.2) as engine, engine.connect() as connection:
         begun = time.monotonic()
         with stopped(asked(connection, "SELECT pg_backend_pid()")):
             with pytest.raises(sa.exc.OperationalError, match="the server has not answered for 0 s") as caught:
@@ -81,12 +77,10 @@ def test_a_stopped_server_on_a_unix_socket_is_waited_for_no_longer_than_patience
         assert asked(connection) == 1  # on a new one
 
 
-def test_bytes_that_vanish_are_waited_for_no_longer_than_patience(
-    postgres_url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patient, "PATIENCE", 0.2)
-    with opened(proxy.url(postgres_url)) as engine, engine.connect() as connection:
+def test_bytes_that_vanish_are_waited_for_no_longer_than_patience(postgres_url: str, proxy: Proxy) -> None:
+    with opened(proxy.url(postgres_url), patience=0.2) as engine, engine.connect() as connection:
         assert asked(connection) == 1
+        connection.rollback()  # the server would end a transaction that says nothing
         proxy.swallow()
         begun = time.monotonic()
         with at_last(proxy.sever), pytest.raises(sa.exc.OperationalError, match="has not answered"):
@@ -97,16 +91,14 @@ def test_bytes_that_vanish_are_waited_for_no_longer_than_patience(
         assert asked(connection) == 1
 
 
-def test_each_question_is_waited_for_anew(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patient, "PATIENCE", 0.5)
-    with opened(postgres_url) as engine, engine.connect() as connection:
+def test_each_question_is_waited_for_anew(postgres_url: str) -> None:
+    with opened(postgres_url, patience=0.5) as engine, engine.connect() as connection:
         for _ in range(3):
             assert asked(connection, "SELECT 7 FROM pg_sleep(0.2)") == 7
 
 
-def test_a_migration_takes_the_time_it_needs(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patient, "PATIENCE", 0.1)
-    with opened(postgres_url, Role.MIGRATE) as engine, engine.connect() as connection:
+def test_a_migration_takes_the_time_it_needs(postgres_url: str) -> None:
+    with opened(postgres_url, Role.MIGRATE, 0.1) as engine, engine.connect() as connection:
         assert asked(connection, "SELECT 7 FROM pg_sleep(0.4)") == 7
 
 

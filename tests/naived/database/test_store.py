@@ -18,10 +18,9 @@ from naived.core.orders.intent import Side
 from naived.core.orders.state import State
 from naived.core.strategy.settings import Status
 from naived.database import engine as engine_module
-from naived.database import patient
 from naived.database import store as store_module
 from naived.database.deployment import Claim, enter
-from naived.database.engine import Role, open_engine, parse_url
+from naived.database.engine import PATIENCE, Role, open_engine, parse_url
 from naived.database.queries import events_page, load
 from naived.database.schema import control_request, deployment, events, metadata, orders
 from naived.database.store import Store
@@ -38,9 +37,9 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
 
 
 @contextlib.contextmanager
-def opened(url: str) -> Iterator[sa.Engine]:
+def opened(url: str, patience: float = PATIENCE) -> Iterator[sa.Engine]:
     """A database with our schema; the engine is the store's, with its one connection."""
-    engine = open_engine(parse_url(url), Role.WRITE)
+    engine = open_engine(parse_url(url), Role.WRITE, patience=patience)
     try:
         metadata.create_all(engine)
         yield engine
@@ -454,9 +453,9 @@ def test_a_commit_that_is_lost_on_its_way_ends_and_cannot_come_late(
     postgres_url: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it had written keeps the turn until the server ends it: nothing overtakes it meanwhile."""
-    monkeypatch.setattr(patient, "PATIENCE", 0.3)
     monkeypatch.setattr(engine_module, "_LOCK_TIMEOUT", 100)
-    with proxied(postgres_server.admin) as proxy, opened(proxy.url(postgres_url)) as engine:
+    monkeypatch.setattr(engine_module, "_STATEMENT", 30)  # the server ends it later than it is asked here
+    with proxied(postgres_server.admin) as proxy, opened(proxy.url(postgres_url), 0.3) as engine:
         store = Store(engine, enter(engine).epoch)
         store.apply([said("earlier")])
 
@@ -475,12 +474,9 @@ def test_a_commit_that_is_lost_on_its_way_ends_and_cannot_come_late(
         assert messages(engine) == ["earlier", "later"]
 
 
-def test_a_transaction_that_nobody_goes_on_with_is_ended_by_the_server(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_transaction_that_nobody_goes_on_with_is_ended_by_the_server(postgres_url: str) -> None:
     """Its locks would keep our own next connection out for ever."""
-    monkeypatch.setattr(engine_module, "_STATEMENT_TIMEOUT", 3_000)  # the tables are made within it, too
-    with opened(postgres_url) as engine, engine.connect() as silent:
+    with opened(postgres_url, 3.6) as engine, engine.connect() as silent:
         pid: int = silent.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         with contextlib.closing(psycopg.connect(postgres_url, autocommit=True)) as admin:
             deadline = time.monotonic() + 60
