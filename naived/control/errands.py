@@ -152,7 +152,7 @@ async def _failed(service: Service, name: str, error: ControlError) -> Document:
     return {
         "symbol": name,
         "status": status,
-        "state": known.get("state", "off"),
+        "state": known.get("state", "off" if status == "off" else "degraded"),
         "changed": False,
         "open_orders": open_orders(order for record in records for order in record.orders),
         "message": error.message,

@@ -6,6 +6,7 @@ are in `messages`, its JSON in `answers`.
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
@@ -22,6 +23,7 @@ from naived.control.forget import forget
 from naived.control.limits import limit, limits
 from naived.control.lookup import check
 from naived.control.metrics import MissingLibraryError, exposition
+from naived.control.node_messages import ElsewhereError
 from naived.control.nodes import nodes
 from naived.control.orders import order
 from naived.control.proposal import given_settings
@@ -182,6 +184,9 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
                 if changes:
                     await in_turn(service, call)
                 outcome = await verb(service, call)
+            except ElsewhereError:  # it has said nothing of it yet
+                results[name] = await ask(service, word, call, changes=changes)
+                return
             except ControlError as error:
                 outcome = Outcome(False, error.message, error)
             results[name] = answers.result(name, known.get(name), outcome)
@@ -214,7 +219,8 @@ def _each_or_account(
 async def _explain(service: Service, params: Params, caller: Caller) -> bytes:
     call = Call(params["symbols"][0], params, caller)
     if service.bulletin is None or not service.bulletin.knows(call.name):
-        return await explain(service, params, caller)
+        with suppress(ElsewhereError):  # it has said nothing of it yet
+            return await explain(service, params, caller)
     result = await ask(service, "explain", call, changes=False)
     if result["error"] is not None:
         error = result["error"]

@@ -3,10 +3,12 @@
 from naived.control.protocol import Code, ControlError
 
 
-def of_another_node(name: str) -> ControlError:
-    return ControlError(
-        Code.BUSY, f"another node has just taken {name}; nothing was changed", symbol=name, hint="try again"
-    )
+class ElsewhereError(ControlError):
+    """Another node has the symbol, and nothing was changed: that node is to be asked."""
+
+    def __init__(self, name: str) -> None:
+        text = f"another node has just taken {name}; nothing was changed"
+        super().__init__(Code.BUSY, text, symbol=name, hint="try again")
 
 
 def not_shared() -> ControlError:

@@ -7,10 +7,11 @@ from weakref import WeakValueDictionary
 
 import trio
 
-from naived.control import messages, node_messages
+from naived.control import messages
 from naived.control.answers import Identity
 from naived.control.bulletin import Bulletin
 from naived.control.events import EventLog
+from naived.control.node_messages import ElsewhereError
 from naived.control.pulse import Pulse
 from naived.control.statuses import Statuses
 from naived.control.streams import Snapshots
@@ -116,7 +117,10 @@ class Service:
         return f"the price of {name}{others} neither trips nor releases a limit now: {why}"
 
     async def configure(self, name: str) -> Symbol:
-        """The symbol, taken for this node first where nodes share the database; raises ControlError."""
+        """The symbol, taken for this node first where nodes share the database.
+
+        Raises ElsewhereError, and ControlError if that is not known.
+        """
         if self.keeper is None:
             return self.supervisor.configure(name)
         try:
@@ -124,7 +128,7 @@ class Service:
         except JournalError as error:
             raise messages.away(name, error) from error
         if symbol is None:
-            raise node_messages.of_another_node(name)
+            raise ElsewhereError(name)
         return symbol
 
     @property
