@@ -16,6 +16,7 @@ from naived.control.requests import Params
 from naived.runtime.symbol_task import Symbol
 
 PATIENCE = 15.0  # seconds that a request without a timeout waits for the exchange, and every one for the database
+READING = 5.0  # the same for one that only reads: naivectl waits 10 for its answer, also for that of another node
 LEAST_WAIT = (
     1.0  # seconds that exchange and database always get, so that a short timeout is not all that is answered
 )
@@ -60,13 +61,17 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``together`` is how many symbols the request has: they share the database, and the processor."""
+    """``together`` is how many symbols the request has: they share the database, and the processor.
+
+    ``changes``: it is to change something.
+    """
 
     name: str  # of the symbol, which may not exist
     params: Params
     caller: Caller
     verb: str = ""
     together: int = 1
+    changes: bool = True
     began: float = field(default_factory=trio.current_time)
 
     @property
@@ -96,4 +101,4 @@ class Call:
 
     @property
     def _usual(self) -> float:
-        return PATIENCE + EACH * (self.together - 1)
+        return PATIENCE + EACH * (self.together - 1) if self.changes else READING

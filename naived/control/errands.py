@@ -8,7 +8,6 @@ what the owner's own client would get.
 
 import contextlib
 import json
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ import structlog
 import trio
 
 from naived.control import answers, messages, node_messages
-from naived.control.call import LEAST_WAIT, PATIENCE, Call, Outcome
+from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.orders import open_orders
 from naived.control.protocol import ControlError
@@ -69,8 +68,7 @@ async def in_turn(service: Service, call: Call) -> None:
     mailbox = service.mailbox
     if mailbox is None:
         return
-    now = trio.current_time()
-    with trio.move_on_at(min(max(call.patience.deadline, now + LEAST_WAIT), now + PATIENCE)):
+    with trio.move_on_at(call.until_stored):
         while True:
             try:
                 waiting = await mailbox.errands()
@@ -87,7 +85,8 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
     caller = begun[errand.id]
     symbol = service.supervisor.symbols.get(errand.symbol)
     params = json.loads(errand.params)
-    call = Call(errand.symbol, {**params, "symbols": (errand.symbol,)}, caller, errand.verb)
+    params["symbols"] = (errand.symbol,)
+    call = Call(errand.symbol, params, caller, errand.verb, changes=errand.changes)
     log.info("asked by another node", verb=errand.verb, symbol=errand.symbol, node=errand.asked_by)
     try:
         outcome = await verbs[errand.verb](service, call)
@@ -109,7 +108,7 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
     begun.pop(errand.id, None)
 
 
-async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Document:
+async def ask(service: Service, call: Call) -> Document:
     """The entry of ``results`` that the symbol's node answers."""
     mailbox, bulletin, name = service.mailbox, service.bulletin, call.name
     assert mailbox is not None
@@ -117,15 +116,15 @@ async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Docu
     # The number makes it another one than any earlier request of this process.
     request_id = call.params.get("request_id") or f"{service.identity.instance_id}-{next(service.numbers)}"
     params = {**call.params, "request_id": request_id, "symbols": [name]}
-    key = replace(call, params=params, verb=verb).key
+    key = replace(call, params=params).key
     assert key is not None
-    errand = Errand(key, name, verb, json.dumps(params), service.identity.node, changes)
-    timeout = call.params.get("timeout", PATIENCE)
-    deadline = math.inf if timeout is None else trio.current_time() + timeout + _SLACK
+    errand = Errand(key, name, call.verb, json.dumps(params), service.identity.node, call.changes)
+    # Whoever does not wait for a state waits for what is asked to be durable.
+    patience = call.patience.deadline if call.params.get("wait", True) else call.until_stored
     done = False
     try:
         await mailbox.ask(errand)
-        with call.caller.waiting(deadline):
+        with call.caller.waiting(patience + _SLACK):
             while True:
                 done, text = await mailbox.answer_to(errand.id)
                 if text is not None:
@@ -135,7 +134,10 @@ async def ask(service: Service, verb: str, call: Call, *, changes: bool) -> Docu
         await mailbox.withdraw(errand.id)
     except JournalError as error:
         return await _failed(service, name, messages.away(name, error))
-    return await _failed(service, name, node_messages.not_answered(name, bulletin.owner(name), done))
+    owner = bulletin.owner(name)
+    if call.changes:
+        return await _failed(service, name, node_messages.not_answered(name, owner, done))
+    return await _failed(service, name, node_messages.not_told(name, owner, waited=call.verb == "wait"))
 
 
 async def _failed(service: Service, name: str, error: ControlError) -> Document:

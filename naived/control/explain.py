@@ -27,7 +27,7 @@ Document = dict[str, Any]
 async def explain(service: Service, params: Params, caller: Caller) -> bytes:
     """The answer; raises ControlError for a symbol that was never configured."""
     (name,) = params["symbols"]
-    symbol = await find(service, Call(name, {}, caller))
+    symbol = await find(service, Call(name, {}, caller, changes=False))
     if symbol is None:
         raise messages.never_configured(name)
     state, reason = actual_state(symbol)

@@ -3,7 +3,7 @@
 import trio
 
 from naived.control import listing_messages, messages
-from naived.control.call import LEAST_WAIT, PATIENCE, Call
+from naived.control.call import Call
 from naived.control.requests import is_symbol
 from naived.control.service import Service
 from naived.ports import ExchangeError, JournalError
@@ -37,7 +37,7 @@ async def _look_up(service: Service, call: Call) -> None:
         with trio.move_on_at(call.patience.deadline):
             await service.session.usable()
     try:
-        with trio.fail_at(_until(call)):
+        with trio.fail_at(call.until_stored):
             listed = await service.listing.info(name)
     except UnknownNamesError as error:
         raise listing_messages.not_looked_for(name, error) from error
@@ -56,15 +56,9 @@ async def _stored(service: Service, call: Call) -> bool:
     if service.keeper is None:
         return False  # this node knows every one that was
     try:
-        with trio.fail_at(_until(call)):
+        with trio.fail_at(call.until_stored):
             return bool(await service.journal.load(call.name))
     except JournalError as error:
         raise messages.away(call.name, error) from error
     except trio.TooSlowError as error:
         raise messages.away(call.name) from error
-
-
-def _until(call: Call) -> float:
-    """Until when (trio's time) an answer is awaited that the caller needs."""
-    now = trio.current_time()
-    return min(max(call.patience.deadline, now + LEAST_WAIT), now + PATIENCE)

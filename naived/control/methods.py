@@ -138,7 +138,7 @@ def _listed(
 
     async def answer(service: Service, params: Params, caller: Caller) -> bytes:
         for symbol in params["symbols"]:
-            await check(service, Call(symbol, {}, caller))
+            await check(service, Call(symbol, {}, caller, changes=False))
         after, limit = params["after"], params["limit"]
         held = MAX_ROWS if after is None else min(limit or MAX_ROWS, MAX_ROWS)
         # One row more than is returned, to see whether there are more.
@@ -174,18 +174,17 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
         names = params["symbols"] or await _every(service)
 
         async def one(name: str) -> None:
-            call = Call(name, params, caller, word, len(names))
-            changes = METHODS[word].changes(params)
+            call = Call(name, params, caller, word, len(names), METHODS[word].changes(params))
             configured = not params["symbols"]  # also one of which nobody has said anything yet
             if service.bulletin is not None and name not in known and (configured or service.bulletin.knows(name)):
-                results[name] = await ask(service, word, call, changes=changes)
+                results[name] = await ask(service, call)
                 return
             try:
-                if changes:
+                if call.changes:
                     await in_turn(service, call)
                 outcome = await verb(service, call)
             except ElsewhereError:  # it has said nothing of it yet
-                results[name] = await ask(service, word, call, changes=changes)
+                results[name] = await ask(service, call)
                 return
             except ControlError as error:
                 outcome = Outcome(False, error.message, error)
@@ -217,11 +216,11 @@ def _each_or_account(
 
 
 async def _explain(service: Service, params: Params, caller: Caller) -> bytes:
-    call = Call(params["symbols"][0], params, caller)
+    call = Call(params["symbols"][0], params, caller, "explain", changes=False)
     if service.bulletin is None or not service.bulletin.knows(call.name):
         with suppress(ElsewhereError):  # it has said nothing of it yet
             return await explain(service, params, caller)
-    result = await ask(service, "explain", call, changes=False)
+    result = await ask(service, call)
     if result["error"] is not None:
         error = result["error"]
         code = next(code for code in Code if code == error["code"])
@@ -253,7 +252,7 @@ async def _watch(service: Service, channel: Channel, request: Request, _caller: 
 async def _follow(service: Service, channel: Channel, request: Request, caller: Caller) -> NoReturn:
     # A symbol that does not exist has no events, so with a typo the client would wait forever.
     for symbol in request.params["symbols"]:
-        await check(service, Call(symbol, {}, caller))
+        await check(service, Call(symbol, {}, caller, changes=False))
     await follow(channel, request.id, service.events, request.params)
 
 

@@ -35,13 +35,26 @@ def not_answered(name: str, owner: str | None, done: bool) -> ControlError:
             symbol=name,
             hint=f"see how far it is: naivectl status {name}",
         )
-    who = "no node has it" if owner is None else f"node {owner}, which has it, has not answered"
     return ControlError(
         Code.TIMED_OUT,
-        f"{who}: what was asked is durable, and is carried out by the node that has it next",
+        f"{_silent(owner)}: what was asked is durable, and is carried out by the node that has it next",
         symbol=name,
-        hint="see which nodes live: naivectl nodes",
+        hint=_WHO_LIVES,
     )
+
+
+def not_told(name: str, owner: str | None, *, waited: bool) -> ControlError:
+    """The same for a request that was to change nothing. ``waited``: its caller said for how long."""
+    return ControlError(
+        Code.TIMED_OUT if waited else Code.BUSY, _silent(owner), symbol=name, hint=f"{_WHO_LIVES}; then try again"
+    )
+
+
+def _silent(owner: str | None) -> str:
+    return "no node has it" if owner is None else f"node {owner}, which has it, has not answered"
+
+
+_WHO_LIVES = "see which nodes live: naivectl nodes"
 
 
 def behind(name: str) -> ControlError:

@@ -20,7 +20,7 @@ Document = dict[str, Any]
 async def why(service: Service, params: Params, caller: Caller) -> bytes:
     """The answer; raises ControlError if no order, or more than one, has an id that begins so."""
     (name,) = params["symbols"]
-    await check(service, Call(name, {}, caller))
+    await check(service, Call(name, {}, caller, changes=False))
     beginning = params["client_order_id"]
     try:
         found = await service.journal.stories(name, beginning)

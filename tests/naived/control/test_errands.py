@@ -1,4 +1,4 @@
-"""What is asked here of a symbol that another node has."""
+"""What is asked here of a symbol that another node has, and that node's silence."""
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from naived.control.bulletin import Bulletin
+from naived.control.protocol import ControlError
 from naived.nodes import Errand, Member, Told, View
 from naived.runtime.keeper import Keeper
 from tests.support.runtime import Naived, World
@@ -65,6 +66,60 @@ def beta(naived: Naived) -> Beta:
     service.bulletin = Bulletin(both, service.keeper, naived.supervisor.symbols, service.statuses)
     beta: Beta = both
     return beta
+
+
+async def heard(naived: Naived) -> None:
+    """Have it read who has which symbol."""
+    bulletin = naived.service.bulletin
+    assert bulletin is not None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bulletin.run)
+        await bulletin.began.wait()
+        nursery.cancel_scope.cancel()
+
+
+DURABLE = "node beta, which has it, has not answered: what was asked is durable"
+SILENT = "node beta, which has it, has not answered"
+
+
+@pytest.mark.parametrize(
+    ("verb", "params", "seconds", "kind", "told"),
+    [
+        ("shutdown", {}, 18, "timed_out", DURABLE),
+        ("shutdown", {"wait": True, "timeout": "2s"}, 5, "timed_out", DURABLE),
+        ("start", {"wait": False}, 18, "timed_out", DURABLE),
+        ("stop", {"wait": False, "timeout": "2s"}, 5, "timed_out", DURABLE),
+        ("settings", {"chunks": 3}, 18, "timed_out", DURABLE),
+        ("settings", {}, 8, "busy", SILENT),
+        ("wait", {"for": "off", "timeout": "2s"}, 5, "timed_out", SILENT),
+    ],
+)
+async def test_a_node_that_is_silent_is_told_before_the_client_gives_up(
+    naived: Naived,
+    beta: Beta,
+    clock: MockClock,
+    verb: str,
+    params: dict[str, object],
+    seconds: float,
+    kind: str,
+    told: str,
+) -> None:
+    await heard(naived)
+    began = trio.current_time()
+    with trio.fail_after(60):
+        result = await naived.ask(verb, **params)
+    assert trio.current_time() - began == pytest.approx(seconds, abs=0.5)
+    assert (result["error"]["kind"], result["status"], result["state"]) == (kind, "on", "degraded")
+    assert result["error"]["message"].startswith(told)
+    assert ("durable" in result["error"]["message"]) is (told == DURABLE)
+
+
+async def test_what_a_silent_node_does_is_not_explained(naived: Naived, beta: Beta, clock: MockClock) -> None:
+    await heard(naived)
+    began = trio.current_time()
+    with pytest.raises(ControlError, match=f"^{SILENT}$"):
+        await naived.call("explain", "ETHUSDT")
+    assert trio.current_time() - began == pytest.approx(8, abs=0.5)
 
 
 @pytest.mark.parametrize(
