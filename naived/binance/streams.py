@@ -7,6 +7,7 @@ one request at a time. So a new connection, a reconnect and a changed set of sym
 """
 
 import itertools
+import math
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
 from itertools import islice
@@ -40,6 +41,7 @@ _REQUEST_INTERVAL = 0.5  # seconds: the exchange accepts 5 frames a second from 
 # Seconds without any trade, after which a connection is replaced: it may carry none any more. Twice as many if the
 # one before carried none either, as then it is the market that is quiet.
 _SILENCE, _LONGEST_SILENCE = 600, 3600
+_REFUSED_PAUSE = 60  # seconds until what the exchange refused is asked for again
 _SUBSCRIBE_TIMEOUT = 10  # seconds for the answer to a subscription
 
 
@@ -101,9 +103,9 @@ class Streams:
             each.unwatch(symbol)
 
     def renew(self, symbol: str, reason: str) -> None:
-        """Replace the connection that carries the symbol's trades."""
+        """Replace the connection that carries the symbol's trades; one that is being made replaces it already."""
         for each in self._sets:
-            if symbol in each.wanted and each.connection is not None:
+            if symbol in each.wanted and each.connection is not None and each.connection.up_at is not None:
                 each.connection.end(reason)
 
     def _free_set(self) -> "SubscriptionSet":
@@ -195,6 +197,8 @@ class SubscriptionSet:
 
     def unwatch(self, symbol: str) -> None:
         if self.wanted.pop(symbol, None) is not None:
+            for stream in self._sockets:
+                stream.refused.discard(symbol)
             self._notify_changed()
 
     async def run_connection(self, sink: Sink | None, connection: Connection) -> None:
@@ -217,7 +221,7 @@ class SubscriptionSet:
             connection.fail(error)
         finally:
             for symbol, active in self.wanted.items():
-                if sink is not None and not active.is_set():
+                if sink is not None and not active.is_set() and connection is self.connection:
                     sink.lost(symbol, connection.reason)
 
     async def _subscribe(self, stream: _StreamSocket, sink: Sink | None, connection: Connection) -> NoReturn:
@@ -240,7 +244,10 @@ class SubscriptionSet:
                 await stream.ask("UNSUBSCRIBE", surplus)
                 stream.active.difference_update(surplus)
             else:
-                await self._changed.wait()
+                with trio.move_on_after(_REFUSED_PAUSE if stream.refused else math.inf) as scope:
+                    await self._changed.wait()
+                if scope.cancelled_caught:
+                    stream.refused.clear()
 
     async def _read(
         self, stream: _StreamSocket, sink: Sink | None, connection: Connection, scope: trio.CancelScope

@@ -10,6 +10,7 @@ from naived.control.desired import desire
 from naived.control.lookup import find
 from naived.control.service import Service
 from naived.control.verbs import try_to_learn_rules
+from naived.core.strategy.formulas import NO_COINS
 from naived.core.strategy.leader_events import LotsLost
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.summary import owned
@@ -26,9 +27,9 @@ async def forget(service: Service, call: Call) -> Outcome:
         return Outcome(changed, messages.FORGOTTEN, more={"lost": []})
     await try_to_learn_rules(service, symbol)
     obstacle = _obstacle(symbol)
-    if obstacle is not None:
+    if obstacle is not None and call.params["dry_run"]:
         raise messages.not_forgotten(symbol, obstacle)
-    lots = owned(symbol.engine.leader)
+    lots = owned(symbol.engine.leader) if obstacle is None else NO_COINS
     lost = {"lost": [] if (document := holdings.document(symbol, lots)) is None else [document]}
     if call.params["dry_run"]:
         return Outcome(False, messages.would_forget(symbol, lots), more=lost)

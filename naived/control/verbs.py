@@ -188,7 +188,9 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     drained = not call.params["wait"] or await call.patience.until(
         symbol, lambda: state_of(symbol) is ActualState.OFF
     )
-    message = messages.draining(symbol)
+    # The same request may have been carried out before somebody started the symbol again.
+    started = symbol.desired.status is Status.ON
+    message = messages.state(symbol) if started else messages.draining(symbol)
     return Outcome(changed, message, None if drained else messages.timed_out(symbol, message))
 
 

@@ -1,11 +1,11 @@
 """Notices public trades that the exchange has and we do not get, or get too late to decide anything on.
 
     no subscription      since 5 s: its connection cannot be made, or the exchange refuses the stream
-    late                 since 10 s each trade was older than a buy may be when it came
+    late                 for 10 s each trade was older than a buy may be when it came, and the last is no minute ago
     lost                 the exchange told another price than a minute before, and no trade came
 
 Of the last one the connection is replaced, as it may carry nothing of this symbol any more. ``actual_state.py``
-says what is so.
+says what is so. Nothing is remembered of a symbol that is off, or begins anew.
 """
 
 from collections.abc import Mapping
@@ -28,6 +28,7 @@ _LATE = 10.0  # seconds
 _QUIET = (
     60.0  # seconds without a trade, after which the exchange is asked for the price; also between two questions
 )
+_STALL = 2.0  # seconds between two looks after which it was we who were late
 _ON_THE_WAY = 5.0  # seconds that a trade may take to come after the price that it made
 
 log = structlog.get_logger()
@@ -35,9 +36,10 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Heard:
-    """Of one symbol: when its last trade was (exchange ms), and when (trio's time) what is said began.
+    """Of one symbol: when its last trade was (``time``, exchange ms), and when it came (``at``, trio's time).
 
-    ``shown`` is the price that the exchange told since that trade, and ``lost`` what was concluded from it.
+    ``cut_at``: since when there is no subscription. ``late_at``: when the first came of the trades that were all
+    late. ``shown`` is the price that the exchange told since the last trade, ``lost`` what was concluded from it.
     """
 
     at: float
@@ -55,26 +57,38 @@ class Hearing:
         self._symbols = symbols
         self._view = view
         self._heard: WeakKeyDictionary[Symbol, _Heard] = WeakKeyDictionary()
+        self._looked_at = trio.current_time()
+        self._renewed_at = -_QUIET
 
     async def run(self) -> None:
         """Run until cancelled."""
         async with trio.open_nursery() as nursery:
             while True:
                 now, clock = trio.current_time(), self._exchange.now()
+                stalled, self._looked_at = now - self._looked_at > _STALL, now
                 for symbol in self._symbols.values():
-                    heard = self._heard.get(symbol) or self._heard.setdefault(symbol, _Heard(now))
-                    unheard = _judged(heard, symbol.gate, now, clock) if symbol.tended else None
+                    heard = self._heard_of(symbol, now)
+                    unheard = (
+                        None if heard is None else _judged(heard, symbol.gate, now, None if stalled else clock)
+                    )
                     if unheard != symbol.gate.unheard:
                         symbol.gate.unheard = unheard
                         symbol.news.notify()
-                    if _is_asked(symbol) and now - max(heard.at, heard.asked_at) >= _QUIET:
+                    if heard is not None and _is_asked(symbol) and now - max(heard.at, heard.asked_at) >= _QUIET:
                         heard.asked_at = now
                         nursery.start_soon(self._ask, symbol, heard)
                 await trio.sleep(_EVERY)
 
+    def _heard_of(self, symbol: Symbol, now: float) -> _Heard | None:
+        if symbol.tended:
+            return self._heard.get(symbol) or self._heard.setdefault(symbol, _Heard(now))
+        self._heard.pop(symbol, None)
+        symbol.gate.cut = None
+        return None
+
     async def _ask(self, symbol: Symbol, heard: _Heard) -> None:
         """Compare the price that the exchange tells with the one that it told before."""
-        time, before = heard.time, heard.shown
+        time, before = symbol.gate.time, heard.shown
         try:
             shown = await self._view.last_price(symbol)
         except ExchangeError as error:
@@ -86,21 +100,27 @@ class Hearing:
         heard.shown, heard.lost = shown, None
         if shown is not None and before not in (None, shown):
             heard.lost = f"the exchange shows a price of {format_amount(shown)}, and no trade came"
-            self._exchange.renew(f"{symbol.name}: {heard.lost}", symbol.name)
+            now = trio.current_time()
+            if now - self._renewed_at >= _QUIET:  # one for all that asked since
+                self._renewed_at = now
+                self._exchange.renew(f"{symbol.name}: {heard.lost}", symbol.name)
 
 
-def _judged(heard: _Heard, gate: PriceGate, now: float, clock: int) -> str | None:
-    """Take in what came since the last look; returns what is wrong with it. ``clock`` is exchange ms."""
+def _judged(heard: _Heard, gate: PriceGate, now: float, clock: int | None) -> str | None:
+    """Take in what came since the last look; returns what is wrong with it.
+
+    ``clock`` is exchange ms; None: the last look was too long ago to say how late a trade came.
+    """
     if gate.cut is not None:
         heard.at, heard.shown, heard.lost, heard.late_at = now, None, None, None
         heard.cut_at = now if heard.cut_at is None else heard.cut_at
         return f"its trades do not come: {gate.cut}" if now - heard.cut_at >= _CUT else None
     heard.cut_at = None
-    if gate.time is not None and gate.time != heard.time:
+    if gate.time != heard.time:
         heard.at, heard.time, heard.shown, heard.lost = now, gate.time, None, None
-        late = clock - gate.time > STALE + _EVERY * 1000
+        late = clock is not None and gate.time is not None and clock - gate.time > STALE + _EVERY * 1000
         heard.late_at = (now if heard.late_at is None else heard.late_at) if late else None
-    if heard.late_at is not None and now - heard.late_at >= _LATE:
+    if heard.late_at is not None and heard.at - heard.late_at >= _LATE and now - heard.at < _QUIET:
         return f"its trades come more than {STALE // 1000} s late: nothing is decided on them"
     return heard.lost
 

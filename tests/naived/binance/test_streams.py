@@ -148,6 +148,36 @@ async def test_a_connection_that_ends_before_it_carries_anything_says_why(autoju
     assert sink.trades == []
 
 
+async def test_a_connection_that_is_being_made_is_not_replaced(autojump_clock, streams, peer):
+    await streams.watch("ETHUSDT")
+    await trio.sleep(5)
+    peer.script["SUBSCRIBE"] = lambda _: None
+    for _ in range(5):
+        streams.renew("ETHUSDT", "nothing comes")
+        await trio.sleep(1)
+    assert len(peer.attempts) == 2
+    peer.script["SUBSCRIBE"] = lambda _: {"result": None}
+
+
+async def test_what_was_refused_is_asked_for_again_and_keeps_its_reason(autojump_clock, streams, peer, sink):
+    def answer(request):
+        return (
+            {"error": {"code": 2, "msg": "unknown stream"}}
+            if "badusdt@trade" in request["params"]
+            else {"result": None}
+        )
+
+    peer.script["SUBSCRIBE"] = answer
+    await streams.watch("ETHUSDT")
+    streams.want("BADUSDT")
+    for _ in range(3):
+        await trio.sleep(3_500)
+        assert "refuses its stream" in sink.cut["BADUSDT"]
+    peer.script["SUBSCRIBE"] = lambda _: {"result": None}
+    await trio.sleep(70)
+    assert sink.cut["BADUSDT"] is None
+
+
 async def test_after_a_loss_everything_is_subscribed_again_and_watching_waits_for_it(
     autojump_clock, streams, peer, sink
 ):

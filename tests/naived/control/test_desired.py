@@ -203,6 +203,9 @@ async def test_a_shutdown_that_drained_at_once_is_answered_the_same_when_it_is_r
         assert naived.state() == "off"
         assert (await naived.ask("shutdown", request_id="one"))["changed"] is True
         assert (await naived.ask("shutdown", request_id="two"))["changed"] is False
+        await naived.start()
+        again = await naived.ask("shutdown", request_id="one")
+        assert (again["changed"], again["status"], again["message"]) == (True, "on", "trading")
 
 
 async def test_a_request_that_is_repeated_while_it_is_under_way_is_done_once_and_hurts_nobody(

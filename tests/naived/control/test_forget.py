@@ -105,3 +105,16 @@ async def test_a_symbol_that_is_started_meanwhile_is_not_forgotten(world: World,
         assert results[0]["error"]["message"].startswith("not forgotten: it is on")
         assert await shown(naived) == ["ETHUSDT"]
         assert naived.symbol().engine.leader.lots == (LOT,)
+
+
+async def test_a_repeated_request_is_answered_as_it_was_whatever_came_of_the_symbol(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.ask("stop")
+        assert (await naived.ask("forget", request_id="one"))["changed"] is True
+        await naived.start()
+        again = await naived.ask("forget", request_id="one")
+        assert (again["changed"], again["status"], again["error"]) == (True, "on", None)
+        assert (await naived.ask("forget", request_id="two"))["error"]["message"].startswith("not forgotten")

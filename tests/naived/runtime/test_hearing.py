@@ -95,3 +95,54 @@ async def test_a_symbol_that_nobody_trades_is_not_degraded(world: World, clock: 
             assert (naived.state(), naived.reason()) == ("trading", None)
         assert world.exchange.asked.count("last_prices") >= 15
         assert world.exchange.renewed == []
+
+
+async def test_one_late_trade_of_a_thin_market_says_nothing_of_the_next_one(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        world.exchange.trade("2000", age=8_000)
+        for _ in range(60):
+            await trio.sleep(60)
+            assert naived.state() == "trading"
+
+
+async def test_a_naived_that_stood_still_does_not_call_trades_late(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        for _ in range(4):
+            world.exchange.trade("2000")
+            clock.jump(7)
+            await trio.sleep(5)
+            assert naived.state() == "trading"
+
+
+async def test_late_trades_that_end_are_forgotten_after_a_minute(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        for _ in range(15):
+            world.exchange.trade("2000", age=8_000)
+            await trio.sleep(1)
+        assert naived.reason() == LATE
+        await trio.sleep(60)
+        assert naived.state() == "trading"
+
+
+async def test_nothing_is_remembered_of_a_symbol_that_was_off(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        await trio.sleep(130)
+        await naived.ask("stop")
+        world.exchange.last["ETHUSDT"] = parse_price("2001")
+        naived.service.session.lost("ETHUSDT", "no route")
+        await trio.sleep(60)
+        await naived.start()
+        for _ in range(70):
+            await trio.sleep(1)
+            assert naived.state() == "trading"
+        assert world.exchange.renewed == []
+        for price in range(2002, 2006):
+            world.exchange.last["ETHUSDT"] = parse_price(str(price))
+            await trio.sleep(60)
+        assert naived.state() == "degraded"
+        assert world.exchange.renewed
