@@ -116,12 +116,13 @@ class Remarks(Struct, frozen=True):
     """``limited``: why the exchange takes no order now although it answers; None if it takes them.
 
     ``refused``: what of the exchange's frames could not be believed lately; None if nothing. ``weight``: how much
-    of the request weight is used in the present interval, and how much may be.
+    of the request weight is used in the present interval, and how much may be. ``clock``: how wrong our own is.
     """
 
     limited: str | None = None
     refused: str | None = None
     weight: tuple[int, int] = (0, 0)
+    clock: str | None = None
 
 
 class Session(Protocol):

@@ -37,6 +37,7 @@ class ServerClock:
         self._round_trip = 0  # ms, of the request that gave the offset
         self._received_at = 0.0  # monotonic s
         self._doubtful: int | None = None  # the offset of the last reading, if it was not believed
+        self.wrong: str | None = None  # how far this machine's clock was off at the last reading, in words
 
     @property
     def ahead(self) -> tuple[int, int] | None:
@@ -66,6 +67,7 @@ class ServerClock:
             self._doubtful = offset
             return False
         self._doubtful = None
+        self.wrong = _wrong(int(self._wall() * 1000) - server_time)
         if self._offset is not None and round_trip > self._round_trip and now - self._received_at < _FRESH:
             behind = offset > self._offset + self._round_trip
             ahead = offset + round_trip < self._offset
@@ -90,3 +92,12 @@ class ServerClock:
     def latest(self) -> int:
         """An upper bound of the exchange's clock (ms), except for drift."""
         return self.now() + self._round_trip
+
+
+def _wrong(ahead: int) -> str | None:
+    """What is said of a machine's clock that is so many ms ahead of the exchange's; None if it will do."""
+    if abs(ahead) <= _JUMP:
+        return None
+    where = "ahead of" if ahead > 0 else "behind"
+    wrong = f"this machine's clock is {abs(ahead) // 1000} s {where} the exchange's"
+    return f"{wrong}: set it; what was written before the exchange answered is dated by it"

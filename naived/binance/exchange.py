@@ -78,7 +78,7 @@ class BinanceExchange(Queries):
     @property
     def remarks(self) -> Remarks:
         """See ``Exchange``."""
-        return Remarks(self._limits.reached, self._refusals.recent, self._limits.weight)
+        return Remarks(self._limits.reached, self._refusals.recent, self._limits.weight, self._clock.wrong)
 
     def now(self) -> int:
         """See ``Exchange``."""

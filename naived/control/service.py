@@ -104,7 +104,7 @@ class Service:
         if not self.session.ready.is_set():
             return "starting", "the first answers of the exchange are awaited"
         remarks = self.exchange.remarks
-        return "ready", remarks.limited or remarks.refused or self._doubtful_prices
+        return "ready", remarks.limited or remarks.clock or remarks.refused or self._doubtful_prices
 
     @property
     def _doubtful_prices(self) -> str | None:

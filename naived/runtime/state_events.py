@@ -1,4 +1,4 @@
-"""Writes an event for each change of state: of the connection to the exchange, of the database, of each symbol.
+"""Writes an event for each change of state: of the exchange, this machine's clock, the database, each symbol.
 
 It looks once a second, so a change and its return within a second are not told. Nor is it told after a start that
 a symbol does what was asked: a restart that finds everything as it was writes nothing. While the exchange or the
@@ -44,6 +44,7 @@ class StateEvents:
         self._states: dict[str, ActualState] = {}
         self._exchange_said: str | None = None
         self._database_said: str | None = None
+        self._clock_said: str | None = None
         self._refused: str | None = None  # why the events that wait were not written
 
     async def run(self) -> None:
@@ -63,6 +64,10 @@ class StateEvents:
         if self._session.silent is not None:
             self._add(None, "exchange", self._session.silent)
             self._session.silent = None
+        clock = self._exchange.remarks.clock
+        if (clock is None) != (self._clock_said is None):
+            self._add(None, "clock", clock or "this machine's clock is right again")
+            self._clock_said = clock
         database = self._journal.hanging or self._session.unread
         if database != self._database_said:
             self._add(None, "database", database or "answers again")

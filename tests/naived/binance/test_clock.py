@@ -78,3 +78,22 @@ def test_how_far_the_servers_clock_is_ahead_lies_within_the_round_trip():
     time.seconds += 0.2
     clock.received(1_700_000_001_000, asked_at)
     assert clock.ahead == (1000, 1201)
+
+
+def test_a_clock_of_this_machine_that_is_wrong_is_told_until_it_is_set():
+    time, wall = Time(), Time()
+    clock = ServerClock(monotonic=time, wall=wall)
+    wall.seconds = 1_700_000_000.0
+    clock.received(1_700_000_030_000, time.seconds)
+    assert clock.wrong is None
+    wall.seconds += 3_600
+    clock.received(1_700_000_000_000, time.seconds)
+    assert clock.wrong is not None
+    assert clock.wrong.startswith("this machine's clock is 3600 s ahead of the exchange's: set it")
+    wall.seconds -= 3_900
+    clock.received(1_700_000_000_000, time.seconds)
+    assert clock.wrong is not None
+    assert "300 s behind" in clock.wrong
+    wall.seconds += 300
+    clock.received(1_700_000_000_000, time.seconds)
+    assert clock.wrong is None

@@ -72,3 +72,19 @@ async def test_what_happened_while_the_database_was_away_is_told_when_it_is_back
         naived.journal.away, naived.journal.hanging = False, None
         await trio.sleep(LOOK)
         assert told(naived, "database") == [(None, "the database hangs"), (None, "answers again")]
+
+
+async def test_a_wrong_clock_of_this_machine_is_told_once_and_when_it_is_right(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        world.exchange.remarked = Remarks(clock="this machine's clock is 3600 s ahead")
+        for _ in range(3):
+            await trio.sleep(2)
+            assert naived.service.reason == "this machine's clock is 3600 s ahead"
+        world.exchange.remarked = Remarks()
+        await trio.sleep(2)
+        assert naived.service.reason is None
+        right = "this machine's clock is right again"
+        assert told(naived, "clock") == [(None, "this machine's clock is 3600 s ahead"), (None, right)]
