@@ -98,8 +98,7 @@ class SqlMailbox:
     async def withdraw(self, errand_id: str) -> None:
         def write(connection: sa.Connection) -> None:
             unanswered = (requests.c.id == errand_id) & requests.c.answer.is_(None)
-            over = ~requests.c.changes | requests.c.done_at.is_not(None)
-            connection.execute(sa.delete(requests).where(unanswered, over))
+            connection.execute(sa.delete(requests).where(unanswered, ~requests.c.changes))
 
         await self._transactions.do(write)
 

@@ -115,7 +115,7 @@ async def test_a_process_whose_name_another_one_took_takes_and_answers_no_reques
     assert [each.symbol for each in (await second.mailbox.told(0))[0]] == [SYMBOL]
 
 
-async def test_a_request_that_nobody_waits_for_goes_unless_it_is_still_to_change_something(
+async def test_a_request_that_nobody_waits_for_goes_unless_it_changes_something(
     node: Callable[[str], Node],
 ) -> None:
     first = node("alpha")
@@ -126,7 +126,7 @@ async def test_a_request_that_nobody_waits_for_goes_unless_it_is_still_to_change
     assert first.store.apply([replace(unit(epoch), request=("done", "true"))]) == [None]
     for name in ("change", "done", "wait"):
         await first.mailbox.withdraw(name)
-    assert await asked(first) == ["change"]
+    assert await asked(first) == ["change", "done"]
 
 
 async def test_every_symbol_that_was_configured_is_known_before_its_node_says_so(
