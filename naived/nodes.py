@@ -172,7 +172,7 @@ class Mailbox(Protocol):
         ...
 
     async def withdraw(self, errand_id: str) -> None:
-        """Nobody waits for the answer any more: drop the request, unless it changes something: it may be repeated."""
+        """Nobody waits for the answer any more: drop the request, unless it changes something."""
         ...
 
     async def configured(self) -> Sequence[str]:
