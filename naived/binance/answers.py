@@ -161,6 +161,8 @@ def halt(answer: ApiAnswer, now: int) -> int | None:
         or (error is not None and _BY_CODE.get(error.code) is Refusal.TOO_MANY)
     ):
         shortest, longest = _WINDOW
+        if error is None and answer.refused:  # there is one that cannot be read, nor how long we are to wait
+            shortest = longest
     else:
         return None
     return shortest if after is None or after <= now else min(after - now, longest)

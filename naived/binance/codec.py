@@ -327,7 +327,7 @@ def _read_error(raw: msgspec.Raw, on_side: Callable[[str], None]) -> ApiError | 
 
 
 def _read_limits(raw: msgspec.Raw, on_side: Callable[[str], None]) -> tuple[RateLimit, ...]:
-    """The rows that can be read; a count above its own limit cannot."""
+    """The rows that can be read."""
     try:
         rows = msgspec.json.decode(raw, type=tuple[msgspec.Raw, ...] | None) or ()
     except UNREADABLE as error:

@@ -310,6 +310,12 @@ def test_a_wait_that_ended_in_the_past_is_the_shortest_one(after):
     assert halt(error(-1003, status=418, retry_after=after), NOW) == 120_000
 
 
+def test_an_error_that_cannot_be_read_makes_us_wait_as_long_as_it_may_have_said():
+    assert halt(ApiAnswer(429, 1, refused=("error: the code",)), NOW) == 60_000
+    assert halt(ApiAnswer(429, 1), NOW) == 10_000
+    assert halt(ApiAnswer(500, 1, refused=("error: the code",)), NOW) is None
+
+
 def test_credentials_are_refused_by_code_or_status():
     assert refuses_credentials(error(-2015))
     assert refuses_credentials(error(-1022))
