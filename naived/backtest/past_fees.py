@@ -16,6 +16,7 @@ from naived.core.market import Filters
 from naived.core.orders.intent import Side
 from naived.core.orders.state import LIVE, OrderState
 from naived.core.strategy.formulas import Fees
+from naived.core.strategy.settings import Status
 from naived.core.strategy.sizing import asked
 from naived.core.strategy.trader_state import Trader
 from naived.database.history import History
@@ -68,8 +69,10 @@ def past_fees(history: History, filters: Filters) -> PastFees:
         rate = _rate(life, offers[0].intent.price, rates, filters) if offers else None
         least = fees.sell if rate is None else rate
         sells[fees.buy] = min(least, sells.get(fees.buy, least))
-        if rate is not None:
-            asking.append((offers[0].decided_at, fees.buy, rate))
+        for offer in offers:
+            rate = _rate(life, offer.intent.price, rates, filters)
+            if rate is not None:
+                asking.append((_begun(history, offer.decided_at), fees.buy, rate))
     told = _Told()
     steps: list[tuple[int, Callable[[], None]]] = []
     for life, fees in zip(lives, known, strict=True):
@@ -80,6 +83,13 @@ def past_fees(history: History, filters: Filters) -> PastFees:
     for _, step in sorted(steps, key=lambda each: each[0]):
         step()
     return PastFees(told.changes, sells)
+
+
+def _begun(history: History, at: int) -> int:
+    """When (ms) the symbol was begun that then decided this, if nothing was decided in between."""
+    begun = [event.at for event in history.events if event.kind == "desired" and event.message == Status.ON]
+    on = max((each for each in begun if each <= at), default=at)
+    return at if any(on <= order.decided_at < at for order in history.orders) else on
 
 
 def _rate(life: Life, price: Price, rates: Iterable[Rate], filters: Filters) -> Rate | None:

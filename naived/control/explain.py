@@ -72,8 +72,10 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
                 return True, "yes: at the next trade"
             case _:
                 pass
-    if any(isinstance(trader.phase, Buying) for trader in leader.traders):
-        return True, "yes: a buy rests"
+    buys = [trader.phase.intent for trader in leader.traders if isinstance(trader.phase, Buying)]
+    if buys:
+        unplaced = [_unplaced(symbol, intent) for intent in buys]
+        return True, "yes: a buy rests" if None in unplaced else f"yes: a buy is {unplaced[0]}"
     return _further(symbol)
 
 
@@ -117,12 +119,21 @@ def _trader(symbol: Symbol, trader: Trader) -> Document:
 
 
 def _order(symbol: Symbol, does: str, wants: str, intent: OrderIntent) -> str:
-    engine = symbol.engine
+    unplaced = _unplaced(symbol, intent)
+    offer = _offer(symbol, intent)
+    return f"{does} {offer}" if unplaced is None else f"wants to {wants} {offer}; {unplaced}"
+
+
+def _unplaced(symbol: Symbol, intent: OrderIntent) -> str | None:
+    """That its order is not at the exchange, and why; None if it is, or may be."""
+    engine, context = symbol.engine, symbol.context
     order = engine.order(intent.trader, intent.side, intent.seq)
-    if order is None or order.state is not State.NOT_PLACED:
-        return f"{does} {_offer(symbol, intent)}"
-    why = engine.blocked or order.reason
-    return f"wants to {wants} {_offer(symbol, intent)}; not placed yet" + (f": {why}" if why else "")
+    unwritten = order is not None and order.state is State.INTENDED and symbol.behind
+    if order is None or not (order.state is State.NOT_PLACED or unwritten):
+        return None
+    failed = None if symbol.failed is None else str(symbol.failed)
+    why = engine.blocked or failed or context.journal.hanging or context.exchange.remarks.limited or order.reason
+    return "not placed yet" if why is None else f"not placed yet: {why}"
 
 
 def _offer(symbol: Symbol, intent: OrderIntent) -> str:

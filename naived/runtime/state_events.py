@@ -6,7 +6,7 @@ database is away, that is the one event, and not one more for each symbol. ``app
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import structlog
 import trio
@@ -45,6 +45,7 @@ class StateEvents:
         self._exchange_said: str | None = None
         self._database_said: str | None = None
         self._clock_said: str | None = None
+        self._cut: set[str] = set()  # symbols whose trades do not come, which one event told of
         self._refused: str | None = None  # why the events that wait were not written
 
     async def run(self) -> None:
@@ -74,7 +75,10 @@ class StateEvents:
             self._database_said = database
         if away is not None or database is not None or not self._session.ready.is_set():
             return
+        cut = self._look_at_streams()
         for name, symbol in self._symbols.items():
+            if name in cut:
+                continue
             state = state_of(symbol)
             before = self._states.get(name)
             if state not in (before, ActualState.STARTING):
@@ -82,6 +86,19 @@ class StateEvents:
                 if before is not None or state not in _AS_ASKED:
                     _, reason = actual_state(symbol)
                     self._add(name, "state", f"{state}" if reason is None else f"{state}: {reason}")
+
+    def _look_at_streams(self) -> Container[str]:
+        """The symbols whose trades do not come because a connection of many is away: that is one event for them."""
+        gates = {name: symbol.gate for name, symbol in self._symbols.items() if symbol.gate.unheard is not None}
+        cut = [name for name, gate in gates.items() if gate.cut is not None or name in self._cut]
+        if self._cut and not cut:
+            self._add(None, "exchange", "public trades come again")
+        elif len(cut) > 1 and not self._cut:
+            self._add(None, "exchange", f"public trades of {len(cut)} symbols do not come: {gates[cut[0]].cut}")
+        elif not self._cut:
+            return ()
+        self._cut = set(cut)
+        return self._cut
 
     def _add(self, symbol: str | None, kind: str, message: str) -> None:
         self._waiting.append(Event(self._exchange.now(), symbol, kind, message))

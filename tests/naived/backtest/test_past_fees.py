@@ -15,6 +15,7 @@ from naived.core.strategy.sizing import asked
 from naived.core.strategy.trader_state import Trader, Waiting
 from naived.database.history import History
 from naived.database.queries import Life
+from naived.ports import Event
 from tests.support.database import SYMBOL, TERMS, desired, fill, intent, order
 from tests.support.tape import setup
 
@@ -94,3 +95,15 @@ def test_a_trader_that_waits_again_tells_no_rates() -> None:
     bought, taken_back = of.orders
     of = dataclasses.replace(of, orders=(bought, replace(taken_back, state=State.CANCELLED)))
     assert past_fees(of, FILTERS).told == [(10, OLD)]
+
+
+def test_coins_that_are_offered_anew_ask_for_the_rates_since_the_start() -> None:
+    of = history((RISEN, [10], (15, LOW)))
+    (life,) = of.lives
+    assert life.bought is not None
+    terms = replace(TERMS, fees=replace(RISEN, sell=HIGH))
+    price = asked(terms, life.bought, NO_LOT, FILTERS)
+    again = order(replace(intent(1, Side.SELL, 2), price=price), decided_at=40)
+    on = Event(35, SYMBOL, "desired", "on")
+    of = dataclasses.replace(of, orders=(*of.orders, again), events=(on,))
+    assert past_fees(of, FILTERS).told == [(10, OLD), (35, RISEN)]

@@ -1,6 +1,7 @@
 """The reasons in words, checked against what the symbol then does."""
 
 import pytest
+import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
@@ -9,6 +10,7 @@ from naived.core.amount import parse_money, parse_price, parse_quantity
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.strategy.leader_events import Informed
 from naived.core.strategy.lots import Lot
+from naived.ports import Remarks
 from tests.support.runtime import Document, Naived, World
 
 
@@ -74,6 +76,29 @@ async def test_what_is_decided_and_not_placed_is_not_said_to_be_for_sale(world: 
         naived.symbol().offer(Blocked(BlockedBy.COINS, None))
         await naived.until(lambda: len(world.exchange.open()) == 1)
         assert (await explained(naived))["traders"][0]["text"].startswith("sells 0.0999 ETH at 2005.81")
+
+
+async def test_a_buy_that_the_exchange_does_not_take_yet_does_not_rest(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        world.exchange.throttled_until = world.exchange.now() + 60_000
+        world.exchange.remarked = Remarks("the limit of orders is used up")
+        await naived.trade("2000")
+        unplaced = "not placed yet: the limit of orders is used up"
+        assert await buys(naived) == (True, f"yes: a buy is {unplaced}")
+        (trader,) = (await explained(naived))["traders"]
+        assert trader["text"].endswith(unplaced)
+
+
+async def test_a_buy_that_is_not_written_is_not_placed(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.delay = 2
+        await naived.trade("2000")
+        (trader,) = (await explained(naived))["traders"]
+        assert trader["text"] == "wants to buy 0.1 ETH at 1999.8 (-0.01%); not placed yet"
+        await trio.sleep(3)
+        assert await buys(naived) == (True, "yes: a buy rests")
 
 
 async def test_a_symbol_that_only_sells_lots_buys_at_the_next_trade(world: World, clock: MockClock) -> None:

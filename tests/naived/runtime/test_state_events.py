@@ -88,3 +88,23 @@ async def test_a_wrong_clock_of_this_machine_is_told_once_and_when_it_is_right(
         assert naived.service.reason is None
         right = "this machine's clock is right again"
         assert told(naived, "clock") == [(None, "this machine's clock is 3600 s ahead"), (None, right)]
+
+
+async def test_streams_that_are_away_are_one_event_for_all_symbols(world: World, clock: MockClock) -> None:
+    world.exchange = ExchangeDouble("ETHUSDT", "BTCUSDT")
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await trio.sleep(LOOK)
+        session = naived.service.session
+        for _ in range(2):
+            for name in ("ETHUSDT", "BTCUSDT"):
+                session.lost(name, "no route to host")
+            await trio.sleep(10)
+            assert naived.state() == naived.state("BTCUSDT") == "degraded"
+            session.lost("ETHUSDT", None)
+            await trio.sleep(2 * LOOK)
+            session.lost("BTCUSDT", None)
+            await trio.sleep(2 * LOOK)
+        away = (None, "public trades of 2 symbols do not come: no route to host")
+        assert told(naived, "exchange") == [away, (None, "public trades come again")] * 2
+        assert told(naived, "state") == []
