@@ -262,8 +262,8 @@ async def _search_numbered(
     """Search everywhere for an order that existed: by its order id, in every list, and for its fills."""
     report = await exchange.order(symbol.name, order_id=order_id)
     if report is None:
-        since = order.created_at - SKEW
-        listed = [*await exchange.open_orders(symbol.name), *await exchange.orders_since(symbol.name, since)]
+        name, since = symbol.name, order.since
+        listed = [*await exchange.open_orders(name), *await exchange.orders_since(name, since)]
         report = next((each for each in listed if each.order_id == order_id), None)
     if report is not None:
         return Reported(order.client_order_id, report)
@@ -278,7 +278,7 @@ async def _search(symbol: Symbol, order: OrderState, exchange: Exchange) -> Repo
 
     Raises ExchangeError, also for a fill whose order is not found: it might be this order's. Raises JournalError.
     """
-    name, since = symbol.name, order.created_at - SKEW
+    name, since = symbol.name, order.since
     seen = [*await exchange.open_orders(name), *await exchange.orders_since(name, since)]
     kept = {each.order_id for each in symbol.engine.orders.values()}
     owned = {report.order_id for report in seen} | kept
@@ -304,7 +304,7 @@ async def _renamed(symbol: Symbol, order: OrderState, seen: Sequence[Report]) ->
         if report.status is OrderStatus.CANCELED
         and not is_naived(report.client_order_id)
         and (report.side, report.price, report.quantity) == (intent.side, intent.price, intent.quantity)
-        and order.created_at - SKEW <= report.created <= fence + SKEW
+        and order.since <= report.created <= fence + SKEW
     ]
     if twins:
         owned = await _journal_order_ids(symbol)

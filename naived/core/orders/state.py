@@ -114,6 +114,14 @@ class OrderState(Struct, frozen=True):
     refused: Refused | None = None
 
     @property
+    def since(self) -> int:
+        """The earliest time (exchange ms) at which the exchange can have made it.
+
+        Where its clock, or what we knew of it, went back since the decision, the frame has the earlier time.
+        """
+        return (self.created_at if self.timestamp is None else min(self.created_at, self.timestamp)) - SKEW
+
+    @property
     def quantity(self) -> Quantity:
         """What the exchange is to execute: as intended, or what a person left of it."""
         return self.intent.quantity if self.amended is None else self.amended
@@ -435,7 +443,7 @@ def _mismatch(order: OrderState, report: Report) -> str | None:
     same = report.price == intent.price and (report.quantity == intent.quantity or _is_amended(order, report))
     if not same and not order.adopted:
         return f"order {report.order_id} is not what was intended"
-    if order.order_id is None and report.created < order.created_at - SKEW:
+    if order.order_id is None and report.created < order.since:
         return f"order {report.order_id} is older than its intent"
     return None
 

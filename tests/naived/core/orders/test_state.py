@@ -520,6 +520,14 @@ def test_a_contradiction_is_quarantined_with_its_reason_and_books_nothing(
     assert todo == (Contradicted(reason),)
 
 
+def test_an_order_that_was_sent_after_the_clock_went_back_is_no_older_than_its_frame() -> None:
+    back = replace(unknown(), timestamp=START - 10_000)
+    assert after(back, Reported(ID, report(created=START - 10_500))).state is State.OPEN
+    older = after(back, Reported(ID, report(created=START - 11_001)))
+    assert (older.state, older.reason) == (State.QUARANTINED, "order 1 is older than its intent")
+    assert unknown().since == START - 1_000
+
+
 def test_the_late_twin_that_was_filled_is_known_by_its_order_id_and_what_it_executed() -> None:
     twin = after(abandoned(), SOME)
     assert (twin.order_id, twin.reported) == (1, parse_quantity("0.04"))
