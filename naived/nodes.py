@@ -160,15 +160,15 @@ class Mailbox(Protocol):
         ...
 
     async def ask(self, errand: Errand) -> None:
-        """Make a request durable; one with this id that is there already stays as it is."""
+        """Make a request durable; one with this id that waits stays as it is, one that was answered waits anew."""
         ...
 
     async def errands(self) -> Sequence[Errand]:
         """The requests without an answer about symbols that are ours, in the order in which they were asked."""
         ...
 
-    async def answer(self, errand_id: str, text: str) -> bool:
-        """Answer one, the first time; False if its symbol is not ours any more: who has it answers."""
+    async def answer(self, errand_id: str, text: str) -> None:
+        """Answer one, the first time, unless its symbol is not ours any more: who has it answers."""
         ...
 
     async def withdraw(self, errand_id: str) -> None:

@@ -365,8 +365,11 @@ class UserSession:
             if fill is not None:
                 if fill.quantity > report.executed:
                     raise ValueError("one fill is more than all fills")
-                brought = fill.quantity if report.side is Side.BUY else fill.quote
-                if not fill.fee and brought * self.client.charged.get(fill.symbol, 0) >= SCALE:
+                buy, asset = report.side is Side.BUY, fill.fee_asset
+                brought = fill.quantity if buy else fill.quote
+                # In a third asset the fee of a small fill is less than its smallest part.
+                own = fill.symbol.startswith(asset) if buy else fill.symbol.endswith(asset)
+                if not fill.fee and own and brought * self.client.charged.get(fill.symbol, 0) >= SCALE:
                     raise ValueError("it cost no fee, and the account pays fees")
                 report = replace(report, fills=(fill,))
         self.sink.report(report)

@@ -99,8 +99,7 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
     mailbox = service.mailbox
     while mailbox is not None and symbol is not None and not symbol.gone:
         try:
-            if await mailbox.answer(errand.id, json.dumps(document)):
-                return
+            await mailbox.answer(errand.id, json.dumps(document))
             break
         except JournalError as error:
             log.warning("another node not answered", error=str(error))

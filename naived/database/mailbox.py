@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from naived.database.cluster import Transactions
 from naived.database.leases import Seat
 from naived.database.rows import event_of
-from naived.database.schema import events, leases, nodes, requests, settings, statuses
+from naived.database.schema import control_request, events, leases, nodes, requests, settings, statuses
 from naived.database.statements import insert
 from naived.nodes import Errand, Told
 from naived.ports import EventRow
@@ -67,8 +67,17 @@ class SqlMailbox:
             old = requests.c.asked_at < self._seat.now(connection, -_KEPT)
             connection.execute(sa.delete(requests).where(old, requests.c.answer.is_not(None)))
             row = {name: getattr(errand, name) for name in _COLUMNS}
-            asked = insert(connection.dialect.name, requests).values(**row, asked_at=now)
-            connection.execute(asked.on_conflict_do_nothing())
+            # Asked again, it is carried out again and answered as it is then; no change is made twice.
+            made = sa.select(control_request.c.id).where(control_request.c.request_id == errand.id)
+            row |= {"asked_at": now, "done_at": None if connection.scalar(made) is None else now}
+            again = (
+                insert(connection.dialect.name, requests)
+                .values(row)
+                .on_conflict_do_update(
+                    index_elements=["id"], set_={**row, "answer": None}, where=requests.c.answer.is_not(None)
+                )
+            )
+            connection.execute(again)
 
         await self._transactions.do(write)
 
@@ -83,17 +92,15 @@ class SqlMailbox:
 
         return await self._transactions.do(read)
 
-    async def answer(self, errand_id: str, text: str) -> bool:
-        def write(connection: sa.Connection) -> bool:
+    async def answer(self, errand_id: str, text: str) -> None:
+        def write(connection: sa.Connection) -> None:
             now = self._seat.now(connection)
-            this = (requests.c.id == errand_id) & sa.select(leases.c.symbol).where(self._ours(connection)).exists()
-            answered = sa.func.coalesce(requests.c.answer, text)
+            unanswered = (requests.c.id == errand_id) & requests.c.answer.is_(None)
+            ours = sa.select(leases.c.symbol).where(self._ours(connection)).exists()
             done = sa.func.coalesce(requests.c.done_at, now)
-            return bool(
-                connection.execute(sa.update(requests).where(this).values(answer=answered, done_at=done)).rowcount
-            )
+            connection.execute(sa.update(requests).where(unanswered, ours).values(answer=text, done_at=done))
 
-        return await self._transactions.do(write)
+        await self._transactions.do(write)
 
     async def withdraw(self, errand_id: str) -> None:
         def write(connection: sa.Connection) -> None:

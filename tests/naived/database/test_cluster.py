@@ -89,11 +89,12 @@ async def test_a_request_is_answered_by_the_process_that_has_its_symbol(node: Ca
     assert (await asked(first), await asked(second)) == (["one"], [])
     past(first)
     assert await asked(first) == []
-    assert not await first.mailbox.answer("one", "late")
+    await first.mailbox.answer("one", "late")
     await second.cluster.claim(1)
     assert await asked(second) == ["one"]
-    assert await second.mailbox.answer("one", "done")
-    assert await second.mailbox.answer("one", "again")
+    assert await first.mailbox.answer_to("one") == (False, None)
+    await second.mailbox.answer("one", "done")
+    await second.mailbox.answer("one", "again")
     assert await first.mailbox.answer_to("one") == (True, "done")
 
 
@@ -108,11 +109,28 @@ async def test_a_process_whose_name_another_one_took_takes_and_answers_no_reques
     await second.cluster.renew()
     await second.cluster.claim(1, (SYMBOL,))
     assert (await asked(first), await asked(second)) == ([], ["one"])
-    assert not await first.mailbox.answer("one", "refused")
+    await first.mailbox.answer("one", "refused")
+    assert await second.mailbox.answer_to("one") == (False, None)
     await first.mailbox.tell({SYMBOL: "{}"})
     assert (await second.mailbox.told(0))[0] == []
     await second.mailbox.tell({SYMBOL: "{}"})
     assert [each.symbol for each in (await second.mailbox.told(0))[0]] == [SYMBOL]
+
+
+async def test_what_is_asked_again_is_answered_as_it_is_then_and_made_once(node: Callable[[str], Node]) -> None:
+    first = node("alpha")
+    await first.cluster.renew()
+    epoch = (await first.cluster.claim(1, (SYMBOL,)))[SYMBOL]
+    for name in ("refused", "made"):
+        await first.mailbox.ask(errand(name))
+        await first.mailbox.ask(errand(name))
+    assert first.store.apply([replace(unit(epoch), request=("made", "true"))]) == [None]
+    for name in ("refused", "made"):
+        await first.mailbox.answer(name, "then")
+        await first.mailbox.ask(errand(name))
+    assert {each.id: each.done for each in await first.mailbox.errands()} == {"made": True, "refused": False}
+    await first.mailbox.answer("refused", "now")
+    assert await first.mailbox.answer_to("refused") == (True, "now")
 
 
 async def test_a_request_that_nobody_waits_for_goes_unless_it_changes_something(
