@@ -395,6 +395,5 @@ async def run(symbol: Symbol) -> None:
 def _seconds_to_wake(symbol: Symbol) -> float:
     """Seconds until ``Woke`` is due; infinite if it is not."""
     leader = symbol.engine.leader
-    if not leader.active or leader.wakes_at is None:
-        return math.inf
-    return max(0, leader.wakes_at - symbol.context.exchange.now()) / 1000
+    wait = leader.wakes_in(symbol.context.exchange.now()) if leader.active else None
+    return math.inf if wait is None else wait / 1000

@@ -27,6 +27,7 @@ from naived.core.strategy.trader_state import (
     Take,
     Trader,
     Waiting,
+    is_over,
 )
 from naived.core.strategy.traders import chunks_taken
 
@@ -93,6 +94,15 @@ class Leader(Struct, frozen=True):
         if self.guarded is not None and self.guarded.peak is not None:
             times.append(self.guarded.peak.until)
         return min(times, default=None)
+
+    def wakes_in(self, now: int) -> int | None:
+        """How long that is (ms) from ``now`` on."""
+        wakes_at = self.wakes_at
+        if wakes_at is None:
+            return None
+        pauses = [trader.phase.retry_at for trader in self.traders if type(trader.phase) is Holding]
+        over = any([at is not None and is_over(at, now) for at in pauses])
+        return 0 if over else max(0, wakes_at - now)
 
 
 def closed_at(leader: Leader, info: SymbolInfo, now: int) -> int:

@@ -34,6 +34,14 @@ class Hold(StrEnum):
     REFUSED = "refused"
 
 
+LONGEST_PAUSE = 300_000  # ms
+
+
+def is_over(until: int, now: int) -> bool:
+    """Is a pause until then (exchange ms) over? One that seems too long was set before the clock went back."""
+    return not now < until <= now + LONGEST_PAUSE
+
+
 class Waiting(Struct, frozen=True):
     """Waiting for a trade later than ``after`` (exchange ms) and, at first, with an id above ``behind``.
 
