@@ -26,7 +26,7 @@ from naived.database.engine import (
     parse_url,
     told_of_file,
 )
-from naived.database.migrate import HEAD, check_tables, version_of
+from naived.database.migrate import HEAD, HOME, check_tables, version_of
 from naived.database.schema import deployment, metadata, orders
 from naived.database.server import history
 from naived.database.sessions import check_sessions
@@ -36,9 +36,9 @@ from naived.ports import SymbolRecord
 _TIMES = 5  # questions of which the middle one counts
 _MAGIC = b"SQLite format 3\0"  # how an SQLite file begins
 _MOST_FILES = 200  # of a directory that are looked at
-_FORBIDDEN_TABLE = """
+_FORBIDDEN_TABLE = f"""
 SELECT min(relname) FROM pg_class WHERE relname = ANY(:names) AND pg_table_is_visible(oid) AND NOT CASE
-  WHEN :upgrade THEN pg_has_role(relowner, 'USAGE')
+  WHEN :upgrade THEN relnamespace <> {HOME} OR pg_has_role(relowner, 'USAGE')
   ELSE has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
     AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE') END
 """

@@ -16,12 +16,21 @@ HEAD = "0015"
 _REVISION = re.compile(r"(?!0000)\d{4}")
 _VERSION = "alembic_version"
 _FIRST = {"deployment", "settings"}  # tables of every version
+# The schema of PostgreSQL in which our tables are, or will be made. It is found first: what other programs have in
+# the other schemas of the search_path is in nobody's way.
+HOME = """coalesce(
+  (SELECT relnamespace FROM pg_class
+   WHERE relname IN ('alembic_version', 'deployment', 'settings') AND pg_table_is_visible(oid)
+   GROUP BY relnamespace HAVING count(*) = 3),
+  (SELECT oid FROM pg_namespace WHERE nspname = current_schema()))"""
 # All that could be a table of ours, or be in its place. One question, because another node may just now commit
 # all of them.
 _NAMES = {
-    "postgresql": "SELECT relname FROM pg_class WHERE pg_table_is_visible(oid)",
+    "postgresql": f"SELECT relname FROM pg_class WHERE relnamespace = {HOME}",
     "sqlite": "SELECT name FROM sqlite_master",
 }
+# An upgrade sees our schema alone: to Alembic another program's table of versions would be ours.
+_AT_HOME = f"SELECT set_config('search_path', quote_ident(nspname), false) FROM pg_namespace WHERE oid = {HOME}"
 _LOCK = 0x6E616976  # "naiv": advisory lock, so that one daemon at a time migrates a PostgreSQL database
 
 
@@ -76,11 +85,12 @@ def _upgrade(engine: sa.Engine, target: str) -> None:
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
-            connection.commit()  # the lock is the session's; Alembic starts its own transactions
+            connection.execute(sa.text(_AT_HOME))
+            connection.commit()  # lock and path are the session's; Alembic starts its own transactions
         config.attributes["connection"] = connection
         command.upgrade(config, target)
         connection.commit()
-        connection.invalidate()  # the lock ends with the session
+        connection.invalidate()  # both end with the session
 
 
 def _scripts() -> Path:

@@ -25,7 +25,7 @@ from naived.database.schema import metadata
 from naived.database.trader_rows import trader_row
 from naived.ports import Page
 from tests.support.database import finished
-from tests.support.postgres import execute
+from tests.support.postgres import execute, newcomer
 
 DAY = 86_400_000  # ms
 
@@ -321,6 +321,46 @@ def test_tables_of_others_beside_ours_and_the_schemas_of_others_are_nobodys_busi
         migrate(url)
     finally:
         execute(postgres_url, "DROP SCHEMA theirs CASCADE")
+
+
+@pytest.mark.parametrize("first", ["0009", HEAD])
+@pytest.mark.parametrize("others", [OTHERS, versions("0007_add_users"), ("CREATE TABLE nodes (id int)",)])
+def test_in_a_schema_of_our_own_the_tables_of_others_in_the_search_path_are_in_nobodys_way(
+    postgres_url: str, others: tuple[str, ...], first: str
+) -> None:
+    with newcomer(postgres_url) as text:
+        execute(postgres_url, *others, "CREATE SCHEMA newcomer AUTHORIZATION newcomer")
+        url = parse_url(text)
+        before = tables_of(url, "public")
+        for target in (first, HEAD, HEAD):
+            assert inspect(text, "simulator") is not None
+            migrate(url, target)
+        found = inspect(text, "simulator")
+        assert found is not None
+        assert found.current
+        assert tables_of(url, "newcomer") == {"alembic_version", *metadata.tables}
+        assert tables_of(url, "public") == before
+
+
+def test_tables_that_were_made_before_there_was_another_schema_are_upgraded_in_their_place(
+    postgres_url: str,
+) -> None:
+    with newcomer(postgres_url) as text:
+        execute(postgres_url, "GRANT CREATE ON SCHEMA public TO newcomer")
+        url = parse_url(text)
+        migrate(url, "0009")
+        execute(postgres_url, "CREATE SCHEMA newcomer AUTHORIZATION newcomer")
+        migrate(url)
+        assert tables_of(url, "newcomer") == set()
+        assert tables_of(url, "public") == {"alembic_version", *metadata.tables}
+
+
+def tables_of(url: sa.URL, schema: str) -> set[str]:
+    engine = open_engine(url, Role.READ)
+    try:
+        return set(sa.inspect(engine).get_table_names(schema))
+    finally:
+        engine.dispose()
 
 
 UPGRADE = """
