@@ -44,7 +44,8 @@ _REFUSED_FOR_GOOD = re.compile(
 )
 # SQLSTATEs: the user may not, and there is no schema in which it could. Its texts are in the server's language.
 _NOT_ALLOWED = ("42501", "3F000")
-_FUNCTION = re.compile(r"\bfunction (\w+)$")
+_LACKING = re.compile(r"\b(function|schema) (\w+)$")
+_RIGHTS = {"function": "EXECUTE", "schema": "CREATE"}
 _MISFIT = "42"  # a class of them: a statement of ours does not fit what is there
 _CHANGED = re.compile(r"no such (table|column)")
 _READ_ONLY = "attempt to write a readonly database"
@@ -282,8 +283,9 @@ def cause(error: SQLAlchemyError) -> str:
 def not_allowed(url: URL, text: str) -> ConfigurationError:
     """The error for a user of PostgreSQL who may not do what naived has to; ``text`` says what."""
     user = f'"{url.username}"' if url.username else "USER"
-    if function := _FUNCTION.search(text):
-        mend = f"Let it: GRANT EXECUTE ON FUNCTION {function[1]} TO {user}"
+    if found := _LACKING.search(text):
+        kind, name = found.groups()
+        mend = f'Let it: GRANT {_RIGHTS[kind]} ON {kind.upper()} "{name}" TO {user}'
         return ConfigurationError(f"{describe(url)} does not let us work: {text}. {mend}")
     return ConfigurationError(
         f"{describe(url)} does not let us work: {text}. Let our user own it, and the tables that are in it: "

@@ -42,6 +42,9 @@ SELECT min(relname) FROM pg_class WHERE relname = ANY(:names) AND pg_table_is_vi
   ELSE has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
     AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE') END
 """
+_HOME_RIGHTS = f"""
+SELECT nspname AS name, has_schema_privilege(oid, 'CREATE') AS may_create FROM pg_namespace WHERE oid = {HOME}
+"""
 _LOGS = ("-wal", "-journal")  # they hold commits; -shm holds none
 
 
@@ -95,16 +98,19 @@ def inspect(url: str, exchange: str) -> Inspection | None:
 def _check_rights(connection: sa.Connection, address: URL, version: str | None) -> None:
     """May we do what a start and a daemon do? Raises ConfigurationError, SQLAlchemyError."""
     history(connection)
-    if version is None:
+    if version is not None:
+        names = [*metadata.tables]
+        table = connection.scalar(sa.text(_FORBIDDEN_TABLE), {"names": names, "upgrade": version != HEAD})
+        if table is not None:
+            what = "write to" if version == HEAD else "upgrade"
+            raise not_allowed(address, f"we may not {what} its table {table}")
+    if version != HEAD:
         # Since PostgreSQL 15 only the owner of a database may, unless others are let.
-        if not connection.scalar(sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")):
-            raise not_allowed(address, "it is empty, and we may make no tables in it")
-        return
-    names = [*metadata.tables]
-    table = connection.scalar(sa.text(_FORBIDDEN_TABLE), {"names": names, "upgrade": version != HEAD})
-    if table is not None:
-        what = "write to" if version == HEAD else "upgrade"
-        raise not_allowed(address, f"we may not {what} its table {table}")
+        home = connection.execute(sa.text(_HOME_RIGHTS)).one_or_none()
+        if home is None:
+            raise not_allowed(address, "there is no schema in which we may make tables")
+        if not home.may_create:
+            raise not_allowed(address, f"we may make no tables and indexes in schema {home.name}")
 
 
 def without_owner(url: str, client_order_ids: Iterable[str]) -> set[str]:

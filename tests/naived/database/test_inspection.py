@@ -52,7 +52,7 @@ async def test_no_byte_of_a_file_changes_and_none_is_made(tmp_path: Path) -> Non
 
 def test_an_empty_database_in_which_we_may_make_no_tables_is_for_a_person(postgres_url: str) -> None:
     with newcomer(postgres_url) as url:
-        with pytest.raises(ConfigurationError, match="we may make no tables in it"):
+        with pytest.raises(ConfigurationError, match="we may make no tables and indexes in schema public"):
             inspect(url, "simulator")
         execute(postgres_url, "GRANT CREATE ON SCHEMA public TO newcomer")
         found = inspect(url, "simulator")
@@ -101,6 +101,23 @@ async def test_who_does_not_own_the_tables_cannot_upgrade_them(postgres_url: str
         assert "Let our user own it" in str(await refused_to_start(url))
 
 
+async def test_who_owns_the_tables_and_may_make_no_more_cannot_upgrade_them(postgres_url: str) -> None:
+    with newcomer(postgres_url) as url:
+        execute(postgres_url, "GRANT CREATE ON SCHEMA public TO newcomer")
+        migrate(parse_url(url), "0014")
+        execute(postgres_url, "REVOKE CREATE ON SCHEMA public FROM newcomer")
+        with pytest.raises(ConfigurationError) as caught:
+            inspect(url, "simulator")
+        for error in (caught.value, await refused_to_start(url)):
+            assert 'Let it: GRANT CREATE ON SCHEMA "public" TO "newcomer"' in str(error)
+        execute(postgres_url, "GRANT CREATE ON SCHEMA public TO newcomer")
+        assert inspect(url, "simulator") is not None
+        async with open_journal(url, "simulator", shared=True):
+            pass
+        execute(postgres_url, "REVOKE CREATE ON SCHEMA public FROM newcomer")
+        assert inspect(url, "simulator") is not None
+
+
 async def test_who_may_not_ask_which_server_it_is_is_told_the_right(postgres_url: str) -> None:
     with newcomer(postgres_url) as url:
         execute(postgres_url, "GRANT ALL ON SCHEMA public TO newcomer")
@@ -109,7 +126,7 @@ async def test_who_may_not_ask_which_server_it_is_is_told_the_right(postgres_url
             with pytest.raises(ConfigurationError) as caught:
                 inspect(url, "simulator")
             for error in (caught.value, await refused_to_start(url)):
-                assert 'GRANT EXECUTE ON FUNCTION pg_control_system TO "newcomer"' in str(error)
+                assert 'GRANT EXECUTE ON FUNCTION "pg_control_system" TO "newcomer"' in str(error)
         finally:
             execute(postgres_url, "GRANT EXECUTE ON FUNCTION pg_control_system TO PUBLIC")
 
