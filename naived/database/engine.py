@@ -280,13 +280,17 @@ def cause(error: SQLAlchemyError) -> str:
     return " ".join(text.split()).rstrip(".?")
 
 
-def not_allowed(url: URL, text: str) -> ConfigurationError:
-    """The error for a user of PostgreSQL who may not do what naived has to; ``text`` says what."""
+def not_allowed(url: URL, text: str, right: str | None = None) -> ConfigurationError:
+    """The error for a user of PostgreSQL who may not do what naived has to; ``text`` says what.
+
+    ``right`` is what to grant, where one is enough; without it that is found in the text.
+    """
     user = f'"{url.username}"' if url.username else "USER"
-    if found := _LACKING.search(text):
+    if right is None and (found := _LACKING.search(text)):
         kind, name = found.groups()
-        mend = f'Let it: GRANT {_RIGHTS[kind]} ON {kind.upper()} "{name}" TO {user}'
-        return ConfigurationError(f"{describe(url)} does not let us work: {text}. {mend}")
+        right = f'{_RIGHTS[kind]} ON {kind.upper()} "{name}"'
+    if right is not None:
+        return ConfigurationError(f"{describe(url)} does not let us work: {text}. Let it: GRANT {right} TO {user}")
     return ConfigurationError(
         f"{describe(url)} does not let us work: {text}. Let our user own it, and the tables that are in it: "
         f'ALTER DATABASE "{url.database}" OWNER TO {user}'

@@ -20,14 +20,14 @@ from naived.database.deployment import owner
 from naived.database.engine import (
     Role,
     describe,
-    not_allowed,
     open_engine,
     opening,
     parse_url,
     told_of_file,
 )
-from naived.database.migrate import HEAD, HOME, check_tables, version_of
-from naived.database.schema import deployment, metadata, orders
+from naived.database.migrate import HEAD, check_tables, version_of
+from naived.database.rights import check_upgrade, check_writing
+from naived.database.schema import deployment, orders
 from naived.database.server import history
 from naived.database.sessions import check_sessions
 from naived.database.sqlite_file import connect_to_read, look_at
@@ -36,15 +36,6 @@ from naived.ports import SymbolRecord
 _TIMES = 5  # questions of which the middle one counts
 _MAGIC = b"SQLite format 3\0"  # how an SQLite file begins
 _MOST_FILES = 200  # of a directory that are looked at
-_FORBIDDEN_TABLE = f"""
-SELECT min(relname) FROM pg_class WHERE relname = ANY(:names) AND pg_table_is_visible(oid) AND NOT CASE
-  WHEN :upgrade THEN relnamespace <> {HOME} OR pg_has_role(relowner, 'USAGE')
-  ELSE has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
-    AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE') END
-"""
-_HOME_RIGHTS = f"""
-SELECT nspname AS name, has_schema_privilege(oid, 'CREATE') AS may_create FROM pg_namespace WHERE oid = {HOME}
-"""
 _LOGS = ("-wal", "-journal")  # they hold commits; -shm holds none
 
 
@@ -78,11 +69,12 @@ def inspect(url: str, exchange: str) -> Inspection | None:
         if connection is None:
             return None
         version = version_of(connection, address)
-        if connection.dialect.name == "postgresql":
-            _check_rights(connection, address, version)
+        history(connection)
         latency = _latency(connection)
         if version != HEAD:
+            check_upgrade(connection, address)
             return Inspection(describe(address), version, latency)
+        check_writing(connection, address)
         check_tables(connection)
         account_uid = owner(connection, exchange)
         return Inspection(
@@ -93,24 +85,6 @@ def inspect(url: str, exchange: str) -> Inspection | None:
             account_uid,
             tuple(queries.load(connection, None, 0)),
         )
-
-
-def _check_rights(connection: sa.Connection, address: URL, version: str | None) -> None:
-    """May we do what a start and a daemon do? Raises ConfigurationError, SQLAlchemyError."""
-    history(connection)
-    if version is not None:
-        names = [*metadata.tables]
-        table = connection.scalar(sa.text(_FORBIDDEN_TABLE), {"names": names, "upgrade": version != HEAD})
-        if table is not None:
-            what = "write to" if version == HEAD else "upgrade"
-            raise not_allowed(address, f"we may not {what} its table {table}")
-    if version != HEAD:
-        # Since PostgreSQL 15 only the owner of a database may, unless others are let.
-        home = connection.execute(sa.text(_HOME_RIGHTS)).one_or_none()
-        if home is None:
-            raise not_allowed(address, "there is no schema in which we may make tables")
-        if not home.may_create:
-            raise not_allowed(address, f"we may make no tables and indexes in schema {home.name}")
 
 
 def without_owner(url: str, client_order_ids: Iterable[str]) -> set[str]:

@@ -31,6 +31,7 @@ from naived.database.leases import Seat
 from naived.database.mailbox import SqlMailbox
 from naived.database.migrate import check_tables, migrate
 from naived.database.reader import Reader
+from naived.database.rights import check_writing
 from naived.database.sessions import check_sessions
 from naived.database.sqlite_file import SqliteFile
 from naived.database.store import Reentry, Store
@@ -210,6 +211,7 @@ def _prepare(address: URL, exchange: str | None) -> str | None:
         engine = open_engine(address, Role.READ)
         try:
             with engine.begin() as connection:
+                check_writing(connection, address)
                 check_tables(connection)
                 account_uid = owner(connection, exchange)
                 # What is damaged, or was changed by hand, shows now at the latest, and is still as it was.
