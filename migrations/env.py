@@ -14,4 +14,4 @@ with context.begin_transaction():
         # Foreign keys are off while tables are rebuilt, so they are checked before the commit.
         orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if orphans:
-            raise RuntimeError(f"the migration would leave rows without their parents: {orphans[:5]}")
+            raise ValueError(f"the migration would leave rows without their parents: {orphans[:5]}")

@@ -47,7 +47,8 @@ _NOT_ALLOWED = ("42501", "3F000")
 _LACKING = re.compile(r"\b(function|schema) (\w+)$")
 _RIGHTS = {"function": "EXECUTE", "schema": "CREATE"}
 _MISFIT = "42"  # a class of them: a statement of ours does not fit what is there
-_CHANGED = re.compile(r"no such (table|column)")
+# SQLite has no codes for it. The last two: an upgrade meets what it is to make.
+_CHANGED = re.compile(r"no such (table|column|index)|has no column named|already exists|duplicate column name")
 _READ_ONLY = "attempt to write a readonly database"
 _UNABLE = "unable to open database file"  # or a log of it: also where a disk is full, or too many files are open
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO)

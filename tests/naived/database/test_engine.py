@@ -308,8 +308,18 @@ def test_what_is_in_the_place_of_ours_is_for_a_person(postgres_url: str, stateme
     assert "has other tables than naived made" in str(error)
 
 
-@pytest.mark.parametrize("statement", ["SELECT mine FROM theirs", "SELECT * FROM mine"])
-def test_tables_that_somebody_changed_are_for_a_person(database_url: str, statement: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("SELECT mine FROM theirs", "mine"),
+        ("SELECT * FROM mine", "mine"),
+        ("INSERT INTO theirs (mine) VALUES (1)", "mine"),
+        ("DROP INDEX mine", "mine"),
+        ("CREATE TABLE theirs (id integer)", "theirs"),
+        ("ALTER TABLE theirs ADD id integer", "id"),
+    ],
+)
+def test_tables_that_somebody_changed_are_for_a_person(database_url: str, statement: str, told: str) -> None:
     url = parse_url(database_url)
     engine = open_engine(url, Role.WRITE)
     with engine.begin() as connection:
@@ -321,7 +331,7 @@ def test_tables_that_somebody_changed_are_for_a_person(database_url: str, statem
     error = opening_error(url, caught.value)
     assert type(error) is ConfigurationError
     assert "has other tables than naived made" in str(error)
-    assert "mine" in str(error)
+    assert told in str(error).partition("than naived made")[2]
 
 
 def test_a_missing_directory_is_for_a_person(tmp_path: Path) -> None:
