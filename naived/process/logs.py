@@ -19,7 +19,7 @@ from naived.process.log_stream import Stream, standard
 
 # A shorter secret may be a common word: removing it would make the log unreadable.
 _SHORTEST_SECRET = 6
-_NO_SECRET = "naived"  # a password that every second text of ours has, and that no text tells
+_NO_SECRETS = ("naived", "postgres")  # passwords that many of our texts have in other words, and so never tell
 
 # `signature=...`, `"apiKey": "..."`, and both inside JSON inside JSON; the value ends at a quote or a separator.
 # An escape is matched whole or not at all: half of one would leave a line that is not JSON.
@@ -102,7 +102,7 @@ class Redactor:
         known = {
             line
             for line in lines
-            if len(line) >= _SHORTEST_SECRET and line != _NO_SECRET and not line.startswith("-----")
+            if len(line) >= _SHORTEST_SECRET and line not in _NO_SECRETS and not line.startswith("-----")
         }
         forms = {form for line in known for form in (line, json.dumps(line)[1:-1], repr(line)[1:-1])}
         longest_first = sorted(forms, key=len, reverse=True)

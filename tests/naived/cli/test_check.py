@@ -96,7 +96,10 @@ def test_plain_columns_hold_no_control_character(capsys: pytest.CaptureFixture[s
     ]
 
 
-@pytest.mark.parametrize(("password", "shown"), [("pa55word", "***"), ("", ""), ("db", "db"), ("naived", "naived")])
+@pytest.mark.parametrize(
+    ("password", "shown"),
+    [("pa55word", "***"), ("", ""), ("db", "db"), ("naived", "naived"), ("postgres", "postgres")],
+)
 def test_a_secret_is_not_shown_and_hides_nothing_else(
     password: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
