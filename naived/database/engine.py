@@ -267,7 +267,8 @@ def unusable(url: URL, why: str) -> ConfigurationError:
     return ConfigurationError(f"{describe(url)} cannot be used: {why}. Name another one with --database")
 
 
-def _changed(url: URL, text: str) -> ConfigurationError:
+def changed(url: URL, text: str) -> ConfigurationError:
+    """The error for tables that are not those of our schema; ``text`` says which."""
     return ConfigurationError(
         f"{describe(url)} has other tables than naived made: {text}. Put a backup in its place, or name another "
         "one with --database"
@@ -307,7 +308,7 @@ def opening_error(url: URL, error: SQLAlchemyError) -> JournalError:
     if state in _NOT_ALLOWED:
         return not_allowed(url, text)
     if state.startswith(_MISFIT):
-        return _changed(url, text)
+        return changed(url, text)
     if not state and _REFUSED_FOR_GOOD.search(text):
         return ConfigurationError(
             f"{describe(url)} refuses us: {text}. Check user, password, name and options in --database"
@@ -332,7 +333,7 @@ def _sqlite_error(url: URL, text: str) -> JournalError:
     if is_damage(text):
         return damaged(url, text)
     if _CHANGED.search(text):
-        return _changed(url, text)
+        return changed(url, text)
     if text == _READ_ONLY or (text == _UNABLE and not _may_write(Path(url.database or ""))):
         return _unopened(url, text)
     return _held_up(url, text)

@@ -75,7 +75,7 @@ def inspect(url: str, exchange: str) -> Inspection | None:
             check_upgrade(connection, address)
             return Inspection(describe(address), version, latency)
         check_writing(connection, address)
-        check_tables(connection)
+        check_tables(connection, address)
         account_uid = owner(connection, exchange)
         return Inspection(
             describe(address),

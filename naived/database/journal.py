@@ -212,7 +212,7 @@ def _prepare(address: URL, exchange: str | None) -> str | None:
         try:
             with engine.begin() as connection:
                 check_writing(connection, address)
-                check_tables(connection)
+                check_tables(connection, address)
                 account_uid = owner(connection, exchange)
                 # What is damaged, or was changed by hand, shows now at the latest, and is still as it was.
                 queries.load(connection, None, 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from naived.database.engine import ConfigurationError, Role, describe, open_engine, unusable
+from naived.database.engine import ConfigurationError, Role, changed, describe, open_engine, unusable
 from naived.database.schema import metadata
 
 HEAD = "0015"
@@ -28,6 +28,14 @@ HOME = """coalesce(
 _NAMES = {
     "postgresql": f"SELECT relname FROM pg_class WHERE relnamespace = {HOME}",
     "sqlite": "SELECT name FROM sqlite_master",
+}
+_COLUMNS = {
+    "postgresql": (
+        "SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid "
+        "WHERE relnamespace <> 'pg_catalog'::regnamespace AND pg_table_is_visible(pg_class.oid) "
+        "AND NOT attisdropped"
+    ),
+    "sqlite": "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c",
 }
 # An upgrade sees our schema alone: to Alembic another program's table of versions would be ours.
 _AT_HOME = f"SELECT set_config('search_path', quote_ident(nspname), false) FROM pg_namespace WHERE oid = {HOME}"
@@ -70,10 +78,19 @@ def version_of(connection: sa.Connection, url: URL, newest: str = HEAD) -> str |
     return version
 
 
-def check_tables(connection: sa.Connection) -> None:
-    """Raises SQLAlchemyError unless every table of ours is there, with its columns, and may be read."""
+def check_tables(connection: sa.Connection, url: URL) -> None:
+    """Raises ConfigurationError unless every table of ours is there, with its columns; SQLAlchemyError.
+
+    No table is read: a person may have locked one for long, as to shrink it, of which a start needs nothing.
+    """
+    found: dict[str, set[str]] = {}
+    for name, column in connection.execute(sa.text(_COLUMNS[connection.dialect.name])):
+        found.setdefault(name, set()).add(column)
     for table in metadata.sorted_tables:
-        connection.execute(sa.select(table).limit(0))
+        if table.name not in found:
+            raise changed(url, f"there is no table {table.name}")
+        if lacking := {column.name for column in table.columns} - found[table.name]:
+            raise changed(url, f"table {table.name} has no column {min(lacking)}")
 
 
 def _upgrade(engine: sa.Engine, target: str) -> None:

@@ -21,6 +21,7 @@ from naived.database import writer as writer_module
 from naived.database.engine import READERS, ConfigurationError, Role, open_engine, parse_url
 from naived.database.inspection import inspect
 from naived.database.journal import Reader, SqlJournal, open_journal
+from naived.database.migrate import migrate
 from naived.nodes import Member
 from naived.ports import ConflictError, CycleRow, DeploymentError, EventRow, JournalError, Page, Unit
 from tests.support.database import NOW, SYMBOL, buying, desired, event, finished, first_buy, intent, order
@@ -269,6 +270,16 @@ async def test_a_journal_that_was_changed_by_hand_is_refused_at_the_start(
     database_url: str, statement: str, told: str
 ) -> None:
     await spoilt(database_url, statement, told)
+
+
+@pytest.mark.parametrize("table", ["events", "control_request", "statuses", "requests"])
+async def test_a_table_of_which_a_start_needs_nothing_may_be_locked(postgres_url: str, table: str) -> None:
+    migrate(parse_url(postgres_url))
+    with closing(psycopg.connect(postgres_url)) as person:
+        person.execute(f"LOCK TABLE {table}")  # as VACUUM FULL does, for minutes
+        assert inspect(postgres_url, "simulator") is not None
+        async with open_journal(postgres_url, "simulator", shared=True):
+            pass
 
 
 @pytest.mark.parametrize(
