@@ -19,13 +19,13 @@ from naived.backtest.tape import Tape, TapeError, cache_directory
 from naived.backtest.tape import load as load_tape
 from naived.backtest.trading import BacktestError
 from naived.cli import outputs
+from naived.cli.extras import missing
 from naived.cli.options import BACKTEST, Options, UsageError, gather
 from naived.cli.parsing import limits_of, parse_fee, settings_of
 from naived.cli.progress import Meter
 from naived.core.amount import parse_rate
 from naived.core.duration import parse_duration
 from naived.process.complaint import complain
-from naived.process.config import ConfigError
 from naived.process.streams import OutputError
 
 _FEE = parse_rate("0.001")  # as `naived simulate` takes
@@ -123,7 +123,7 @@ def _check_outputs(command: Command, inputs: Sequence[Path]) -> None:
     named = {"--html": command.html, "--csv": command.csv, "--orders": command.orders}
     outputs.check(named, inputs, machine=command.machine)
     if command.html is not None and importlib.util.find_spec("plotly") is None:
-        raise ConfigError("--html needs plotly; install it with: pip install 'naived[backtest]'")
+        raise missing("--html needs plotly", "backtest")
 
 
 def _write(command: Command, tape: Tape, result: Result) -> list[OutputError]:

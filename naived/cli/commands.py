@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from naived.cli import flags
+from naived.cli.extras import missing
 from naived.cli.launch import launch
 from naived.cli.options import UsageError
 from naived.process.complaint import complain
@@ -206,7 +207,7 @@ def backtest(
     except ModuleNotFoundError as error:
         if error.name != "numpy":
             raise
-        _refuse(ConfigError("a backtest needs numpy; install it with: pip install 'naived[backtest]'"))
+        _refuse(missing("a backtest needs numpy", "backtest"))
     try:
         raise typer.Exit(perform(symbol, context.params, os.environ))
     except ConfigError as error:
@@ -262,7 +263,7 @@ def sweep(
     except ModuleNotFoundError as error:
         if error.name != "numpy":
             raise
-        _refuse(ConfigError("a sweep needs numpy; install it with: pip install 'naived[backtest]'"))
+        _refuse(missing("a sweep needs numpy", "backtest"))
     try:
         raise typer.Exit(perform(symbol, context.params, os.environ))
     except ConfigError as error:
@@ -309,7 +310,7 @@ def replay(
     except ModuleNotFoundError as error:
         if error.name != "numpy":
             raise
-        _refuse(ConfigError("a replay needs numpy; install it with: pip install 'naived[backtest]'"))
+        _refuse(missing("a replay needs numpy", "backtest"))
     try:
         raise typer.Exit(perform(symbols or (), context.params, os.environ))
     except ConfigError as error:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from naived.cli.extras import missing
 from naived.cli.keys import read_credentials, read_keys
 from naived.cli.options import RUN, Options, gather
 from naived.cli.values import absolute_path, is_loopback, log_format, log_level, simulator_url, venue
@@ -127,9 +128,7 @@ def _check_metrics(host: str) -> None:
             f"metrics-listen: {host[:60]} is not this machine alone: metrics are served on 127.0.0.1 or ::1"
         )
     if find_spec("prometheus_client") is None:
-        raise ConfigError(
-            "metrics-listen needs the library prometheus_client. Install it with: pip install 'naived[metrics]'"
-        )
+        raise missing("metrics-listen needs the library prometheus_client", "metrics")
 
 
 def _journal_in(home: Path, exchange: Venue) -> str:

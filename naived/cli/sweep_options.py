@@ -11,12 +11,12 @@ from naived.backtest.grid import Grid
 from naived.backtest.point import Terms
 from naived.backtest.rules import rules
 from naived.cli import outputs
+from naived.cli.extras import missing
 from naived.cli.options import SWEEP, Options, UsageError, gather
 from naived.cli.parsing import limits_of, parse_fee
 from naived.cli.ranges import grid_of
 from naived.core.amount import SCALE, Rate, parse_rate, parse_whole
 from naived.core.duration import parse_duration
-from naived.process.config import ConfigError
 
 _FEE = parse_rate("0.001")  # as `naived backtest` takes
 _MOST = 100_000  # points of a grid that are run one by one
@@ -118,4 +118,4 @@ def _check_extras(command: Command) -> None:
         (command.html is not None, "plotly", "backtest", "--html needs plotly"),
     ):
         if needed and find_spec(module) is None:
-            raise ConfigError(f"{what}; install it with: pip install 'naived[{extra}]'")
+            raise missing(what, extra)

@@ -18,7 +18,7 @@ from naived.backtest.sweep import SweepError
 from naived.backtest.workers import Serial
 from tests.support.sweeps import SLOW, all_settings, file, grid, job, outcomes
 
-pytest.importorskip("distributed", reason="Dask is not installed: pip install 'naived[cluster]'")
+pytest.importorskip("distributed", reason="Dask is not installed: pip install '.[cluster]'")
 
 from naived.backtest.cluster import cluster
 

@@ -9,7 +9,7 @@ from naived.backtest.point import Figures, Outcome
 from naived.backtest.ranking import ranked
 from naived.core.amount import Money, parse_money, parse_rate
 
-pytest.importorskip("plotly", reason="plotly is not installed: pip install 'naived[backtest]'")
+pytest.importorskip("plotly", reason="plotly is not installed: pip install '.[backtest]'")
 
 from naived.backtest.heatmap import page
 

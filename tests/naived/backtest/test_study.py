@@ -4,7 +4,7 @@ import pytest
 
 from naived.backtest.grid import Axis, Grid, Point
 
-pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'naived[search]'")
+pytest.importorskip("optuna", reason="Optuna is not installed: pip install '.[search]'")
 
 from naived.backtest.study import Scores, search
 

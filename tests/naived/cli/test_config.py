@@ -278,7 +278,7 @@ def test_what_is_no_address_for_metrics_is_a_typo(text: str) -> None:
 
 def test_metrics_without_the_library_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("naived.cli.config.find_spec", lambda _name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'naived\[metrics\]'") as caught:
+    with pytest.raises(ConfigError, match=r"pip install '\.\[metrics\]'") as caught:
         load({"home": "/h", "metrics_listen": "127.0.0.1:1"}, {}, terminal=False)
     assert caught.value.exit_code == 78
 

@@ -128,7 +128,7 @@ def test_a_point_of_a_sweep_is_what_a_backtest_finds(sweeps: Sweeps) -> None:
     assert point["out_of_sample"] is None
 
 
-@pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed: pip install 'naived[search]'")
+@pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed: pip install '.[search]'")
 def test_a_search_with_the_same_seed_is_the_same_with_any_number_of_processes(sweeps: Sweeps) -> None:
     search = ("--profit", "0.001:0.02:0.001", "--rebuy", "0.001:0.02:0.001", "--search", "20", "--seed", "5")
     one = sweeps.document(*search, "--jobs", "1")
@@ -174,7 +174,7 @@ def test_the_best_settings_are_written_and_naivectl_reads_them(sweeps: Sweeps, t
     assert f"#   profit {best['out_of_sample']['profit']} USDT" in text
 
 
-@pytest.mark.skipif(find_spec("plotly") is None, reason="plotly is not installed: pip install 'naived[backtest]'")
+@pytest.mark.skipif(find_spec("plotly") is None, reason="plotly is not installed: pip install '.[backtest]'")
 def test_the_page_is_written(sweeps: Sweeps, tmp_path: Path) -> None:
     assert sweeps.run(*GRID, "--html", str(tmp_path / "map.html")).returncode == 0
     assert "naived sweep ETHUSDT: 6 points" in (tmp_path / "map.html").read_text()
