@@ -28,7 +28,10 @@ def main() -> int:
         return 2
     board = Board(Medium())
     for number, line in enumerate(sys.stdin):
-        board.take(json.loads(line), whole=number == 0)
+        told = json.loads(line)
+        if "error" in told:  # the last line: naivectl was ended by `timeout`
+            break
+        board.take(told, whole=number == 0)
     if not board.rows:
         print("no symbol was told: is naived running, and trading?", file=sys.stderr)
         return 1

@@ -38,7 +38,9 @@ def draw(path: Path, told: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_live_table_becomes_a_picture_that_loads_nothing(tmp_path):
-    done = draw(tmp_path / "live.svg", json.dumps(screens.status(*screens.ten())) + "\n")
+    interrupted = {"v": 1, "error": {"kind": "interrupted", "message": "before the answer came", "hint": None}}
+    lines = (screens.status(*screens.ten()), interrupted)  # as `timeout` ends it
+    done = draw(tmp_path / "live.svg", "".join(f"{json.dumps(line)}\n" for line in lines))
     assert (done.returncode, done.stderr) == (0, "")
     svg = (tmp_path / "live.svg").read_text()
     assert "quarantined" in texts(svg)
