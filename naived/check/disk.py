@@ -19,6 +19,7 @@ _SLOW_SYNC = 0.1  # seconds: each order waits for one
 _LEAST_SPACE = 64 * 2**20  # bytes
 _LITTLE_SPACE = 2**30  # bytes
 _LEAST_INODES = 100
+_BESIDE = ("-wal", "-shm")  # a daemon opens them with their database
 
 
 def check_room(directory: Path, home: Path) -> bool:
@@ -31,7 +32,23 @@ def check_room(directory: Path, home: Path) -> bool:
 
 def check_file(path: Path, home: Path) -> None:
     """Raise ConfigError unless naived can write to the file, or make one that is missing, and others beside it."""
-    if check_room(path.parent, home) and os.path.lexists(path) and not os.access(path, os.R_OK | os.W_OK):
+    if check_room(path.parent, home):
+        _check_access(path)
+        check_logs(path)
+
+
+def check_logs(path: Path) -> None:
+    """Raise ConfigError unless SQLite can write to what it left beside a database."""
+    for suffix in _BESIDE:
+        _check_access(Path(f"{path}{suffix}"))
+
+
+def _check_access(path: Path) -> None:
+    if not os.path.lexists(path):
+        return
+    if not path.is_file():
+        raise ConfigError(f"{path} is not a regular file. Move it away")
+    if not os.access(path, os.R_OK | os.W_OK):
         raise ConfigError(f"{path} cannot be written to. Mend it with: chmod 600 {path}")
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import trio
 
-from naived.check.disk import check_file, check_room
+from naived.check.disk import check_file, check_logs, check_room
 from naived.check.rows import Row, failed, ok, refused, skipped, told, warned
 from naived.database.engine import ConfigurationError, parse_url
 from naived.database.inspection import Inspection, copies, inspect, orphaned_logs, without_owner
@@ -46,6 +46,7 @@ def _check_place(config: Config) -> None:
         return
     if path.exists() and path.stat().st_mode & 0o077:  # a start makes it ours alone, and then we may write
         check_room(path.parent, config.home)
+        check_logs(path)
     else:
         check_file(path, config.home)
 

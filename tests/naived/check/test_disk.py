@@ -59,3 +59,19 @@ def test_a_file_that_is_there_can_be_written_to(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(ConfigError, match=r"cannot be written to\. Mend it with: chmod 600"):
         check_file(path, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_so_can_what_sqlite_left_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    path, log = tmp_path / "simulator.db", tmp_path / f"simulator.db{suffix}"
+    path.touch()
+    log.touch()
+    check_file(path, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda each, _mode: each != log)  # root may write to any
+        with pytest.raises(ConfigError, match=f"{log} cannot be written to"):
+            check_file(path, tmp_path)
+    log.unlink()
+    log.mkdir()
+    with pytest.raises(ConfigError, match=f"{log} is not a regular file"):
+        check_file(path, tmp_path)
