@@ -11,7 +11,7 @@ from naived.database.sqlite_file import connect_to_read
 from naived.ports import DeploymentError
 from naived.process.config import Config, ConfigError
 from naived.simulator.errors import SimulatorError
-from naived.simulator.ledger import account_in
+from naived.simulator.ledger import account_in, check_log
 
 _MEND = "put a copy in its place, or move it and its database away"
 
@@ -40,7 +40,7 @@ def ledger(config: Config, account_uid: str | None) -> list[Row]:
 
 def _account(path: Path) -> str | None:
     """The account in a ledger, None where there is none yet; raises SimulatorError, sqlite3.Error."""
-    # SQLite removes the log beside an empty file as soon as it reads that.
+    check_log(path)
     if not path.exists() or not path.stat().st_size:
         return None
     with closing(connect_to_read(path)) as connection:

@@ -27,6 +27,7 @@ from naived.simulator.errors import SimulatorError
 from naived.simulator.order import Balance, FeeAsset, Order, OrderType, StpMode, TimeInForce
 
 _VERSION = 2  # of the tables, in SQLite's user_version
+_LEAST = 512  # bytes, the smallest page; SQLite takes a shorter file for an empty one
 
 _TABLES = """
 CREATE TABLE account (uid INTEGER NOT NULL);
@@ -259,6 +260,26 @@ def _prepare(db: sqlite3.Connection, path: Path | None, uid: int, balances: Mapp
         db.execute(f"PRAGMA user_version={_VERSION}")  # a write: a file that takes none is refused now
 
 
+def check_log(path: Path) -> None:
+    """Raises SimulatorError where SQLite would throw the log beside a ledger away: that is gone, or was cut."""
+    log = Path(f"{path}-wal")
+    commits = _size(log)  # before the ledger: one that is begun just now has its first page before a log
+    size = _size(path)
+    if 0 < size < _LEAST:
+        raise SimulatorError(f"ledger {path}: file is not a database")
+    if commits and not size:
+        raise SimulatorError(
+            f"{log} holds commits of a ledger that is gone. Put that back, or move the log away to begin a new one"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # whatever is wrong with it, SQLite says
+        return 0
+
+
 def account_in(db: sqlite3.Connection, path: Path) -> int | None:
     """The number of the account in a ledger, None in an empty one; nothing is changed.
 
@@ -286,6 +307,8 @@ class Ledger:
 
     def __init__(self, path: Path | None, uid: int, balances: Mapping[str, Amount]) -> None:
         """Open or create a ledger; ``uid`` and ``balances`` are used only for a new one. Raises SimulatorError."""
+        if path is not None:
+            check_log(path)
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
             try:

@@ -37,6 +37,29 @@ def anothers(path: Path) -> None:
         db.execute("CREATE TABLE bookmarks (url TEXT)")
 
 
+@pytest.mark.parametrize("left", [None, 0, 1, 511])
+async def test_the_log_of_a_ledger_that_was_cut_is_kept(tmp_path: Path, left: int | None) -> None:
+    config = configured(tmp_path)
+    assert config.ledger is not None
+    log = cut(config.ledger, left)
+    assert found(config, None).unusable
+    assert await ended(config) == 78
+    assert commits(log) == b"commits"
+
+
+def cut(ledger: Path, left: int | None) -> Path:
+    """Leave so many bytes of it, and a log; returns the log."""
+    if left is not None:
+        ledger.write_bytes(b"S" * left)
+    log = Path(f"{ledger}-wal")
+    log.write_bytes(b"commits")
+    return log
+
+
+def commits(log: Path) -> bytes:
+    return log.read_bytes()
+
+
 @pytest.mark.parametrize("exchange", ["simulator", "paper"])
 @pytest.mark.parametrize("spoil", [damaged, newer, anothers, Path.mkdir])
 async def test_what_a_start_refuses_is_refused(
