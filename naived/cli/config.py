@@ -145,8 +145,8 @@ def _database(text: str) -> str:
     if scheme == "postgresql" and rest:
         if not _SERVER.fullmatch(rest):
             raise ValueError(
-                "the database's address can be read in two ways. In its user and password write @ as %40, "
-                ": as %3A, / as %2F, ? as %3F, # as %23, [ as %5B, ] as %5D, a space as %20"
+                "the database's address can be read in two ways. In its user, password, name and options write "
+                "@ as %40, : as %3A, / as %2F, ? as %3F, # as %23, [ as %5B, ] as %5D, a space as %20"
             )
         try:
             _ = urlsplit(text).port
