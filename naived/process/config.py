@@ -110,17 +110,12 @@ class Config:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every text that must never be printed; a password both as it is in the URL and unquoted.
-
-        One that is the user's or the database's name as well is none: those are printed.
-        """
+        """Every text that must never be printed; a password both as it is in the URL and unquoted."""
         url = urlsplit(self.database)
         options = parse_qs(url.query)
         texts = [*options.get("password", []), *options.get("sslpassword", [])]
         if url.password is not None:
             texts += [url.password, unquote(url.password)]
-        names = {url.username, url.path[1:], *options.get("user", []), *options.get("dbname", [])}
-        texts = [text for text in texts if text not in names]
         if self.api_keys is not None:
             texts += [self.api_keys.key.reveal(), self.api_keys.secret.reveal()]
         return tuple(texts)

@@ -201,19 +201,6 @@ def test_no_secret_is_in_the_repr_and_every_one_is_listed_for_the_logs(key_files
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://trader:trader@db/naived",
-        "postgresql://me:trader@db/trader",
-        "postgresql:///naived?user=trader&password=trader",
-        "postgresql:///?dbname=trader&password=trader",
-    ],
-)
-def test_a_password_that_is_a_name_which_is_printed_is_no_secret(url: str) -> None:
-    assert config(database=url).secrets == ()
-
-
-@pytest.mark.parametrize(
     ("url", "why"),
     [
         ("mysql://me:swordfish@db/naived", "must be sqlite"),
