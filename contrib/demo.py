@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 _SECONDS = 20.0  # of trading without a terminal
+_LONGEST = 86_400  # seconds: a day
 _STARTING = 30.0  # seconds; a cold start on a slow machine migrates a new database
 _STOPPING = 15.0  # seconds; a suspend waits for the answers in flight, which takes less
 _POLL = 0.1  # seconds
@@ -40,6 +41,8 @@ def main() -> int:
         help="without a terminal: trade for N seconds (%(default)g), then print what came of it",
     )
     seconds = parser.parse_args().seconds
+    if not 0 <= seconds <= _LONGEST:
+        parser.error(f"--seconds takes 0 to {_LONGEST}")
     home = Path(tempfile.mkdtemp(prefix="naived-demo-"))
     for number in _SIGNALS:
         signal.signal(number, _exit_by_signal)

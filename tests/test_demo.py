@@ -136,3 +136,12 @@ def test_a_program_that_does_not_start_is_named(environ: dict[str, str], tmp_pat
     )
     assert done.returncode == 1
     assert done.stderr.startswith("./dev demo: the simulator did not start, see ")
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "1e300"])
+def test_a_time_that_cannot_be_waited_is_a_typo(environ: dict[str, str], seconds: str) -> None:
+    done = subprocess.run(
+        [*DEMO, f"--seconds={seconds}"], env=environ, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--seconds takes 0 to 86400" in done.stderr
