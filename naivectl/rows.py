@@ -21,7 +21,7 @@ def since(text: str) -> str:
     except ValueError:
         parse_time(text)
         return text
-    return format_time(int((time.time() - ago) * 1000))
+    return format_time(max(0, int((time.time() - ago) * 1000)))  # nothing happened before 1970
 
 
 def pages(invocation: Invocation, method: str, params: Document) -> Document:

@@ -155,6 +155,9 @@ def format_time(milliseconds: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
 
 
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999  # ms since 1970 of the years 1 to 9999 in UTC
+
+
 def parse_time(text: str) -> int:
     """Milliseconds since 1970 of an RFC 3339 time with its zone; raises ValueError."""
     from datetime import UTC, datetime, timedelta  # deferred: `naivectl status` parses no time
@@ -165,4 +168,7 @@ def parse_time(text: str) -> int:
         raise ValueError(f"must be a time like 2026-11-22T07:00:00Z, not {text[:MAX_TEXT]!a}") from error
     if moment.tzinfo is None:
         raise ValueError(f"must be a time with its zone, like 2026-11-22T07:00:00Z, not {text[:MAX_TEXT]!a}")
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    if not _FIRST <= milliseconds <= _LAST:  # no database stores it
+        raise ValueError(f"must be a time of the years 1 to 9999 in UTC, not {text[:MAX_TEXT]!a}")
+    return milliseconds

@@ -121,3 +121,9 @@ def test_a_follower_whose_daemon_goes_says_so(home, fake_daemon, serving, spawn)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 7
     assert "went away" in err
+
+
+def test_a_duration_of_longer_than_there_were_rows_asks_for_all_of_them(daemon, naivectl):
+    daemon.answers["orders"] = {"v": 1, "orders": [], "next": None}
+    assert naivectl("orders", "--since", "999999999h").code == 0
+    assert daemon.calls[-1][1]["since"] == 0

@@ -106,6 +106,20 @@ def test_the_letters_of_a_time_may_be_small():
     assert parse_time("2026-11-22t07:00:05.123z") == 1795330805123
 
 
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("0001-01-01T00:00:00Z", -62135596800000), ("9999-12-31T22:59:59.999-01:00", 253402300799999)],
+)
+def test_the_first_and_the_last_time_of_the_calendar_are_read(text, milliseconds):
+    assert parse_time(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_that_is_out_of_the_calendar_in_utc_is_refused(text):
+    with pytest.raises(ValueError, match="must be a time of the years 1 to 9999 in UTC"):
+        parse_time(text)
+
+
 def test_a_time_is_rfc_3339_in_utc_with_milliseconds():
     assert format_time(1795330805123) == "2026-11-22T07:00:05.123Z"
 
