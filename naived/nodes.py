@@ -151,8 +151,8 @@ class Mailbox(Protocol):
         """Say what is so of these symbols now; of one that is not ours any more nothing is said."""
         ...
 
-    async def told(self, since: int) -> tuple[Sequence[Told], Mapping[str, str]]:
-        """What was said of symbols since then (ms) and, of every symbol that somebody has, who has it."""
+    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str]]:
+        """What was said at another moment (ms) than is ``known`` by symbol; which node has which symbol."""
         ...
 
     async def happened(self, behind: int | None) -> tuple[int, Sequence[EventRow]]:

@@ -20,7 +20,6 @@ from naived.runtime.symbol_task import Symbol
 
 _EVERY = 1.0  # seconds between two looks
 _PRICES = 10  # looks between two publications of what only its price changed
-_OVERLAP = 5_000  # ms that are read again: what was said earlier may have been committed later
 
 log = structlog.get_logger()
 
@@ -45,7 +44,6 @@ class Bulletin:
         self._owners: Mapping[str, str] = {}
         self._patched: dict[str, _Patched] = {}
         self._published: dict[str, tuple[bytes, object]] = {}
-        self._since = 0
         self._heard_at = keeper.trust.now()  # when the others were read last
         self.began = trio.Event()  # the other nodes were read once, or could not be
 
@@ -118,11 +116,11 @@ class Bulletin:
 
     async def _read(self) -> None:
         began = self._keeper.trust.now()
-        told, self._owners = await self._mailbox.told(self._since)
+        known = {name: told.at for name, told in self._told.items()}
+        told, self._owners = await self._mailbox.told(known)
         self._heard_at = began
         for each in told:
             self._told[each.symbol] = each
-            self._since = max(self._since, each.at - _OVERLAP)
 
 
 def stamped(body: bytes, node: str | None, as_of: int) -> bytes:

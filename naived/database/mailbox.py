@@ -41,10 +41,13 @@ class SqlMailbox:
 
         await self._transactions.do(write)
 
-    async def told(self, since: int) -> tuple[Sequence[Told], Mapping[str, str]]:
+    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str]]:
         def read(connection: sa.Connection) -> tuple[Sequence[Told], Mapping[str, str]]:
-            said = sa.select(statuses).where(statuses.c.at >= since)
-            rows = [Told(**row) for row in connection.execute(said).mappings()]
+            # Not what is later than before: the database's clock may be set back, and commits overtake each other.
+            moments = connection.execute(sa.select(statuses.c.symbol, statuses.c.at))
+            new = [symbol for symbol, at in moments if known.get(symbol) != at]
+            said = sa.select(statuses).where(statuses.c.symbol.in_(new))
+            rows = [Told(**row) for row in connection.execute(said).mappings()] if new else []
             held = leases.c.node.is_not(None) & (leases.c.until > self._seat.now(connection))
             owners = connection.execute(sa.select(leases.c.symbol, leases.c.node).where(held))
             return rows, {symbol: node for symbol, node in owners}

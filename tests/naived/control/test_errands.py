@@ -27,7 +27,7 @@ class Beta:
     async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
         return {}
 
-    async def told(self, since: int) -> tuple[Sequence[Told], Mapping[str, str]]:
+    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str]]:
         return (), {"ETHUSDT": "beta"}
 
     async def errands(self) -> Sequence[Errand]:

@@ -22,7 +22,7 @@ from naived.database.leases import Seat
 from naived.database.mailbox import SqlMailbox
 from naived.database.queries import events_page, orders_page
 from naived.database.reader import Reader
-from naived.database.schema import leases, metadata, nodes, traders
+from naived.database.schema import Instant, leases, metadata, nodes, statuses, traders
 from naived.database.store import Reentry, Store
 from naived.nodes import Errand, FencedError, LeaseLostError, Member
 from naived.ports import ConflictError, JournalError, Page, Unit
@@ -112,9 +112,28 @@ async def test_a_process_whose_name_another_one_took_takes_and_answers_no_reques
     await first.mailbox.answer("one", "refused")
     assert await second.mailbox.answer_to("one") == (False, None)
     await first.mailbox.tell({SYMBOL: "{}"})
-    assert (await second.mailbox.told(0))[0] == []
+    assert (await second.mailbox.told({}))[0] == []
     await second.mailbox.tell({SYMBOL: "{}"})
-    assert [each.symbol for each in (await second.mailbox.told(0))[0]] == [SYMBOL]
+    assert [each.symbol for each in (await second.mailbox.told({}))[0]] == [SYMBOL]
+
+
+async def test_what_was_said_last_is_told_also_when_the_databases_clock_was_set_back(
+    node: Callable[[str], Node],
+) -> None:
+    first, second = node("alpha"), node("beta")
+    await first.cluster.claim(2, (SYMBOL, OTHER))
+    await first.mailbox.tell({SYMBOL: "before", OTHER: "before"})
+    with first.engine.begin() as connection:  # both were said while the clock was ahead
+        ahead = sa.literal(NOW + 10**12, Instant)
+        connection.execute(sa.update(statuses).values(at=ahead))
+    said, _ = await second.mailbox.told({})
+    known = {each.symbol: each.at for each in said}
+    assert len(known) == 2
+    await first.mailbox.tell({SYMBOL: "after"})
+    said, _ = await second.mailbox.told(known)
+    assert [(each.symbol, each.body) for each in said] == [(SYMBOL, "after")]
+    known |= {each.symbol: each.at for each in said}
+    assert (await second.mailbox.told(known))[0] == []
 
 
 async def test_what_is_asked_again_is_answered_as_it_is_then_and_made_once(node: Callable[[str], Node]) -> None:
