@@ -1,8 +1,8 @@
 """What nodes that share one database know and ask of each other; the runtime and control use it.
 
-A node has the symbols for which it holds a lease: a row with its name, an epoch that rises with every claim, and a
-time that the database's clock judges. Every commit of a symbol checks name and epoch in its transaction, so that a
-node that lost a symbol can write nothing more of it.
+A node has the symbols for which it holds a lease: a row with its name and an epoch that rises with every claim, for
+as long as its heartbeat changes. Every commit of a symbol checks name and epoch in its transaction, so that a node
+that lost a symbol can write nothing more of it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,6 +11,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from naived.ports import ConflictError, EventRow, JournalError, SymbolRecord
+
+NONE: Mapping[str, int] = {}
 
 
 class LeaseLostError(ConflictError):
@@ -38,7 +40,10 @@ class Member(Struct, frozen=True):
 
 
 class NodeInfo(Struct, frozen=True):
-    """``live``: its heartbeat is not older than its lease. ``symbols`` counts those that it has; times are ms."""
+    """``live``: its heartbeat is not older than its lease. ``symbols`` counts those that it has; times are ms.
+
+    From ``heartbeat`` to ``until`` is its lease, or nothing before its first renewal and once it left.
+    """
 
     name: str
     live: bool
@@ -75,10 +80,13 @@ class Cluster(Protocol):
         """Beat, and renew every lease that is still ours; returns their epochs by symbol."""
         ...
 
-    async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
+    async def claim(
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+    ) -> Mapping[str, int]:
         """Take at most so many symbols that nobody has, with a new epoch each; returns those, by symbol.
 
-        Only ``names`` where they are given, also ones that were never configured.
+        Only ``names`` where they are given, also ones that were never configured. Nobody has what belongs to one of
+        the other nodes that are ``gone``, whose heartbeat is still the one given here.
         """
         ...
 
@@ -95,7 +103,7 @@ class Cluster(Protocol):
         ...
 
     async def look(self) -> View:
-        """What there is now."""
+        """What there is now, by the database's clock; `Heartbeats` judges by what this process saw."""
         ...
 
     async def compared(self, symbol: str, epoch: int, server: str) -> None:

@@ -96,7 +96,10 @@ class Bulletin:
 
     def _owner(self, name: str) -> str | None:
         owner = self._owners.get(name)
-        return None if owner == self._keeper.cluster.member.name else owner
+        if owner is None or owner == self._keeper.cluster.member.name:
+            return None
+        node = self._keeper.view.nodes.get(owner)
+        return owner if node is None or node.live else None
 
     async def _publish(self, *, prices: bool) -> None:
         """Tell what changed of our symbols."""

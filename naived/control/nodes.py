@@ -31,7 +31,7 @@ async def nodes(service: Service, params: Params, _caller: Caller) -> bytes:
         if changed is None:
             raise node_messages.no_such_node(params[asked])
     try:
-        view = await keeper.cluster.look()
+        view = await keeper.heartbeats.look()
     except JournalError as error:
         raise (messages.unread(error) if asked is None else messages.away("", error)) from error
     return encode_body({"v": 1, "nodes": list(map(_node, view.nodes.values())), "changed": bool(changed)})

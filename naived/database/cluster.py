@@ -16,7 +16,7 @@ from naived.database import leases, queries
 from naived.database.engine import cause
 from naived.database.leases import Seat
 from naived.database.reader import Reader
-from naived.nodes import Member, View
+from naived.nodes import NONE, Member, View
 from naived.ports import JournalError, SymbolRecord
 
 T = TypeVar("T")
@@ -67,8 +67,10 @@ class SqlCluster:
     async def renew(self) -> Mapping[str, int]:
         return await self._transactions.do(partial(leases.renew, self._seat))
 
-    async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
-        return await self._transactions.do(partial(leases.claim, self._seat, most=most, names=names))
+    async def claim(
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+    ) -> Mapping[str, int]:
+        return await self._transactions.do(partial(leases.claim, self._seat, most=most, names=names, gone=gone))
 
     async def reenter(self) -> None:
         await self._reenter()

@@ -1,7 +1,7 @@
 """The transactions of leases and heartbeats; ``cluster.py`` runs them.
 
-Times are judged by the database's clock; on SQLite, which has none of its own and is shared only in tests, by the
-one that is given.
+Times are of the database's clock; on SQLite, which has none of its own and is shared only in tests, of the one that
+is given. Whoever claims says which nodes are gone, as ``runtime/heartbeats.py`` judges it.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +16,7 @@ from naived.database.deployment import next_epoch
 from naived.database.schema import deployment, leases, nodes, settings
 from naived.database.server import history
 from naived.database.statements import insert
-from naived.nodes import FencedError, Member, NodeInfo, View
+from naived.nodes import NONE, FencedError, Member, NodeInfo, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +58,28 @@ def renew(seat: Seat, connection: sa.Connection) -> Mapping[str, int]:
 
 
 def claim(
-    seat: Seat, connection: sa.Connection, most: int, names: Collection[str] | None = None
+    seat: Seat,
+    connection: sa.Connection,
+    most: int,
+    names: Collection[str] | None = None,
+    gone: Mapping[str, int] = NONE,
 ) -> Mapping[str, int]:
     _check(seat, connection)
-    now = seat.now(connection)
     if names is not None:
         rows = [{"symbol": name, "epoch": 0, "until": seat.clock()} for name in sorted(names)]
         connection.execute(insert(connection.dialect.name, leases).on_conflict_do_nothing(), rows)
-    past = (leases.c.until <= now) & (leases.c.node != seat.member.name)
-    free = sa.select(leases.c.symbol).where(leases.c.node.is_(None) | past)
+    others = sa.select(nodes.c.name).where(nodes.c.name.not_in(gone))
+    free = sa.select(leases.c.symbol, leases.c.node).where(leases.c.node.is_(None) | leases.c.node.not_in(others))
     if names is not None:
         free = free.where(leases.c.symbol.in_(names))
     # What is locked has a commit of its owner, or another claim, under way. The lock is the strongest one: that of
     # a commit lets weaker ones pass.
     free = free.order_by(leases.c.until, leases.c.symbol).limit(most).with_for_update(skip_locked=True)
-    symbols = connection.scalars(free).all()
+    found = connection.execute(free).all()
+    # Read behind those locks: a renewal that is not seen yet waits for them, and then does not find what is taken.
+    beats = sa.select(nodes.c.name, nodes.c.heartbeat).where(nodes.c.name.in_(gone))
+    latest: dict[str, int] = {name: heartbeat for name, heartbeat in connection.execute(beats)}
+    symbols = [symbol for symbol, node in found if latest.get(node) == gone.get(node)]
     if not symbols:
         return {}
     epoch = next_epoch(connection)
@@ -87,7 +94,7 @@ def release(seat: Seat, connection: sa.Connection, symbols: Collection[str]) -> 
 
 
 def leave(seat: Seat, connection: sa.Connection) -> None:
-    gone = sa.update(nodes).where(*seat.mine).values(until=seat.now(connection))
+    gone = sa.update(nodes).where(*seat.mine).values(until=nodes.c.heartbeat)
     if connection.execute(gone).rowcount:
         _free(seat, connection, sa.true())
 
@@ -100,11 +107,10 @@ def _free(seat: Seat, connection: sa.Connection, which: sa.ColumnElement[bool]) 
 
 
 def look(seat: Seat, connection: sa.Connection) -> View:
-    now = seat.now(connection)
-    held = sa.select(leases.c.node, sa.func.count()).where(leases.c.node.is_not(None), leases.c.until > now)
-    counts: dict[str, int] = {node: count for node, count in connection.execute(held.group_by(leases.c.node))}
-    total: int = connection.execute(sa.select(sa.func.count()).select_from(leases)).scalar_one()
-    rows = connection.execute(sa.select(nodes, (nodes.c.until > now).label("live")).order_by(nodes.c.name))
+    held = sa.select(leases.c.node, sa.func.count()).group_by(leases.c.node)
+    counts: dict[str | None, int] = {node: count for node, count in connection.execute(held)}
+    live = (nodes.c.until > seat.now(connection)).label("live")
+    rows = connection.execute(sa.select(nodes, live).order_by(nodes.c.name))
     found = {
         row["name"]: NodeInfo(
             name=row["name"],
@@ -118,7 +124,9 @@ def look(seat: Seat, connection: sa.Connection) -> View:
         for row in rows.mappings()
     }
     accepted: str | None = connection.scalar(sa.select(deployment.c.server))
-    return View(found, total, total - sum(counts.values()), history(connection), accepted or "")
+    total = sum(counts.values())
+    free = total - sum(node.symbols for node in found.values())
+    return View(found, total, free, history(connection), accepted or "")
 
 
 def drain(connection: sa.Connection, name: str, wanted: bool) -> bool | None:

@@ -48,8 +48,8 @@ class SqlMailbox:
             new = [symbol for symbol, at in moments if known.get(symbol) != at]
             said = sa.select(statuses).where(statuses.c.symbol.in_(new))
             rows = [Told(**row) for row in connection.execute(said).mappings()] if new else []
-            held = leases.c.node.is_not(None) & (leases.c.until > self._seat.now(connection))
-            owners = connection.execute(sa.select(leases.c.symbol, leases.c.node).where(held))
+            held = sa.select(leases.c.symbol, leases.c.node).where(leases.c.node.is_not(None))
+            owners = connection.execute(held)
             return rows, {symbol: node for symbol, node in owners}
 
         return await self._transactions.do(read)

@@ -69,7 +69,7 @@ nodes = sa.Table(
     sa.Column("version", sa.Text, nullable=False),
 )
 
-# Which node has a symbol; nobody (NULL), or nobody any more once its time is over.
+# Which node has a symbol; nobody (NULL), or nobody any more once that node is gone.
 leases = sa.Table(
     "leases",
     metadata,

@@ -4,7 +4,8 @@
 
     a third of a lease   every lease is renewed, with the heartbeat of the node
     two thirds           without a renewal nothing is placed any more (``trust.py``)
-    a second             what nobody has is claimed: as much as is this node's share at once, the rest bit by bit
+    a second             what nobody has, or a node that is gone (``heartbeats.py``), is claimed: as much as is this
+                         node's share at once, the rest bit by bit
     ten seconds          of symbols beyond the share a few are given away, if another node has less than its own
 
 A claimed symbol is loaded after the claim is committed, and begun as after a crash. One whose lease is another
@@ -21,6 +22,7 @@ from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.state import State
 from naived.nodes import Cluster, FencedError, LeaseLostError, NodeInfo, StartLostError, View, owners
 from naived.ports import Journal, JournalError, OrderGateway
+from naived.runtime.heartbeats import Heartbeats
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Symbol, blank
 from naived.runtime.trust import Trust
@@ -66,6 +68,7 @@ class Keeper:
         self._reconcile = reconcile
         self._compare = compare
         self._left = left
+        self.heartbeats = Heartbeats(cluster, clock)
         self.trust = Trust(cluster.member.lease / 1000, clock)
         self.began = trio.Event()  # the first round is over: what is ours is known, or why it is not
         self._turn = trio.Lock()
@@ -76,9 +79,10 @@ class Keeper:
         self._balance_at = trio.current_time() + _BALANCE
 
     @property
-    def others(self) -> Collection[NodeInfo]:
-        """The other nodes, gone ones too."""
-        return [node for node in self.view.nodes.values() if node.name != self.cluster.member.name]
+    def _gone(self) -> Mapping[str, int]:
+        """The other nodes that are gone, with the heartbeat that was the last."""
+        others = [node for name, node in self.view.nodes.items() if name != self.cluster.member.name]
+        return {node.name: node.heartbeat for node in others if not node.live}
 
     async def run(self) -> None:
         """Run until cancelled; raises StartLostError."""
@@ -109,7 +113,7 @@ class Keeper:
             wanted, self._wanted = self._wanted - self._supervisor.symbols.keys(), set()
             try:
                 if wanted:
-                    await self._adopt(await self.cluster.claim(len(wanted), wanted))
+                    await self._adopt(await self.cluster.claim(len(wanted), wanted, self._gone))
             except BaseException:
                 self._wanted |= wanted
                 raise
@@ -132,7 +136,7 @@ class Keeper:
     async def _round(self, nursery: trio.Nursery) -> None:
         if self.trust.due:
             await self._renew()
-        self.view = await self.cluster.look()
+        self.view = await self.heartbeats.look()
         self._exchange.sharers = max(1, owners(list(self.view.nodes.values())))
         me = self.view.nodes.get(self.cluster.member.name)
         if me is None or not self.trust.held:
@@ -144,7 +148,7 @@ class Keeper:
         else:
             room = _room(self.view, me, patient=self._seen_free <= _UNWANTED)
             if self.view.free and room:
-                await self._adopt(await self.cluster.claim(room))
+                await self._adopt(await self.cluster.claim(room, gone=self._gone))
             leaving = []
             if trio.current_time() >= self._balance_at:
                 self._balance_at = trio.current_time() + _BALANCE

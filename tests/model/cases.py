@@ -43,8 +43,14 @@ HOLDS = (
     ),
     Case("a sell, and a failover that loses two commits", Protocol(Bounds(frames=1, failovers=1))),
     Case("the clocks of a lease", Leasing(Clocks())),
-    Case("a node's clock that is set back by less than the margin", Leasing(Clocks(steady=False, jumps=1))),
-    Case("a database's clock that jumps ahead by the margin", Leasing(Clocks(hurries=2))),
+    Case(
+        "a node's clock that is set back by less than the margin", Leasing(Clocks(lease=4, steady=False, jumps=1))
+    ),
+    Case("a database's clock that jumps ahead by the margin", Leasing(Clocks(lease=3, margin=1, hurries=1))),
+    Case(
+        "a database's clock that jumps ahead by a lease, of nodes that have seen each other's heartbeat change",
+        Leasing(Clocks(lease=3, margin=1, hurries=3, starts=False)),
+    ),
     Case("without a reduction: a sell, sent again", Protocol(SELL, reduced=False), large=True),
     Case(
         "without a reduction: a sell that is cancelled",
@@ -116,6 +122,21 @@ MUTANTS = (
         "drained whatever the status is, and reads back without the lock",
         Protocol(VERBS, Rules(drained_from_shutdown=False, after_doubt="read without lock")),
         "a symbol that is",
+    ),
+    Case(
+        "a database's clock that jumps ahead by more than the margin as a node starts",
+        Leasing(Clocks(hurries=3)),
+        "two nodes trust",
+    ),
+    Case(
+        "a lease that the database's clock alone judges, which jumps ahead by more than the margin",
+        Leasing(Clocks(hurries=3, starts=False, judged=False)),
+        "two nodes trust",
+    ),
+    Case(
+        "a claim that does not look whether the heartbeat is still the one that was seen",
+        Leasing(Clocks(checked=False)),
+        "two nodes trust",
     ),
     Case("a lease counted from after the renewal", Leasing(Clocks(from_before=False)), "two nodes trust"),
     Case(

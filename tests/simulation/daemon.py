@@ -25,7 +25,7 @@ from naived.core.risk import OverLimit
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.deployment import ALONE
 from naived.database.journal import SqlJournal, open_journal
-from naived.nodes import Cluster, Member
+from naived.nodes import NONE, Cluster, Member
 from naived.ports import Unit
 from naived.runtime.keeper import Keeper
 from naived.runtime.session import Session
@@ -89,8 +89,10 @@ class WatchedCluster:
         await self._process.ahead("of the answer to a renewal")
         return renewed
 
-    async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
-        claimed = await self._real.claim(most, names)
+    async def claim(
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+    ) -> Mapping[str, int]:
+        claimed = await self._real.claim(most, names, gone)
         await self._process.ahead("of the answer to a claim")
         return claimed
 

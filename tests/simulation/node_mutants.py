@@ -8,7 +8,6 @@ import trio
 from msgspec.structs import replace
 
 from naived.database import fence, leases, store
-from naived.database.schema import Instant
 from naived.ports import Unit
 from naived.runtime.keeper import Keeper
 from naived.runtime.lost_commits import LostCommits
@@ -39,9 +38,9 @@ def _live_leases_are_claimed() -> Sequence[Change]:
     claim = leases.claim
 
     def greedy(seat: Any, connection: sa.Connection, **given: Any) -> Any:
-        ours = sa.update(leases.leases).where(leases.leases.c.node != seat.member.name)
-        connection.execute(ours.values(until=sa.literal(0, Instant)))
-        return claim(seat, connection, **given)
+        others = leases.nodes.c.name != seat.member.name
+        beats = connection.execute(sa.select(leases.nodes.c.name, leases.nodes.c.heartbeat).where(others))
+        return claim(seat, connection, **{**given, "gone": {name: heartbeat for name, heartbeat in beats}})
 
     return [(leases, "claim", greedy)]
 

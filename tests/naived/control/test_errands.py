@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from naived.control.bulletin import Bulletin
 from naived.control.protocol import ControlError
-from naived.nodes import Errand, Member, Told, View
+from naived.nodes import NONE, Errand, Member, Told, View
 from naived.runtime.keeper import Keeper
 from tests.support.runtime import Naived, World
 
@@ -24,7 +24,9 @@ class Beta:
         self.asked: list[Errand] = []
         self.answers: str | None = None
 
-    async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
+    async def claim(
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+    ) -> Mapping[str, int]:
         return {}
 
     async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str]]:

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from naived.control.protocol import ControlError
 from naived.core.market import SymbolInfo
 from naived.core.strategy.settings import Status
-from naived.nodes import Member, View
+from naived.nodes import NONE, Member, View
 from naived.ports import JournalError
 from naived.runtime.keeper import Keeper
 from tests.support.runtime import Naived, World
@@ -74,7 +74,9 @@ class OneNode:
     def __init__(self) -> None:
         self.claimed: list[str] = []
 
-    async def claim(self, most: int, names: Collection[str] | None = None) -> Mapping[str, int]:
+    async def claim(
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+    ) -> Mapping[str, int]:
         self.claimed += names or ()
         return dict.fromkeys(names or (), 1)
 

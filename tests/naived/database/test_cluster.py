@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
 import psycopg
@@ -18,7 +18,7 @@ from naived.database.cluster import SqlCluster, Transactions
 from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.fence import take_turn
-from naived.database.leases import Seat
+from naived.database.leases import Seat, renew
 from naived.database.mailbox import SqlMailbox
 from naived.database.queries import events_page, orders_page
 from naived.database.reader import Reader
@@ -42,7 +42,7 @@ class Node:
         member = Member(name, "1.0", LEASE)
         entered = enter(self.engine, None, member, shared=True, now=self.now)
         self.store = Store(self.engine, entered.epoch, node=name)
-        seat = Seat(member, entered.epoch, lambda: self.now)
+        self.seat = seat = Seat(member, entered.epoch, lambda: self.now)
         reader = Reader(parse_url(url), self.engine, threads=False)
         transactions = Transactions(self.engine, threads=False)
         self.cluster = SqlCluster(transactions, seat, reader)
@@ -69,6 +69,12 @@ def past(node: Node) -> None:
         connection.execute(sa.update(nodes).values(until=0))
 
 
+async def gone(node: Node) -> Mapping[str, int]:
+    """The other nodes, as if their heartbeats had stood still for long."""
+    known = (await node.cluster.look()).nodes
+    return {name: each.heartbeat for name, each in known.items() if name != node.cluster.member.name}
+
+
 def unit(epoch: int, symbol: str = SYMBOL) -> Unit:
     return replace(first_buy(symbol), epoch=epoch)
 
@@ -90,7 +96,7 @@ async def test_a_request_is_answered_by_the_process_that_has_its_symbol(node: Ca
     past(first)
     assert await asked(first) == []
     await first.mailbox.answer("one", "late")
-    await second.cluster.claim(1)
+    await second.cluster.claim(1, gone=await gone(second))
     assert await asked(second) == ["one"]
     assert await first.mailbox.answer_to("one") == (False, None)
     await second.mailbox.answer("one", "done")
@@ -194,17 +200,55 @@ def said(message: str, epoch: int) -> Unit:
     return Unit(SYMBOL, events=(event(message),), epoch=epoch)
 
 
-async def test_a_symbol_has_one_node_until_its_lease_is_over(node: Callable[[str], Node]) -> None:
+async def test_a_symbol_has_one_node_until_that_is_gone(node: Callable[[str], Node]) -> None:
     first, second = node("alpha"), node("beta")
     await first.cluster.renew()
     ours = await first.cluster.claim(5, (SYMBOL, OTHER))
     assert set(ours) == {SYMBOL, OTHER}
-    assert await second.cluster.claim(5, (SYMBOL, OTHER)) == {}
-    past(first)
-    theirs = await second.cluster.claim(5)
+    before = await gone(second)
+    first.now += 1
+    assert await first.cluster.renew() == ours
+    for names in (None, (SYMBOL, OTHER)):
+        assert await second.cluster.claim(5, names) == {}
+        assert await second.cluster.claim(5, names, before) == {}  # its heartbeat has changed since
+    past(first)  # as it is where the database's clock was set ahead
+    assert await second.cluster.claim(5) == {}
+    theirs = await second.cluster.claim(5, gone=await gone(second))
     assert set(theirs) == {SYMBOL, OTHER}
     assert theirs[SYMBOL] > ours[SYMBOL]
     assert await first.cluster.renew() == {}
+
+
+async def test_a_symbol_whose_node_renews_at_the_same_moment_is_not_claimed(postgres_url: str) -> None:
+    first, second = Node(postgres_url, "alpha"), Node(postgres_url, "beta")
+    await first.cluster.renew()
+    ours = await first.cluster.claim(1, (SYMBOL,))
+    late = await gone(second)
+    renewed: list[Mapping[str, int]] = []
+
+    @sa.event.listens_for(second.engine, "before_cursor_execute")
+    def renewing(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "SKIP LOCKED" in statement and not renewed:
+            with first.engine.begin() as connection:
+                renewed.append(renew(first.seat, connection))
+
+    assert await second.cluster.claim(1, gone=late) == {}
+    assert renewed == [ours]
+    with first.engine.begin() as connection:  # it is late: its heartbeat is written, and its leases are not yet
+        connection.execute(sa.update(nodes).where(*first.seat.mine).values(heartbeat=sa.func.clock_timestamp()))
+        assert set(await second.cluster.claim(1, gone=await gone(second))) == {SYMBOL}
+        assert renew(first.seat, connection) == {}
+    for each in (first, second):
+        each.engine.dispose()
+
+
+async def test_what_belongs_to_a_node_that_there_is_not_is_free(node: Callable[[str], Node]) -> None:
+    first, second = node("alpha"), node("beta")
+    await first.cluster.claim(1, (SYMBOL,))
+    with first.engine.begin() as connection:
+        connection.execute(sa.delete(nodes).where(nodes.c.name == "alpha"))
+    assert (await second.cluster.look()).free == 1
+    assert set(await second.cluster.claim(1)) == {SYMBOL}
 
 
 async def test_a_lease_that_is_over_and_that_nobody_took_goes_on(node: Callable[[str], Node]) -> None:
@@ -232,7 +276,7 @@ async def test_who_lost_a_symbol_writes_nothing_more_of_it_and_others_do(node: C
 
 @pytest.mark.parametrize("placing", [False, True])
 @pytest.mark.parametrize("symbols", [(SYMBOL,), (SYMBOL, OTHER)])
-async def test_a_symbol_whose_lease_is_over_is_not_claimed_while_a_commit_of_it_is_under_way(
+async def test_a_symbol_whose_node_is_gone_is_not_claimed_while_a_commit_of_it_is_under_way(
     node: Callable[[str], Node], symbols: tuple[str, ...], placing: bool
 ) -> None:
     first, second = node("alpha"), node("beta")
@@ -247,10 +291,8 @@ async def test_a_symbol_whose_lease_is_over_is_not_claimed_while_a_commit_of_it_
         held = take_turn(connection, turn, "alpha", units)
         assert held is not None
         assert {symbol: each.epoch for symbol, each in held.items()} == {symbol: ours[symbol] for symbol in symbols}
-        with second.engine.begin() as other:
-            other.execute(sa.update(leases).values(until=0))
-        assert set(await second.cluster.claim(5)) == {"SOLUSDT"}
-    assert set(await second.cluster.claim(5)) == set(symbols)
+        assert set(await second.cluster.claim(5, gone=await gone(second))) == {"SOLUSDT"}
+    assert set(await second.cluster.claim(5, gone=await gone(second))) == set(symbols)
     with first.engine.begin() as connection:
         assert take_turn(connection, {**turn, "last": 1, "group": 2}, "alpha", units) == {}
 
@@ -341,7 +383,8 @@ async def test_a_node_that_leaves_frees_its_symbols_at_once(node: Callable[[str]
     assert (await second.cluster.look()).nodes["alpha"].live
     await first.cluster.leave()
     view = await second.cluster.look()
-    assert (view.free, view.nodes["alpha"].live) == (1, False)
+    left = view.nodes["alpha"]
+    assert (view.free, left.live, left.until) == (1, False, left.heartbeat)
     assert set(await second.cluster.claim(1)) == {SYMBOL}
 
 

@@ -1,0 +1,108 @@
+"""Which nodes live is judged by what was seen of them, not by the database's clock."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from naived.nodes import NodeInfo, View
+from naived.runtime.heartbeats import Heartbeats
+
+LEASE = 30_000  # ms
+AHEAD = 600_000  # ms by which the database's clock is set
+
+
+class Looked:
+    """A ``Cluster`` with the node beta, which has 2 of 3 symbols; the third is free. ``time`` is in s."""
+
+    def __init__(self) -> None:
+        self.time = 1_000.0
+        self.beta = NodeInfo("beta", True, False, 2, 0, LEASE, "0.1.0")
+        both: Any = self
+        self._heartbeats = Heartbeats(both, lambda: self.time)
+
+    async def look(self) -> View:
+        return View({"beta": self.beta}, 3, 1)
+
+    def beats(self, at: int) -> None:
+        self.beta = replace(self.beta, heartbeat=at, until=at + LEASE)
+
+    async def after(self, seconds: float) -> tuple[bool, int, int]:
+        """Is it live, how many symbols has it, and how many are free?"""
+        self.time += seconds
+        view = await self._heartbeats.look()
+        return view.nodes["beta"].live, view.nodes["beta"].symbols, view.free
+
+
+LIVE, GONE = (True, 2, 1), (False, 0, 3)
+
+
+@pytest.fixture
+def looked() -> Looked:
+    return Looked()
+
+
+async def test_a_heartbeat_that_stands_still_for_a_lease_is_no_life_whatever_the_databases_clock_says(
+    looked: Looked,
+) -> None:
+    assert await looked.after(0) == LIVE
+    looked.beats(AHEAD)  # and then the clock is set back, so that its lease seems to last
+    for seconds in (10, 10, 10, 9.9):
+        assert await looked.after(seconds) == LIVE
+    assert await looked.after(0.1) == GONE
+    assert await looked.after(3_600) == GONE
+    looked.beats(AHEAD + 1)
+    assert await looked.after(1) == LIVE
+
+
+async def test_a_node_that_is_gone_before_the_databases_clock_is_set_back_does_not_live_again(
+    looked: Looked,
+) -> None:
+    looked.beta = replace(looked.beta, live=False)
+    assert await looked.after(0) == GONE
+    assert await looked.after(30) == GONE
+    looked.beta = replace(looked.beta, live=True)
+    assert await looked.after(1) == GONE
+
+
+async def test_a_node_that_beats_lives_also_where_the_databases_clock_is_set_ahead(looked: Looked) -> None:
+    assert await looked.after(0) == LIVE
+    looked.beats(10_000)
+    looked.beta = replace(looked.beta, live=False)
+    assert await looked.after(10) == LIVE
+    assert await looked.after(29) == LIVE
+    assert await looked.after(1) == GONE
+
+
+async def test_of_a_node_that_was_seen_for_less_than_a_lease_the_databases_clock_decides(looked: Looked) -> None:
+    assert await looked.after(0) == LIVE
+    looked.beta = replace(looked.beta, live=False)
+    assert await looked.after(1) == GONE
+
+
+async def test_a_look_that_takes_long_does_not_count_against_a_node(looked: Looked) -> None:
+    assert await looked.after(0) == LIVE
+    look, looked.time = looked.look, 1_020.0
+
+    async def slow() -> View:
+        looked.time += 60
+        return await look()
+
+    looked.look = slow  # type: ignore[method-assign]
+    assert await looked.after(0) == LIVE
+
+
+async def test_a_node_that_was_not_looked_at_for_long_and_beat_meanwhile_lives(looked: Looked) -> None:
+    assert await looked.after(0) == LIVE
+    looked.beats(3_600_000)
+    assert await looked.after(3_600) == LIVE
+
+
+@pytest.mark.parametrize("beats", [False, True])  # whether or not its heartbeat was seen to change
+async def test_a_node_that_left_or_has_not_renewed_yet_is_gone_at_once(looked: Looked, beats: bool) -> None:
+    assert await looked.after(0) == LIVE
+    if beats:
+        looked.beats(10_000)
+        assert await looked.after(10) == LIVE
+    looked.beta = replace(looked.beta, until=looked.beta.heartbeat)
+    assert await looked.after(1) == GONE

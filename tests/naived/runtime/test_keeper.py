@@ -1,0 +1,79 @@
+"""Which node trades a symbol while the database's clock is set."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import sqlalchemy as sa
+import trio
+from trio.testing import MockClock
+
+from naived.database.leases import Seat
+from tests.support.runtime import LEASE, Naived, World
+
+STEP = 3_600_000  # ms by which the clock is set
+NAMES = {"ETHUSDT", "BTCUSDT"}
+
+
+def set_clock(patch: pytest.MonkeyPatch, step: int) -> None:
+    """That of the database, ahead or back by ``step`` ms."""
+    now = Seat.now
+
+    def shifted(seat: Seat, connection: sa.Connection, later: int = 0) -> sa.ColumnElement[object]:
+        return now(seat, connection, later + step)
+
+    patch.setattr(Seat, "now", shifted)
+
+
+@asynccontextmanager
+async def killed(world: World) -> AsyncIterator[Naived]:
+    """Beta runs, and has seen alpha, which had all symbols and was killed a moment ago."""
+    async with world.naived(node="beta") as beta:
+        async with world.naived(node="alpha", suspends=False) as alpha:
+            await alpha.start(*NAMES)
+            await trio.sleep(2)
+            assert set(alpha.supervisor.symbols) == NAMES
+        yield beta
+
+
+async def states(naived: Naived) -> dict[str, tuple[str, int]]:
+    return {node["name"]: (node["state"], node["symbols"]) for node in (await naived.call("nodes"))["nodes"]}
+
+
+async def test_a_node_that_is_gone_loses_its_symbols_when_the_databases_clock_is_set_back(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with killed(world) as beta:
+        set_clock(monkeypatch, -STEP)
+        assert not beta.supervisor.symbols
+        await trio.sleep(LEASE / 1000 + 3)
+        assert set(beta.supervisor.symbols) == NAMES
+        assert await states(beta) == {"alpha": ("away", 0), "beta": ("live", 2)}
+
+
+async def test_a_node_that_is_gone_gets_no_symbol_when_the_databases_clock_is_set_back(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with killed(world) as beta:
+        await trio.sleep(LEASE / 1000 + 3)
+        set_clock(monkeypatch, -STEP)
+        for _ in range(25):
+            await trio.sleep(1)
+            assert await states(beta) == {"alpha": ("away", 0), "beta": ("live", 2)}
+
+
+@pytest.mark.parametrize("step", [-STEP, STEP])
+async def test_a_node_that_lives_keeps_its_symbols_when_the_databases_clock_is_set(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start("ETHUSDT")
+        async with world.naived(node="beta") as beta:
+            await beta.start("BTCUSDT")
+            await trio.sleep(LEASE / 2000)  # each has seen the other's heartbeat change
+            set_clock(monkeypatch, step)
+            for _ in range(LEASE // 1000 + 3):
+                await trio.sleep(1)
+                assert await states(beta) == await states(alpha) == {"alpha": ("live", 1), "beta": ("live", 1)}
+                assert (set(alpha.supervisor.symbols), set(beta.supervisor.symbols)) == ({"ETHUSDT"}, {"BTCUSDT"})
+                assert (alpha.state("ETHUSDT"), beta.state("BTCUSDT")) == ("trading", "trading")
