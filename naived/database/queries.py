@@ -324,8 +324,10 @@ def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trade
 def _current_orders(connection: sa.Connection, symbol: str | None, now: int) -> list[OrderState]:
     """The orders of a ``SymbolRecord``. Each part has its own index, so that the many ended orders are not read."""
     open_ = sa.select(orders.c.id).where(LIVE)
+    # ``now`` is this machine's clock, which may be ahead; which of them are over the engine says by the exchange's.
+    newest = connection.scalar(sa.select(sa.func.max(orders.c.updated_at)).where(ABANDONED))
     watched = sa.select(orders.c.id).where(
-        ABANDONED, orders.c.side == Side.BUY.value, orders.c.updated_at >= now - WATCHED
+        ABANDONED, orders.c.side == Side.BUY.value, orders.c.updated_at >= min(now, newest or now) - WATCHED
     )
     if symbol is not None:
         open_, watched = (part.where(_not_by_index(orders.c.symbol) == symbol) for part in (open_, watched))

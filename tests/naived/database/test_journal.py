@@ -114,16 +114,15 @@ async def test_an_earlier_process_can_no_longer_write(database_url: str) -> None
         await new.commit(Unit(SYMBOL, desired()))
 
 
-async def test_the_watch_of_an_abandoned_buy_ends_by_the_clock(sqlite_url: str) -> None:
-    time = NOW
-    async with open_journal(sqlite_url, now=lambda: time) as journal:
+async def test_an_abandoned_buy_is_watched_whatever_this_machines_clock_says(sqlite_url: str) -> None:
+    ahead = 0
+    async with open_journal(sqlite_url, now=lambda: NOW + ahead) as journal:
         abandoned = order(state=order().state.ABANDONED)
         await journal.commit(Unit(SYMBOL, desired(), traders=(finished(profit=None),), orders=(abandoned,)))
-        (record,) = await journal.load()
-        assert record.orders == (abandoned,)
-        time += WATCHED + 1
-        (record,) = await journal.load()
-        assert record.orders == ()
+        for days in (0, -365, 365):
+            ahead = days * WATCHED
+            (record,) = await journal.load()
+            assert record.orders == (abandoned,)
 
 
 async def test_a_row_that_was_damaged_by_hand_is_an_error_that_says_so(database_url: str) -> None:

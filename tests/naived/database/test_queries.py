@@ -116,14 +116,19 @@ def test_a_finished_trader_brings_only_what_has_not_ended(database: Database) ->
     assert database.record().traders == ()
 
 
+@pytest.mark.parametrize("ahead", [-WATCHED, 0, 365 * WATCHED])  # of this machine's clock
 @pytest.mark.parametrize(
     ("side", "age", "watched"),
     [(Side.BUY, WATCHED, True), (Side.BUY, WATCHED + 1, False), (Side.SELL, 0, False)],
 )
-def test_an_abandoned_buy_is_watched_for_a_day(database: Database, side: Side, age: int, watched: bool) -> None:
-    abandoned = order(intent(side=side), state=State.ABANDONED)
-    database.write(Unit(SYMBOL, desired(), traders=(finished(profit=None),), orders=(abandoned,)))
-    assert database.current(NOW + age) == ([abandoned] if watched else [])
+def test_an_abandoned_buy_is_watched_for_a_day(
+    database: Database, side: Side, age: int, watched: bool, ahead: int
+) -> None:
+    abandoned = order(intent(side=side), state=State.ABANDONED, updated_at=NOW - age)
+    newest = order(intent(seq=2), state=State.ABANDONED, updated_at=NOW)
+    database.write(Unit(SYMBOL, desired(), traders=(finished(profit=None),), orders=(abandoned, newest)))
+    watched = watched or (side is Side.BUY and ahead < 0)
+    assert database.current(NOW + ahead) == ([abandoned, newest] if watched else [newest])
 
 
 def test_profits_are_summed_exactly_over_the_cycles_that_sold(database: Database) -> None:
