@@ -128,6 +128,7 @@ class Draft(Struct):
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:
+            self.count(after.phase, after.since)
             self._ended(trader, after.phase, event, after.stop is not None or _sells_at_loss(trader))
 
     def put_lots(self, lots: Lots) -> None:
@@ -140,11 +141,10 @@ class Draft(Struct):
                 self.tell(trader, event)
 
     def _ended(self, trader: Trader, finished: Finished, event: TraderEvent, stopped: bool) -> None:
-        """Count the cycle and start a successor, which acts on a trade later than the end of this one.
+        """Start a successor, which acts on a trade later than the end of this one.
 
         One that was ``stopped`` has none, and the rebuy that started its line does not come back.
         """
-        self.count(finished)
         if trader.sells_lots:
             return
         if stopped:
@@ -159,10 +159,11 @@ class Draft(Struct):
             pause = _HAND_PAUSE if finished.bought is None else 0
             self.start(after=self.now + pause, origin=trader.origin)
 
-    def count(self, finished: Finished) -> None:
+    def count(self, finished: Finished, since: int) -> None:
+        """A cycle that ended ``since``: not ``now``, which may be earlier than what the trader did before."""
         leader = self.leader
         if finished.profit is not None:
-            day, today = counted_in_day(leader.day, leader.day_profit, finished.profit, self.now)
+            day, today = counted_in_day(leader.day, leader.day_profit, finished.profit, since)
             profit = Money(leader.profit + finished.profit)
             self.leader = replace(leader, cycles=leader.cycles + 1, profit=profit, day=day, day_profit=today)
 
@@ -257,4 +258,4 @@ def settle(draft: Draft, bought: Bought, sold: Sold, reason: str, of: Trader | N
     if of is not None:
         trader = replace(trader, terms=of.terms, started_at=of.started_at)
     draft.put(replace(trader, phase=finished))
-    draft.count(finished)
+    draft.count(finished, trader.since)

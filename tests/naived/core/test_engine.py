@@ -35,6 +35,7 @@ from naived.core.orders.state import (
 )
 from naived.core.sells import resting as resting_of
 from naived.core.sells import unbooked as unbooked_of
+from naived.core.strategy.day import DAY
 from naived.core.strategy.leader import NONE
 from naived.core.strategy.leader_events import Activated, Informed
 from naived.core.strategy.settings import Status
@@ -658,3 +659,15 @@ def test_rules_are_known_once_the_assets_are() -> None:
     assert engine.informed
     unread = replace(engine.leader, info=replace(info(), base="", quote=""))
     assert not replace(engine, leader=unread).informed
+
+
+def test_a_cycle_that_ends_while_the_clock_goes_back_over_midnight_counts_in_the_day_of_its_end() -> None:
+    cycle = workbench(ONE)
+    cycle.now = midnight = (cycle.now // DAY + 1) * DAY
+    bought(cycle)
+    began = cycle.engine.leader.traders[0].since
+    cycle.now = midnight - 5_000
+    sold(cycle)
+    leader = cycle.engine.leader
+    assert (leader.cycles, leader.day, leader.day_profit) == (1, began // DAY, leader.profit)
+    assert leader.profit > 0
