@@ -15,6 +15,7 @@ from naivectl.limits import limits_screen
 from naivectl.listing import status_screen
 from naivectl.paint import emit, medium
 from naivectl.rates import settings_grid, settings_screen
+from naived.control.protocol import format_time
 
 _FEW = 10  # events below a description
 
@@ -61,7 +62,7 @@ def show_rows(sockets: Sequence[str], method: str, rows: Sequence[Document], sin
     """Orders, trades or events, oldest first."""
     here, now = medium(), time.time()
     if not rows:
-        emit([[Piece(_nothing(sockets, method, since))]])
+        emit([[Piece(_nothing(sockets, method, str(since or ""), now))]])
     elif method == "events":
         emit(list(event_lines(here, rows, _room(), symbols=True)))
     else:
@@ -69,14 +70,16 @@ def show_rows(sockets: Sequence[str], method: str, rows: Sequence[Document], sin
         emit(draw(here, rows, _facts(sockets), now, _room()))
 
 
-def _nothing(sockets: Sequence[str], method: str, since: object) -> str:
+def _nothing(sockets: Sequence[str], method: str, since: str, now: float) -> str:
+    day = "" if since[:10] == format_time(int(now * 1000))[:10] else f"{since[:10]} "
+    when = f" since {day}{since[11:16]} UTC" if since else "" if method == "events" else " yet"
     if method == "trades":
         phases = [trader["phase"] for row in _facts(sockets).values() for trader in row.get("traders") or ()]
         selling = phases.count("selling")
         word = "trader is" if selling == 1 else "traders are"
-        still = f"; {selling} {word} selling (naivectl status)" if selling else ""
-        return f"No finished cycles yet{still}."
-    when = f" since {str(since)[11:16]} UTC" if since else "" if method == "events" else " yet"
+        where = "" if since else " (naivectl status)"  # both are more than a line
+        still = f"; {selling} {word} selling{where}" if selling else ""
+        return f"No finished cycles{when}{still}."
     return f"No {method}{when}."
 
 

@@ -15,13 +15,12 @@ _PAGE_TIMEOUT = 60.0  # seconds for a page: a database with the rows of years ma
 
 
 def since(text: str) -> str:
-    """An RFC 3339 time, or a duration ago (``2h``), as an RFC 3339 time; raises ValueError."""
+    """An RFC 3339 time, or a duration ago (``2h``), as a time of `format_time`; raises ValueError."""
     try:
-        ago = parse_duration(text)
+        moment = int((time.time() - parse_duration(text)) * 1000)
     except ValueError:
-        parse_time(text)
-        return text
-    return format_time(max(0, int((time.time() - ago) * 1000)))  # nothing happened before 1970
+        moment = parse_time(text)
+    return format_time(max(0, moment))  # nothing happened before 1970
 
 
 def pages(invocation: Invocation, method: str, params: Document) -> Document:

@@ -126,9 +126,23 @@ def test_nothing_is_said_in_words(shown, daemon, naivectl, verb, key, text):
     assert len(naivectl(verb).out.splitlines()) <= 1  # a pipe has nothing but the heading
 
 
-def test_events_of_nothing_name_the_time(shown, daemon):
+@pytest.mark.parametrize(
+    ("verb", "since", "text"),
+    [
+        ("events", "2026-11-28T14:00:00Z", "No events since 2026-11-28 14:00 UTC.\n"),
+        ("events", "2026-11-28T23:00:00+05:00", "No events since 2026-11-28 18:00 UTC.\n"),
+        ("orders", "20261128T105109Z", "No orders since 2026-11-28 10:51 UTC.\n"),
+        ("trades", "2026-11-28T14:00:00Z", "No finished cycles since 2026-11-28 14:00 UTC; 1 trader is selling.\n"),
+    ],
+)
+def test_a_list_of_nothing_names_the_time(shown, daemon, verb, since, text):
+    daemon.answers[verb] = {"v": 1, verb: [], "next": None}
+    assert plain(shown(verb, "--since", since)).startswith(text)
+
+
+def test_a_list_of_nothing_since_today_names_the_time_alone(shown, daemon):
     daemon.answers["events"] = {"v": 1, "events": [], "next": None}
-    assert plain(shown("events", "--since", "2026-11-28T14:00:00Z")) == "No events since 14:00 UTC.\n"
+    assert re.fullmatch(r"No events since \d\d:\d\d UTC\.\n", plain(shown("events", "--since", "0s")))
 
 
 def test_settings_of_one_say_what_each_does(shown, daemon, done):
