@@ -394,6 +394,7 @@ async def run(symbol: Symbol) -> None:
 
 def _seconds_to_wake(symbol: Symbol) -> float:
     """Seconds until ``Woke`` is due; infinite if it is not."""
-    leader = symbol.engine.leader
-    wait = leader.wakes_in(symbol.context.exchange.now()) if leader.active else None
-    return math.inf if wait is None else wait / 1000
+    leader, now = symbol.engine.leader, symbol.context.exchange.now()
+    if not leader.active or leader.wakes_at is None:
+        return math.inf
+    return 0 if leader.overslept(now) else max(0, leader.wakes_at - now) / 1000

@@ -15,6 +15,7 @@ from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.standing import Standing
 from naived.core.strategy.trader_state import (
+    LONGEST,
     Cancel,
     Count,
     Fault,
@@ -27,7 +28,6 @@ from naived.core.strategy.trader_state import (
     Take,
     Trader,
     Waiting,
-    is_over,
 )
 from naived.core.strategy.traders import chunks_taken
 
@@ -85,7 +85,7 @@ class Leader(Struct, frozen=True):
 
     @property
     def wakes_at(self) -> int | None:
-        """When (exchange ms) ``Woke`` would change something; None if it would not."""
+        """When (exchange ms) ``Woke`` would change something; None if it would not. See ``overslept``."""
         times = [
             trader.phase.retry_at
             for trader in self.traders
@@ -95,14 +95,10 @@ class Leader(Struct, frozen=True):
             times.append(self.guarded.peak.until)
         return min(times, default=None)
 
-    def wakes_in(self, now: int) -> int | None:
-        """How long that is (ms) from ``now`` on."""
-        wakes_at = self.wakes_at
-        if wakes_at is None:
-            return None
-        pauses = [trader.phase.retry_at for trader in self.traders if type(trader.phase) is Holding]
-        over = any([at is not None and is_over(at, now) for at in pauses])
-        return 0 if over else max(0, wakes_at - now)
+    def overslept(self, now: int) -> bool:
+        """Would ``Woke`` change something at once, because the exchange's clock went back behind a refused sell?"""
+        phases = [trader.phase for trader in self.traders]
+        return any(type(phase) is Holding and (phase.retry_at or 0) - now > LONGEST for phase in phases)
 
 
 def closed_at(leader: Leader, info: SymbolInfo, now: int) -> int:

@@ -38,7 +38,7 @@ from naived.core.strategy.sizing import asked, held, left, obstacle, offer, spen
 from naived.core.strategy.standing import standing
 from naived.core.strategy.stopping import at_loss, own
 from naived.core.strategy.trader_state import (
-    LONGEST_PAUSE,
+    LONGEST,
     Buying,
     Cancel,
     Carry,
@@ -67,7 +67,6 @@ from naived.core.strategy.trader_state import (
     TraderEvent,
     Waiting,
     Woke,
-    is_over,
     position,
 )
 from naived.core.strategy.view import SymbolView
@@ -87,6 +86,7 @@ _BY_RULES = (Refusal.FILTER, Refusal.MARKET_CLOSED)  # the rules that we know ma
 _BY_ID = 10_000
 _ENDED_BACKOFF = 10_000  # ms; after the exchange ended a buy by itself, its rules are read again
 _BACKOFF_FIRST = 1_000  # ms, of a sell and of a buy that expired, doubled with each failure in a row
+_BACKOFF_MOST = 300_000  # ms
 _STOP_BACKOFF_MOST = 30_000  # ms; the price may fall on
 
 
@@ -165,7 +165,7 @@ def reprice_limit(trader: Trader, filters: Filters) -> Price | None:
 def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) -> TraderStep:
     if (
         view.status is not Status.ON
-        or not is_over(waiting.after, trade.time - 1)
+        or 0 <= waiting.after - trade.time <= LONGEST
         or (trade.id <= waiting.behind and trade.time - trader.started_at <= _BY_ID)
         or view.now - trade.time > STALE
         or view.guarded is not None  # said by the leader
@@ -240,7 +240,7 @@ def _nothing_bought(
         )
     if fate is Fate.EXPIRED:
         word = "" if refused is None else f" ({refused.message})"
-        after = view.now + _doubled(buying.failures, LONGEST_PAUSE)
+        after = view.now + _doubled(buying.failures, _BACKOFF_MOST)
         reason = f"the exchange let its buy expire{word}; it is tried again later"
         return _enter(trader, Waiting(after, reason, failures=buying.failures + 1), view), ()
     if fate is not Fate.REJECTED or refused is None:
@@ -412,7 +412,7 @@ def _retry_later(
 
 def _pause(trader: Trader, failures: int) -> int:
     """Milliseconds until the next sell after so many failures in a row."""
-    return _doubled(failures, LONGEST_PAUSE if trader.stop is None else _STOP_BACKOFF_MOST)
+    return _doubled(failures, _BACKOFF_MOST if trader.stop is None else _STOP_BACKOFF_MOST)
 
 
 def _doubled(failures: int, most: int) -> int:
@@ -514,7 +514,8 @@ def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: Symb
 
 def _woke(trader: Trader, view: SymbolView) -> TraderStep:
     match trader.phase:
-        case Holding(retry_at=int(at)) as holding if is_over(at, view.now):
+        case Holding(retry_at=int(at)) if not 0 < at - view.now <= LONGEST:
+            holding = replace(trader.phase, retry_at=min(at, view.now))
             question = _question(holding.hold, view.filters)
             if question is None or view.status is Status.OFF:
                 return _sell(trader, holding, view)

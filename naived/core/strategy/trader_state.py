@@ -34,14 +34,6 @@ class Hold(StrEnum):
     REFUSED = "refused"
 
 
-LONGEST_PAUSE = 300_000  # ms
-
-
-def is_over(until: int, now: int) -> bool:
-    """Is a pause until then (exchange ms) over? One that seems too long was set before the clock went back."""
-    return not now < until <= now + LONGEST_PAUSE
-
-
 class Waiting(Struct, frozen=True):
     """Waiting for a trade later than ``after`` (exchange ms) and, at first, with an id above ``behind``.
 
@@ -63,6 +55,9 @@ class Buying(Struct, frozen=True):
     accepted: bool = False  # the exchange has the order; only then is the rebuy measured from it
     cancelling: bool = False
     failures: int = 0
+
+
+LONGEST = 600_000  # ms that no pause lasts: one with a later end was set before the exchange's clock went back
 
 
 class Holding(Struct, frozen=True):

@@ -1,10 +1,12 @@
 """Which orders are kept for how long, and how news of one reaches its trader or becomes a quarantine."""
 
+import pytest
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.core.orders.intent import Side
+from naived.core.orders.report import Refusal, Refused
 from naived.core.orders.state import State
 from tests.support.runtime import FENCE, Naived, World
 
@@ -111,3 +113,18 @@ async def test_a_buy_that_the_price_has_left_behind_is_moved(world: World, clock
         assert len(exchange.wire) == 1
         await naived.trade("2020.01", "2021")
         assert [order.intent.price for order in exchange.open()] == [202_079 * 10**6]
+
+
+async def test_a_refused_sell_does_not_wait_for_as_long_as_the_exchanges_clock_went_back(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange, now = world.exchange, world.exchange.now
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        exchange.faults.refusals.append(Refused(Refusal.CLOCK, -1021, "1000ms ahead of the server's time"))
+        monkeypatch.setattr(exchange, "now", lambda: now() + 3_600_000)
+        await naived.trade("1990")
+        assert naived.phases() == ["holding"]
+        monkeypatch.setattr(exchange, "now", now)
+        await naived.until(lambda: naived.phases() == ["selling"])

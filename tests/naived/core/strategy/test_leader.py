@@ -28,7 +28,6 @@ from naived.core.strategy.trader_state import (
     Selling,
     Traded,
     Waiting,
-    Woke,
     position,
 )
 from naived.core.strategy.traders import commitment, commitments, spent_rebuys
@@ -834,27 +833,7 @@ def test_it_wakes_for_the_earliest_retry() -> None:
 
     assert holding(None).wakes_at is None
     traders = (*holding(START + 5).traders, *holding(None).traders, *holding(START + 1).traders)
-    woken = replace(leader, traders=traders)
-    assert woken.wakes_at == START + 1
-    assert [woken.wakes_in(now) for now in (START, START + 1, START + 9)] == [1, 0, 0]
-    assert (holding(None).wakes_in(START), leader.wakes_in(START)) == (None, None)
-
-
-def test_a_pause_that_was_set_before_the_clock_went_back_is_over() -> None:
-    hour = 3_600_000
-    cycle = held(OrderStatus.EXPIRED)
-    assert cycle.leader.wakes_at is not None
-    assert cycle.leader.wakes_in(cycle.now) == cycle.leader.wakes_at - cycle.now > 0
-    cycle.now -= hour
-    assert cycle.leader.wakes_in(cycle.now) == 0
-    cycle.step(Woke())
-    assert cycle.phases == ["selling"]
-
-    cycle = resting()
-    cycle.end(OrderStatus.CANCELED)
-    cycle.now -= hour
-    cycle.market("2690")
-    assert cycle.phases == ["buying"]
+    assert replace(leader, traders=traders).wakes_at == START + 1
 
 
 def test_each_trader_commits_what_it_spent_or_may_still_spend() -> None:

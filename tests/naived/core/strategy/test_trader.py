@@ -22,6 +22,7 @@ from naived.core.strategy.sizing import Terms
 from naived.core.strategy.standing import Standing
 from naived.core.strategy.trader import step_trader
 from naived.core.strategy.trader_state import (
+    LONGEST,
     Buying,
     Cancel,
     Carry,
@@ -473,6 +474,37 @@ def test_an_expired_sell_is_tried_again_at_the_same_price_ever_later(failures: i
     assert placed(commands) == ("2689.45", "0.0744")
     assert isinstance(again.phase, Selling)
     assert again.phase.failures == failures + 1
+
+
+@pytest.mark.parametrize("kind", [Refusal.CLOCK, Refusal.MARKET_CLOSED])
+def test_a_sell_that_was_refused_before_the_exchanges_clock_went_back_is_tried_again_at_once(kind: Refusal) -> None:
+    holding, _ = tell(SELLING, VIEW, refused(kind))
+    assert isinstance(holding.phase, Holding)
+    at = holding.phase.retry_at
+    assert at is not None
+    assert tell(holding, replace(VIEW, now=at - LONGEST), Woke()) == (holding, ())
+    back = replace(VIEW, now=at - LONGEST - 1)
+    again, commands = tell(holding, back, Woke())
+    if kind is Refusal.CLOCK:
+        assert placed(commands) == ("2689.45", "0.0744")
+    else:
+        assert tell(again, back, Woke()) == (again, ())
+
+
+def test_a_held_sell_that_cannot_be_offered_is_not_woken_again_at_once_when_the_clock_went_back() -> None:
+    holding, _ = tell(SELLING, VIEW, refused(Refusal.FILTER))
+    back = replace(VIEW, now=VIEW.now - 3_600_000, filters=replace(VIEW.filters, max_price=parse_price("2000")))
+    held, commands = tell(holding, back, Woke())
+    assert (type(held.phase), commands) == (Holding, ())
+    assert tell(held, back, Woke()) == (held, ())
+
+
+def test_a_buy_that_waits_since_before_the_exchanges_clock_went_back_is_decided_at_once() -> None:
+    waiting = replace(FRESH, phase=Waiting(after=START + 1_000))
+    for back, decided in ((0, False), (LONGEST - 1_000, False), (LONGEST, True)):
+        at = START - back
+        after, _ = tell(waiting, replace(VIEW, now=at), Traded(trade("2683.80", time=at)))
+        assert (type(after.phase) is Buying) is decided
 
 
 @pytest.mark.parametrize("kind", list(Refusal))
