@@ -490,10 +490,13 @@ class _Draft(Struct):
     def _prune(self) -> None:
         """Drop orders that have ended and that no living trader refers to."""
         living = {trader.number: trader for trader in self.leader.traders}
+        now = (
+            self.now if self.leader.info.base else 0
+        )  # until the exchange told the rules it is this machine's clock
         gone = [
             (key, client_order_id)
             for key, client_order_id in self.keys.items()
-            if not _refers(living.get(key[0]), key) and _is_over(self.orders[client_order_id], self.now)
+            if not _refers(living.get(key[0]), key) and _is_over(self.orders[client_order_id], now)
         ]
         if gone:
             self.orders, self.keys = dict(self.orders), dict(self.keys)

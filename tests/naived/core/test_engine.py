@@ -289,6 +289,18 @@ def test_an_abandoned_buy_is_watched_for_a_day() -> None:
     assert not cycle.engine.watched
 
 
+@pytest.mark.parametrize("heard", [True, False])
+def test_no_watch_of_an_abandoned_buy_ends_by_this_machines_clock(heard: bool) -> None:
+    cycle = workbench(ONE)
+    cycle.now = abandoned(cycle).updated_at + WATCHED + 1
+    if not heard:  # the exchange, which tells the rules
+        leader = cycle.engine.leader
+        cycle.engine = replace(cycle.engine, leader=replace(leader, info=replace(leader.info, base="")))
+    cycle.direct(Status.SHUTDOWN)
+    assert cycle.phases == []
+    assert cycle.engine.watched is not heard
+
+
 def test_an_engine_of_the_journal_knows_the_same_orders_and_sends_none_twice() -> None:
     cycle = rebought(workbench(settings(chunks=3, budget="600")))
     cycle.trade("2670")
