@@ -140,18 +140,27 @@ def check_free(path: Path) -> None:
         raise EndpointError(
             f"{path} is there already and is not a socket. Move it away, or choose another --socket"
         )
-    if _listened_at(path):
+    try:
+        taken = _listened_at(path)
+    except PermissionError as error:
+        raise EndpointError(
+            f"we may not connect to {path}, so whether another naived listens there is not known. "
+            "Remove it if none does, or choose another --socket"
+        ) from error
+    if taken:
         raise EndpointError(f"another naived listens at {path}. Stop it, or choose another --socket")
 
 
 def _listened_at(path: Path) -> bool:
-    """Is the socket at this path a process's? Only one that nobody has any more refuses."""
+    """Is the socket at this path a process's? Only one that nobody has any more refuses. Raises PermissionError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))
         except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except PermissionError:
+            raise
         except OSError:  # its backlog is full, it takes another kind of connection, or none of ours
             return True
         return True

@@ -171,7 +171,7 @@ def no_metrics(error: Exception) -> ControlError:
     return ControlError(
         Code.INVALID_TRANSITION,
         str(error),
-        hint="install it with: pip install 'naived[metrics]', and restart naived",
+        hint="install it from naived's sources, as naived was: pip install '.[metrics]', and restart naived",
     )
 
 

@@ -172,18 +172,6 @@ async def test_a_request_that_nobody_waits_for_goes_unless_it_changes_something(
     assert await asked(first) == ["change", "done"]
 
 
-async def test_a_process_that_begins_waits_for_nothing_that_the_one_before_waited_for(
-    node: Callable[[str], Node],
-) -> None:
-    first = node("alpha")
-    await first.cluster.claim(1, (SYMBOL,))
-    await node("beta").cluster.renew()
-    for each in (errand("change"), errand("wait", changes=False)):
-        await first.mailbox.ask(each)
-    node("beta")
-    assert await asked(first) == ["change"]
-
-
 async def test_every_symbol_that_was_configured_is_known_before_its_node_says_so(
     node: Callable[[str], Node],
 ) -> None:
