@@ -124,6 +124,20 @@ async def test_a_socket_of_another_kind_is_not_replaced(home):
     Endpoint(home / "control.sock").close()
 
 
+async def test_a_socket_that_we_may_not_connect_to_is_not_said_to_be_anothers(home, monkeypatch):
+    path = home / "control.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(os.fspath(path))
+
+    def refused(self, address):
+        raise PermissionError(errno.EACCES, "Permission denied", address)
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    with pytest.raises(EndpointError, match="we may not connect to .* Remove it if none does"):
+        Endpoint(path)
+    assert path.is_socket()
+
+
 async def test_the_root_is_no_socket():
     with pytest.raises(EndpointError, match="/ is no file"):
         Endpoint(Path("/"))
