@@ -133,7 +133,7 @@ async def test_a_socket_that_we_may_not_connect_to_is_not_said_to_be_anothers(ho
         raise PermissionError(errno.EACCES, "Permission denied", address)
 
     monkeypatch.setattr(socket.socket, "connect", refused)
-    with pytest.raises(EndpointError, match="we may not connect to .* Remove it if none does"):
+    with pytest.raises(EndpointError, match=r"we may not connect to .* Remove it if none does"):
         Endpoint(path)
     assert path.is_socket()
 
