@@ -60,7 +60,7 @@ from naived.simulator.server import Simulation, SimulatorConfig, simulate
 from naived.websocket import connect as connect_websocket
 
 _ASKING = 0.2  # seconds between two questions for the account, until a session is open
-_TOLD = 3.0  # seconds: a client waits longer
+_TOLD = 3.0  # seconds until clients are told what a start waits for: they wait longer for an answer
 _CLOSING = 0.5  # seconds to close connections and files, which depends on no other program
 # Seconds that a suspend may take; `docker stop` kills after 10. All its commits together get the time after which
 # one commit counts as hanging.

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from naived.ports import ConflictError, EventRow, JournalError, SymbolRecord
 
-NONE: Mapping[str, int] = {}
+NOBODY: Mapping[str, int] = {}
 
 
 class LeaseLostError(ConflictError):
@@ -81,7 +81,7 @@ class Cluster(Protocol):
         ...
 
     async def claim(
-        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NOBODY
     ) -> Mapping[str, int]:
         """Take at most so many symbols that nobody has, with a new epoch each; returns those, by symbol.
 

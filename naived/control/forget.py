@@ -27,6 +27,7 @@ async def forget(service: Service, call: Call) -> Outcome:
         return Outcome(changed, messages.FORGOTTEN, more={"lost": []})
     await try_to_learn_rules(service, symbol)
     obstacle = _obstacle(symbol)
+    # Else it is looked at when the change is made: a repeated request is answered as it was, whatever came since.
     if obstacle is not None and call.params["dry_run"]:
         raise messages.not_forgotten(symbol, obstacle)
     lots = owned(symbol.engine.leader) if obstacle is None else NO_COINS

@@ -490,9 +490,8 @@ class _Draft(Struct):
     def _prune(self) -> None:
         """Drop orders that have ended and that no living trader refers to."""
         living = {trader.number: trader for trader in self.leader.traders}
-        now = (
-            self.now if self.leader.info.base else 0
-        )  # until the exchange told the rules it is this machine's clock
+        # Until the exchange told the rules, ``now`` is this machine's clock: nothing that is watched is over by it.
+        now = self.now if self.leader.info.base else 0
         gone = [
             (key, client_order_id)
             for key, client_order_id in self.keys.items()

@@ -16,7 +16,7 @@ from naived.database import leases, queries
 from naived.database.engine import cause
 from naived.database.leases import Seat
 from naived.database.reader import Reader
-from naived.nodes import NONE, Member, View
+from naived.nodes import NOBODY, Member, View
 from naived.ports import JournalError, SymbolRecord
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class SqlCluster:
         return await self._transactions.do(partial(leases.renew, self._seat))
 
     async def claim(
-        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NOBODY
     ) -> Mapping[str, int]:
         return await self._transactions.do(partial(leases.claim, self._seat, most=most, names=names, gone=gone))
 

@@ -16,7 +16,7 @@ from naived.database.deployment import next_epoch
 from naived.database.schema import deployment, leases, nodes, settings
 from naived.database.server import history
 from naived.database.statements import insert
-from naived.nodes import NONE, FencedError, Member, NodeInfo, View
+from naived.nodes import NOBODY, FencedError, Member, NodeInfo, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def claim(
     connection: sa.Connection,
     most: int,
     names: Collection[str] | None = None,
-    gone: Mapping[str, int] = NONE,
+    gone: Mapping[str, int] = NOBODY,
 ) -> Mapping[str, int]:
     _check(seat, connection)
     if names is not None:

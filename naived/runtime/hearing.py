@@ -25,9 +25,7 @@ from naived.runtime.symbol_task import Symbol
 _EVERY = 1.0  # seconds between two looks
 _CUT = 5.0  # seconds that a new connection may take
 _LATE = 10.0  # seconds
-_QUIET = (
-    60.0  # seconds without a trade, after which the exchange is asked for the price; also between two questions
-)
+_QUIET = 60.0  # seconds without a trade after which the exchange is asked for the price, and between two questions
 _STALL = 2.0  # seconds between two looks after which it was we who were late
 _ON_THE_WAY = 5.0  # seconds that a trade may take to come after the price that it made
 
@@ -64,22 +62,19 @@ class Hearing:
         """Run until cancelled."""
         async with trio.open_nursery() as nursery:
             while True:
-                now, clock = trio.current_time(), self._exchange.now()
+                now = trio.current_time()
                 stalled, self._looked_at = now - self._looked_at > _STALL, now
+                clock = None if stalled else self._exchange.now()
                 for symbol in self._symbols.values():
                     heard = self._heard_of(symbol, now)
-                    unheard = (
-                        None if heard is None else _judged(heard, symbol.gate, now, None if stalled else clock)
-                    )
-                    if unheard != symbol.gate.unheard:
-                        symbol.gate.unheard = unheard
-                        symbol.news.notify()
+                    _tell(symbol, None if heard is None else _judged(heard, symbol.gate, now, clock))
                     if heard is not None and _is_asked(symbol) and now - max(heard.at, heard.asked_at) >= _QUIET:
                         heard.asked_at = now
                         nursery.start_soon(self._ask, symbol, heard)
                 await trio.sleep(_EVERY)
 
     def _heard_of(self, symbol: Symbol, now: float) -> _Heard | None:
+        """What is remembered of the symbol; None of one that is off, and that begins with nothing known."""
         if symbol.tended:
             return self._heard.get(symbol) or self._heard.setdefault(symbol, _Heard(now))
         self._heard.pop(symbol, None)
@@ -104,6 +99,12 @@ class Hearing:
             if now - self._renewed_at >= _QUIET:  # one for all that asked since
                 self._renewed_at = now
                 self._exchange.renew(f"{symbol.name}: {heard.lost}", symbol.name)
+
+
+def _tell(symbol: Symbol, unheard: str | None) -> None:
+    if unheard != symbol.gate.unheard:
+        symbol.gate.unheard = unheard
+        symbol.news.notify()
 
 
 def _judged(heard: _Heard, gate: PriceGate, now: float, clock: int | None) -> str | None:

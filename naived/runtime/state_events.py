@@ -1,8 +1,8 @@
 """Writes an event for each change of state: of the exchange, this machine's clock, the database, each symbol.
 
 It looks once a second, so a change and its return within a second are not told. Nor is it told after a start that
-a symbol does what was asked: a restart that finds everything as it was writes nothing. While the exchange or the
-database is away, that is the one event, and not one more for each symbol. ``app.py`` runs it.
+a symbol does what was asked: a restart that finds everything as it was writes nothing. While the exchange, its
+public trades or the database are away, that is the one event, and not one more for each symbol. ``app.py`` runs it.
 """
 
 from collections import deque
@@ -88,7 +88,7 @@ class StateEvents:
                     self._add(name, "state", f"{state}" if reason is None else f"{state}: {reason}")
 
     def _look_at_streams(self) -> Container[str]:
-        """The symbols whose trades do not come because a connection of many is away: that is one event for them."""
+        """Tell that the trades of several symbols do not come, or come again; returns these symbols."""
         gates = {name: symbol.gate for name, symbol in self._symbols.items() if symbol.gate.unheard is not None}
         cut = [name for name, gate in gates.items() if gate.cut is not None or name in self._cut]
         if self._cut and not cut:

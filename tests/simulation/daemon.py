@@ -25,7 +25,7 @@ from naived.core.risk import OverLimit
 from naived.core.strategy.settings import DEFAULT_BUDGET
 from naived.database.deployment import ALONE
 from naived.database.journal import SqlJournal, open_journal
-from naived.nodes import NONE, Cluster, Member
+from naived.nodes import NOBODY, Cluster, Member
 from naived.ports import Unit
 from naived.runtime.keeper import Keeper
 from naived.runtime.session import Session
@@ -90,7 +90,7 @@ class WatchedCluster:
         return renewed
 
     async def claim(
-        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NOBODY
     ) -> Mapping[str, int]:
         claimed = await self._real.claim(most, names, gone)
         await self._process.ahead("of the answer to a claim")

@@ -343,10 +343,11 @@ class NodesWorld(World):
     async def _drain_one(self, random: Random) -> None:
         """One gives all away, and takes some again after a while; never all nodes at once."""
         name = random.choice([machine.name for machine in self._machines])
-        if self._drained or await self.ask("nodes", {"drain": name}) is None:
+        if self._drained:
             return
-        self.troubles.note("drained")
-        self._drained.add(name)
+        self._drained.add(name)  # also without an answer: it may be done
+        if await self.ask("nodes", {"drain": name}) is not None:
+            self.troubles.note("drained")
         await trio.sleep(random.uniform(5, 40))
         if await self.ask("nodes", {"undrain": name}) is not None:
             self._drained.discard(name)

@@ -15,7 +15,7 @@ from naived.core.strategy.lots import Lots
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.core.strategy.standing import Standing
 from naived.core.strategy.trader_state import (
-    LONGEST,
+    LONGEST_PAUSE,
     Cancel,
     Count,
     Fault,
@@ -98,7 +98,7 @@ class Leader(Struct, frozen=True):
     def overslept(self, now: int) -> bool:
         """Would ``Woke`` change something at once, because the exchange's clock went back behind a refused sell?"""
         phases = [trader.phase for trader in self.traders]
-        return any(type(phase) is Holding and (phase.retry_at or 0) - now > LONGEST for phase in phases)
+        return any(type(phase) is Holding and (phase.retry_at or 0) - now > LONGEST_PAUSE for phase in phases)
 
 
 def closed_at(leader: Leader, info: SymbolInfo, now: int) -> int:

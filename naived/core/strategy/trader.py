@@ -38,7 +38,7 @@ from naived.core.strategy.sizing import asked, held, left, obstacle, offer, spen
 from naived.core.strategy.standing import standing
 from naived.core.strategy.stopping import at_loss, own
 from naived.core.strategy.trader_state import (
-    LONGEST,
+    LONGEST_PAUSE,
     Buying,
     Cancel,
     Carry,
@@ -165,7 +165,7 @@ def reprice_limit(trader: Trader, filters: Filters) -> Price | None:
 def _decide(trader: Trader, waiting: Waiting, trade: Trade, view: SymbolView) -> TraderStep:
     if (
         view.status is not Status.ON
-        or 0 <= waiting.after - trade.time <= LONGEST
+        or 0 <= waiting.after - trade.time <= LONGEST_PAUSE
         or (trade.id <= waiting.behind and trade.time - trader.started_at <= _BY_ID)
         or view.now - trade.time > STALE
         or view.guarded is not None  # said by the leader
@@ -514,7 +514,8 @@ def _sell_refused(trader: Trader, selling: Selling, refused: Refused, view: Symb
 
 def _woke(trader: Trader, view: SymbolView) -> TraderStep:
     match trader.phase:
-        case Holding(retry_at=int(at)) if not 0 < at - view.now <= LONGEST:
+        case Holding(retry_at=int(at)) if not 0 < at - view.now <= LONGEST_PAUSE:
+            # What cannot be offered now keeps its end, and would be woken at once if that stayed behind the clock.
             holding = replace(trader.phase, retry_at=min(at, view.now))
             question = _question(holding.hold, view.filters)
             if question is None or view.status is Status.OFF:

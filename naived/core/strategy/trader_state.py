@@ -23,6 +23,11 @@ AS_FEES = "as fees that other symbols paid"
 PAID_BACK = "paid back coins that were owed"
 
 
+LONGEST_PAUSE = (
+    600_000  # ms that no pause lasts: one with a later end was set before the exchange's clock went back
+)
+
+
 class Hold(StrEnum):
     """Why bought coins are not offered for sale right now."""
 
@@ -55,9 +60,6 @@ class Buying(Struct, frozen=True):
     accepted: bool = False  # the exchange has the order; only then is the rebuy measured from it
     cancelling: bool = False
     failures: int = 0
-
-
-LONGEST = 600_000  # ms that no pause lasts: one with a later end was set before the exchange's clock went back
 
 
 class Holding(Struct, frozen=True):

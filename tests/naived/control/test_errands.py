@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from naived.control.bulletin import Bulletin
 from naived.control.protocol import ControlError
-from naived.nodes import NONE, Errand, Member, Told, View
+from naived.nodes import NOBODY, Errand, Member, Told, View
 from naived.runtime.keeper import Keeper
 from tests.support.runtime import Naived, World
 
@@ -25,7 +25,7 @@ class Beta:
         self.answers: str | None = None
 
     async def claim(
-        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NOBODY
     ) -> Mapping[str, int]:
         return {}
 

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from naived.control.protocol import ControlError
 from naived.core.market import SymbolInfo
 from naived.core.strategy.settings import Status
-from naived.nodes import NONE, Member, View
+from naived.nodes import NOBODY, Member, View
 from naived.ports import JournalError
 from naived.runtime.keeper import Keeper
 from tests.support.runtime import Naived, World
@@ -75,7 +75,7 @@ class OneNode:
         self.claimed: list[str] = []
 
     async def claim(
-        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NONE
+        self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NOBODY
     ) -> Mapping[str, int]:
         self.claimed += names or ()
         return dict.fromkeys(names or (), 1)

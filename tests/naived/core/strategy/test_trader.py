@@ -22,7 +22,7 @@ from naived.core.strategy.sizing import Terms
 from naived.core.strategy.standing import Standing
 from naived.core.strategy.trader import step_trader
 from naived.core.strategy.trader_state import (
-    LONGEST,
+    LONGEST_PAUSE,
     Buying,
     Cancel,
     Carry,
@@ -482,8 +482,8 @@ def test_a_sell_that_was_refused_before_the_exchanges_clock_went_back_is_tried_a
     assert isinstance(holding.phase, Holding)
     at = holding.phase.retry_at
     assert at is not None
-    assert tell(holding, replace(VIEW, now=at - LONGEST), Woke()) == (holding, ())
-    back = replace(VIEW, now=at - LONGEST - 1)
+    assert tell(holding, replace(VIEW, now=at - LONGEST_PAUSE), Woke()) == (holding, ())
+    back = replace(VIEW, now=at - LONGEST_PAUSE - 1)
     again, commands = tell(holding, back, Woke())
     if kind is Refusal.CLOCK:
         assert placed(commands) == ("2689.45", "0.0744")
@@ -501,7 +501,7 @@ def test_a_held_sell_that_cannot_be_offered_is_not_woken_again_at_once_when_the_
 
 def test_a_buy_that_waits_since_before_the_exchanges_clock_went_back_is_decided_at_once() -> None:
     waiting = replace(FRESH, phase=Waiting(after=START + 1_000))
-    for back, decided in ((0, False), (LONGEST - 1_000, False), (LONGEST, True)):
+    for back, decided in ((0, False), (LONGEST_PAUSE - 1_000, False), (LONGEST_PAUSE, True)):
         at = START - back
         after, _ = tell(waiting, replace(VIEW, now=at), Traded(trade("2683.80", time=at)))
         assert (type(after.phase) is Buying) is decided
