@@ -6,6 +6,7 @@ from trio.testing import MockClock
 
 from naived.control.caller import Caller
 from naived.core.amount import format_amount
+from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.intent import Side
 from naived.core.orders.report import OrderStatus
 from naived.core.strategy.settings import Status
@@ -670,3 +671,18 @@ async def test_whoever_leaves_waits_no_longer_and_what_it_asked_stands(
             await trio.sleep(0.1)
             assert not nursery.child_tasks
         assert naived.symbol().desired.status == status
+
+
+async def test_a_repeated_shutdown_measures_again_what_keeps_the_symbol_from_selling(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("shutdown")
+        naived.symbol().offer(Blocked(BlockedBy.COINS, "coins are missing"))
+        await trio.sleep(1)
+        assert naived.state() == "quarantined"
+        assert (await naived.ask("shutdown"))["changed"] is False
+        await trio.sleep(1)
+        assert naived.state() == "draining"

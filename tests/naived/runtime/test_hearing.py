@@ -146,3 +146,18 @@ async def test_nothing_is_remembered_of_a_symbol_that_was_off(world: World, cloc
             await trio.sleep(60)
         assert naived.state() == "degraded"
         assert world.exchange.renewed
+
+
+async def test_why_there_was_no_subscription_before_a_stop_is_not_said_of_the_next_start(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.service.session.lost("ETHUSDT", "no route")
+        await naived.ask("stop")
+        await trio.sleep(5)
+        world.exchange.watched.clear()
+        world.exchange.subscribing = 20
+        await naived.ask("start", wait=False)
+        await trio.sleep(10)
+        assert naived.state() == "starting"
