@@ -97,8 +97,8 @@ class Trading:
             engine = self.stocked(engine)
         self.engine = engine
         self.fills += changes.fills
-        if changes.fault is not None:
-            raise BacktestError(changes.fault)
+        if engine.leader.barred is not None:
+            raise BacktestError(engine.leader.barred)
         for trader in changes.traders.values():
             if type(trader.phase) is Finished and trader.phase.profit is not None:
                 self.cycles.append(trader)

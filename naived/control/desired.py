@@ -52,7 +52,8 @@ async def _change(
     changed = wanted != before or resting
     request = answer_to_store(call, changed=changed)
     # The same state in memory may not be durable yet, or its commit may have failed; a fault is tried again.
-    if not (changed or request or symbol.behind or symbol.failed or symbol.fault):
+    faulted = symbol.fault is not None or symbol.engine.leader.barred is not None
+    if not (changed or request or symbol.behind or symbol.failed or faulted):
         return False
     only_settings = wanted == replace(before, settings=wanted.settings) != before
     word = "settings changed" if only_settings else "forgotten" if wanted.forgotten else str(wanted.status)

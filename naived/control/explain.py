@@ -56,7 +56,8 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
             "it ends what is open and starts nothing" if symbol.desired.status is Status.SHUTDOWN else "it is off"
         )
         return False, f"no: {ends}"
-    if engine.blocks or not leader.active or not leader.info.trading or symbol.gate.unheard is not None:
+    stands = not leader.active or not leader.info.trading or leader.barred is not None
+    if engine.blocks or stands or symbol.gate.unheard is not None:
         return False, f"no: {reason or f'it is {state}'}"
     if leader.halts.why is not None:
         return False, f"no: {leader.halts.why}"
@@ -125,9 +126,11 @@ def _order(symbol: Symbol, does: str, wants: str, intent: OrderIntent) -> str:
 
 
 def _unplaced(symbol: Symbol, intent: OrderIntent) -> str | None:
-    """That its order is not at the exchange, and why; None if it is, or may be."""
+    """That its order is not at the exchange, or that nobody knows, and why; None if the exchange has it."""
     engine, context = symbol.engine, symbol.context
     order = engine.order(intent.trader, intent.side, intent.seq)
+    if order is not None and order.state is State.UNKNOWN:
+        return "perhaps not placed" if order.reason is None else f"perhaps not placed: {order.reason}"
     unwritten = order is not None and order.state is State.INTENDED and symbol.behind
     if order is None or not (order.state is State.NOT_PLACED or unwritten):
         return None

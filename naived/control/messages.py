@@ -253,7 +253,8 @@ def faulted(symbol: Symbol) -> ControlError:
     hint = f"after you corrected the cause: naivectl start {symbol.name}"
     if not symbol.listed and symbol.engine.leader.traders:
         hint = f"if it does not come back: naivectl stop {symbol.name}; then {holdings.written_off_by(symbol)}"
-    return ControlError(Code.INVALID_TRANSITION, f"faulted: {symbol.fault}", symbol=symbol.name, hint=hint)
+    why = symbol.fault or symbol.engine.leader.barred
+    return ControlError(Code.INVALID_TRANSITION, f"faulted: {why}", symbol=symbol.name, hint=hint)
 
 
 def still_quarantined(symbol: Symbol, client_order_id: str | None, ended: int) -> ControlError | None:

@@ -24,7 +24,7 @@ from naived.core.strategy.formulas import NO_COINS
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.ports import ExchangeError, RefusedError
 from naived.runtime.actual_state import ActualState, state_of
-from naived.runtime.symbol_task import FaultError, Symbol, blank
+from naived.runtime.symbol_task import Symbol, UnlistedError, blank
 
 _RULES_PATIENCE = 3.0  # seconds that an answer waits for the rules of a symbol, which it only needs for its words
 _RETRY = 1.0  # seconds before a request that the exchange did not answer is repeated
@@ -160,7 +160,7 @@ async def learn_rules(service: Service, symbol: Symbol) -> None:
     if not (symbol.engine.informed and symbol.listed):
         try:
             await service.view.inform(symbol)
-        except FaultError as error:
+        except UnlistedError as error:
             raise RefusedError(str(error)) from error
 
 

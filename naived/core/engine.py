@@ -11,7 +11,7 @@
 3. A trader gets all news of one order step as one event, in the same engine step: booking the last fill of a buy
    and deciding its sell are one commit.
 4. Every reason not to place orders is in ``blocks``, the most serious first. A halt (``leader.halts``) is none of
-   them: it keeps the leader from buying, and sells go on.
+   them, nor a buy that was refused for good (``leader.barred``): the leader buys nothing, and sells go on.
 
 Client order ids are random, so the caller makes them before a step and puts them into ``ids``: as many as one step
 can need (``Engine.ids_needed``).
@@ -60,7 +60,6 @@ from naived.core.strategy.trader_state import (
     BY_HAND,
     Cancel,
     Count,
-    Fault,
     Finished,
     Measure,
     Note,
@@ -250,7 +249,7 @@ class Changes(Struct):
     """What a step changed, and what it asks for. Rows are complete; a trader that ended is there in its last state.
 
     ``sends`` and ``admits`` are client order ids. ``drained``: set the status ``off``, unless it is no longer
-    ``shutdown``. ``fault``: why only a person can mend it. Each instance gets containers of its own (msgspec).
+    ``shutdown``. Each instance gets containers of its own (msgspec).
     """
 
     traders: dict[int, Trader] = {}
@@ -261,7 +260,6 @@ class Changes(Struct):
     admits: list[str] = []
     questions: list[Question] = []
     drained: bool = False
-    fault: str | None = None
 
     def extend(self, later: "Changes") -> None:
         """Take in what an answered ``admits`` changed; that step asks for no further slot."""
@@ -272,7 +270,6 @@ class Changes(Struct):
         self.sends += later.sends
         self.questions += later.questions
         self.drained = self.drained or later.drained
-        self.fault = self.fault or later.fault
 
 
 def suspicion(price: Price, reference: Price | None) -> str:
@@ -413,8 +410,6 @@ class _Draft(Struct):
                     changes.questions.append(Question.HIGHS)
                 case Drained():
                     changes.drained = True
-                case Fault(reason):
-                    changes.fault = reason
 
     def _place(self, command: Place) -> None:
         intent = command.intent

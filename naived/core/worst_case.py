@@ -102,6 +102,7 @@ class _Symbol:
             active=leader.desired.status is not Status.OFF and bool(leader.info.base),
             traders=tuple(map(_ready, leader.traders)),
             halts=NO_HALTS,
+            barred=None,
             guarded=None,
             standing=None,
         )

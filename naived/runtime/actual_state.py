@@ -3,9 +3,11 @@
 from enum import StrEnum
 
 from naived.core.engine import BlockedBy, suspicion
+from naived.core.orders.intent import Side
+from naived.core.orders.state import State
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
-from naived.core.strategy.trader_state import Hold, Holding, Waiting
+from naived.core.strategy.trader_state import Hold, Holding, Selling, Trader, Waiting
 from naived.runtime.symbol_task import Symbol
 
 
@@ -23,7 +25,7 @@ class ActualState(StrEnum):
 _FOR_A_PERSON = (BlockedBy.QUARANTINE, BlockedBy.LINEAGE, BlockedBy.COINS, BlockedBy.MARKET)
 TROUBLED = (Hold.BALANCE, Hold.FILTER, Hold.REFUSED)
 _QUIET = "it was not traded for a minute, while others were"
-_ONCE = 1  # a sell that expired once is offered again within a second
+_ONCE = 1  # a sell that expired or was refused once is offered again within a second
 
 
 def actual_state(symbol: Symbol) -> tuple[ActualState, str | None]:
@@ -47,6 +49,8 @@ def _state(symbol: Symbol) -> tuple[ActualState, str | None]:
         return ActualState.QUARANTINED, block.reason
     if symbol.fault is not None:
         return ActualState.FAULTED, symbol.fault
+    if engine.leader.barred is not None:
+        return ActualState.FAULTED, engine.leader.barred
     if symbol.desired.status is Status.OFF:
         return _ending(symbol)
     if symbol.failed is not None:
@@ -63,8 +67,9 @@ def _state(symbol: Symbol) -> tuple[ActualState, str | None]:
     if engine.informed and not engine.leader.info.trading:
         return ActualState.DEGRADED, f"the market is closed: {engine.leader.info.status}"
     for trader in engine.leader.traders:
-        if isinstance(trader.phase, Holding) and _is_stuck(trader.phase):
-            return ActualState.DEGRADED, f"{trader.id} cannot sell: {trader.phase.reason}"
+        stuck = _stuck(symbol, trader)
+        if stuck is not None:
+            return ActualState.DEGRADED, f"{trader.id} cannot sell: {stuck}"
     return (ActualState.DRAINING if symbol.desired.status is Status.SHUTDOWN else ActualState.TRADING), None
 
 
@@ -73,6 +78,7 @@ def _remark(symbol: Symbol, state: ActualState) -> str | None:
     return (
         _unresolved(symbol)
         or symbol.context.exchange.remarks.limited
+        or _in_doubt(symbol)
         or (None if state is ActualState.DRAINING else symbol.engine.leader.halts.why)
         or _suspected(symbol)
         or _held_back(symbol)
@@ -87,10 +93,22 @@ def is_quiet(symbol: Symbol) -> bool:
     return symbol.engine.leader.active and symbol.context.quiet(symbol.gate)
 
 
-def _is_stuck(holding: Holding) -> bool:
-    """Can its coins not be sold now, so that the symbol does not do its work?"""
-    expired = holding.hold is Hold.EXPIRED and holding.failures > _ONCE
-    return expired or holding.hold in (*TROUBLED, Hold.BY_HAND)
+def _stuck(symbol: Symbol, trader: Trader) -> str | None:
+    """Why its coins cannot be sold now, so that the symbol does not do its work; None if they can."""
+    match trader.phase:
+        case Holding(hold=Hold.EXPIRED, failures=failures, reason=reason) if failures > _ONCE:
+            return reason
+        case Holding(hold=hold, reason=reason) if hold in (*TROUBLED, Hold.BY_HAND):
+            return reason
+        case Selling(intent=intent, failures=failures):
+            sell = symbol.engine.order(intent.trader, Side.SELL, intent.seq)
+            if sell is None or sell.order_id is not None:
+                return None
+            if failures > _ONCE:
+                return sell.reason or "its sell was refused or expired, and is offered again"
+            return sell.reason if sell.state is State.UNKNOWN and sell.attempt > 1 else None
+        case _:
+            return None
 
 
 def _ending(symbol: Symbol) -> tuple[ActualState, str | None]:
@@ -106,6 +124,17 @@ def _unresolved(symbol: Symbol) -> str | None:
     """Why an order cannot be resolved now, if one cannot."""
     for client_order_id, reason in symbol.unresolved.items():
         return f"order {client_order_id} is not resolved: {reason}"
+    return None
+
+
+def _in_doubt(symbol: Symbol) -> str | None:
+    """What is said of an order of which nobody knows whether the exchange has it, if there is one."""
+    for order in symbol.engine.orders.values():
+        if order.state is State.UNKNOWN:
+            intent = order.intent
+            name = f"{intent.symbol}-{intent.trader}"
+            said = "" if order.reason is None else f": {order.reason}"
+            return f"it is not known yet whether the {intent.side} of {name} was placed{said}"
     return None
 
 

@@ -26,14 +26,13 @@ _MOST_PENDING = 10_000  # commits; with more, restarting the symbol from the jou
 class Commit:
     """One unit, and what to do once it is durable. ``done`` is set when it was written, failed or was dropped.
 
-    ``sends`` and ``touched`` are client order ids; ``fault``: why the symbol stops after it until a person acts.
+    ``sends`` and ``touched`` are client order ids.
     """
 
     unit: Unit
     sends: tuple[str, ...]
     touched: tuple[str, ...]
     questions: tuple[Question, ...]
-    fault: str | None = None
     done: trio.Event = field(default_factory=trio.Event)
     committed: bool = False
 
@@ -67,7 +66,7 @@ class Commit:
     @property
     def _plain(self) -> bool:
         unit = self.unit
-        return unit.desired is None and unit.request is None and unit.halt is None and self.fault is None
+        return unit.desired is None and unit.request is None and unit.halt is None
 
     async def durable(self) -> None:
         """Wait for the commit; raises JournalError if it failed, or may have."""

@@ -26,7 +26,7 @@ from naived.runtime.elsewhere import Elsewhere
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.symbol_task import FaultError, Symbol
+from naived.runtime.symbol_task import Symbol, UnlistedError
 
 _RETRY = 2.0  # seconds
 _READING = 20.0  # seconds for one symbol's orders and fills; what is not read by then is read in a later round
@@ -114,7 +114,7 @@ class LostCommits:
     async def _is_compared(self, symbol: Symbol) -> bool:
         try:
             return await self._compare(symbol)
-        except FaultError as error:  # the exchange does not list it, so there is nothing to compare
+        except UnlistedError as error:  # there is nothing to compare
             log.warning("not compared", symbol=symbol.name, error=str(error))
             return True
         except (ExchangeError, JournalError) as error:
@@ -122,7 +122,10 @@ class LostCommits:
             return False
 
     async def _compare(self, symbol: Symbol) -> bool:
-        """Read every order of ours; False if that takes longer. Raises ExchangeError, JournalError, FaultError."""
+        """Read every order of ours; False if that takes longer.
+
+        Raises ExchangeError, JournalError, UnlistedError.
+        """
         if not symbol.engine.informed:
             await self._view.inform(symbol)
         for client_order_id, order in list(symbol.engine.orders.items()):

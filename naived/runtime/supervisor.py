@@ -24,7 +24,7 @@ from naived.runtime.account_view import AccountView
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
-from naived.runtime.symbol_task import Context, FaultError, Symbol, UnlistedError, blank, let_go, run
+from naived.runtime.symbol_task import Context, Symbol, UnlistedError, blank, let_go, run
 
 _UNWATCHING = 5.0  # seconds to end the subscription of a symbol that is another node's
 _RETRY = 2.0  # seconds before a request that the exchange or the journal did not answer is repeated
@@ -253,8 +253,8 @@ class _SymbolRunner:
         """Log the failure, restore the symbol from the journal, and pause; too many crashes are a fault."""
         symbol = self._symbol
         pause, fault = _RETRY, None
-        if isinstance(failure, FaultError):
-            log.error("faulted", symbol=symbol.name, reason=str(failure))
+        if isinstance(failure, UnlistedError):
+            log.warning("not listed", symbol=symbol.name, error=str(failure))
         elif _is_away(failure):
             log.warning("journal away", symbol=symbol.name, error=str(failure))
         else:
@@ -269,8 +269,7 @@ class _SymbolRunner:
                 times = len(self._crashes.times)
                 fault = f"crashed {times} times in ten minutes, the last time with: {failure}"
         await self._recover()
-        listed_again = isinstance(failure, UnlistedError) and symbol.listed
-        if isinstance(failure, FaultError) and symbol.desired.status is not Status.OFF and not listed_again:
+        if isinstance(failure, UnlistedError) and not symbol.listed and symbol.desired.status is not Status.OFF:
             fault = str(failure)
         if fault is not None:
             symbol.fault = fault

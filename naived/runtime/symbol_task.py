@@ -56,12 +56,8 @@ _UNREAD = Filters(
 _NO_FEES = Fees(Rate(0), Rate(0))
 
 
-class FaultError(Exception):
-    """The symbol cannot go on until a person acts; a restart would fail the same way."""
-
-
-class UnlistedError(FaultError):
-    """The exchange does not list the symbol; it may do so again."""
+class UnlistedError(Exception):
+    """The exchange does not list the symbol, so that a restart would fail the same way; it may do so again."""
 
 
 class Commands(Protocol):
@@ -270,10 +266,8 @@ class Symbol:
         if changes.fills:
             self.context.booked(self, changes)
         commit = None
-        if unit != Unit(self.name) or changes.questions or changes.fault is not None:
-            commit = Commit(
-                unit, tuple(changes.sends), tuple(changes.orders), tuple(changes.questions), changes.fault
-            )
+        if unit != Unit(self.name) or changes.questions:
+            commit = Commit(unit, tuple(changes.sends), tuple(changes.orders), tuple(changes.questions))
             commit = self.queue.append(commit)
         if changes.drained:
             # Compare-and-set, in its own transaction: a start that came in between takes precedence.
@@ -315,8 +309,6 @@ class Symbol:
                 context.commands.resolve_order(self, client_order_id)
         for question in commit.questions:
             context.commands.inquire(self, question)
-        if commit.fault is not None:
-            raise FaultError(commit.fault)
 
     # Failure
 

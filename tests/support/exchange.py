@@ -53,7 +53,7 @@ class Faults:
 
     lost_requests: int = 0
     lost_replies: int = 0
-    refusals: list[Refused] = field(default_factory=list)
+    refusals: list[Refused | Unknown] = field(default_factory=list)
     lies: list[Refused] = field(default_factory=list)  # answers to frames that are taken all the same
     delay: float = 0.0  # seconds a frame is on its way to the exchange
     slow_reply: float = 0.0  # seconds an answer is on its way back

@@ -540,11 +540,14 @@ def _missing(order: OrderState, event: Missing) -> OrderStep:
     looks = 1 if order.missed_at is not None else order.looks + 1  # while it was not listed nothing was proven
     if looks < LOOKS:
         return replace(order, looks=looks, missed_at=None), ()
+    absent = "the exchange does not have it"
+    if order.reason is not None:
+        absent += f" ({order.reason})"
     if order.intent.side is Side.BUY or order.cancelling:
-        return _abandon(order, "the exchange does not have it")
+        return _abandon(order, absent)
     if order.refused is not None:
         return _reject(order, order.refused)
-    return replace(order, state=State.NOT_PLACED, looks=0, reason="the exchange does not have it"), ()
+    return replace(order, state=State.NOT_PLACED, looks=0, reason=absent), ()
 
 
 def _missing_known(order: OrderState, event: Missing) -> OrderStep:

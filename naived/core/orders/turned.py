@@ -16,6 +16,8 @@ FATES = {
     State.ABANDONED: "abandoned",
 }
 
+_EXPLAINED = (State.EXPIRED, State.UNKNOWN, State.NOT_PLACED, State.ABANDONED)
+
 
 class Turned(Struct, frozen=True):
     """A note that ``order`` came into its state; its text is made where somebody reads it."""
@@ -31,5 +33,5 @@ class Turned(Struct, frozen=True):
         order, intent = self.order, self.order.intent
         number = "" if order.order_id is None else f", order {order.order_id}"
         text = f"{intent.side} {format_amount(order.quantity)} at {format_amount(intent.price)}"
-        why = f": {order.reason}" if order.state is State.EXPIRED and order.reason else ""
+        why = f": {order.reason}" if order.state in _EXPLAINED and order.reason else ""
         return f"{intent.symbol}-{intent.trader}: {text} ({order.client_order_id}{number}){why}"

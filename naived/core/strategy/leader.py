@@ -91,7 +91,7 @@ def band(leader: Leader, blocked: str | None) -> Band:
     traders, stop_loss = leader.traders, leader.settings.stop_loss
     if stop_loss:
         low = stops_at(traders, stop_loss)
-    if status is not Status.ON or leader.halts.why is not None:
+    if not leader.may_buy:
         return low, high
     held, standing = _held(leader), leader.standing
     if held is not None:  # nothing is bought inside, but a resting buy may still be repriced
@@ -147,7 +147,7 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
             draft.tell_all(event, (Holding,))
             _lapse(draft, now)
         case Directed(desired):
-            draft.leader = replace(leader, desired=desired)
+            draft.leader = replace(leader, desired=desired, barred=None)
             if not desired.settings.stop_loss:
                 _forget_stops(draft)
             draft.tell_all(event)
@@ -219,7 +219,7 @@ def _traded(draft: Draft, event: Traded, trade: Trade) -> None:
         return
     if leader.settings.stop_loss and draft.now - trade.time <= STALE:
         _stop(draft, trade)
-    if leader.status is not Status.ON or draft.leader.halts.why is not None:
+    if not draft.leader.may_buy:
         return
     draft.funds, draft.price, draft.peak = event.funds, trade.price, event.peak
     if draft.now - trade.time <= STALE:

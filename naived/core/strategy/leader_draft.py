@@ -25,6 +25,7 @@ from naived.core.strategy.trader_state import (
     PAID_BACK,
     Buying,
     Carry,
+    Fault,
     Finished,
     Holding,
     Leave,
@@ -125,6 +126,8 @@ class Draft(Struct):
                     leave(self, lot)
                 case Standing():
                     self.standings.append(command)
+                case Fault(reason):
+                    self.leader = replace(self.leader, barred=reason)
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:

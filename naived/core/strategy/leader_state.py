@@ -18,7 +18,6 @@ from naived.core.strategy.trader_state import (
     LONGEST_PAUSE,
     Cancel,
     Count,
-    Fault,
     Holding,
     Measure,
     Note,
@@ -48,6 +47,7 @@ class Leader(Struct, frozen=True):
     ``told``: the cause that a person was told last of why a guard holds somebody back; None after a buy.
     ``standing``: until when no waiting trader need be asked again; None: one asks at the next trade.
     ``day_profit`` is the part of ``profit`` that came on ``day``, in days of UTC since 1970.
+    ``barred``: why the exchange takes no buy, until a person acts; in memory only. Sells go on.
     ``closed_at`` (exchange ms): when the market was found closed; 0: it is open, and means what it meant before.
     """
 
@@ -66,6 +66,7 @@ class Leader(Struct, frozen=True):
     guarded: Guarded | None = None
     told: str | None = None
     halts: Halts = NO_HALTS
+    barred: str | None = None
     standing: Standing | None = None
     closed_at: int = 0
 
@@ -77,6 +78,11 @@ class Leader(Struct, frozen=True):
     def status(self) -> Status:
         """The status that traders act by: ``off`` while the symbol is not active."""
         return self.desired.status if self.active else Status.OFF
+
+    @property
+    def may_buy(self) -> bool:
+        """Does neither its status, nor a halt, nor the exchange keep it from buying?"""
+        return self.status is Status.ON and self.halts.why is None and self.barred is None
 
     @property
     def least(self) -> Money | None:
@@ -148,7 +154,7 @@ class Drained(Struct, frozen=True):
     """The last trader of a drain has ended: make the status ``off``, unless it is not ``shutdown`` any more."""
 
 
-Command: TypeAlias = Place | Take | Cancel | Note | Reread | Count | Measure | Recall | Fault | Drained
+Command: TypeAlias = Place | Take | Cancel | Note | Reread | Count | Measure | Recall | Drained
 
 
 class LeaderStep(Struct, frozen=True):

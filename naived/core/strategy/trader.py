@@ -74,7 +74,7 @@ from naived.core.strategy.view import SymbolView
 # How long a buy waits after a refusal, by reason (ms); a reason that is not here faults the symbol.
 _BUY_BACKOFF = {
     Refusal.BALANCE: 60_000,  # a person has to add money
-    Refusal.FILTER: 10_000,  # the rules are being read again
+    Refusal.FILTER: 10_000,  # the rules are being read again; doubled with each failure in a row, up to a minute
     Refusal.TOO_MANY: 10_000,  # one interval of the order limit
     Refusal.CLOCK: 1_000,
     Refusal.LIMIT: 1_000,  # another symbol took the last of the account's limit
@@ -84,6 +84,7 @@ _BY_RULES = (Refusal.FILTER, Refusal.MARKET_CLOSED)  # the rules that we know ma
 # ms: a successor acts on a trade with a higher id than the fill that made room for it. So much later every trade is
 # newer, whatever its id: an exchange that was reset begins with small ones.
 _BY_ID = 10_000
+_FILTER_BACKOFF_MOST = 60_000  # ms; of a buy that a filter refuses
 _ENDED_BACKOFF = 10_000  # ms; after the exchange ended a buy by itself, its rules are read again
 _BACKOFF_FIRST = 1_000  # ms, of a sell and of a buy that expired, doubled with each failure in a row
 _BACKOFF_MOST = 300_000  # ms
@@ -240,7 +241,7 @@ def _nothing_bought(
         )
     if fate is Fate.EXPIRED:
         word = "" if refused is None else f" ({refused.message})"
-        after = view.now + _doubled(buying.failures, _BACKOFF_MOST)
+        after = view.now + _doubled(_BACKOFF_FIRST, buying.failures, _BACKOFF_MOST)
         reason = f"the exchange let its buy expire{word}; it is tried again later"
         return _enter(trader, Waiting(after, reason, failures=buying.failures + 1), view), ()
     if fate is not Fate.REJECTED or refused is None:
@@ -251,9 +252,12 @@ def _nothing_bought(
     if pause is None:
         waiting = Waiting(reason=refused.message)
         return _enter(trader, waiting, view), (note, Fault(f"buy refused: {refused.message}"))
+    failures = 0
+    if refused.kind is Refusal.FILTER:
+        pause, failures = _doubled(pause, buying.failures, _FILTER_BACKOFF_MOST), buying.failures + 1
     after = max(view.now + pause, refused.retry_at or 0)
     commands: tuple[Command, ...] = (note, Reread()) if refused.kind in _BY_RULES else (note,)
-    return _enter(trader, Waiting(after=after, reason=refused.message), view), commands
+    return _enter(trader, Waiting(after, refused.message, failures=failures), view), commands
 
 
 # Holding and Selling
@@ -412,11 +416,11 @@ def _retry_later(
 
 def _pause(trader: Trader, failures: int) -> int:
     """Milliseconds until the next sell after so many failures in a row."""
-    return _doubled(failures, _BACKOFF_MOST if trader.stop is None else _STOP_BACKOFF_MOST)
+    return _doubled(_BACKOFF_FIRST, failures, _BACKOFF_MOST if trader.stop is None else _STOP_BACKOFF_MOST)
 
 
-def _doubled(failures: int, most: int) -> int:
-    return min(_BACKOFF_FIRST << min(failures, 16), most)
+def _doubled(first: int, failures: int, most: int) -> int:
+    return min(first << min(failures, 16), most)
 
 
 def _counted(trader: Trader, free: Quantity, view: SymbolView) -> TraderStep:

@@ -42,7 +42,8 @@ class Hold(StrEnum):
 class Waiting(Struct, frozen=True):
     """Waiting for a trade later than ``after`` (exchange ms) and, at first, with an id above ``behind``.
 
-    ``reason``: why it did not buy on the last one. ``failures``: buys that expired, in a row; they set the pause.
+    ``reason``: why it did not buy on the last one. ``failures``: buys in a row that expired or were refused by a
+    filter; they set the pause.
     """
 
     after: int = 0
@@ -279,7 +280,7 @@ class Recall(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Stop the symbol until a person acts."""
+    """Buy nothing until a person acts: the exchange would refuse it again."""
 
     reason: str
 

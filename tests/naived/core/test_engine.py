@@ -152,15 +152,15 @@ def test_what_a_later_step_changed_is_taken_into_the_earlier_ones_commit() -> No
     note = Note("waits", "why")
     first = Changes({1: trader, 2: trader}, {"a": order}, [part], [note], ["a"], ["b"], [Question.RULES])
     first.extend(
-        Changes({1: newer[0]}, {"a": newer[1], "b": order}, [part], [note], ["b"], [], [Question.COINS], True, "no")
+        Changes({1: newer[0]}, {"a": newer[1], "b": order}, [part], [note], ["b"], [], [Question.COINS], True)
     )
     questions = [Question.RULES, Question.COINS]
     assert first == Changes(
         {1: newer[0], 2: trader}, {"a": newer[1], "b": order}, [part, part], [note, note], ["a", "b"], ["b"],
-        questions, True, "no",
+        questions, True,
     )  # fmt: skip
-    first.extend(Changes(fault="another"))
-    assert (first.drained, first.fault) == (True, "no")
+    first.extend(Changes())
+    assert first.drained
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_refused_buy_asks_for_the_rules_where_they_may_have_changed(
     cycle.trade("2683.80")
     cycle.answer(Refused(kind, -1, "no"))
     assert cycle.journal.questions == question
-    assert cycle.journal.fault == ("buy refused: no" if kind is Refusal.OTHER else None)
+    assert cycle.leader.barred == ("buy refused: no" if kind is Refusal.OTHER else None)
 
 
 # Ids and slots

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.core.engine import Blocked, BlockedBy
+from naived.core.orders.report import Refusal, Refused, Unknown
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.trader_state import Hold, Holding, Selling
 from naived.runtime.actual_state import actual_state
@@ -83,6 +84,55 @@ async def test_an_open_fate_is_counted(world: World, clock: MockClock) -> None:
         await naived.trade("2000")
         await naived.ask("stop", timeout="1s")
         assert actual_state(naived.symbol()) == ("stopping", "the state of 1 order is not known yet")
+
+
+async def test_an_order_that_may_be_placed_or_not_is_told_with_what_the_exchange_said(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        world.exchange.faults.refusals = [Unknown("-1008 Server is currently overloaded", -1008)]
+        await naived.trade("2000")
+        told = "it is not known yet whether the buy of ETHUSDT-1 was placed: -1008 Server is currently overloaded"
+        assert actual_state(naived.symbol()) == ("trading", told)
+        document = await naived.call("explain", "ETHUSDT")
+        assert document["buys"]["text"] == "yes: a buy is perhaps not placed: -1008 Server is currently overloaded"
+        await naived.until(lambda: naived.order_states() == ["abandoned"], within=120)
+        assert naived.reason() is None
+        events = [event["message"] for event in (await naived.call("events", "ETHUSDT"))["events"]]
+        assert events[-2].endswith("): -1008 Server is currently overloaded")
+        assert events[-1].endswith("): the exchange does not have it (-1008 Server is currently overloaded)")
+
+
+@pytest.mark.parametrize(("failures", "state"), [(1, "trading"), (2, "degraded")])
+async def test_a_sell_that_was_refused_again_and_again_is_told_until_the_exchange_has_it(
+    world: World, clock: MockClock, failures: int, state: str
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        no = Refused(Refusal.FILTER, -2010, "Filter failure: T_PLUS_SELL")
+        await naived.trade("2000")
+        world.exchange.faults.refusals = [no] * failures
+        world.exchange.faults.slow_reply = 0.4
+        await naived.trade("1990")
+        await naived.until(lambda: len(world.exchange.wire) == 2 + failures)
+        assert naived.state() == state
+        await naived.until(lambda: naived.order_states()[-1] == "open")
+        assert naived.state() == "trading"
+
+
+async def test_a_sell_that_is_sent_again_because_nothing_is_known_is_told(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        world.exchange.faults.refusals = [Unknown("status 403")] * 2
+        await naived.trade("1990")
+        await naived.until(lambda: naived.order_states()[-1] == "unknown")
+        assert naived.state() == "trading"
+        await naived.until(lambda: not world.exchange.faults.refusals, within=120)
+        await naived.until(lambda: naived.order_states()[-1] == "unknown")
+        assert (naived.state(), naived.reason()) == ("degraded", "ETHUSDT-1 cannot sell: status 403")
+        await naived.until(lambda: naived.state() == "trading", within=120)
 
 
 async def test_coins_that_a_person_keeps_from_being_sold_are_told(world: World, clock: MockClock) -> None:

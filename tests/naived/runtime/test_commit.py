@@ -39,15 +39,14 @@ async def test_a_commit_that_was_dropped_may_or_may_not_be_there() -> None:
 async def test_a_queue_takes_only_so_many_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commits, "_MOST_PENDING", 2)
     queue = CommitQueue()
-    for note in ("first", "second"):
-        faulty = plain(number=1, note=note)
-        faulty.fault = note  # each keeps a transaction of its own
-        assert queue.append(faulty) is faulty
-    faulty = plain(number=1, note="third")
-    faulty.fault = "third"
+    apart = [plain(number=1, note=note) for note in ("first", "second", "third")]
+    for commit in apart:
+        commit.unit = replace(commit.unit, request=(commit.sends[0], "true"))  # has a transaction of its own
+    for commit in apart[:2]:
+        assert queue.append(commit) is commit
     with pytest.raises(OverflowError, match="2 commits of ETHUSDT wait"):
-        queue.append(faulty)
-    assert [queue.pop().fault, queue.pop().fault] == ["first", "second"]
+        queue.append(apart[2])
+    assert [queue.pop(), queue.pop()] == apart[:2]
 
 
 async def test_a_wait_ends_when_something_is_queued_or_was_since_the_last_one(autojump_clock: object) -> None:
@@ -89,15 +88,12 @@ def test_what_two_units_ask_is_asked_once() -> None:
     assert first.questions == (Question.COINS, Question.RULES)
 
 
-def test_a_status_an_answer_and_a_fault_keep_a_transaction_of_their_own() -> None:
+def test_a_status_and_an_answer_keep_a_transaction_of_their_own() -> None:
     for apart in ({"request": ("id", "true")}, {"desired": DesiredState(settings(), Status.OFF, keep_buys=False)}):
         special = plain(number=1, note="special")
         special.unit = replace(special.unit, **apart)
         assert not plain(number=2, note="plain").absorb(special)
         assert not special.absorb(plain(number=2, note="plain"))
-    faulty = plain(number=1, note="faulty")
-    faulty.fault = "refused"
-    assert not faulty.absorb(plain(number=2, note="plain"))
 
 
 def test_one_commit_takes_in_only_so_much() -> None:

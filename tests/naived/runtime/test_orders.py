@@ -492,6 +492,33 @@ async def test_a_refused_buy_waits_and_tries_again(world: World, clock: MockCloc
         assert [order["state"] for order in await naived.orders()] == ["rejected", "open"]
 
 
+async def test_while_the_exchange_takes_no_buy_sells_go_on_and_the_stop_loss_acts(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start(chunks=2, stop_loss="0.05")
+        await naived.trade("2000", "1999")
+        exchange.faults.refusals = [
+            Refused(Refusal.FORBIDDEN, -2010, "This symbol is restricted for this account.")
+        ]
+        await naived.trade("1980")
+        told = "buy refused: This symbol is restricted for this account."
+        assert (naived.state(), naived.reason()) == ("faulted", told)
+        assert naived.phases() == ["selling", "waiting"]
+        explained = await naived.call("explain", "ETHUSDT")
+        assert explained["buys"] == {"may": False, "text": f"no: {told}"}
+        exchange.markets["ETHUSDT"].end(exchange.open()[0], OrderStatus.EXPIRED_IN_MATCH, exchange.now())
+        exchange.flush()
+        await naived.until(lambda: exchange.open() == [])
+        await naived.until(lambda: len(exchange.open()) == 1)
+        await naived.trade("1890")
+        await naived.until(lambda: exchange.open() == [] and naived.phases() == ["waiting"])
+        sells = [order for order in await naived.orders() if order["side"] == "sell"]
+        assert [(order["state"], order["price"]) for order in sells][-1] == ("filled", "1880.55")
+        assert naived.state() == "faulted"
+
+
 async def test_a_refusal_that_only_a_person_can_mend_faults_the_symbol(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.naived() as naived:

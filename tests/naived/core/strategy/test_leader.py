@@ -636,11 +636,20 @@ def test_while_blocked_nothing_is_bought_and_sells_go_on() -> None:
     assert cycle.phases == ["buying"]
 
 
-def test_a_permanent_refusal_faults_the_symbol() -> None:
-    cycle = workbench()
-    cycle.trade("2683.80")
+def test_after_a_refusal_that_stays_nothing_is_bought_until_a_person_acts_and_sells_go_on() -> None:
+    cycle = bought(workbench(replace(ONE, chunks=2)))
+    cycle.trade("2660")
     cycle.answer(Refused(Refusal.CREDENTIALS, -2015, "Invalid API-key."))
-    assert cycle.journal.fault == "buy refused: Invalid API-key."
+    assert cycle.leader.barred == "buy refused: Invalid API-key."
+    assert cycle.engine.band == NONE
+    cycle.trade("2600")
+    assert cycle.phases == ["selling", "waiting"]
+    sold(cycle)
+    cycle.trade("2600")
+    assert cycle.phases == ["waiting", "waiting"]
+    cycle.step(Directed(cycle.leader.desired))
+    cycle.trade("2600")
+    assert "buying" in cycle.phases
 
 
 def unheard() -> Workbench:

@@ -330,9 +330,22 @@ def test_a_buy_that_ends_empty_after_the_symbol_ends_its_trader(view: SymbolView
 )
 def test_a_refused_buy_backs_off_by_its_reason(kind: Refusal, pause: int) -> None:
     waiting, commands = tell(BUYING, VIEW, refused(kind))
-    assert waiting.phase == Waiting(after=START + pause, reason=f"no: {kind}")
+    failures = int(kind is Refusal.FILTER)
+    assert waiting.phase == Waiting(after=START + pause, reason=f"no: {kind}", failures=failures)
     assert notes(commands) == [f"ETHUSDT-1: buy refused: no: {kind}"]
     assert (Reread() in commands) is (kind in (Refusal.FILTER, Refusal.MARKET_CLOSED))
+
+
+def test_a_buy_that_a_filter_refuses_again_and_again_waits_longer_each_time() -> None:
+    """MAX_ASSET is a filter of an account, and no rule of a symbol that is read again tells of it."""
+    pauses = []
+    for failures in range(5):
+        buying = replace(BUYING, phase=replace(BUYING.phase, failures=failures))
+        waiting, _ = tell(buying, VIEW, refused(Refusal.FILTER))
+        assert isinstance(waiting.phase, Waiting)
+        assert waiting.phase.failures == failures + 1
+        pauses.append(waiting.phase.after - START)
+    assert pauses == [10_000, 20_000, 40_000, 60_000, 60_000]
 
 
 @pytest.mark.parametrize("kind", [Refusal.CREDENTIALS, Refusal.MALFORMED, Refusal.FORBIDDEN, Refusal.OTHER])
