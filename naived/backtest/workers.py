@@ -28,6 +28,7 @@ Told: TypeAlias = Callable[[int, Outcome], None]
 _SECONDS = 0.2  # of a batch: a hundred times what it costs to send one to a Dask worker
 _LARGEST = 64  # points of a batch: more would be many kilobytes to a worker, and much to run again
 _AHEAD = 2  # batches that wait for each worker, so that none is ever without one
+_LOOK = 2.0  # seconds without an outcome after which it is asked whether there are workers
 
 
 class Workers(Protocol):
@@ -54,15 +55,24 @@ class _Batch:
 
 
 class Spread:
-    """Batches over an executor with ``width`` workers; ``renew`` makes another in place of one that broke."""
+    """Batches over an executor with ``width`` workers; ``renew`` makes another in place of one that broke.
+
+    ``look`` raises SweepError if no outcome can come any more though the executor is not broken.
+    """
 
     def __init__(
-        self, job: Job, width: int, executor: Executor, renew: Callable[[], Executor] | None = None
+        self,
+        job: Job,
+        width: int,
+        executor: Executor,
+        renew: Callable[[], Executor] | None = None,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         self._job = job
         self._width = width
         self._executor = executor
         self._renew = renew
+        self._look = look
         self._ran = 0
         self._seconds = 0.0
 
@@ -83,7 +93,9 @@ class Spread:
                     lost.append(batch)
                 else:
                     running[future] = batch
-            finished = running if lost else wait(running, return_when=FIRST_COMPLETED).done
+            finished = running if lost else wait(running, _LOOK, FIRST_COMPLETED).done
+            if not finished:
+                self._look()
             for future in list(finished):
                 batch = running.pop(future)
                 try:
