@@ -1,6 +1,6 @@
 """Columns on the disk: parsed once, then mapped by every process that needs them.
 
-    NAME-KEY.json           which source it is (size, time, sha256), what was found in it, the generation to open
+    NAME-KEY.json           which source it is (size, times, sha256), what was found in it, the generation to open
     NAME-KEY-GENERATION/    ids.npy prices.npy quantities.npy times.npy low.npy high.npy
     NAME-KEY.lock           held by the process that makes a generation; others wait, then open what it made
 
@@ -50,6 +50,7 @@ class _Entry(msgspec.Struct, frozen=True):
     generation: str
     unit: str
     findings: Findings
+    ctime_ns: int = 0  # a program that replaces a file may keep all of the others
 
 
 class NotKept(Exception):
@@ -65,11 +66,12 @@ def opened(directory: Path, path: Path) -> File | None:
         if entry.version != _VERSION or status.st_size != entry.size:
             return None
         columns = _mapped(place, entry, path)
-        if status.st_mtime_ns != entry.mtime_ns:
+        mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+        if (mtime, ctime) != (entry.mtime_ns, entry.ctime_ns):
             if _sha256(path) != entry.sha256:
                 return None
             with suppress(OSError):
-                _name(place, msgspec.structs.replace(entry, mtime_ns=status.st_mtime_ns))
+                _name(place, msgspec.structs.replace(entry, mtime_ns=mtime, ctime_ns=ctime))
     except (OSError, ValueError, msgspec.MsgspecError):
         return None
     return File(columns, entry.findings)
@@ -107,6 +109,8 @@ def _made(place: Path, path: Path, advance: Callable[[int, int], None], fill: Fi
             grown.finish()
         digest = _sha256(path)
         after = path.stat()
+        if before.st_ino == after.st_ino and before.st_size < after.st_size:
+            raise NotKept(f"{path.name} grew while it was read")  # `naived record` writes it
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise TapeError(f"{path} changed while it was read; try again when it is whole")
         entry = _Entry(
@@ -118,6 +122,7 @@ def _made(place: Path, path: Path, advance: Callable[[int, int], None], fill: Fi
             folder.name.removeprefix(f"{place.name}-"),
             _unit(findings),
             findings,
+            after.st_ctime_ns,
         )
         columns = _mapped(place, entry, path)
         _flush(folder)

@@ -112,7 +112,9 @@ def _check(wanted: Source, *, elsewhere: bool) -> None:
             "copy the file to each worker, under the same path"
         )
     if not elsewhere and (found.size, found.modified) != (wanted.size, wanted.modified):
-        raise SweepError(f"{wanted.path} has changed since the sweep began; run it again")
+        raise SweepError(
+            f"{wanted.path} has changed since the sweep began; run it again, on a copy if it is being written"
+        )
 
 
 def _sha256(path: Path) -> str:

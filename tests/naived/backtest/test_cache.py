@@ -128,6 +128,34 @@ def test_a_change_of_the_same_size_is_noticed(source: Path, kept: Path) -> None:
     assert opened(source, kept).parts[0].quantities[0] == 300_000
 
 
+def test_a_change_that_keeps_size_and_time_is_noticed(source: Path, kept: Path) -> None:
+    opened(source, kept)
+    status = source.stat()
+    source.write_text(source.read_text().replace("0.00200000", "0.00300000"))
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert opened(source, kept).parts[0].quantities[0] == 300_000
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_kept(source: Path, kept: Path) -> None:
+    whole = source.read_bytes()
+    source.write_bytes(whole[: whole.rindex(b"602,")])
+    tape = load("ETHUSDT", [source], cache=kept, progress=lambda _: source.write_bytes(whole) and None)
+    assert ids(tape) == [*range(1, 601), 602]
+    assert tape.warnings[0] == (
+        "the columns of 1 file are not kept, and parsed again next time: "
+        "ETHUSDT-trades-2024-08.csv grew while it was read"
+    )
+    assert [path.suffix for path in kept.iterdir()] == [".lock"]
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_an_error(source: Path, kept: Path) -> None:
+    def replace(done: int, rows: int) -> None:
+        os.utime(source, ns=(LATER, LATER))
+
+    with pytest.raises(TapeError, match="changed while it was read"):
+        cache.stored(kept, source, replace)
+
+
 def _cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 8)
 
