@@ -7,11 +7,12 @@ cut off at the next start.
 import gzip
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import structlog
 
@@ -32,6 +33,8 @@ from naived.recorder.layout import (
 _CHUNK = 1 << 16  # bytes read at once from the end of a file
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
+Read = TypeVar("Read")
+
 log = structlog.get_logger()
 
 
@@ -48,13 +51,12 @@ class Found:
 
 
 def find(directory: Path, symbol: str) -> Found:
-    """How far the recording of a symbol came; cuts torn ends. Raises UnreadableRecordingError."""
+    """How far the recording of a symbol came; cuts torn ends of what is ours. Raises UnreadableRecordingError."""
     gaps = directory / gaps_name(symbol)
     files = sorted(_files(directory, symbol), key=lambda each: (each[0], each[1].suffix == ".csv"), reverse=True)
     for _, path in files:
-        line = _cut_torn(path) if path.suffix == ".csv" else _last_packed(path)
-        if line is not None:
-            last = _parsed(path, line)
+        last = _cut_torn(path, partial(_parsed, path)) if path.suffix == ".csv" else _last_packed(path)
+        if last is not None:
             _take_back(gaps, last)
             return Found(last, True)
     return Found(None, bool(files) or gaps.exists())
@@ -63,7 +65,7 @@ def find(directory: Path, symbol: str) -> Found:
 def _files(directory: Path, symbol: str) -> Iterator[tuple[int, Path]]:
     for path in directory.iterdir():
         day = day_in(path.name, symbol)
-        if day is not None and path.is_file():
+        if day is not None and (path.suffix == ".csv" or path.is_file()):
             yield day, path
 
 
@@ -76,8 +78,8 @@ def _parsed(path: Path, line: str) -> Trade:
         ) from error
 
 
-def _last_packed(path: Path) -> str | None:
-    """The last line of a file that was compressed since."""
+def _last_packed(path: Path) -> Trade | None:
+    """The last trade of a file that was compressed since."""
     try:
         with _unpacked(path) as file:
             line = b""
@@ -85,7 +87,7 @@ def _last_packed(path: Path) -> str | None:
                 line = each
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise UnreadableRecordingError(f"{path} cannot be read to its end ({error}); move it away") from error
-    return line.decode("utf-8", "replace") or None
+    return _parsed(path, line.decode("utf-8", "replace")) if line else None
 
 
 @contextmanager
@@ -102,20 +104,22 @@ def _unpacked(path: Path) -> Iterator[Iterable[bytes]]:
             yield file
 
 
-def _cut_torn(path: Path) -> str | None:
-    """The last whole line, None if there is none; what is behind it is cut off."""
+def _cut_torn(path: Path, read: Callable[[str], Read]) -> Read | None:
+    """What the last whole line is, None if there is none; what is behind it is cut off once the line is read."""
+    if path.is_symlink():
+        raise UnreadableRecordingError(f"{path} is a link; move it away, or record into another directory")
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         end = _line_end_before(file, size)
+        begin = _line_end_before(file, end - 1)
+        file.seek(begin)
+        line = file.read(end - begin).decode("utf-8", "replace")
+        found = read(line) if line else None
         if end < size:
             file.truncate(end)
             os.fsync(file.fileno())
             log.warning("a torn line is cut off", file=str(path), bytes=size - end)
-        if end == 0:
-            return None
-        begin = _line_end_before(file, end - 1)
-        file.seek(begin)
-        return file.read(end - begin).decode("utf-8", "replace")
+        return found
 
 
 def _line_end_before(file: IO[bytes], position: int) -> int:
@@ -134,10 +138,9 @@ def _take_back(path: Path, last: Trade) -> None:
     """Cut off a gap behind the last trade: no trade behind it was written, so it is asked for again."""
     if not path.exists():
         return
-    line = _cut_torn(path)
-    gap = None if line is None else read_gap(line)
-    if line is not None and gap is not None and gap.from_id == last.id + 1 and gap.to_id >= gap.from_id:
-        os.truncate(path, path.stat().st_size - len(line.encode()))
+    gap = _cut_torn(path, read_gap)
+    if gap is not None and gap.from_id == last.id + 1 and gap.to_id >= gap.from_id:
+        os.truncate(path, path.stat().st_size - len(gap_line(gap)))
 
 
 class Tape:
@@ -165,6 +168,8 @@ class Tape:
         """Write a gap down, durably: the trades behind it come later."""
         if gap.to_id < gap.from_id:
             self._put_aside(gap.from_id - 1)
+        if self._file is not None:
+            self._file.sync()  # the next start looks for a gap behind the last trade alone
         file = _Appended(self._directory / gaps_name(self._symbol))
         try:
             file.append((b"" if file.size else GAPS_HEADER.encode()) + gap_line(gap).encode())

@@ -150,7 +150,7 @@ class Filler:
         attempt.answered_at = trio.current_time()
         attempt.pages += 1
         if track.asking is not gap:
-            log.info("a gap is filled", symbol=symbol, first=gap.from_id, last=gap.to_id, why=str(gap.cause))
+            log.info("a gap is closed", symbol=symbol, first=gap.from_id, last=gap.to_id, why=str(gap.cause))
             return
         more = track.next_id > before
         attempt.late = 0 if more else attempt.late + 1

@@ -100,6 +100,30 @@ def test_a_file_that_cannot_be_gone_on_with_is_named(tmp_path: Path, ending: str
         find(tmp_path, SYMBOL)
 
 
+def test_what_is_not_ours_stays_as_it_is(tmp_path: Path) -> None:
+    content = b"not a trade\nand a last line"
+    (tmp_path / name()).write_bytes(content)
+    with pytest.raises(UnreadableRecordingError, match="does not end with a trade"):
+        find(tmp_path, SYMBOL)
+    assert (tmp_path / name()).read_bytes() == content
+
+
+@pytest.mark.parametrize("file", [name(), f"{SYMBOL}-gaps.csv"])
+def test_a_link_is_refused_at_the_start_and_not_followed(tmp_path: Path, file: str) -> None:
+    (tmp_path / name("2026-11-27")).write_bytes(lines(1, 2))
+    (tmp_path / "elsewhere").write_bytes(lines(3)[:-1])
+    (tmp_path / file).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UnreadableRecordingError, match=f"{file} is a link; move it away"):
+        find(tmp_path, SYMBOL)
+    assert (tmp_path / "elsewhere").read_bytes() == lines(3)[:-1]
+
+
+def test_a_directory_with_the_name_of_a_day_is_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / name()).mkdir()
+    with pytest.raises(IsADirectoryError):
+        find(tmp_path, SYMBOL)
+
+
 # Appending
 
 
@@ -148,7 +172,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_what_was_appended_is_durable_after_a_sync_and_at_the_next_day(
+def test_what_was_appended_is_durable_after_a_sync_at_the_next_day_and_before_a_gap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
@@ -165,8 +189,13 @@ def test_what_was_appended_is_durable_after_a_sync_and_at_the_next_day(
     assert not tape.unsynced
     tape.append(TODAY, lines(2))
     tape.append(TODAY + 1, lines(3))
+    tape.gap(Gap(4, 9, NOON, NOON + 1, Cause.CONNECTION))
     directory = tmp_path.name
-    assert synced == [directory, name(), name(), directory]
+    assert synced == [
+        *(directory, name(), name()),
+        *(directory, name("2026-11-29")),
+        *(directory, f"{SYMBOL}-gaps.csv"),
+    ]
 
 
 # Gaps

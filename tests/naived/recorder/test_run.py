@@ -184,7 +184,7 @@ async def test_a_lost_connection_costs_nothing_that_the_exchange_still_gives(
     numbers = ids(tmp_path, -1)
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert gaps(tmp_path) == []
-    assert [each["why"] for each in records if each["event"] == "a gap is filled"] == ["connection lost"]
+    assert [each["why"] for each in records if each["event"] == "a gap is closed"] == ["connection lost"]
 
 
 async def test_what_happened_between_two_runs_is_asked_for(exchange: Exchange, tmp_path: Path) -> None:
