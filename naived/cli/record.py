@@ -16,7 +16,7 @@ from naived.cli.values import absolute_path, log_format, log_level, simulator_ur
 from naived.process import log_stream, logs
 from naived.process.complaint import complain
 from naived.process.config import ConfigError, Venue
-from naived.process.lock import locked
+from naived.process.lock import followed
 from naived.process.opening import SUSPENDING, raise_file_limit
 from naived.recorder.run import LOCK, TAKEN, RecordConfig, run
 from naived.recorder.status import StatusLine
@@ -70,12 +70,12 @@ def perform(symbols: Sequence[str], flags: Mapping[str, object]) -> int:
     try:
         config = read(again=False)
         _prepare(config.to)
-        with locked(config.to, LOCK, TAKEN):
+        with followed(config.to, LOCK, TAKEN) as follow:
             shown = _status_line(config)
             logs.configure(config.log_format, config.log_level, stream=shown)
             raise_file_limit()
             try:
-                return trio.run(partial(run, config, reread=reread, shown=shown))
+                return trio.run(partial(run, config, reread=reread, shown=shown, follow=follow))
             except ConfigError:
                 raise
             except Exception:

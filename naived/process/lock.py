@@ -8,8 +8,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,8 +32,10 @@ class LockedError(ConfigError):
 
 
 @contextmanager
-def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Iterator[None]:
-    """Hold the lock of this name; raises LockedError, or ConfigError if the file cannot be locked or is not a lock.
+def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Iterator[int]:
+    """Hold the lock of this name, a descriptor.
+
+    Raises LockedError, or ConfigError if the file cannot be locked or is not a lock.
 
     ``taken`` says that another naived holds it. The file stays when the lock is released: by then another process
     may hold a lock on it. The pid in it is only information for people. A file that another program wrote, or a
@@ -48,7 +50,26 @@ def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Itera
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
             raise refused_by_system(f"cannot take the lock {path}: {error.strerror}", error) from error
-        yield
+        yield descriptor
+
+
+@contextmanager
+def followed(directory: Path, name: str, taken: str) -> Iterator[Callable[[], None]]:
+    """As ``locked``; what it yields locks the directory that has the path by now, and raises as ``locked`` does.
+
+    One that was moved away stays locked too.
+    """
+    with ExitStack() as held:
+        descriptor = held.enter_context(locked(directory, name, taken))
+
+        def follow() -> None:
+            nonlocal descriptor
+            with suppress(OSError):
+                if os.path.samestat((directory / name).stat(), os.fstat(descriptor)):
+                    return
+            descriptor = held.enter_context(locked(directory, name, taken))
+
+        yield follow
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Only whole lines are appended: what a full disk took half of is cut off again, a
 cut off at the next start.
 """
 
+import errno
 import gzip
 import os
 import zipfile
@@ -16,6 +17,7 @@ from typing import IO, TypeVar
 
 import structlog
 
+from naived.process.config import ConfigError
 from naived.recorder.layout import (
     GAPS_HEADER,
     Gap,
@@ -144,11 +146,17 @@ def _take_back(path: Path, last: Trade) -> None:
 
 
 class Tape:
-    """Appends to the files of one symbol; ``day`` is that of the file that is open, or of the last trade."""
+    """Appends to the files of one symbol; ``day`` is that of the file that is open, or of the last trade.
 
-    def __init__(self, directory: Path, symbol: str, last: Trade | None) -> None:
+    ``follow`` makes sure of the directory before a file is opened in it; raises ConfigError.
+    """
+
+    def __init__(
+        self, directory: Path, symbol: str, last: Trade | None, follow: Callable[[], None] = lambda: None
+    ) -> None:
         self.day = -1 if last is None else day_of(last.time)
         self._directory = directory
+        self._follow = follow
         self._symbol = symbol
         self._file: _Appended | None = None
 
@@ -160,7 +168,7 @@ class Tape:
         """Append whole lines to a day's file; all or none of them."""
         if self._file is None or day != self.day:
             self.close()
-            self._file = _Appended(self._directory / trades_name(self._symbol, day))
+            self._file = self._opened(trades_name(self._symbol, day))
             self.day = day
         self._file.append(lines)
 
@@ -170,7 +178,7 @@ class Tape:
             self._put_aside(gap.from_id - 1)
         if self._file is not None:
             self._file.sync()  # the next start looks for a gap behind the last trade alone
-        file = _Appended(self._directory / gaps_name(self._symbol))
+        file = self._opened(gaps_name(self._symbol))
         try:
             file.append((b"" if file.size else GAPS_HEADER.encode()) + gap_line(gap).encode())
             file.sync()
@@ -192,6 +200,13 @@ class Tape:
                 file.sync()
             finally:
                 file.close()
+
+    def _opened(self, name: str) -> "_Appended":
+        try:
+            self._follow()
+        except ConfigError as error:
+            raise OSError(errno.EBUSY, str(error)) from error
+        return _Appended(self._directory / name)
 
     def _put_aside(self, last_id: int) -> None:
         """The ids began again: what the day has so far gets another name, so that each file has rising ids."""

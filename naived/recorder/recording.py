@@ -42,9 +42,11 @@ class Recording:
         refusals: Refusals,
         now: Callable[[], int] = wall,
         most: int = MOST,
+        follow: Callable[[], None] = lambda: None,
     ) -> None:
         self.dropped = 0
-        self.writer = Writer({symbol: Tape(directory, symbol, each.last) for symbol, each in found.items()})
+        tapes = {symbol: Tape(directory, symbol, each.last, follow) for symbol, each in found.items()}
+        self.writer = Writer(tapes)
         self.tracks = {symbol: Track(each.last, self.writer.adder(symbol)) for symbol, each in found.items()}
         self.filler = Filler(asking, self.tracks, self._believed, self._room)
         self._refusals = refusals

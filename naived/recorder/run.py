@@ -84,16 +84,18 @@ async def run(
     reread: Callable[[], RecordConfig] | None = None,
     shown: StatusLine | None = None,
     now: Callable[[], int] = wall,
+    follow: Callable[[], None] = lambda: None,
 ) -> int:
     """Record until a signal; returns the exit code. Raises ConfigError. ``reread``: see ``daemon.run``.
 
     ``shown`` is the terminal that the log goes to, if it is one; ``now`` is this machine's clock (microseconds).
+    ``follow`` locks the directory again if it is another one; raises ConfigError.
     """
     reload = Reload(config, reread or (lambda: config))
     reload.apply = lambda found: logs.configure(found.log_format, found.log_level, stream=shown)
     try:
         async with suspendable(_PATIENCE, reload if reread else None, "ending: what came is written") as ended:
-            return await record(config, ended, connect, shown, now, reload)
+            return await record(config, ended, connect, shown, now, reload, follow)
     except ExceptionGroup as group:
         found: Exception = group
         while isinstance(found, ExceptionGroup) and len(found.exceptions) == 1:
@@ -113,6 +115,7 @@ async def record(
     shown: StatusLine | None = None,
     now: Callable[[], int] = wall,
     reload: Reload[RecordConfig] | None = None,
+    follow: Callable[[], None] = lambda: None,
 ) -> int:
     """As ``run``, until the event is set."""
     found = await trio.to_thread.run_sync(_find, config, now())
@@ -125,7 +128,7 @@ async def record(
     clock = ServerClock()
     limits = Limits(clock.now, clock.monotonic)
     asking = partial(asking_history, config.endpoint.api_url, connect, clock, limits, refusals)
-    recording = Recording(config.to, listed, asking, refusals, now)
+    recording = Recording(config.to, listed, asking, refusals, now, follow=follow)
     streams = Streams(
         config.endpoint.stream_url,
         connect,

@@ -9,12 +9,32 @@ from pathlib import Path
 import pytest
 
 from naived.process.config import ConfigError
-from naived.process.lock import LockedError, locked
+from naived.process.lock import LockedError, followed, locked
 
 
 def test_a_second_holder_is_told_who_has_the_home(tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(LockedError, match=rf"pid {os.getpid()}\) has the home {tmp_path}"):
         locked(tmp_path).__enter__()
+
+
+def test_a_lock_is_taken_in_the_directory_that_has_the_path_by_now(tmp_path: Path) -> None:
+    home, moved = tmp_path / "home", tmp_path / "moved"
+    home.mkdir()
+    with followed(home, "a.lock", "taken") as follow:
+        follow()
+        home.rename(moved)
+        with pytest.raises(ConfigError, match="No such file"):
+            follow()
+        home.mkdir()
+        with locked(home, "a.lock"), pytest.raises(LockedError, match="taken"):
+            follow()
+        follow()
+        for each in (home, moved):
+            with pytest.raises(LockedError):
+                locked(each, "a.lock").__enter__()
+    for each in (home, moved):
+        with locked(each, "a.lock"):
+            pass
 
 
 def test_the_file_stays_with_the_pid_of_its_last_holder_and_nobody_trusts_it(tmp_path: Path) -> None:

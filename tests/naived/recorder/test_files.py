@@ -4,18 +4,21 @@ import resource
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import structlog
 
 from naived.core.amount import parse_price, parse_quantity
+from naived.process.lock import followed, locked
 from naived.recorder.files import Found, Tape, UnreadableRecordingError, find
 from naived.recorder.layout import DAY, GAPS_HEADER, Cause, Gap, Trade, day_of, trade_line
 
 SYMBOL = "ETHUSDT"
 NOON = 1_795_867_200_000_000  # 2026-11-28 12:00 UTC
 TODAY = day_of(NOON)
+GAP = Gap(5, 9, NOON, NOON + 1, Cause.CONNECTION)
 
 
 def trade(number: int, time: int = NOON) -> Trade:
@@ -165,6 +168,24 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     assert [each["log_level"] for each in records] == ["warning"]
 
 
+def test_nothing_is_written_into_a_directory_that_another_one_has(tmp_path: Path) -> None:
+    (tmp_path / "tape").mkdir()
+    with followed(tmp_path / "tape", "a.lock", "another one has it") as follow:
+        tape = Tape(tmp_path / "tape", SYMBOL, None, follow)
+        tape.append(TODAY, lines(1))
+        (tmp_path / "tape").rename(tmp_path / "moved")
+        (tmp_path / "tape").mkdir()
+        tape.sync()
+        with locked(tmp_path / "tape", "a.lock"):
+            for write in (partial(tape.append, TODAY, lines(2)), partial(tape.gap, GAP)):
+                with pytest.raises(OSError, match="another one has it"):
+                    write()
+        tape.append(TODAY, lines(2))
+        tape.close()
+    assert (tmp_path / "moved" / name()).read_bytes() == lines(1)
+    assert (tmp_path / "tape" / name()).read_bytes() == lines(2)
+
+
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / name()).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic link"):
@@ -203,7 +224,7 @@ def test_what_was_appended_is_durable_after_a_sync_at_the_next_day_and_before_a_
 
 def test_gaps_are_written_down_below_a_header(tmp_path: Path) -> None:
     tape = Tape(tmp_path, SYMBOL, trade(4))
-    tape.gap(Gap(5, 9, NOON, NOON + 1, Cause.CONNECTION))
+    tape.gap(GAP)
     tape.gap(Gap(11, 11, NOON + 1, NOON + 2, Cause.SEQUENCE))
     assert (tmp_path / f"{SYMBOL}-gaps.csv").read_text() == (
         f"{GAPS_HEADER}5,9,{NOON},{NOON + 1},connection lost\n11,11,{NOON + 1},{NOON + 2},sequence\n"
