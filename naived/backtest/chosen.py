@@ -8,20 +8,23 @@ from collections.abc import Sequence
 
 from naived.backtest import documents
 from naived.backtest.grid import Grid
-from naived.backtest.point import Figures
+from naived.backtest.point import Figures, Terms
 from naived.backtest.ranking import Ranked
 from naived.backtest.sweep import Source
+from naived.core.amount import format_amount
 
 
-def toml(symbol: str, quote: str, grid: Grid, best: Ranked, points: int, sources: Sequence[Source]) -> str:
+def toml(terms: Terms, grid: Grid, best: Ranked, points: int, sources: Sequence[Source]) -> str:
     """The text of the file; ``points`` is how many were run."""
     assert best.settings is not None
+    symbol, quote = terms.rules.info.symbol, terms.rules.info.quote
     lines = [
         f"# naived sweep {symbol}: the best of {points} points by profit in sample, held coins included.",
         *(
             f"# tape: {source.path.name.encode('ascii', 'backslashreplace').decode()}" + _hash(source)
             for source in sources
         ),
+        f"# run with fee {format_amount(terms.fee)} and latency {terms.latency} ms; {terms.limits.words(quote)}",
         *_figures("in sample", best.outcome.in_sample, quote),
         *_figures("out of sample", best.outcome.out_of_sample, quote),
         "# The best of many in sample is in part luck: the figures out of sample are what to believe.",

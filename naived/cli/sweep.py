@@ -13,7 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from naived.backtest import files, ranking, split
+from msgspec.structs import asdict
+
+from naived.backtest import documents, files, ranking, split
 from naived.backtest.chosen import toml
 from naived.backtest.columns import Progress
 from naived.backtest.files import STDOUT
@@ -200,6 +202,7 @@ def _document(
         "symbol": info.symbol,
         "base": info.base,
         "quote": info.quote,
+        "limits": documents.setting_texts(asdict(command.terms.limits)),
         "fee": format_amount(command.terms.fee),
         "latency_ms": command.terms.latency,
         "in_sample": _period_document(halves[0]),
@@ -239,5 +242,5 @@ def _write(command: Command, halves: Halves, points: Sequence[Ranked], sources: 
             raise SweepError(
                 f"no point could trade, so {command.write} was not written; {points[0].outcome.reason}"
             )
-        text = toml(info.symbol, info.quote, command.grid, best, len(points), sources)
+        text = toml(command.terms, command.grid, best, len(points), sources)
         files.write(command.write, lambda file: file.write(text))

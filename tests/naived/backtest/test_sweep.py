@@ -10,11 +10,13 @@ import pytest
 from naived.backtest import documents, point, ranking, sweep
 from naived.backtest.chosen import toml
 from naived.backtest.grid import Axis, Grid
-from naived.backtest.point import Figures, Outcome
+from naived.backtest.point import Figures, Outcome, Terms
+from naived.backtest.rules import rules
 from naived.backtest.run import backtest
 from naived.backtest.sweep import SweepError
 from naived.backtest.workers import Serial
-from naived.core.amount import Money, parse_money, parse_price
+from naived.core.amount import Money, parse_money, parse_price, parse_rate
+from naived.core.risk import Limits
 from naived.core.strategy.settings import Settings, SettingsError
 from tests.support.sweeps import all_settings, file, grid, job, outcomes
 from tests.support.tape import setup
@@ -137,7 +139,8 @@ def test_a_point_whose_values_contradict_each_other_is_a_document_too() -> None:
 def test_the_file_of_the_best_point_has_only_settings_that_were_given() -> None:
     which = grid(2, 1, chunks=3)
     best = ranking.ranked(which, {(1, 0): Outcome(figures(5), figures(3))}, {(1, 0): which.settings((1, 0))})[0]
-    text = toml("ETHUSDT", "USDT", which, best, 2, [])
+    terms = Terms(rules("ETHUSDT", None), parse_rate("0"), 2_000, Limits(max_exposure=parse_money("300")))
+    text = toml(terms, which, best, 2, [])
     plain = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert plain == [
         'symbol = "ETHUSDT"',
@@ -147,5 +150,9 @@ def test_the_file_of_the_best_point_has_only_settings_that_were_given() -> None:
         'rebuy = "0.003"',
     ]
     assert '# budget = "1000"  # not given; the default of the sweep' in text.splitlines()
+    assert (
+        "# run with fee 0 and latency 2000 ms; "
+        "max-exposure 300 USDT, reserve none, max-daily-loss none, max-drawdown none"
+    ) in text.splitlines()
     assert "# in sample: 2026-01-01 to 2026-01-02, 9 trades:" in text
     assert "# out of sample: 2026-01-01 to 2026-01-02, 9 trades:" in text

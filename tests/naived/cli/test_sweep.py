@@ -327,6 +327,8 @@ def test_a_share_is_a_fraction_or_a_percentage() -> None:
 
 def test_limits_of_the_account_bind_every_point(sweeps: Sweeps) -> None:
     free = sweeps.document(*GRID)["points"]
-    bound = sweeps.document(*GRID, "--max-exposure", "250")["points"]
+    document = sweeps.document(*GRID, "--max-exposure", "250")
+    assert document["limits"]["max_exposure"] == "250"
+    bound = document["points"]
     assert all(float(point["in_sample"]["max_tied_up"]) <= 250 for point in bound)
     assert any(float(point["in_sample"]["max_tied_up"]) > 250 for point in free)
