@@ -194,7 +194,7 @@ async def assemble(
             lambda: context.recv_window + reconciler.grace,
         )
         keeper = Keeper(
-            cluster, journal, supervisor, exchange, clock, reconciler.pause.end, lost.compare, elsewhere.keep
+            cluster, journal, supervisor, exchange, clock, session.pause.end, lost.compare, elsewhere.keep
         )
     account.tell()
     service = Service(

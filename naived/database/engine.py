@@ -258,7 +258,8 @@ def damaged(url: URL, text: str) -> ConfigurationError:
     """The error for a file that is broken; ``text`` is SQLite's."""
     return ConfigurationError(
         f"{describe(url)} is damaged, or no database: {text}. Keep a copy of it, then put a backup in its "
-        f"place, or what `sqlite3 FILE .recover` reads from it. Or name another file with --database"
+        f"place, with no -wal or -shm beside it, or what `sqlite3 FILE .recover` reads from it. Or name another "
+        f"file with --database"
     )
 
 

@@ -96,6 +96,17 @@ def _check_files(path: Path) -> None:
                 f"{path}{suffix} holds commits of a database that is gone; put that back, or move the log away to "
                 "begin a new one"
             )
+    if sizes[""] and sizes[_WAL] and not _is_logged(path):
+        raise NotOursError(
+            f"{path}{_WAL} is the log of another file: a copy was put in its place. Move {path}{_WAL} and "
+            f"{path}-shm away, or put back the file that they belong to"
+        )
+
+
+def _is_logged(path: Path) -> bool:
+    """Does its header say that commits are in a log? That of what ``VACUUM INTO`` made does not."""
+    with path.open("rb") as file:
+        return file.read(_LEAST)[18:20] == b"\2\2"
 
 
 def _check_tables(path: Path) -> None:

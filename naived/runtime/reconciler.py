@@ -23,7 +23,6 @@ from naived.runtime.session import Session
 from naived.runtime.symbol_task import Symbol
 from naived.runtime.untold import Untold
 
-_EVERY = 60  # seconds between two reconciliations
 _RETRY = 2  # seconds before a failed one is repeated
 _SUBSCRIPTION_TIMEOUT = (
     5  # seconds to wait for the subscriptions after an outage: sells must not wait longer for them
@@ -31,30 +30,6 @@ _SUBSCRIPTION_TIMEOUT = (
 _COVER_READINGS = 3  # readings of the balance that must all lack coins: a fill may come between two answers
 
 log = structlog.get_logger()
-
-
-class Pause:
-    """Between two passes."""
-
-    def __init__(self) -> None:
-        self._wanted = trio.Event()
-
-    def end(self) -> None:
-        """Symbols came that were not compared yet: make the next pass at once."""
-        self._wanted.set()
-
-    async def wait(self, over: trio.Event) -> None:
-        """Until the next pass is due, or wanted, or the session is over."""
-
-        async def wait_for(event: trio.Event) -> None:
-            await event.wait()
-            nursery.cancel_scope.cancel()
-
-        with trio.move_on_after(_EVERY):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(wait_for, over)
-                nursery.start_soon(wait_for, self._wanted)
-        self._wanted = trio.Event()
 
 
 class _Claim:
@@ -99,7 +74,6 @@ class Reconciler:
         self._symbols = symbols
         self.grace = grace
         self._comparison = Batcher(self.reconcile)
-        self.pause = Pause()
         self._surveyed: trio.Event | None = None  # the session in which all open orders were read
         self._foreign: Mapping[str, str] = {}
         self._claim = _Claim(exchange, journal, venue)
@@ -125,7 +99,7 @@ class Reconciler:
                 await self._await_subscriptions()
             if not over.is_set():
                 self._session.heard(refusals)
-            await self.pause.wait(over)
+            await self._session.pause.wait(over)
 
     async def _reconcile_all(self, session: trio.Event) -> Mapping[str, str]:
         claimed = self._session.claimed
@@ -191,7 +165,7 @@ class Reconciler:
                 refusals[report.symbol] = str(error)
             if report.symbol in self._symbols:
                 self._untold.read(self._symbols[report.symbol], report)
-            self._session.report(report)
+            self._session.report(report, told=False)
             before.get(report.symbol, {}).pop(report.order_id, None)
         known = self._foreign.items()
         unchecked = {name: why for name, why in known if name in refusals or not (bulk or name in before)}

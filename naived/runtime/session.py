@@ -3,6 +3,7 @@
 Without a session, and until our orders were compared after it opened, symbols are blocked.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -17,7 +18,42 @@ from naived.runtime.funds import AccountFunds
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.symbol_task import Symbol
 
+_EVERY = 60  # seconds between two reconciliations
+_STRANGE = 5.0  # seconds, at least, between two for the sake of an order that nobody here knows
+
 log = structlog.get_logger()
+
+
+class Pause:
+    """Between two passes of the reconciler."""
+
+    def __init__(self) -> None:
+        self._wanted = trio.Event()
+        self._strange_at = -math.inf  # on trio's clock
+
+    def end(self) -> None:
+        """Something came that was not compared yet: make the next pass at once."""
+        self._wanted.set()
+
+    def end_for_stranger(self) -> None:
+        """As ``end``, for an order with our tag that nobody here knows: a copy of the journal may be in use."""
+        now = trio.current_time()
+        if now >= self._strange_at + _STRANGE:
+            self._strange_at = now
+            self.end()
+
+    async def wait(self, over: trio.Event) -> None:
+        """Until the next pass is due, or wanted, or the session is over."""
+
+        async def wait_for(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        with trio.move_on_after(_EVERY):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait_for, over)
+                nursery.start_soon(wait_for, self._wanted)
+        self._wanted = trio.Event()
 
 
 class Session:
@@ -27,6 +63,7 @@ class Session:
     ``silent``: what its user data stream did not tell, until that is an event.
     ``ready`` is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the
     account of this session. ``elsewhere`` is told of orders with our tag whose symbol is not of this process.
+    ``pause`` is the reconciler's.
     """
 
     def __init__(
@@ -49,6 +86,7 @@ class Session:
         self._elsewhere = elsewhere
         self._open = trio.Event()
         self._over = trio.Event()
+        self.pause = Pause()
 
     # Calls of the adapter (ports.Sink)
 
@@ -58,13 +96,16 @@ class Session:
     def lost(self, symbol: str, why: str | None) -> None:
         self._gates.lost(symbol, why)
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report, *, told: bool = True) -> None:
+        """``told``: by the exchange, not read by us."""
         symbol = self._symbols.get(report.symbol)
         if symbol is None and self.is_ours(report):
             self._elsewhere(report)
         if symbol is None or not symbol.engine.informed:
             return
         if self.is_ours(report):
+            if told and not report.status.ended and report.client_order_id not in symbol.engine.orders:
+                self.pause.end_for_stranger()
             symbol.offer(Reported(report.client_order_id, report))
             return
         # An order that a person amended has another client order id; its number is the same.

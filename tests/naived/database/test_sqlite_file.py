@@ -190,6 +190,24 @@ def test_commits_whose_database_is_gone_are_kept(tmp_path: Path, suffix: str, em
     assert (log.read_bytes(), path.exists()) == (b"commits", emptied)
 
 
+def test_a_copy_beside_the_log_of_the_file_that_it_replaces_is_not_opened(
+    tmp_path: Path, opened: tuple[Path, SqliteFile, FileConnection]
+) -> None:
+    path, _, connection = opened
+    for table in ("alembic_version", "deployment"):
+        connection.execute(f"CREATE TABLE {table} (x)")
+    copy = tmp_path / "copy.db"
+    connection.execute(f"VACUUM INTO '{copy}'")
+    log = Path(f"{path}-wal").read_bytes()
+    copy.replace(path)
+    for judge in (claim, look_at):
+        with pytest.raises(NotOursError, match="-wal is the log of another file: a copy was put in its place"):
+            judge(path)
+    assert Path(f"{path}-wal").read_bytes() == log
+    Path(f"{path}-wal").unlink()
+    assert look_at(path)
+
+
 def test_a_log_without_commits_or_of_a_first_change_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     Path(f"{path}-wal").touch()

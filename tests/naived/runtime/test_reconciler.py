@@ -182,8 +182,9 @@ async def test_an_order_with_our_tag_and_no_row_stops_all_placing(world: World, 
         await naived.start("ETHUSDT", "BTCUSDT")
         twin = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
         tag = naived.journal.real.tag
+        await trio.sleep(30)
         exchange.plant(f"n1{tag}-otherlineage", twin)
-        await naived.until(lambda: naived.state() == "quarantined", 70)
+        await naived.until(lambda: naived.state() == "quarantined", 1)
         assert naived.state("BTCUSDT") == "quarantined"
         assert "has our tag and is not in the journal" in (naived.reason() or "")
         await naived.trade("2000")
@@ -421,6 +422,7 @@ async def test_a_start_asks_again_for_the_strange_order_that_blocks_it(world: Wo
     exchange = world.exchange
     async with world.naived() as naived:
         await naived.start("ETHUSDT", "BTCUSDT")
+        await trio.sleep(30)
         twin = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
         exchange.plant(f"n1{naived.journal.real.tag}-otherlineage", twin)
         await naived.until(lambda: naived.state("BTCUSDT") == "quarantined", 70)
