@@ -32,6 +32,9 @@ class Invocation:
     def sockets(self) -> tuple[str, ...]:
         """The sockets to try. One that was given is the only one, so that no other daemon is steered.
 
+        ``~`` is the user's home, as for naived: no shell expands it behind ``--home=``, nor cron or systemd in a
+        variable.
+
         Raises Failure for an empty path, such as that of an unset variable.
         """
         for flag, value, wanted in (
@@ -41,13 +44,13 @@ class Invocation:
             if value == "":
                 raise Failure("usage", f"{flag} is empty", f"give {wanted}, or leave {flag} out", 2)
         if self.socket:
-            return (self.socket,)
+            return (os.path.expanduser(self.socket),)
         if home := self.home:
-            return (os.path.join(home, "control.sock"),)
+            return (os.path.expanduser(os.path.join(home, "control.sock")),)
         if named := os.environ.get("NAIVED_SOCKET"):
-            return (named,)
+            return (os.path.expanduser(named),)
         if home := os.environ.get("NAIVED_HOME"):
-            return (os.path.join(home, "control.sock"),)
+            return (os.path.expanduser(os.path.join(home, "control.sock")),)
         own = os.path.expanduser("~/.local/state/naived/control.sock")
         # Without HOME, a user that the system does not list has no home.
         return (own, _OF_THE_SYSTEM) if os.path.isabs(own) else (_OF_THE_SYSTEM,)

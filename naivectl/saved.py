@@ -1,5 +1,6 @@
 """Settings from a file that ``naived sweep --write`` wrote, or that a person wrote like it: ``--from FILE``."""
 
+import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -37,14 +38,14 @@ def _read(path: str) -> dict[str, Any]:
     import tomllib  # deferred: this is the only option that needs it
 
     try:
-        with open(path, "rb") as file:
+        with open(os.path.expanduser(path), "rb") as file:
             content = file.read(_LARGEST + 1)
     except OSError as error:
         raise ValueError(f"it cannot be read: {error.strerror}") from error
     if len(content) > _LARGEST:
         raise ValueError(f"it has more than {_LARGEST} bytes, so it is no file of settings")
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not TOML: {error}") from error
 

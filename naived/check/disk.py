@@ -22,9 +22,20 @@ _LEAST_INODES = 100
 _BESIDE = ("-wal", "-shm")  # a daemon opens them with their database
 
 
+def is_there(path: Path) -> bool:
+    """Is there anything of this name, if only a link? Raises ConfigError where there can be nothing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}. Name another path") from error
+    return True
+
+
 def check_room(directory: Path, home: Path) -> bool:
     """Raise ConfigError unless a file can be made in the directory; False: naived makes it first, with its home."""
-    if home.is_relative_to(directory) and not os.path.lexists(directory):
+    if home.is_relative_to(directory) and not is_there(directory):
         return False
     with _made(directory):
         return True
@@ -44,7 +55,7 @@ def check_logs(path: Path) -> None:
 
 
 def _check_access(path: Path) -> None:
-    if not os.path.lexists(path):
+    if not is_there(path):
         return
     if not path.is_file():
         raise ConfigError(f"{path} is not a regular file. Move it away")

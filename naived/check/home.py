@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from naived.check.disk import check_room
+from naived.check.disk import check_room, is_there
 from naived.check.rows import Row, failed, ok, refused, skipped, warned
 from naived.control.endpoint import EndpointError, check_free, check_path, check_place
 from naived.control.protocol import LOCK, MAX_ANSWER, encode_request
@@ -36,8 +36,8 @@ def home(path: Path) -> Row:
     mend = f"chmod 700 {shlex.quote(str(path))}"
     todo = f"as root: install -d -m 0700 -o {_user(os.geteuid())} {path}"
     try:
-        if not os.path.lexists(path):
-            parent = next((each for each in path.parents if os.path.lexists(each)), Path("/"))
+        if not is_there(path):
+            parent = next((each for each in path.parents if is_there(each)), Path("/"))
             check_room(parent, path)
             later = "naived makes it at its first start; if it was there: find it"
             return warned("home", f"there is no {path} yet", later)

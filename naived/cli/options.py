@@ -5,6 +5,7 @@ that ``--config`` names. This module does not know the options: callers pass a p
 """
 
 import difflib
+import os
 import shlex
 import stat
 import tomllib
@@ -193,7 +194,7 @@ def gather(
     given: dict[str, _Given] = {}
     path = flags.get("config") or environ.get("NAIVED_CONFIG")
     if path:
-        for name, value in _read(Path(str(path)), {*names, *others}, again).items():
+        for name, value in _read(Path(os.path.expanduser(str(path))), {*names, *others}, again).items():
             if name in names:
                 given[name] = _Given(value, f"{name} in {path}", ConfigError)
     for name in names:
@@ -231,11 +232,13 @@ def _read(path: Path, names: Collection[str], again: bool) -> Mapping[str, objec
         if again and not stat.S_ISREG(path.stat().st_mode):
             raise ConfigError(f"{path} is no regular file: it is read at a start alone")
         # A number with a point stays text: a fee is never a float.
-        table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_Number)
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=_Number)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deep to be a configuration") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not in UTF-8. Save it in that encoding") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     values: dict[str, object] = {}

@@ -83,7 +83,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     log = Path(f"{path}{_WAL}")
     alone = not (log.exists() and log.stat().st_size)
     mode = "mode=ro&immutable=1" if alone else "mode=ro"
-    return sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None)
+    return sqlite3.connect(f"file:{quote(os.fsencode(path))}?{mode}", uri=True, isolation_level=None)
 
 
 def _check_files(path: Path) -> None:

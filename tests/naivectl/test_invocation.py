@@ -33,6 +33,10 @@ def test_what_was_hoisted_is_read():
         (Invocation(home="h"), {"NAIVED_SOCKET": "e"}, ("h/control.sock",)),
         (Invocation(), {"NAIVED_SOCKET": "e", "NAIVED_HOME": "eh"}, ("e",)),
         (Invocation(), {"NAIVED_HOME": "eh"}, ("eh/control.sock",)),
+        (Invocation(socket="~/s"), {"HOME": "/u"}, ("/u/s",)),
+        (Invocation(home="~/h"), {"HOME": "/u"}, ("/u/h/control.sock",)),
+        (Invocation(), {"HOME": "/u", "NAIVED_SOCKET": "~/e"}, ("/u/e",)),
+        (Invocation(), {"HOME": "/u", "NAIVED_HOME": "~/eh"}, ("/u/eh/control.sock",)),
         (Invocation(), {"HOME": "/u"}, ("/u/.local/state/naived/control.sock", "/run/naived/control.sock")),
     ],
 )

@@ -25,6 +25,13 @@ def file(tmp_path):
     return path
 
 
+def test_a_file_in_the_home_of_the_user_that_an_editor_saved_with_a_mark(daemon, naivectl, file, monkeypatch):
+    file.write_text(WRITTEN, encoding="utf-8-sig")
+    monkeypatch.setenv("HOME", str(file.parent))
+    assert naivectl("settings", "ethusdt", "--from=~/best.toml").code == 0
+    assert daemon.calls[0][1]["chunks"] == 3
+
+
 @pytest.mark.parametrize("verb", ["settings", "start"])
 def test_the_settings_of_a_file_are_sent_as_their_flags_are(daemon, naivectl, file, verb):
     assert naivectl(verb, "ethusdt", "--from", str(file)).code == 0

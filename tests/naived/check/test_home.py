@@ -34,6 +34,12 @@ def test_a_home_that_is_missing_is_not_made(place: Path) -> None:
     assert not (place / "a").exists()
 
 
+def test_a_home_of_which_the_name_is_too_long_is_refused(place: Path) -> None:
+    row = home.home(place / ("x" * 256))
+    assert (row.status, row.unusable, row.todo) == (Status.FAILED, True, "Name another path")
+    assert row.found.endswith("File name too long")
+
+
 @pytest.mark.parametrize(
     ("mode", "status", "unusable"),
     [(0o777, Status.FAILED, True), (0o720, Status.FAILED, True), (0o755, Status.WARNED, False)],

@@ -68,6 +68,22 @@ def test_a_key_of_the_file_may_be_written_like_the_flag(tmp_path: Path) -> None:
     assert options.get("recv_window", parse_duration, 0) == 1000
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert gather(NAMES, toml(tmp_path, '\ufeffgrace = "1s"'), {}).get("grace", str, "") == "1s"
+
+
+def test_a_file_in_another_encoding_is_named_as_that(tmp_path: Path) -> None:
+    (tmp_path / "wide.toml").write_text('grace = "1s"', encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"wide\.toml is not in UTF-8\. Save it"):
+        gather(NAMES, {"config": str(tmp_path / "wide.toml")}, {})
+
+
+def test_a_file_may_be_named_from_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml(tmp_path, 'grace = "1s"')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert gather(NAMES, {"config": "~/naived.toml"}, {}).get("grace", str, "") == "1s"
+
+
 @pytest.mark.parametrize(("text", "reason"), [("grace = ", "is not TOML"), (None, "cannot read")])
 def test_a_file_that_is_no_file_of_ours_says_why(tmp_path: Path, text: str | None, reason: str) -> None:
     flags = toml(tmp_path, text) if text else {"config": str(tmp_path / "absent.toml")}

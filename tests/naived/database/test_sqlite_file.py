@@ -137,6 +137,15 @@ def test_our_file_and_an_empty_one_are_made_private(tmp_path: Path, fill: Callab
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a?b%20#c", "ü".encode()])
+def test_our_file_is_read_whatever_the_bytes_of_its_path(tmp_path: Path, name: bytes) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE deployment (x)")
+        other.execute("CREATE TABLE alembic_version (x)")
+    assert look_at(path)
+
+
 def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with closing(sqlite3.connect(path)) as database:
