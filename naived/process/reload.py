@@ -1,6 +1,7 @@
 """Reads the configuration again while naived runs: what SIGHUP asks for where no terminal was closed."""
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -64,11 +65,17 @@ class Reload(Generic[C]):
             why = str(error) or f"its files cannot be read within {_PATIENCE:.0f} s"
             log.error("configuration not read again, the old one stays in force", error=why)
             return
-        before: Any = self.config
-        changed = [each.name for each in fields(before) if getattr(found, each.name) != getattr(before, each.name)]
-        taken = [name for name in changed if name in _TAKEN]
-        refused = [_spelled(name) for name in changed if name not in _TAKEN]
-        self.config = replace(before, **{name: getattr(found, name) for name in taken})
+        config: Any = self.config
+        changed = [each.name for each in fields(config) if getattr(found, each.name) != getattr(config, each.name)]
+        taken = []
+        for name in changed:
+            if name in _TAKEN:
+                # What is not safe with what stays needs a restart too.
+                with suppress(ConfigError):
+                    config = replace(config, **{name: getattr(found, name)})
+                    taken.append(name)
+        refused = [_spelled(name) for name in changed if name not in taken]
+        self.config = config
         logs.configure(self.config.log_format, self.config.log_level, self.config.secrets)
         self.apply(self.config)
         log.info("configuration read again", changed=[_spelled(name) for name in taken])

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from naived.process import reload as reload_module
-from naived.process.config import Config, ConfigError
+from naived.process.config import Config, ConfigError, Venue
 from naived.process.reload import Reload
 from tests.support.daemon import configured
 
@@ -58,6 +58,23 @@ async def test_what_needs_a_restart_is_named_and_the_rest_is_taken(
     assert config == replace(before, grace=70_000)
     assert applied == [config]
     assert any("error" in line and "need a restart" in line and f"'{name}'" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (lambda config: replace(config, recv_window=26_001, lease=30_001), ["recv-window", "lease"]),
+        (lambda config: replace(config, exchange=Venue.TESTNET, grace=59_999), ["exchange", "grace"]),
+    ],
+)
+async def test_what_is_not_safe_with_what_stays_needs_a_restart_too(
+    tmp_path: Path, logs: list[tuple[Any, ...]], change: Change, names: list[str]
+) -> None:
+    before = replace(configured(tmp_path), exchange=Venue.BINANCE)
+    config, applied, said = await reloaded(before, lambda: replace(change(before), log_level="debug"))
+    assert config == replace(before, log_level="debug")
+    assert applied == [config]
+    assert ["need a restart" in line and str(names) in line for line in said] == [False, True]
 
 
 @pytest.mark.parametrize("kind", [ConfigError, FileNotFoundError, ValueError])
