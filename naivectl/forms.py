@@ -148,8 +148,13 @@ DEFINITIONS: dict[str, Schema] = {
             "cycle_profit": SIGNED,
             "base": TEXT,
             "quote": TEXT,
+            "side": one_of(SIDES),
+            **dict.fromkeys(("chunks", "chunks_taken", "sells_first"), COUNT),
+            **dict.fromkeys(("held", "held_cost"), AMOUNT),
+            "first_buy": maybe(record(dict.fromkeys(("at", "price", "quantity", "value"), AMOUNT))),
             "worst": ref("worst"),
-        }
+        },
+        description="`side` to `value` are the first order, with the quantity 0 if there is none.",
     ),
     "worst": record(
         {

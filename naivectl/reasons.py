@@ -50,20 +50,32 @@ def planned(result: Document, settings: Document) -> list[str]:
     """What a start with these settings would do, and how to do it."""
     name, plan = clean(result["symbol"]), result["plan"]
     flags = "".join(f" --{option.replace('_', '-')} {value}" for option, value in settings.items())
-    quote = plan["quote"]
+    quote, buy = plan["quote"], plan["first_buy"]
     price, money = _shown(plan)
+
+    def order(told: Document) -> str:
+        text = (
+            f"{price(told['quantity'])} {plan['base']} at {price(told['price'])} ({money(told['value'])} {quote})"
+        )
+        later = told.get("at", plan["last_price"]) != plan["last_price"]
+        return f"{text}, once the price falls to {price(told['at'])}" if later else text
+
+    none = f"none with {plan['chunks_taken']} of {plan['chunks']} chunks taken"
+    first = buys = none if buy is None else f"buy {order(buy)}"
+    if sells := plan["sells_first"]:
+        first = f"sell {order(plan)}" + (f", and {sells - 1} more" if sells > 1 else "")
+    held = f"{price(plan['held'])} {plan['base']} (cost {money(plan['held_cost'])} {quote})"
+    at_most = "as now" if buy is None else f"once the price fell to {price(plan['lowest_price'])}"
     return [
         f"{name} would start so; nothing was changed.",
+        *_labelled("first order", f"{first}; the last price is {price(plan['last_price'])}"),
+        *(_labelled("first buy", buys.removeprefix("buy ")) if sells else []),
+        *(_labelled("holds", held) if plan["held"] != "0" else []),
+        *_labelled("each trader", f"{money(plan['share'])} {quote}"),
+        *_labelled("tied up", f"{money(plan['most_tied_up'])} {quote} at most, {at_most}"),
         *_labelled(
-            "first order",
-            f"buy {price('quantity')} {plan['base']} at {price('price')} ({money('value')} {quote}); "
-            f"the last price is {price('last_price')}",
+            "one cycle", f"{money(plan['cycle_profit'])} {quote}, after {money(plan['cycle_fees'])} of fees"
         ),
-        *_labelled("each trader", f"{money('share')} {quote}"),
-        *_labelled(
-            "tied up", f"{money('most_tied_up')} {quote} at most, once the price fell to {price('lowest_price')}"
-        ),
-        *_labelled("one cycle", f"{money('cycle_profit')} {quote}, after {money('cycle_fees')} of fees"),
         *_fallen(plan.get("worst") or {}),
         f"  -> naivectl start {name}{flags}",
     ]
@@ -72,11 +84,11 @@ def planned(result: Document, settings: Document) -> list[str]:
 def _shown(plan: Document) -> tuple[Callable[[str], str], Callable[[str], str]]:
     """How prices and quantities, and how money is written: for people with marks, in a pipe with all digits."""
     if not on_terminal():
-        return (lambda name: clean(plan[name])), (lambda name: clean(plan[name]))
+        return clean, clean
     tied_up = number(plan["most_tied_up"])
     # Nearly the budget: the steps of a quantity leave a little of it.
     places = money_decimals(None if tied_up is None else tied_up * 101 / 100)
-    return (lambda name: plain(plan[name])), (lambda name: plain(plan[name], places))
+    return plain, lambda amount: plain(amount, places)
 
 
 def _fallen(worst: Document) -> list[str]:

@@ -17,13 +17,14 @@ class Maybe:
         self.shape = shape
 
 
-_PLAN = dict.fromkeys(
-    (
-        *("quantity", "base", "price", "value", "quote", "last_price", "share"),
-        *("most_tied_up", "lowest_price", "cycle_profit", "cycle_fees"),
-    ),
-    str,
-)
+_ORDERED = dict.fromkeys(("quantity", "price", "value"), str)
+_PLAN = {
+    **_ORDERED,
+    **dict.fromkeys(("base", "quote", "last_price", "share", "most_tied_up", "lowest_price"), str),
+    **dict.fromkeys(("cycle_profit", "cycle_fees", "held", "held_cost"), str),
+    **dict.fromkeys(("chunks", "chunks_taken", "sells_first"), int),
+    "first_buy": Maybe({**_ORDERED, "at": str}),
+}
 _ERROR = {"message": str, "kind": str}
 _RESULTS = {
     "results": [

@@ -1,9 +1,14 @@
 """What a symbol would do with some settings (`start --dry-run`), and what of them makes no sense."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, money_up, value_up
-from naived.core.market import SymbolInfo
+from msgspec.structs import replace
+
+from naived.control.proposal import Rules
+from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount, money_down, money_up, value_up
+from naived.core.market import Filters, SymbolInfo
+from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import (
     Fees,
     buy_price,
@@ -12,55 +17,123 @@ from naived.core.strategy.formulas import (
     rebuy_below,
     sell_price,
     sell_quantity,
-    untradable,
 )
-from naived.core.strategy.settings import Settings
+from naived.core.strategy.leader import step_leader
+from naived.core.strategy.leader_events import Activated
+from naived.core.strategy.leader_state import Leader, LeaderStep
+from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.sizing import spending, terms_of, unfit
+from naived.core.strategy.summary import exposure, owned
+from naived.core.strategy.trader_state import Directed, Place
+from naived.core.strategy.traders import chunks_spent, chunks_taken, commitments, rebuy_limit, spent_rebuys
 
 Document = dict[str, Any]
 
 _SHOWN = SCALE // 10_000  # two decimals of a percent
 
 
-def plan(settings: Settings, info: SymbolInfo, last: Price, fees: Fees) -> Document:
+class Buy(NamedTuple):
+    """One that a trade at ``at`` decides."""
+
+    at: Price
+    price: Price
+    quantity: Quantity
+
+
+def begin(before: Leader | None, settings: Settings, rules: Rules, now: int) -> LeaderStep:
+    """The leader of a symbol that is on with these settings, before its next trade, and what its traders ask for.
+
+    ``before``: as it is now, with its saved traders and lots, None if it has none. ``now``: exchange ms.
+    """
+    desired = DesiredState(settings, Status.ON)
+    leader = before or Leader(rules.info, rules.fees, desired)
+    # Rules that were read came with the symbol's own fees; until then those of the account are reckoned with.
+    leader = replace(leader, info=rules.info, fees=leader.fees if leader.info.base else rules.fees)
+    directed = step_leader(leader, Directed(desired), now, None)
+    activated = step_leader(directed.leader, Activated(), now, None)
+    return LeaderStep(activated.leader, directed.commands + activated.commands)
+
+
+def plan(begun: LeaderStep, last: Price) -> Document:
     """The first order at this price, each trader's share, what is tied up at most, and one cycle's profit.
 
+    Saved traders sell what they hold before anything is bought; of their orders the lowest one is told. The first
+    order's quantity is 0 if there is none.
     ``lowest_price`` is where the last of the traders joins: below it nothing is bought any more. All amounts are in
-    the quote asset, but for the order's quantity.
+    the quote asset, but for quantities.
     """
-    rules = info.filters
-    price = buy_price(last, settings.buy_down, rules)
-    quantity = buy_quantity(settings.budget or Money(0), settings.chunks, price, rules)
-    tied_up, lowest = _ladder(settings, last, info, fees)
-    profit, paid = _cycle(settings, price, quantity, info, fees)
+    leader = begun.leader
+    settings, info = leader.settings, leader.info
+    sells = sorted((each.intent.price, each.intent.quantity) for each in begun.commands if isinstance(each, Place))
+    buys = list(_ladder(leader, last))
+    price = buy_price(last, settings.buy_down, info.filters)
+    quantity = buy_quantity(settings.budget or Money(0), settings.chunks, price, info.filters)
+    profit, paid = _cycle(settings, price, quantity, info, leader.fees)
+    first = next(iter(sells + [(each.price, each.quantity) for each in buys]), (price, Quantity(0)))
+    bought = sum(value_up(each.price, each.quantity) for each in buys)
+    held = owned(leader)
     return {
         "last_price": format_amount(last),
-        "price": format_amount(price),
-        "quantity": format_amount(quantity),
-        "value": format_amount(value_up(price, quantity)),
+        "side": str(Side.SELL if sells else Side.BUY),
+        **_order(*first),
         "share": format_amount(settings.allocation),
-        "most_tied_up": format_amount(tied_up),
-        "lowest_price": format_amount(lowest),
+        "most_tied_up": format_amount(Money(exposure(leader).money + bought)),
+        "lowest_price": format_amount(buys[-1].price if buys else last),
         "cycle_profit": format_amount(profit),
         "cycle_fees": format_amount(paid),
         "base": info.base,
         "quote": info.quote,
+        "chunks": settings.chunks,
+        "chunks_taken": chunks_spent(leader.traders),
+        "held": format_amount(max(0, held.quantity)),
+        "held_cost": format_amount(max(0, held.cost)),
+        "sells_first": len(sells),
+        "first_buy": _first_buy(buys[0]) if buys else None,
     }
 
 
-def _ladder(settings: Settings, last: Price, info: SymbolInfo, fees: Fees) -> tuple[Money, Price]:
-    """What all buys cost together while the price falls, and the price of the last one."""
-    budget, tied_up, trade, lowest = settings.budget or Money(0), 0, last, last
-    for _ in range(settings.chunks):
-        room = Money(budget - tied_up)
-        share = (budget, settings.chunks) if budget <= room * settings.chunks else (room, 1)
-        if untradable(trade, *share, settings.buy_down, settings.profit, fees, info.filters):
-            break
-        lowest = buy_price(trade, settings.buy_down, info.filters)
-        tied_up += value_up(lowest, buy_quantity(*share, lowest, info.filters))
-        trade = Price(rebuy_below(lowest, settings.rebuy) - info.filters.tick_size)
-        if trade <= 0:
-            break
-    return Money(tied_up), lowest
+def _first_buy(buy: Buy) -> Document:
+    return {"at": format_amount(buy.at), **_order(buy.price, buy.quantity)}
+
+
+def _order(price: Price, quantity: Quantity) -> Document:
+    return {
+        "price": format_amount(price),
+        "quantity": format_amount(quantity),
+        "value": format_amount(value_up(price, quantity)),
+    }
+
+
+def _ladder(leader: Leader, last: Price) -> Iterator[Buy]:
+    """All buys while the price falls from the last one; nothing is sold meanwhile."""
+    settings, filters, traders = leader.settings, leader.info.filters, leader.traders
+    terms, spent = terms_of(settings, leader.fees), spent_rebuys(traders)
+    committed = commitments(traders, leader.lots)[0]
+    free = settings.chunks - chunks_spent(traders)
+    # Where one that waits buys, or the first one; then where each of the others makes one more join.
+    chances = [last] * (chunks_taken(traders) - chunks_spent(traders) or not chunks_taken(traders))
+    for trader in traders:
+        limit = rebuy_limit(trader)
+        if limit is not None and trader.number not in spent:
+            chances.append(_joins_at(limit, trader.terms.rebuy, filters))
+    at = last
+    while free > 0 and chances and max(chances) > 0:
+        at = min(at, max(chances))
+        chances.remove(max(chances))
+        share = spending(terms, Money(max(0, terms.budget - committed)))
+        if unfit(terms, at, *share, filters):
+            return
+        price = buy_price(at, settings.buy_down, filters)
+        buy = Buy(at, price, buy_quantity(*share, price, filters))
+        yield buy
+        free -= 1
+        committed += value_up(price, buy.quantity)
+        chances.append(_joins_at(price, settings.rebuy, filters))
+
+
+def _joins_at(limit: Price, rebuy: Rate, filters: Filters) -> Price:
+    """The highest price at which one more trader joins the one that bought at this limit."""
+    return Price((rebuy_below(limit, rebuy) - 1) // filters.tick_size * filters.tick_size)
 
 
 def _cycle(

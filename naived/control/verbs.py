@@ -14,7 +14,7 @@ from naived.control import answers, holdings, listing_messages, messages
 from naived.control.call import Call, Outcome, Patience
 from naived.control.desired import desire
 from naived.control.lookup import find
-from naived.control.plan import plan, warnings
+from naived.control.plan import begin, plan, warnings
 from naived.control.proposal import Rules, check_size, given_settings, proposed
 from naived.control.protocol import ControlError
 from naived.control.service import Service
@@ -53,7 +53,9 @@ async def start(service: Service, call: Call) -> Outcome:
             raise listing_messages.not_planned(call.name)
         if rules is not None:
             together = {**await _proposals(service, call), call.name: (settings, rules)}
-            more["plan"] = {**plan(settings, *rules), "worst": await worst(service, together)}
+            leader = None if symbol is None else symbol.engine.leader
+            begun = begin(leader, settings, rules, service.exchange.now())
+            more["plan"] = {**plan(begun, rules.price), "worst": await worst(service, together)}
         return Outcome(False, message, more=more)
     symbol = await service.configure(call.name)
     changed = await desire(

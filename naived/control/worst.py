@@ -4,17 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import trio
-from msgspec.structs import replace
 
+from naived.control.plan import begin
 from naived.control.proposal import Rules
 from naived.control.service import Service
 from naived.core.amount import SCALE, Money, Price, format_amount
 from naived.core.losses import anew
 from naived.core.risk import HaltedBy, UnvaluedError, converted
-from naived.core.strategy.leader import step_leader
 from naived.core.strategy.leader_state import Leader
-from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.trader_state import Directed
+from naived.core.strategy.settings import Settings, Status
 from naived.core.worst_case import Falling, Means, WorstCase
 
 Document = dict[str, Any]
@@ -65,12 +63,8 @@ def _leaders(service: Service, proposals: Proposals) -> Iterator[tuple[Leader, P
         if name not in proposals:
             yield symbol.engine.leader, symbol.gate.price or service.value.mark(name)
     for name, (settings, rules) in proposals.items():
-        desired = DesiredState(settings, Status.ON)
-        leader = Leader(rules.info, rules.fees, desired)
-        if name in known:
-            before = replace(known[name].engine.leader, info=rules.info, fees=rules.fees)
-            leader = step_leader(before, Directed(desired), service.exchange.now(), None).leader
-        yield leader, rules.price
+        before = known[name].engine.leader if name in known else None
+        yield begin(before, settings, rules, service.exchange.now()).leader, rules.price
 
 
 def _worth_of(quote: str, service: Service) -> Price | None:

@@ -26,7 +26,15 @@ TOLD = {
 PLAN = {
     **{"quantity": "0.0745", "base": "ETH", "price": "2683.53", "value": "199.92", "quote": "USDT"},
     **{"last_price": "2683.8", "share": "200", "most_tied_up": "999.6", "lowest_price": "2619.7"},
-    **{"cycle_profit": "0.2", "cycle_fees": "0.4"},
+    **{"cycle_profit": "0.2", "cycle_fees": "0.4", "side": "buy", "chunks": 5, "chunks_taken": 0, "sells_first": 0},
+    **{"held": "0", "held_cost": "0"},
+    "first_buy": {"at": "2683.8", "price": "2683.53", "quantity": "0.0745", "value": "199.92"},
+}
+HOLDING = {
+    **PLAN,
+    **{"side": "sell", "price": "2689.45", "quantity": "0.0744", "value": "200.1", "sells_first": 2},
+    **{"chunks_taken": 2, "held": "0.1489", "held_cost": "398.6"},
+    "first_buy": {"at": "2651.5", "price": "2651.2", "quantity": "0.0754", "value": "199.9"},
 }
 
 
@@ -70,6 +78,41 @@ def test_a_plan_changes_nothing_and_says_what_to_type(daemon, naivectl, done):
     assert finished.err == "naivectl: ETHUSDT: warning: rebuy 0.6% is less than one tick (1.92%)\n"
     ((_, params),) = daemon.calls
     assert (params["dry_run"], params["budget"], params["request_id"]) == (True, "1000", None)
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"),
+    [
+        (
+            {},
+            [
+                "  first order sell 0.0744 ETH at 2689.45 (200.1 USDT), and 1 more; the last price is 2683.8",
+                "  first buy   0.0754 ETH at 2651.2 (199.9 USDT), once the price falls to 2651.5",
+                "  holds       0.1489 ETH (cost 398.6 USDT)",
+            ],
+        ),
+        (
+            {"chunks": 2, "sells_first": 1, "first_buy": None},
+            [
+                "  first order sell 0.0744 ETH at 2689.45 (200.1 USDT); the last price is 2683.8",
+                "  first buy   none with 2 of 2 chunks taken",
+                "  holds       0.1489 ETH (cost 398.6 USDT)",
+            ],
+        ),
+        (
+            {"chunks": 2, "side": "buy", "quantity": "0", "sells_first": 0, "first_buy": None},
+            [
+                "  first order none with 2 of 2 chunks taken; the last price is 2683.8",
+                "  holds       0.1489 ETH (cost 398.6 USDT)",
+                "  each trader 200 USDT",
+                "  tied up     999.6 USDT at most, as now",
+            ],
+        ),
+    ],
+)
+def test_a_plan_of_saved_traders_says_what_they_do_first(more, lines):
+    told = reasons.planned({"symbol": "ETHUSDT", "plan": {**HOLDING, **more}}, {})
+    assert told[1 : len(lines) + 1] == lines
 
 
 @pytest.mark.parametrize("more", [{}, {"plan": PLAN}])
@@ -123,7 +166,8 @@ def test_the_version_needs_no_daemon(naivectl):
 
 
 def test_a_plan_for_people_has_marks_and_rounded_money_and_one_for_a_pipe_all_digits(monkeypatch):
-    exact = {**PLAN, "value": "199.867855", "most_tied_up": "999.328693", "cycle_profit": "0.20040864"}
+    buy = {**PLAN["first_buy"], "value": "199.867855"}
+    exact = {**PLAN, "first_buy": buy, "most_tied_up": "999.328693", "cycle_profit": "0.20040864"}
     result = {"symbol": "ETHUSDT", "plan": exact}
     assert "  one cycle   0.20040864 USDT, after 0.4 of fees" in reasons.planned(result, {})
     monkeypatch.setattr(reasons, "on_terminal", lambda: True)

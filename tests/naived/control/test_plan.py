@@ -4,12 +4,13 @@ import pytest
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.control.plan import plan, warnings
+from naived.control.plan import begin, plan, warnings
+from naived.control.proposal import Rules
 from naived.control.protocol import Code, ControlError
-from naived.core.amount import parse_price, parse_rate
+from naived.core.amount import format_amount, parse_money, parse_price, parse_rate
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import Fees
-from tests.support.market import ETH, FREE, PEPE, TENTH, info, settings
+from tests.support.market import ETH, FREE, PEPE, START, TENTH, Order, info, settings
 from tests.support.runtime import World
 
 FEES = Fees(TENTH, TENTH)
@@ -48,6 +49,45 @@ async def test_what_is_tied_up_and_where_the_last_trader_joins_is_what_a_fall_do
         assert abs(parse_price(told["plan"]["lowest_price"]) - buys[-1].intent.price) < 3 * 10**8
 
 
+def _shown(order: Order) -> tuple[str, str, str]:
+    intent = order.intent
+    return str(intent.side), format_amount(intent.price), format_amount(intent.quantity)
+
+
+async def test_saved_traders_sell_first_and_buy_only_if_a_chunk_is_free(world: World, clock: MockClock) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        await naived.start(chunks=3, budget="600")
+        await naived.trade("2000", "1999", "1985", "1980")
+        assert naived.phases() == ["selling", "selling"]
+        await naived.ask("stop", cancel="all")
+    async with world.naived() as naived:
+        before = len(world.exchange.orders())
+        told = (await naived.ask("start", dry_run=True))["plan"]
+        assert (told["sells_first"], told["chunks_taken"], told["chunks"]) == (2, 2, 3)
+        await naived.start()
+        await naived.trade("1980")
+        sells = world.exchange.orders()[before:]
+        assert [each.intent.side for each in sells] == [Side.SELL] * 2, "nothing is bought at the price of now"
+        assert (told["side"], told["price"], told["quantity"]) == min(map(_shown, sells))
+        row = (await naived.call("status"))["symbols"][0]
+        assert (told["held"], told["held_cost"]) == (row["held"], row["held_cost"])
+        again = (await naived.ask("start", dry_run=True))["plan"]
+        assert (again["side"], again["sells_first"], again["first_buy"]) == ("buy", 0, told["first_buy"])
+        assert again["price"] == told["first_buy"]["price"], "the sells rest: the next order is a buy"
+        await naived.trade(told["first_buy"]["at"])
+        first = told["first_buy"]
+        assert ("buy", first["price"], first["quantity"]) == _shown(world.exchange.orders()[-1])
+        row = (await naived.call("status"))["symbols"][0]
+        exposed = parse_money(row["held_cost"]) + parse_money(row["tied_up"])
+        assert parse_money(told["most_tied_up"]) == exposed
+        full = (await naived.ask("start", dry_run=True))["plan"]
+        assert (full["chunks_taken"], full["quantity"], full["first_buy"]) == (3, "0", None)
+        assert (full["most_tied_up"], full["lowest_price"]) == (format_amount(exposed), full["last_price"])
+        for each in (told, again, full):
+            assert {fall["tied_up"] for fall in each["worst"]["falls"]} == {format_amount(exposed)}
+
+
 async def test_without_rules_or_a_price_nothing_is_told(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         error = (await naived.ask("start", dry_run=True))["error"]
@@ -62,7 +102,8 @@ async def test_a_budget_that_is_too_small_is_refused_in_a_dry_run_too(world: Wor
 
 
 def test_at_a_coarse_tick_each_trader_stands_a_tick_below_the_rebuy_of_the_one_before() -> None:
-    told = plan(settings(chunks=3, budget="24"), info(PEPE), parse_price("0.00000152"), FREE)
+    last = parse_price("0.00000152")
+    told = plan(begin(None, settings(chunks=3, budget="24"), Rules(info(PEPE), last, FREE), START), last)
     assert (told["price"], told["lowest_price"]) == ("0.00000151", "0.00000147")
 
 
