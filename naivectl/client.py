@@ -167,6 +167,7 @@ def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) ->
 
 def _begun(sockets: Sequence[str], method: str, params: Mapping[str, object], door: float | None) -> "_Connection":
     """A connection to a daemon that works on this request; may wait for one that starts. Raises Failure."""
+    _check(params)
     deadline = float("inf") if door is None else time.monotonic() + door
     patience = None if door is None else max(SILENCE, door)
     for last in (False, True):
@@ -183,6 +184,17 @@ def _begun(sockets: Sequence[str], method: str, params: Mapping[str, object], do
             connection.close()
             raise
     raise AssertionError("unreachable")
+
+
+def _check(params: Mapping[str, object]) -> None:
+    """Raise Failure for what was typed in another encoding than the locale's: JSON cannot say it."""
+    for value in params.values():
+        for text in value if isinstance(value, list | tuple) else (value,):
+            try:
+                str(text).encode()
+            except UnicodeEncodeError:
+                wrong = f"{ascii(text)[:80]} is not in the encoding of the locale ({sys.getfilesystemencoding()})"
+                raise Failure("usage", wrong, None, 2) from None
 
 
 def fitting(shape: str, document: Document) -> Document:

@@ -61,11 +61,12 @@ def _live(invocation: Invocation, params: Document) -> int:
 
 
 def is_trading(invocation: Invocation, symbol: str) -> int:
-    """Returns 0 for `trading` without a halt, else 3, also for an unknown symbol; prints nothing."""
+    """Returns 0 for `trading` without a halt, else 3, also for what is no symbol; prints nothing."""
+    sockets = invocation.sockets()
     try:
-        document = call(invocation.sockets(), "status", {"symbols": [symbol]})
+        document = call(sockets, "status", {"symbols": [symbol]})
     except Failure as failure:
-        if failure.exit != Code.UNKNOWN_SYMBOL.exit:
+        if failure.exit not in (Code.UNKNOWN_SYMBOL.exit, Code.INVALID_PARAMS.exit):
             raise
         return 3
     halted = document["daemon"].get("halt")

@@ -64,6 +64,15 @@ def test_without_a_daemon_every_verb_says_so_and_how_to_start_it(home, naivectl,
     )
 
 
+@pytest.mark.parametrize(
+    "verb", [["halt", "A", "--reason", "caf\udce9"], ["stop", "A", "caf\udce9"], ["why", "A", "caf\udce9"]]
+)
+def test_what_is_not_in_the_encoding_of_the_locale_is_a_usage_error(daemon, naivectl, verb):
+    done = naivectl(*verb)
+    assert (done.code, done.out, daemon.calls) == (2, "", [])
+    assert done.err.startswith(r"naivectl: 'caf\udce9' is not in the encoding of the locale (")
+
+
 def test_without_a_daemon_a_program_gets_a_document(home, naivectl):
     done = naivectl("--json", "status")
     assert (done.code, done.err) == (7, "")

@@ -38,8 +38,9 @@ def test_is_trading_says_it_with_its_exit_code_alone(daemon, naivectl, symbol, c
     assert naivectl("is-trading", symbol) == (code, "", "")
 
 
-def test_what_is_unknown_is_not_trading_either(daemon, naivectl):
-    assert naivectl("is-trading", "NOPE") == (3, "", "")
+@pytest.mark.parametrize("symbol", ["NOPE", "NO PE", "\udcff", "N" * 200])
+def test_what_is_unknown_or_no_symbol_is_not_trading_either(daemon, naivectl, symbol):
+    assert naivectl("is-trading", symbol) == (3, "", "")
 
 
 @pytest.mark.parametrize("state", ["starting", "draining", "stopping", "degraded", "faulted", "quarantined"])
