@@ -4,6 +4,7 @@ Nothing stays: a file that is made to try has no name, or loses it at once.
 """
 
 import errno
+import fcntl
 import os
 import tempfile
 import time
@@ -19,6 +20,9 @@ _SLOW_SYNC = 0.1  # seconds: each order waits for one
 _LEAST_SPACE = 64 * 2**20  # bytes
 _LITTLE_SPACE = 2**30  # bytes
 _LEAST_INODES = 100
+_WRITER = 120  # the byte of SQLite's -shm that whoever writes has locked
+_COMMIT = 1.0  # seconds
+_PAUSE = 0.05  # seconds between two looks
 _BESIDE = ("-wal", "-shm")  # a daemon opens them with their database
 
 
@@ -52,6 +56,27 @@ def check_logs(path: Path) -> None:
     """Raise ConfigError unless SQLite can write to what it left beside a database."""
     for suffix in _BESIDE:
         _check_access(Path(f"{path}{suffix}"))
+
+
+def held(path: Path) -> str | None:
+    """What to say of another program that holds an SQLite database to write to it, longer than a commit takes.
+
+    Asked as the home's lock is: shared, for microseconds. Not of a file that this process has open: to close its
+    index here would end our own locks.
+    """
+    last = time.monotonic() + _COMMIT
+    try:
+        with open(f"{path}-shm", "rb") as index:  # SQLite has a writer's lock there, in WAL mode
+            while True:
+                try:
+                    fcntl.lockf(index, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, _WRITER)
+                    return None
+                except (BlockingIOError, PermissionError):
+                    if time.monotonic() >= last:
+                        return f"another program holds {path} to write to it. End its transaction, or it"
+                    time.sleep(_PAUSE)
+    except OSError:
+        return None  # there is none, or the file system locks no files: other checks tell
 
 
 def _check_access(path: Path) -> None:

@@ -1,5 +1,7 @@
 """All checks, in the order in which they are shown. ``cli`` calls ``examine``. Nothing is created or changed."""
 
+from functools import partial
+
 import trio
 
 from naived.binance.connection import Connect
@@ -19,9 +21,11 @@ async def examine(config: Config, keys: ConfigError | None, connect: Connect = c
     where, daemon = await trio.to_thread.run_sync(_home, config, abandon_on_cancel=True)
     # At once: a naived that starts meanwhile takes the lock long before it comes to the port.
     where += await machine.metrics(config.metrics_listen, runs=daemon is not None)
-    stored, inspection = await journal(config)
+    stored, inspection = await journal(config, runs=daemon is not None)
     account = None if inspection is None else inspection.account_uid
-    books = await trio.to_thread.run_sync(ledger, config, account, abandon_on_cancel=True)
+    books = await trio.to_thread.run_sync(
+        partial(ledger, config, account, runs=daemon is not None), abandon_on_cancel=True
+    )
     rows = [_configuration(config), *where, *stored, *books]
     if keys is None:
         rows += [_key_files(config), *await exchange(config, daemon, inspection, connect)]

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import trio
 
-from naived.check.disk import check_file, check_logs, check_room
+from naived.check.disk import check_file, check_logs, check_room, held
 from naived.check.rows import Row, failed, ok, refused, skipped, told, warned
 from naived.database.engine import ConfigurationError, parse_url
 from naived.database.inspection import Inspection, copies, inspect, orphaned_logs, without_owner
@@ -21,13 +21,13 @@ _PATIENCE = 20.0  # seconds: a server that cannot be reached is given up after 5
 _SLOW = 50.0  # ms
 
 
-async def journal(config: Config) -> tuple[list[Row], Inspection | None]:
-    """The rows, and what was read, None where nothing could be."""
+async def journal(config: Config, *, runs: bool = False) -> tuple[list[Row], Inspection | None]:
+    """The rows, and what was read, None where nothing could be. ``runs``: a naived of this home uses it."""
     found: Inspection | None = None
     wrong: Exception | None = None
     try:
         found = await in_time(partial(inspect, config.database, str(config.exchange)))
-        await in_time(partial(_check_place, config))
+        await in_time(partial(_check_place, config, runs))
     except (ConfigError, DeploymentError, JournalError, trio.TooSlowError) as error:
         wrong = error
     return [_database(found, wrong), _schema(found), *_files(config, found)], found
@@ -39,8 +39,8 @@ async def in_time(look: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(look, abandon_on_cancel=True)
 
 
-def _check_place(config: Config) -> None:
-    """Raise ConfigError unless the file of an SQLite database can be made, or written to."""
+def _check_place(config: Config, runs: bool) -> None:
+    """Raise ConfigError unless an SQLite database can be made or written to, and JournalError if only not now."""
     path = _path(config)
     if path is None:
         return
@@ -49,6 +49,8 @@ def _check_place(config: Config) -> None:
         check_logs(path)
     else:
         check_file(path, config.home)
+    if not runs and (why := held(path)):
+        raise JournalError(why)
 
 
 def _path(config: Config) -> Path | None:

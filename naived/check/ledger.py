@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from naived.check.disk import check_file
+from naived.check.disk import check_file, held
 from naived.check.rows import Row, ok, refused, skipped
 from naived.database.deployment import check_account
 from naived.database.sqlite_file import connect_to_read
@@ -16,14 +16,19 @@ from naived.simulator.ledger import account_in, check_log
 _MEND = "put a copy in its place, or move it and its database away"
 
 
-def ledger(config: Config, account_uid: str | None) -> list[Row]:
-    """A row, none where naived opens no ledger. ``account_uid`` is the journal's, None before the first start."""
+def ledger(config: Config, account_uid: str | None, *, runs: bool = False) -> list[Row]:
+    """A row, none where naived opens no ledger. ``account_uid`` is the journal's, None before the first start.
+
+    ``runs``: a naived of this home uses it.
+    """
     path = config.ledger
     if path is None:
         return []
     try:
         check_file(path, config.home)
         found = _account(path)
+        if not runs and (why := held(path)):
+            raise ConfigError(why)
         if found is not None and account_uid is not None:
             check_account(account_uid, found, str(config.exchange))
     except (ConfigError, DeploymentError, SimulatorError) as error:

@@ -1,13 +1,20 @@
 import errno
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from naived.check import disk as disk_module
-from naived.check.disk import check_file, check_room, disk, sync_time
-from naived.check.rows import Status
+from naived.check.disk import check_file, check_room, disk, held, sync_time
+from naived.check.journal import journal
+from naived.check.ledger import ledger
+from naived.check.rows import Status, exit_code
 from naived.process.config import ConfigError
+from tests.support.daemon import configured, naived
 
 
 def test_the_disk_is_measured_and_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +82,42 @@ def test_so_can_what_sqlite_left_beside_it(tmp_path: Path, monkeypatch: pytest.M
     log.mkdir()
     with pytest.raises(ConfigError, match=f"{log} is not a regular file"):
         check_file(path, tmp_path)
+
+
+_WRITER = """
+import sqlite3, sys
+other = sqlite3.connect(sys.argv[1], isolation_level=None)
+other.execute("PRAGMA journal_mode = WAL")
+other.execute("BEGIN IMMEDIATE")
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Another program, that has begun to write to this database."""
+    command = [sys.executable, "-c", _WRITER, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        yield
+
+
+async def test_a_database_and_a_ledger_that_another_program_writes_to_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(tmp_path)
+    async with naived(config) as running:
+        await running.ready()
+    assert config.ledger is not None
+    monkeypatch.setattr(disk_module, "_COMMIT", 0.0)
+    for path, code in ((tmp_path / "simulator.db", 1), (config.ledger, 78)):
+        with writing(path):
+            rows = [*(await journal(config))[0], *ledger(config, None)]
+            bad = [(row.found, row.todo) for row in rows if row.status is Status.FAILED]
+            assert bad == [(f"another program holds {path} to write to it", "End its transaction, or it")]
+            assert exit_code(rows) == code
+            rows = [*(await journal(config, runs=True))[0], *ledger(config, None, runs=True)]
+            assert exit_code(rows) == 0
+        assert held(path) is None

@@ -18,8 +18,8 @@ from tests.support.daemon import configured, ended, naived
 NONE = {"USDT": parse_amount("1")}
 
 
-def found(config: Config, account_uid: str | None) -> Row:
-    [row] = ledger(config, account_uid)
+def found(config: Config, account_uid: str | None, *, runs: bool = False) -> Row:
+    [row] = ledger(config, account_uid, runs=runs)
     return row
 
 
@@ -108,7 +108,7 @@ def test_an_empty_ledger_keeps_its_log(tmp_path: Path) -> None:
 async def test_a_ledger_in_use_is_read(tmp_path: Path) -> None:
     async with naived(configured(tmp_path)) as running:
         await running.ready()
-        assert found(running.config, None).status is Status.OK
+        assert found(running.config, None, runs=True).status is Status.OK
 
 
 def test_where_naived_opens_none_none_is_looked_at(tmp_path: Path) -> None:
