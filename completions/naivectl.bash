@@ -25,10 +25,13 @@ _naivectl() {
     for ((index = 0; index < ${#words[@]} - 1; index++)); do
         before="${words[index]}"
         case "$before" in
-            --home=*|--socket=*) place+=("${before/=\~\//=$HOME/}") ;;
+            --home=*|--socket=*) # quotes are still in its words
+                before=${before//[\"\'\\]/}
+                place+=("${before/=\~\//=$HOME/}") ;;
             --home|--socket)
-                place+=("$before" "${words[index+1]/#\~\//$HOME/}")
-                ((index++)) ;;
+                ((++index))
+                piece=${words[index]//[\"\'\\]/}
+                place+=("$before" "${piece/#\~\//$HOME/}") ;;
             --chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--from|--timeout|--cancel|--limit|--since|--for|--reason|--max-exposure|--reserve|--max-daily-loss|--max-drawdown) ((index++)) ;;
             -*) ;;
             *)

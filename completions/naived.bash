@@ -25,10 +25,13 @@ _naived() {
     for ((index = 0; index < ${#words[@]} - 1; index++)); do
         before="${words[index]}"
         case "$before" in
-            --home=*|--socket=*) place+=("${before/=\~\//=$HOME/}") ;;
+            --home=*|--socket=*) # quotes are still in its words
+                before=${before//[\"\'\\]/}
+                place+=("${before/=\~\//=$HOME/}") ;;
             --home|--socket)
-                place+=("$before" "${words[index+1]/#\~\//$HOME/}")
-                ((index++)) ;;
+                ((++index))
+                piece=${words[index]//[\"\'\\]/}
+                place+=("$before" "${piece/#\~\//$HOME/}") ;;
             --config|--database|--exchange|--exchange-url|--api-key-file|--api-secret-file|--recv-window|--grace|--log-format|--log-level|--metrics-listen|--node|--lease|--currency|--listen|--tape|--random-walk|--seed|--speed|--exchange-info|--balance|--fee|--ledger|--api-key|--api-secret|--api-public-key|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--max-exposure|--reserve|--max-daily-loss|--max-drawdown|--latency|--html|--csv|--orders|--split|--search|--jobs|--dask|--top|--write|--to) ((index++)) ;;
             -*) ;;
             *)
@@ -45,7 +48,7 @@ _naived() {
         before="${words[-2]}"
     fi
     case "$before" in
-        --config|--socket|--api-key-file|--api-secret-file|--exchange-info|--ledger|--api-public-key|--html|--csv|--orders|--write) _naived_paths "$prefix" -f "$word"; return ;;
+        --config|--socket|--api-key-file|--api-secret-file|--exchange-info|--ledger|--api-public-key|--tape|--html|--csv|--orders|--write) _naived_paths "$prefix" -f "$word"; return ;;
         --home|--to) _naived_paths "$prefix" -d "$word"; return ;;
         --database|--exchange-url|--recv-window|--grace|--metrics-listen|--node|--lease|--currency|--listen|--tape|--random-walk|--seed|--speed|--balance|--fee|--api-key|--api-secret|--chunks|--budget|--buy-down|--profit|--rebuy|--reprice|--max-deviation|--spacing|--floor|--ceiling|--fall-guard|--stop-loss|--stop-slippage|--max-exposure|--reserve|--max-daily-loss|--max-drawdown|--latency|--split|--search|--jobs|--dask|--top) :; return ;;
         --exchange) _naived_offer "$prefix" "simulator paper testnet demo binance" "$word"; return ;;

@@ -23,7 +23,7 @@ _DYNAMIC = {"SYMBOL": "symbols", "CLIENT_ORDER_ID": "orders", "NODE": "nodes"}
 
 
 def _is_path(option: Option) -> bool:
-    return option.takes in ("PATH", "FILE")
+    return option.takes in ("PATH", "FILE", "FILE...")
 
 
 def _is_directory(option: Option) -> bool:
@@ -90,10 +90,13 @@ _{program}() {{
     for ((index = 0; index < ${{#words[@]}} - 1; index++)); do
         before="${{words[index]}}"
         case "$before" in
-            {place_equal}) place+=("${{before/=\\~\\//=$HOME/}}") ;;
+            {place_equal}) # quotes are still in its words
+                before=${{before//[\\"\\'\\\\]/}}
+                place+=("${{before/=\\~\\//=$HOME/}}") ;;
             {place})
-                place+=("$before" "${{words[index+1]/#\\~\\//$HOME/}}")
-                ((index++)) ;;
+                ((++index))
+                piece=${{words[index]//[\\"\\'\\\\]/}}
+                place+=("$before" "${{piece/#\\~\\//$HOME/}}") ;;
             {valued}) ((index++)) ;;
             -*) ;;
             *)
@@ -331,7 +334,9 @@ def _fish_text(text: str) -> str:
 def _fish_option(program: str, condition: str, option: Option) -> list[str]:
     value = ""
     if option.choices:
-        value = f" -x -a '{' '.join(option.choices)}'"
+        # The help is of the option: without the tab fish would say it of each word.
+        words = " ".join(choice + r"\t" for choice in option.choices)
+        value = f" -x -a '{words}'"
     elif _is_directory(option):
         value = " -x -a '(__fish_complete_directories (commandline -ct))'"
     elif option.takes:

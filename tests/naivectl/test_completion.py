@@ -193,6 +193,9 @@ def test_bash_asks_the_daemon_that_was_named_behind_a_sign(daemon, complete, hom
     assert complete("stop", "--socket", f"{home}/control.sock", "") == {"ETHUSDT", "BTCUSDT"}
     assert complete("--home", "=", str(tmp_path_factory.mktemp("none")), "stop", "") == set()
     assert complete("--home", "~/", "stop", "b") == {"BTCUSDT"}
+    assert complete("--home", f'"{home}"', "stop", "b") == {"BTCUSDT"}
+    assert complete("--home", "=", f"'{home}", "stop", "b") == {"BTCUSDT"}
+    assert complete("--home", str(home).replace("/", "\\/"), "stop", "b") == {"BTCUSDT"}
 
 
 def test_a_symbol_that_may_be_new_is_completed_without_a_daemon(complete):
@@ -249,7 +252,8 @@ def test_bash_completes_naived_too(complete, home):
     }
     assert complete("--log-format", "=", "j", program="naived") == {"json"}
     assert complete("record", "ETHUSDT", "sol", program="naived") == {"SOLUSDT"}
-    assert complete("--config", f"{home}/f", program="naived") == {f"{home}/f.toml"}
+    for words in (["--config"], ["backtest", "ETHUSDT", "--tape"]):
+        assert complete(*words, f"{home}/f", program="naived") == {f"{home}/f.toml"}
 
 
 def test_symbols_and_orders_come_fast_and_without_typer(ordered, program):
@@ -302,6 +306,8 @@ def test_fish_completes_as_bash_does(ordered, fish, home, tmp_path_factory):
     assert fish("naivectl why ETHUSDT dh") == bare(*IDS[1:])
     assert fish("naivectl resolve ETHUSDT n1abcd-dhb") == {IDS[1]}
     assert fish("naivectl completion z") == {"zsh"}
+    (home / "f.csv").touch()
+    assert fish(f"naived backtest ETHUSDT --tape {home}/f") == {f"{home}/f.csv"}
     assert fish("naived --log-f") == {"--log-format"}
     assert fish("naived simulate --ra") == {"--random-walk"}
     assert fish("naived run --exchange p") == {"paper"}
