@@ -79,7 +79,8 @@ def _renderers(form: Literal["console", "json"], stream: Stream) -> list[Process
         case "json":
             return [structlog.processors.JSONRenderer()]  # escapes all that is not plain ASCII
         case "console":
-            colors = stream.isatty() and not os.environ.get("NO_COLOR")
+            plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+            colors = stream.isatty() and not plain
             return [_escape, structlog.dev.ConsoleRenderer(colors=colors)]
 
 

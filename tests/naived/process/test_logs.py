@@ -148,6 +148,23 @@ def test_text_from_outside_cannot_move_the_cursor_of_a_console(text: str) -> Non
     assert output.replace("\n", "").isprintable()
 
 
+@pytest.mark.parametrize(
+    ("environment", "colours"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "NO_COLOR": "1"}, False)],
+)
+def test_a_terminal_gets_colours_if_it_has_any(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], colours: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    logs.configure("console", "info", (), stream)
+    structlog.get_logger("naived").info("ready")
+    assert ("\x1b[" in stream.getvalue()) is colours
+
+
 @pytest.mark.parametrize("text", ["\x1b[2Jwiped", "\x9b2J", "bidi \u202e", "\r over", "two\nlines\x07"])
 def test_nor_can_it_in_the_last_words(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     complain(f"no file {text}")
