@@ -1,12 +1,14 @@
 """The client of the control socket: blocking, standard library only; every wait is bounded by default."""
 
+import _signal  # type: ignore[import-not-found]  # `signal` without its enums
 import _socket  # what `socket` is made of, without its enums and selectors, which take milliseconds of each verb
 import json
 import os
+import select
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from naivectl.shapes import SHAPES, fits
@@ -156,6 +158,7 @@ def _call(
 def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) -> Iterator[Document]:
     """The items of a stream without its heartbeats, until the caller has enough; raises Failure."""
     with _begun(sockets, method, params, SILENCE) as connection:
+        connection.idle = _end_unread
         while True:
             try:
                 item = connection.answer(_CALL, _STREAM_SILENCE)
@@ -163,6 +166,14 @@ def stream(sockets: Sequence[str], method: str, params: Mapping[str, object]) ->
                 raise LostError("naived went away") from None
             if "heartbeat" not in item:
                 yield fitting("status" if method == "watch" else "event", item)
+
+
+def _end_unread() -> None:
+    """End as at a write if nobody can read what we print any more: the next item may be hours away."""
+    watch = select.poll()
+    watch.register(1, 0)  # of stdout; an error is always told
+    if watch.poll(0):
+        os.kill(os.getpid(), _signal.SIGPIPE)
 
 
 def _begun(sockets: Sequence[str], method: str, params: Mapping[str, object], door: float | None) -> "_Connection":
@@ -208,6 +219,7 @@ class _Connection:
     def __init__(self, sockets: Sequence[str], deadline: float) -> None:
         self._socket = _connect(sockets, deadline)
         self._buffer = bytearray()
+        self.idle: Callable[[], None] = lambda: None  # called again and again while nothing comes
 
     def __enter__(self) -> "_Connection":
         return self
@@ -259,6 +271,7 @@ class _Connection:
             try:
                 chunk = self._socket.recv(_CHUNK)
             except TimeoutError:
+                self.idle()
                 continue
             except ConnectionError:
                 raise LostError() from None

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from naivectl.client import Document, call, garbled, stream
+from naivectl.client import Document, Failure, call, garbled, stream
 from naivectl.invocation import Invocation
 from naivectl.render import complain, event_line, on_terminal, rows_table, show, to_json
 from naived.control.protocol import format_time, parse_duration, parse_time
@@ -42,7 +42,9 @@ def pages(invocation: Invocation, method: str, params: Document) -> Document:
 
 
 def query(invocation: Invocation, method: str, params: Document, *, as_csv: bool = False) -> int:
-    """Print the rows, oldest first."""
+    """Print the rows, oldest first; raises Failure."""
+    if as_csv and invocation.machine:
+        raise Failure("usage", "--csv and --json are two forms of one answer; take one of them", None, 2)
     document = pages(invocation, method, params)
     if as_csv:
         from naivectl.reasons import write_csv  # deferred: most do not need it

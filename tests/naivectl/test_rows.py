@@ -84,6 +84,16 @@ def test_following_ends_well_with_an_interrupt(home, fake_daemon, serving, spawn
         assert process.wait(10) == 0
 
 
+@pytest.mark.parametrize("line", ["events -f", "--jsonl events -f", "--jsonl status --live"])
+def test_following_ends_when_nobody_reads_any_more_and_nothing_happens(home, fake_daemon, serving, spawn, line):
+    with serving(fake_daemon(), home / "control.sock") as publish:
+        publish(0, "ETHUSDT", "kind", "before")
+        process = spawn(*line.split())
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(10) == -signal.SIGPIPE
+
+
 def test_following_what_nobody_lists_is_a_failure(daemon, naivectl):
     done = naivectl("events", "-f", "NOPE")
     assert (done.code, done.out) == (4, "")
@@ -103,6 +113,14 @@ def test_following_as_json_lines_keeps_the_numbers(home, fake_daemon, serving, s
             "kind": "kind",
             "message": "text",
         }
+
+
+@pytest.mark.parametrize("form", ["--json", "--jsonl"])
+@pytest.mark.parametrize("verb", ["orders", "trades"])
+def test_rows_have_one_form(daemon, naivectl, verb, form):
+    done = naivectl(verb, "--csv", form)
+    assert (done.code, done.err, daemon.calls) == (2, "", [])
+    assert json.loads(done.out)["error"]["message"].startswith("--csv and --json are two forms")
 
 
 def test_one_document_cannot_be_followed(daemon, naivectl):
