@@ -8,6 +8,7 @@ import msgspec
 from naived.binance.border import UNREADABLE, Time, in_time, name, read
 from naived.binance.codec import read_limits
 from naived.binance.fees import CommissionRow, account_fees, fees_of, least_fee_of
+from naived.binance.halving import NO_SUCH_SYMBOL, by_halves
 from naived.binance.limits import Use
 from naived.binance.mapping import (
     AccountRow,
@@ -31,7 +32,6 @@ from naived.core.orders.report import Fill, Report
 from naived.core.strategy.formulas import Fees
 from naived.ports import AccountInfo, ExchangeError, RefusedError
 
-_NO_SUCH_SYMBOL = (-1121, -1100)  # invalid symbol; illegal characters
 _NO_SUCH_ORDER = (
     -2013,  # does not exist
     -2026,  # old, ended without a fill; also sent for new orders by mistake, so it means no more than -2013
@@ -149,24 +149,23 @@ class Queries(Prices):
 
     async def symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
         """See ``Exchange``."""
-        found: dict[str, SymbolInfo | RefusedError] = {}
-        for start in range(0, len(names), _NAMES):
-            found |= await self._symbols(names[start : start + _NAMES])
+        once = list(dict.fromkeys(names))  # the exchange refuses a list with a name twice
+        parts = (once[start : start + _NAMES] for start in range(0, len(once), _NAMES))
+        answers, left = await by_halves(parts, self._symbols)
+        why = "it was not asked for: too many of the names beside it are not listed"
+        found: dict[str, SymbolInfo | RefusedError] = {each: RefusedError(why) for each in left}
+        for answer in answers:
+            found |= answer
         return found
 
-    async def _symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
-        params = {"symbols": list(names), "showPermissionSets": False}
-        asked_for_all = False
+    async def _symbols(self, names: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError] | None:
+        """None if the exchange does not list one of them."""
         try:
-            answer = await self._client.ask("exchangeInfo", params, 20)
+            answer = await self._client.ask("exchangeInfo", {"symbols": names, "showPermissionSets": False}, 20)
         except RequestRefused as error:
-            if error.code not in _NO_SUCH_SYMBOL:
-                raise
-            if len(names) == 1:
-                return {}
-            # One unknown name makes the whole answer an error that does not name it: all symbols weigh no more.
-            answer = await self._client.ask("exchangeInfo", {"showPermissionSets": False}, 20)
-            asked_for_all = True
+            if error.code in NO_SUCH_SYMBOL:
+                return None
+            raise
         note = self._client.refusals.adder("the rules of a symbol")
         info = self._reader.one(answer, "the list of symbols", ExchangeInfo, lambda info: info)
         self._client.limits.learn(read_limits(info.rate_limits, note))
@@ -181,10 +180,8 @@ class Queries(Prices):
             except ValueError as error:
                 note(f"{_name(raw)}: {error}")
                 found[_name(raw)] = RefusedError(f"the rules of {_name(raw)} cannot be read: {error}")
-        if not asked_for_all:
-            # The exchange refuses a question that names a symbol it does not list, so all of these are listed.
-            for name in wanted - found.keys():
-                found[name] = RefusedError(f"the exchange left out the rules of {name}")
+        for missing in wanted - found.keys():
+            found[missing] = RefusedError(f"the exchange left out the rules of {missing}")
         return found
 
     async def fees(self, symbol: str) -> Fees:

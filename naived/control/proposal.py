@@ -62,11 +62,11 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
     try:
         with trio.fail_after(_PATIENCE):
             info = await listing.info(name)
+            if info is None:  # its name would cost the symbols that are asked about with it their prices
+                return None
             price = last or await listing.last_price(name)
             fees = await listing.fees()
     except (ExchangeError, UnknownNamesError, trio.TooSlowError):
-        return None
-    if info is None:
         return None
     if price is None:
         _check_least_value(name, settings, settings.budget, info)

@@ -93,7 +93,7 @@ class AccountView:
         """The same for many. Returns why it failed, by symbol; raises ExchangeError if nothing could be read."""
         rules = dict(await self._exchange.symbols([symbol.name for symbol in symbols if symbol.listed]))
         for symbol in symbols:
-            if not symbol.listed:  # among others its name would make the exchange tell every symbol that it has
+            if not symbol.listed:  # among others its name would cost many questions
                 try:
                     rules |= await self._exchange.symbols([symbol.name])
                 except RefusedError as error:

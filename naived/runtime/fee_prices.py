@@ -83,7 +83,7 @@ class FeePrices:
         while True:
             pause = _LOOK
             try:
-                # Among others the name of one that is not listed would make the exchange tell every symbol it has.
+                # Among others the name of one that is not listed would cost many questions.
                 found = await self._rules.ask(pair) if listed else await self._symbols([pair])
                 info = found.get(pair)
                 listed = info is not None

@@ -279,6 +279,26 @@ def test_one_row_or_side_field_that_cannot_be_read_costs_no_answer(
     assert daemon_of(tapped)["reason"]
 
 
+def test_a_name_that_is_not_listed_costs_the_others_nothing_and_fetches_no_list_of_all_symbols(
+    exchange: Exchange, tap: Wiretap, tapped: Daemon
+) -> None:
+    told: list[int] = []
+
+    def count(frame: Frame, method: str | None) -> None:
+        if method == "exchangeInfo" and "result" in frame:
+            told.append(len(frame["result"]["symbols"]))
+
+    tap.change = count
+    tapped.start()
+    some = tapped.ctl("start", SYMBOL, "ETHUSTD", SECOND, "NOPEUSDT", *SETTINGS)
+    assert some.code == 5
+    kinds = [entry["error"] and entry["error"]["kind"] for entry in some.document["results"]]
+    assert kinds == [None, "unknown_symbol", None, "unknown_symbol"]
+    assert told
+    assert max(told) <= 2
+    buys_and_sells(exchange, tapped)
+
+
 def test_the_rules_of_one_symbol_that_cannot_be_read_cost_no_other_symbol(
     exchange: Exchange, tap: Wiretap, tapped: Daemon
 ) -> None:

@@ -22,6 +22,25 @@ async def test_a_symbol_is_unknown_only_if_the_exchange_says_so(autojump_clock, 
     assert (await symbol_rows("memory://api", ["NOSUCH"], peer.connect)).get("NOSUCH") is None
 
 
+@pytest.mark.parametrize("unlisted", [1, 300])
+async def test_a_symbol_that_is_not_listed_costs_the_others_nothing(autojump_clock, peer, unlisted):
+    rows = {f"S{number}": {"symbol": f"S{number}", "filters": []} for number in range(300)}
+
+    def info(request):
+        names = request["params"].get("symbols", rows)
+        if not set(names) <= rows.keys():
+            return {"status": 400, "error": {"code": -1121, "msg": "Invalid symbol."}}
+        return {"status": 200, "result": {"symbols": [rows[name] for name in names]}}
+
+    peer.script["exchangeInfo"] = info
+    wanted = [*list(rows)[:200], *(f"Q{number}" for number in range(unlisted)), "S250", "S250"]
+    found = await symbol_rows("memory://api", wanted, peer.connect)
+    assert set(found) == rows.keys() & set(wanted)
+    asked_for_all = [request for request in peer.asked("exchangeInfo") if "symbols" not in request["params"]]
+    assert len(asked_for_all) == (unlisted > 1)
+    assert len(peer.sockets) == 1
+
+
 async def test_another_symbols_row_is_not_ours(autojump_clock, peer):
     peer.answer("exchangeInfo", {"symbols": [ROW]})
     assert (await symbol_rows("memory://api", ["BTCUSDT"], peer.connect)).get("BTCUSDT") is None

@@ -155,14 +155,22 @@ async def test_rules_are_asked_for_by_name_and_set_the_limits(autojump_clock, ru
     assert 2 <= admitted <= 3
 
 
-async def test_one_unknown_name_does_not_hide_the_others(autojump_clock, running, peer):
+def lists(peer, *listed):
+    """Let the exchange list these symbols. A question about all of them is an error of the test."""
+
     def info(request):
-        names = request["params"].get("symbols", ["ETHUSDT", "BTCUSDT", "OTHERUSDT"])
-        if "NOSUCH" in names:
+        names = request["params"]["symbols"]
+        if len(names) != len(set(names)):
+            return {"status": 400, "error": {"code": -1151, "msg": "Symbol is present multiple times in the list."}}
+        if not set(names) <= set(listed):
             return {"status": 400, "error": {"code": -1121, "msg": "Invalid symbol."}}
         return {"status": 200, "result": {"symbols": [SYMBOL | {"symbol": name} for name in names]}}
 
     peer.script["exchangeInfo"] = info
+
+
+async def test_one_unknown_name_does_not_hide_the_others(autojump_clock, running, peer):
+    lists(peer, "ETHUSDT", "BTCUSDT")
     assert set(await running.symbols(["ETHUSDT", "NOSUCH", "BTCUSDT"])) == {"ETHUSDT", "BTCUSDT"}
     assert await running.symbols([]) == {}
     peer.fail("exchangeInfo", -1000, "An unknown error occurred")
@@ -170,20 +178,28 @@ async def test_one_unknown_name_does_not_hide_the_others(autojump_clock, running
         await running.symbols(["ETHUSDT"])
 
 
-async def test_unknown_names_among_hundreds_cost_one_question_more(autojump_clock, running, peer):
+async def test_the_exchange_is_never_asked_for_all_that_it_lists(autojump_clock, running, peer):
     listed = [f"S{number:03}USDT" for number in range(600)]
+    lists(peer, *listed)
+    found = await running.symbols([*listed[:400], "NOSUCH", *listed[400:], "NEITHER"])
+    assert set(found) == set(listed)
+    asked = sent(peer, "exchangeInfo")
+    assert all(0 < len(each["symbols"]) <= 500 for each in asked)
+    assert len(asked) <= 40
 
-    def info(request):
-        names = request["params"].get("symbols", listed)
-        if not set(names) <= set(listed):
-            return {"status": 400, "error": {"code": -1121, "msg": "Invalid symbol."}}
-        return {"status": 200, "result": {"symbols": [SYMBOL | {"symbol": name} for name in names]}}
 
-    peer.script["exchangeInfo"] = info
-    assert set(await running.symbols([*listed[:300], *(f"Q{number}" for number in range(100))])) == set(
-        listed[:300]
-    )
-    assert [len(each.get("symbols", ())) for each in sent(peer, "exchangeInfo")] == [400, 0]
+async def test_a_name_that_was_not_asked_for_is_not_held_for_unlisted(autojump_clock, running, peer):
+    lists(peer, "ETHUSDT")
+    unknown = [f"Q{number}" for number in range(400)]
+    found = await running.symbols([*unknown, "ETHUSDT"])
+    assert len(sent(peer, "exchangeInfo")) == 100
+    assert 300 < len(found) < 400
+    assert {type(info) for info in found.values()} == {RefusedError}
+
+
+async def test_a_name_that_two_ask_for_is_asked_for_once(autojump_clock, running, peer):
+    lists(peer, "ETHUSDT", "BTCUSDT")
+    assert set(await running.symbols(["ETHUSDT", "BTCUSDT", "ETHUSDT"])) == {"ETHUSDT", "BTCUSDT"}
 
 
 async def test_fees_and_account_are_read(autojump_clock, running, peer):

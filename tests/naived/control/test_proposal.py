@@ -72,6 +72,12 @@ async def test_the_price_that_was_seen_last_goes_before_a_question(clock: MockCl
     assert "last_prices" not in exchange.asked
 
 
+async def test_the_price_of_a_name_that_is_not_listed_is_not_asked_for(clock: MockClock) -> None:
+    exchange = await exchange_with("2000")
+    assert await check_size("NOPEUSDT", Settings(budget=parse_money("10")), Listing(exchange), None) is None
+    assert "last_prices" not in exchange.asked
+
+
 @pytest.mark.parametrize("missing", ["symbols", "last_prices", "account"])
 async def test_what_the_exchange_does_not_say_refuses_nothing(clock: MockClock, missing: str) -> None:
     exchange = await exchange_with("2000")
