@@ -27,8 +27,8 @@ def time(venue: Venue, session: Session, params: Params) -> Any:
 
 
 def exchange_info(venue: Venue, session: Session, params: Params) -> Any:
-    status = params.get("symbolStatus")
-    listings = [m.listing for m in _named(venue, params) if status in (None, m.listing.info.status)]
+    _refuse_status_of_named(params)
+    listings = [market.listing for market in _named(venue, params)]
     sets = flag(params, "showPermissionSets", True)
     return wire.exchange_info(listings, venue.limit_rows, venue.clock(), sets=sets)
 
@@ -59,6 +59,7 @@ def reference_price(venue: Venue, session: Session, params: Params) -> Any:
 
 
 def execution_rules(venue: Venue, session: Session, params: Params) -> Any:
+    _refuse_status_of_named(params)
     return {"symbolRules": [wire.price_range(m.listing.info.symbol) for m in _named(venue, params)]}
 
 
@@ -76,7 +77,7 @@ def aggregate_trades(venue: Venue, session: Session, params: Params) -> Any:
     if start is None and end is None:
         return [wire.aggregate(trade) for trade in _from_id(venue, params)]
     if "fromId" in params:
-        raise ApiError(-1128, "Combination of optional parameters invalid.")
+        raise _bad_combination()
     known = venue.exchange.market(required(params, "symbol")).trades
     within = [t for t in known if (start is None or t.time >= start) and (end is None or t.time <= end)]
     limit = _limit(params)
@@ -106,17 +107,32 @@ def _limit(params: Params) -> int:
 
 
 def _named(venue: Venue, params: Params) -> list[Market]:
-    """The markets of ``symbol`` or ``symbols``, or all of them."""
-    names = strings(params, "symbols")
+    """The markets of ``symbol`` or ``symbols``, or all of them; with ``symbolStatus`` those that have it."""
+    names, status = strings(params, "symbols"), params.get("symbolStatus")
     if "symbol" in params:
         if names is not None:
-            raise ApiError(-1128, "Combination of optional parameters invalid.")
+            raise _bad_combination()
         names = [required(params, "symbol")]
-    if names is None:
-        return list(venue.exchange.markets.values())
-    if not names:
-        raise missing("symbols")
-    return [venue.exchange.market(name) for name in names]
+    if names is not None:
+        if not names:
+            raise missing("symbols")
+        if len(set(names)) < len(names):
+            raise ApiError(-1151, "Symbol is present multiple times in the list.")
+    markets = venue.exchange.markets
+    found = [venue.exchange.market(name) for name in (markets if names is None else names)]
+    left = [market for market in found if status in (None, market.listing.info.status)]
+    if not left and "symbol" in params:
+        raise ApiError(-1220, "The symbol's status does not match the requested symbolStatus.")
+    return left
+
+
+def _refuse_status_of_named(params: Params) -> None:
+    if "symbolStatus" in params and ("symbol" in params or "symbols" in params):
+        raise _bad_combination()
+
+
+def _bad_combination() -> ApiError:
+    return ApiError(-1128, "Combination of optional parameters invalid.")
 
 
 def _one_or_many(params: Params, rows: list[Json]) -> Any:

@@ -109,9 +109,9 @@ def price_range(symbol: str) -> Json:
     low, high = (format_wire(rate) for rate in PRICE_RANGE)
     rule = {
         "ruleType": "PRICE_RANGE",
-        "bidMultiplierUp": high,
-        "bidMultiplierDown": low,
-        "askMultiplierUp": high,
-        "askMultiplierDown": low,
+        "bidLimitMultUp": high,
+        "bidLimitMultDown": low,
+        "askLimitMultUp": high,
+        "askLimitMultDown": low,
     }
     return {"symbol": symbol, "rules": [rule]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from naived.simulator import market_data, queries, sessions, trading
-from naived.simulator.params import Params, check_names
+from naived.simulator.params import Params, check_names, strings
 from naived.simulator.users import Session
 from naived.simulator.venue import Venue
 
@@ -47,17 +47,22 @@ def _by_symbol(one: int, many: int) -> Callable[[Params], int]:
     return lambda params: one if "symbol" in params else many
 
 
+def _by_symbols(params: Params) -> int:
+    names = strings(params, "symbols")
+    return _by_symbol(2, 40)(params) if names is None else min(2 * len(names), 40)
+
+
 METHODS = {
     "ping": Method(market_data.ping, _costs(1)),
     "time": Method(market_data.time, _costs(1)),
     "exchangeInfo": Method(
         market_data.exchange_info, _costs(20), "symbol symbols symbolStatus showPermissionSets permissions"
     ),
-    "ticker.price": Method(market_data.ticker_price, _by_symbol(2, 4), "symbol symbols"),
-    "ticker.book": Method(market_data.ticker_book, _by_symbol(2, 4), "symbol symbols"),
+    "ticker.price": Method(market_data.ticker_price, _by_symbol(2, 4), "symbol symbols symbolStatus"),
+    "ticker.book": Method(market_data.ticker_book, _by_symbol(2, 4), "symbol symbols symbolStatus"),
     "avgPrice": Method(market_data.average_price, _costs(2), "symbol"),
     "referencePrice": Method(market_data.reference_price, _costs(2), "symbol"),
-    "executionRules": Method(market_data.execution_rules, _by_symbol(2, 40), "symbol symbols"),
+    "executionRules": Method(market_data.execution_rules, _by_symbols, "symbol symbols symbolStatus"),
     "trades.recent": Method(market_data.recent_trades, _costs(25), "symbol limit"),
     "trades.historical": Method(market_data.historical_trades, _costs(25), "symbol fromId limit"),
     "trades.aggregate": Method(market_data.aggregate_trades, _costs(4), f"symbol fromId {_SPAN}"),

@@ -1,11 +1,18 @@
-"""The methods of sessions and of subscriptions to the user data stream."""
+"""The methods of sessions and of subscriptions to the user data stream.
 
+A subscription that ends while its connection lives is told so by an event, before the answer.
+"""
+
+from collections.abc import Iterable
 from typing import Any
+
+import msgspec
 
 from naived.simulator.errors import ApiError
 from naived.simulator.params import Params, integer, required
 from naived.simulator.users import Session
 from naived.simulator.venue import Venue
+from naived.simulator.wire import in_microseconds
 
 
 def logon(venue: Venue, session: Session, params: Params) -> Any:
@@ -18,7 +25,7 @@ def logon(venue: Venue, session: Session, params: Params) -> Any:
 
 def logout(venue: Venue, session: Session, params: Params) -> Any:
     session.api_key = session.authorized_since = None
-    session.subscriptions.logout()
+    _tell_ended(venue, session, session.subscriptions.logout())
     return status(venue, session, params)
 
 
@@ -44,9 +51,16 @@ def subscribe_signed(venue: Venue, session: Session, params: Params) -> Any:
 
 
 def unsubscribe(venue: Venue, session: Session, params: Params) -> Any:
-    session.subscriptions.close(integer(params, "subscriptionId"))
+    _tell_ended(venue, session, session.subscriptions.close(integer(params, "subscriptionId")))
     return {}
 
 
 def subscriptions(venue: Venue, session: Session, params: Params) -> Any:
     return [{"subscriptionId": number} for number in session.subscriptions]
+
+
+def _tell_ended(venue: Venue, session: Session, numbers: Iterable[int]) -> None:
+    event = {"e": "eventStreamTerminated", "E": venue.clock()}
+    for number in numbers:
+        frame = {"subscriptionId": number, "event": in_microseconds(event) if session.micro else event}
+        session.outbox.send(msgspec.json.encode(frame).decode())

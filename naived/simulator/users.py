@@ -36,21 +36,26 @@ class Subscriptions:
         if self._active:
             raise ApiError(-2035, "User Data Stream subscription already active.")
         if self._next_id > _MAX_ID:
-            raise ApiError(-2042, "Subscription ID space exhausted; reconnect to subscribe again.")
+            raise ApiError(-2042, "Maximum subscription ID reached for this connection.")
         number = self._next_id
         self._next_id += 1
         self._active[number] = by_session
         return number
 
-    def close(self, number: int | None) -> None:
-        """End one, or all; raises ApiError -2036 for one that is not active."""
-        if number is None:
-            self._active.clear()
-        elif self._active.pop(number, None) is None:
+    def close(self, number: int | None) -> list[int]:
+        """End one, or all, and return those that ended; raises ApiError -2036 for one that is not active."""
+        if number is not None and number not in self._active:
             raise ApiError(-2036, "User Data Stream subscription not active.")
+        return self._end(list(self._active) if number is None else [number])
 
-    def logout(self) -> None:
-        self._active = {number: by_session for number, by_session in self._active.items() if not by_session}
+    def logout(self) -> list[int]:
+        """End those that need the session's logon, and return them."""
+        return self._end([number for number, by_session in self._active.items() if by_session])
+
+    def _end(self, numbers: list[int]) -> list[int]:
+        for number in numbers:
+            del self._active[number]
+        return numbers
 
     def __iter__(self) -> Any:
         return iter(list(self._active))

@@ -150,6 +150,35 @@ def test_the_user_data_stream_tells_of_an_order_in_typed_events(url: str) -> Non
     asyncio.run(story())
 
 
+def test_a_user_data_stream_that_ends_says_so_in_a_typed_event(url: str) -> None:
+    async def story() -> None:
+        async with Client(url) as client:
+            events: asyncio.Queue[Any] = asyncio.Queue()
+            subscribed = await client.api.user_data_stream_subscribe_signature()
+            subscribed.stream.on("message", lambda event: events.put_nowait(event.actual_instance))
+            await client.api.user_data_stream_unsubscribe()
+            last = await asyncio.wait_for(events.get(), PATIENCE)
+            assert type(last).__name__ == "EventStreamTerminated"
+            assert last.E > 0
+
+    asyncio.run(story())
+
+
+def test_the_rules_of_execution_are_readable(url: str) -> None:
+    async def story() -> None:
+        async with Client(url) as client:
+            rules = (await client.api.execution_rules(symbol="ETHUSDT")).data().result
+            [rule] = rules.symbol_rules[0].rules
+            assert (rule.rule_type, rule.bid_limit_mult_up, rule.bid_limit_mult_down) == (
+                "PRICE_RANGE",
+                "2.00000000",
+                "0.50000000",
+            )
+            assert (rule.ask_limit_mult_up, rule.ask_limit_mult_down) == ("2.00000000", "0.50000000")
+
+    asyncio.run(story())
+
+
 def test_the_trade_stream_is_typed_and_without_gaps(url: str) -> None:
     async def story() -> None:
         async with Client(url) as client:

@@ -82,10 +82,9 @@ def buys_and_sells(exchange: Exchange, daemon: Daemon, symbol: str = SYMBOL) -> 
 
 
 def fills_agree(exchange: Exchange, daemon: Daemon) -> None:
-    """What is executed by the journal is what is executed by the ledger, to the last digit."""
+    """What is executed by the journal, which is a moment behind `status`, is what the ledger has, to the digit."""
     there = {order["clientOrderId"]: Decimal(order["executedQty"]) for order in exchange.orders(symbol=SYMBOL)}
-    here = {order["client_order_id"]: Decimal(order["executed"]) for order in daemon.orders()}
-    assert here == there
+    until(lambda: there == {row["client_order_id"]: Decimal(row["executed"]) for row in daemon.orders()}, 10)
 
 
 # Bans, counts, clocks
@@ -247,6 +246,35 @@ def test_a_first_trade_with_an_absurd_id_is_overcome_by_the_trades_behind_it(
     for price in ("1998", "1997"):
         exchange.trade(price)
     until(lambda: tapped.symbol()["last_price"] == "1997", 10)
+
+
+# The user data stream
+
+
+def test_a_user_data_stream_that_ends_is_opened_again_and_no_fill_is_missed(
+    exchange: Exchange, tap: Wiretap, tapped: Daemon
+) -> None:
+    ends: list[Frame] = []
+
+    def listen(frame: Frame, method: str | None) -> None:
+        if frame.get("event", {}).get("e") == "eventStreamTerminated":
+            ends.append(frame)
+
+    tap.change = listen
+    tapped.start()
+    tapped.do("start", SYMBOL, *SETTINGS)
+    exchange.trade("2000")
+    until(lambda: exchange.open("BUY"), 10)
+    tap.ask("userDataStream.unsubscribe")
+    exchange.trade("1990")
+    until(lambda: exchange.open("SELL"), 10)
+    assert [end["subscriptionId"] for end in ends] == [0]
+    assert "the user data stream was terminated" in tapped.log
+    exchange.trade("2100")
+    until(lambda: tapped.symbol()["cycles"] == 1, 10)
+    buys_and_sells(exchange, tapped)
+    fills_agree(exchange, tapped)
+    assert daemon_of(tapped)["exchange_state"] == "up"
 
 
 # Rows and side fields

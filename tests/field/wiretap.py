@@ -12,6 +12,8 @@ from naived.websocket import Closed, ConnectError, WebSocket, connect, serve
 Frame = dict[str, Any]
 Change = Callable[[Frame, str | None], Frame | str | None]
 
+_OURS = "wiretap"  # the id of our own requests
+
 
 class Wiretap:
     """``change`` gets each frame to naived and the method that it answers (None: an event).
@@ -25,6 +27,7 @@ class Wiretap:
         self._upstream = upstream
         self._started = threading.Event()
         self._clients: list[tuple[str, WebSocket]] = []
+        self._servers: list[tuple[str, WebSocket]] = []
         self._token: trio.lowlevel.TrioToken | None = None
         self._scope = trio.CancelScope()
         self._thread = threading.Thread(target=trio.run, args=(self._run,), daemon=True)
@@ -41,13 +44,20 @@ class Wiretap:
 
     def push(self, frame: Frame, *, path: str = "/stream") -> None:
         """One more frame, to every connection of naived whose path begins so."""
-        assert self._token is not None
-        trio.from_thread.run(self._push, json.dumps(frame), path, trio_token=self._token)
+        self._send(frame, self._clients, path)
 
-    async def _push(self, text: str, path: str) -> None:
-        for target, client in list(self._clients):
-            if target.startswith(path):
-                await client.send(text)
+    def ask(self, method: str) -> None:
+        """A request of this method over each WebSocket API connection of naived, which does not get its answer."""
+        self._send({"id": _OURS, "method": method}, self._servers, "/ws-api")
+
+    def _send(self, frame: Frame, peers: list[tuple[str, WebSocket]], path: str) -> None:
+        async def send() -> None:
+            for target, peer in list(peers):
+                if target.startswith(path):
+                    await peer.send(json.dumps(frame))
+
+        assert self._token is not None
+        trio.from_thread.run(send, trio_token=self._token)
 
     async def _run(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
@@ -84,13 +94,19 @@ class Wiretap:
             scope.cancel()
 
     async def _downwards(self, client: WebSocket, server: WebSocket, methods: dict[int, str]) -> None:
+        entry = client.target, server
+        self._servers.append(entry)
         try:
             while True:
                 text = await server.receive()
                 frame = json.loads(text)
+                if frame.get("id") == _OURS:
+                    continue
                 changed = self.change(frame, methods.pop(frame.get("id"), None))
                 if changed is not None:
                     text = changed if isinstance(changed, str) else json.dumps(changed)
                 await client.send(text)
         except Closed:
             return
+        finally:
+            self._servers.remove(entry)

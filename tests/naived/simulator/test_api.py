@@ -232,9 +232,36 @@ async def test_reports_reach_every_connection_that_subscribed() -> None:
         for client in (first, second):
             assert [(await client.event())["e"] for _ in range(2)] == ["executionReport", "outboundAccountPosition"]
         await first.get("userDataStream.unsubscribe")
+        assert (await first.event())["e"] == "eventStreamTerminated"
         await first.get("order.place", **limit("BUY", "2601", "0.1"))
         assert (await second.event())["i"] == 2
         assert await quiet(first)
+
+
+@pytest.mark.parametrize("options", ["", "?timeUnit=MICROSECOND"])
+@pytest.mark.parametrize("end", ["userDataStream.unsubscribe", "session.logout"])
+async def test_a_subscription_that_ends_while_its_connection_lives_is_told_so(end: str, options: str) -> None:
+    async with running() as simulation, api(simulation, options) as client, api(simulation) as other:
+        await other.get("userDataStream.subscribe.signature", **signed())
+        await client.get("session.logon", **signed())
+        await client.get("userDataStream.subscribe")
+        before = (await client.get("time"))["serverTime"]
+        number = await client.send(end)
+        told = await client.receive()
+        assert (told["subscriptionId"], told["event"]["e"]) == (0, "eventStreamTerminated")
+        assert told.keys() == {"subscriptionId", "event"}
+        assert (await client.answer(number))["status"] == 200
+        assert before <= told["event"]["E"] <= (await client.get("time"))["serverTime"]
+        assert await quiet(other)
+
+
+async def test_a_logout_leaves_a_subscription_that_has_a_signature_of_its_own() -> None:
+    async with running() as simulation, api(simulation) as client:
+        await client.get("session.logon", **signed())
+        await client.get("userDataStream.subscribe.signature", **signed())
+        await client.get("session.logout")
+        assert await client.get("session.subscriptions") == [{"subscriptionId": 0}]
+        assert client.events == []
 
 
 async def test_a_lost_connection_takes_its_late_requests_along() -> None:

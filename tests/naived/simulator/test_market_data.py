@@ -1,5 +1,6 @@
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -7,6 +8,7 @@ from naived.websocket import Closed, connect
 from tests.support.simulator import Client, api, limit, running, signed
 
 ETH = {"symbol": "ETHUSDT"}
+BOTH = ["ETHUSDT", "BTCUSDT"]
 
 
 @pytest.fixture
@@ -55,6 +57,49 @@ async def test_prices_of_one_some_and_all_symbols(client: Client) -> None:
     assert (await client.fail("ticker.book", symbols=["NOPE"]))[1] == -1121
 
 
+@pytest.mark.parametrize("method", ["ticker.price", "ticker.book"])
+async def test_a_status_leaves_those_that_have_it_and_a_single_symbol_must_have_it(
+    client: Client, method: str
+) -> None:
+    await client.get("sim.rules", symbol="BTCUSDT", status="HALT")
+    [halted] = await client.get(method, symbolStatus="HALT")
+    assert halted["symbol"] == "BTCUSDT"
+    assert [row["symbol"] for row in await client.get(method, symbolStatus="TRADING", symbols=BOTH)] == ["ETHUSDT"]
+    assert (await client.get(method, **ETH, symbolStatus="TRADING"))["symbol"] == "ETHUSDT"
+    _, code, text = await client.fail(method, **ETH, symbolStatus="HALT")
+    assert (code, text) == (-1220, "The symbol's status does not match the requested symbolStatus.")
+
+
+@pytest.mark.parametrize("method", ["exchangeInfo", "executionRules"])
+async def test_a_status_and_names_do_not_go_together(client: Client, method: str) -> None:
+    assert [] in (await client.get(method, symbolStatus="HALT")).values()
+    assert (await client.fail(method, **ETH, symbolStatus="TRADING"))[1] == -1128
+    assert (await client.fail(method, symbols=BOTH, symbolStatus="TRADING"))[1] == -1128
+
+
+@pytest.mark.parametrize("method", ["exchangeInfo", "executionRules", "ticker.price", "ticker.book"])
+async def test_a_symbol_is_asked_for_once(client: Client, method: str) -> None:
+    _, code, text = await client.fail(method, symbols=[*BOTH, "ETHUSDT"])
+    assert (code, text) == (-1151, "Symbol is present multiple times in the list.")
+
+
+@pytest.mark.parametrize(
+    ("params", "weight"),
+    [(ETH, 2), ({"symbols": BOTH}, 4), ({"symbols": ["NOPE"] * 30}, 40), ({}, 40)],
+)
+async def test_the_rules_of_some_symbols_weigh_less_than_those_of_all(
+    client: Client, params: dict[str, Any], weight: int
+) -> None:
+    async def used() -> int:
+        [row] = (await client.ask("ping"))["rateLimits"]
+        count: int = row["count"]
+        return count
+
+    before = await used()
+    await client.ask("executionRules", **params)
+    assert await used() == before + 1 + weight
+
+
 async def test_the_best_bid_and_ask_stand_around_the_last_price_and_show_better_orders(client: Client) -> None:
     assert await client.get("ticker.book", **ETH) == {
         "symbol": "ETHUSDT",
@@ -91,8 +136,15 @@ async def test_the_reference_price_is_the_mean_of_the_trades(client: Client) -> 
     assert (answer["symbol"], answer["referencePrice"]) == ("ETHUSDT", "2684.26666666")
     assert (await client.get("referencePrice", symbol="BTCUSDT"))["referencePrice"] is None
     [row] = (await client.get("executionRules", **ETH))["symbolRules"]
-    assert row["rules"][0]["ruleType"] == "PRICE_RANGE"
-    assert row["rules"][0]["bidMultiplierDown"] == "0.50000000"
+    assert row["rules"] == [
+        {
+            "ruleType": "PRICE_RANGE",
+            "bidLimitMultUp": "2.00000000",
+            "bidLimitMultDown": "0.50000000",
+            "askLimitMultUp": "2.00000000",
+            "askLimitMultDown": "0.50000000",
+        }
+    ]
 
 
 async def test_the_price_that_is_told_is_the_one_that_filters_compare_with() -> None:

@@ -130,15 +130,16 @@ def test_one_subscription_is_active_at_a_time_and_ids_are_not_reused() -> None:
     assert subscriptions.open(by_session=True) == 0
     with pytest.raises(ApiError, match="-2035"):
         subscriptions.open(by_session=False)
-    subscriptions.close(0)
+    assert subscriptions.close(0) == [0]
     with pytest.raises(ApiError, match="-2036"):
         subscriptions.close(0)
     assert subscriptions.open(by_session=False) == 1
-    subscriptions.logout()
+    assert subscriptions.logout() == []
     assert list(subscriptions) == [1]
-    subscriptions.close(None)
+    assert subscriptions.close(None) == [1]
+    assert subscriptions.close(None) == []
     assert subscriptions.open(by_session=True) == 2
-    subscriptions.logout()
+    assert subscriptions.logout() == [2]
     assert list(subscriptions) == []
 
 
@@ -146,5 +147,5 @@ def test_the_ids_of_a_session_run_out() -> None:
     subscriptions = Subscriptions()
     for _ in range(65_536):
         subscriptions.close(subscriptions.open(by_session=True))
-    with pytest.raises(ApiError, match="-2042"):
+    with pytest.raises(ApiError, match=r"-2042, 'Maximum subscription ID reached for this connection\.'"):
         subscriptions.open(by_session=True)
