@@ -19,7 +19,7 @@ from naived.core.risk import Halt, HaltedBy
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.trader_state import Note
 from naived.runtime.account import started_anew
-from naived.runtime.symbol_task import Symbol
+from naived.runtime.symbol_task import Symbol, blank
 
 Change = Callable[[Halt | None], Halt | None]
 
@@ -32,8 +32,9 @@ async def halt(service: Service, call: Call) -> Outcome:
     symbol = await find(service, call)
     if symbol is None:
         symbol = await service.configure(call.name)
-        # Its row is needed first: a halt is stored beside it.
-        symbol.direct(replace(symbol.desired, settings=service.defaults))
+        if symbol.desired == blank(call.name).desired:  # another request may have set it meanwhile
+            # Its row is needed first: a halt is stored beside it.
+            symbol.direct(replace(symbol.desired, settings=service.defaults))
     changed = await _change(service, call, symbol, _wanted(service, call))
     word = "halted" if changed else "already halted"
     return Outcome(changed, f"{word}: {_GOES_ON}{_buys([symbol])}")

@@ -4,10 +4,12 @@ from functools import partial
 
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from naived.control.protocol import ControlError
 from naived.core.orders.intent import Side
+from naived.runtime.symbol_task import Symbol
 from tests.support.runtime import World
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -115,6 +117,20 @@ async def test_a_symbol_that_was_never_configured_can_be_halted_beforehand(world
         await naived.trade("2000")
         assert world.exchange.open() == []
         assert naived.symbol().desired.settings.budget is not None
+
+
+async def test_a_halt_keeps_what_another_request_set_meanwhile(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        service = naived.service
+
+        async def configure(name: str) -> Symbol:
+            symbol = naived.supervisor.configure(name)
+            symbol.direct(replace(symbol.desired, settings=replace(service.defaults, chunks=3)))
+            return symbol
+
+        service.configure = configure  # type: ignore[method-assign]
+        assert (await naived.ask("halt"))["changed"] is True
+        assert naived.symbol().desired.settings.chunks == 3
 
 
 async def test_a_buy_may_be_left_to_rest(world: World, clock: MockClock) -> None:
