@@ -11,7 +11,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, CancelAnswer, Fill, Report
 from naived.core.orders.state import OrderState
 from naived.core.recent_high import Candle
-from naived.core.risk import Account, Exposure, Gain, Halt, Limits, OverLimit, Worth
+from naived.core.risk import Account, Exposure, Gain, Halt, OverLimit, Worth
 from naived.core.strategy.formulas import Coins, Fees
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.lots import Lots
@@ -244,8 +244,8 @@ class Unit(Struct, frozen=True):
     """What must be committed together, for one symbol (empty: for none); ``None`` and empty mean unchanged.
 
     ``halt`` is of the symbol, in a unit for none of the whole account, as ``worth`` is; ``gains`` are by symbol.
-    ``limits`` are in ``currency``, and so are ``prices``, of quote assets: with them new buys are counted against a
-    limit. ``epoch`` is that of the symbol's lease. ``closed_at`` 0: the market is open.
+    ``limits``, by name, and ``prices``, of quote assets, are in ``currency``: with prices new buys are counted
+    against a limit. ``epoch`` is that of the symbol's lease. ``closed_at`` 0: the market is open.
 
     ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
     with the same key; ``fills`` must be new. ``request``: (id, JSON) of the answer to a repeated request.
@@ -264,7 +264,7 @@ class Unit(Struct, frozen=True):
     events: tuple[Event, ...] = ()
     request: tuple[str, str] | None = None
     halt: Halted | None = None
-    limits: Limits | None = None
+    limits: Mapping[str, Money | None] = {}
     exposure: Exposure | None = None
     prices: Mapping[str, Price] | None = None
     epoch: int = 0

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import trio
-from msgspec.structs import replace
 
 from naived.control import answers, messages
 from naived.control.call import Call
@@ -17,7 +16,7 @@ from naived.control.requests import Params, short_text
 from naived.control.service import Service
 from naived.control.worst import worst
 from naived.core.amount import Money, format_amount, parse_money
-from naived.core.risk import Limits, UnvaluedError
+from naived.core.risk import UnvaluedError
 from naived.ports import ExchangeError
 
 Document = dict[str, Any]
@@ -52,14 +51,11 @@ def _parsed(given: Mapping[str, str]) -> dict[str, Money | None]:
 
 
 async def _change(service: Service, call: Call, given: Mapping[str, Money | None]) -> bool:
-    def change(before: Limits) -> Limits:
-        return replace(before, **given)
-
     with answered_in_time(call, None):
         async with turn(service, call):
             if (stored := await stored_answer(service, call)) is not None:
                 return stored
-            return await service.account.change_limits(change, partial(_answer, call))
+            return await service.account.change_limits(given, partial(_answer, call))
 
 
 def _answer(call: Call, changed: bool) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from naived.core.losses import joined
 from naived.core.risk import Halt, HaltedBy, Worth
-from naived.database.rows import gain_row, halt_of, halt_row, limits_row, worth_of, worth_row
+from naived.database.rows import gain_row, halt_of, halt_row, worth_of, worth_row
 from naived.database.schema import halts, limits, worth
 from naived.database.statements import INSERT_HALT, upsert_gain
 from naived.ports import ConflictError, Unit
@@ -24,8 +24,8 @@ def write_account(connection: sa.Connection, unit: Unit) -> None:
         connection.execute(sa.delete(halts).where(halts.c.scope == unit.symbol))
         if unit.halt.halt is not None:
             connection.execute(INSERT_HALT, halt_row(unit.symbol, unit.halt.halt))
-    if unit.limits is not None:
-        row = limits_row(unit.limits, unit.currency)
+    if unit.limits:
+        row = {"currency": unit.currency, **unit.limits}  # another node may have changed the others meanwhile
         if connection.execute(sa.update(limits).values(row)).rowcount == 0:
             connection.execute(sa.insert(limits).values({"id": 1, **row}))
     for symbol, gain in unit.gains.items():

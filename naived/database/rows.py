@@ -75,10 +75,6 @@ def halt_of(row: Row) -> Halt:
 _LIMITS = Limits.__struct_fields__
 
 
-def limits_row(limits: Limits, currency: str) -> dict[str, Any]:
-    return {"currency": currency, **{name: getattr(limits, name) for name in _LIMITS}}
-
-
 def limits_of(row: Row) -> Limits:
     return Limits(**{name: row[name] for name in _LIMITS})
 

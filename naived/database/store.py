@@ -291,7 +291,7 @@ def _write(connection: sa.Connection, work: Work, ours: Mapping[str, fence.Held]
         case Unit():
             if ours is not None:
                 fence.check(work, ours)
-                if not work.symbol and (work.halt is not None or work.limits is not None):
+                if not work.symbol and (work.halt is not None or work.limits):
                     fence.lock_account(connection)
                 if work.request is not None:
                     fence.mark_done(connection, work.request[0])

@@ -6,9 +6,9 @@ from contextlib import suppress
 import trio
 from msgspec.structs import replace
 
-from naived.core.amount import format_amount
+from naived.core.amount import Money, format_amount
 from naived.core.losses import anew
-from naived.core.risk import Gain, Halt, HaltedBy, Limits, Worth
+from naived.core.risk import Gain, Halt, HaltedBy, Worth
 from naived.core.strategy.leader_events import Halted
 from naived.ports import Event, JournalError, Unit
 from naived.runtime.funds import AccountFunds
@@ -85,17 +85,17 @@ class AccountKeeper:
         self.tell()
 
     async def change_limits(
-        self, change: Callable[[Limits], Limits], store: Callable[[bool], tuple[str, str] | None]
+        self, given: Mapping[str, Money | None], store: Callable[[bool], tuple[str, str] | None]
     ) -> bool:
-        """The same for the limits, which bind the next decision. Raises JournalError."""
+        """The same for the ``given`` limits, which bind the next decision. Raises JournalError."""
         async with self.turn:
             await self.refresh()
             context, before = self._context, self._funds.account.limits
-            limits = change(before)
+            limits = replace(before, **given)
             request = store(limits != before)
             if limits == before and request is None:
                 return False
-            words = limits.words(self._funds.account.currency)
+            words = limits.words(self._funds.account.currency, given)
             event = Event(context.exchange.now(), None, "limits", words)
             events = (event,) if limits != before else ()
             # What is committed behind the new limits has to be counted, though it was decided before.
@@ -103,7 +103,7 @@ class AccountKeeper:
             try:
                 currency = self._funds.account.currency
                 await context.journal.commit(
-                    Unit("", events=events, request=request, limits=limits, currency=currency)
+                    Unit("", events=events, request=request, limits=given, currency=currency)
                 )
                 self._funds.account = replace(self._funds.account, limits=limits)
             finally:

@@ -1,5 +1,7 @@
 """The limits of the account: durable, in force at the next decision, counted with the intent; no sell waits."""
 
+from functools import partial
+
 import pytest
 import trio
 from msgspec.structs import replace
@@ -38,6 +40,21 @@ async def test_limits_are_shown_changed_taken_away_and_survive(world: World, clo
         for wrong in ("0", "-1", "much", "1e3"):
             with pytest.raises(ControlError):
                 await naived.call("limits", max_exposure=wrong)
+
+
+async def test_two_nodes_that_are_asked_for_different_limits_at_the_same_moment_set_both(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.until(lambda: alpha.service.session.ready.is_set())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(alpha.call, "limits", max_exposure="5000"))
+            nursery.start_soon(partial(beta.call, "limits", reserve="77"))
+        await trio.sleep(2)
+        for each in (alpha, beta):
+            assert (await each.call("limits"))["limits"] == {**NONE, "max_exposure": "5000", "reserve": "77"}
+        told = [event["message"] for event in (await alpha.call("events"))["events"]]
+        assert sorted(told) == ["max-exposure 5000 USDT", "reserve 77 USDT"]
 
 
 async def test_no_buy_exceeds_the_limit_over_all_symbols_and_lifting_it_lets_the_next_trade_through(

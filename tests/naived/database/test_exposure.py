@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from naived.core.amount import Money, Quantity, parse_money, value_up
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.state import OrderState, State
-from naived.core.risk import Exposure, Halt, HaltedBy, Limits, OverLimit
+from naived.core.risk import Exposure, Halt, HaltedBy, OverLimit
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import DesiredState, Status
@@ -63,7 +63,7 @@ def test_no_order_of_commits_brings_the_exposure_above_its_limit(
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
     store, one = Store(engine, enter(engine).epoch), parse_money("1")
-    store.apply([Unit("", limits=Limits(max_exposure=Money(limit * one)))])
+    store.apply([Unit("", limits={"max_exposure": Money(limit * one)})])
     store.apply([Unit(symbol, desired=DesiredState(settings(), Status.ON)) for symbol in SYMBOLS])
     held = dict.fromkeys(SYMBOLS, 0)
     waiting = list(enumerate(buys, 1))
@@ -91,7 +91,7 @@ def test_no_order_of_commits_brings_the_exposure_above_its_limit(
 
 def test_a_refused_buy_leaves_no_order_and_no_trader_and_the_same_one_is_refused_again(engine: sa.Engine) -> None:
     store = Store(engine, enter(engine).epoch)
-    store.apply([Unit("", limits=Limits(max_exposure=parse_money("10")))])
+    store.apply([Unit("", limits={"max_exposure": parse_money("10")})])
     store.apply([Unit("AUSDT", desired=DesiredState(settings(), Status.ON))])
     unit = a_buy("AUSDT", 1, parse_money("11"), 0)
     for _ in range(2):
