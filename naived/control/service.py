@@ -114,7 +114,7 @@ class Service:
             return None
         name, why = next(iter(sorted(doubts.items())))
         others = f", and {len(doubts) - 1} more" if len(doubts) > 1 else ""
-        return f"the price of {name}{others} neither trips nor releases a limit now: {why}"
+        return f"{name}{others} neither trips nor releases a limit now: {why}"
 
     async def configure(self, name: str) -> Symbol:
         """The symbol, taken for this node first where nodes share the database.

@@ -6,6 +6,8 @@
 3. A loss that only prices in doubt show reaches no limit (``reached``); ``doubts`` says which ones these are.
 4. A quote asset counts at its last price in the currency also while none is told. If there never was one, what was
    made in it is not counted, and ``doubts`` says so: no limit is passed over for that.
+5. While it is not known what a symbol made, no loss counts, and ``awaited`` says of which one. What our symbols
+   made is told all the same (``gains``): another node may wait for it while we wait for that node's.
 """
 
 from collections.abc import Collection, Mapping
@@ -54,7 +56,7 @@ class Valuation:
         limits = self._funds.account.limits
         if reached(limits, worth, now) is None:
             return None
-        holders = self._holders()
+        holders = list(filter(_holds, self._symbols.values()))
         certain = any(self._doubt(symbol) is None for symbol in holders)
         value = self._value({symbol for symbol in holders if not certain or self._price(symbol) is None})
         halt = None if value is None else reached(limits, replace(worth, value=value), now)
@@ -80,18 +82,27 @@ class Valuation:
                     found[symbol.name] = gain
         return {**found, **self._quotes.unwritten(quotes)}
 
+    def awaited(self) -> dict[str, str]:
+        """Why it is not known what a symbol made, by symbol; while there is any, ``worth`` is None."""
+        found = dict[str, str]()
+        for name, made in self._made().items():
+            if made is None:
+                untold = "no price of it was told yet"
+                found[name] = untold if name in self._symbols else "the node that has it has not told that yet"
+            elif self._quotes.price(made.quote) is None and self._quotes.is_awaited(made.quote):
+                found[name] = f"the price of {made.quote} is not told yet"
+        return {name: f"what it made is not known, and so no loss counts: {why}" for name, why in found.items()}
+
     def doubts(self) -> dict[str, str]:
         """Why the price of what a symbol holds or made neither trips nor releases a limit now, by symbol."""
-        found = {symbol.name: why for symbol in self._holders() if (why := self._doubt(symbol)) is not None}
+        holders = filter(_holds, self._symbols.values())
+        found = {symbol.name: why for symbol in holders if (why := self._doubt(symbol)) is not None}
         quotes = {each.quote for each in self._funds.gathered.exposures(self._funds.account.exposures)} - {""}
         if any(self._quotes.doubt(quote) is not None for quote in quotes):
             for name, made in self._made().items():
                 if made is not None and (why := self._quotes.doubt(made.quote)) is not None:
                     found.setdefault(name, why)
         return found
-
-    def _holders(self) -> list[Symbol]:
-        return [symbol for symbol in self._symbols.values() if _holds(symbol)]
 
     def _value(self, doubtful: Collection[Symbol] = ()) -> Money | None:
         """Of all symbols in the currency; None if it is not known. ``doubtful`` ones have no unrealised loss."""

@@ -71,8 +71,8 @@ class ValueWatch:
         return known or self._funds.account.worth
 
     def doubts(self) -> dict[str, str]:
-        """Why the price of what a symbol holds or made neither trips nor releases a limit now, by symbol."""
-        return self._valuation.doubts()
+        """Why a symbol neither trips nor releases a limit now, by symbol; if for one no loss counts, that alone."""
+        return self._valuation.awaited() or self._valuation.doubts()
 
     @property
     def reached(self) -> Halt | None:
@@ -97,7 +97,7 @@ class ValueWatch:
             if halt != self._keeper.halt:
                 words = told(halt) if halt is not None else ("resumed", _ENDED)
                 await self._keeper.commit_halt(halt, known, words, gains=self._valuation.gains())
-            elif worth is not None and self._is_due(worth, now):
+            elif self._is_due(worth, now):
                 await self._keep(worth, now)
             else:
                 return
@@ -111,22 +111,23 @@ class ValueWatch:
         limit = None if worth is None else self._valuation.reached(worth, now)
         return before if limit is None else with_limit(before, limit)
 
-    def _is_due(self, worth: Worth, now: int) -> bool:
-        kept = self._kept
-        if kept is None:
+    def _is_due(self, worth: Worth | None, now: int) -> bool:
+        kept, of_losses = self._kept, self._funds.account.limits.of_losses
+        if worth is not None and kept is None:
             made = any(gain.money for gain in self._valuation.gains().values())
-            return made or bool(worth.value) or self._funds.account.limits.of_losses
-        if self._funds.account.limits.of_losses and self._shared:
-            return worth != kept or bool(self._valuation.gains())
-        if self._funds.account.limits.of_losses and replace(worth, value=kept.value) != kept:
+            return made or bool(worth.value) or of_losses
+        changed = worth is not None and worth != kept
+        if of_losses and self._shared:
+            return changed or bool(self._valuation.gains())
+        if of_losses and worth is not None and kept is not None and replace(worth, value=kept.value) != kept:
             return True
-        return now - self._kept_at >= _KEPT_EVERY and bool(worth != kept or self._valuation.gains())
+        return now - self._kept_at >= _KEPT_EVERY and bool(changed or self._valuation.gains())
 
-    async def _keep(self, worth: Worth, now: int) -> None:
+    async def _keep(self, worth: Worth | None, now: int) -> None:
         """With what each symbol made: other nodes need that at once, we only after a restart."""
         gains = {}
         # With an older gain a restart would begin above a peak that was begun anew.
-        anew = self._kept is not None and self._kept.round != worth.round
+        anew = worth is not None and self._kept is not None and self._kept.round != worth.round
         minutely = not (self._shared and self._funds.account.limits.of_losses)
         if anew or not minutely or now - self._kept_at >= _KEPT_EVERY:
             self._kept_at = now

@@ -183,7 +183,7 @@ async def test_prices_in_doubt_neither_trip_nor_release_and_that_is_said(world: 
         doubt = {"symbol": "ETHUSDT", "reason": "no trade of it for more than a minute"}
         assert (await now(naived))["doubtful"] == [doubt]
         status = (await naived.call("status"))["daemon"]
-        said = "the price of ETHUSDT neither trips nor releases a limit now: no trade of it for more than a minute"
+        said = "ETHUSDT neither trips nor releases a limit now: no trade of it for more than a minute"
         assert (status["state"], status["reason"]) == ("ready", said)
         # A limit that the old price would have reached.
         await naived.call("limits", max_daily_loss="0.1")

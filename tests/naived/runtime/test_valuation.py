@@ -1,5 +1,6 @@
 """The value of the trading shows no peak and no loss that never was, and is known without some of the prices."""
 
+import sqlalchemy as sa
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
@@ -8,6 +9,7 @@ from naived.core.amount import Money, format_amount, parse_money, parse_price
 from naived.core.orders.intent import Side
 from naived.core.risk import Exposure, Gain
 from naived.core.strategy.day import DAY
+from naived.database.schema import gains
 from naived.runtime.valuation import Valuation
 from tests.support.exchange import ExchangeDouble
 from tests.support.market import Exchange
@@ -118,6 +120,49 @@ async def test_a_symbol_that_comes_back_counts_as_the_node_wrote_that_had_it(
         await naived.trade("2000")
         await seen()
         assert "(max-drawdown)" in halt(naived), "the first trade shows what is so"
+
+
+async def test_what_has_no_price_yet_and_was_never_written_is_named(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await hold(naived)
+        await naived.ask("stop")
+    engine = sa.create_engine(world.url)
+    with engine.begin() as connection:
+        connection.execute(sa.delete(gains))
+    engine.dispose()
+    world.exchange.last.clear()
+    async with world.naived() as naived:
+        await naived.call("limits", max_drawdown="20")
+        told = "what it made is not known, and so no loss counts: no price of it was told yet"
+        assert await doubts(naived) == {"ETHUSDT": told}
+        await naived.start()
+        await naived.trade("2000")
+        assert await doubts(naived) == {}
+
+
+async def test_two_nodes_that_wait_for_what_the_other_made_tell_it(world: World, clock: MockClock) -> None:
+    """Each has bought for the first time, and has read what the other ties up, before either told what it made."""
+    other = World(ExchangeDouble("BTCUSDT"), world.url)
+    async with world.naived(node="alpha") as alpha, other.naived(node="beta") as beta:
+        await alpha.call("limits", max_drawdown="20")
+        await alpha.start("ETHUSDT", **CLOSE)
+        await beta.start("BTCUSDT", **CLOSE)
+        accounts = [each.service.account for each in (alpha, beta)]
+        async with accounts[0].turn, accounts[1].turn:
+            await alpha.trade("2000", "1999")
+            await beta.trade("60000", "59990", symbol="BTCUSDT")
+            assert (alpha.phases(), beta.phases("BTCUSDT")) == (["selling"], ["selling"])
+            for account in accounts:
+                await account.refresh()
+            told = "what it made is not known, and so no loss counts: the node that has it has not told that yet"
+            assert await doubts(alpha) == {"BTCUSDT": told}
+            assert alpha.service.reason == f"BTCUSDT neither trips nor releases a limit now: {told}"
+            assert await doubts(beta) == {"ETHUSDT": told}
+        await alpha.trade("1600")
+        await trio.sleep(3)
+        for each in (alpha, beta):
+            assert (each.service.reason, await doubts(each)) == (None, {})
+            assert "(max-drawdown)" in halt(each)
 
 
 async def test_a_loss_that_was_written_and_not_seen_yet_trips_nothing_beside_a_price_that_was_seen(
