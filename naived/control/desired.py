@@ -1,6 +1,6 @@
 """Makes what a person asks for durable, once for each request id, before the request is answered."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 
 import trio
@@ -12,7 +12,8 @@ from naived.control.service import Service
 from naived.core.orders.intent import Side
 from naived.core.strategy.settings import DesiredState
 from naived.core.strategy.trader_state import Note
-from naived.ports import JournalError
+from naived.ports import ConflictError, JournalError
+from naived.runtime.account import ToStore
 from naived.runtime.symbol_task import Symbol
 
 _TRUE, _FALSE = "true", "false"  # JSON: did a request change anything?
@@ -65,6 +66,23 @@ async def _change(
         raise messages.away(symbol.name, symbol.failed)
     await commit.durable()
     return changed
+
+
+async def change_account(service: Service, call: Call, change: Callable[[ToStore], Awaitable[bool]]) -> bool:
+    """The same for the account: ``change`` is of its keeper."""
+    with answered_in_time(call, None):
+        async with turn(service, call):
+            stored = await stored_answer(service, call)
+            if stored is None:
+                try:
+                    return await change(lambda changed: answer_to_store(call, changed=changed))
+                except ConflictError:
+                    # Another node may have carried out the same request at the same moment.
+                    stored = await stored_answer(service, call)
+                    if stored is None:
+                        raise
+            await service.account.catch_up()
+            return stored
 
 
 def turn(service: Service, call: Call) -> AbstractAsyncContextManager[object]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from naived.control import messages
 from naived.control.call import Call, Outcome
-from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
+from naived.control.desired import answer_to_store, answered_in_time, change_account, stored_answer, turn
 from naived.control.lookup import find
 from naived.control.service import Service
 from naived.core.orders.intent import Side
@@ -52,14 +52,14 @@ async def resume(service: Service, call: Call) -> Outcome:
 
 
 async def halt_account(service: Service, call: Call) -> Outcome:
-    changed = await _change_account(service, call, _wanted(service, call))
+    changed = await change_account(service, call, partial(service.account.change_halt, _wanted(service, call)))
     word = "the account is halted" if changed else "the account is already halted"
     return Outcome(changed, f"{word}: {_GOES_ON}{_buys(list(service.supervisor.symbols.values()))}")
 
 
 async def resume_account(service: Service, call: Call) -> Outcome:
     before = service.account.halt
-    changed = await _change_account(service, call, lambda _: None)
+    changed = await change_account(service, call, partial(service.account.change_halt, lambda _: None))
     word = "the account is resumed" if changed else "the account is not halted"
     if changed and before is not None and before.by is HaltedBy.LIMIT and service.funds.account.worth is not None:
         word += f"; {started_anew(service.funds.account.worth)}"
@@ -108,19 +108,6 @@ async def _change(service: Service, call: Call, symbol: Symbol, change: Change) 
                 raise messages.away(symbol.name, symbol.failed)
             await commit.durable()
             return changed
-
-
-async def _change_account(service: Service, call: Call, change: Change) -> bool:
-    with answered_in_time(call, None):
-        async with turn(service, call):
-            if (stored := await stored_answer(service, call)) is not None:
-                return stored
-            store = partial(_answer, call)
-            return await service.account.change_halt(change, store)
-
-
-def _answer(call: Call, changed: bool) -> tuple[str, str] | None:
-    return answer_to_store(call, changed=changed)
 
 
 def _buys(symbols: list[Symbol]) -> str:

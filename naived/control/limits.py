@@ -10,7 +10,7 @@ import trio
 from naived.control import answers, messages
 from naived.control.call import Call
 from naived.control.caller import Caller
-from naived.control.desired import answer_to_store, answered_in_time, stored_answer, turn
+from naived.control.desired import change_account
 from naived.control.protocol import LIMITS, encode_body
 from naived.control.requests import Params, short_text
 from naived.control.service import Service
@@ -31,7 +31,8 @@ async def limits(service: Service, params: Params, caller: Caller) -> bytes:
     if given:
         if service.suspending:
             raise messages.suspending()
-        changed = await _change(service, Call("", params, caller, "limits"), _parsed(given))
+        call = Call("", params, caller, "limits")
+        changed = await change_account(service, call, partial(service.account.change_limits, _parsed(given)))
     now = await _now(service)
     halted = answers.halt(service.account.halt)
     told = {"limits": _limits(service), "now": now, "worst": await worst(service), "halt": halted}
@@ -48,18 +49,6 @@ def limit(value: Any) -> str:
 
 def _parsed(given: Mapping[str, str]) -> dict[str, Money | None]:
     return {name: None if text == "none" else parse_money(text) for name, text in given.items()}
-
-
-async def _change(service: Service, call: Call, given: Mapping[str, Money | None]) -> bool:
-    with answered_in_time(call, None):
-        async with turn(service, call):
-            if (stored := await stored_answer(service, call)) is not None:
-                return stored
-            return await service.account.change_limits(given, partial(_answer, call))
-
-
-def _answer(call: Call, changed: bool) -> tuple[str, str] | None:
-    return answer_to_store(call, changed=changed)
 
 
 def _limits(service: Service) -> Document:

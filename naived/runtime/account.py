@@ -15,6 +15,7 @@ from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import Context, Symbol
 
 _FOLLOWING = 1.0  # seconds between two looks at what other nodes changed
+ToStore = Callable[[bool], tuple[str, str] | None]  # given whether a request changed anything: its answer, if any
 NO_GAINS: Mapping[str, Gain] = {}
 
 
@@ -37,13 +38,11 @@ class AccountKeeper:
     def halt(self) -> Halt | None:
         return self._funds.account.halt
 
-    async def change_halt(
-        self, change: Callable[[Halt | None], Halt | None], store: Callable[[bool], tuple[str, str] | None]
-    ) -> bool:
+    async def change_halt(self, change: Callable[[Halt | None], Halt | None], store: ToStore) -> bool:
         """Make the halt what ``change`` makes of it; returns whether that changed anything. Raises JournalError.
 
-        ``store`` returns what to store with it as the answer to the request, given whether it changed anything. The
-        end of a limit's halt makes the value of this moment the start of the day and the peak.
+        ``store`` returns what to store with it as the answer to the request. The end of a limit's halt makes the
+        value of this moment the start of the day and the peak.
         """
         async with self.turn:
             await self.refresh()
@@ -84,9 +83,7 @@ class AccountKeeper:
             context.publish(event)
         self.tell()
 
-    async def change_limits(
-        self, given: Mapping[str, Money | None], store: Callable[[bool], tuple[str, str] | None]
-    ) -> bool:
+    async def change_limits(self, given: Mapping[str, Money | None], store: ToStore) -> bool:
         """The same for the ``given`` limits, which bind the next decision. Raises JournalError."""
         async with self.turn:
             await self.refresh()
@@ -117,8 +114,12 @@ class AccountKeeper:
         while True:
             await trio.sleep(_FOLLOWING)
             with suppress(JournalError):
-                async with self.turn:
-                    await self.refresh()
+                await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Take it in now. Raises JournalError."""
+        async with self.turn:
+            await self.refresh()
 
     async def refresh(self) -> None:
         """Read what other nodes wrote, if there may be any; the caller holds ``turn``. Raises JournalError."""

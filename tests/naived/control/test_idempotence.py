@@ -98,3 +98,29 @@ async def test_a_verb_that_changes_nothing_succeeds_at_once(
             assert result["changed"] is False
             assert result["error"] is None or verb in MAY_FAIL
         assert trio.current_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "params"), [("limits", {"reserve": "77"}), ("halt", {"reason": "news"}), ("resume", {})]
+)
+async def test_the_same_request_at_two_nodes_at_the_same_moment_is_answered_as_one(
+    world: World, clock: MockClock, verb: str, params: Document
+) -> None:
+    told: list[Document] = []
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.until(lambda: alpha.service.session.ready.is_set())
+        if verb == "resume":
+            await alpha.call("halt")
+
+        async def ask(naived: Naived) -> None:
+            told.append(await naived.call(verb, request_id="one", **params))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, alpha)
+            nursery.start_soon(ask, beta)
+        first, second = ((answer.get("limits"), answer.get("halt"), answer.get("results")) for answer in told)
+        assert first == second
+        assert (told[0]["changed"] if verb == "limits" else told[0]["results"][0]["changed"]) is True
+        events = [event["kind"] for event in (await alpha.call("events"))["events"]]
+        assert events[-1:] == [{"limits": "limits", "halt": "halted", "resume": "resumed"}[verb]]
+        assert len(events) == 1 + (verb == "resume")
