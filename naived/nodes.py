@@ -85,8 +85,9 @@ class Cluster(Protocol):
     ) -> Mapping[str, int]:
         """Take at most so many symbols that nobody has, with a new epoch each; returns those, by symbol.
 
-        Only ``names`` where they are given, also ones that were never configured. Nobody has what belongs to one of
-        the other nodes that are ``gone``, whose heartbeat is still the one given here.
+        Only ``names`` where they are given, also ones that were never configured, which become known if they are
+        not taken as well. Nobody has what belongs to one of the other nodes that are ``gone``, whose heartbeat is
+        still the one given here.
         """
         ...
 

@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from naived.control.caller import Caller
+from naived.control.node_messages import ElsewhereError
 from naived.control.protocol import ControlError
 from naived.control.requests import Params
 from naived.runtime.symbol_task import Symbol
@@ -51,11 +52,16 @@ class Patience:
         return self.caller.waiting(self.deadline)
 
     async def until(self, symbol: Symbol, done: Callable[[], bool]) -> bool:
-        """Wait until ``done()``; False if the deadline passed or the caller is gone before."""
+        """Wait until ``done()``; False if the deadline passed or the caller is gone before.
+
+        Raises ElsewhereError once the symbol is not this node's any more.
+        """
         with self.waiting():
-            while not done():
+            while not (symbol.gone or done()):
                 with trio.move_on_after(_CHECK_INTERVAL):
                     await symbol.news.wait()
+        if symbol.gone:
+            raise ElsewhereError(symbol.name)
         return done()
 
 

@@ -3,7 +3,8 @@
 A request is durable before it is waited for, and names the symbol, not a node: whoever has the symbol carries it
 out, also after a takeover, one change of a symbol after the other in the order in which they were asked. What it
 changes is made durable with the mark that it is done, once for its id, as any request of a client. Its answer is
-what the owner's own client would get.
+what the owner's own client would get. What a client asked of this node itself is asked of the next one, with the
+same id and the rest of its time, if the symbol leaves before that is done.
 """
 
 import contextlib
@@ -18,8 +19,10 @@ import trio
 from naived.control import answers, messages, node_messages
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
+from naived.control.node_messages import ElsewhereError
 from naived.control.orders import open_orders
 from naived.control.protocol import ControlError
+from naived.control.requests import Params
 from naived.control.service import Service
 from naived.nodes import Errand
 from naived.ports import JournalError, SymbolRecord
@@ -60,7 +63,37 @@ async def perform_errands(service: Service, verbs: Mapping[str, Verb]) -> None:
             await trio.sleep(_EVERY)
 
 
-async def in_turn(service: Service, call: Call) -> None:
+async def do(service: Service, verb: Verb, call: Call, *, configured: bool) -> Document:
+    """The entry of ``results``: of this node, or of the one that has the symbol, or takes it meanwhile.
+
+    ``configured``: the symbol is, though no node may have said anything of it yet.
+    """
+    known, bulletin, name = service.supervisor.symbols, service.bulletin, call.name
+    ours = known.get(name)
+    if ours is None and bulletin is not None and (configured or bulletin.knows(name)):
+        return await ask(service, call)
+    try:
+        if call.changes:
+            await _in_turn(service, call)
+        outcome = await verb(service, call)
+    except ElsewhereError:
+        return await ask(service, call)
+    except ControlError as error:
+        outcome = Outcome(False, error.message, error)
+    if (ours is not None and ours.gone) or (outcome.changed and name not in known):
+        return await ask(service, call)
+    return answers.result(name, known.get(name), outcome)
+
+
+def identified(service: Service, params: Params) -> Params:
+    """With an id, by which a node that takes the symbol later knows what was carried out already."""
+    if service.mailbox is None or params.get("request_id") is not None:
+        return params
+    # The number makes it another one than any earlier request of this process.
+    return {**params, "request_id": f"{service.identity.instance_id}-{next(service.numbers)}"}
+
+
+async def _in_turn(service: Service, call: Call) -> None:
     """Wait until what other nodes asked of this symbol before is done, so that the last request has the last word.
 
     Raises ControlError.
@@ -112,9 +145,9 @@ async def ask(service: Service, call: Call) -> Document:
     mailbox, bulletin, name = service.mailbox, service.bulletin, call.name
     assert mailbox is not None
     assert bulletin is not None
-    # The number makes it another one than any earlier request of this process.
-    request_id = call.params.get("request_id") or f"{service.identity.instance_id}-{next(service.numbers)}"
-    params = {**call.params, "request_id": request_id, "symbols": [name]}
+    params = {**identified(service, call.params), "symbols": [name]}
+    if params.get("timeout") is not None:  # some of it may have passed here
+        params["timeout"] = max(0.0, call.patience.deadline - trio.current_time())
     key = replace(call, params=params).key
     assert key is not None
     errand = Errand(key, name, call.verb, json.dumps(params), service.identity.node, call.changes)

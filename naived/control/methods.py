@@ -17,7 +17,7 @@ from naived.control.bulletin import stamped, unknown
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
-from naived.control.errands import Verb, ask, in_turn
+from naived.control.errands import Verb, ask, do, identified
 from naived.control.explain import explain
 from naived.control.forget import forget
 from naived.control.limits import limit, limits
@@ -168,27 +168,14 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
     async def answer(service: Service, params: Params, caller: Caller) -> bytes:
         if service.suspending:
             raise messages.suspending()
-        known = service.supervisor.symbols
         results: dict[str, answers.Document] = {}
-
+        changes, configured = METHODS[word].changes(params), not params["symbols"]
         names = params["symbols"] or await _every(service)
+        params = identified(service, params) if changes else params
 
         async def one(name: str) -> None:
-            call = Call(name, params, caller, word, len(names), METHODS[word].changes(params))
-            configured = not params["symbols"]  # also one of which nobody has said anything yet
-            if service.bulletin is not None and name not in known and (configured or service.bulletin.knows(name)):
-                results[name] = await ask(service, call)
-                return
-            try:
-                if call.changes:
-                    await in_turn(service, call)
-                outcome = await verb(service, call)
-            except ElsewhereError:  # it has said nothing of it yet
-                results[name] = await ask(service, call)
-                return
-            except ControlError as error:
-                outcome = Outcome(False, error.message, error)
-            results[name] = answers.result(name, known.get(name), outcome)
+            call = Call(name, params, caller, word, len(names), changes)
+            results[name] = await do(service, verb, call, configured=configured)
 
         async with trio.open_nursery() as nursery:
             for name in names:

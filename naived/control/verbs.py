@@ -14,6 +14,7 @@ from naived.control import answers, holdings, listing_messages, messages
 from naived.control.call import Call, Outcome, Patience
 from naived.control.desired import desire
 from naived.control.lookup import find
+from naived.control.node_messages import ElsewhereError
 from naived.control.plan import begin, plan, warnings
 from naived.control.proposal import Rules, check_size, given_settings, proposed
 from naived.control.protocol import ControlError
@@ -140,8 +141,11 @@ async def ask_for_orders(service: Service, symbol: Symbol, patience: Patience) -
     """
     told = not symbol.engine.numbered
     with patience.waiting():
-        while not told:
-            await service.session.usable()
+        while not (told or symbol.gone):
+            with trio.move_on_after(_RETRY) as scope:
+                await service.session.usable()
+            if scope.cancelled_caught:
+                continue
             try:
                 await service.reconciler.look(symbol, symbol.engine.numbered)
                 told = True
@@ -252,8 +256,7 @@ async def wait(service: Service, call: Call) -> Outcome:
     if symbol is None and goal != "trading":
         return Outcome(False, messages.OFF)
     if symbol is None:
-        with patience.waiting():
-            symbol = await service.supervisor.configured(call.name)
+        symbol = await _configured(service, call)
     if symbol is None:
         raise messages.never_started(call.name)
     await try_to_learn_rules(service, symbol)
@@ -261,6 +264,17 @@ async def wait(service: Service, call: Call) -> Outcome:
     if _reached(symbol, goal):
         return Outcome(False, messages.reached(symbol, goal))
     raise _hopeless(service, symbol, goal) or messages.not_reached(symbol, goal)
+
+
+async def _configured(service: Service, call: Call) -> Symbol | None:
+    """Wait until it is; None if its caller does not wait so long. Raises ElsewhereError if another node has it."""
+    bulletin = service.bulletin
+    with call.patience.waiting():
+        while bulletin is None or not bulletin.knows(call.name):
+            with trio.move_on_after(_RETRY):
+                return await service.supervisor.configured(call.name)
+        raise ElsewhereError(call.name)
+    return None
 
 
 def _reached(symbol: Symbol, goal: str) -> bool:

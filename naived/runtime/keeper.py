@@ -104,16 +104,18 @@ class Keeper:
                 await trio.sleep(_LOOK)
 
     async def own(self, name: str) -> Symbol | None:
-        """Take a symbol that was perhaps never configured; None if another node has it. Raises JournalError.
+        """Take a symbol that was perhaps never configured; None if another node has it, or is to take it.
 
-        Those that are wanted by the time it is somebody's turn are claimed together.
+        Raises JournalError. Those that are wanted by the time it is somebody's turn are claimed together.
         """
         self._wanted.add(name)
         async with self._turn:
             wanted, self._wanted = self._wanted - self._supervisor.symbols.keys(), set()
             try:
                 if wanted:
-                    await self._adopt(await self.cluster.claim(len(wanted), wanted, self._gone))
+                    # Where this node gives its own away they only become known: another one takes them.
+                    most = 0 if _takes_none(self.view, self.cluster.member.name) else len(wanted)
+                    await self._adopt(await self.cluster.claim(most, wanted, self._gone))
             except BaseException:
                 self._wanted |= wanted
                 raise
@@ -231,6 +233,12 @@ class Keeper:
 
 def _is_lost(symbol: Symbol) -> bool:
     return isinstance(symbol.failed, LeaseLostError)
+
+
+def _takes_none(view: View, name: str) -> bool:
+    """Does the node of this name give its symbols away, to another one that takes some?"""
+    me = view.nodes.get(name)
+    return me is not None and me.draining and owners(list(view.nodes.values())) > 0
 
 
 def _share(view: View) -> int:

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import trio
@@ -225,6 +225,8 @@ class World:
         ) as real:
             journal = FlakyJournal(real)
             identity = Identity("0.1.0", "instance", 4711, START, "simulator", "ws://127.0.0.1:1", real.kind)
+            if node is not None:
+                identity = replace(identity, instance_id=f"instance-{real.epoch}", node=node)
             counter = itertools.count(real.epoch << 64)
             signing = Signing(
                 real.tag,

@@ -9,7 +9,11 @@ import trio
 from trio.testing import MockClock
 
 from naived.control.bulletin import Bulletin
+from naived.control.call import Call, Outcome
+from naived.control.caller import Caller
+from naived.control.errands import do
 from naived.control.protocol import ControlError
+from naived.control.service import Service
 from naived.nodes import NOBODY, Errand, Member, Told, View
 from naived.runtime.keeper import Keeper
 from tests.support.runtime import Naived, World
@@ -56,6 +60,12 @@ async def naived(world: World, clock: MockClock) -> AsyncIterator[Naived]:
 
 @pytest.fixture
 def beta(naived: Naived) -> Beta:
+    return attached(naived)
+
+
+def attached(naived: Naived) -> Beta:
+    """Have this one share its database."""
+
     async def compared(server: str, over: object) -> None:
         raise AssertionError("the database was not replaced")
 
@@ -142,3 +152,146 @@ async def test_what_another_node_has_just_taken_is_explained_by_it(
     beta.answers = json.dumps({"error": None, "explained": {"symbol": "ETHUSDT", "state": "trading"}})
     assert (await naived.call("explain", "ETHUSDT"))["state"] == "trading"
     assert [errand.changes for errand in beta.asked] == [False]
+
+
+OF_BETA = json.dumps({"symbol": "ETHUSDT", "error": None, "message": "of beta"})
+
+
+async def handed_over(alpha: Naived, beta: Naived, name: str = "ETHUSDT") -> None:
+    await alpha.call("nodes", drain="alpha")
+    await alpha.until(lambda: name in beta.supervisor.symbols, 20)
+
+
+@pytest.mark.parametrize(
+    ("before", "verb", "params", "after", "state"),
+    [
+        ("stop", "wait", {"for": "trading"}, "start", "trading"),
+        ("start", "wait", {"for": "off", "timeout": "60s"}, "stop", "off"),
+        ("start", "shutdown", {"wait": True}, "stop", "off"),
+    ],
+)
+async def test_a_wait_goes_on_at_the_node_that_takes_the_symbol(
+    world: World, clock: MockClock, before: str, verb: str, params: dict[str, object], after: str, state: str
+) -> None:
+    told: list[Any] = []
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start()
+        await alpha.trade("2000", "1999")
+        await alpha.ask(before)
+        async with world.naived(node="beta") as beta, trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                told.append(await alpha.ask(verb, **params))
+
+            nursery.start_soon(ask)
+            await trio.sleep(1)
+            await handed_over(alpha, beta)
+            await trio.sleep(3)
+            assert told == []
+            assert (await beta.ask(after))["error"] is None
+            await alpha.until(lambda: told, 3)
+        assert (told[0]["error"], told[0]["state"], told[0]["changed"]) == (None, state, verb == "shutdown")
+
+
+@pytest.mark.parametrize("ids", [{}, {"request_id": "one"}])
+async def test_what_was_carried_out_before_a_symbol_left_is_not_carried_out_again(
+    world: World, clock: MockClock, ids: dict[str, object]
+) -> None:
+    told: list[Any] = []
+    world.exchange.subscribing = 20.0
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        async with trio.open_nursery() as nursery:
+
+            async def start() -> None:
+                told.append(await alpha.ask("start", chunks=3, timeout="60s", **ids))
+
+            nursery.start_soon(start)
+            await alpha.until(lambda: "ETHUSDT" in alpha.supervisor.symbols)
+            await trio.sleep(1)
+            await handed_over(alpha, beta)
+            stopped = await beta.ask("stop")
+        assert (stopped["status"], stopped["changed"]) == ("off", True)
+        assert (told[0]["status"], told[0]["changed"]) == ("off", True)
+        assert beta.symbol().desired.settings.chunks == 3
+        words = [each["message"] for each in (await beta.call("events"))["events"] if each["kind"] == "desired"]
+        assert words == ["on", "off"]
+
+
+async def test_a_node_that_is_drained_has_another_one_take_what_nobody_has(world: World, clock: MockClock) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.until(lambda: alpha.service.session.ready.is_set())
+        await alpha.call("nodes", drain="alpha")
+        await trio.sleep(2)
+        with trio.fail_after(5):
+            assert (await alpha.ask("start"))["state"] == "trading"
+        assert beta.symbol().epoch == beta.journal.real.epoch + 1, "alpha never had it"
+
+
+async def test_a_wait_for_what_was_never_configured_ends_when_another_node_starts_it(
+    world: World, clock: MockClock
+) -> None:
+    told: list[Any] = []
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        async with trio.open_nursery() as nursery:
+
+            async def wait() -> None:
+                told.append(await alpha.ask("wait", **{"for": "trading", "timeout": "60s"}))
+
+            nursery.start_soon(wait)
+            await trio.sleep(1)
+            await beta.start()
+        assert (told[0]["error"], told[0]["state"]) == (None, "trading")
+
+
+async def test_a_stop_at_a_node_that_lost_the_exchange_ends_when_its_symbol_is_taken(
+    world: World, clock: MockClock
+) -> None:
+    told: list[Any] = []
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start()
+        await alpha.trade("2000")
+        async with world.naived(node="beta") as beta, trio.open_nursery() as nursery:
+            alpha.service.session.closed("no route")
+
+            async def stop() -> None:
+                told.append(await alpha.ask("stop", timeout="60s"))
+
+            nursery.start_soon(stop)
+            await trio.sleep(5)
+            assert told == []
+            await handed_over(alpha, beta)
+        assert (told[0]["error"], told[0]["status"], told[0]["changed"]) == (None, "off", True)
+        assert [order["side"] for order in told[0]["open_orders"]] == ["buy"]
+
+
+async def test_a_verb_whose_symbol_leaves_before_it_ends_is_asked_for(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        beta = attached(naived)
+        beta.answers = OF_BETA
+
+        async def slow(_service: Service, _call: Call) -> Outcome:
+            naived.supervisor.drop("ETHUSDT")
+            return Outcome(False, "of alpha")
+
+        call = Call("ETHUSDT", {}, Caller(), "settings")
+        assert (await do(naived.service, slow, call, configured=False))["message"] == "of beta"
+
+
+async def test_a_change_whose_symbol_leaves_before_it_is_durable_is_asked_for(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        beta = attached(naived)
+        beta.answers = OF_BETA
+        naived.journal.delay = 3
+        with trio.fail_after(6):
+            async with trio.open_nursery() as nursery:
+
+                async def change() -> None:
+                    assert (await naived.ask("settings", chunks=3))["message"] == "of beta"
+
+                nursery.start_soon(change)
+                await trio.sleep(1)
+                naived.supervisor.drop("ETHUSDT")
