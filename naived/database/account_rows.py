@@ -33,19 +33,26 @@ def write_account(connection: sa.Connection, unit: Unit) -> None:
 
 
 def _write_worth(connection: sa.Connection, unit: Unit, measured: Worth) -> None:
-    """Another node may have written since this one read: what it began anew stays, and so does a person's halt."""
+    """Another node may have written since this one read: what it began anew stays, so does what a person ends."""
     known = connection.execute(_WORTH).mappings().one_or_none()
     stored = None if known is None else worth_of(known)
     if unit.halt is not None and stored is not None and stored.round >= measured.round:
         found = connection.execute(_HALT).mappings().one_or_none()
         before = None if found is None else halt_of(found)
-        if stored.round > measured.round or _by_person(before) != _by_person(unit.halt.halt):
+        if stored.round > measured.round or not _may_follow(before, unit.halt.halt):
             raise ConflictError("the halt of the account changed meanwhile")
     row = worth_row(measured if stored is None else joined(stored, measured))
     if stored is None:
         connection.execute(sa.insert(worth).values({"id": 1, **row}))
     else:
         connection.execute(sa.update(worth).values(row))
+
+
+def _may_follow(before: Halt | None, halt: Halt | None) -> bool:
+    """May a watch put this in the place of the stored one, which it has perhaps not read yet?"""
+    if _by_person(before) != _by_person(halt):
+        return False
+    return before is None or before.until is not None or (halt is not None and halt.until is None)
 
 
 def _by_person(halt: Halt | None) -> bool:

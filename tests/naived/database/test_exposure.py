@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from naived.core.amount import Money, Quantity, parse_money, value_up
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.state import OrderState, State
-from naived.core.risk import Exposure, Halt, HaltedBy, OverLimit
+from naived.core.risk import Exposure, Halt, HaltedBy, OverLimit, Worth
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import DesiredState, Status
@@ -23,10 +23,10 @@ from naived.database.account_rows import write_account
 from naived.database.deployment import ALONE, enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.fence import lock_account, take_turn, unless_halted
-from naived.database.queries import load, orders_page
+from naived.database.queries import account, load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store
-from naived.ports import Page, Unit
+from naived.ports import ConflictError, Page, Unit
 from tests.support.market import FEES, START, settings
 
 SYMBOLS = ("AUSDT", "BUSDT", "CUSDT")
@@ -165,6 +165,37 @@ def test_a_buy_that_waited_for_the_order_limit_is_not_sent_in_a_halt_one_in_flig
     with engine.connect() as connection:
         (record,) = load(connection, None, START)
     assert record.exposure.money == parse_money("10"), "the order that is not sent still counts until it ends"
+
+
+OF_DAY = Halt("lost", HaltedBy.LIMIT, START, until=START + 1)
+OF_DRAWDOWN = Halt("lost", HaltedBy.LIMIT, START)
+WORTH = Worth("USDT", Money(0), 0, Money(0), Money(0))
+
+
+@pytest.mark.parametrize(
+    ("before", "halt", "taken"),
+    [
+        (None, OF_DAY, True),
+        (OF_DAY, None, True),
+        (OF_DAY, OF_DRAWDOWN, True),
+        (OF_DRAWDOWN, None, False),
+        (OF_DRAWDOWN, OF_DAY, False),
+        (OF_DRAWDOWN, OF_DRAWDOWN, True),
+        (HALT, None, False),
+        (HALT, OF_DRAWDOWN, False),
+        (HALT, replace(HALT, keep_buys=True), True),
+        (None, HALT, False),
+    ],
+)
+def test_a_watch_that_has_not_read_a_halt_takes_none_back_that_a_person_ends(
+    engine: sa.Engine, before: Halt | None, halt: Halt | None, taken: bool
+) -> None:
+    store = begun(engine)
+    store.apply([replace(halted(before), worth=WORTH)])
+    (outcome,) = store.apply([replace(halted(halt), worth=WORTH)])
+    assert isinstance(outcome, ConflictError) is not taken
+    with engine.connect() as connection:
+        assert account(connection).halt == (halt if taken else before)
 
 
 def test_a_buy_waits_for_a_halt_that_is_being_written_and_sees_it(engine: sa.Engine) -> None:
