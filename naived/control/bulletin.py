@@ -1,11 +1,12 @@
 """What nodes say of their symbols: this one's are told to the others, theirs are kept for ``status``.
 
-An entry of ``status`` is published a second after it changed, ten where only its price did. The figures of another
-node are as it told them last; once nothing was heard of that node for a lease, they say so.
+An entry of ``status`` is published a second after it changed, ten where only its price did, and ahead of the
+answer to what another node asked of it. The figures of another node are as it told them last; once nothing was
+heard of that node for a lease, they say so.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -45,6 +46,7 @@ class Bulletin:
         self._patched: dict[str, _Patched] = {}
         self._published: dict[str, tuple[bytes, object]] = {}
         self._heard_at = keeper.trust.now()  # when the others were read last
+        self._telling, self._reading = trio.Lock(), trio.Lock()
         self.began = trio.Event()  # the other nodes were read once, or could not be
 
     async def run(self) -> None:
@@ -52,8 +54,8 @@ class Bulletin:
         look = 0
         while True:
             try:
-                await self._publish(prices=look % _PRICES == 0)
-                await self._read()
+                await self.publish(list(self._symbols.values()), prices=look % _PRICES == 0)
+                await self.catch_up()
             except JournalError as error:
                 log.warning("other nodes not heard", error=str(error))
             self.began.set()
@@ -101,21 +103,28 @@ class Bulletin:
         node = self._keeper.view.nodes.get(owner)
         return owner if node is None or node.live else None
 
-    async def _publish(self, *, prices: bool) -> None:
-        """Tell what changed of our symbols."""
-        symbols = list(self._symbols.values())
-        changed: dict[str, tuple[bytes, object]] = {}
-        for symbol, entry in zip(symbols, await self._statuses.entries(symbols), strict=True):
-            body = b'%b,"forgotten":true}' % entry[:-1] if symbol.desired.forgotten else entry
-            said = body, self._statuses.basis(symbol)
-            before = self._published.get(symbol.name)
-            if before is None or (before[0] != body if prices else before[1] != said[1]):
-                changed[symbol.name] = said
-        if changed:
-            await self._mailbox.tell({name: body.decode() for name, (body, _) in changed.items()})
-            self._published |= changed
-        for name in self._published.keys() - self._symbols.keys():
-            del self._published[name]
+    async def publish(self, symbols: Sequence[Symbol], *, prices: bool = False) -> None:
+        """Tell what changed of these, which are ours; ``prices``: also where only that did. Raises JournalError."""
+        async with self._telling:  # nothing older is told behind it
+            changed: dict[str, tuple[bytes, object]] = {}
+            for symbol, entry in zip(symbols, await self._statuses.entries(symbols), strict=True):
+                body = b'%b,"forgotten":true}' % entry[:-1] if symbol.desired.forgotten else entry
+                said = body, self._statuses.basis(symbol)
+                before = self._published.get(symbol.name)
+                if before is None or (before[0] != body if prices else before[1] != said[1]):
+                    changed[symbol.name] = said
+            if changed:
+                await self._mailbox.tell({name: body.decode() for name, (body, _) in changed.items()})
+                self._published |= changed
+            for name in self._published.keys() - self._symbols.keys():
+                del self._published[name]
+
+    async def catch_up(self) -> None:
+        """Read what the others have said by now; those who ask together share a reading. Raises JournalError."""
+        asked = self._keeper.trust.now()
+        async with self._reading:
+            if self._heard_at <= asked:
+                await self._read()
 
     async def _read(self) -> None:
         began = self._keeper.trust.now()

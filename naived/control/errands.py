@@ -129,9 +129,10 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
         log.exception("request of another node failed", verb=errand.verb, symbol=errand.symbol)
         outcome = Outcome(False, "", messages.away(errand.symbol))
     document = answers.result(errand.symbol, service.supervisor.symbols.get(errand.symbol), outcome)
-    mailbox = service.mailbox
-    while mailbox is not None and symbol is not None and not symbol.gone:
+    mailbox, bulletin = service.mailbox, service.bulletin
+    while mailbox is not None and bulletin is not None and symbol is not None and not symbol.gone:
         try:
+            await bulletin.publish([symbol])
             await mailbox.answer(errand.id, json.dumps(document))
             break
         except JournalError as error:
@@ -153,19 +154,23 @@ async def ask(service: Service, call: Call) -> Document:
     errand = Errand(key, name, call.verb, json.dumps(params), service.identity.node, call.changes)
     # Whoever does not wait for a state waits for what is asked to be durable.
     patience = call.patience.deadline if call.params.get("wait", True) else call.until_stored
-    done = False
+    done, text = False, None
     try:
         await mailbox.ask(errand)
         with call.caller.waiting(patience + _SLACK):
-            while True:
+            while text is None:
                 done, text = await mailbox.answer_to(errand.id)
-                if text is not None:
-                    document: Document = json.loads(text)
-                    return document
-                await trio.sleep(_EVERY)
-        await mailbox.withdraw(errand.id)
+                if text is None:
+                    await trio.sleep(_EVERY)
+        if text is None:
+            await mailbox.withdraw(errand.id)
     except JournalError as error:
         return await _failed(service, name, messages.away(name, error))
+    if text is not None:
+        with contextlib.suppress(JournalError), trio.move_on_after(_SLACK):
+            await bulletin.catch_up()  # what is asked next here does not contradict it
+        document: Document = json.loads(text)
+        return document
     owner = bulletin.owner(name)
     if call.changes:
         return await _failed(service, name, node_messages.not_answered(name, owner, done))

@@ -193,6 +193,23 @@ async def test_a_wait_goes_on_at_the_node_that_takes_the_symbol(
         assert (told[0]["error"], told[0]["state"], told[0]["changed"]) == (None, state, verb == "shutdown")
 
 
+async def test_what_was_answered_is_so_in_the_status_of_the_node_that_was_asked(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.start()
+        await beta.until(lambda: beta.service.bulletin and beta.service.bulletin.knows("ETHUSDT"))
+        for verb, state, halted in (
+            ("halt", "trading", True),
+            ("resume", "trading", False),
+            ("stop", "off", False),
+            ("start", "trading", False),
+        ):
+            assert (await beta.ask(verb))["changed"] is True
+            (entry,) = (await beta.call("status", "ETHUSDT"))["symbols"]
+            assert (entry["state"], entry["halt"] is not None, entry["node"]) == (state, halted, "alpha"), verb
+
+
 @pytest.mark.parametrize("ids", [{}, {"request_id": "one"}])
 async def test_what_was_carried_out_before_a_symbol_left_is_not_carried_out_again(
     world: World, clock: MockClock, ids: dict[str, object]
