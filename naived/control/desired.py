@@ -114,3 +114,15 @@ def answered_in_time(call: Call, symbol: Symbol | None) -> Iterator[None]:
         raise messages.away(call.name, failed or error) from error
     except trio.TooSlowError as error:
         raise messages.away(call.name) from error
+
+
+@contextmanager
+def read_in_time(call: Call) -> Iterator[None]:
+    """The same for a block that only reads."""
+    try:
+        with trio.fail_at(call.until_stored):
+            yield
+    except JournalError as error:
+        raise messages.unread(error) from error
+    except trio.TooSlowError as error:
+        raise messages.unread(JournalError(messages.SILENT)) from error

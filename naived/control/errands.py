@@ -17,7 +17,7 @@ import structlog
 import trio
 
 from naived.control import answers, messages, node_messages
-from naived.control.call import Call, Outcome
+from naived.control.call import LEAST_WAIT, Call, Outcome
 from naived.control.caller import Caller
 from naived.control.node_messages import ElsewhereError
 from naived.control.orders import open_orders
@@ -25,7 +25,7 @@ from naived.control.protocol import ControlError
 from naived.control.requests import Params
 from naived.control.service import Service
 from naived.nodes import Errand
-from naived.ports import JournalError, SymbolRecord
+from naived.ports import JournalError, SymbolRecord, UnwrittenError
 
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
@@ -98,7 +98,7 @@ async def _in_turn(service: Service, call: Call) -> None:
 
     Raises ControlError.
     """
-    mailbox = service.mailbox
+    mailbox, behind = service.mailbox, False
     if mailbox is None:
         return
     with trio.move_on_at(call.until_stored):
@@ -107,10 +107,11 @@ async def _in_turn(service: Service, call: Call) -> None:
                 waiting = await mailbox.errands()
             except JournalError as error:
                 raise messages.away(call.name, error) from error
-            if not any(each.symbol == call.name and each.changes and not each.done for each in waiting):
+            behind = any(each.symbol == call.name and each.changes and not each.done for each in waiting)
+            if not behind:
                 return
             await trio.sleep(_EVERY)
-    raise node_messages.behind(call.name)
+    raise node_messages.behind(call.name) if behind else messages.away(call.name, UnwrittenError(messages.SILENT))
 
 
 async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, begun: dict[str, Caller]) -> None:
@@ -156,36 +157,40 @@ async def ask(service: Service, call: Call) -> Document:
     patience = call.patience.deadline if call.params.get("wait", True) else call.until_stored
     done, text = False, None
     try:
-        await mailbox.ask(errand)
+        with trio.fail_at(call.until_stored):
+            await mailbox.ask(errand)
         with call.caller.waiting(patience + _SLACK):
             while text is None:
                 done, text = await mailbox.answer_to(errand.id)
                 if text is None:
                     await trio.sleep(_EVERY)
-        if text is None:
-            await mailbox.withdraw(errand.id)
     except JournalError as error:
-        return await _failed(service, name, messages.away(name, error))
+        return await _failed(service, errand, messages.away(name, error))
+    except trio.TooSlowError:
+        return await _failed(service, errand, messages.away(name))
     if text is not None:
-        with contextlib.suppress(JournalError), trio.move_on_after(_SLACK):
+        with contextlib.suppress(JournalError), trio.move_on_after(LEAST_WAIT):
             await bulletin.catch_up()  # what is asked next here does not contradict it
         document: Document = json.loads(text)
         return document
     owner = bulletin.owner(name)
     if call.changes:
-        return await _failed(service, name, node_messages.not_answered(name, owner, done))
-    return await _failed(service, name, node_messages.not_told(name, owner, waited=call.verb == "wait"))
+        return await _failed(service, errand, node_messages.not_answered(name, owner, done))
+    return await _failed(service, errand, node_messages.not_told(name, owner, waited=call.verb == "wait"))
 
 
-async def _failed(service: Service, name: str, error: ControlError) -> Document:
+async def _failed(service: Service, errand: Errand, error: ControlError) -> Document:
     """The entry of ``results`` for a symbol of another node that did not answer.
 
     Its state is as that node told it last; its status and orders are those of the journal, if that can be read.
     """
-    entry = None if service.bulletin is None else service.bulletin.entry(name)
+    name, mailbox, bulletin = errand.symbol, service.mailbox, service.bulletin
+    entry = None if bulletin is None else bulletin.entry(name)
     known: Document = {} if entry is None else json.loads(entry)
     records: Sequence[SymbolRecord] = ()
-    with contextlib.suppress(JournalError), trio.move_on_after(_SLACK):
+    with contextlib.suppress(JournalError), trio.move_on_after(LEAST_WAIT):
+        if mailbox is not None:
+            await mailbox.withdraw(errand.id)
         records = await service.journal.load(name)
     status = next((str(record.desired.status) for record in records), known.get("status", "off"))
     return {

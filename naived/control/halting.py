@@ -31,7 +31,7 @@ async def halt(service: Service, call: Call) -> Outcome:
     """One symbol."""
     symbol = await find(service, call)
     if symbol is None:
-        symbol = await service.configure(call.name)
+        symbol = await service.configure(call)
         if symbol.desired == blank(call.name).desired:  # another request may have set it meanwhile
             # Its row is needed first: a halt is stored beside it.
             symbol.direct(replace(symbol.desired, settings=service.defaults))

@@ -19,7 +19,7 @@ async def find(service: Service, call: Call) -> Symbol | None:
     name, known = call.name, service.supervisor.symbols
     if name not in known:
         if await _stored(service, call):
-            return await service.configure(name)  # no node has it, or this one does not know yet which
+            return await service.configure(call)  # no node has it, or this one does not know yet which
         await _look_up(service, call)
     return known.get(name)
 

@@ -19,6 +19,7 @@ OFF = "off"  # for a symbol that was never configured, or has nothing to drain
 PLANNED = "nothing was changed"
 FORGOTTEN = "not known (any more)"
 NOTHING_TO_RESOLVE = "nothing to resolve"
+SILENT = "the database did not answer in time"
 
 _OF_TRADERS = ("budget", "chunks", "buy_down", "profit", "rebuy", "reprice")  # the other settings bind at once
 
@@ -193,7 +194,7 @@ def away(name: str, cause: Exception | None = None) -> ControlError:
     """The journal did not answer, or refused. The text of ``cause`` includes the next step."""
     doubt = "it is not certain that anything was changed"
     if cause is None:
-        message, hint = f"the database did not answer in time: {doubt}", "try again; repeating it is safe"
+        message, hint = f"{SILENT}: {doubt}", "try again; repeating it is safe"
     elif isinstance(cause, UnwrittenError):
         message, hint = str(cause), "the change is not made"
     else:

@@ -17,6 +17,7 @@ from naived.control.bulletin import stamped, unknown
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
+from naived.control.desired import read_in_time
 from naived.control.errands import Verb, ask, do, identified
 from naived.control.explain import explain
 from naived.control.forget import forget
@@ -110,14 +111,12 @@ def _shown(service: Service) -> list[str]:
     return sorted(ours if service.bulletin is None else ours.union(service.bulletin.names()))
 
 
-async def _every(service: Service) -> list[str]:
+async def _every(service: Service, call: Call) -> list[str]:
     """The same, for a change: those of other nodes are in the database before anybody shows them."""
     if service.mailbox is None:
         return _shown(service)
-    try:
+    with read_in_time(call):
         return sorted({*_shown(service), *await service.mailbox.configured()})
-    except JournalError as error:
-        raise messages.unread(error) from error
 
 
 def _daemon(service: Service) -> answers.Document:
@@ -170,7 +169,7 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
             raise messages.suspending()
         results: dict[str, answers.Document] = {}
         changes, configured = METHODS[word].changes(params), not params["symbols"]
-        names = params["symbols"] or await _every(service)
+        names = params["symbols"] or await _every(service, Call("", params, caller, word, changes=changes))
         params = identified(service, params) if changes else params
 
         async def one(name: str) -> None:

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from naived.control import messages, node_messages
+from naived.control import node_messages
+from naived.control.call import Call
 from naived.control.caller import Caller
+from naived.control.desired import answered_in_time, read_in_time
 from naived.control.protocol import encode_body, format_time
 from naived.control.requests import Params
 from naived.control.service import Service
 from naived.nodes import NodeInfo
-from naived.ports import JournalError
 
 Document = dict[str, Any]
 
 
-async def nodes(service: Service, params: Params, _caller: Caller) -> bytes:
+async def nodes(service: Service, params: Params, caller: Caller) -> bytes:
     """The answer; raises ControlError."""
     wanted = {"drain": True, "undrain": False}
     asked = next((name for name in wanted if params[name] is not None), None)
@@ -23,17 +24,13 @@ async def nodes(service: Service, params: Params, _caller: Caller) -> bytes:
             raise node_messages.not_shared()
         return encode_body({"v": 1, "nodes": [_alone(service)], "changed": False})
     changed: bool | None = False
-    if asked is not None:
-        try:
+    call = Call("", params, caller, "nodes", changes=asked is not None)
+    with read_in_time(call) if asked is None else answered_in_time(call, None):
+        if asked is not None:
             changed = await keeper.cluster.drain(params[asked], wanted[asked])
-        except JournalError as error:
-            raise messages.away("", error) from error
-        if changed is None:
-            raise node_messages.no_such_node(params[asked])
-    try:
+            if changed is None:
+                raise node_messages.no_such_node(params[asked])
         view = await keeper.heartbeats.look()
-    except JournalError as error:
-        raise (messages.unread(error) if asked is None else messages.away("", error)) from error
     return encode_body({"v": 1, "nodes": list(map(_node, view.nodes.values())), "changed": bool(changed)})
 
 

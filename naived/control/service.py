@@ -10,6 +10,7 @@ import trio
 from naived.control import messages
 from naived.control.answers import Identity
 from naived.control.bulletin import Bulletin
+from naived.control.call import Call
 from naived.control.events import EventLog
 from naived.control.node_messages import ElsewhereError
 from naived.control.pulse import Pulse
@@ -116,19 +117,22 @@ class Service:
         others = f", and {len(doubts) - 1} more" if len(doubts) > 1 else ""
         return f"{name}{others} neither trips nor releases a limit now: {why}"
 
-    async def configure(self, name: str) -> Symbol:
+    async def configure(self, call: Call) -> Symbol:
         """The symbol, taken for this node first where nodes share the database.
 
         Raises ElsewhereError, and ControlError if that is not known.
         """
         if self.keeper is None:
-            return self.supervisor.configure(name)
+            return self.supervisor.configure(call.name)
         try:
-            symbol = await self.keeper.own(name)
+            with trio.fail_at(call.until_stored):
+                symbol = await self.keeper.own(call.name)
         except JournalError as error:
-            raise messages.away(name, error) from error
+            raise messages.away(call.name, error) from error
+        except trio.TooSlowError as error:
+            raise messages.away(call.name) from error
         if symbol is None:
-            raise ElsewhereError(name)
+            raise ElsewhereError(call.name)
         return symbol
 
     @property

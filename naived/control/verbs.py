@@ -58,7 +58,7 @@ async def start(service: Service, call: Call) -> Outcome:
             begun = begin(leader, settings, rules, service.exchange.now())
             more["plan"] = {**plan(begun, rules.price), "worst": await worst(service, together)}
         return Outcome(False, message, more=more)
-    symbol = await service.configure(call.name)
+    symbol = await service.configure(call)
     changed = await desire(
         service, call, symbol, lambda before: DesiredState(change(before.settings), Status.ON, keep_buys=False)
     )
@@ -220,7 +220,7 @@ async def settings(service: Service, call: Call) -> Outcome:
         text = messages.would_sell(symbol, wanted) if symbol is not None and sold else messages.PLANNED
         return Outcome(False, text, more={"settings": answers.settings(wanted), "warnings": [], "sells": sells})
     rules = await _check_size(service, call.name, wanted)
-    symbol = await service.configure(call.name)
+    symbol = await service.configure(call)
     changed = await desire(
         service, call, symbol, lambda before: replace(before, settings=change(before.settings), forgotten=False)
     )

@@ -27,26 +27,46 @@ class Beta:
     def __init__(self) -> None:
         self.asked: list[Errand] = []
         self.answers: str | None = None
+        self.hangs: set[str] = set()  # calls for which the database does not answer
+
+    async def _reach(self, call: str) -> None:
+        if call in self.hangs:
+            await trio.sleep_forever()
 
     async def claim(
         self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NOBODY
     ) -> Mapping[str, int]:
+        await self._reach("claim")
         return {}
+
+    async def look(self) -> View:
+        await self._reach("look")
+        return View({}, 0, 0)
+
+    async def drain(self, name: str, wanted: bool) -> bool | None:
+        await self._reach("drain")
+        return True
+
+    async def configured(self) -> Sequence[str]:
+        await self._reach("configured")
+        return ()
 
     async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str]]:
         return (), {"ETHUSDT": "beta"}
 
     async def errands(self) -> Sequence[Errand]:
+        await self._reach("errands")
         return ()
 
     async def ask(self, errand: Errand) -> None:
+        await self._reach("ask")
         self.asked.append(errand)
 
     async def answer_to(self, errand_id: str) -> tuple[bool, str | None]:
         return self.answers is not None, self.answers
 
     async def withdraw(self, errand_id: str) -> None:
-        pass
+        await self._reach("withdraw")
 
 
 @pytest.fixture
@@ -124,6 +144,53 @@ async def test_a_node_that_is_silent_is_told_before_the_client_gives_up(
     assert (result["error"]["kind"], result["status"], result["state"]) == (kind, "on", "degraded")
     assert result["error"]["message"].startswith(told)
     assert ("durable" in result["error"]["message"]) is (told == DURABLE)
+
+
+AGAIN = "try again; repeating it is safe"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "hangs", "seconds", "hint"),
+    [
+        ("stop", {"symbols": ["ETHUSDT"], "timeout": "2s"}, "ask", 2, AGAIN),
+        ("halt", {"symbols": ["ETHUSDT"]}, "ask", 15, AGAIN),
+        ("explain", {"symbols": ["ETHUSDT"]}, "ask", 5, AGAIN),
+        (
+            "explain",
+            {"symbols": ["ETHUSDT"]},
+            "withdraw",
+            9,
+            "see which nodes live: naivectl nodes; then try again",
+        ),
+        ("stop", {"symbols": ["BTCUSDT"], "timeout": "2s"}, "errands", 2, "the change is not made"),
+        ("halt", {"symbols": ["BTCUSDT"]}, "claim", 15, AGAIN),
+        ("stop", {"all": True, "timeout": "2s"}, "configured", 2, "try again"),
+        ("nodes", {}, "look", 5, "try again"),
+        ("nodes", {"drain": "beta"}, "drain", 15, AGAIN),
+    ],
+)
+async def test_a_database_that_hangs_is_told_before_the_client_gives_up(
+    naived: Naived,
+    beta: Beta,
+    clock: MockClock,
+    method: str,
+    params: dict[str, object],
+    hangs: str,
+    seconds: float,
+    hint: str,
+) -> None:
+    await heard(naived)
+    beta.hangs.add(hangs)
+    began = trio.current_time()
+    with trio.fail_after(60):
+        try:
+            (result,) = (await naived.call(method, **params))["results"]
+            told = result["error"]
+        except ControlError as error:
+            told = error.document()
+    assert trio.current_time() - began == pytest.approx(seconds, abs=0.5)
+    assert told["hint"] == hint
+    assert ("the database did not answer in time" in told["message"]) is (hangs != "withdraw")
 
 
 async def test_what_a_silent_node_does_is_not_explained(naived: Naived, beta: Beta, clock: MockClock) -> None:

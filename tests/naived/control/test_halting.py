@@ -7,6 +7,7 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
+from naived.control.call import Call
 from naived.control.protocol import ControlError
 from naived.core.orders.intent import Side
 from naived.runtime.symbol_task import Symbol
@@ -123,8 +124,8 @@ async def test_a_halt_keeps_what_another_request_set_meanwhile(world: World, clo
     async with world.naived() as naived:
         service = naived.service
 
-        async def configure(name: str) -> Symbol:
-            symbol = naived.supervisor.configure(name)
+        async def configure(call: Call) -> Symbol:
+            symbol = naived.supervisor.configure(call.name)
             symbol.direct(replace(symbol.desired, settings=replace(service.defaults, chunks=3)))
             return symbol
 
