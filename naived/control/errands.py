@@ -1,10 +1,10 @@
 """Verbs on symbols of other nodes: asked for in the database, carried out by the node that has the symbol.
 
 A request is durable before it is waited for, and names the symbol, not a node: whoever has the symbol carries it
-out, also after a takeover, one change of a symbol after the other in the order in which they were asked. What it
-changes is made durable with the mark that it is done, once for its id, as any request of a client. Its answer is
-what the owner's own client would get. What a client asked of this node itself is asked of the next one, with the
-same id and the rest of its time, if the symbol leaves before that is done.
+out, also after a takeover, one change of a symbol after the other in the order in which they were asked; a halt
+waits for halts alone. What it changes is made durable with the mark that it is done, once for its id, as any
+request of a client. Its answer is what the owner's own client would get. What a client asked of this node itself
+is asked of the next one, with the same id and the rest of its time, if the symbol leaves before that is done.
 """
 
 import contextlib
@@ -29,6 +29,10 @@ from naived.ports import JournalError, SymbolRecord, UnwrittenError
 
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
+_HALTING = (
+    "halt",
+    "resume",
+)  # they change nothing that other verbs change, and do not wait for what those wait for
 
 Document = dict[str, Any]
 Verb = Callable[[Service, Call], Awaitable[Outcome]]
@@ -52,14 +56,15 @@ async def perform_errands(service: Service, verbs: Mapping[str, Verb]) -> None:
                 continue
             for gone in begun.keys() - {errand.id for errand in waiting}:
                 begun.pop(gone).leave()
-            behind: set[str] = set()  # symbols of which an earlier change is not durable yet
+            behind: set[tuple[str, bool]] = set()  # queues in which an earlier change is not durable yet
             for errand in waiting:
-                known = errand.symbol in service.supervisor.symbols and errand.symbol not in behind
+                queue = errand.symbol, errand.verb in _HALTING
+                known = errand.symbol in service.supervisor.symbols and queue not in behind
                 if errand.id not in begun and known:
                     begun[errand.id] = Caller()
                     nursery.start_soon(_perform, service, verbs, errand, begun)
                 if errand.changes and not errand.done:
-                    behind.add(errand.symbol)
+                    behind.add(queue)
             await trio.sleep(_EVERY)
 
 
@@ -98,7 +103,7 @@ async def _in_turn(service: Service, call: Call) -> None:
 
     Raises ControlError.
     """
-    mailbox, behind = service.mailbox, False
+    mailbox, behind, halting = service.mailbox, False, call.verb in _HALTING
     if mailbox is None:
         return
     with trio.move_on_at(call.until_stored):
@@ -107,7 +112,8 @@ async def _in_turn(service: Service, call: Call) -> None:
                 waiting = await mailbox.errands()
             except JournalError as error:
                 raise messages.away(call.name, error) from error
-            behind = any(each.symbol == call.name and each.changes and not each.done for each in waiting)
+            ahead = (each for each in waiting if each.symbol == call.name and (each.verb in _HALTING) is halting)
+            behind = any(each.changes and not each.done for each in ahead)
             if not behind:
                 return
             await trio.sleep(_EVERY)

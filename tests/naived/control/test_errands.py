@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from naived.control.caller import Caller
 from naived.control.errands import do
 from naived.control.protocol import ControlError
 from naived.control.service import Service
+from naived.core.strategy.settings import Status
 from naived.nodes import NOBODY, Errand, Member, Told, View
 from naived.runtime.keeper import Keeper
 from tests.support.runtime import Naived, World
@@ -258,6 +260,25 @@ async def test_a_wait_goes_on_at_the_node_that_takes_the_symbol(
             assert (await beta.ask(after))["error"] is None
             await alpha.until(lambda: told, 3)
         assert (told[0]["error"], told[0]["state"], told[0]["changed"]) == (None, state, verb == "shutdown")
+
+
+async def test_a_halt_does_not_wait_for_what_another_node_asked_and_a_stop_does(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.start()
+        await alpha.ask("stop")
+        await beta.until(lambda: beta.service.bulletin and beta.service.bulletin.knows("ETHUSDT"))
+        alpha.service.listing.fees = trio.sleep_forever  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(beta.ask, "start", budget="900"))
+            await trio.sleep(0.7)
+            for node, verb in ((alpha, "halt"), (beta, "resume")):
+                with trio.fail_after(1):
+                    assert (await node.ask(verb))["changed"] is True
+            assert alpha.symbol().desired.status is Status.OFF
+            assert (await alpha.ask("stop"))["changed"] is True, "it was started before"
+        assert alpha.symbol().desired.status is Status.OFF
 
 
 async def test_what_was_answered_is_so_in_the_status_of_the_node_that_was_asked(
