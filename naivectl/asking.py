@@ -150,6 +150,6 @@ def report(invocation: Invocation, document: Document) -> int:
 
 
 def warn(result: Document) -> None:
-    """Say on stderr which of its settings cannot do what they say."""
+    """Say on stderr what it warns of, as of settings that cannot do what they say."""
     for warning in result.get("warnings") or ():
-        complain(about(result["symbol"], f"warning: {warning}"), None)
+        complain(about(result.get("symbol"), f"warning: {warning}"), None)

@@ -106,7 +106,7 @@ _DOCUMENTS: dict[str, tuple[str, Schema]] = {
     ),
     "nodes": (
         "the nodes that share the database",
-        _document({"nodes": array(ref("node")), "changed": BOOLEAN}),
+        _document({"nodes": array(ref("node")), "changed": BOOLEAN, "warnings": _WARNINGS}),
     ),
     "forget": ("what was taken out of status", _results(lost=array(ref("coins")))),
     "orders": ("orders and their states, oldest first", _document({"orders": array(ref("order"))})),

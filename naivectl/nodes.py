@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl.asking import CHANGE_TIMEOUT
+from naivectl.asking import CHANGE_TIMEOUT, warn
 from naivectl.client import call
 from naivectl.invocation import Invocation
 from naivectl.render import nodes_table, show, to_json
@@ -31,6 +31,7 @@ def _nodes(
         print(to_json(document))
     elif not invocation.quiet:
         show([nodes_table(document)])
+        warn(document)
     return 0
 
 

@@ -5,7 +5,7 @@ as long as its heartbeat changes. Every commit of a symbol checks name and epoch
 that lost a symbol can write nothing more of it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -127,6 +127,12 @@ class Cluster(Protocol):
 def owners(nodes: Sequence[NodeInfo]) -> int:
     """How many of the nodes take symbols."""
     return sum(node.live and not node.draining for node in nodes)
+
+
+def idle(nodes: Iterable[NodeInfo]) -> str | None:
+    """The name of a node that lives, if all that do are drained, so that nobody takes a symbol."""
+    live = [node for node in nodes if node.live]
+    return None if owners(live) or not live else live[0].name
 
 
 class Told(Struct, frozen=True):

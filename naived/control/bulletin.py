@@ -12,15 +12,17 @@ from dataclasses import dataclass
 import structlog
 import trio
 
+from naived.control.node_messages import undrain
 from naived.control.protocol import encode_body, format_time
 from naived.control.statuses import Statuses
-from naived.nodes import Mailbox, Told
+from naived.nodes import Mailbox, Told, idle
 from naived.ports import JournalError
 from naived.runtime.keeper import Keeper
 from naived.runtime.symbol_task import Symbol
 
 _EVERY = 1.0  # seconds between two looks
 _PRICES = 10  # looks between two publications of what only its price changed
+_FORGOTTEN = ',"forgotten":true}'  # how the entry of a forgotten symbol ends, for the other nodes
 
 log = structlog.get_logger()
 
@@ -84,15 +86,19 @@ class Bulletin:
         told = self._told.get(name)
         if told is None:
             return None
-        owner, node = self._owner(name), self._keeper.view.nodes.get(told.node)
+        nodes = self._keeper.view.nodes
+        owner, node = self._owner(name), nodes.get(told.node)
         deaf = self.deaf
         live = node is not None and node.live and owner == told.node and not deaf
         heard = max(told.at, node.heartbeat) if node is not None and live else told.at
-        made_from = (told.at, told.body, owner, live, heard, deaf)
+        last = heard if node is None else node.heartbeat
+        drained = None if live or deaf or owner is not None else idle(nodes.values())
+        made_from = (told.at, told.body, owner, live, deaf, last, drained)
         kept = self._patched.get(name)
         if kept is None or kept.made_from != made_from:
-            last = heard if node is None else node.heartbeat
-            body = told.body.encode() if live else _degraded(told, told.node if deaf else owner, last, deaf=deaf)
+            body = _shown(told).encode()
+            if not live:
+                body = _degraded(told, told.node if deaf else owner, last, drained, deaf=deaf)
             kept = self._patched[name] = _Patched(made_from, stamped(body, told.node, heard))
         return kept.body
 
@@ -108,7 +114,7 @@ class Bulletin:
         async with self._telling:  # nothing older is told behind it
             changed: dict[str, tuple[bytes, object]] = {}
             for symbol, entry in zip(symbols, await self._statuses.entries(symbols), strict=True):
-                body = b'%b,"forgotten":true}' % entry[:-1] if symbol.desired.forgotten else entry
+                body = entry[:-1] + _FORGOTTEN.encode() if symbol.desired.forgotten else entry
                 said = body, self._statuses.basis(symbol)
                 before = self._published.get(symbol.name)
                 if before is None or (before[0] != body if prices else before[1] != said[1]):
@@ -141,20 +147,27 @@ def stamped(body: bytes, node: str | None, as_of: int) -> bytes:
 
 
 def _forgotten(told: Told) -> bool:
-    return '"forgotten":true' in told.body
+    return told.body.endswith(_FORGOTTEN)
 
 
-def _degraded(told: Told, owner: str | None, heard: int, *, deaf: bool) -> bytes:
-    """``deaf``: it is this node that does not hear the others."""
-    entry = json.loads(told.body)
+def _shown(told: Told) -> str:
+    """The entry as its own node shows it."""
+    return f"{told.body.removesuffix(_FORGOTTEN)}}}" if _forgotten(told) else told.body
+
+
+def _degraded(told: Told, owner: str | None, heard: int, drained: str | None, *, deaf: bool) -> bytes:
+    """``deaf``: this node does not hear the others; ``drained``: one of the nodes, if all that live are."""
+    entry, next_step = json.loads(_shown(told)), "naivectl nodes"
     reason = f"node {told.node} was last heard at {format_time(heard)}; figures as it told them"
     if deaf:
         reason = f"the database does not answer here: {reason}"
     elif owner is not None and owner != told.node:
         reason = f"node {owner} has just taken it from {told.node} and has said nothing yet"
+    elif drained is not None:
+        reason, next_step = f"no node has it, as all that live are drained: {reason}", undrain(drained)
     elif owner is None:
         reason = f"no node has it: {reason}"
-    return encode_body({**entry, "state": "degraded", "reason": reason, "next_step": "naivectl nodes"})
+    return encode_body({**entry, "state": "degraded", "reason": reason, "next_step": next_step})
 
 
 def unknown(unset: bytes) -> bytes:

@@ -25,6 +25,16 @@ def no_such_node(name: str) -> ControlError:
     )
 
 
+def undrain(name: str) -> str:
+    """What to type to have a node take symbols again."""
+    return f"naivectl nodes undrain {name}"
+
+
+def nobody(name: str) -> str:
+    """A warning: this node and all others that live are drained."""
+    return f"every node that lives is drained: nothing is traded, no stop-loss sells, until: {undrain(name)}"
+
+
 def not_answered(name: str, owner: str | None, done: bool) -> ControlError:
     """``done``: the change is durable, and what was waited for has not come."""
     if done:

@@ -9,7 +9,7 @@ from naived.control.desired import answered_in_time, read_in_time
 from naived.control.protocol import encode_body, format_time
 from naived.control.requests import Params
 from naived.control.service import Service
-from naived.nodes import NodeInfo
+from naived.nodes import NodeInfo, idle
 
 Document = dict[str, Any]
 
@@ -22,7 +22,7 @@ async def nodes(service: Service, params: Params, caller: Caller) -> bytes:
     if keeper is None:
         if asked is not None:
             raise node_messages.not_shared()
-        return encode_body({"v": 1, "nodes": [_alone(service)], "changed": False})
+        return encode_body({"v": 1, "nodes": [_alone(service)], "changed": False, "warnings": []})
     changed: bool | None = False
     call = Call("", params, caller, "nodes", changes=asked is not None)
     with read_in_time(call) if asked is None else answered_in_time(call, None):
@@ -31,7 +31,10 @@ async def nodes(service: Service, params: Params, caller: Caller) -> bytes:
             if changed is None:
                 raise node_messages.no_such_node(params[asked])
         view = await keeper.heartbeats.look()
-    return encode_body({"v": 1, "nodes": list(map(_node, view.nodes.values())), "changed": bool(changed)})
+    drained = idle(view.nodes.values())
+    warnings = [] if drained is None else [node_messages.nobody(drained)]
+    told = list(map(_node, view.nodes.values()))
+    return encode_body({"v": 1, "nodes": told, "changed": bool(changed), "warnings": warnings})
 
 
 def _node(node: NodeInfo) -> Document:

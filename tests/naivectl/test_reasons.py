@@ -134,6 +134,14 @@ def test_a_warning_of_a_start_goes_to_stderr_and_the_exit_code_stays(daemon, nai
     assert (finished.code, finished.err) == (0, "naivectl: ETHUSDT: warning: reprice is odd\n")
 
 
+def test_a_warning_about_nodes_goes_to_stderr_and_the_exit_code_stays(daemon, naivectl):
+    node = {"name": "alpha", "state": "drained", "symbols": 0, "heartbeat": None, "version": "0.1.0"}
+    daemon.answers["nodes"] = {"v": 1, "nodes": [node], "changed": True, "warnings": ["all are drained"]}
+    finished = naivectl("nodes", "drain", "alpha")
+    assert (finished.code, finished.err) == (0, "naivectl: warning: all are drained\n")
+    assert "drained" in finished.out
+
+
 def test_csv_has_a_heading_and_every_digit(daemon, naivectl):
     trade = {
         "symbol": "ETHUSDT",
