@@ -300,7 +300,9 @@ async def _perform(service: Service, call: Call, symbol: Symbol, plan: _Plan) ->
         service.reconciler.block_lineage()
         plan.ended += 1
     request = answer_to_store(call, changed=plan.ended > 0)
-    if request is not None:
+    if request is not None and commits and commits[-1] is not None:
+        commits[-1].answer(request)
+    elif request is not None:
         commits.append(symbol.direct(symbol.desired, request=request))
     if symbol.failed is not None:
         raise messages.away(call.name, symbol.failed)

@@ -68,6 +68,10 @@ class Commit:
         unit = self.unit
         return unit.desired is None and unit.request is None and unit.halt is None
 
+    def answer(self, request: tuple[str, str]) -> None:
+        """Store the answer to a request with it, in the same transaction; it must not have begun."""
+        self.unit = replace(self.unit, request=request)
+
     async def durable(self) -> None:
         """Wait for the commit; raises JournalError if it failed, or may have."""
         await self.done.wait()

@@ -35,6 +35,8 @@ async def test_a_sell_cancelled_by_hand_is_held_until_a_person_adopts_it(world: 
         assert naived.phases() == ["holding"]
         result = await naived.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
         assert (result["changed"], result["message"]) == (True, "1 resolved")
+        (unit,) = (each for each in naived.journal.commits if each.request is not None)
+        assert unit.traders, "the answer is durable with what was resolved"
         await naived.until(lambda: len(exchange.open()) == 1)
         again = await naived.ask("resolve", client_order_id=sell.client_order_id, action="adopt", request_id="one")
         assert (again["changed"], again["error"]) == (True, None)
