@@ -68,9 +68,9 @@ class Limits(Struct, frozen=True):
     max_daily_loss: Money | None = None
     max_drawdown: Money | None = None
 
-    def words(self, currency: str, names: Iterable[str]) -> str:
-        """Of these: ``max-exposure 500 USDT, reserve none``."""
-        told = ((name.replace("_", "-"), getattr(self, name)) for name in names)
+    def words(self, currency: str, names: Iterable[str] | None = None) -> str:
+        """Of these, None for all: ``max-exposure 500 USDT, reserve none``."""
+        told = ((name.replace("_", "-"), getattr(self, name)) for name in names or self.__struct_fields__)
         return ", ".join(
             f"{name} {'none' if limit is None else f'{format_amount(limit)} {currency}'}" for name, limit in told
         )
