@@ -153,7 +153,8 @@ async def running(
                 jitter=random.random,
                 clock=ServerClock(wall=wall),
             )
-            identity = Identity("0.1.0", "simulated", 1, exchange_time(), "simulator", URL, real.kind)
+            instance = f"simulated-{real.epoch}"
+            identity = Identity("0.1.0", instance, 1, exchange_time(), "simulator", URL, real.kind)
             signing = wiring.Signing(real.tag, real.epoch, WINDOW, GRACE, DEFAULT_BUDGET, random.randbytes)
             cluster = None if real.cluster is None else WatchedCluster(real.cluster, process)
             clock = steady(process)
