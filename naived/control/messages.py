@@ -307,7 +307,7 @@ def not_reached(symbol: Symbol, goal: str) -> ControlError:
     now, reason = actual_state(symbol)
     if reason is None and goal == "drained" and symbol.engine.resting:
         reason = _remains(symbol)
-    return timed_out(symbol, f"not {goal} yet, still {now}" + (f": {reason}" if reason else ""))
+    return timed_out(symbol, f"not {goal} yet, still {now}" + (f": {reason}" if reason else ""), asked=False)
 
 
 def never_started(name: str) -> ControlError:
@@ -321,14 +321,15 @@ def overruled(symbol: Symbol, what: str) -> ControlError:
     return ControlError(Code.INVALID_TRANSITION, f"another request {what} it in the meantime", symbol=symbol.name)
 
 
-def timed_out(symbol: Symbol, what: str) -> ControlError:
-    """The wait ended at its deadline, or because the client is gone."""
+def timed_out(symbol: Symbol, what: str, *, asked: bool = True) -> ControlError:
+    """The wait ended at its deadline, or because the client is gone; ``asked``: for what it asked for itself."""
+    look = f"naivectl status {symbol.name}"
     state, reason = actual_state(symbol)
     return ControlError(
         Code.TIMED_OUT,
         what,
         symbol=symbol.name,
-        hint=f"the request stays in effect; see: naivectl status {symbol.name}",
+        hint=f"the request stays in effect; see: {look}" if asked else f"see: {look}",
         data={"state": str(state), "reason": reason},
     )
 

@@ -58,6 +58,7 @@ async def test_what_is_still_stopping_names_unknown_orders_and_their_fence(world
         assert error.message == "off, but the state of order-1 (fence 2026-11-22T07:00:05.000Z) is not known yet"
         assert error.data == {"state": "stopping", "reason": "the state of 1 order is not known yet"}
         assert error.hint == "the request stays in effect; see: naivectl status ETHUSDT"
+        assert messages.not_reached(naived.symbol(), "drained").hint == "see: naivectl status ETHUSDT"
 
 
 async def test_a_start_fails_for_the_reason_that_its_symbol_has(world: World, clock: MockClock) -> None:
