@@ -115,9 +115,10 @@ class Bulletin:
             changed: dict[str, tuple[bytes, object]] = {}
             for symbol, entry in zip(symbols, await self._statuses.entries(symbols), strict=True):
                 body = entry[:-1] + _FORGOTTEN.encode() if symbol.desired.forgotten else entry
-                said = body, self._statuses.basis(symbol)
+                # With another epoch it was another node's meanwhile, which told something else of it.
+                said = body, (symbol.epoch, self._statuses.basis(symbol))
                 before = self._published.get(symbol.name)
-                if before is None or (before[0] != body if prices else before[1] != said[1]):
+                if before is None or before[1] != said[1] or (prices and before[0] != body):
                     changed[symbol.name] = said
             if changed:
                 await self._mailbox.tell({name: body.decode() for name, (body, _) in changed.items()})

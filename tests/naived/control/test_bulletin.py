@@ -1,5 +1,8 @@
 """What a node shows of a symbol that another one has, or nobody."""
 
+from collections.abc import Mapping
+
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -19,6 +22,29 @@ async def test_a_forgotten_symbol_is_shown_as_its_own_node_shows_it(world: World
         assert (await beta.ask("forget"))["changed"] is True
         assert (await shown(alpha)).keys() == (await shown(beta)).keys()
         assert (await beta.call("status"))["symbols"] == []
+
+
+async def test_a_symbol_that_came_back_unchanged_is_told_again(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta"):
+        await alpha.start()
+        await alpha.ask("stop")
+        await trio.sleep(20)
+        bulletin, told = alpha.service.bulletin, list[str]()
+        assert bulletin is not None
+        tell = bulletin._mailbox.tell
+
+        async def noted(bodies: Mapping[str, str]) -> None:
+            told.extend(bodies)
+            await tell(bodies)
+
+        monkeypatch.setattr(bulletin._mailbox, "tell", noted)
+        await trio.sleep(20)
+        assert told == []
+        alpha.symbol().epoch += 1  # as if another node had had it between two looks
+        await trio.sleep(2)
+        assert told == ["ETHUSDT"]
 
 
 async def test_where_all_nodes_are_drained_it_is_said_and_the_last_heartbeat_is_not_an_old_one(
