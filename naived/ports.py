@@ -357,7 +357,7 @@ Row = TypeVar("Row", OrderRow, CycleRow, EventRow)
 class Journal(Protocol):
     @property
     def hanging(self) -> str | None:
-        """Why nothing can become durable now: a commit takes too long; None if none does."""
+        """Why nothing becomes durable now: commits take too long or are all refused; None if they are not."""
 
     @property
     def committed_at(self) -> float | None:

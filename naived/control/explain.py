@@ -57,7 +57,8 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
         )
         return False, f"no: {ends}"
     stands = not leader.active or not leader.info.trading or leader.barred is not None
-    if engine.blocks or stands or symbol.gate.unheard is not None:
+    away = symbol.gate.unheard is not None or symbol.context.journal.hanging is not None
+    if engine.blocks or stands or away:
         return False, f"no: {reason or f'it is {state}'}"
     if leader.halts.why is not None:
         return False, f"no: {leader.halts.why}"

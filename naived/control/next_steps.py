@@ -25,7 +25,8 @@ def next_step(symbol: Symbol) -> str | None:
         return f"naivectl start {name}"
     if state is ActualState.FAULTED:
         return f"naivectl start {name}"
-    if reason is None or engine.blocks or symbol.failed is not None:
+    away = symbol.failed is not None or symbol.context.journal.hanging is not None
+    if reason is None or engine.blocks or away:
         return None
     halts = engine.leader.halts
     if reason == halts.why:

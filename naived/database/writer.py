@@ -16,12 +16,13 @@ import trio
 
 from naived.core.risk import OverLimit
 from naived.database.store import Outcome, Store, Work
-from naived.ports import JournalError
+from naived.ports import ConflictError, DeploymentError, JournalError, Unit
 
 GROUP = 500  # units: bounds one transaction to about 100 ms
 WAITING = 10_000  # units; a symbol submits one at a time, so this many symbols would have to wait
 _LOOK = 1.0  # seconds between two looks at the files of an idle database
 HANGING = 5.0  # seconds after which the database counts as hung; a commit takes milliseconds
+REFUSING = 2.0  # seconds of refusals after which it counts as away: one that is not repeated is nobody's concern
 
 Submit: TypeAlias = Callable[[Work], Awaitable[OverLimit | None]]
 
@@ -36,6 +37,14 @@ class _Ticket:
     outcome: Outcome = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Nothing was written since the work of ``since`` (trio time); ``why`` is what was said last."""
+
+    since: float
+    why: str
+
+
 class Writer:
     """A bounded queue and its acknowledgements. Made in the trio thread; ``run`` runs in the writer's thread."""
 
@@ -44,6 +53,7 @@ class Writer:
         self._token = trio.lowlevel.current_trio_token()
         self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._waiting: deque[_Ticket] = deque()  # in the order of the calls; outcomes come in the same order
+        self._refusal: _Refusal | None = None  # set in the trio thread
         self._closed = False
 
     async def submit(self, work: Work) -> OverLimit | None:
@@ -63,10 +73,16 @@ class Writer:
         return _written(ticket.outcome)
 
     def hanging(self) -> str | None:
-        """Why nothing becomes durable now: the oldest work has waited longer than HANGING; None if it has not."""
+        """Why nothing becomes durable now; None if it does.
+
+        The files are not in their place, all was refused for REFUSING, or the oldest work has waited for HANGING.
+        """
         if self._store.lost is not None:
             return self._store.lost
-        if not self._waiting or trio.current_time() - self._waiting[0].since < HANGING:
+        now = trio.current_time()
+        if self._refusal is not None and now - self._refusal.since >= REFUSING:
+            return self._refusal.why
+        if not self._waiting or now - self._waiting[0].since < HANGING:
             return None
         return f"the database does not answer: a change has been waiting for it for more than {HANGING:.0f} s"
 
@@ -80,8 +96,7 @@ class Writer:
         while open_:
             group, open_ = self._next_group()
             if group:
-                outcomes = self._apply([ticket.work for ticket in group])
-                self._token.run_sync_soon(self._acknowledge, group, outcomes)
+                self._write(group)
 
     def _next_group(self) -> tuple[list[_Ticket], bool]:
         """Wait for tickets, then take all that wait (at most GROUP); False if the queue was closed after them."""
@@ -98,12 +113,18 @@ class Writer:
         return group, False
 
     def _first(self) -> _Ticket | None:
-        """The next ticket; while none comes, look after the database."""
+        """The next ticket; while none comes, look after the database; one that refused is asked again."""
         while True:
             try:
                 return self._tickets.get(timeout=_LOOK)
             except queue.Empty:
                 self._store.look()
+                if self._refusal is not None:
+                    self._write(())
+
+    def _write(self, group: Sequence[_Ticket]) -> None:
+        outcomes = self._apply([ticket.work for ticket in group] or [Unit("")])
+        self._token.run_sync_soon(self._acknowledge, group, outcomes)
 
     def _apply(self, works: Sequence[Work]) -> list[Outcome]:
         try:
@@ -112,7 +133,12 @@ class Writer:
             return [_broken(error) for _ in works]
 
     def _acknowledge(self, group: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
-        for ticket, outcome in zip(group, outcomes, strict=True):
+        if not all(_is_refusal(outcome) for outcome in outcomes):
+            self._refusal = None
+        else:
+            since = group[0].since if group else trio.current_time()
+            self._refusal = _Refusal(since if self._refusal is None else self._refusal.since, str(outcomes[-1]))
+        for ticket, outcome in zip(group, outcomes, strict=False):  # a question has an outcome, and no ticket
             self._waiting.popleft()
             ticket.outcome = outcome
             ticket.done.set()
@@ -122,6 +148,11 @@ def _written(outcome: Outcome) -> OverLimit | None:
     if isinstance(outcome, JournalError):
         raise outcome
     return outcome
+
+
+def _is_refusal(outcome: Outcome) -> bool:
+    """Was it the database that failed, and not this unit alone?"""
+    return isinstance(outcome, JournalError) and not isinstance(outcome, ConflictError | DeploymentError)
 
 
 def _broken(error: Exception) -> JournalError:

@@ -51,6 +51,9 @@ async def test_what_keeps_it_from_buying_is_said(world: World, clock: MockClock)
         naived.symbol().offer(Blocked(BlockedBy.COINS, "coins are missing"))
         assert await buys(naived) == (False, "no: coins are missing")
         naived.symbol().offer(Blocked(BlockedBy.COINS, None))
+        naived.journal.hanging = "disk is full"
+        assert await buys(naived) == (False, "no: disk is full")
+        naived.journal.hanging = None
         await naived.trade("2000", "1999")
         await naived.ask("shutdown")
         assert await buys(naived) == (False, "no: it ends what is open and starts nothing")
@@ -59,6 +62,10 @@ async def test_what_keeps_it_from_buying_is_said(world: World, clock: MockClock)
         told = await explained(naived)
         assert told["traders"][0]["text"] == "holds its coins: cancelled by hand"
         assert told["next_step"] == "naivectl resolve ETHUSDT --all --adopt"
+        naived.journal.hanging = "disk is full"
+        told = await explained(naived)
+        assert (told["state"], told["reason"], told["next_step"]) == ("degraded", "disk is full", None)
+        naived.journal.hanging = None
         await naived.ask("stop")
         assert await buys(naived) == (False, "no: it is off")
 

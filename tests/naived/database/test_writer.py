@@ -1,5 +1,5 @@
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +9,8 @@ from trio.testing import MockClock
 
 from naived.database import writer as writer_module
 from naived.database.store import Outcome, Work
-from naived.database.writer import GROUP, HANGING, Submit, Writer, inline, writer_thread
-from naived.ports import ConflictError, JournalError, Unit
+from naived.database.writer import GROUP, HANGING, REFUSING, Submit, Writer, inline, writer_thread
+from naived.ports import ConflictError, JournalError, Unit, UnwrittenError
 
 
 class GatedStore:
@@ -21,6 +21,7 @@ class GatedStore:
         self.gate = threading.Event()
         self.arrived = threading.Event()
         self.lost: str | None = None
+        self.down: str | None = None  # why it takes nothing
 
     def look(self) -> None:
         """Its database is always in its place."""
@@ -32,6 +33,8 @@ class GatedStore:
         return [self.outcome(self.name(work)) for work in works]
 
     def outcome(self, name: str) -> Outcome:
+        if self.down is not None:
+            return UnwrittenError(self.down)
         return ConflictError(name) if name.startswith("refused") else None
 
     @staticmethod
@@ -170,6 +173,53 @@ async def test_many_young_works_are_no_hang(store: GatedStore, writer: Writer, m
         await writer.submit(Unit(str(number)))
         mock_clock.jump(HANGING)
         assert writer.hanging() is None
+
+
+async def until(done: Callable[[], bool]) -> None:
+    while not done():
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_database_that_refuses_at_once_is_told_and_asked_until_it_takes_something(
+    store: GatedStore, writer: Writer, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_LOOK", 0.001)
+    store.gate.set()
+    store.down = "disk is full"
+    with pytest.raises(UnwrittenError):
+        await writer.submit(Unit("first"))
+    assert writer.hanging() is None  # what is repeated at once may be written
+    mock_clock.jump(REFUSING)
+    assert writer.hanging() == "disk is full"
+    store.down = "connection refused"
+    await until(lambda: writer.hanging() == "connection refused")
+    store.down = None
+    await until(lambda: writer.hanging() is None)
+    asked = len(store.groups)
+    await writer.submit(Unit("second"))
+    assert store.groups == [["first"], *([[""]] * (asked - 1)), ["second"]]
+
+
+async def test_what_hung_before_it_was_refused_is_told_at_once(
+    store: GatedStore, writer: Writer, mock_clock: MockClock
+) -> None:
+    store.down = "the server has not answered for 12 s"
+    with pytest.RaisesGroup(UnwrittenError):
+        async with trio.open_nursery() as nursery:
+            await busy(store, writer.submit, nursery)
+            mock_clock.jump(HANGING)
+            store.gate.set()
+    assert writer.hanging() == store.down
+
+
+async def test_a_unit_that_is_refused_alone_says_nothing_of_the_database(
+    store: GatedStore, writer: Writer, mock_clock: MockClock
+) -> None:
+    store.gate.set()
+    with pytest.raises(ConflictError):
+        await writer.submit(Unit("refused"))
+    mock_clock.jump(REFUSING)
+    assert writer.hanging() is None
 
 
 async def test_a_bug_reaches_those_who_wait_and_the_thread_goes_on(store: GatedStore, submit: Submit) -> None:
