@@ -17,14 +17,13 @@ from naived.core.orders.intent import Side
 from naived.core.risk import Halt
 from naived.core.strategy import lots
 from naived.core.strategy.formulas import Coins
-from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.summary import owned, profit_today, tied_up
 from naived.core.strategy.trader_state import Buying, Finished, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import spent_rebuys
 from naived.ports import CycleRow, EventRow
 from naived.runtime.actual_state import actual_state, state_of
-from naived.runtime.symbol_task import Symbol
+from naived.runtime.symbol_task import Symbol, assets
 
 Document = dict[str, Any]  # JSON-able; decimals are texts
 
@@ -124,18 +123,20 @@ def symbol(value: Symbol) -> Document:
         "cycles": leader.cycles,
         "realized_profit": format_amount(leader.profit),
         "profit_today": format_amount(profit_today(leader, value.context.exchange.now())),
-        **_money(leader),
+        **_money(value),
         **prices(value),
         "traders": [_trader(value, trader, trader.number in spent) for trader in leader.traders],
     }
 
 
-def _money(leader: Leader) -> Document:
+def _money(value: Symbol) -> Document:
     """What is held, what live buys may still spend, and what makes these figures readable."""
+    leader = value.engine.leader
     info, held = leader.info, owned(leader)
+    base, quote = assets(value)
     return {
-        "base": info.base or None,
-        "quote": info.quote or None,
+        "base": base or None,
+        "quote": quote or None,
         "tick": format_amount(info.filters.tick_size) if info.base else None,
         "held": format_amount(held.quantity),
         "held_cost": format_amount(held.cost),

@@ -19,7 +19,7 @@ from naived.core.amount import SCALE
 from naived.core.orders.state import State
 from naived.core.strategy.summary import owned, tied_up
 from naived.runtime.actual_state import ActualState
-from naived.runtime.symbol_task import Symbol
+from naived.runtime.symbol_task import Symbol, assets
 
 _AT_ONCE = 32  # symbols before other tasks run
 _STATES = ("starting", "ready", "degraded", "suspending")
@@ -131,7 +131,11 @@ class _Symbols:
         by_symbol, money = ("symbol",), ("symbol", "quote")
         self.unknown = Family("naived_orders_unknown", "Orders whose fate at the exchange is not known.", by_symbol)
         self.open = Family("naived_orders_open", "Orders that rest at the exchange.", by_symbol)
-        self.age = Family("naived_last_trade_age_seconds", "Seconds since the last public trade.", by_symbol)
+        self.age = Family(
+            "naived_last_trade_age_seconds",
+            "Seconds since the last public trade, or since they are asked for.",
+            by_symbol,
+        )
         self.cycles = Family("naived_cycles_total", "Finished cycles, ever.", by_symbol, "counter")
         self.profit = Family(
             "naived_realized_profit", "Profit of all finished cycles, after fees, in quote.", money
@@ -147,17 +151,27 @@ class _Symbols:
     def add(self, symbol: Symbol) -> None:
         engine, name = symbol.engine, symbol.name
         leader = engine.leader
-        quote = leader.info.quote
+        _, quote = assets(symbol)
         unknown = sum(order.state is State.UNKNOWN for order in engine.orders.values())
         self.unknown.add(unknown, name)
         self.open.add(sum(1 for _ in engine.resting), name)
-        if symbol.gate.time is not None:
-            self.age.add(max(0.0, (symbol.context.exchange.now() - symbol.gate.time) / 1000), name)
+        if symbol.watched_at is not None:
+            self.age.add(_age(symbol, symbol.watched_at), name)
         self.cycles.add(leader.cycles, name)
         self.halted.add(leader.halts.own is not None, name)
+        if not quote:  # it never bought anything
+            return
         self.profit.add(leader.profit / SCALE, name, quote)
         self.cost.add(owned(leader).cost / SCALE, name, quote)
         self.tied_up.add(tied_up(leader) / SCALE, name, quote)
+
+
+def _age(symbol: Symbol, watched_at: float) -> float:
+    """Seconds since its last trade, at most since its trades are asked for: before nobody heard of any."""
+    watched = trio.current_time() - watched_at
+    if symbol.gate.time is None:
+        return watched
+    return min(watched, max(0.0, (symbol.context.exchange.now() - symbol.gate.time) / 1000))
 
 
 def _render(library: Any, families: Sequence[Family], counts: Sequence[int], late: float) -> bytes:

@@ -9,7 +9,7 @@ from naived.core.amount import Money, Quantity, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
 from naived.core.risk import Exposure
-from naived.runtime.symbol_task import Symbol
+from naived.runtime.symbol_task import Symbol, assets
 
 
 class Gathered:
@@ -52,7 +52,7 @@ class Gathered:
         if self._tied is None or self._tied[0] is not stored:
             money: dict[str, int] = {}
             for symbol in self._symbols.values():
-                quote = symbol.exposed.quote or symbol.engine.leader.info.quote
+                _, quote = assets(symbol)
                 money[quote] = money.get(quote, 0) + symbol.exposed.money
             for name, each in stored.items():
                 if name not in self._symbols:

@@ -205,7 +205,7 @@ class _SymbolRunner:
             if not self._context.followed(symbol.name):
                 await self._context.exchange.unwatch(symbol.name)
         finally:
-            self._measure_wanted = None
+            self._measure_wanted = symbol.watched_at = None
             symbol.tended = False
             symbol.news.notify()
 
@@ -244,6 +244,8 @@ class _SymbolRunner:
         last = await self._view.last_price(symbol)
         if last is not None:
             symbol.gate.check.told(last)
+        if symbol.watched_at is None:
+            symbol.watched_at = trio.current_time()
         await self._context.exchange.watch(symbol.name)
         await self._reconciler.measure(symbol)
         symbol.offer(Activated())

@@ -111,7 +111,8 @@ class Symbol:
     """One configured symbol, for as long as it is this process's.
 
     ``leaving``: it is being handed over. ``gone``: it is another node's, nothing is done here any more.
-    ``tended``: a task runs it. ``listed``: does the exchange list it, when it was last asked for its rules?
+    ``tended``: a task runs it. ``watched_at``: since when its trades are asked for (trio's time), if they are.
+    ``listed``: does the exchange list it, when it was last asked for its rules?
     ``fault``: why it stays stopped until a person acts. ``failed``: the exception that stopped it, until it is
     restored. ``unresolved``: why an order cannot be resolved now, by client order id. ``compared_at``: when all its
     orders were read last (exchange ms), None if not in this session, or not since it was restored.
@@ -122,6 +123,7 @@ class Symbol:
         self.gate = gate
         self.epoch = context.epoch if epoch is None else epoch
         self.leaving = self.gone = self.tended = False
+        self.watched_at: float | None = None
         self.listed = True
         self.fault: str | None = None
         self.failed: Exception | None = None
@@ -354,6 +356,12 @@ class Symbol:
             now = self.context.exchange.now()
             self.engine, changes = core.load(leader, record.orders, blocks, self.epoch, now)
             self._enqueue(replace(self.engine, orders={}), changes)
+
+
+def assets(symbol: Symbol) -> tuple[str, str]:
+    """Its base and its quote asset; before its rules are read as the journal has them, empty if it has not."""
+    info, quote = symbol.engine.leader.info, symbol.exposed.quote
+    return (info.base, info.quote) if info.base or not quote else (symbol.name.removesuffix(quote), quote)
 
 
 def let_go(symbol: Symbol) -> None:

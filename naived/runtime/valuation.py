@@ -23,7 +23,7 @@ from naived.core.strategy.summary import owned
 from naived.runtime.fee_prices import FeePrices
 from naived.runtime.funds import AccountFunds
 from naived.runtime.quote_prices import QuotePrices
-from naived.runtime.symbol_task import Symbol
+from naived.runtime.symbol_task import Symbol, assets
 
 
 class Valuation:
@@ -76,7 +76,7 @@ class Valuation:
         for symbol in self._symbols.values():
             money, before = self._gain(symbol), account.gains.get(symbol.name)
             if money is not None and (money or symbol.exposed.money or before is not None):
-                gain = Gain(_quote(symbol), money, self.mark(symbol.name))
+                gain = Gain(assets(symbol)[1], money, self.mark(symbol.name))
                 quotes.add(gain.quote)
                 if gain != before:
                     found[symbol.name] = gain
@@ -131,7 +131,7 @@ class Valuation:
             if money is not None and symbol in doubtful:
                 money = max(money, realised(symbol.engine.leader))
             if money is None or money:
-                found[name] = None if money is None else Exposure(_quote(symbol), money)
+                found[name] = None if money is None else Exposure(assets(symbol)[1], money)
         return found
 
     def _gain(self, symbol: Symbol) -> Money | None:
@@ -168,11 +168,7 @@ class Valuation:
             return "no trade of it was seen yet"
         if now - gate.time > STALE:
             return "no trade of it for more than a minute"
-        return self._quotes.doubt(_quote(symbol))
-
-
-def _quote(symbol: Symbol) -> str:
-    return symbol.exposed.quote or symbol.engine.leader.info.quote
+        return self._quotes.doubt(assets(symbol)[1])
 
 
 def _holds(symbol: Symbol) -> bool:

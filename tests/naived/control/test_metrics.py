@@ -62,6 +62,43 @@ async def test_money_of_a_symbol_is_what_status_says_as_a_float(world: World, cl
         assert (found["naived_account_halted"], found['naived_halted{symbol="ETHUSDT"}']) == (1, 1)
 
 
+async def test_the_age_of_the_last_trade_is_told_while_trades_are_asked_for(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+
+        async def age() -> float | None:
+            families = {family.name: family for family in await metrics.collect(naived.service)}
+            return dict(families["naived_last_trade_age_seconds"].samples).get(("ETHUSDT",))
+
+        await naived.start()
+        await trio.sleep(700)
+        assert await age() == pytest.approx(700, abs=1)  # of one that never came
+        await naived.trade("2000")
+        assert await age() == pytest.approx(0, abs=1)
+        await naived.ask("stop", cancel="all")
+        await trio.sleep(700)
+        assert await age() is None
+        await naived.start()
+        assert await age() == pytest.approx(0, abs=1)
+        await trio.sleep(10)
+        assert await age() == pytest.approx(10, abs=1)
+
+
+async def test_money_of_a_symbol_that_is_off_is_in_its_quote_after_a_restart(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
+        shown = (await naived.call("status"))["symbols"][0]
+        before = {name for name in values(await exposition(naived.service)) if "quote=" in name}
+        assert len(before) == 3
+    async with world.naived() as naived:
+        [row] = (await naived.call("status"))["symbols"]
+        assert (row["base"], row["quote"], row["held_cost"]) == ("ETH", "USDT", shown["held_cost"])
+        assert {name for name in values(await exposition(naived.service)) if "quote=" in name} == before
+
+
 async def test_a_symbol_that_was_forgotten_is_not_shown(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start()
