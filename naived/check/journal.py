@@ -9,15 +9,17 @@ import trio
 
 from naived.check.disk import check_file, check_logs, check_room, held
 from naived.check.rows import Row, failed, ok, refused, skipped, told, warned
-from naived.database.engine import ConfigurationError, parse_url
+from naived.database.engine import ConfigurationError, damaged, parse_url, told_of_file
 from naived.database.inspection import Inspection, copies, inspect, orphaned_logs, without_owner
 from naived.database.migrate import HEAD
+from naived.database.sqlite_file import TooLargeError, damage
 from naived.ports import DeploymentError, JournalError
 from naived.process.config import Config, ConfigError
 
 T = TypeVar("T")
 
 _PATIENCE = 20.0  # seconds: a server that cannot be reached is given up after 5, a query after 10
+_WHOLE = 10.0  # seconds to look at the whole file of an SQLite database: some 500 MB
 _SLOW = 50.0  # ms
 
 
@@ -25,12 +27,14 @@ async def journal(config: Config, *, runs: bool = False) -> tuple[list[Row], Ins
     """The rows, and what was read, None where nothing could be. ``runs``: a naived of this home uses it."""
     found: Inspection | None = None
     wrong: Exception | None = None
+    row: Row | None = None
     try:
         found = await in_time(partial(inspect, config.database, str(config.exchange)))
         await in_time(partial(_check_place, config, runs))
+        row = None if found is None else await in_time(partial(_answers, config, found))
     except (ConfigError, DeploymentError, JournalError, trio.TooSlowError) as error:
         wrong = error
-    return [_database(found, wrong), _schema(found), *_files(config, found)], found
+    return [row or _database(wrong), _schema(found), *_files(config, found)], found
 
 
 async def in_time(look: Callable[[], T]) -> T:
@@ -59,7 +63,24 @@ def _path(config: Config) -> Path | None:
     return Path(address.database or "") if address.get_backend_name() == "sqlite" else None
 
 
-def _database(found: Inspection | None, wrong: Exception | None) -> Row:
+def _answers(config: Config, found: Inspection) -> Row:
+    """The row of one that can be used. What is broken may be where a start does not look. Raises JournalError."""
+    address, path = parse_url(config.database), _path(config)
+    text = f"{found.name} answers in {found.latency:.1f} ms"
+    if path is not None:
+        try:
+            with told_of_file(address):
+                broken = damage(path, _WHOLE)
+        except TooLargeError:
+            text = f"{text}; too large to look at all of it in {_WHOLE:.0f} s"
+        else:
+            if broken is not None:
+                return failed("database", *told(damaged(address, broken), ""))
+            text = f"{text}, and is whole"
+    return warned("database", text, "each order waits for it") if found.latency > _SLOW else ok("database", text)
+
+
+def _database(wrong: Exception | None) -> Row:
     if isinstance(wrong, trio.TooSlowError):
         todo = "see that its server runs, or its disk works"
         return failed("database", f"no answer within {_PATIENCE:.0f} s", todo)
@@ -67,10 +88,7 @@ def _database(found: Inspection | None, wrong: Exception | None) -> Row:
         return refused("database", wrong, "check the path and who owns it, or name another --database")
     if wrong is not None:
         return failed("database", *told(wrong, "try again"))
-    if found is None:
-        return skipped("database", "there is no file yet", "naived makes it at its first start")
-    text = f"{found.name} answers in {found.latency:.1f} ms"
-    return warned("database", text, "each order waits for it") if found.latency > _SLOW else ok("database", text)
+    return skipped("database", "there is no file yet", "naived makes it at its first start")
 
 
 def _schema(found: Inspection | None) -> Row:

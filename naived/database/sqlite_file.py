@@ -10,6 +10,7 @@ import re
 import sqlite3
 import stat
 import threading
+import time
 import weakref
 from contextlib import closing, suppress
 from pathlib import Path
@@ -22,11 +23,13 @@ _LOGS = (_WAL, "-shm")  # they live while a connection is open
 _JOURNAL = "-journal"
 _BESIDE = (*_LOGS, _JOURNAL)
 _OUR_TABLES = frozenset({"alembic_version", "deployment"})
-# Lines of `quick_check` about a row that a person changed: the file itself is whole.
+# Lines of these pragmas about a row that a person changed: the file itself is whole.
 _OF_A_ROW = re.compile(r"(NULL value|CHECK constraint failed|datatype mismatch|non-\w+ value) in .*")
 _DAMAGED = ("malformed", "file is not a database", "disk image")  # in SQLite's messages
 
 _CHECKED = 32 * 1024 * 1024  # bytes: checked in a tenth of a second; a start must not take longer with the history
+
+_STEPS = 10_000  # of SQLite's machine between two looks at the clock: some milliseconds
 
 _LEAST = 512  # bytes, the smallest page; SQLite takes a shorter file for an empty one
 
@@ -39,6 +42,10 @@ class NotOursError(Exception):
 
 class DamagedError(Exception):
     """The file is a damaged database, or none; the message is SQLite's."""
+
+
+class TooLargeError(Exception):
+    """There was no time to look at all of the file."""
 
 
 def is_damage(text: str) -> bool:
@@ -76,6 +83,22 @@ def look_at(path: Path) -> bool:
         return False
     _check_tables(path)
     return True
+
+
+def damage(path: Path, within: float) -> str | None:
+    """What is wrong in the file, in SQLite's words; its indexes too, at which a start does not look.
+
+    Raises TooLargeError where that takes more than ``within`` seconds, and sqlite3.Error.
+    """
+    last = time.monotonic() + within
+    with closing(connect_to_read(path)) as connection:
+        connection.set_progress_handler(lambda: time.monotonic() > last, _STEPS)
+        try:
+            return _broken(connection, "integrity_check")
+        except sqlite3.OperationalError as error:
+            if time.monotonic() > last:
+                raise TooLargeError from error
+            raise
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
@@ -141,14 +164,22 @@ def _checked_tables(path: Path) -> set[str]:
         with closing(connect_to_read(path)) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             if path.stat().st_size <= _CHECKED:
-                found = [text for (text,) in connection.execute("PRAGMA quick_check")]
-                if broken := [text for text in found if text != "ok" and not _OF_A_ROW.fullmatch(text)]:
-                    raise DamagedError(" ".join(broken[0].split()))
+                broken = _broken(connection, "quick_check")
+                if broken is not None:
+                    raise DamagedError(broken)
             return {name for (name,) in rows}
     except sqlite3.DatabaseError as error:
         if is_damage(str(error)):
             raise DamagedError(str(error)) from error
         raise
+
+
+def _broken(connection: sqlite3.Connection, pragma: str) -> str | None:
+    """The first line of ``pragma`` about the file itself."""
+    for (text,) in connection.execute(f"PRAGMA {pragma}"):
+        if text != "ok" and not _OF_A_ROW.fullmatch(text):
+            return " ".join(text.split())
+    return None
 
 
 class FileConnection(sqlite3.Connection):

@@ -1,4 +1,6 @@
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +167,35 @@ async def test_a_damaged_database_is_told_and_left_alone(tmp_path: Path, bad: by
     assert rows["database"].unusable
     assert rows["schema"].status is Status.SKIPPED
     assert (tmp_path / "simulator.db").read_bytes() == bad
+
+
+async def test_a_database_whose_indexes_are_not_those_of_its_tables_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(tmp_path)
+    async with naived(config) as running_naived:
+        await running_naived.ready()
+    rows, _ = await journal(config)
+    assert (rows[0].status, rows[0].found.partition(" ms")[2]) == (Status.OK, ", and is whole")
+    path = tmp_path / "simulator.db"
+    with closing(sqlite3.connect(path)) as database:  # as what is left of two files that were mixed
+        database.execute("PRAGMA writable_schema = ON")
+        index = database.execute("SELECT * FROM sqlite_master WHERE name = 'waiting_requests'").fetchone()
+        database.execute("DELETE FROM sqlite_master WHERE name = 'waiting_requests'")
+        database.commit()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("INSERT INTO requests VALUES ('a', 'b', 'c', 'd', 'e', 0, '', NULL, NULL)")
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", index)
+        database.commit()
+    rows, _ = await journal(config)
+    assert (rows[0].status, rows[0].unusable) == (Status.FAILED, False)
+    assert "is damaged, or no database: row 1 missing from index" in rows[0].found
+    assert rows[0].todo.startswith("Keep a copy of it, then put a backup in its place")
+    monkeypatch.setattr("naived.check.journal._WHOLE", 0)
+    monkeypatch.setattr("naived.database.sqlite_file._STEPS", 1)
+    rows, _ = await journal(config)
+    assert rows[0].found.endswith("; too large to look at all of it in 0 s")
 
 
 @pytest.mark.parametrize(("mode", "status"), [(0o400, Status.FAILED), (0o444, Status.OK)])
