@@ -150,8 +150,7 @@ class _Asked:
         return ok("key", f"{text}, that of the database" if uid is not None else text)
 
     async def _orders(self, queries: Queries) -> Row:
-        tag = None if self._found is None else self._found.tag
-        if tag is None:
+        if self._found is None or (tag := self._found.tag) is None:
             return skipped("orders", "which orders are ours is in the database, which was not read")
         try:
             open_orders = await queries.open_orders()
@@ -162,17 +161,23 @@ class _Asked:
                 lost &= {each.client_order_id for each in await queries.open_orders()}
         except (ExchangeError, JournalError, trio.TooSlowError) as error:
             return failed("orders", f"not compared: {error}", "try again")
-        return _compared(open_orders, tag, ours, lost)
+        return _compared(open_orders, tag, ours, lost, replaced=self._found.replaced)
 
 
-def _compared(open_orders: Sequence[Report], tag: str, ours: Sequence[Report], lost: set[str]) -> Row:
+def _compared(
+    open_orders: Sequence[Report], tag: str, ours: Sequence[Report], lost: set[str], *, replaced: bool
+) -> Row:
     text = f"{len(ours)} open orders of ours (tag {tag})"
     stray = [each for each in ours if each.client_order_id in lost]
     if stray:
         names = [f"{each.symbol} {each.client_order_id}" for each in stray[:_SHOWN]]
         more = f" and {len(stray) - _SHOWN} more" if len(stray) > _SHOWN else ""
+        text = f"{text}, of which the journal does not know {', '.join(names)}{more}"
+        if replaced:
+            todo = "leave them: naived looks for all that this copy lacks when it starts, before it places anything"
+            return warned("orders", f"{text}; the database is on another server than before", todo)
         todo = "was an old copy of the database put in its place? Use the newest, or cancel these by hand"
-        return failed("orders", f"{text}, of which the journal does not know {', '.join(names)}{more}", todo)
+        return failed("orders", text, todo)
     others = Counter(other for each in open_orders if (other := tag_of(each.client_order_id)) not in (None, tag))
     if others:
         told = ", ".join(f"{count} with tag {other}" for other, count in sorted(others.items(), key=str))

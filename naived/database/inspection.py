@@ -44,7 +44,8 @@ class Inspection:
     """What was found. ``version`` is that of the schema, None for an empty database; ``tag`` is in our order ids.
 
     ``latency`` (ms) is that of a question that commits nothing. ``records``, ``tag`` and ``account_uid`` are read
-    only from a schema that this version knows.
+    only from a schema that this version knows. ``replaced``: its symbols were compared on another server, or
+    timeline, so that the next start looks for orders that it may lack.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Inspection:
     tag: str | None = None
     account_uid: str | None = None
     records: tuple[SymbolRecord, ...] = ()
+    replaced: bool = False
 
     @property
     def current(self) -> bool:
@@ -69,7 +71,7 @@ def inspect(url: str, exchange: str) -> Inspection | None:
         if connection is None:
             return None
         version = version_of(connection, address)
-        history(connection)
+        server = history(connection)
         latency = _latency(connection)
         if version != HEAD:
             check_upgrade(connection, address)
@@ -77,13 +79,15 @@ def inspect(url: str, exchange: str) -> Inspection | None:
         check_writing(connection, address)
         check_tables(connection, address)
         account_uid = owner(connection, exchange)
+        row = connection.execute(sa.select(deployment.c.tag, deployment.c.server)).one_or_none()
         return Inspection(
             describe(address),
             version,
             latency,
-            connection.scalar(sa.select(deployment.c.tag)),
+            None if row is None else row.tag,
             account_uid,
             tuple(queries.load(connection, None, 0)),
+            replaced=row is not None and row.server not in (None, server),
         )
 
 

@@ -53,6 +53,9 @@ async def test_an_order_with_our_tag_that_the_journal_does_not_know_is_found(tmp
         rows = by_name(await exchange(config, None, found, connect))
         assert rows["orders"].status is Status.FAILED
         assert f"ETHUSDT n1{found.tag}-stray" in rows["orders"].found
+        moved = by_name(await exchange(config, None, replace(found, replaced=True), connect))["orders"]
+        assert (moved.status, moved.todo.partition(":")[0]) == (Status.WARNED, "leave them")
+        assert f"ETHUSDT n1{found.tag}-stray; the database is on another server" in moved.found
         others = by_name(await exchange(config, None, replace(found, tag="zzzz"), connect))
         assert (others["orders"].status, f"1 with tag {found.tag}" in others["orders"].found) == (
             Status.WARNED,

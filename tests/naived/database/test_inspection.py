@@ -36,6 +36,16 @@ async def test_what_is_in_a_database_is_read_while_a_daemon_uses_it(database_url
             inspect(database_url, "binance")
 
 
+async def test_a_database_that_was_restored_on_another_server_is_known(postgres_url: str) -> None:
+    async with open_journal(postgres_url, "simulator", shared=True):
+        before = inspect(postgres_url, "simulator")
+        execute(postgres_url, "UPDATE deployment SET server = '4711/00000001'")
+        after = inspect(postgres_url, "simulator")
+    assert before is not None
+    assert after is not None
+    assert (before.replaced, after.replaced) == (False, True)
+
+
 async def test_no_byte_of_a_file_changes_and_none_is_made(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     assert inspect(url, "simulator") is None
