@@ -70,7 +70,7 @@ def _trade(home: Path, programs: ExitStack) -> None:
     assert exchange.stdout is not None
     url = exchange.stdout.readline().decode().strip()
     if not url:
-        raise DemoError(f"the simulator did not start, see {home}/exchange.log")
+        raise DemoError(f"the simulator did not start, {_last_word(home / 'exchange.log')}")
     programs.callback(print, f"naived is suspended; its state and logs are in {home}", file=sys.stderr)
     with _delayed_signals():
         daemon = programs.enter_context(
@@ -79,8 +79,10 @@ def _trade(home: Path, programs: ExitStack) -> None:
     programs.callback(_ignore_signals)
     deadline = time.monotonic() + _STARTING
     while subprocess.run(_command(home, "ping"), capture_output=True, env=_environment()).returncode:
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            raise DemoError(f"naived did not start, see {home}/naived.log")
+        if daemon.poll() is not None:
+            raise DemoError(f"naived did not start, {_last_word(home / 'naived.log')}")
+        if time.monotonic() > deadline:
+            raise DemoError(f"naived does not answer, see {home}/naived.log")
         time.sleep(_POLL)
     _naivectl(home, "start", *_PRICES, *_SETTINGS)
 
@@ -112,6 +114,12 @@ def _program(
         yield started
     finally:
         _end(started)
+
+
+def _last_word(log: Path) -> str:
+    """Where the log of a program that ended is, and its last line, which says why."""
+    lines = log.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
+    return ": ".join([f"see {log}", *lines[-1:]])
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

@@ -138,6 +138,18 @@ def test_a_program_that_does_not_start_is_named(environ: dict[str, str], tmp_pat
     assert done.stderr.startswith("./dev demo: the simulator did not start, see ")
 
 
+def test_why_it_does_not_start_is_said(environ: dict[str, str], tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 108)  # no socket can have such a path
+    deep.mkdir()
+    done = subprocess.run(
+        DEMO, env={**environ, "TMPDIR": str(deep)}, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith(f"./dev demo: naived did not start, see {deep}/naived-demo-")
+    assert "/naived.log: naived: the path of the control socket is" in told
+
+
 @pytest.mark.parametrize("seconds", ["-1", "nan", "1e300"])
 def test_a_time_that_cannot_be_waited_is_a_typo(environ: dict[str, str], seconds: str) -> None:
     done = subprocess.run(
