@@ -123,7 +123,6 @@ class _Asked:
         self._found = found
 
     async def ask(self, queries: Queries) -> None:
-        records = () if self._found is None else self._found.records
         try:
             account = await queries.account()
         except CredentialsError as error:
@@ -136,7 +135,10 @@ class _Asked:
             self.rows += [skipped(name, "the account was not read") for name in ("may trade", "may withdraw")]
         else:
             self.rows += [self._key(account), _trade(account), _withdraw(account, self._config.exchange)]
-        self.rows += await symbols(queries, [each for each in records if _trades(each)])
+        if self._found is None or self._found.tag is None:
+            self.rows.append(skipped("symbols", "which ones are on is in the database, which was not read"))
+        else:
+            self.rows += await symbols(queries, [each for each in self._found.records if _trades(each)])
         self.rows.append(await self._orders(queries))
 
     def _key(self, account: AccountInfo) -> Row:

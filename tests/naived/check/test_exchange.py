@@ -56,6 +56,9 @@ async def test_an_order_with_our_tag_that_the_journal_does_not_know_is_found(tmp
         moved = by_name(await exchange(config, None, replace(found, replaced=True), connect))["orders"]
         assert (moved.status, moved.todo.partition(":")[0]) == (Status.WARNED, "leave them")
         assert f"ETHUSDT n1{found.tag}-stray; the database is on another server" in moved.found
+        for unread in (None, replace(found, version="0001", tag=None, records=())):
+            rows = by_name(await exchange(config, None, unread, connect))
+            assert {rows[name].found.partition(", ")[2] for name in ("symbols", "orders")} == {"which was not read"}
         others = by_name(await exchange(config, None, replace(found, tag="zzzz"), connect))
         assert (others["orders"].status, f"1 with tag {found.tag}" in others["orders"].found) == (
             Status.WARNED,
