@@ -174,6 +174,10 @@ async def ask(service: Service, call: Call) -> Document:
         return await _failed(service, errand, messages.away(name, error))
     except trio.TooSlowError:
         return await _failed(service, errand, messages.away(name))
+    except trio.Cancelled:  # its client is gone: nobody would end a wait without a deadline
+        with contextlib.suppress(JournalError), trio.move_on_after(LEAST_WAIT, shield=True):
+            await mailbox.withdraw(errand.id)
+        raise
     if text is not None:
         with contextlib.suppress(JournalError), trio.move_on_after(LEAST_WAIT):
             await bulletin.catch_up()  # what is asked next here does not contradict it

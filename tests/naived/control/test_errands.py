@@ -231,6 +231,22 @@ async def handed_over(alpha: Naived, beta: Naived, name: str = "ETHUSDT") -> Non
     await alpha.until(lambda: name in beta.supervisor.symbols, 20)
 
 
+async def test_a_wait_whose_client_is_gone_is_nobodys_task(world: World, clock: MockClock) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.start()
+        await trio.sleep(3)
+        mailbox = alpha.service.mailbox
+        assert mailbox is not None
+        with trio.move_on_after(2):
+            await beta.ask("wait", **{"for": "drained", "timeout": "none"})
+        assert await mailbox.errands() == []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(beta.ask, "wait", **{"for": "drained", "timeout": "none"}))
+            await trio.sleep(2)
+            assert [errand.verb for errand in await mailbox.errands()] == ["wait"]
+            nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize(
     ("before", "verb", "params", "after", "state"),
     [
