@@ -25,6 +25,7 @@ from naived.core.strategy.trader_state import (
     PAID_BACK,
     Buying,
     Carry,
+    Directed,
     Fault,
     Finished,
     Holding,
@@ -127,7 +128,7 @@ class Draft(Struct):
                 case Standing():
                     self.standings.append(command)
                 case Fault(reason):
-                    self.leader = replace(self.leader, barred=reason)
+                    _bar(self, reason)
                 case _:
                     self.commands.append(command)
         if after is not trader and type(after.phase) is Finished:
@@ -206,6 +207,14 @@ class Draft(Struct):
 def _sells_at_loss(trader: Trader) -> bool:
     """Is an order of the stop-loss on its way, although that was taken away meanwhile?"""
     return type(trader.phase) is Selling and trader.phase.intent.ioc
+
+
+def _bar(draft: Draft, reason: str) -> None:
+    """Buy nothing any more: what the exchange does not have yet is taken back."""
+    draft.leader = replace(draft.leader, barred=reason)
+    for trader in list(draft.living.values()):
+        if type(trader.phase) is Buying and not trader.phase.accepted:
+            draft.tell(trader, Directed(draft.leader.desired, frozenset({Side.BUY})))
 
 
 def _reserve(draft: Draft, buy: OrderIntent) -> None:

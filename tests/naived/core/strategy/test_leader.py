@@ -652,6 +652,21 @@ def test_after_a_refusal_that_stays_nothing_is_bought_until_a_person_acts_and_se
     assert "buying" in cycle.phases
 
 
+def test_buys_that_wait_for_a_slot_are_taken_back_after_a_refusal_that_stays() -> None:
+    cycle = rebought(workbench(replace(ONE, chunks=2)))
+    cycle.market("2600")
+    sold(cycle)
+    assert cycle.phases == ["waiting", "waiting"]
+    cycle.now += 1_000
+    cycle.slots = False
+    cycle.trade("2600")
+    first, second = cycle.wanting()
+    cycle.serve(first)
+    cycle.answer(Refused(Refusal.FORBIDDEN, -2010, "This symbol is restricted for this account."))
+    assert cycle.journal.orders[second.client_order_id].state is State.ABANDONED
+    assert cycle.phases == ["waiting", "waiting"]
+
+
 def unheard() -> Workbench:
     """The only trader has bought, and the frame of its sell is on its way."""
     cycle = resting(workbench(ONE))
