@@ -29,7 +29,7 @@ async def journal(config: Config, *, runs: bool = False) -> tuple[list[Row], Ins
     wrong: Exception | None = None
     row: Row | None = None
     try:
-        found = await in_time(partial(inspect, config.database, str(config.exchange)))
+        found = await in_time(partial(inspect, config.database, str(config.exchange), config.node))
         await in_time(partial(_check_place, config, runs))
         row = None if found is None else await in_time(partial(_answers, config, found))
     except (ConfigError, DeploymentError, JournalError, trio.TooSlowError) as error:

@@ -25,7 +25,7 @@ from naived.database.engine import (
     parse_url,
     told_of_file,
 )
-from naived.database.migrate import HEAD, check_tables, version_of
+from naived.database.migrate import HEAD, check_alone, check_tables, version_of
 from naived.database.rights import check_upgrade, check_writing
 from naived.database.schema import deployment, orders
 from naived.database.server import history
@@ -61,8 +61,8 @@ class Inspection:
         return self.version == HEAD
 
 
-def inspect(url: str, exchange: str) -> Inspection | None:
-    """Look at it; None if it is a file that does not exist yet.
+def inspect(url: str, exchange: str, node: str = "") -> Inspection | None:
+    """Look at it, as a start of ``node`` does; None if it is a file that does not exist yet.
 
     Raises ConfigurationError and DeploymentError where naived would not start with it either, and JournalError.
     """
@@ -75,6 +75,7 @@ def inspect(url: str, exchange: str) -> Inspection | None:
         latency = _latency(connection)
         if version != HEAD:
             check_upgrade(connection, address)
+            check_alone(connection, address, version, node)
             return Inspection(describe(address), version, latency)
         check_writing(connection, address)
         check_tables(connection, address)

@@ -165,7 +165,7 @@ async def open_journal(
     """
     address = parse_url(url)
     run = trio.to_thread.run_sync if threads else _run_inline
-    account_uid = await run(_prepare, address, exchange)
+    account_uid = await run(_prepare, address, exchange, member.name)
     if account_uid is not None and whose is not None:
         await whose(account_uid)
     deployment = await run(partial(_enter, address, exchange, member, shared, now()))
@@ -201,13 +201,13 @@ async def _run_inline(function: Callable[..., T], *arguments: Any) -> T:
     return function(*arguments)
 
 
-def _prepare(address: URL, exchange: str | None) -> str | None:
+def _prepare(address: URL, exchange: str | None, node: str) -> str | None:
     """Upgrade and check the database; returns its account. Runs in a worker thread: it may wait for a disk."""
     if address.get_backend_name() == "sqlite":
         make_private(address)
     with opening(address):
         check_sessions(address)
-        migrate(address)
+        migrate(address, node=node)
         engine = open_engine(address, Role.READ)
         try:
             with engine.begin() as connection:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from naived.database.engine import ConfigurationError, Role, changed, describe, open_engine, unusable
 from naived.database.schema import metadata
+from naived.ports import JournalError
 
 HEAD = "0015"
 _REVISION = re.compile(r"(?!0000)\d{4}")
@@ -39,17 +40,23 @@ _COLUMNS = {
 }
 # An upgrade sees our schema alone: to Alembic another program's table of versions would be ours.
 _AT_HOME = f"SELECT set_config('search_path', quote_ident(nspname), false) FROM pg_namespace WHERE oid = {HOME}"
+_NODES = "0010"  # the first version with nodes
+# A node that is stopped has no lease any more; one that was killed has its lease to the end.
+_ALIVE = "SELECT name FROM nodes WHERE name <> :node AND until > clock_timestamp() ORDER BY name"
 _LOCK = 0x6E616976  # "naiv": advisory lock, so that one daemon at a time migrates a PostgreSQL database
 
 
-def migrate(url: URL, target: str = HEAD) -> None:
-    """Upgrade to ``target``; raises ConfigurationError as ``version_of`` does, SQLAlchemyError."""
+def migrate(url: URL, target: str = HEAD, node: str = "") -> None:
+    """Upgrade to ``target``; ``node`` is the name of this one.
+
+    Raises ConfigurationError as ``version_of`` does, JournalError as ``check_alone`` does, SQLAlchemyError.
+    """
     engine = open_engine(url, Role.MIGRATE)
     try:
         with engine.connect() as connection:
             version = version_of(connection, url, target)
         if version != target:
-            _upgrade(engine, target)
+            _upgrade(engine, url, target, node)
     finally:
         engine.dispose()
 
@@ -78,6 +85,23 @@ def version_of(connection: sa.Connection, url: URL, newest: str = HEAD) -> str |
     return version
 
 
+def check_alone(connection: sa.Connection, url: URL, version: str | None, node: str) -> None:
+    """Raises JournalError while another node than ``node`` uses the tables, of this ``version``; SQLAlchemyError.
+
+    What it was made to write may not fit the tables of a newer version.
+    """
+    if connection.dialect.name == "sqlite" or version is None or version < _NODES:
+        return
+    if names := connection.scalars(sa.text(_ALIVE), {"node": node}).all():
+        some = len(names) > 1
+        raise JournalError(
+            f"{describe(url)} cannot be upgraded now, from schema {version} to {HEAD}: "
+            f"{'nodes' if some else 'node'} {', '.join(names)} {'use' if some else 'uses'} it. Stop naived there, "
+            f"start this one first, then {'those' if some else 'that'} with this version. "
+            "A node that was killed counts until its lease ends"
+        )
+
+
 def check_tables(connection: sa.Connection, url: URL) -> None:
     """Raises ConfigurationError unless every table of ours is there, with its columns; SQLAlchemyError.
 
@@ -93,7 +117,7 @@ def check_tables(connection: sa.Connection, url: URL) -> None:
             raise changed(url, f"table {table.name} has no column {min(lacking)}")
 
 
-def _upgrade(engine: sa.Engine, target: str) -> None:
+def _upgrade(engine: sa.Engine, url: URL, target: str, node: str) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -103,7 +127,18 @@ def _upgrade(engine: sa.Engine, target: str) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
             connection.execute(sa.text(_AT_HOME))
-            connection.commit()  # lock and path are the session's; Alembic starts its own transactions
+            connection.commit()  # lock and path are the session's
+            # Another node may have upgraded it meanwhile, and lives.
+            version = version_of(connection, url, target)
+            if version == target:
+                connection.invalidate()
+                return
+            if version is None or version < _NODES:
+                connection.commit()  # Alembic starts its own transactions
+            else:
+                # Alembic goes on in this transaction: until its end no other node enters or renews its lease.
+                connection.execute(sa.text("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE"))
+                check_alone(connection, url, version, node)
         config.attributes["connection"] = connection
         command.upgrade(config, target)
         connection.commit()

@@ -10,6 +10,7 @@ from naived.database.engine import ConfigurationError, parse_url
 from naived.database.inspection import copies, inspect, orphaned_logs, without_owner
 from naived.database.journal import open_journal
 from naived.database.migrate import HEAD, migrate
+from naived.nodes import Member
 from naived.ports import DeploymentError, JournalError, Unit
 from tests.support.database import NOW, SYMBOL, first_buy, order
 from tests.support.postgres import execute, newcomer
@@ -174,6 +175,37 @@ def test_an_old_schema_is_not_upgraded(database_url: str) -> None:
     found = inspect(database_url, "simulator")
     assert found is not None
     assert (found.current, found.version, found.records) == (False, "0003", ())
+
+
+async def test_the_schema_stays_while_another_node_lives(postgres_url: str) -> None:
+    migrate(parse_url(postgres_url), "0014")
+    leases = {"alpha": "60 s", "beta": "60 s", "gamma": "60 s", "killed": "-1 s"}
+    for epoch, (name, rest) in enumerate(leases.items(), 100):
+        execute(
+            postgres_url,
+            "INSERT INTO nodes (name, epoch, written, heartbeat, until, version) "
+            f"VALUES ('{name}', {epoch}, 0, now(), now() + interval '{rest}', '0.1.0')",
+        )
+
+    async def start() -> None:
+        async with open_journal(postgres_url, "simulator", member=Member("alpha", "0.2.0", 30_000), shared=True):
+            pass
+
+    with pytest.raises(JournalError, match=r"schema 0014 to .*: nodes beta, gamma use it. Stop naived there"):
+        inspect(postgres_url, "simulator", "alpha")
+    with pytest.raises(JournalError, match="nodes beta, gamma use it") as caught:
+        await start()
+    assert not isinstance(caught.value, ConfigurationError)
+    execute(postgres_url, "UPDATE nodes SET until = heartbeat WHERE name = 'beta'")
+    with pytest.raises(JournalError, match="node gamma uses it"):
+        await start()
+    execute(postgres_url, "UPDATE nodes SET until = heartbeat WHERE name = 'gamma'")
+    found = inspect(postgres_url, "simulator", "alpha")
+    assert found is not None
+    assert not found.current
+    await start()
+    execute(postgres_url, "UPDATE nodes SET until = now() + interval '60 s'")
+    await start()  # there is nothing to upgrade
 
 
 def test_a_database_of_a_newer_naived_names_what_to_do(database_url: str) -> None:
