@@ -178,25 +178,31 @@ class Exchange:
     def trade(
         self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False
     ) -> tuple[PublicTrade, tuple[Event, ...]]:
-        """Process one public trade: it sets the last price, and in an open market fills what it trades through."""
+        """Process one public trade: it sets the last price, and in an open market fills what it trades through.
+
+        Raises sqlite3.Error where the ledger cannot be written: the trade did not happen.
+        """
         market = self.market(symbol)
         now = self._clock()
         reached = market.book.through(price) if market.listing.info.trading else ()
         # The public trade has the id of the last fill that it causes.
         number = market.next_trade + max(len(reached) - 1, 0)
         if number > market.counters.trades:
-            market.counters.trades = number + _TRADE_BLOCK
-            self.ledger.count(symbol, market.counters)
+            reserved = replace(market.counters, trades=number + _TRADE_BLOCK)
+            self.ledger.count(symbol, reserved)
+            market.counters = reserved
         trade = PublicTrade(symbol, number, price, quantity, now, buyer_is_maker)
-        market.record(trade)
-        if not reached:
+        events: tuple[Event, ...] = ()
+        if reached:
+            with self.step(market) as step:
+                for order_id in reached:
+                    order = market.open[order_id]
+                    step.fill(order, order.price, maker=True)
+                events = step.commit()
+        else:
             market.take_trade_id()
-            return trade, ()
-        with self.step(market) as step:
-            for order_id in reached:
-                order = market.open[order_id]
-                step.fill(order, order.price, maker=True)
-            return trade, step.commit()
+        market.record(trade)
+        return trade, events
 
     def find(self, symbol: str, order_id: int | None, client_order_id: str | None) -> Order | None:
         """One order, open or ended; raises ApiError -2039 when both ids are given and do not belong together."""
@@ -233,8 +239,8 @@ class Exchange:
 
     @contextmanager
     def step(self, market: Market) -> Iterator[Step]:
-        """One step of the engine; if it fails, balances and counters are as before."""
-        balances, counters = self.account.balances(), replace(market.counters)
+        """One step of the engine; if it fails, balances, counters and ids are as before."""
+        balances, counters, number = self.account.balances(), replace(market.counters), market.next_trade
         try:
             yield Step(
                 market,
@@ -247,7 +253,7 @@ class Exchange:
             )
         except BaseException:
             self.account.restore(balances)
-            market.counters = counters
+            market.counters, market.next_trade = counters, number
             raise
 
 

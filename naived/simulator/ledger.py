@@ -372,7 +372,8 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # SQLite ends some by itself, as on a full disk, and keeps others, as at a COMMIT
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")

@@ -84,7 +84,7 @@ class Simulation:
         """Match and publish one public trade, even while held; none of a delisted symbol. Raises ApiError -1121."""
         if symbol in self._venue.exchange.altered_rules and symbol not in self._venue.exchange.markets:
             return
-        self._venue.trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
+        self._venue.play(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
 
     def list(self, row: Mapping[str, Any]) -> None:
         """Add a symbol or replace its rules, from a row of an exchangeInfo answer. Raises SimulatorError."""
@@ -170,7 +170,7 @@ def _publish(venue: Venue, symbol: str, trade: TapeTrade) -> None:
     market = venue.exchange.markets.get(symbol)
     if market is None or not market.listing.info.trading:
         return
-    venue.trade(symbol, trade.price, trade.quantity, buyer_is_maker=trade.buyer_is_maker)
+    venue.play(symbol, trade.price, trade.quantity, buyer_is_maker=trade.buyer_is_maker)
 
 
 def _listing(row: Mapping[str, Any]) -> Listing:

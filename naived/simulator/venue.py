@@ -1,9 +1,12 @@
 """One exchange: the engine and all else that the request methods use."""
 
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+
+import structlog
 
 from naived.core.amount import Price, Quantity
 from naived.simulator.exchange import Exchange
@@ -19,11 +22,13 @@ from naived.simulator.symbols import Listing
 from naived.simulator.tape import Pace
 from naived.simulator.users import Later, Users
 
+_log = structlog.get_logger(__name__)
 _ID_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 22  # characters, as long as the exchange's own
 _OUTAGE = 30.0  # seconds that a halt or a change of filters lasts, if the fault has none
 _NOTICE = 10.0  # seconds between serverShutdown and the end of the connections
 _LAG = 5.0  # seconds that an order is not found, if the fault has none
+_COMPLAINTS = 60_000  # ms between two of trades that cannot be written
 _MAKER_RETURN, _TAKER_RETURN = 5, 1  # unfilled orders that a first fill gives back; source: Binance's example
 
 
@@ -33,7 +38,7 @@ class Venue:
 
     ``tail`` gives the seconds that a request of a method waits for the engine after both time checks. ``outages``
     has the listings to restore, ``unseen`` until when (ms) an order is hidden, by symbol and id. ``quotes`` are the
-    best bids and asks that were published last.
+    best bids and asks that were published last; before ``complaint`` (ms) a lost trade is not logged again.
     """
 
     exchange: Exchange
@@ -52,6 +57,7 @@ class Venue:
     outages: dict[str, Listing] = field(default_factory=dict)
     unseen: dict[tuple[str, int], int] = field(default_factory=dict)
     quotes: dict[str, BookTop] = field(default_factory=dict)
+    complaint: int = 0
 
     def new_id(self) -> str:
         """A client order id for an order without one."""
@@ -77,12 +83,23 @@ class Venue:
             self.streams.publish_quote(symbol, top)
 
     def trade(self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False) -> int:
-        """Match and publish one public trade; returns its id. Raises ApiError -1121."""
+        """Match and publish one public trade; returns its id. Raises ApiError -1121, sqlite3.Error."""
         trade, events = self.exchange.trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
         self.tell(events)
         self.streams.publish(trade)
         self._quote(symbol)
         return trade.id
+
+    def play(self, symbol: str, price: Price, quantity: Quantity, *, buyer_is_maker: bool = False) -> None:
+        """A `trade` of a tape; one that a full disk does not take does not happen. Raises ApiError -1121."""
+        try:
+            self.trade(symbol, price, quantity, buyer_is_maker=buyer_is_maker)
+        except sqlite3.OperationalError as error:
+            if self.clock() >= self.complaint:
+                self.complaint = self.clock() + _COMPLAINTS
+                _log.error(
+                    "the ledger cannot be written: nothing is filled until its disk has room", error=str(error)
+                )
 
     def hide(self, symbol: str, order_id: int, seconds: float | None) -> None:
         """Hide an order from queries for a while."""

@@ -245,6 +245,34 @@ async def test_a_program_can_list_more_symbols_and_feed_them() -> None:
             simulation.list({"symbol": "X"})
 
 
+async def test_what_a_full_disk_does_not_take_did_not_happen_and_happens_when_it_has_room(tmp_path: Path) -> None:
+    config = {"ledger": tmp_path / "ledger.db", "no_limits": True}
+    async with running(**config) as simulation, api(simulation) as client:
+
+        def resize(pages: int) -> None:
+            simulation._venue.exchange.ledger._db.execute(f"PRAGMA max_page_count = {pages}")
+
+        async def seen() -> tuple[int, set[str], Any]:
+            newest = (await client.get("trades.recent", symbol="ETHUSDT", limit=1))[-1]["id"]
+            ledger = await client.get("sim.ledger")
+            return newest, {order["status"] for order in ledger["orders"]}, ledger["balances"]
+
+        feed(simulation, "2683.80")
+        for number in range(100):
+            await client.get("order.place", **limit("BUY", "2600", "0.01", newClientOrderId=f"{number}"))
+        before = await seen()
+        resize(1)
+        for _ in range(3):
+            feed(simulation, "2599")
+        assert (await client.fail("sim.trade", symbol="ETHUSDT", price="2599", quantity="1"))[1] == -1000
+        feed(simulation, "2650")
+        newest, statuses, balances = await seen()
+        assert (newest, statuses, balances) == (before[0] + 1, {"NEW"}, before[2])
+        resize(1_000_000)
+        feed(simulation, "2599")
+        assert (await seen())[:2] == (newest + 100, {"FILLED"})
+
+
 async def test_an_account_keeps_its_number_with_its_ledger(tmp_path: Path) -> None:
     numbers = []
     for ledger in (tmp_path / "a.db", tmp_path / "a.db", tmp_path / "b.db"):
