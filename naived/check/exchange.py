@@ -240,7 +240,7 @@ async def symbol(name: str, settings: Settings, listing: Listing) -> Row | None:
             return failed(row, "the exchange does not list it", f"naivectl shutdown {name}")
         if not info.trading:
             return warned(row, f"its market is closed: {info.status}", "wait until it opens again")
-        await listing.fees()  # raises what check_size would keep to itself
+        await listing.fees(name)  # raises what check_size would keep to itself
         rules = await check_size(name, settings, listing, None)
     except ControlError as error:
         return failed(row, error.message, f"naivectl settings {name} --budget ...: {error.hint}")

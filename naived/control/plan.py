@@ -46,9 +46,7 @@ def begin(before: Leader | None, settings: Settings, rules: Rules, now: int) -> 
     ``before``: as it is now, with its saved traders and lots, None if it has none. ``now``: exchange ms.
     """
     desired = DesiredState(settings, Status.ON)
-    leader = before or Leader(rules.info, rules.fees, desired)
-    # Rules that were read came with the symbol's own fees; until then those of the account are reckoned with.
-    leader = replace(leader, info=rules.info, fees=leader.fees if leader.info.base else rules.fees)
+    leader = replace(before or Leader(rules.info, rules.fees, desired), info=rules.info, fees=rules.fees)
     directed = step_leader(leader, Directed(desired), now, None)
     activated = step_leader(directed.leader, Activated(), now, None)
     return LeaderStep(activated.leader, directed.commands + activated.commands)

@@ -45,15 +45,19 @@ def proposed(name: str, params: dict[str, Any], default_budget: Money | None) ->
 
 
 class Rules(NamedTuple):
-    """What the exchange says of a symbol now; ``price`` is that of the last trade."""
+    """What the exchange says of a symbol now; ``price`` is that of the last trade, ``fees`` are its own."""
 
     info: SymbolInfo
     price: Price
     fees: Fees
 
 
-async def check_size(name: str, settings: Settings, listing: Listing, last: Price | None) -> Rules | None:
+async def check_size(
+    name: str, settings: Settings, listing: Listing, last: Price | None, known: Fees | None = None
+) -> Rules | None:
     """Raise ControlError if a chunk is too small or too large; returns what that was judged by.
+
+    ``last`` and ``known`` are the price and the fees of the symbol; without them they are asked for.
 
     None, and nothing is judged, without a budget, and if the exchange does not answer in time.
     """
@@ -65,7 +69,7 @@ async def check_size(name: str, settings: Settings, listing: Listing, last: Pric
             if info is None:  # its name would cost the symbols that are asked about with it their prices
                 return None
             price = last or await listing.last_price(name)
-            fees = await listing.fees()
+            fees = known or await listing.fees(name)
     except (ExchangeError, UnknownNamesError, trio.TooSlowError):
         return None
     if price is None:

@@ -321,5 +321,6 @@ def _sellable(symbol: Symbol) -> bool:
 async def _check_size(service: Service, name: str, wanted: Settings) -> Rules | None:
     """Raises ControlError if a chunk is too small to trade at the last price; that of an old stop is asked for."""
     symbol = service.supervisor.symbols.get(name)
-    heard = symbol is not None and symbol.tended
-    return await check_size(name, wanted, service.listing, symbol.gate.price if symbol and heard else None)
+    last = symbol.gate.price if symbol is not None and symbol.tended else None
+    known = symbol.engine.leader.fees if symbol is not None and symbol.engine.informed else None
+    return await check_size(name, wanted, service.listing, last, known)

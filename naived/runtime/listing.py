@@ -8,18 +8,21 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
+import structlog
 import trio
 
 from naived.core.amount import Price
 from naived.core.market import SymbolInfo
 from naived.core.strategy.formulas import Fees
-from naived.ports import AccountInfo, Queries, RefusedError
+from naived.ports import AccountInfo, ExchangeError, Queries, RefusedError, UnreadableError
 from naived.runtime.account_view import at_least
 from naived.runtime.batcher import Batcher
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _FRESH = 60.0  # seconds; symbols that trade do not use this cache
+_MOST_FEES = 20  # symbols asked for their own, per minute: a fifteenth of Binance's weight
 _MOST_UNKNOWN = 60  # names not listed, per minute: a fifth of Binance's weight
 
 
@@ -51,6 +54,8 @@ class Listing:
     def __init__(self, exchange: Queries) -> None:
         self._infos: _Cache[SymbolInfo | None] = _Cache()
         self._fees: _Cache[Fees] = _Cache()
+        self._own_fees = exchange.fees
+        self._fees_asked: deque[float] = deque(maxlen=_MOST_FEES)
         self._together: Batcher[str, Mapping[str, SymbolInfo | RefusedError]] = Batcher(
             lambda names: exchange.symbols(names)
         )
@@ -76,11 +81,23 @@ class Listing:
             self._listed.add(name)
         return found
 
-    async def fees(self) -> Fees:
-        """The account's commission rates, as they are used for a symbol whose own are not known."""
-        return await self._fees.get_or_ask("", self._ask_fees)
+    async def fees(self, name: str) -> Fees:
+        """The commission rates of a symbol; of many in a minute, or if it is not told, those of the account."""
+        return await self._fees.get_or_ask(name, lambda: self._ask_fees(name))
 
-    async def _ask_fees(self) -> Fees:
+    async def _ask_fees(self, name: str) -> Fees:
+        now = trio.current_time()
+        if len(self._fees_asked) < _MOST_FEES or self._fees_asked[0] + _FRESH <= now:
+            self._fees_asked.append(now)
+            try:
+                return await self._own_fees(name)
+            except UnreadableError:
+                raise  # with such fees nothing is bought
+            except ExchangeError as error:
+                log.warning("fees not read", symbol=name, error=str(error))
+        return await self._fees.get_or_ask("", self._ask_account)
+
+    async def _ask_account(self) -> Fees:
         return at_least((await self._account.ask("")).fees)
 
     async def last_price(self, name: str) -> Price | None:

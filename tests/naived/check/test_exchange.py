@@ -129,7 +129,8 @@ async def test_the_key_is_blamed_only_where_it_is_refused(tmp_path: Path, code: 
             await running_naived.ready()
             assert (await running_naived.do("start"))["error"] is None
         _, stored = await journal(config)
-        await client.get("sim.fault", kind="error", method="account.status", code=code, count=9)
+        for method in ("account.status", "account.commission"):
+            await client.get("sim.fault", kind="error", method=method, code=code, count=9)
         rows = by_name(await exchange(config, None, stored, connect))
         assert rows["key"].status is Status.FAILED
         assert rows["key"].found.startswith(f"{found}: account.status: ")

@@ -279,13 +279,13 @@ async def test_a_wait_goes_on_at_the_node_that_takes_the_symbol(
 
 
 async def test_a_halt_does_not_wait_for_what_another_node_asked_and_a_stop_does(
-    world: World, clock: MockClock
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
         await alpha.start()
         await alpha.ask("stop")
         await beta.until(lambda: beta.service.bulletin and beta.service.bulletin.knows("ETHUSDT"))
-        alpha.service.listing.fees = trio.sleep_forever  # type: ignore[method-assign]
+        monkeypatch.setattr(alpha.service.listing, "info", lambda name: trio.Event().wait())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(beta.ask, "start", budget="900"))
             await trio.sleep(0.7)

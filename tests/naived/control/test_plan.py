@@ -16,7 +16,16 @@ from tests.support.runtime import World
 FEES = Fees(TENTH, TENTH)
 
 
-async def test_the_first_order_and_the_profit_are_those_that_come(world: World, clock: MockClock) -> None:
+@pytest.mark.parametrize("fee", ["0", "0.001", "0.002"])
+async def test_the_first_order_and_the_profit_are_those_that_come(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch, fee: str
+) -> None:
+    own = Fees(parse_rate(fee), parse_rate(fee))
+
+    async def fees(symbol: str) -> Fees:
+        return own
+
+    monkeypatch.setattr(world.exchange, "fees", fees)
     world.exchange.trade("2000")
     async with world.naived() as naived:
         told = await naived.ask("start", dry_run=True, chunks=5, budget="1000")
@@ -28,7 +37,11 @@ async def test_the_first_order_and_the_profit_are_those_that_come(world: World, 
         assert told["plan"]["price"] == "1999.8"
         assert (buy.intent.price, buy.intent.quantity) == (parse_price("1999.8"), 10_000_000)
         (cycle,) = (await naived.call("trades"))["trades"]
-        assert told["plan"]["cycle_profit"] == cycle["profit"]
+        if fee == "0.001":  # what the exchange takes
+            assert told["plan"]["cycle_profit"] == cycle["profit"]
+        again = (await naived.ask("start", dry_run=True))["plan"]
+        for each in (told["plan"], again):
+            assert each["cycle_fees"][:3] == {"0": "0", "0.001": "0.4", "0.002": "0.8"}[fee]
         assert told["plan"]["share"] == "200"
 
 

@@ -78,10 +78,10 @@ async def test_the_price_of_a_name_that_is_not_listed_is_not_asked_for(clock: Mo
     assert "last_prices" not in exchange.asked
 
 
-@pytest.mark.parametrize("missing", ["symbols", "last_prices", "account"])
+@pytest.mark.parametrize("missing", ["symbols", "last_prices", "fees account"])
 async def test_what_the_exchange_does_not_say_refuses_nothing(clock: MockClock, missing: str) -> None:
     exchange = await exchange_with("2000")
-    exchange.faults.failing = {missing}
+    exchange.faults.failing = set(missing.split())
     await check_size("ETHUSDT", Settings(budget=parse_money("10")), Listing(exchange), None)
 
 

@@ -26,12 +26,23 @@ async def test_a_symbol_is_asked_for_once_a_minute(clock: MockClock) -> None:
     for _ in range(3):
         info = await listing.info("ETHUSDT")
         assert info is not None
-        assert await listing.fees() == Fees(TENTH, TENTH)
+        assert await listing.fees("ETHUSDT") == Fees(TENTH, TENTH)
         assert await listing.info("NOPEUSDT") is None
-    assert (exchange.asked.count("symbols"), exchange.asked.count("account")) == (2, 1)
+    assert (exchange.asked.count("symbols"), exchange.asked.count("fees")) == (2, 1)
     await trio.sleep(61)
     await listing.info("ETHUSDT")
     assert exchange.asked.count("symbols") == 3
+
+
+async def test_fees_of_many_symbols_and_fees_that_are_not_told_are_those_of_the_account(clock: MockClock) -> None:
+    exchange, listing = opened()
+    for number in range(100):
+        assert await listing.fees(f"Q{number}") == Fees(TENTH, TENTH)
+    assert (exchange.asked.count("fees"), exchange.asked.count("account")) == (20, 1)
+    await trio.sleep(61)
+    exchange.faults.failing = {"fees"}
+    assert await listing.fees("ETHUSDT") == Fees(TENTH, TENTH)
+    assert (exchange.asked.count("fees"), exchange.asked.count("account")) == (21, 2)
 
 
 async def test_a_question_that_failed_is_asked_again(clock: MockClock) -> None:
