@@ -12,7 +12,16 @@ from naived.cli.keys import read_credentials, read_keys
 from naived.cli.options import RUN, Options, gather
 from naived.cli.values import absolute_path, is_loopback, log_format, log_level, simulator_url, venue
 from naived.core.duration import parse_duration
-from naived.process.config import BEYOND_WINDOW, SAFE_GRACE, ApiKeys, Config, ConfigError, Venue
+from naived.process.config import (
+    BEYOND_WINDOW,
+    SAFE_GRACE,
+    ApiKeys,
+    Config,
+    ConfigError,
+    Venue,
+    check_lease,
+    is_shared,
+)
 
 _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
@@ -60,11 +69,16 @@ def load(
     metrics_listen = options.get("metrics_listen", _metrics_listen, None)
     if metrics_listen is not None:
         _check_metrics(metrics_listen[0])
+    database = options.get("database", _database, _journal_in(home, exchange))
     recv_window = options.get("recv_window", _recv_window, _RECV_WINDOW)
+    least = recv_window + BEYOND_WINDOW if is_shared(database) else 0
+    lease = options.get("lease", _lease, max(_LEASE, least))
+    if "lease" in options:
+        check_lease(lease, recv_window)
     return Config(
         home=home,
         socket=options.get("socket", absolute_path, home / "control.sock"),
-        database=options.get("database", _database, _journal_in(home, exchange)),
+        database=database,
         exchange=exchange,
         exchange_url=exchange_url,
         api_keys=api_keys,
@@ -74,7 +88,7 @@ def load(
         log_level=options.get("log_level", log_level, "info"),
         metrics_listen=metrics_listen,
         node=options.get("node", _node, _host()),
-        lease=options.get("lease", _lease, max(_LEASE, recv_window + BEYOND_WINDOW)),
+        lease=lease,
         currency=options.get("currency", _currency, "USDT"),
     )
 

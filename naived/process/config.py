@@ -77,6 +77,20 @@ class ApiKeys:
     secret: Secret
 
 
+def is_shared(database: str) -> bool:
+    """Is it a database that several nodes can use?"""
+    return database.startswith("postgresql")
+
+
+def check_lease(lease: int, recv_window: int) -> None:
+    """Raise ConfigError unless the lease outlasts an order that may still arrive; both are ms."""
+    if lease < recv_window + BEYOND_WINDOW:
+        raise ConfigError(
+            f"a lease of {lease}ms is too short for a recv-window of {recv_window}ms: it must be at least "
+            f"{BEYOND_WINDOW}ms longer. Give a longer --lease, or a shorter --recv-window"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """``recv_window``, ``grace`` and ``lease`` are milliseconds; ``database`` may hold a password, not in the repr.
@@ -106,16 +120,13 @@ class Config:
     def __post_init__(self) -> None:
         if self.exchange is Venue.BINANCE and self.grace < SAFE_GRACE:
             raise ConfigError("a grace below 60s can place an order twice: not with real money")
-        if self.lease < self.recv_window + BEYOND_WINDOW:
-            raise ConfigError(
-                f"a lease of {self.lease}ms is too short for a recv-window of {self.recv_window}ms: it must be at "
-                f"least {BEYOND_WINDOW}ms longer. Give a longer --lease, or a shorter --recv-window"
-            )
+        if self.shared:
+            check_lease(self.lease, self.recv_window)
 
     @property
     def shared(self) -> bool:
         """May other nodes use the same database?"""
-        return self.database.startswith("postgresql")
+        return is_shared(self.database)
 
     @property
     def ledger(self) -> Path | None:

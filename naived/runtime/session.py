@@ -28,8 +28,8 @@ class Pause:
     """Between two passes of the reconciler."""
 
     def __init__(self) -> None:
-        self._wanted = trio.Event()
-        self._strange_at = -math.inf  # on trio's clock
+        self._wanted, self._stranger = trio.Event(), trio.Event()
+        self._strange_at = -math.inf  # when a stranger ended one, on trio's clock
 
     def end(self) -> None:
         """Something came that was not compared yet: make the next pass at once."""
@@ -37,10 +37,7 @@ class Pause:
 
     def end_for_stranger(self) -> None:
         """As ``end``, for an order with our tag that nobody here knows: a copy of the journal may be in use."""
-        now = trio.current_time()
-        if now >= self._strange_at + _STRANGE:
-            self._strange_at = now
-            self.end()
+        self._stranger.set()
 
     async def wait(self, over: trio.Event) -> None:
         """Until the next pass is due, or wanted, or the session is over."""
@@ -49,11 +46,18 @@ class Pause:
             await event.wait()
             nursery.cancel_scope.cancel()
 
+        async def wait_for_stranger() -> None:
+            await self._stranger.wait()
+            await trio.sleep_until(self._strange_at + _STRANGE)
+            self._strange_at = trio.current_time()
+            nursery.cancel_scope.cancel()
+
         with trio.move_on_after(_EVERY):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(wait_for, over)
                 nursery.start_soon(wait_for, self._wanted)
-        self._wanted = trio.Event()
+                nursery.start_soon(wait_for_stranger)
+        self._wanted, self._stranger = trio.Event(), trio.Event()
 
 
 class Session:

@@ -285,7 +285,9 @@ def test_a_node_is_named_by_its_host_or_by_the_option() -> None:
 
 def test_a_lease_outlasts_an_order_that_may_still_arrive() -> None:
     assert config(lease="9s").lease == 9_000
-    assert config(recv_window="40s").lease == 44_000  # nobody said how long: as long as it must be
+    shared = "postgresql:///naived"
+    assert config(recv_window="40s", database=shared).lease == 44_000  # nobody said how long: as long as it must be
+    assert config(recv_window="40s").lease == 30_000  # of a database that no other node can use it is none
     with pytest.raises(ConfigError, match="lease of 8999ms is too short for a recv-window of 5000ms"):
         config(lease="8999ms")
 

@@ -70,7 +70,8 @@ async def test_what_needs_a_restart_is_named_and_the_rest_is_taken(
 async def test_what_is_not_safe_with_what_stays_needs_a_restart_too(
     tmp_path: Path, logs: list[tuple[Any, ...]], change: Change, names: list[str]
 ) -> None:
-    before = replace(configured(tmp_path), exchange=Venue.BINANCE)
+    shared = "postgresql:///naived"
+    before = replace(configured(tmp_path), exchange=Venue.BINANCE, database=shared)
     config, applied, said = await reloaded(before, lambda: replace(change(before), log_level="debug"))
     assert config == replace(before, log_level="debug")
     assert applied == [config]

@@ -193,6 +193,22 @@ async def test_an_order_with_our_tag_and_no_row_stops_all_placing(world: World, 
         assert len(exchange.open()) == 1
 
 
+async def test_one_that_was_filled_at_once_does_not_hide_the_next_one(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await trio.sleep(30)
+        exchange.last["ETHUSDT"] = parse_price("2000")
+        twin = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
+        bought = exchange.plant(f"n1{naived.journal.real.tag}-bought", twin)
+        exchange.fill(bought, bought.rest)
+        await trio.sleep(1)
+        half = replace(twin, side=Side.SELL, price=parse_price("3000"), quantity=parse_quantity("0.05"))
+        exchange.plant(f"n1{naived.journal.real.tag}-sells", half)
+        assert naived.state() == "trading"
+        await naived.until(lambda: naived.state() == "quarantined", 6)
+
+
 async def test_placing_goes_on_when_such_an_order_is_gone(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.naived() as naived:
