@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -121,6 +122,33 @@ def _help(program: str, *verb: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def test_each_trade_is_in_the_file_of_its_day_and_a_failure_leaves_the_files_as_they_are(tmp_path: Path) -> None:
+    (script,) = (each for each in blocks(SCRIPTS, "sh") if "# ~/bin/save-trades" in each)
+    programs = tmp_path / ".local/bin"
+    programs.mkdir(parents=True)
+    stub = programs / "naivectl"
+    days = [f"{datetime.now(UTC).date() - timedelta(days=ago)}" for ago in (2, 1, 0)]
+    ends = [f"{day}T{time}Z" for day in days for time in ("00:00:00.000", "23:59:59.999")]
+
+    def run(rows: list[str], code: int = 0) -> int:
+        stub.write_text(f"#!/bin/sh\ncat <<END\n{chr(10).join(rows)}\nEND\nexit {code}\n")
+        stub.chmod(0o755)
+        environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "TZ": "America/New_York"}
+        return subprocess.run(["/bin/sh", "-c", script], env=environment, check=False).returncode
+
+    assert run(["symbol,fees,finished_at", *(f"ETHUSDT,1 ETH,{end}" for end in ends)]) == 0
+    for day in days[:2]:
+        lines = (tmp_path / f"trades-{day}.csv").read_text().splitlines()
+        assert lines == [
+            "symbol,fees,finished_at",
+            *(f"ETHUSDT,1 ETH,{end}" for end in ends if end.startswith(day)),
+        ]
+    assert not (tmp_path / f"trades-{days[2]}.csv").exists()
+    before = {each.name: each.read_text() for each in tmp_path.glob("trades-*.csv")}
+    assert run([], 7) == 7
+    assert {each.name: each.read_text() for each in tmp_path.glob("trades-*.csv")} == before
+
+
 def test_every_script_runs_as_cron_would_run_it(account: Account) -> None:
     said: dict[str, str] = {}
     (account.home / "bin").mkdir()
@@ -139,8 +167,9 @@ def test_every_script_runs_as_cron_would_run_it(account: Account) -> None:
     assert re.search(r"^ETHUSDT trading 0 USDT", said["report"], re.MULTILINE)
     assert Decimal(said["report"].split()[-1]) >= 0
     assert said["start-these"] == "NOSUCHUSDT unknown_symbol\nexit code 5\n"
-    (saved,) = account.home.glob("trades-*.csv")
-    assert saved.read_text().startswith("symbol,trader,bought,")
+    saved = sorted(account.home.glob("trades-*"))
+    assert [each.suffix for each in saved] == [".csv"] * 7
+    assert saved[-1].read_text().startswith("symbol,trader,bought,")
     assert said["drain"].endswith("nothing is open\n")
     for line in "".join(blocks(SCRIPTS, "crontab")).splitlines():
         command = line.split(maxsplit=5)[5]
