@@ -5,7 +5,7 @@ import math
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
 from pathlib import Path
@@ -283,20 +283,21 @@ def cause(error: SQLAlchemyError) -> str:
     return " ".join(text.split()).rstrip(".?")
 
 
-def not_allowed(url: URL, text: str, right: str | None = None) -> ConfigurationError:
+def not_allowed(url: URL, text: str, rights: Sequence[str] = ()) -> ConfigurationError:
     """The error for a user of PostgreSQL who may not do what naived has to; ``text`` says what.
 
-    ``right`` is what to grant, where one is enough; without it that is found in the text.
+    ``rights`` are what to grant, where that is enough; without them one is found in the text.
     """
     user = f'"{url.username}"' if url.username else "USER"
-    if right is None and (found := _LACKING.search(text)):
+    if not rights and (found := _LACKING.search(text)):
         kind, name = found.groups()
-        right = f'{_RIGHTS[kind]} ON {kind.upper()} "{name}"'
-    if right is not None:
-        return ConfigurationError(f"{describe(url)} does not let us work: {text}. Let it: GRANT {right} TO {user}")
+        rights = (f'{_RIGHTS[kind]} ON {kind.upper()} "{name}"',)
+    if rights:
+        grants = "; ".join(f"GRANT {right} TO {user}" for right in rights)
+        return ConfigurationError(f"{describe(url)} does not let us work: {text}. Let it: {grants}")
     return ConfigurationError(
-        f"{describe(url)} does not let us work: {text}. Let our user own it, and the tables that are in it: "
-        f'ALTER DATABASE "{url.database}" OWNER TO {user}'
+        f"{describe(url)} does not let us work: {text}. Let our user own it, and each table of naived in it: "
+        f'ALTER DATABASE "{url.database}" OWNER TO {user}; ALTER TABLE NAME OWNER TO {user}'
     )
 
 

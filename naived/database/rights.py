@@ -13,12 +13,17 @@ from naived.database.schema import control_request, events, fills, halts, lots, 
 
 _WRITTEN_ONCE = (control_request, events, fills, halts, lots)
 _TAKEN_OUT = (control_request, events, halts, lots, nodes, requests)  # also by the bound of a table: at each start
+# All of them, so that a person grants once: for each set of rights the tables that lack it.
 _LACKING = """
-SELECT act || CASE relkind WHEN 'S' THEN ' ON SEQUENCE ' ELSE ' ON ' END || relname
-FROM unnest(CAST(:names AS text[]), CAST(:acts AS text[])) AS needed(name, act)
-JOIN pg_class ON relname = name AND pg_table_is_visible(oid)
-WHERE NOT CASE relkind WHEN 'S' THEN has_sequence_privilege(oid, act) ELSE has_table_privilege(oid, act) END
-ORDER BY relname, act LIMIT 1
+SELECT acts || CASE kind WHEN 'S' THEN ' ON SEQUENCE ' ELSE ' ON ' END || string_agg(name, ', ' ORDER BY name)
+FROM (
+  SELECT name, relkind AS kind, string_agg(act, ', ' ORDER BY act) AS acts
+  FROM unnest(CAST(:names AS text[]), CAST(:acts AS text[])) AS needed(name, act)
+  JOIN pg_class ON relname = name AND pg_table_is_visible(oid)
+  WHERE NOT CASE relkind WHEN 'S' THEN has_sequence_privilege(oid, act) ELSE has_table_privilege(oid, act) END
+  GROUP BY name, relkind
+) AS lacking
+GROUP BY acts, kind ORDER BY kind, acts
 """
 _NOT_OWNED = f"""
 SELECT min(relname) FROM pg_class
@@ -35,8 +40,8 @@ def check_writing(connection: sa.Connection, address: URL) -> None:
         return
     needed = _needed()
     asked = {"names": [name for name, _ in needed], "acts": [act for _, act in needed]}
-    if lacking := connection.scalar(sa.text(_LACKING), asked):
-        raise not_allowed(address, f"we may not {lacking}", lacking)
+    if lacking := connection.scalars(sa.text(_LACKING), asked).all():
+        raise not_allowed(address, f"we may not {', nor '.join(lacking)}", lacking)
 
 
 def _needed() -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from naived.database.engine import ConfigurationError, parse_url
 from naived.database.inspection import copies, inspect, orphaned_logs, without_owner
 from naived.database.journal import open_journal
 from naived.database.migrate import HEAD, migrate
+from naived.database.schema import metadata
 from naived.nodes import Member
 from naived.ports import DeploymentError, JournalError, Unit
 from tests.support.database import NOW, SYMBOL, first_buy, order
@@ -115,6 +116,29 @@ async def test_a_right_that_is_missing_is_told_before_an_order_depends_on_it(pos
             inspect(url, "simulator")
         for error in (caught.value, await refused_to_start(url)):
             assert f'we may not {right}. Let it: GRANT {right} TO "newcomer"' in str(error)
+
+
+async def test_all_rights_that_are_missing_are_told_at_once(postgres_url: str) -> None:
+    migrate(parse_url(postgres_url))
+    with newcomer(postgres_url) as url:
+        assert 'OWNER TO "newcomer"; ALTER TABLE NAME OWNER TO "newcomer"' in str(await refused_to_start(url))
+        execute(postgres_url, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO newcomer")
+        text = str(await refused_to_start(url))
+        execute(postgres_url, *text.partition("Let it: ")[2].split("; "))
+        assert inspect(url, "simulator") is not None
+        async with open_journal(url, "simulator", shared=True, now=lambda: NOW) as journal:
+            assert journal.epoch == 1
+
+
+async def test_tables_of_another_owner_are_ours_by_what_is_said(postgres_url: str) -> None:
+    migrate(parse_url(postgres_url), "0014")
+    with newcomer(postgres_url) as url:
+        execute(postgres_url, "GRANT CREATE ON SCHEMA public TO newcomer")
+        assert "ALTER TABLE NAME OWNER TO" in str(await refused_to_start(url))
+        for name in (*metadata.tables, "alembic_version"):
+            execute(postgres_url, f"ALTER TABLE {name} OWNER TO newcomer")
+        async with open_journal(url, "simulator", shared=True) as journal:
+            assert journal.epoch == 1
 
 
 async def test_who_does_not_own_the_tables_cannot_upgrade_them(postgres_url: str) -> None:
