@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _FRESH = 60.0  # seconds; symbols that trade do not use this cache
-_MOST_FEES = 20  # symbols asked for their own, per minute: a fifteenth of Binance's weight
+_MOST_FEES = 5  # symbols asked for their own, per minute: a sixtieth of Binance's weight
 _MOST_UNKNOWN = 60  # names not listed, per minute: a fifth of Binance's weight
 
 

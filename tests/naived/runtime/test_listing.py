@@ -38,11 +38,11 @@ async def test_fees_of_many_symbols_and_fees_that_are_not_told_are_those_of_the_
     exchange, listing = opened()
     for number in range(100):
         assert await listing.fees(f"Q{number}") == Fees(TENTH, TENTH)
-    assert (exchange.asked.count("fees"), exchange.asked.count("account")) == (20, 1)
+    assert (exchange.asked.count("fees"), exchange.asked.count("account")) == (5, 1)
     await trio.sleep(61)
     exchange.faults.failing = {"fees"}
     assert await listing.fees("ETHUSDT") == Fees(TENTH, TENTH)
-    assert (exchange.asked.count("fees"), exchange.asked.count("account")) == (21, 2)
+    assert (exchange.asked.count("fees"), exchange.asked.count("account")) == (6, 2)
 
 
 async def test_a_question_that_failed_is_asked_again(clock: MockClock) -> None:
