@@ -141,9 +141,12 @@ async def assemble(
     read = trio.lowlevel.checkpoint if elsewhere is None else elsewhere.read
     view = AccountView(exchange, everyone, funds, prices, losses, read)
     orders = Orders(exchange, view, signing.grace)
-    foreign_orders = ForeignOrders(
-        signing.tag, journal, publish, lambda name: supervisor.configure(name), exchange.now
-    )
+
+    def know(name: str) -> None:
+        if cluster is None:  # else it is known to the node that has it, and blocked where it is started
+            supervisor.configure(name)
+
+    foreign_orders = ForeignOrders(signing.tag, journal, publish, know, exchange.now)
     reconciler = Reconciler(
         exchange, journal, session, view, symbols, identity.exchange, signing.grace, foreign_orders
     )

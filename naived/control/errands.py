@@ -21,13 +21,14 @@ from naived.control.call import LEAST_WAIT, Call, Outcome
 from naived.control.caller import Caller
 from naived.control.node_messages import ElsewhereError
 from naived.control.orders import open_orders
-from naived.control.protocol import ControlError
+from naived.control.protocol import Code, ControlError
 from naived.control.requests import Params
 from naived.control.service import Service
 from naived.nodes import Errand
 from naived.ports import JournalError, SymbolRecord, UnwrittenError
 
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
+_AGAIN = 1.0  # seconds until what the database refused is tried again
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
 _HALTING = (
     "halt",
@@ -131,6 +132,10 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
     try:
         outcome = await verbs[errand.verb](service, call)
     except ControlError as error:
+        if errand.changes and error.code is Code.DATABASE_UNAVAILABLE:  # who asked was told that it will be done
+            await trio.sleep(_AGAIN)
+            begun.pop(errand.id, None)
+            return
         outcome = Outcome(False, error.message, error)
     except Exception:
         log.exception("request of another node failed", verb=errand.verb, symbol=errand.symbol)
@@ -170,6 +175,9 @@ async def ask(service: Service, call: Call) -> Document:
                 done, text = await mailbox.answer_to(errand.id)
                 if text is None:
                     await trio.sleep(_EVERY)
+        if text is None:  # this process may have stood still until after its patience
+            with trio.move_on_after(LEAST_WAIT):
+                done, text = await mailbox.answer_to(errand.id)
     except JournalError as error:
         return await _failed(service, errand, messages.away(name, error))
     except trio.TooSlowError:

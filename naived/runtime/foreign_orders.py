@@ -75,7 +75,7 @@ class ForeignOrders:
         log.error("orders of another naived", symbol=symbol, tag=tag, orders=count)
         event = Event(self._now(), symbol, "other naived", message)
         try:
-            await self._journal.commit(Unit(symbol, events=(event,)))
+            await self._journal.commit(Unit("", events=(event,)))  # the symbol may be another node's, or nobody's
         except JournalError as error:
             raise ExchangeError(f"orders of another naived were not recorded: {error}") from error
         self._told.add((symbol, tag))

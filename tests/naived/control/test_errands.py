@@ -231,6 +231,21 @@ async def handed_over(alpha: Naived, beta: Naived, name: str = "ETHUSDT") -> Non
     await alpha.until(lambda: name in beta.supervisor.symbols, 20)
 
 
+async def test_what_the_database_refuses_of_another_nodes_request_is_tried_again(
+    world: World, clock: MockClock
+) -> None:
+    """Who asked may have been told by then that it will be carried out."""
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.start()
+        await trio.sleep(3)
+        alpha.journal.away = True
+        error = (await beta.ask("stop", timeout="3s"))["error"]
+        assert error["kind"] == "timed_out"
+        assert "durable" in error["message"]
+        alpha.journal.away = False
+        await alpha.until(lambda: alpha.symbol().desired.status is Status.OFF, 20)
+
+
 async def test_a_wait_whose_client_is_gone_is_nobodys_task(world: World, clock: MockClock) -> None:
     async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
         await alpha.start()

@@ -66,3 +66,19 @@ async def test_orders_of_other_programs_are_nobodys_concern(world: World, clock:
     async with world.naived() as naived:
         await naived.start()
         assert await told(naived) == []
+
+
+async def test_a_node_blocks_them_where_they_are_started_and_trades_on_beside_later_ones(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    exchange.plant("n1zzzz-1", OTHER)
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.until(lambda: alpha.service.session.ready.is_set())
+        assert (await alpha.ask("start"))["error"]["kind"] == "quarantined"
+        assert (await alpha.ask("resolve", all=True, action="ignore"))["changed"] is True
+        await alpha.until(lambda: alpha.state() == "trading")
+        exchange.plant("n1yyyy-1", OTHER)
+        await trio.sleep(130)
+        assert (alpha.state(), alpha.reason()) == ("trading", None)
+        assert {event["symbol"] for event in await told(beta)} == {"ETHUSDT"}
