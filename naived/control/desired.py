@@ -63,7 +63,7 @@ async def _change(
     # Before the wait, because the client may leave during it, and its request must still take effect.
     service.supervisor.follow(symbol)
     if commit is None:
-        raise messages.away(symbol.name, symbol.failed)
+        raise messages.away(symbol.name, symbol.failed) from symbol.failed
     await commit.durable()
     return changed
 
@@ -111,7 +111,7 @@ def answered_in_time(call: Call, symbol: Symbol | None) -> Iterator[None]:
             yield
     except JournalError as error:
         failed = None if symbol is None else symbol.failed  # has the cause, which the error has not
-        raise messages.away(call.name, failed or error) from error
+        raise messages.away(call.name, failed or error) from (failed or error)
     except trio.TooSlowError as error:
         raise messages.away(call.name) from error
 

@@ -25,15 +25,13 @@ from naived.control.protocol import Code, ControlError
 from naived.control.requests import Params
 from naived.control.service import Service
 from naived.nodes import Errand
-from naived.ports import JournalError, SymbolRecord, UnwrittenError
+from naived.ports import ConflictError, JournalError, SymbolRecord, UnwrittenError
 
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
 _AGAIN = 1.0  # seconds until what the database refused is tried again
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
-_HALTING = (
-    "halt",
-    "resume",
-)  # they change nothing that other verbs change, and do not wait for what those wait for
+# They change nothing that other verbs change, and do not wait for what those wait for.
+_HALTING = ("halt", "resume")
 
 Document = dict[str, Any]
 Verb = Callable[[Service, Call], Awaitable[Outcome]]
@@ -132,7 +130,8 @@ async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, 
     try:
         outcome = await verbs[errand.verb](service, call)
     except ControlError as error:
-        if errand.changes and error.code is Code.DATABASE_UNAVAILABLE:  # who asked was told that it will be done
+        away = error.code is Code.DATABASE_UNAVAILABLE and not isinstance(error.__cause__, ConflictError)
+        if errand.changes and away:  # who asked may have been told that it will be done
             await trio.sleep(_AGAIN)
             begun.pop(errand.id, None)
             return

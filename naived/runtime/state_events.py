@@ -86,8 +86,8 @@ class StateEvents:
                 if before is not None or state not in _AS_ASKED:
                     _, reason = actual_state(symbol)
                     self._add(name, "state", f"{state}" if reason is None else f"{state}: {reason}")
-                if state is ActualState.FAULTED:
-                    log.error("faulted", symbol=name, reason=actual_state(symbol)[1])
+                    if state is ActualState.FAULTED:
+                        log.error("faulted", symbol=name, reason=reason)
 
     def _look_at_streams(self) -> Container[str]:
         """Tell that the trades of several symbols do not come, or come again; returns these symbols."""

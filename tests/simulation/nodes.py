@@ -221,7 +221,6 @@ class NodesWorld(World):
         self._drained: set[str] = set()
         self._asking = Random(f"asked {plan.seed}")
         self._lengths = Random(f"lengths {plan.seed}")
-        self._outside: trio.Nursery | None = None
         super().__init__(plan, *given)
         self._oracle.several = True
         self._standby = Standby(self._database)
@@ -254,7 +253,9 @@ class NodesWorld(World):
             rarely.enter_context(patch.object(errands, "_EVERY", _ERRANDS))
             for module, name in ((bulletin, "_EVERY"), (relay, "_EVERY"), (account, "_FOLLOWING")):
                 rarely.enter_context(patch.object(module, name, _NEWS))
-            await super().live()
+            async with trio.open_nursery() as self._outside:
+                await super().live()
+                self._outside.cancel_scope.cancel()
 
     def close(self) -> None:
         self._standby.close()
@@ -297,10 +298,9 @@ class NodesWorld(World):
 
     async def _now_and_then(self, name: str, mean: float, do: Callable[[Random], Awaitable[None]]) -> None:
         random = Random(f"{name} {self._nodes.seed}")
-        async with trio.open_nursery() as self._outside:
-            while True:
-                await trio.sleep(random.expovariate(1 / mean))
-                await do(random)
+        while True:
+            await trio.sleep(random.expovariate(1 / mean))
+            await do(random)
 
     async def _stop_one(self, random: Random) -> None:
         """At a seam where much is at stake, or between two steps."""
@@ -313,7 +313,7 @@ class NodesWorld(World):
 
     def _stop(self, process: NodeProcess) -> None:
         others = (machine.process for machine in self._machines if machine.process is not process)
-        if self._healed or self._outside is None or all(p is None or p.tasks.stopped for p in others):
+        if self._healed or all(p is None or p.tasks.stopped for p in others):
             return  # one always goes on
         seconds = self._lengths.uniform(*self._nodes.lengths)
         self.troubles.note("stopped" if seconds * 1000 < LEASE else "stopped beyond the lease")
@@ -357,28 +357,27 @@ class NodesWorld(World):
             await self._failovers.fail_over(random)
 
     async def _one_by_one(self) -> None:
-        async with trio.open_nursery() as self._outside:
-            for at, what in self._nodes.singles:
-                await trio.sleep_until(at)
-                index, machine = next(
-                    each for each in enumerate(self._machines) if _has(each[1], self._nodes.symbols[0])
-                )
-                process = machine.process
-                assert isinstance(process, NodeProcess)
-                self.trace(what, machine.name)
-                self.troubles.note(what)
-                if what == "stopped":
-                    process.tasks.stop()
-                    self._outside.start_soon(self._go_on, process, _SINGLE)
-                elif what == "cut from the database":
-                    self._disks[index].away_until = trio.current_time() + _SINGLE
-                elif what == "drained":
-                    await self.ask("nodes", {"drain": machine.name})
-                    await trio.sleep(_SINGLE)
-                    await self.ask("nodes", {"undrain": machine.name})
-                else:
-                    process.die(what)
-            await trio.sleep_forever()
+        for at, what in self._nodes.singles:
+            await trio.sleep_until(at)
+            index, machine = next(
+                each for each in enumerate(self._machines) if _has(each[1], self._nodes.symbols[0])
+            )
+            process = machine.process
+            assert isinstance(process, NodeProcess)
+            self.trace(what, machine.name)
+            self.troubles.note(what)
+            if what == "stopped":
+                process.tasks.stop()
+                self._outside.start_soon(self._go_on, process, _SINGLE)
+            elif what == "cut from the database":
+                self._disks[index].away_until = trio.current_time() + _SINGLE
+            elif what == "drained":
+                await self.ask("nodes", {"drain": machine.name})
+                await trio.sleep(_SINGLE)
+                await self.ask("nodes", {"undrain": machine.name})
+            else:
+                process.die(what)
+        await trio.sleep_forever()
 
     async def _watch(self) -> None:
         """Two nodes never trust that they have the same symbol; after a single fault one has it soon."""

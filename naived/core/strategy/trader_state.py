@@ -23,9 +23,8 @@ AS_FEES = "as fees that other symbols paid"
 PAID_BACK = "paid back coins that were owed"
 
 
-LONGEST_PAUSE = (
-    600_000  # ms that no pause lasts: one with a later end was set before the exchange's clock went back
-)
+# ms that no pause lasts: one with a later end was set before the exchange's clock went back.
+LONGEST_PAUSE = 600_000
 
 
 class Hold(StrEnum):

@@ -15,8 +15,10 @@ from naived.control.caller import Caller
 from naived.control.errands import do
 from naived.control.protocol import ControlError
 from naived.control.service import Service
+from naived.core.risk import OverLimit
 from naived.core.strategy.settings import Status
 from naived.nodes import NOBODY, Errand, Member, Told, View
+from naived.ports import ConflictError, Unit
 from naived.runtime.keeper import Keeper
 from tests.support.runtime import Naived, World
 
@@ -244,6 +246,29 @@ async def test_what_the_database_refuses_of_another_nodes_request_is_tried_again
         assert "durable" in error["message"]
         alpha.journal.away = False
         await alpha.until(lambda: alpha.symbol().desired.status is Status.OFF, 20)
+
+
+async def test_what_the_journal_contradicts_of_another_nodes_request_is_answered_and_holds_up_nothing(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.start()
+        await trio.sleep(3)
+        commit = alpha.journal.commit
+
+        async def contradicted(unit: Unit) -> OverLimit | None:
+            if unit.desired is not None:
+                raise ConflictError("the journal already holds something else")
+            return await commit(unit)
+
+        monkeypatch.setattr(alpha.journal, "commit", contradicted)
+        error = (await beta.ask("stop"))["error"]
+        assert (error["kind"], error["message"]) == (
+            "database_unavailable",
+            "the journal already holds something else",
+        )
+        monkeypatch.undo()
+        assert (await beta.ask("stop"))["error"] is None
 
 
 async def test_a_wait_whose_client_is_gone_is_nobodys_task(world: World, clock: MockClock) -> None:
