@@ -8,8 +8,8 @@ that lacks the last commits.
 """
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from random import Random
@@ -21,7 +21,7 @@ import trio
 from naived.control import bulletin, errands, relay
 from naived.core.amount import parse_money
 from naived.nodes import Member
-from naived.runtime import account
+from naived.runtime import account, keeper
 from naived.websocket import ConnectError
 from tests.simulation.daemon import exchange_time
 from tests.simulation.failover import Failovers, Standby
@@ -40,6 +40,8 @@ _NOTICED = 8.0  # seconds until every node knows of a failover; until then an ea
 _SINGLE = 40.0  # seconds that a single fault lasts
 _ERRANDS = 1.5  # seconds between two looks for what other nodes ask; naived looks five times as often
 _NEWS = 4.0  # seconds between two looks at what other nodes say; naived looks four times as often
+_RESTING = 15.0  # seconds between two of either while nobody asks for anything
+_RESTING_LOOK = 2.0  # and between two at what other nodes do: a third of a lease is a multiple of it
 _STALLED_AT = (
     "ahead of a commit",
     "ahead of a commit open",
@@ -248,11 +250,7 @@ class NodesWorld(World):
         return random.choice(self._machines).process
 
     async def live(self) -> None:
-        with stoppable(), self._standby.in_place(), ExitStack() as rarely:
-            # Half of a seed went by with looks at what has not changed.
-            rarely.enter_context(patch.object(errands, "_EVERY", _ERRANDS))
-            for module, name in ((bulletin, "_EVERY"), (relay, "_EVERY"), (account, "_FOLLOWING")):
-                rarely.enter_context(patch.object(module, name, _NEWS))
+        with stoppable(), self._standby.in_place(), _looking(_ERRANDS, _NEWS):
             async with trio.open_nursery() as self._outside:
                 await super().live()
                 self._outside.cancel_scope.cancel()
@@ -399,6 +397,10 @@ class NodesWorld(World):
 
     # The healed phase
 
+    async def _rest(self) -> None:
+        with _looking(_RESTING, _RESTING), patch.object(keeper, "_LOOK", _RESTING_LOOK):
+            await super()._rest()
+
     async def _heal(self) -> None:
         self._healed = True
         self._doom.spare()
@@ -432,6 +434,16 @@ class NodesWorld(World):
             for kind, number in disk.befell.items():
                 self.outcome.faults[kind] = self.outcome.faults.get(kind, 0) + number
         self.outcome.faults |= self.troubles.befell
+
+
+@contextmanager
+def _looking(errand: float, news: float) -> Iterator[None]:
+    """Seconds between two looks: half of a seed went by with looks at what has not changed."""
+    with ExitStack() as rarely:
+        rarely.enter_context(patch.object(errands, "_EVERY", errand))
+        for module, name in ((bulletin, "_EVERY"), (relay, "_EVERY"), (account, "_FOLLOWING")):
+            rarely.enter_context(patch.object(module, name, news))
+        yield
 
 
 def _has(machine: Machine, symbol: str) -> bool:

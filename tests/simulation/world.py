@@ -412,6 +412,10 @@ class World:
 
     # The healed phase
 
+    async def _rest(self) -> None:
+        """Wait until nothing can be under way any more; nobody asks for anything, and no price moves."""
+        await trio.sleep(_HEALED)
+
     async def _heal(self) -> None:
         self._healed = True
         self._network.weather = Weather()
@@ -422,7 +426,7 @@ class World:
         await self._switch({"kind": "clear"})
         self._hands.restore()
         self.trace("healed", "")
-        await trio.sleep(_HEALED)
+        await self._rest()
 
     async def _converge(self, markets: list[Market]) -> None:
         """Whatever was asked for must have come true; what a person alone can mend, a person mends."""
@@ -508,9 +512,9 @@ class World:
         await trio.sleep(_LOOK)
         await self._until(self._settled, "naived is back")
         await self._until(self._given_up, "no order of a delisted symbol is waited for")
-        await trio.sleep(_HEALED)
+        await self._rest()
         commits = self._commits
-        await trio.sleep(_HEALED)
+        await self._rest()
         if self._commits != commits:
             self._oracle.blame(13, f"{self._commits - commits} units were written while nothing happened")
         if not self._as_wished():
