@@ -68,15 +68,15 @@ def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if argument in _FLAGS or argument.startswith(tuple(f"{name}=" for name in _VALUES)):
             front.append(argument)
         elif argument in _VALUES:
-            front += [argument, *queue[:1]]
-            del queue[:1]
+            # Without a value it is empty, which is refused: the verb that is put behind it is none.
+            front += [argument, queue.pop(0) if queue else ""]
         else:
             rest.append(argument)
     return front, rest
 
 
-def read(front: Sequence[str]) -> Invocation | None:
-    """Parse the global options that `hoist` found; None if one has no value: Typer reports that."""
+def read(front: Sequence[str]) -> Invocation:
+    """Parse the global options that `hoist` found."""
     found: dict[str, str | bool] = {}
     queue = list(front)
     while queue:
@@ -85,9 +85,5 @@ def read(front: Sequence[str]) -> Invocation | None:
             found[_FLAGS[argument]] = True
             continue
         name, equals, value = argument.partition("=")
-        if not equals:
-            if not queue:
-                return None
-            value = queue.pop(0)
-        found[name[2:]] = value
+        found[name[2:]] = value if equals else queue.pop(0)
     return Invocation(**found)  # type: ignore[arg-type]

@@ -77,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     front, rest = hoist(arguments)
     invocation = read(front)
     try:
-        code = None if invocation is None else _fast(invocation, rest)
+        code = _fast(invocation, rest)
         if code is None:
             gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of a verb
             from naivectl.app import perform
@@ -85,13 +85,13 @@ def run(arguments: Sequence[str]) -> int:
             gc.enable()
             code = perform(
                 [*front, *rest],
-                machine=invocation is not None and invocation.machine,
+                machine=invocation.machine,
                 verb=rest[0] if rest else None,
             )
     except Failure as failure:
-        return fail(invocation or Invocation(), failure)
+        return fail(invocation, failure)
     except RecursionError:  # it was decoded, but is nested too deep to be printed
-        return fail(invocation or Invocation(), garbled("it is nested too deep"))
+        return fail(invocation, garbled("it is nested too deep"))
     except KeyboardInterrupt:
         return _interrupted(invocation, 130)
     except SystemExit as end:
@@ -99,9 +99,9 @@ def run(arguments: Sequence[str]) -> int:
     return code
 
 
-def _interrupted(invocation: Invocation | None, code: int) -> int:
+def _interrupted(invocation: Invocation, code: int) -> int:
     """For a program it is a failure like any other."""
-    if invocation is None or not invocation.machine:
+    if not invocation.machine:
         return code
     return fail(invocation, Failure("interrupted", "interrupted before the answer came", None, code))
 

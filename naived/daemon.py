@@ -51,6 +51,7 @@ from naived.process import logs, systemd
 from naived.process.account import KnownAccount
 from naived.process.complaint import complain
 from naived.process.config import Config, ConfigError, Venue
+from naived.process.lock import ledger_locked
 from naived.process.opening import raise_file_limit
 from naived.process.reload import Reload
 from naived.process.scrape import Scrapes
@@ -260,13 +261,14 @@ async def _exchange(config: Config, who: Credentials, connect: Connect) -> Async
 
 @asynccontextmanager
 async def _simulator(config: SimulatorConfig) -> AsyncIterator[Simulation]:
-    async with trio.open_nursery() as nursery:
-        try:
-            simulation: Simulation = await nursery.start(partial(simulate, config))
-        except SimulatorError as error:
-            raise ConfigError(str(error)) from error
-        yield simulation
-        nursery.cancel_scope.cancel()
+    with ledger_locked(config.ledger):
+        async with trio.open_nursery() as nursery:
+            try:
+                simulation: Simulation = await nursery.start(partial(simulate, config))
+            except SimulatorError as error:
+                raise ConfigError(str(error)) from error
+            yield simulation
+            nursery.cancel_scope.cancel()
 
 
 async def _run_until_suspended(

@@ -189,6 +189,8 @@ def gather(
     _check_variables(environ)
     for name, value in flags.items():
         if value == "":  # perhaps from an unset variable; the default could be another daemon than was meant
+            if name == "symbol":
+                raise UsageError("SYMBOL is empty: name one, such as ETHUSDT")
             flag = _flag(name)
             raise UsageError(f"{flag}: the value is empty; give one, as in {flag}=VALUE, or leave {flag} out")
     given: dict[str, _Given] = {}

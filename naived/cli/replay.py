@@ -67,11 +67,11 @@ def perform(symbols: Sequence[str], flags: Mapping[str, Any], environ: Mapping[s
     for warning in (warning for each in found for warning in each.warnings):
         complain(warning)
     if flags.get("json"):
-        text = json.dumps({"v": 1, "symbols": [_document(each) for each in found]})
+        text = json.dumps({"v": 1, "symbols": [_document(each) for each in found]}) + "\n"
     else:
-        text = "\n\n".join(_text(each) for each in found)
+        text = "\n".join(f"{_text(each)}\n" for each in found)
     try:
-        write(STDOUT, lambda file: file.write(text + "\n"))
+        write(STDOUT, lambda file: file.write(text))
     except OutputError as error:
         complain(error)
         failed = True

@@ -15,6 +15,7 @@ from naived.cli.options import SIMULATE, Options, UsageError, gather, pair
 from naived.cli.parsing import parse_fee
 from naived.core.amount import Price, parse_amount, parse_price, parse_whole
 from naived.process.config import ConfigError
+from naived.process.lock import ledger_locked
 from naived.process.streams import OutputError
 from naived.simulator.errors import SimulatorError
 from naived.simulator.server import Simulation, SimulatorConfig, simulate
@@ -60,7 +61,10 @@ async def serve(command: Command) -> None:
     """Serve until SIGTERM or SIGINT; standard output gets one line, the URL. Raises ConfigError, OutputError."""
     failed: BaseException | None = None
     try:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with (
+            ledger_locked(command.config.ledger),
+            trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        ):
             async with trio.open_nursery() as nursery:
                 start = partial(simulate, command.config, host=command.host, port=command.port)
                 simulation: Simulation = await nursery.start(start)

@@ -44,14 +44,7 @@ from naived.database.account_rows import write_account
 from naived.database.deployment import Claim, bind
 from naived.database.engine import cause
 from naived.database.exposure import within_limit
-from naived.database.rows import (
-    desired_row,
-    event_row,
-    fill_row,
-    lot_rows,
-    order_row,
-    owed_row,
-)
+from naived.database.rows import desired_row, event_row, fill_row, lot_rows, order_row, owed_row
 from naived.database.schema import control_request, events, lots, nodes, settings
 from naived.database.sqlite_file import SqliteFile, is_damage
 from naived.database.statements import (
@@ -95,7 +88,9 @@ class Store:
     def __init__(
         self, engine: sa.Engine, epoch: int, file: SqliteFile | None = None, node: str | None = None
     ) -> None:
-        self.lost: str | None = None  # why nothing can be written: the files of the database are not in their place
+        self.lost: str | None = (
+            None  # why nothing can be written: its files are not in their place, or not ours now
+        )
         self._engine = engine
         self._epoch = epoch
         self._file = file
@@ -144,7 +139,7 @@ class Store:
         return outcomes, False
 
     def look(self) -> None:
-        """See that an SQLite database is still in its place; ``lost`` says why not.
+        """See that an SQLite database is still in its place, and still ours; ``lost`` says why not.
 
         Without its write-ahead log, which we still have open, what is in it is copied to the database: the log is
         lost when this process ends.
@@ -160,7 +155,18 @@ class Store:
                 if self._file.only_logs_are_gone:
                     self._rescue()
         else:
-            self.lost = None
+            self.lost = self._taken
+
+    @property
+    def _taken(self) -> str | None:
+        """Why the next turn will not be ours, as of now."""
+        ours = sa.select(nodes.c.name).where(nodes.c.epoch == self._epoch, nodes.c.written >= self._written)
+        try:
+            with self._engine.connect() as connection:
+                found = connection.execute(ours).first()
+        except (SQLAlchemyError, JournalError):
+            return self.lost  # the next commit says why
+        return None if found else _superseded(self._epoch)
 
     def _rescue(self) -> None:
         try:
@@ -189,10 +195,7 @@ class Store:
             ours = fence.take_turn(connection, turn, self._node, units)
             taken = ours is not None
         if not taken:
-            raise JournalError(
-                f"another naived has opened this database since (we are epoch {self._epoch}), or an older copy of "
-                "it was put in its place: nothing more is written here. Stop one of the two, or start naived again"
-            )
+            raise JournalError(_superseded(self._epoch))
         return ours
 
     @property
@@ -236,6 +239,13 @@ class Store:
         for table, kept in ((events, KEPT_EVENTS), (control_request, KEPT_REQUESTS)):
             newest = sa.select(sa.func.max(table.c.id)).scalar_subquery()
             connection.execute(sa.delete(table).where(table.c.id <= newest - kept))
+
+
+def _superseded(epoch: int) -> str:
+    return (
+        f"another naived has opened this database since (we are epoch {epoch}), or an older copy of it was put in "
+        "its place: nothing more is written here. Stop one of the two, or start naived again"
+    )
 
 
 def _failure(error: SQLAlchemyError, kind: type[JournalError] = JournalError) -> JournalError:

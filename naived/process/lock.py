@@ -22,6 +22,7 @@ _TRIES = 5  # a `naivectl` that looks whether the lock is held holds it for micr
 _PAUSE = 0.02  # seconds between two
 
 
+_LEDGER_TAKEN = "another simulator (pid {pid}) has the ledger of {path}; stop it, or choose another ledger"
 _HOME_TAKEN = "another naived (pid {pid}) has the home {directory}; stop it, or choose another --home"
 
 
@@ -45,12 +46,25 @@ def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Itera
     with lock_file(path, os.O_CREAT) as (descriptor, pid):
         try:
             if not _is_locked(descriptor):
-                raise LockedError(taken.format(pid=pid or "unknown", directory=path.parent))
+                raise LockedError(taken.format(pid=pid or "unknown", directory=path.parent, path=path))
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
             raise refused_by_system(f"cannot take the lock {path}: {error.strerror}", error) from error
         yield descriptor
+
+
+@contextmanager
+def ledger_locked(ledger: Path | None) -> Iterator[None]:
+    """Hold the lock beside a simulator's ledger, if there is one: two would overwrite each other's orders.
+
+    Raises as ``locked`` does.
+    """
+    with ExitStack() as held:
+        if ledger is not None:
+            file = ledger.resolve()
+            held.enter_context(locked(file.parent, f"{file.name}.lock", _LEDGER_TAKEN))
+        yield
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from naived.process import log_stream, systemd
 from naived.process.opening import SUSPENDING
 
 _CRASHED = 1  # exit code
+_ONCE = 0.5  # seconds: what comes so soon is the same wish, as timeout(1) signals the process and then its group
 
 log = structlog.get_logger()
 
@@ -53,10 +54,11 @@ async def _handle(
     log.info(doing.partition(":")[0], signal=signal.Signals(number).name)
     systemd.stopping(patience, doing)
     wanted.set()
+    first = trio.current_time()
     with trio.move_on_after(patience):
         async for number in signals:
             # When a terminal closes, SIGHUP may come twice: for the shell's job, and for the session.
-            if number != signal.SIGHUP:
+            if number != signal.SIGHUP and trio.current_time() - first >= _ONCE:
                 log_stream.drain()
                 os._exit(_CRASHED)
     log.warning("something hangs: leaving without it; the next start looks again at what was never acknowledged")

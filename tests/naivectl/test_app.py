@@ -110,6 +110,15 @@ def test_a_mistake_in_usage_is_a_document_for_a_program(daemon, naivectl):
     assert "--all" in error["message"]
 
 
+@pytest.mark.parametrize("arguments", [["ping", "--home"], ["stop", "ETHUSDT", "--socket"], ["status", "--home"]])
+def test_a_global_option_without_a_value_is_said_to_have_none(daemon, naivectl, arguments):
+    done = naivectl("--json", *arguments)
+    assert done.code == 2
+    error = json.loads(done.out)["error"]
+    assert (error["kind"], error["message"]) == ("usage", f"{arguments[-1]} is empty")
+    assert daemon.calls == []
+
+
 def test_stop_says_what_stays(daemon, naivectl, done):
     orders = [{"side": "sell"}, {"side": "buy"}]
     daemon.answers["stop"] = {"v": 1, "results": [done("ETHUSDT", open_orders=orders)]}

@@ -134,6 +134,17 @@ async def test_standard_output_is_one_line_with_the_url_and_a_signal_ends_it(num
         assert program.returncode == 0
 
 
+def test_a_ledger_that_another_simulator_has_is_refused(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger.db")
+    with naived_simulate("--ledger", ledger) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline()
+        with naived_simulate("--ledger", ledger) as second:
+            output, errors = second.communicate(timeout=PATIENCE)
+        assert (second.returncode, output) == (69, b"")
+        assert f"another simulator (pid {first.pid}) has the ledger of {ledger}.lock" in errors.decode()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -23,6 +23,7 @@ from naived.database.deployment import Claim, enter
 from naived.database.engine import PATIENCE, Role, open_engine, parse_url
 from naived.database.queries import events_page, load
 from naived.database.schema import control_request, deployment, events, metadata, orders
+from naived.database.sqlite_file import SqliteFile
 from naived.database.store import Store
 from naived.ports import ConflictError, DeploymentError, JournalError, Page, SymbolRecord, Unit, UnwrittenError
 from tests.support.database import NOW, SYMBOL, buying, desired, event, fill, first_buy, intent, order, trader
@@ -216,6 +217,18 @@ def test_a_superseded_process_writes_nothing(engine: sa.Engine, store: Store) ->
     assert all("another naived has opened this database since" in str(outcome) for outcome in outcomes)
     assert successor.apply([said("fresh")]) == [None]
     assert messages(engine) == ["fresh"]
+
+
+def test_a_superseded_process_that_writes_nothing_notices_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with opened(f"sqlite:///{path}") as engine:
+        store = Store(engine, enter(engine).epoch, SqliteFile(str(path)))
+        store.apply([said("mine")])
+        store.look()
+        assert store.lost is None
+        enter(engine)
+        store.look()
+        assert (store.lost or "").startswith("another naived has opened this database since (we are epoch 1)")
 
 
 # Bounds

@@ -9,12 +9,22 @@ from pathlib import Path
 import pytest
 
 from naived.process.config import ConfigError
-from naived.process.lock import LockedError, followed, locked
+from naived.process.lock import LockedError, followed, ledger_locked, locked
 
 
 def test_a_second_holder_is_told_who_has_the_home(tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(LockedError, match=rf"pid {os.getpid()}\) has the home {tmp_path}"):
         locked(tmp_path).__enter__()
+
+
+def test_a_ledger_has_one_simulator_by_whatever_name_it_is_called(tmp_path: Path) -> None:
+    ledger, link = tmp_path / "ledger.db", tmp_path / "link.db"
+    link.symlink_to(ledger)
+    taken = rf"\(pid {os.getpid()}\) has the ledger of {ledger}.lock; stop it"
+    with ledger_locked(ledger), ledger_locked(tmp_path / "other.db"), pytest.raises(LockedError, match=taken):
+        ledger_locked(link).__enter__()
+    with ledger_locked(None), ledger_locked(None):
+        pass
 
 
 def test_a_lock_is_taken_in_the_directory_that_has_the_path_by_now(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import structlog
 import trio
 
+from naived.process import signals
 from naived.process.opening import SUSPENDING
 from naived.process.signals import suspendable
 
@@ -65,7 +66,10 @@ async def test_a_signal_that_comes_before_anybody_waits_for_it_counts() -> None:
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_ends_the_process_at_once(second: signal.Signals) -> None:
+async def test_a_second_signal_ends_the_process_at_once(
+    second: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "_ONCE", 0)
     with pytest.RaisesGroup(pytest.RaisesExc(LeftError, match="^1$")):
         async with suspendable(PATIENCE) as suspend:
             send(signal.SIGTERM)
@@ -73,6 +77,14 @@ async def test_a_second_signal_ends_the_process_at_once(second: signal.Signals) 
             send(second)
             with trio.fail_after(ARRIVAL):
                 await trio.sleep_forever()
+
+
+async def test_what_signals_a_process_and_its_group_at_once_asks_once() -> None:
+    async with suspendable(PATIENCE) as suspend:
+        send(signal.SIGTERM)
+        await suspend.wait()
+        send(signal.SIGTERM)
+        await trio.testing.wait_all_tasks_blocked()
 
 
 async def test_a_terminal_may_hang_up_twice() -> None:
