@@ -5,7 +5,8 @@
     drawdown  how far it fell since its peak
 
 Deposits and withdrawals change none of them: money that is not traded is not counted. What is held counts at its
-last confirmed price, less the fee of selling it: a strategy that never sells below its cost has no realised losses,
+last confirmed price, less the fee of selling it. Coins that a sell offers bring its limit and no more: a trade above
+it has sold them, and only the report is late. A strategy that never sells below its cost has no realised losses,
 so only that shows what it has lost. A sell that is partly filled counts as far as it is; the profits of ``status``
 have that only when all is sold.
 
@@ -28,13 +29,30 @@ _USUAL_FEE = parse_rate("0.001")
 
 def gained(leader: Leader, price: Price | None) -> Money | None:
     """A symbol's realised + unrealised profit in its quote asset; None if it holds coins and has no price."""
-    held = owned(leader)
-    if not held:
+    if not owned(leader):
         return realised(leader)
-    if price is None:
-        return None
-    worth = money_down(held.quantity * price * (SCALE - _fee(leader)), SCALE * SCALE)
+    return None if price is None else _valued(leader, price, _beyond(leader, price))
+
+
+def marked(leader: Leader, price: Price) -> Money:
+    """The same, as if all coins could be sold at this price: no sell has a limit below it while prices only fall."""
+    return _valued(leader, price, 0)
+
+
+def _valued(leader: Leader, price: Price, beyond: int) -> Money:
+    held = owned(leader)
+    worth = money_down((held.quantity * price - beyond) * (SCALE - _fee(leader)), SCALE * SCALE)
     return Money(realised(leader) + worth - held.cost)
+
+
+def _beyond(leader: Leader, price: Price) -> int:
+    """What this price is above the limits of sells, times their coins. A stop-loss asks for less than it gets."""
+    selling = ((trader, trader.phase) for trader in leader.traders if type(trader.phase) is Selling)
+    return sum(
+        position(trader).quantity * (price - phase.intent.price)
+        for trader, phase in selling
+        if phase.intent.price < price and not phase.intent.ioc
+    )
 
 
 def realised(leader: Leader) -> Money:

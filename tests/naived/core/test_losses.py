@@ -3,11 +3,29 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from naived.core.amount import Money, parse_money
-from naived.core.losses import anew, begun, measured, reached, with_limit
+from naived.core.amount import (
+    SCALE,
+    Amount,
+    Money,
+    Price,
+    money_down,
+    parse_money,
+    parse_price,
+    parse_rate,
+    value_up,
+)
+from naived.core.losses import anew, begun, gained, measured, reached, with_limit
+from naived.core.orders.report import Fill
+from naived.core.orders.state import Ended, Executed, Fate, Placed
 from naived.core.risk import Halt, HaltedBy, Limits, Worth
 from naived.core.strategy.day import DAY
+from naived.core.strategy.leader import step_leader
+from naived.core.strategy.leader_state import Leader
+from naived.core.strategy.settings import DesiredState, Status
+from naived.core.strategy.trader_state import Buying, OrderNews, Selling, Traded
+from tests.support.market import ETH, FREE, START, info, settings, trade
 
 NOON = 20_000 * DAY + DAY // 2
 BY_HAND = Halt("mine", HaltedBy.PERSON, NOON, keep_buys=True)
@@ -104,3 +122,47 @@ def test_a_drawdown_below_its_limit_means_that_no_value_was_further_above_this_o
         values.append(value)
         halted = reached(Limits(max_drawdown=Money(limit)), worth, now) is not None
         assert halted == (max(values) - value >= limit)
+
+
+def selling(stop_loss: str = "0") -> Leader:
+    """A trader that bought for 1000 at 2000, and offers that."""
+    of = Leader(
+        info(ETH),
+        FREE,
+        DesiredState(replace(settings(chunks=1), stop_loss=parse_rate(stop_loss)), Status.ON),
+        active=True,
+    )
+    buying = step_leader(of, Traded(trade("2000")), START, None).leader
+    (trader,) = buying.traders
+    assert type(trader.phase) is Buying
+    intent = trader.phase.intent
+    paid = value_up(intent.price, intent.quantity)
+    fill = Fill("ETHUSDT", 1, 1, intent.price, intent.quantity, paid, Amount(0), "ETH", True, START)
+    news = OrderNews(intent, (Placed(), Executed(fill), Ended(Fate.FILLED)))
+    return step_leader(buying, news, START, None).leader
+
+
+def test_coins_that_a_sell_offers_are_worth_its_limit_at_most_whatever_the_price() -> None:
+    leader = selling()
+    (trader,) = leader.traders
+    assert type(trader.phase) is Selling
+    limit = trader.phase.intent.price
+    least = gained(leader, Price(limit - 1))
+    most = gained(leader, limit)
+    assert least is not None
+    assert most is not None
+    assert least < most == gained(leader, parse_price("2400"))
+    assert most == money_down(trader.phase.intent.quantity * limit, SCALE) - trader.phase.bought.cost
+
+
+def test_what_a_stop_loss_sells_is_worth_the_price_and_not_the_limit_below_it() -> None:
+    leader = step_leader(selling("0.1"), Traded(trade("1700")), START, None).leader
+    (trader,) = leader.traders
+    assert type(trader.phase) is Selling
+    ended = OrderNews(trader.phase.intent, (Ended(Fate.CANCELLED),))
+    (trader,) = step_leader(leader, ended, START, None).leader.traders
+    assert type(trader.phase) is Selling
+    assert trader.phase.intent.ioc
+    assert trader.phase.intent.price < parse_price("1700")
+    worth = money_down(trader.phase.intent.quantity * parse_price("1700"), SCALE)
+    assert gained(replace(leader, traders=(trader,)), parse_price("1700")) == worth - trader.phase.bought.cost
