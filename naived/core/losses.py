@@ -35,7 +35,7 @@ def gained(leader: Leader, price: Price | None) -> Money | None:
 
 
 def marked(leader: Leader, price: Price) -> Money:
-    """The same, as if all coins could be sold at this price: no sell has a limit below it while prices only fall."""
+    """The same as if all coins were sold at this price: while prices only fall no sell has a lower limit."""
     return _valued(leader, price, 0)
 
 

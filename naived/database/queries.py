@@ -194,10 +194,16 @@ def fees_paid(connection: sa.Connection, asset: str, symbols: tuple[str, ...], s
     paid = sa.select(fills.c.fee).where(
         fills.c.fee_asset == asset, fills.c.time >= since, fills.c.symbol.not_in(symbols)
     )
-    booked = sa.select(traders.c.bought).where(
-        traders.c.symbol.in_(symbols), traders.c.since >= since, traders.c.reason == f"written off {AS_FEES}"
+    table = traders.c
+    had, left = (table.bought, table.carried_quantity), (table.base_fees, table.sold, table.sold_base_fees)
+    written_off = sa.select(*had, *left, table.dust_quantity).where(
+        table.symbol.in_(symbols), table.since >= since, table.reason == f"written off {AS_FEES}"
     )
-    return Amount(sum(connection.scalars(paid)) - sum(connection.scalars(booked)))
+    booked = 0
+    for row in connection.execute(written_off):
+        bought, carried, *gone = (amount or 0 for amount in row)
+        booked += bought + carried - sum(gone)
+    return Amount(sum(connection.scalars(paid)) - booked)
 
 
 def knows(connection: sa.Connection, symbol: str, client_order_id: str) -> bool:

@@ -7,13 +7,13 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from naived.core.amount import Money, Quantity, parse_amount, parse_money, parse_price
+from naived.core.amount import Money, Quantity, parse_amount, parse_money, parse_price, parse_quantity
 from naived.core.orders.intent import Side
 from naived.core.orders.state import WATCHED, OrderState, State
-from naived.core.strategy.formulas import Bought
+from naived.core.strategy.formulas import Bought, Sold
 from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import Status
-from naived.core.strategy.trader_state import AS_FEES, Selling
+from naived.core.strategy.trader_state import AS_FEES, Finished, Selling
 from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import (
@@ -391,12 +391,22 @@ def test_fees_in_an_asset_are_those_of_other_symbols_less_what_was_booked(
         bought = order(intent(symbol=name), order_id=7, state=State.OPEN)
         database.write(Unit(name, desired(), traders=(buying(symbol=name),), orders=(bought,), fills=(paid,)))
     assert database.read(fees_paid, "BNB", ("BNBUSDT", "BNBETH"), NOW) == parse_amount("0.012")
-    lost = finished(2, symbol="BNBUSDT")
-    booked = replace(
-        lost.phase, reason=f"written off {AS_FEES}", bought=replace(lost.phase.bought, quantity=100_000)
-    )
-    database.write(Unit("BNBUSDT", traders=(replace(lost, phase=booked),)))
-    assert database.read(fees_paid, "BNB", ("BNBUSDT", "BNBETH"), NOW) == parse_amount("0.011")
+    price, spent, why = parse_price("600"), parse_money("6"), f"written off {AS_FEES}"
+    whole = Bought(price, parse_quantity("0.001"), spent)
+    partly = Bought(price, parse_quantity("0.01"), spent, parse_quantity("0.00001"))
+    sold = Sold(parse_quantity("0.00789"), spent, Money(0), parse_quantity("0.0001"))
+    lot = Lot(parse_quantity("0.003"), spent, price)
+    for number, lost in enumerate(
+        (
+            Finished(whole, Sold(), NO_LOT, NO_LOT, Money(-spent), why),  # 0.001
+            Finished(partly, sold, NO_LOT, NO_LOT, Money(0), why),  # 0.002
+            Finished(Bought(price), Sold(), lot, NO_LOT, Money(-spent), why),  # 0.003
+            Finished(whole, Sold(), NO_LOT, NO_LOT, Money(-spent), "written off by hand"),
+        ),
+        2,
+    ):
+        database.write(Unit("BNBUSDT", traders=(replace(finished(number, symbol="BNBUSDT"), phase=lost),)))
+    assert database.read(fees_paid, "BNB", ("BNBUSDT", "BNBETH"), NOW) == parse_amount("0.006")
 
 
 # The past
