@@ -58,7 +58,7 @@ _naivectl() {
     case "$verb" in
         start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --from --yes --dry-run --wait --no-wait --timeout" ;;
         stop) options="--all --cancel --yes --wait --no-wait --timeout" ;;
-        shutdown) options="--all --keep-buys --wait --no-wait --timeout" ;;
+        shutdown) options="--all --keep-buys --yes --wait --no-wait --timeout" ;;
         status) options="--live" ;;
         settings) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --from --yes" ;;
         orders) options="--limit --since --csv" ;;

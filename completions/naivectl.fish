@@ -103,6 +103,7 @@ complete -c naivectl -n '__naivectl_at stop' -l timeout -x -d 'How long to wait:
 complete -c naivectl -n '__naivectl_at shutdown' -a '(__naivectl_symbols)'
 complete -c naivectl -n '__naivectl_at shutdown' -l all -d 'Every configured symbol'
 complete -c naivectl -n '__naivectl_at shutdown' -l keep-buys -d 'Let open buys rest until they fill'
+complete -c naivectl -n '__naivectl_at shutdown' -l yes -d 'Do not ask before something is lost'
 complete -c naivectl -n '__naivectl_at shutdown' -l wait -d 'Wait until it is done, or return when the request is stored'
 complete -c naivectl -n '__naivectl_at shutdown' -l no-wait -d 'Wait until it is done, or return when the request is stored'
 complete -c naivectl -n '__naivectl_at shutdown' -l timeout -x -d 'How long to wait: 500ms, 5s, 2m, 1h'

@@ -137,11 +137,14 @@ def shutdown(
     symbols: Symbols = None,
     all: All = False,
     keep_buys: Annotated[bool, typer.Option("--keep-buys", help="Let open buys rest until they fill.")] = False,
+    yes: Yes = False,
     wait: Wait = False,
     timeout: Timeout = None,
 ) -> int:
     """Let every open trade finish, start none, then end by itself."""
     which = symbol_params("shutdown", symbols, all)
+    if not (yes or confirmed(context.obj, "shutdown", which)):  # the stop-loss of one that is off acts again
+        return 1
     return change(context, "shutdown", {**which, **wait_params("shutdown", wait, timeout), "keep_buys": keep_buys})
 
 
@@ -231,7 +234,7 @@ def resolve(
         raise typer.BadParameter("resolve needs --adopt or --ignore")
     params: Document = {"symbols": [symbol], "action": "adopt" if adopt else "ignore"}
     params = {**params, "all": True} if all else {**params, "client_order_id": order}
-    if ignore and not (yes or confirmed(context.obj, "resolve", params)):
+    if not (yes or confirmed(context.obj, "resolve", params)):
         return 1
     return change(context, "resolve", params)
 

@@ -48,7 +48,7 @@ def unsold(engine: Engine, *whys: Why) -> Coins:
 def stopped(engine: Engine, settings: Settings, last: Price | None) -> Coins:
     """Coins that the stop-loss of these settings would sell at a loss if the next trade were at this price.
 
-    While the symbol is off, those that it was selling are among them.
+    While the symbol is off, those that it was selling are among them; those of a sell in quarantine are not.
     """
     if last is None or not settings.stop_loss:
         return NO_COINS
@@ -57,6 +57,7 @@ def stopped(engine: Engine, settings: Settings, last: Price | None) -> Coins:
         own_coins(each)
         for each in engine.leader.traders
         if last <= (stop_price(each, settings.stop_loss) or 0) or (off and each.stop is not None)
+        if _why(engine, each) is not Why.QUARANTINE
     )
 
 

@@ -79,10 +79,10 @@ def would_stop(symbol: Symbol, staying: Coins) -> str:
     return f"{holdings.words(symbol, staying)} stay unsold until `naivectl start {symbol.name}` or a shutdown"
 
 
-def would_sell(symbol: Symbol, settings: Settings) -> str:
-    """What a dry run found: another stop-loss is reached at the last price."""
-    coins = holdings.words(symbol, holdings.stopped(symbol.engine, settings, symbol.gate.price))
-    return f"{coins} would be sold at a loss at the next trade, and the symbol halted (stop-loss)"
+def would_sell(symbol: Symbol, coins: Coins) -> str:
+    """What a dry run found: a stop-loss that is reached at the last price would act again, or first."""
+    sold = holdings.words(symbol, coins)
+    return f"{sold} would be sold at a loss at the next trade, and the symbol halted (stop-loss)"
 
 
 def would_forget(symbol: Symbol, lots: Coins) -> str:

@@ -318,10 +318,10 @@ METHODS: Mapping[str, Method] = {
         changes=_not_dry,
     ),
     "shutdown": Method(
-        {**_CHANGE, **_waiting("shutdown", False), "keep_buys": Param(boolean, False)},
+        {**_CHANGE, **_DRY_RUN, **_waiting("shutdown", False), "keep_buys": Param(boolean, False)},
         _each("shutdown", verbs.shutdown),
         rule=partial(_symbols_rule, "shutdown"),
-        changes=_always,
+        changes=_not_dry,
     ),
     "settings": Method(
         {**_CHANGE, **_DRY_RUN, **_SETTINGS},

@@ -22,7 +22,7 @@ from naived.core.amount import Money, Quantity, value_up
 from naived.core.engine import Blocked, BlockedBy, CoinsWrittenOff, Engine, Event, is_blocked_by, unoffered
 from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState, Resolved
-from naived.core.strategy.formulas import Coins, offered
+from naived.core.strategy.formulas import NO_COINS, Coins, offered
 from naived.core.strategy.leader_events import Lost
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import owned
@@ -95,7 +95,10 @@ async def resolve(service: Service, call: Call) -> Outcome:
             plan = _Plan(symbol, asked, coins)
             if not plan.events:
                 await _check_known(service, call)
-            return Outcome(False, messages.would_resolve(symbol, plan.losses), more=_more(symbol, plan.losses))
+            text = messages.would_resolve(symbol, plan.losses)
+            if (sells := plan.sells).quantity:
+                text = f"{text}; {messages.would_sell(symbol, sells)}"
+            return Outcome(False, text, more=_more(symbol, plan))
         async with turn(service, call):
             if (stored := await stored_answer(service, call)) is not None:
                 return Outcome(stored, messages.resolved_before(symbol))
@@ -104,7 +107,7 @@ async def resolve(service: Service, call: Call) -> Outcome:
     unread = await ask_for_orders(service, symbol, call.patience) if asked.adopt and plan.ended else None
     failure = messages.still_quarantined(symbol, asked.client_order_id, plan.ended)
     message = messages.resolved(symbol, plan.ended, plan.losses)
-    return Outcome(plan.ended > 0, message, failure or unread, _more(symbol, plan.losses))
+    return Outcome(plan.ended > 0, message, failure or unread, _more(symbol, plan))
 
 
 def _whole_id(symbol: Symbol, call: Call) -> str:
@@ -119,8 +122,8 @@ def _whole_id(symbol: Symbol, call: Call) -> str:
     return found[0] if found else beginning
 
 
-def _more(symbol: Symbol, losses: list[Loss]) -> dict[str, object]:
-    return {"lost": holdings.losses(symbol, losses)}
+def _more(symbol: Symbol, plan: "_Plan") -> dict[str, object]:
+    return {"lost": holdings.losses(symbol, plan.losses), "sells": holdings.document(symbol, plan.sells)}
 
 
 async def _count(service: Service, call: Call, symbol: Symbol, asked: _Asked) -> _Coins:
@@ -191,11 +194,15 @@ def _short(engine: Engine, asked: _Asked) -> Iterator[tuple[Trader, OrderState |
 
 
 class _Plan:
-    """The ``events`` that end what was asked, how many things they end, and what they write off."""
+    """The ``events`` that end what was asked, how many things they end, and what they write off.
+
+    ``sells`` are the coins that they let the stop-loss sell, if it is reached at the last price.
+    """
 
     def __init__(self, symbol: Symbol, asked: _Asked, coins: _Coins) -> None:
         self.events: list[Event] = []
         self.losses: list[Loss] = []
+        self.sells = NO_COINS
         self.ended = 0
         self._counted = 0  # coins of ``losses`` that are among those that are counted as missing
         self._engine = symbol.engine
@@ -220,6 +227,8 @@ class _Plan:
         if exchanged or asked.adopts_market(symbol):
             self.ended += 1
             self._step(Blocked(BlockedBy.MARKET, None))
+        if self._engine.may_place:
+            self.sells = holdings.stopped(self._engine, symbol.desired.settings, symbol.gate.price)
 
     def _step(self, event: Event) -> Coins:
         """Add an event; returns the coins that it writes off."""

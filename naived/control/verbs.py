@@ -21,7 +21,7 @@ from naived.control.protocol import ControlError
 from naived.control.service import Service
 from naived.control.worst import worst
 from naived.core.orders.intent import Side
-from naived.core.strategy.formulas import NO_COINS
+from naived.core.strategy.formulas import NO_COINS, Coins
 from naived.core.strategy.settings import DesiredState, Settings, Status
 from naived.ports import ExchangeError, RefusedError
 from naived.runtime.actual_state import ActualState, state_of
@@ -45,11 +45,12 @@ async def start(service: Service, call: Call) -> Outcome:
     if settings != before.settings or before.status is Status.OFF or dry_run:
         rules = await _check_size(service, call.name, settings)
     more: dict[str, Any] = {"warnings": [] if rules is None else warnings(settings, *rules)}
-    more["sells"] = None if symbol is None else await _start_would_sell(service, symbol, settings)
+    sells = NO_COINS if symbol is None else await _would_sell(service, symbol, settings)
+    more["sells"] = None if symbol is None else holdings.document(symbol, sells)
     if dry_run:
         message = messages.PLANNED
         if symbol is not None and more["sells"] is not None:
-            message = messages.would_sell(symbol, settings)
+            message = messages.would_sell(symbol, sells)
         elif rules is None:
             raise listing_messages.not_planned(call.name)
         if rules is not None:
@@ -183,6 +184,13 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     if symbol is None:
         return Outcome(False, messages.OFF)
     await try_to_learn_rules(service, symbol)
+    sells = NO_COINS
+    if symbol.desired.status is Status.OFF and _to_drain(symbol):
+        sells = await _would_sell(service, symbol, symbol.desired.settings)
+    more = {"sells": holdings.document(symbol, sells)}
+    if call.params["dry_run"]:
+        text = messages.PLANNED if more["sells"] is None else messages.would_sell(symbol, sells)
+        return Outcome(False, text, more=more)
 
     def change(before: DesiredState) -> DesiredState:
         if before.status is Status.OFF and not _to_drain(symbol):
@@ -197,7 +205,7 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     # The same request may have been carried out before somebody started the symbol again.
     started = symbol.desired.status is Status.ON
     message = messages.state(symbol) if started else messages.draining(symbol)
-    return Outcome(changed, message, None if drained else messages.timed_out(symbol, message))
+    return Outcome(changed, message, None if drained else messages.timed_out(symbol, message), more)
 
 
 def _to_drain(symbol: Symbol) -> bool:
@@ -214,10 +222,11 @@ async def settings(service: Service, call: Call) -> Outcome:
     change = proposed(call.name, call.params, service.default_budget)
     known = service.settings(call.name)
     wanted = change(known)
-    sells = None if symbol is None or symbol.desired.status is Status.OFF else _would_sell(symbol, wanted)
+    coins = NO_COINS if symbol is None else _stopped_by(symbol, wanted)
+    sells = None if symbol is None else holdings.document(symbol, coins)
     if call.params["dry_run"]:
         sold = sells is not None and symbol is not None
-        text = messages.would_sell(symbol, wanted) if symbol is not None and sold else messages.PLANNED
+        text = messages.would_sell(symbol, coins) if symbol is not None and sold else messages.PLANNED
         return Outcome(False, text, more={"settings": answers.settings(wanted), "warnings": [], "sells": sells})
     rules = await _check_size(service, call.name, wanted)
     symbol = await service.configure(call)
@@ -229,25 +238,27 @@ async def settings(service: Service, call: Call) -> Outcome:
     return Outcome(changed, messages.settings_changed(known, wanted, changed=changed), more=more)
 
 
-def _would_sell(symbol: Symbol, wanted: Settings) -> dict[str, Any] | None:
-    """The coins that another stop-loss would sell at the last price; None if it would sell none."""
-    if wanted.stop_loss == symbol.desired.settings.stop_loss:
-        return None
-    return holdings.document(symbol, holdings.stopped(symbol.engine, wanted, symbol.gate.price))
+def _stopped_by(symbol: Symbol, wanted: Settings) -> Coins:
+    """The coins that another stop-loss would sell at the last price."""
+    if symbol.desired.status is Status.OFF or wanted.stop_loss == symbol.desired.settings.stop_loss:
+        return NO_COINS
+    return holdings.stopped(symbol.engine, wanted, symbol.gate.price)
 
 
-async def _start_would_sell(service: Service, symbol: Symbol, wanted: Settings) -> dict[str, Any] | None:
-    """The same for a start; of a symbol that is off also by the stop-loss that it has, at the price of now."""
-    if symbol.desired.status is not Status.OFF:
-        return _would_sell(symbol, wanted)
+async def _would_sell(service: Service, symbol: Symbol, wanted: Settings) -> Coins:
+    """The same where sells go on: by any stop-loss, as it does not act while a symbol is off or in quarantine.
+
+    Where it acts, what it sells is no news. Of a symbol that is off the price is asked for.
+    """
     if not (wanted.stop_loss and symbol.engine.leader.traders):
-        return None
-    await try_to_learn_rules(service, symbol)
-    with trio.move_on_after(_RULES_PATIENCE), suppress(ExchangeError):
-        last = await service.view.last_price(symbol)
-        if last is not None and not symbol.tended:
-            symbol.gate.check.told(last)
-    return holdings.document(symbol, holdings.stopped(symbol.engine, wanted, symbol.gate.price))
+        return NO_COINS
+    if symbol.desired.status is Status.OFF:
+        await try_to_learn_rules(service, symbol)
+        with trio.move_on_after(_RULES_PATIENCE), suppress(ExchangeError):
+            last = await service.view.last_price(symbol)
+            if last is not None and not symbol.tended:
+                symbol.gate.check.told(last)
+    return holdings.stopped(symbol.engine, wanted, symbol.gate.price)
 
 
 async def wait(service: Service, call: Call) -> Outcome:

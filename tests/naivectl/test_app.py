@@ -275,6 +275,8 @@ LOSING = {"asset": "ETH", "quantity": "0.1", "cost": "199.98", "value": None}
         (["settings", "A", "--stop-loss", "5%"], "sells"),
         (["start", "A", "--stop-loss", "5%"], "sells"),
         (["start", "A"], "sells"),  # by the stop-loss that it has
+        (["shutdown", "A"], "sells"),
+        (["resolve", "A", "--all", "--adopt"], "sells"),
     ],
 )
 @pytest.mark.parametrize(
@@ -311,7 +313,10 @@ def test_on_a_terminal_it_asks_before_something_is_lost(
         (["--json", "stop", "A", "--cancel", "all"], True, [False]),
         (["resolve", "A", "--all", "--ignore"], False, [False]),
         (["resolve", "A", "--all", "--ignore", "--yes"], True, [False]),
-        (["resolve", "A", "--all", "--adopt"], True, [False]),
+        (["resolve", "A", "--all", "--adopt"], True, [True, False]),
+        (["resolve", "A", "--all", "--adopt", "--yes"], True, [False]),
+        (["shutdown", "A"], True, [True, False]),
+        (["shutdown", "A", "--yes"], True, [False]),
         (["start", "A"], True, [True, False]),  # nothing is sold
         (["start", "A", "--stop-loss", "5%", "--yes"], True, [False]),
     ],

@@ -1,5 +1,7 @@
 """A person ends a quarantine or a hold."""
 
+from typing import Any
+
 import pytest
 import trio
 from msgspec.structs import replace
@@ -43,6 +45,39 @@ async def test_a_sell_cancelled_by_hand_is_held_until_a_person_adopts_it(world: 
         later = await naived.ask("resolve", client_order_id=sell.client_order_id, action="adopt")
         assert (later["changed"], later["error"]) == (False, None)
         assert len(exchange.open()) == 1
+
+
+async def test_an_adoption_says_what_the_stop_loss_would_sell_at_once(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(max_deviation="0", rebuy="20%", stop_loss="5%")
+        await naived.trade("2000", "1990")
+        adopt: dict[str, Any] = {"all": True, "action": "adopt"}
+        world.exchange.cancel_by_hand(world.exchange.open()[0])
+        await naived.until(lambda: naived.phases() == ["holding"])
+        assert (await naived.ask("resolve", dry_run=True, **adopt))["sells"] is None
+        await naived.trade("1800")
+        assert naived.phases() == ["holding"]
+        planned = await naived.ask("resolve", dry_run=True, **adopt)
+        assert (planned["sells"]["quantity"], planned["lost"]) == ("0.0999", [])
+        assert planned["message"].endswith(
+            "would be sold at a loss at the next trade, and the symbol halted (stop-loss)"
+        )
+        assert (await naived.ask("resolve", dry_run=True, **{**adopt, "action": "ignore"}))["sells"] is None
+        assert (await naived.ask("resolve", **adopt))["sells"] == planned["sells"]
+        await naived.trade("1800")
+        await naived.until(lambda: not naived.traders())
+
+
+async def test_missing_coins_that_are_adopted_let_the_stop_loss_act_again(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(max_deviation="0", rebuy="20%", stop_loss="5%")
+        await naived.trade("2000", "1990")
+        await naived.ask("stop", cancel="all")
+        world.exchange.markets["ETHUSDT"].base -= 10**5
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+        await naived.trade("1800")
+        planned = await naived.ask("resolve", all=True, action="adopt", dry_run=True)
+        assert planned["sells"]["quantity"] == "0.0999"
 
 
 async def test_an_order_that_never_was_cannot_be_resolved(world: World, clock: MockClock) -> None:

@@ -502,6 +502,42 @@ async def test_a_start_says_what_the_stop_loss_would_sell_at_once(world: World, 
         assert (await naived.ask("start"))["sells"]["quantity"] == "0.0999"
 
 
+async def test_a_shutdown_says_what_the_stop_loss_would_sell_at_once(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(max_deviation="0", rebuy="20%", stop_loss="5%")
+        await naived.trade("2000", "1990")
+        assert (await naived.ask("shutdown", dry_run=True))["sells"] is None
+        await naived.ask("stop")
+        world.exchange.trade("1950")
+        assert (await naived.ask("shutdown", dry_run=True))["sells"] is None
+        world.exchange.trade("1800")
+        planned = await naived.ask("shutdown", dry_run=True)
+        assert (planned["changed"], planned["status"]) == (False, "off")
+        assert planned["sells"] == {"asset": "ETH", "quantity": "0.0999", "cost": "199.98", "value": "179.82"}
+        assert "worth 179.82 USDT now) would be sold at a loss at the next trade" in planned["message"]
+        done = await naived.ask("shutdown")
+        assert (done["status"], done["sells"]) == ("shutdown", planned["sells"])
+        await naived.until(lambda: naived.symbol().engine.leader.active)
+        await naived.trade("1800")
+        await naived.until(lambda: not naived.traders())
+        assert naived.symbol().engine.leader.profit < 0
+
+
+async def test_a_start_says_what_the_stop_loss_would_sell_where_it_could_not(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start(max_deviation="0", rebuy="20%", stop_loss="5%")
+        await naived.trade("2000", "1990")
+        assert (await naived.ask("start", dry_run=True))["sells"] is None
+        await naived.ask("stop", cancel="all")
+        world.exchange.markets["ETHUSDT"].base -= 10**5
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+        await naived.trade("1800")
+        world.exchange.markets["ETHUSDT"].base += 10**5
+        assert (await naived.ask("start", dry_run=True))["sells"]["quantity"] == "0.0999"
+
+
 async def test_running_traders_keep_their_settings(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start()
