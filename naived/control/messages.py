@@ -103,8 +103,10 @@ def reached(symbol: Symbol, goal: str) -> str:
 
 
 def draining(symbol: Symbol) -> str:
-    """How far a drain has come, and the lots that it leaves."""
-    return "; ".join((_drain(symbol), *_small(symbol)))
+    """How far a drain has come, what keeps it from going on, and the lots that it leaves."""
+    state, reason = actual_state(symbol)
+    held_up = [f"quarantined: {reason}"] if state is ActualState.QUARANTINED else []
+    return "; ".join((_drain(symbol), *held_up, *_small(symbol)))
 
 
 def _drain(symbol: Symbol) -> str:

@@ -22,7 +22,9 @@ def next_step(symbol: Symbol) -> str | None:
             return f"naivectl why {name} {doubtful[-1].client_order_id}"
         if engine.blocks[0].by is BlockedBy.MARKET:
             return f"naivectl resolve {name} --all --adopt"
-        return f"naivectl start {name}"
+        gone_on = f"naivectl resolve {name} --all --ignore"
+        # Orders of another naived: the reason says that they are written off so, or end.
+        return gone_on if reason is not None and reason.endswith(gone_on) else f"naivectl start {name}"
     if state is ActualState.FAULTED:
         return f"naivectl start {name}"
     away = symbol.failed is not None or symbol.context.journal.hanging is not None

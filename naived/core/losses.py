@@ -5,9 +5,9 @@
     drawdown  how far it fell since its peak
 
 Deposits and withdrawals change none of them: money that is not traded is not counted. What is held counts at its
-last confirmed price, less the fee of selling it. Coins that a sell offers bring its limit and no more: a trade above
-it has sold them, and only the report is late. A strategy that never sells below its cost has no realised losses, so
-only the price of what is held shows what it has lost. A sell that is partly filled counts as far as it is; the
+last confirmed price, less the fee of selling it. Coins that a sell offers bring its limit and no more: a trade
+above it has sold them, only the report is late. As a strategy that never sells below its cost has no realised
+losses, the price of what is held shows what it has lost. A sell that is partly filled counts as far as it is; the
 profits of ``status`` have that only when all is sold.
 
 A day begins with the last value known before it. If naived was down at 00:00 UTC that is the last durable one: what

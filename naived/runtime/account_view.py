@@ -1,15 +1,17 @@
 """Reads the account: rules and fees of symbols, and balances. Supervisor, reconciler and orders call it.
 
 The exchange gives fees for one symbol per request, at a third of a percent of a minute's request weight: 300
-symbols that start together would use all of it. So a symbol with traders starts with the fees that they store,
-most others with the account's, and each symbol's own are read later, at most one symbol a second. Any other
+symbols that start together would use all of it. So most of them start with the account's fees, or with those that
+their traders store if they are higher, and each symbol's own are read later, at most one symbol a second. Any other
 question that many symbols have at the same time is sent once for all of them.
 """
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import assert_never
+from weakref import WeakKeyDictionary
 
 import structlog
 import trio
@@ -35,6 +37,7 @@ _HOUR, _MINUTE = 360, 6  # ticks
 _FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is left for orders and cancels
 _FEE_BURST = 10  # symbols whose fees are read at once, before the rest waits: a thirtieth of a minute's weight
 _FEE_TIMEOUT = 2.0  # seconds that a start waits for a symbol's own fees
+_FEE_FRESH = 4_200.0  # seconds in which a symbol's own fees are taken for those of now; they are read every hour
 _LEAST_FEE = parse_rate("0.001")  # what the exchange takes of an account without any discount
 _LAG = 10_000  # ms by which an answer may lag behind what happened
 _SAME_COIN = 3_600_000  # ms in which a name that is listed again means what it meant
@@ -197,21 +200,25 @@ class FeeReader:
     """``of`` returns the fees to reckon with now; ``run`` reads a symbol's own, at most one symbol a second.
 
     A symbol's own fees are read at once while few symbols ask (``_FEE_BURST``). Else, or if the exchange does not
-    tell them, those of the account are used until then, but not less than ``_LEAST_FEE``.
+    tell them, those of the account are used until then, but not less than ``_LEAST_FEE``, nor than what was known
+    before: fees may have changed since, and coins are not sold below what they cost now.
     """
 
     def __init__(self, exchange: Exchange, account: Callable[[Symbol], Awaitable[AccountInfo]]) -> None:
         self._exchange = exchange
         self._account = account
         self._due: dict[str, Symbol] = {}
+        self._own = WeakKeyDictionary[Symbol, tuple[Fees, float]]()  # and trio's time at which they were read
         self._wanted = trio.Event()
         self._asked: deque[float] = deque(maxlen=_FEE_BURST)  # trio's time of the latest requests
 
     async def of(self, symbol: Symbol) -> Fees:
-        """The fees of a symbol: known ones, or its own, or the account's; raises ExchangeError."""
-        leader = symbol.engine.leader
-        known = leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees if leader.traders else None
-        if known is None and self._may_ask():
+        """The fees of a symbol: fresh ones, or its own, or the account's; raises ExchangeError."""
+        own, read_at = self._own.get(symbol, (None, -math.inf))
+        age = trio.current_time() - read_at
+        if own is not None and age < _FEE_PAUSE:
+            return own
+        if age >= _FEE_FRESH and self._may_ask():
             try:
                 with trio.move_on_after(_FEE_TIMEOUT):
                     return await self._ask(symbol)
@@ -221,7 +228,12 @@ class FeeReader:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
         self._due[symbol.name] = symbol
         self._wanted.set()
-        return known or at_least((await self._account(symbol)).fees)
+        if own is not None and age < _FEE_FRESH:
+            return own
+        leader = symbol.engine.leader
+        known = leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees if leader.traders else None
+        usual = at_least((await self._account(symbol)).fees)
+        return usual if known is None else Fees(max(known.buy, usual.buy), max(known.sell, usual.sell), known.asset)
 
     def _may_ask(self) -> bool:
         """Were there fewer requests than one a second lately?"""
@@ -231,7 +243,9 @@ class FeeReader:
 
     async def _ask(self, symbol: Symbol) -> Fees:
         self._asked.append(trio.current_time())
-        return await self._exchange.fees(symbol.name)
+        fees = await self._exchange.fees(symbol.name)
+        self._own[symbol] = fees, trio.current_time()
+        return fees
 
     async def run(self) -> None:
         """Run until cancelled."""

@@ -7,7 +7,7 @@ reconciler calls ``note`` with what it read.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
 
@@ -47,7 +47,7 @@ class ForeignOrders:
         found = Counter((symbol, tag) for symbol, tag in tags if tag is not None and tag != self._tag)
         if not self._looked:
             if found and await self._is_bare():
-                self.blocked = {symbol: _reason(symbol, tag, count) for (symbol, tag), count in found.items()}
+                self.blocked = {symbol: _reason(symbol, found) for symbol, _ in found}
             self._looked = True
         elif self.blocked:
             symbols = {symbol for symbol, _ in found}
@@ -82,10 +82,13 @@ class ForeignOrders:
         self._publish(event)
 
 
-def _reason(symbol: str, tag: str, count: int) -> str:
+def _reason(symbol: str, found: Mapping[tuple[str, str], int]) -> str:
+    """``found``: how many orders, by symbol and tag."""
+    counts = {tag: count for (name, tag), count in found.items() if name == symbol}
+    tags = f"tag {next(iter(counts))}" if len(counts) == 1 else f"tags {', '.join(sorted(counts))}"
     return (
-        f"{_orders(count)} of another naived (tag {tag}), and the database has no order at all: was it lost? Put "
-        f"it back, or go on without them: naivectl resolve {symbol} --all --ignore"
+        f"{_orders(sum(counts.values()))} of another naived ({tags}), and the database has no order at all: was it "
+        f"lost? Put it back, or go on without them: naivectl resolve {symbol} --all --ignore"
     )
 
 

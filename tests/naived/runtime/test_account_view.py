@@ -7,7 +7,7 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.core.amount import Amount, Quantity, parse_money, parse_price, parse_quantity, parse_rate
+from naived.core.amount import SCALE, Amount, Quantity, Rate, parse_money, parse_price, parse_quantity, parse_rate
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy import leader_state
@@ -23,9 +23,7 @@ from tests.support.runtime import NO_BALANCE, Naived, World
 DEARER = Fees(parse_rate("0.002"), parse_rate("0.002"))
 
 
-async def test_a_restart_goes_on_by_remembered_fees_and_reads_todays_afterwards(
-    world: World, clock: MockClock
-) -> None:
+async def test_a_restart_reads_todays_fees_before_it_goes_on(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.naived() as naived:
         await naived.start("ETHUSDT", "BTCUSDT")
@@ -40,14 +38,54 @@ async def test_a_restart_goes_on_by_remembered_fees_and_reads_todays_afterwards(
     exchange.asked.clear()
     async with world.naived() as naived:
         await naived.until(lambda: {naived.state("ETHUSDT"), naived.state("BTCUSDT")} == {"trading"}, 0.9)
-        assert "fees" not in exchange.asked
-        assert naived.symbol().engine.leader.fees == Fees(TENTH, TENTH)
-        await naived.until(lambda: naived.symbol("BTCUSDT").engine.leader.fees == DEARER)
-        await naived.until(lambda: naived.symbol("ETHUSDT").engine.leader.fees == DEARER)
+        assert {naived.symbol(name).engine.leader.fees for name in ("ETHUSDT", "BTCUSDT")} == {DEARER}
         await trio.sleep(600)
         assert exchange.asked.count("fees") == 2
         await naived.trade("1990", "1980")  # its buy was decided by the old fees; what comes goes by today's
         assert [trader.terms.fees for trader in naived.traders()] == [replace(DEARER, buy=TENTH), DEARER]
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_what_was_bought_while_naived_was_down_is_not_sold_by_the_lower_fees_of_then(
+    world: World, clock: MockClock, told: bool
+) -> None:
+    exchange, now = world.exchange, Fees(Rate(0), Rate(0))
+
+    async def fees(symbol: str) -> Fees:
+        return now
+
+    exchange.fees = fees  # type: ignore[method-assign]
+    async with world.naived() as naived:
+        await naived.start(profit="0.05%")
+        await naived.trade("2000")
+    exchange.trade("1990")
+    now = Fees(TENTH, TENTH)
+    exchange.faults.failing = set() if told else {"fees"}
+    async with world.naived() as naived:
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
+        (trader,) = naived.traders()
+        assert trader.terms.fees.sell == TENTH
+        (sell,) = exchange.open(side=Side.SELL)
+        paid, left = parse_price("1999.8"), SCALE - TENTH
+        assert sell.intent.price * left // SCALE > paid * (SCALE + parse_rate("0.0005")) // SCALE
+
+
+async def test_fees_that_were_read_an_hour_ago_are_those_of_now(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.ask("stop")
+        world.exchange.asked.clear()
+        await naived.ask("start")
+        assert naived.state() == "trading"
+        await naived.ask("stop")
+        await trio.sleep(4_300)
+
+        async def fees(symbol: str) -> Fees:
+            return DEARER
+
+        world.exchange.fees = fees  # type: ignore[method-assign]
+        await naived.ask("start")
+        assert naived.symbol().engine.leader.fees == DEARER
 
 
 async def test_a_symbol_whose_fees_are_not_told_reckons_with_those_of_the_account_at_first(
@@ -116,6 +154,7 @@ async def test_fees_that_come_late_do_not_bring_old_rules_back(world: World, clo
 
     async with world.naived() as naived:
         await naived.start()
+        await trio.sleep(2)  # what was just read is not read again
         exchange.fees = fees  # type: ignore[method-assign]
         await naived.ask("stop")
         await naived.ask("start")

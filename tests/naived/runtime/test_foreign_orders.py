@@ -2,8 +2,10 @@
 
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
+from naived.control.next_steps import next_step
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.orders.intent import OrderIntent, Side
 from tests.support.runtime import Document, Naived, World
@@ -20,9 +22,12 @@ async def test_a_journal_without_any_order_does_not_trade_beside_orders_that_may
 ) -> None:
     exchange = world.exchange
     exchange.plant("n1zzzz-1", OTHER)
+    exchange.plant("n1yyyy-1", replace(OTHER, price=parse_price("1001")))
+    exchange.plant("n1yyyy-2", replace(OTHER, price=parse_price("1002")))
     async with world.naived() as naived:
         await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols and naived.state() == "quarantined")
-        assert "1 open order of another naived (tag zzzz)" in (naived.reason() or "")
+        assert "3 open orders of another naived (tags yyyy, zzzz)" in (naived.reason() or "")
+        assert next_step(naived.symbol()) == "naivectl resolve ETHUSDT --all --ignore"
         assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
         await naived.start("BTCUSDT")
         await naived.trade("2000")
@@ -42,6 +47,7 @@ async def test_it_trades_when_those_orders_are_gone(world: World, clock: MockClo
     async with world.naived() as naived:
         await naived.ask("start")
         assert naived.state() == "quarantined"
+        assert "1 open order of another naived (tag zzzz)" in (naived.reason() or "")
         (order,) = exchange.open()
         exchange.cancel_by_hand(order)
         await naived.start()
