@@ -125,7 +125,7 @@ class AccountView:
             symbol.news.notify()
         fees = await self._fees.of(symbol)
         if fees.asset is not None and fees.asset != info.base:
-            self._prices.follow(fees.asset, info.quote)
+            await self._prices.until_told(fees.asset, info.quote)
         symbol.offer(Informed(info, fees))
 
     async def last_price(self, symbol: Symbol) -> Price | None:

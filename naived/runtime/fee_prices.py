@@ -8,6 +8,7 @@ The exchange goes on telling the last price of a pair that it does not trade any
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -20,6 +21,7 @@ from naived.ports import Exchange, ExchangeError, RefusedError
 from naived.runtime.batcher import Batcher
 from naived.runtime.price_gate import PriceGates
 
+_PATIENCE = 2.0  # seconds that a start waits for the first price of a fee's asset
 _RETRY = 10.0  # seconds before a price that was not told is asked for again
 _LOOK, _CLOSED_LOOK = 3_600.0, 60.0  # seconds between two looks whether a pair is traded
 
@@ -33,7 +35,8 @@ class FeePrices:
         self._rules = Batcher(self._symbols)
         self._followed: set[str] = set()
         self._closed: set[str] = set()  # pairs that the exchange does not trade
-        self._answered: set[str] = set()
+        self._answers = defaultdict[str, trio.Event](trio.Event)  # set once the exchange answered for a pair
+        self._waited: set[str] = set()
         self._send, self._pairs = trio.open_memory_channel[str](math.inf)
 
     async def run(self) -> None:
@@ -68,7 +71,16 @@ class FeePrices:
 
     def answered(self, asset: str, quote: str) -> bool:
         """Did the exchange answer for the price of the asset? Before, nobody knows whether there is one."""
-        return f"{asset}{quote}" in self._answered
+        return self._answers[f"{asset}{quote}"].is_set()
+
+    async def until_told(self, asset: str, quote: str) -> None:
+        """Follow the price, and wait for the first one, but not for long, and not again: fills of before need it."""
+        self.follow(asset, quote)
+        pair = f"{asset}{quote}"
+        if asset != quote and pair not in self._waited:
+            with trio.move_on_after(_PATIENCE):
+                await self._answers[pair].wait()
+            self._waited.add(pair)
 
     def value(self, fill: Fill, base: str, quote: str) -> Money | None:
         """What the fill's fee is worth in quote; None for a fee in base or quote, and if no price is known."""
@@ -96,10 +108,10 @@ class FeePrices:
                 elif not known:
                     await self._watch(pair)
                     known = True
-                self._answered.add(pair)
+                self._answers[pair].set()
             except RefusedError as error:
                 log.warning("its price is not followed", symbol=pair, error=str(error))
-                self._answered.add(pair)
+                self._answers[pair].set()
             except ExchangeError:
                 pause = _RETRY
             await trio.sleep(pause)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
+
 from tests.acceptance.harness import Daemon, Exchange, until
 
 Simulate = Callable[..., Exchange]
@@ -51,7 +53,10 @@ def test_after_a_kill_the_coins_of_a_stopped_symbol_are_still_its_own(simulate: 
     assert exchange.orders(symbol="ETHBTC") == []
 
 
-def test_the_profit_is_what_is_left_after_fees_in_a_third_asset(simulate: Simulate, naived: Naived) -> None:
+@pytest.mark.parametrize("down", [False, True])
+def test_the_profit_is_what_is_left_after_fees_in_a_third_asset(
+    simulate: Simulate, naived: Naived, down: bool
+) -> None:
     exchange = simulate("--balance", "USDT=1000", "--balance", "BNB=10")
     exchange.call("sim.fees", asset="BNB", price="900", discount="0")
     exchange.trade("900", "BNBUSDT")
@@ -60,7 +65,11 @@ def test_the_profit_is_what_is_left_after_fees_in_a_third_asset(simulate: Simula
     daemon.do("start", "ETHUSDT", "--budget", "1000", "--profit", "0.0002")
     exchange.trade("2683.80")
     until(lambda: exchange.open("BUY"))
+    if down:
+        daemon.end()
     exchange.trade("2683")
+    if down:
+        daemon.start()
     until(lambda: exchange.open("SELL"))
     exchange.trade("2690")
     until(lambda: daemon.ask("trades", symbols=["ETHUSDT"])["trades"])

@@ -100,6 +100,22 @@ async def test_a_pair_that_does_not_exist_has_no_price(exchange: ExchangeDouble,
         assert exchange.asked.count("symbols") == 2, "once an hour"
 
 
+async def test_the_first_price_is_waited_for_but_not_for_long_and_not_again(
+    exchange: ExchangeDouble, clock: MockClock
+) -> None:
+    async with followed(exchange) as prices:
+        await prices.until_told("BNB", "NGN")
+        assert prices.price("BNB", "NGN") == parse_price("200000")
+        await prices.until_told("BNB", "BNB")  # it has no price in itself
+    exchange.faults.failing = {"symbols"}
+    async with followed(exchange) as prices:
+        begun = trio.current_time()
+        await prices.until_told("BNB", "NGN")
+        assert trio.current_time() - begun == pytest.approx(2)
+        await prices.until_told("BNB", "NGN")
+        assert trio.current_time() - begun == pytest.approx(2)
+
+
 async def test_an_exchange_that_is_away_is_asked_again(exchange: ExchangeDouble, clock: MockClock) -> None:
     exchange.faults.failing = {"symbols"}
     async with followed(exchange) as prices:
