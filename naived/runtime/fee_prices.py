@@ -9,7 +9,6 @@ The exchange goes on telling the last price of a pair that it does not trade any
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 
 import structlog
 import trio
@@ -32,7 +31,7 @@ class FeePrices:
     def __init__(self, exchange: Exchange, gates: PriceGates) -> None:
         self._exchange = exchange
         self._gates = gates
-        self._rules = Batcher(self._symbols)
+        self._rules = Batcher(exchange.symbols)
         self._followed: set[str] = set()
         self._closed: set[str] = set()  # pairs that the exchange does not trade
         self._answers = defaultdict[str, trio.Event](trio.Event)  # set once the exchange answered for a pair
@@ -74,7 +73,7 @@ class FeePrices:
         return self._answers[f"{asset}{quote}"].is_set()
 
     async def until_told(self, asset: str, quote: str) -> None:
-        """Follow the price, and wait for the first one, but not for long, and not again: fills of before need it."""
+        """Follow the price, and wait for the first one, not for long and not again: fills of before need it."""
         self.follow(asset, quote)
         pair = f"{asset}{quote}"
         if asset != quote and pair not in self._waited:
@@ -96,7 +95,7 @@ class FeePrices:
             pause = _LOOK
             try:
                 # Among others the name of one that is not listed would cost many questions.
-                found = await self._rules.ask(pair) if listed else await self._symbols([pair])
+                found = await self._rules.ask(pair) if listed else await self._exchange.symbols([pair])
                 info = found.get(pair)
                 listed = info is not None
                 if info is None:
@@ -115,9 +114,6 @@ class FeePrices:
             except ExchangeError:
                 pause = _RETRY
             await trio.sleep(pause)
-
-    async def _symbols(self, pairs: Sequence[str]) -> Mapping[str, SymbolInfo | RefusedError]:
-        return await self._exchange.symbols(pairs)
 
     def _close(self, pair: str) -> None:
         if pair not in self._closed:

@@ -7,7 +7,17 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.core.amount import SCALE, Amount, Quantity, Rate, parse_money, parse_price, parse_quantity, parse_rate
+from naived.core.amount import (
+    SCALE,
+    Amount,
+    Price,
+    Quantity,
+    Rate,
+    parse_money,
+    parse_price,
+    parse_quantity,
+    parse_rate,
+)
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.strategy import leader_state
@@ -68,6 +78,35 @@ async def test_what_was_bought_while_naived_was_down_is_not_sold_by_the_lower_fe
         (sell,) = exchange.open(side=Side.SELL)
         paid, left = parse_price("1999.8"), SCALE - TENTH
         assert sell.intent.price * left // SCALE > paid * (SCALE + parse_rate("0.0005")) // SCALE
+
+
+async def test_a_fill_of_the_last_process_has_the_value_of_its_fee_in_a_third_asset(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = world.exchange
+    exchange.markets["ETHUSDT"].fee_asset = "BNB"
+    exchange.markets |= ExchangeDouble("BNBUSDT").markets
+    exchange.last["BNBUSDT"] = parse_price("600")
+    last_prices = exchange.last_prices
+
+    async def slow(names: Sequence[str]) -> Mapping[str, Price]:
+        await trio.sleep(1.5 if "BNBUSDT" in names else 0)
+        return await last_prices(names)
+
+    async def fees(symbol: str) -> Fees:
+        return Fees(TENTH, TENTH, "BNB")
+
+    exchange.fees = fees  # type: ignore[method-assign]
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+    exchange.trade("1990")
+    monkeypatch.setattr(exchange, "last_prices", slow)
+    async with world.naived() as naived:
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1)
+        (order,) = (each for each in naived.symbol().engine.orders.values() if each.intent.side is Side.BUY)
+        (fill,) = order.fills
+        assert (fill.fee_asset, fill.fee_value) == ("BNB", fill.fee * 600)
 
 
 async def test_fees_that_were_read_an_hour_ago_are_those_of_now(world: World, clock: MockClock) -> None:
