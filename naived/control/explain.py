@@ -7,13 +7,14 @@ from naived.control.call import Call
 from naived.control.caller import Caller
 from naived.control.lookup import find
 from naived.control.next_steps import next_step
-from naived.control.protocol import encode_body
+from naived.control.protocol import encode_body, format_time
 from naived.control.requests import Params
 from naived.control.service import Service
 from naived.core.amount import Price, format_amount
 from naived.core.orders.intent import OrderIntent
 from naived.core.orders.state import State
 from naived.core.strategy.formulas import rebuy_below
+from naived.core.strategy.guards import guarded_band, why_guarded
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Buying, Holding, Selling, Trader, Waiting
@@ -60,25 +61,25 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
     away = symbol.gate.unheard is not None or symbol.context.journal.hanging is not None
     if engine.blocks or stands or away:
         return False, f"no: {reason or f'it is {state}'}"
-    if leader.halts.why is not None:
-        return False, f"no: {leader.halts.why}"
+    buys = (trader.phase for trader in leader.traders if isinstance(trader.phase, Buying))
+    unplaced = [_unplaced(symbol, buy.intent) for buy in buys if not buy.cancelling]
+    waiting = [trader.phase for trader in leader.traders if isinstance(trader.phase, Waiting)]
+    ready = [each.after for each in waiting if each.reason is None]
+    why = leader.halts.why or _guarded(symbol) or (waiting[0].reason if waiting and not ready else None)
+    if None in unplaced:
+        return True, "yes: a buy rests" if why is None else f"yes: a buy rests; no other one is placed: {why}"
+    if why is not None:
+        return False, f"no: {why}"
+    if ready:
+        later = min(ready) > symbol.context.exchange.now()
+        return True, f"yes: at a trade after {format_time(min(ready))}" if later else "yes: at the next trade"
+    return (True, f"yes: a buy is {unplaced[0]}") if unplaced else _further(symbol)
+
+
+def _guarded(symbol: Symbol) -> str | None:
+    """Why a guard lets nobody buy at the last price."""
     price = symbol.gate.price
-    guarded = None if price is None else held_back(leader, price)
-    if guarded is not None:
-        return False, f"no: {guarded}"
-    for trader in leader.traders:
-        match trader.phase:
-            case Waiting(reason=str(why)):
-                return False, f"no: {why}"
-            case Waiting():
-                return True, "yes: at the next trade"
-            case _:
-                pass
-    buys = [trader.phase.intent for trader in leader.traders if isinstance(trader.phase, Buying)]
-    if buys:
-        unplaced = [_unplaced(symbol, intent) for intent in buys]
-        return True, "yes: a buy rests" if None in unplaced else f"yes: a buy is {unplaced[0]}"
-    return _further(symbol)
+    return None if price is None else held_back(symbol.engine.leader, price)
 
 
 def _further(symbol: Symbol) -> tuple[bool, str]:
@@ -99,12 +100,22 @@ def _further(symbol: Symbol) -> tuple[bool, str]:
     ]
     if not limits:
         return False, "no: every trader has had its rebuy; one that sells starts anew"
-    below = max(limits)
-    return True, f"when the price falls below {format_amount(below)}{_away(symbol, Price(below))}: one more joins"
+    below = Price(max(limits))
+    info, tick = leader.info, leader.info.filters.tick_size
+    at, peak = Price((below - 1) // tick * tick), None if leader.guarded is None else leader.guarded.peak
+    guarded = why_guarded(leader.settings, info, leader.traders, at, peak)
+    if guarded is not None:
+        band = guarded_band(leader.settings, info, leader.traders, at, peak)
+        if band is None or band[0] <= 0:
+            return False, f"no: below {format_amount(below)}, where one more would join, {guarded}"
+        below = Price((band[0] // tick + 1) * tick)
+    return True, f"when the price falls below {format_amount(below)}{_away(symbol, below)}: one more joins"
 
 
 def _trader(symbol: Symbol, trader: Trader) -> Document:
     match trader.phase:
+        case Waiting(after, None) if after > symbol.context.exchange.now():
+            text = f"waits for a trade after {format_time(after)}"
         case Waiting(reason=None):
             text = "waits for the next trade"
         case Waiting(reason=reason):

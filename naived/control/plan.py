@@ -148,7 +148,8 @@ def _cycle(
     selling = money_up(received * fees.sell, SCALE)
     buying = money_up(cost * fees.buy, SCALE)
     # Coins of less than a step stay, with their part of the cost.
-    return Money(received - selling - dust_cost(cost, sold, net)), Money(buying + selling)
+    spent = cost - dust_cost(cost, Quantity(net - sold), net)
+    return Money(received - selling - spent), Money(buying + selling)
 
 
 def warnings(settings: Settings, info: SymbolInfo, last: Price, fees: Fees) -> list[str]:

@@ -45,6 +45,52 @@ async def test_it_waits_then_rests_then_says_where_the_next_trader_joins(world: 
         assert second["trader"] == "ETHUSDT-2"
 
 
+async def test_where_a_guard_blocks_the_next_trader_is_said(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=3)
+        await naived.trade("2000", "1999")
+        told = "when the price falls below 1987.8012 (-0.56%): one more joins"
+        assert await buys(naived) == (True, told)
+        await naived.ask("settings", floor="1995")
+        blocked = "a buy would be below the floor 1995: at 1987.6 USDT"
+        assert await buys(naived) == (False, f"no: below 1987.8012, where one more would join, {blocked}")
+        await naived.ask("settings", floor="none", spacing="1%")
+        may, text = await buys(naived)
+        assert may
+        assert text == "when the price falls below 1980.01 (-0.94%): one more joins"
+        await naived.trade("1980.01")
+        assert naived.phases() == ["selling"]
+        await naived.trade("1980")
+        assert naived.phases() == ["selling", "buying"]
+
+
+async def test_a_buy_that_rests_is_told_whatever_keeps_others_from_it(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=2)
+        await naived.trade("2000")
+        await naived.ask("halt", keep_buys=True)
+        may, text = await buys(naived)
+        assert may
+        assert text.startswith("yes: a buy rests; no other one is placed: ")
+
+
+async def test_after_a_buy_that_was_cancelled_by_hand_it_says_when_it_goes_on(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000")
+        world.exchange.cancel_by_hand(world.exchange.open()[0])
+        await naived.until(lambda: naived.phases() == ["waiting"])
+        may, text = await buys(naived)
+        assert may
+        assert text.startswith("yes: at a trade after 20")
+        (trader,) = (await explained(naived))["traders"]
+        assert trader["text"] == f"waits for {text.removeprefix('yes: at ')}"
+        await trio.sleep(61)
+        assert await buys(naived) == (True, "yes: at the next trade")
+
+
 async def test_what_keeps_it_from_buying_is_said(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start()
