@@ -225,8 +225,7 @@ async def settings(service: Service, call: Call) -> Outcome:
     coins = NO_COINS if symbol is None else _stopped_by(symbol, wanted)
     sells = None if symbol is None else holdings.document(symbol, coins)
     if call.params["dry_run"]:
-        sold = sells is not None and symbol is not None
-        text = messages.would_sell(symbol, coins) if symbol is not None and sold else messages.PLANNED
+        text = messages.PLANNED if symbol is None or sells is None else messages.would_sell(symbol, coins)
         return Outcome(False, text, more={"settings": answers.settings(wanted), "warnings": [], "sells": sells})
     rules = await _check_size(service, call.name, wanted)
     symbol = await service.configure(call)

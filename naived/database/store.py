@@ -88,9 +88,7 @@ class Store:
     def __init__(
         self, engine: sa.Engine, epoch: int, file: SqliteFile | None = None, node: str | None = None
     ) -> None:
-        self.lost: str | None = (
-            None  # why nothing can be written: its files are not in their place, or not ours now
-        )
+        self.lost: str | None = None  # why nothing can be written: its files are gone, or not ours any more
         self._engine = engine
         self._epoch = epoch
         self._file = file
