@@ -43,25 +43,8 @@ class Endpoint:
     """
 
     def __init__(self, path: Path) -> None:
-        check_free(path)
-        temporary = _temporary(path)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            mask = os.umask(_UMASK)
-            try:
-                _discard_socket(temporary)
-                listener.bind(os.fspath(temporary))
-            finally:
-                os.umask(mask)
-            listener.listen(_BACKLOG)
-            listener.setblocking(False)
-            self._ours = _identity(temporary)
-            temporary.rename(path)
-        except OSError as error:
-            listener.close()
-            raise EndpointError(f"cannot make the control socket {path}: {error.strerror}") from error
         self._path = path
-        self._socket = listener
+        self._socket, self._ours = _listening(path)
 
     @property
     def listener(self) -> "trio.SocketListener":
@@ -70,6 +53,18 @@ class Endpoint:
 
         return trio.SocketListener(trio.socket.from_stdlib_socket(self._socket.dup()))
 
+    def restore(self) -> bool:
+        """Listen at a socket made anew if somebody removed ours; was that so? Raises EndpointError.
+
+        Whoever connected before stays connected. What somebody else put in its place stays there.
+        """
+        if os.path.lexists(self._path):
+            return False
+        removed = self._socket
+        self._socket, self._ours = _listening(self._path)
+        removed.close()
+        return True
+
     def close(self) -> None:
         """Remove the socket; a second call does nothing."""
         self._socket.close()
@@ -77,6 +72,28 @@ class Endpoint:
             # By now the path may have the socket of another daemon.
             if _identity(self._path) == self._ours:
                 self._path.unlink()
+
+
+def _listening(path: Path) -> tuple[socket.socket, tuple[int, int]]:
+    """A socket that listens at this path, and what tells it from others; raises EndpointError."""
+    check_free(path)
+    temporary = _temporary(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        mask = os.umask(_UMASK)
+        try:
+            _discard_socket(temporary)
+            listener.bind(os.fspath(temporary))
+        finally:
+            os.umask(mask)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+        ours = _identity(temporary)
+        temporary.rename(path)
+    except OSError as error:
+        listener.close()
+        raise EndpointError(f"cannot make the control socket {path}: {error.strerror}") from error
+    return listener, ours
 
 
 def _temporary(path: Path) -> Path:

@@ -17,7 +17,7 @@ import trio
 
 from naived.control.caller import Caller
 from naived.control.channel import Channel, GoneError
-from naived.control.endpoint import Endpoint, Peer, peer_of
+from naived.control.endpoint import Endpoint, EndpointError, Peer, peer_of
 from naived.control.protocol import MAX_ANSWER, Code, ControlError, encode_error, result_parts
 from naived.control.requests import (
     MAX_SYMBOL,
@@ -32,6 +32,7 @@ from naived.control.requests import (
 
 _CONNECTIONS = 1024  # in total, so that descriptors are left for the exchange and the database
 _CONNECTIONS_PER_UID = 512  # so that root can still connect when the owner's scripts use all of theirs
+_LOOK = 1.0  # seconds between two looks whether the socket is in its place
 _STREAMS = 256  # each may send a snapshot twice a second
 
 _log = structlog.get_logger(__name__)
@@ -40,9 +41,22 @@ _log = structlog.get_logger(__name__)
 async def serve(endpoint: Endpoint, methods: Mapping[str, Method], service: object) -> None:
     """Serve connections until cancelled. ``service`` is passed to the methods.
 
-    Who connects later waits for the endpoint's end: a client then learns that nothing of what it asks was done.
+    Who connects later waits for the endpoint's end: a client then learns that nothing of what it asks was done. A
+    socket that somebody removed, such as a program that clears /tmp, is made anew.
     """
-    await trio.serve_listeners(Server(methods, service).handle, [endpoint.listener])
+    server, failure = Server(methods, service), None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, server.handle, [endpoint.listener])
+        while True:
+            await trio.sleep(_LOOK)
+            try:
+                if endpoint.restore():
+                    _log.warning("control socket made anew")
+                    nursery.start_soon(trio.serve_listeners, server.handle, [endpoint.listener])
+            except EndpointError as error:
+                if str(error) != failure:
+                    failure = str(error)
+                    _log.warning("control socket not made anew", error=failure)
 
 
 def refusing(methods: Mapping[str, Method], why: Callable[[], ControlError]) -> Mapping[str, Method]:

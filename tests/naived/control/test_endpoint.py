@@ -45,6 +45,26 @@ async def test_a_socket_that_another_daemon_took_over_is_left_alone(home):
     assert stat.S_ISSOCK(path.lstat().st_mode)
 
 
+async def test_a_socket_that_was_removed_is_made_anew_and_one_in_its_place_is_left_alone(home):
+    path = home / "control.sock"
+    with closing(Endpoint(path)) as endpoint:
+        assert not endpoint.restore()
+        path.unlink()
+        assert endpoint.restore()
+        async with await trio.open_unix_socket(path), endpoint.listener as listener:
+            await (await listener.accept()).aclose()
+        assert stat.S_IMODE(path.lstat().st_mode) == 0o600
+        path.unlink()
+        path.touch()
+        assert not endpoint.restore()
+        path.unlink()
+        home.chmod(0o777)
+        with pytest.raises(EndpointError, match="others may write to"):
+            endpoint.restore()
+        home.chmod(0o700)
+    assert not path.exists()
+
+
 async def test_the_peer_is_named_by_the_kernel(home):
     with closing(Endpoint(home / "control.sock")) as endpoint:
         client = await trio.open_unix_socket(home / "control.sock")
