@@ -218,7 +218,9 @@ class FeeReader:
         age = trio.current_time() - read_at
         if own is not None and age < _FEE_PAUSE:
             return own
-        if age >= _FEE_FRESH and self._may_ask():
+        leader = symbol.engine.leader
+        # Of a symbol that begins to trade all that waited is sold by them at once.
+        if (age >= _FEE_FRESH or not leader.active) and self._may_ask():
             try:
                 with trio.move_on_after(_FEE_TIMEOUT):
                     return await self._ask(symbol)
@@ -230,7 +232,6 @@ class FeeReader:
         self._wanted.set()
         if own is not None and age < _FEE_FRESH:
             return own
-        leader = symbol.engine.leader
         known = leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees if leader.traders else None
         usual = at_least((await self._account(symbol)).fees)
         return usual if known is None else Fees(max(known.buy, usual.buy), max(known.sell, usual.sell), known.asset)
