@@ -1,7 +1,8 @@
 """The balances of the account, and what has left it since each of them was told.
 
 A fill and the balance behind it are two events, and either may be late or lost. Both have the exchange's time of
-the change, so it is known what a balance lacks.
+the change, so it is known what a balance lacks. One of the same millisecond may be behind another change of it, and
+lacks the fill: whatever happens next on the account tells.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,7 +38,7 @@ class Balances:
                 continue
             self._times[asset] = time
             self._known[asset] = balances.get(asset, _NOTHING)
-            spent = [each for each in self._spent.pop(asset, ()) if each[0] > time]
+            spent = [each for each in self._spent.pop(asset, ()) if each[0] >= time]
             if spent:
                 self._spent[asset] = spent
 
@@ -54,5 +55,5 @@ class Balances:
         return sum(amount for _, amount in self._spent.get(asset, ()))
 
     def _leaves(self, asset: str, amount: int, time: int) -> None:
-        if amount and time > self._times.get(asset, 0):
+        if amount and time >= self._times.get(asset, 0):
             self._spent.setdefault(asset, []).append((time, amount))

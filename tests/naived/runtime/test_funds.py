@@ -36,7 +36,7 @@ BID = OrderIntent("ETHBTC", 1, Side.BUY, 1, parse_price("0.03"), parse_quantity(
 
 
 def funds_of(**symbols: Symbol) -> AccountFunds:
-    return AccountFunds(symbols, FeePrices(cast(Exchange, None), PriceGates()))
+    return AccountFunds(symbols, FeePrices(cast(Exchange, SimpleNamespace(symbols=None)), PriceGates()))
 
 
 def symbol(rules: SymbolInfo, *orders: OrderState, phase: Phase | None = None) -> Symbol:
@@ -72,7 +72,9 @@ def test_coins_that_a_buy_may_have_brought_already_are_its_symbols(state: State)
 def test_coins_that_another_node_may_have_bought_are_its_symbols_though_none_is_known_to_hold_any() -> None:
     spender = symbol(ETHBTC)
     funds = AccountFunds(
-        {"ETHBTC": spender}, FeePrices(cast(Exchange, None), PriceGates()), {"BTC": COIN, "USDT": 0}.__getitem__
+        {"ETHBTC": spender},
+        FeePrices(cast(Exchange, SimpleNamespace(symbols=None)), PriceGates()),
+        {"BTC": COIN, "USDT": 0}.__getitem__,
     )
     funds.balances.learn({"BTC": Balance(Amount(parse_quantity("1.5")), Amount(0))}, START)
     assert funds.of(spender).quote == COIN // 2
@@ -104,7 +106,7 @@ def test_a_bid_is_spent_before_the_balance_shows_it(free: str, locked: str) -> N
 def test_what_symbols_own_bid_and_tie_up_is_counted_again_when_told() -> None:
     spender = symbol(ETHBTC)
     symbols = {"ETHBTC": spender}
-    funds = AccountFunds(symbols, FeePrices(cast(Exchange, None), PriceGates()))
+    funds = AccountFunds(symbols, FeePrices(cast(Exchange, SimpleNamespace(symbols=None)), PriceGates()))
     funds.balances.learn({"BTC": Balance(Amount(3 * COIN), Amount(0))}, START)
     assert funds.of(spender) is UNLIMITED
     symbols["BTCUSDT"] = symbol(BTCUSDT, phase=SELLING)
