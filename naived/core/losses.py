@@ -5,10 +5,13 @@
     drawdown  how far it fell since its peak
 
 Deposits and withdrawals change none of them: money that is not traded is not counted. What is held counts at its
-last confirmed price, less the fee of selling it. Coins that a sell offers bring its limit and no more: a trade
-above it has sold them, only the report is late. As a strategy that never sells below its cost has no realised
-losses, the price of what is held shows what it has lost. A sell that is partly filled counts as far as it is; the
-profits of ``status`` have that only when all is sold.
+last confirmed price, less the fee of selling it: a strategy that never sells below its cost has no realised losses,
+so only that shows what it has lost. A sell that is partly filled counts as far as it is; the profits of ``status``
+have that only when all is sold.
+
+Coins that a sell offers are in doubt above its limit. A trade there may have sold them, and only the report is
+late: so they make no peak (``least_gained``). They may bring more, as of a sell that is decided above its limit: so
+they make no loss either (``gained``).
 
 A day begins with the last value known before it. If naived was down at 00:00 UTC that is the last durable one: what
 was lost while nobody looked is a loss of the day on which it is seen, and is never forgotten.
@@ -16,7 +19,7 @@ was lost while nobody looked is a loss of the day on which it is seen, and is ne
 
 from msgspec.structs import replace
 
-from naived.core.amount import SCALE, Money, Price, Rate, format_amount, money_down, parse_rate
+from naived.core.amount import SCALE, Money, Price, Rate, format_amount, money_down, money_up, parse_rate
 from naived.core.risk import Halt, HaltedBy, Limits, Worth
 from naived.core.strategy.day import DAY
 from naived.core.strategy.leader_state import Leader
@@ -29,20 +32,21 @@ _USUAL_FEE = parse_rate("0.001")
 
 def gained(leader: Leader, price: Price | None) -> Money | None:
     """A symbol's realised + unrealised profit in its quote asset; None if it holds coins and has no price."""
-    if not owned(leader):
-        return realised(leader)
-    return None if price is None else _valued(leader, price, _beyond(leader, price))
-
-
-def marked(leader: Leader, price: Price) -> Money:
-    """The same as if all coins were sold at this price: while prices only fall no sell has a lower limit."""
-    return _valued(leader, price, 0)
-
-
-def _valued(leader: Leader, price: Price, beyond: int) -> Money:
     held = owned(leader)
-    worth = money_down((held.quantity * price - beyond) * (SCALE - _fee(leader)), SCALE * SCALE)
+    if not held:
+        return realised(leader)
+    if price is None:
+        return None
+    worth = money_down(held.quantity * price * (SCALE - _fee(leader)), SCALE * SCALE)
     return Money(realised(leader) + worth - held.cost)
+
+
+def least_gained(leader: Leader, price: Price | None) -> Money | None:
+    """The same, of coins that a sell offers at most what its limit brings."""
+    made = gained(leader, price)
+    if made is None or price is None or not (beyond := _beyond(leader, price)):
+        return made
+    return Money(made - money_up(beyond * (SCALE - _fee(leader)), SCALE * SCALE))
 
 
 def _beyond(leader: Leader, price: Price) -> int:

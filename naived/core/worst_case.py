@@ -26,7 +26,7 @@ from naived.core.amount import (
     value_down,
     value_up,
 )
-from naived.core.losses import marked, measured, reached
+from naived.core.losses import gained, measured, reached
 from naived.core.market import Trade
 from naived.core.orders.intent import OrderIntent
 from naived.core.orders.report import Fill
@@ -197,8 +197,8 @@ class _Symbol:
 
     def _count(self) -> None:
         leader = self.leader
-        fixed = marked(leader, Price(0))
-        full = marked(leader, self.start) - fixed
+        fixed = gained(leader, Price(0)) or Money(0)
+        full = (gained(leader, self.start) or Money(0)) - fixed
         amounts = fixed, full, exposure(leader).money
         self.fixed, self.full, self.exposed = (money_down(each * self.quote_price, SCALE) for each in amounts)
         self.taken = tied_up(leader) - fixed if self._in_currency else 0

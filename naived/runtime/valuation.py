@@ -6,7 +6,8 @@
 3. A loss that only prices in doubt show reaches no limit (``reached``); ``doubts`` says which ones these are.
 4. A quote asset counts at its last price in the currency also while none is told. If there never was one, what was
    made in it is not counted, and ``doubts`` says so: no limit is passed over for that.
-5. While it is not known what a symbol made, no loss counts, and ``awaited`` says of which one. What our symbols
+5. Coins that a sell offers count at most at its limit, but for a loss: that has to be there at the market too.
+6. While it is not known what a symbol made, no loss counts, and ``awaited`` says of which one. What our symbols
    made is told all the same (``gains``): another node may wait for it while we wait for that node's.
 """
 
@@ -16,7 +17,7 @@ from weakref import WeakKeyDictionary
 from msgspec.structs import replace
 
 from naived.core.amount import Money, Price
-from naived.core.losses import STALE, begun, gained, measured, reached, realised
+from naived.core.losses import STALE, begun, gained, least_gained, measured, reached, realised
 from naived.core.risk import Exposure, Gain, Halt, Worth, total
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.summary import owned
@@ -36,11 +37,11 @@ class Valuation:
         self._quotes = QuotePrices(funds, prices)
         # By symbol, not by name: one that leaves this process and comes back was not seen.
         self._seen = WeakKeyDictionary[Symbol, Price]()
-        self._known = WeakKeyDictionary[Symbol, tuple[Leader, Price | None, Money | None]]()
+        self._known = WeakKeyDictionary[Symbol, tuple[Leader, Price | None, Money | None, Money | None]]()
 
     def worth(self, now: int) -> Worth | None:
         """At ``now`` (exchange ms); None while the value of a symbol is not known."""
-        account, value = self._funds.account, self._value()
+        account, value = self._funds.account, self._value(least=True)
         if value is None:
             return None
         if account.worth is None or account.worth.currency != account.currency:
@@ -53,7 +54,8 @@ class Valuation:
         If the price of one holder is certain, the last confirmed ones of the others count as well; if none is, only
         what was realised is certain. What was not seen yet shows no loss either way.
         """
-        limits = self._funds.account.limits
+        limits, made = self._funds.account.limits, self._value()
+        worth = worth if made is None else replace(worth, value=made)
         if reached(limits, worth, now) is None:
             return None
         holders = list(filter(_holds, self._symbols.values()))
@@ -104,10 +106,10 @@ class Valuation:
                     found.setdefault(name, why)
         return found
 
-    def _value(self, doubtful: Collection[Symbol] = ()) -> Money | None:
+    def _value(self, doubtful: Collection[Symbol] = (), *, least: bool = False) -> Money | None:
         """Of all symbols in the currency; None if it is not known. ``doubtful`` ones have no unrealised loss."""
         parts, prices = list[Exposure](), dict[str, Price]()
-        for made in self._made(doubtful).values():
+        for made in self._made(doubtful, least=least).values():
             if made is None:
                 return None
             price = self._quotes.price(made.quote)
@@ -118,7 +120,7 @@ class Valuation:
                 return None
         return total(parts, self._funds.account.currency, prices)
 
-    def _made(self, doubtful: Collection[Symbol] = ()) -> dict[str, Exposure | None]:
+    def _made(self, doubtful: Collection[Symbol] = (), *, least: bool = False) -> dict[str, Exposure | None]:
         """What symbols made that made anything, see ``_value``; None where it is not known."""
         account, found = self._funds.account, dict[str, Exposure | None]()
         for name in account.exposures:
@@ -127,14 +129,14 @@ class Valuation:
                 if gain is None or gain.money:
                     found[name] = None if gain is None else Exposure(gain.quote, gain.money)
         for name, symbol in self._symbols.items():
-            money = self._gain(symbol)
+            money = self._gain(symbol, least=least)
             if money is not None and symbol in doubtful:
                 money = max(money, realised(symbol.engine.leader))
             if money is None or money:
                 found[name] = None if money is None else Exposure(assets(symbol)[1], money)
         return found
 
-    def _gain(self, symbol: Symbol) -> Money | None:
+    def _gain(self, symbol: Symbol, *, least: bool = False) -> Money | None:
         """In its quote asset; counted again only if something of it changed.
 
         One that was never seen nor written counts at the price that the exchange told.
@@ -148,8 +150,8 @@ class Valuation:
             price = symbol.gate.price if price is None else price
         known = self._known.get(symbol)
         if known is None or known[0] is not leader or known[1] != price:
-            known = self._known[symbol] = (leader, price, gained(leader, price))
-        return known[2]
+            known = self._known[symbol] = (leader, price, gained(leader, price), least_gained(leader, price))
+        return known[3] if least else known[2]
 
     def _price(self, symbol: Symbol) -> Price | None:
         """The last confirmed one of its open market since this process has the symbol."""

@@ -16,7 +16,7 @@ from naived.core.amount import (
     parse_rate,
     value_up,
 )
-from naived.core.losses import anew, begun, gained, measured, reached, with_limit
+from naived.core.losses import anew, begun, gained, least_gained, measured, reached, with_limit
 from naived.core.orders.report import Fill
 from naived.core.orders.state import Ended, Executed, Fate, Placed
 from naived.core.risk import Halt, HaltedBy, Limits, Worth
@@ -142,17 +142,19 @@ def selling(stop_loss: str = "0") -> Leader:
     return step_leader(buying, news, START, None).leader
 
 
-def test_coins_that_a_sell_offers_are_worth_its_limit_at_most_whatever_the_price() -> None:
+def test_coins_that_a_sell_offers_surely_bring_its_limit_and_no_more_whatever_the_price() -> None:
     leader = selling()
     (trader,) = leader.traders
     assert type(trader.phase) is Selling
     limit = trader.phase.intent.price
-    least = gained(leader, Price(limit - 1))
+    below = Price(limit - 1)
+    assert least_gained(leader, below) == gained(leader, below)
     most = gained(leader, limit)
-    assert least is not None
-    assert most is not None
-    assert least < most == gained(leader, parse_price("2400"))
     assert most == money_down(trader.phase.intent.quantity * limit, SCALE) - trader.phase.bought.cost
+    assert least_gained(leader, limit) == least_gained(leader, parse_price("2400")) == most
+    beyond = trader.phase.intent.quantity * (parse_price("2400") - limit) // SCALE
+    assert gained(leader, parse_price("2400")) == most + beyond
+    assert least_gained(leader, None) is None
 
 
 def test_what_a_stop_loss_sells_is_worth_the_price_and_not_the_limit_below_it() -> None:
@@ -165,4 +167,6 @@ def test_what_a_stop_loss_sells_is_worth_the_price_and_not_the_limit_below_it() 
     assert trader.phase.intent.ioc
     assert trader.phase.intent.price < parse_price("1700")
     worth = money_down(trader.phase.intent.quantity * parse_price("1700"), SCALE)
-    assert gained(replace(leader, traders=(trader,)), parse_price("1700")) == worth - trader.phase.bought.cost
+    left = replace(leader, traders=(trader,))
+    for made in (gained, least_gained):
+        assert made(left, parse_price("1700")) == worth - trader.phase.bought.cost

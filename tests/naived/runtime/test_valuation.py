@@ -91,6 +91,47 @@ async def test_a_restart_in_a_fall_makes_no_peak(world: World, clock: MockClock)
         assert halt(naived) == ""
 
 
+async def test_sells_that_are_decided_far_above_their_limits_make_no_loss(world: World, clock: MockClock) -> None:
+    """Each brings the market's price: what it asks for is less for a moment, and nothing is lost."""
+    async with world.naived() as naived:
+        await naived.start(**CLOSE, budget="1000", chunks=4, rebuy="0.01")
+        for price in ("2000", "1979", "1959", "1939", "1930"):
+            await naived.trade(price)
+        assert len(naived.traders()) == 4
+        await naived.ask("stop", cancel="all")
+        await naived.call("limits", max_drawdown="30")
+        await seen()  # the price is followed for what it holds
+        await naived.trade("2300")
+        await seen()
+        (peak,) = await now(naived, "peak")
+        assert float(peak) > 60
+        world.exchange.faults.delay = 3 * LOOK
+        await naived.ask("start", wait=False)
+        await naived.trade("2300")
+        await trio.sleep(2 * LOOK)
+        assert naived.phases() == ["selling"] * 4
+        assert halt(naived) == ""
+        assert await now(naived, "peak") == (peak,)
+
+
+async def test_a_sell_whose_report_is_late_makes_no_peak(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.call("limits", max_drawdown="30")
+        await naived.start(**CLOSE, budget="1000", chunks=1)
+        await naived.trade("2000", "1999")
+        assert naived.phases() == ["selling"]
+        exchange.faults.held = True
+        await naived.trade("2400")
+        await seen()
+        (peak,) = await now(naived, "peak")
+        assert 0 < float(peak) < 2
+        exchange.release()
+        await seen()
+        assert naived.symbol().engine.leader.cycles == 1
+        assert halt(naived) == ""
+
+
 async def test_a_symbol_that_comes_back_counts_as_the_node_wrote_that_had_it(
     world: World, clock: MockClock
 ) -> None:
