@@ -195,15 +195,19 @@ def step_leader(leader: Leader, event: LeaderEvent, now: int, blocked: str | Non
 
 
 def _renew(draft: Draft) -> None:
-    """Give waiting traders the newest settings and fees, and the others the fee of a sell if that rose."""
+    """Give waiting traders the newest settings and fees, and the others the fee of their next sell.
+
+    Who has decided on a sell asks for no less by a later one, so a fee that fell is only for those that still buy.
+    """
     terms = terms_of(draft.leader.settings, draft.leader.fees)
     for trader in list(draft.living.values()):
-        if type(trader.phase) is Waiting and trader.terms != terms:
-            draft.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
-        elif type(trader.phase) is not Waiting and trader.terms.fees.sell < terms.fees.sell:
+        known, now = trader.terms.fees, terms.fees.sell
+        if type(trader.phase) is Waiting:
+            if trader.terms != terms:
+                draft.put(replace(trader, terms=terms, phase=replace(trader.phase, reason=None)))
+        elif known.sell < now or (known.sell > now and type(trader.phase) is Buying):
             # Else a sell that is decided from now on would not bring what its coins have cost.
-            fees = replace(trader.terms.fees, sell=terms.fees.sell)
-            draft.put(replace(trader, terms=replace(trader.terms, fees=fees)))
+            draft.put(replace(trader, terms=replace(trader.terms, fees=replace(known, sell=now))))
 
 
 def _recall(draft: Draft) -> None:
