@@ -1,11 +1,11 @@
 """The balances of the account, and what has left it since each of them was told.
 
 A fill and the balance behind it are two events, and either may be late or lost. Both have the exchange's time of
-the change, so it is known what a balance lacks. One of the same millisecond may be behind another change of it, and
-lacks the fill: whatever happens next on the account tells.
+the change, so it is known what a balance lacks. Of several changes in one millisecond a balance may lack the last
+ones: it has as many as it went down by since the one before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from naived.core.amount import Amount
 from naived.core.orders.intent import Side
@@ -22,7 +22,9 @@ class Balances:
     def __init__(self) -> None:
         self._known: dict[str, Balance] = {}
         self._times: dict[str, int] = {}
-        self._spent: dict[str, list[tuple[int, int]]] = {}  # times and amounts that a balance lacks, by asset
+        self._spent: dict[str, list[tuple[int, int]]] = {}  # times and amounts that a balance may lack, by asset
+        # The time and the sum of the newest balance of an earlier millisecond, less what left since as far as known.
+        self._before: dict[str, tuple[int, int]] = {}
 
     def of(self, asset: str) -> Balance | None:
         """None if it is nothing, or not known."""
@@ -34,13 +36,16 @@ class Balances:
         What is known of a later time stays: an answer may be overtaken by an event.
         """
         for asset in {*balances, *self._known} if all_assets else balances:
-            if time < self._times.get(asset, 0):
+            told = self._times.get(asset, 0)
+            if time < told:
                 continue
+            spent = self._spent.pop(asset, [])
+            if time > told and told:
+                left = sum(amount for at, amount in spent if told <= at < time) - self._seen(asset, spent)
+                self._before[asset] = told, _sum(self._known[asset]) - left
             self._times[asset] = time
             self._known[asset] = balances.get(asset, _NOTHING)
-            spent = [each for each in self._spent.pop(asset, ()) if each[0] >= time]
-            if spent:
-                self._spent[asset] = spent
+            self._spent[asset] = [each for each in spent if each[0] >= time]
 
     def spend(self, base: str, quote: str, orders: Iterable[OrderState], fills: Iterable[Fill]) -> None:
         """Take in fills that were booked, each once; ``orders`` are those they are of."""
@@ -52,8 +57,26 @@ class Balances:
 
     def unseen(self, asset: str) -> int:
         """What has left the account since its balance of this asset was told."""
-        return sum(amount for _, amount in self._spent.get(asset, ()))
+        spent = self._spent.get(asset, [])
+        return sum(amount for _, amount in spent) - self._seen(asset, spent)
+
+    def _seen(self, asset: str, spent: Sequence[tuple[int, int]]) -> int:
+        """What the balance has of the changes of its own millisecond."""
+        told = self._times.get(asset, 0)
+        left = sum(amount for at, amount in spent if at == told)
+        if not left or asset not in self._before:
+            return 0
+        return max(0, min(left, self._before[asset][1] - _sum(self._known[asset])))
 
     def _leaves(self, asset: str, amount: int, time: int) -> None:
-        if amount and time >= self._times.get(asset, 0):
+        if not amount:
+            return
+        if time >= self._times.get(asset, 0):
             self._spent.setdefault(asset, []).append((time, amount))
+        elif asset in self._before and time >= self._before[asset][0]:
+            before, whole = self._before[asset]
+            self._before[asset] = before, whole - amount
+
+
+def _sum(balance: Balance) -> int:
+    return balance.free + balance.locked

@@ -58,7 +58,7 @@ def test_what_is_known_of_a_later_time_stays() -> None:
     assert (known.of("BTC"), known.of("USDT"), known.of("BNB")) == (balance("0"), balance("4"), None)
 
 
-def test_what_was_executed_has_left_the_account_until_a_balance_is_told_that_is_newer() -> None:
+def test_what_was_executed_has_left_the_account_until_a_balance_is_told_that_is_not_older() -> None:
     known = Balances()
     known.learn({"BTC": balance("5"), "USDT": balance("500000"), "BNB": balance("1")}, START)
     fills = [fill(1, START + 2), fill(2, START + 4, "0.01", "BNB")]
@@ -68,22 +68,33 @@ def test_what_was_executed_has_left_the_account_until_a_balance_is_told_that_is_
         96_000 * SCALE,
         parse_quantity("0.01"),
     )
-    known.learn({"BTC": balance("4"), "USDT": balance("596000")}, START + 3)
+    known.learn({"BTC": balance("4"), "USDT": balance("596000")}, START + 2)
     assert (known.unseen("BTC"), known.unseen("USDT")) == (0, 96_000 * SCALE)
-    known.learn({"BTC": balance("5")}, START + 5, all_assets=True)
+    known.learn({"BTC": balance("5"), "USDT": balance("404000"), "BNB": balance("0.99")}, START + 4)
     assert (known.unseen("USDT"), known.unseen("BNB")) == (0, 0)
-    known.spend("BTC", "USDT", [order(Side.BUY, 3)], [fill(3, START + 4)])
+    known.spend("BTC", "USDT", [order(Side.BUY, 3)], [fill(3, START + 3)])
     assert known.unseen("USDT") == 0
 
 
-def test_a_balance_of_the_same_millisecond_may_be_that_of_the_fill_before() -> None:
+def test_a_balance_has_as_many_changes_of_its_millisecond_as_it_went_down_by() -> None:
     known = Balances()
-    known.learn({"USDT": balance("404000")}, START)  # behind the first of two fills of this moment
-    known.spend("BTC", "USDT", [order(Side.BUY, 1)], [fill(1, START)])
-    known.learn({"USDT": balance("308000")}, START)
-    assert known.unseen("USDT") == 96_000 * SCALE
-    known.learn({"USDT": balance("308000")}, START + 1)
+    known.learn({"USDT": balance("500000")}, START)
+    known.learn({"USDT": balance("404000")}, START + 2)  # behind the first of two fills of this moment
+    known.spend("BTC", "USDT", [order(Side.BUY, 1)], [fill(1, START + 2)])
     assert known.unseen("USDT") == 0
+    known.spend("BTC", "USDT", [order(Side.BUY, 2)], [fill(2, START + 2)])
+    assert known.unseen("USDT") == 96_000 * SCALE
+    known.learn({"USDT": balance("308000")}, START + 2)
+    assert known.unseen("USDT") == 0
+
+
+def test_what_a_balance_went_down_by_before_its_millisecond_is_no_change_of_it() -> None:
+    known = Balances()
+    known.learn({"USDT": balance("500000")}, START)
+    known.learn({"USDT": balance("308000")}, START + 2)  # that of the fill of START + 1 was lost
+    known.spend("BTC", "USDT", [order(Side.BUY, 2), order(Side.BUY, 3)], [fill(2, START + 2), fill(3, START + 2)])
+    known.spend("BTC", "USDT", [order(Side.BUY, 1)], [fill(1, START + 1)])
+    assert known.unseen("USDT") == 96_000 * SCALE
 
 
 @dataclass
