@@ -184,8 +184,8 @@ async def shutdown(service: Service, call: Call) -> Outcome:
     if symbol is None:
         return Outcome(False, messages.OFF)
     await try_to_learn_rules(service, symbol)
-    sells = NO_COINS
-    if symbol.desired.status is Status.OFF and _to_drain(symbol):
+    sells, stands = NO_COINS, not symbol.engine.may_place or symbol.fault is not None
+    if _to_drain(symbol) if symbol.desired.status is Status.OFF else stands:
         sells = await _would_sell(service, symbol, symbol.desired.settings)
     more = {"sells": holdings.document(symbol, sells)}
     if call.params["dry_run"]:

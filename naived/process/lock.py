@@ -22,7 +22,7 @@ _TRIES = 5  # a `naivectl` that looks whether the lock is held holds it for micr
 _PAUSE = 0.02  # seconds between two
 
 
-_LEDGER_TAKEN = "another simulator (pid {pid}) has the ledger of {path}; stop it, or choose another ledger"
+_LEDGER_TAKEN = "another simulator (pid {pid}) has the ledger {of}; stop it, or choose another ledger"
 _HOME_TAKEN = "another naived (pid {pid}) has the home {directory}; stop it, or choose another --home"
 
 
@@ -46,7 +46,9 @@ def locked(directory: Path, name: str = LOCK, taken: str = _HOME_TAKEN) -> Itera
     with lock_file(path, os.O_CREAT) as (descriptor, pid):
         try:
             if not _is_locked(descriptor):
-                raise LockedError(taken.format(pid=pid or "unknown", directory=path.parent, path=path))
+                raise LockedError(
+                    taken.format(pid=pid or "unknown", directory=path.parent, of=path.with_suffix(""))
+                )
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:

@@ -23,7 +23,7 @@ class Balances:
         self._known: dict[str, Balance] = {}
         self._times: dict[str, int] = {}
         self._spent: dict[str, list[tuple[int, int]]] = {}  # times and amounts that a balance may lack, by asset
-        # The time and the sum of the newest balance of an earlier millisecond, less what left since as far as known.
+        # Time and sum of the newest balance of an earlier millisecond, less what is known to have left since.
         self._before: dict[str, tuple[int, int]] = {}
 
     def of(self, asset: str) -> Balance | None:

@@ -142,7 +142,7 @@ def test_a_ledger_that_another_simulator_has_is_refused(tmp_path: Path) -> None:
         with naived_simulate("--ledger", ledger) as second:
             output, errors = second.communicate(timeout=PATIENCE)
         assert (second.returncode, output) == (69, b"")
-        assert f"another simulator (pid {first.pid}) has the ledger of {ledger}.lock" in errors.decode()
+        assert f"another simulator (pid {first.pid}) has the ledger {ledger};" in errors.decode()
 
 
 @pytest.mark.parametrize(

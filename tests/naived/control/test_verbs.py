@@ -535,7 +535,8 @@ async def test_a_start_says_what_the_stop_loss_would_sell_where_it_could_not(
         assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
         await naived.trade("1800")
         world.exchange.markets["ETHUSDT"].base += 10**5
-        assert (await naived.ask("start", dry_run=True))["sells"]["quantity"] == "0.0999"
+        for verb in ("start", "shutdown"):
+            assert (await naived.ask(verb, dry_run=True))["sells"]["quantity"] == "0.0999"
 
 
 async def test_running_traders_keep_their_settings(world: World, clock: MockClock) -> None:

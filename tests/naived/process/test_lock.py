@@ -20,7 +20,7 @@ def test_a_second_holder_is_told_who_has_the_home(tmp_path: Path) -> None:
 def test_a_ledger_has_one_simulator_by_whatever_name_it_is_called(tmp_path: Path) -> None:
     ledger, link = tmp_path / "ledger.db", tmp_path / "link.db"
     link.symlink_to(ledger)
-    taken = rf"\(pid {os.getpid()}\) has the ledger of {ledger}.lock; stop it"
+    taken = rf"\(pid {os.getpid()}\) has the ledger {ledger}; stop it"
     with ledger_locked(ledger), ledger_locked(tmp_path / "other.db"), pytest.raises(LockedError, match=taken):
         ledger_locked(link).__enter__()
     with ledger_locked(None), ledger_locked(None):
