@@ -46,13 +46,20 @@ async def serve(endpoint: Endpoint, methods: Mapping[str, Method], service: obje
     """
     server, failure = Server(methods, service), None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, server.handle, [endpoint.listener])
+
+        async def accept(task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+            with trio.CancelScope() as scope:
+                task_status.started(scope)
+                await trio.serve_listeners(server.handle, [endpoint.listener], handler_nursery=nursery)
+
+        accepting: trio.CancelScope = await nursery.start(accept)
         while True:
             await trio.sleep(_LOOK)
             try:
                 if endpoint.restore():
                     _log.warning("control socket made anew")
-                    nursery.start_soon(trio.serve_listeners, server.handle, [endpoint.listener])
+                    accepting.cancel("its socket was removed")
+                    accepting = await nursery.start(accept)
             except EndpointError as error:
                 if str(error) != failure:
                     failure = str(error)

@@ -23,15 +23,22 @@ async def test_a_status_is_answered_with_the_services_document(connect):
     assert answer["result"]["symbols"][0] == {"symbol": "ETHUSDT", "last_price": "2683.8"}
 
 
-async def test_a_socket_that_somebody_removed_is_made_anew(connect, socket_path, monkeypatch):
+async def test_a_socket_that_somebody_removed_is_made_anew_and_the_old_one_is_closed(
+    connect, socket_path, monkeypatch
+):
     monkeypatch.setattr(server_module, "_LOOK", 0.01)
-    before = await connect()
-    socket_path.unlink()
-    with trio.fail_after(60):
-        while not socket_path.exists():  # noqa: ASYNC110 - there is no event for it
-            await trio.sleep(0.01)
-        for client in (before, await connect()):
-            assert (await client.ask("status", symbols=["ethusdt"]))["result"]["symbols"]
+    client = await connect()
+    files = []
+    for _ in range(3):
+        socket_path.unlink()
+        with trio.fail_after(60):
+            while not socket_path.exists():  # noqa: ASYNC110 - there is no event for it
+                await trio.sleep(0.01)
+        await trio.sleep(0.1)
+        files.append(len(os.listdir("/proc/self/fd")))
+        assert (await client.ask("status", symbols=["ethusdt"]))["result"]["symbols"]
+    assert files[1:] == files[:-1]
+    assert (await (await connect()).ask("status", symbols=["ethusdt"]))["result"]["symbols"]
 
 
 async def test_answers_come_in_the_order_of_the_requests_of_a_pipeline(connect):
