@@ -102,7 +102,7 @@ def _further(symbol: Symbol) -> tuple[bool, str]:
         return False, "no: every trader has had its rebuy; one that sells starts anew"
     below = Price(max(limits))
     info, tick = leader.info, leader.info.filters.tick_size
-    at, peak = Price((below - 1) // tick * tick), None if leader.guarded is None else leader.guarded.peak
+    at, peak = Price((below - 1) // tick * tick), symbol.gate.peak(symbol.context.exchange.now())
     guarded = why_guarded(leader.settings, info, leader.traders, at, peak)
     if guarded is not None:
         band = guarded_band(leader.settings, info, leader.traders, at, peak)

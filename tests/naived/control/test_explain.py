@@ -54,7 +54,12 @@ async def test_where_a_guard_blocks_the_next_trader_is_said(world: World, clock:
         await naived.ask("settings", floor="1995")
         blocked = "a buy would be below the floor 1995: at 1987.6 USDT"
         assert await buys(naived) == (False, f"no: below 1987.8012, where one more would join, {blocked}")
-        await naived.ask("settings", floor="none", spacing="1%")
+        await naived.ask("settings", floor="none", fall_guard="0.5%/1h")
+        await naived.until(lambda: naived.symbol().gate.peak(naived.exchange.now()).price is not None)
+        may, text = await buys(naived)
+        assert (may, text.partition(":")[0]) == (False, "no")
+        assert "the price fell too far within 1h" in text
+        await naived.ask("settings", fall_guard="none", spacing="1%")
         may, text = await buys(naived)
         assert may
         assert text == "when the price falls below 1980.01 (-0.94%): one more joins"
