@@ -153,11 +153,10 @@ class Store:
                 if self._file.only_logs_are_gone:
                     self._rescue()
         else:
-            self.lost = self._taken
+            self.lost = self._ask_for_turn()
 
-    @property
-    def _taken(self) -> str | None:
-        """Why the next turn will not be ours, as of now."""
+    def _ask_for_turn(self) -> str | None:
+        """Why the next turn will not be ours, as of now; nothing is written."""
         ours = sa.select(nodes.c.name).where(nodes.c.epoch == self._epoch, nodes.c.written >= self._written)
         try:
             with self._engine.connect() as connection:
