@@ -109,6 +109,25 @@ async def test_a_fill_of_the_last_process_has_the_value_of_its_fee_in_a_third_as
         assert (fill.fee_asset, fill.fee_value) == ("BNB", fill.fee * 600)
 
 
+async def test_the_fee_of_a_sell_falls_only_until_it_is_decided(world: World, clock: MockClock) -> None:
+    free = Fees(Rate(0), Rate(0))
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        await naived.trade("2000")
+        symbol = naived.symbol()
+        for fees, phase, sell in (
+            (free, "buying", Rate(0)),
+            (DEARER, "selling", DEARER.sell),
+            (free, "selling", DEARER.sell),
+        ):
+            if phase == "selling" and naived.phases() == ["buying"]:
+                await naived.trade("1999")
+            assert naived.phases() == [phase]
+            symbol.offer(Informed(symbol.engine.leader.info, fees))
+            (trader,) = naived.traders()
+            assert trader.terms.fees == Fees(TENTH, sell)
+
+
 @pytest.mark.parametrize("pause", [2, 4_300])
 async def test_what_a_stop_left_is_sold_by_the_fees_of_its_next_start(
     world: World, clock: MockClock, pause: float
