@@ -450,6 +450,7 @@ class World:
         await self._until(self._as_wished, "every symbol is as it was wished")
         for market in markets:
             market.mode = "rest"
+        await trio.sleep(_LOOK)  # sells that were not placed are placed again once their symbol trades
         await self._until(self._settled, "every order's fate is known")
 
     async def _fall(self, markets: list[Market]) -> None:
