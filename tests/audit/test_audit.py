@@ -34,7 +34,7 @@ TAMPERED = (
     (JOURNAL, "DELETE FROM orders WHERE order_id IS NOT NULL", 0),  # fills without their orders: foreign_key_check
     (JOURNAL, "UPDATE orders SET state = 'abandoned' WHERE state = 'filled'", DUPLICATES),
     (JOURNAL, "UPDATE OR IGNORE orders SET state = 'unknown' WHERE state = 'filled'", 21),
-    (JOURNAL, "UPDATE orders SET order_id = 1000000 WHERE id = (SELECT max(id) FROM orders)", 13),
+    (JOURNAL, "UPDATE orders SET order_id = 1000000 WHERE id = (SELECT max(id) FROM orders WHERE order_id)", 13),
     (JOURNAL, "UPDATE traders SET dust_quantity = '1' WHERE phase = 'finished'", 4),
     (LEDGER, "UPDATE balances SET free = '1' WHERE asset = 'USDT'", 8),
     (LEDGER, "UPDATE fills SET fee = '1'", 8),
