@@ -2,11 +2,18 @@
 
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 
 from naivectl.client import Failure
 
 _FLAGS = {"--json": "json", "--jsonl": "jsonl", "-q": "quiet", "--quiet": "quiet"}
 _VALUES = ("--socket", "--home")
+# The options of verbs that take a value; `app` has them, and takes too long to import.
+_VALUED = frozenset((
+    "--budget", "--buy-down", "--cancel", "--ceiling", "--chunks", "--fall-guard", "--floor", "--for", "--from",
+    "--limit", "--max-daily-loss", "--max-deviation", "--max-drawdown", "--max-exposure", "--profit", "--reason",
+    "--rebuy", "--reprice", "--reserve", "--since", "--spacing", "--stop-loss", "--stop-slippage", "--timeout",
+))  # fmt: skip
 _OF_THE_SYSTEM = "/run/naived/control.sock"
 
 
@@ -73,6 +80,19 @@ def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             rest.append(argument)
     return front, rest
+
+
+def check_values(arguments: Sequence[str]) -> None:
+    """Raises Failure for an option that lacks its value.
+
+    It would take the next word, and ``halt --reason --json ETHUSDT`` would halt the account.
+    """
+    for option, behind in pairwise(arguments):
+        if option == "--":
+            return
+        if (option in _VALUED or option in _VALUES) and behind.startswith("-") and not behind[1:2].isdigit():
+            hint = f"give it one; one that begins with - is written {option}=VALUE"
+            raise Failure("usage", f"{option} has no value: {behind[:40]!a} follows it", hint, 2)
 
 
 def read(front: Sequence[str]) -> Invocation:

@@ -10,7 +10,7 @@ from types import FrameType
 
 from naivectl import queries, shipped, words
 from naivectl.client import Failure, garbled
-from naivectl.invocation import Invocation, hoist, read
+from naivectl.invocation import Invocation, check_values, hoist, read
 from naivectl.render import complain, fail
 
 # `typing` takes milliseconds of every `status`: what a frequent verb imports does without it.
@@ -77,6 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     front, rest = hoist(arguments)
     invocation = read(front)
     try:
+        check_values(arguments)
         code = _fast(invocation, rest)
         if code is None:
             gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of a verb

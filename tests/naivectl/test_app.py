@@ -1,9 +1,10 @@
 import io
 import json
+from pathlib import Path
 
 import pytest
 
-from naivectl import asking
+from naivectl import asking, invocation
 from naived.control.protocol import Code, ControlError
 
 ALL_CHANGES = [
@@ -108,6 +109,36 @@ def test_a_mistake_in_usage_is_a_document_for_a_program(daemon, naivectl):
     error = json.loads(done.out)["error"]
     assert error["kind"] == "usage"
     assert "--all" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "behind"),
+    [
+        (["halt", "--reason", "--json", "ETHUSDT"], "--reason", "--json"),
+        (["halt", "--reason", "-q", "ETHUSDT", "--json"], "--reason", "-q"),
+        (["--json", "halt", "--reason", "--keep-buys", "ETHUSDT"], "--reason", "--keep-buys"),
+        (["stop", "ETHUSDT", "--cancel", "--yes", "--json"], "--cancel", "--yes"),
+        (["events", "--since", "-f", "--jsonl"], "--since", "-f"),
+        (["--json", "status", "--home", "--socket"], "--home", "--socket"),
+    ],
+)
+def test_an_option_does_not_take_another_one_for_its_value(daemon, naivectl, arguments, option, behind):
+    done = naivectl(*arguments)
+    assert done.code == 2
+    error = json.loads(done.out)["error"]
+    assert (error["kind"], error["message"]) == ("usage", f"{option} has no value: {behind!r} follows it")
+    assert daemon.calls == []
+
+
+def test_a_value_that_begins_with_a_dash_is_written_behind_an_equals_sign(daemon, naivectl):
+    assert naivectl("halt", "ETHUSDT", "--reason=--json").code == 0
+    assert daemon.calls[-1][1]["reason"] == "--json"
+
+
+def test_every_option_that_takes_a_value_is_known_to_take_one():
+    verbs = json.loads(Path(invocation.__file__).with_name("catalogue.json").read_text())["verbs"]
+    options = [option for verb in verbs for option in verb["options"]]
+    assert {name for option in options if option["takes"] for name in option["names"]} == invocation._VALUED
 
 
 @pytest.mark.parametrize("arguments", [["ping", "--home"], ["stop", "ETHUSDT", "--socket"], ["status", "--home"]])
