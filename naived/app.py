@@ -17,7 +17,7 @@ from naived.control.answers import Identity
 from naived.control.bulletin import Bulletin
 from naived.control.errands import perform_errands
 from naived.control.events import EventLog
-from naived.control.methods import VERBS
+from naived.control.methods import understood
 from naived.control.relay import Relay
 from naived.control.service import Service
 from naived.core.amount import Money
@@ -293,7 +293,7 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
                 control.start_soon(app.states.run)
                 if app.service.bulletin is not None:
                     control.start_soon(app.service.bulletin.run)
-                    control.start_soon(perform_errands, app.service, VERBS)
+                    control.start_soon(perform_errands, app.service, understood)
                     control.start_soon(app.service.account.follow)
                 if app.service.mailbox is not None:
                     control.start_soon(Relay(app.service.mailbox, app.events).run)

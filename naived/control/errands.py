@@ -9,7 +9,7 @@ is asked of the next one, with the same id and the rest of its time, if the symb
 
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,12 +35,13 @@ _HALTING = ("halt", "resume")
 
 Document = dict[str, Any]
 Verb = Callable[[Service, Call], Awaitable[Outcome]]
+Understand = Callable[[str, Params], tuple[Verb, Params]]  # of a word and its parameters; raises ControlError
 
 log = structlog.get_logger()
 
 
-async def perform_errands(service: Service, verbs: Mapping[str, Verb]) -> None:
-    """Carry out what other nodes ask about our symbols. Runs until cancelled."""
+async def perform_errands(service: Service, understand: Understand) -> None:
+    """Carry out what other nodes, perhaps of another version, ask about our symbols. Runs until cancelled."""
     mailbox = service.mailbox
     if mailbox is None:
         return
@@ -61,7 +62,7 @@ async def perform_errands(service: Service, verbs: Mapping[str, Verb]) -> None:
                 known = errand.symbol in service.supervisor.symbols and queue not in behind
                 if errand.id not in begun and known:
                     begun[errand.id] = Caller()
-                    nursery.start_soon(_perform, service, verbs, errand, begun)
+                    nursery.start_soon(_perform, service, understand, errand, begun)
                 if errand.changes and not errand.done:
                     behind.add(queue)
             await trio.sleep(_EVERY)
@@ -119,16 +120,15 @@ async def _in_turn(service: Service, call: Call) -> None:
     raise node_messages.behind(call.name) if behind else messages.away(call.name, UnwrittenError(messages.SILENT))
 
 
-async def _perform(service: Service, verbs: Mapping[str, Verb], errand: Errand, begun: dict[str, Caller]) -> None:
+async def _perform(service: Service, understand: Understand, errand: Errand, begun: dict[str, Caller]) -> None:
     """Do it and answer; what is interrupted because the symbol is lost is left to its next owner."""
     caller = begun[errand.id]
     symbol = service.supervisor.symbols.get(errand.symbol)
-    params = json.loads(errand.params)
-    params["symbols"] = (errand.symbol,)
-    call = Call(errand.symbol, params, caller, errand.verb, changes=errand.changes)
     log.info("asked by another node", verb=errand.verb, symbol=errand.symbol, node=errand.asked_by)
     try:
-        outcome = await verbs[errand.verb](service, call)
+        verb, params = understand(errand.verb, json.loads(errand.params))
+        given = {**params, "symbols": (errand.symbol,)}
+        outcome = await verb(service, Call(errand.symbol, given, caller, errand.verb, changes=errand.changes))
     except ControlError as error:
         away = error.code is Code.DATABASE_UNAVAILABLE and not isinstance(error.__cause__, ConflictError)
         if errand.changes and away:  # who asked may have been told that it will be done

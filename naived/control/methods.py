@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import trio
 
-from naived.control import answers, halting, messages, verbs
+from naived.control import answers, halting, messages, node_messages, verbs
 from naived.control.bulletin import stamped, unknown
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
@@ -40,6 +40,7 @@ from naived.control.protocol import (
     encode_body,
 )
 from naived.control.requests import (
+    ABSENT,
     REQUIRED,
     Method,
     Param,
@@ -154,7 +155,7 @@ def _listed(
     return answer
 
 
-VERBS: dict[str, Verb] = {}  # what is done for one symbol, also if another node asks for it
+_VERBS: dict[str, Verb] = {}  # what is done for one symbol, also if another node asks for it
 
 
 def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitable[bytes]]:
@@ -162,7 +163,7 @@ def _each(word: str, verb: Verb) -> Callable[[Service, Params, Caller], Awaitabl
 
     What another node has it does.
     """
-    VERBS[word] = verb
+    _VERBS[word] = verb
 
     async def answer(service: Service, params: Params, caller: Caller) -> bytes:
         if service.suspending:
@@ -220,7 +221,7 @@ async def _explained(service: Service, call: Call) -> Outcome:
     return Outcome(False, "", more={"explained": json.loads(body)})
 
 
-VERBS["explain"] = _explained
+_VERBS["explain"] = _explained
 
 
 async def _watch(service: Service, channel: Channel, request: Request, _caller: Caller) -> NoReturn:
@@ -383,3 +384,17 @@ METHODS: Mapping[str, Method] = {
         changes=_not_dry,
     ),
 }
+
+
+def understood(word: str, params: Params) -> tuple[Verb, Params]:
+    """The verb, and what it takes, as a node asks for it that may have an earlier version.
+
+    Raises ControlError for what this version does not know, such as what only a later one has.
+    """
+    if word not in _VERBS:
+        raise node_messages.unlike(word)
+    taken = {**METHODS[word].params, **_REQUEST}  # each errand has an id
+    if others := sorted(params.keys() - taken.keys()):
+        raise node_messages.unlike(f"{word} with {', '.join(others)}")
+    defaults = {name: param.default for name, param in taken.items() if param.default not in (ABSENT, REQUIRED)}
+    return _VERBS[word], {**defaults, **params}

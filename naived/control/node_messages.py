@@ -67,6 +67,15 @@ def _silent(owner: str | None) -> str:
 _WHO_LIVES = "see which nodes live: naivectl nodes"
 
 
+def unlike(what: str) -> ControlError:
+    """Two nodes have different versions."""
+    return ControlError(
+        Code.VERSION_MISMATCH,
+        f"the node that has it has another version, which does not know {what}; nothing was changed",
+        hint="see which version each has: naivectl nodes",
+    )
+
+
 def behind(name: str) -> ControlError:
     return ControlError(
         Code.BUSY,

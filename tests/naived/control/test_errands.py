@@ -271,6 +271,36 @@ async def test_what_the_journal_contradicts_of_another_nodes_request_is_answered
         assert (await beta.ask("stop"))["error"] is None
 
 
+@pytest.mark.parametrize(
+    ("verb", "params", "changes", "told"),
+    [
+        ("shutdown", {"request_id": "r", "symbols": ["ETHUSDT"]}, True, None),
+        (
+            "stop",
+            {"symbols": ["ETHUSDT"], "gently": True},
+            True,
+            "does not know stop with gently; nothing was changed",
+        ),
+        ("sweep", {"symbols": ["ETHUSDT"]}, False, "does not know sweep; nothing was changed"),
+    ],
+)
+async def test_a_node_of_another_version_asks_for_less_or_more_than_this_one_takes(
+    world: World, clock: MockClock, verb: str, params: dict[str, object], changes: bool, told: str | None
+) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start()
+        mailbox = alpha.service.mailbox
+        assert mailbox is not None
+        await mailbox.ask(Errand("one", "ETHUSDT", verb, json.dumps(params), "beta", changes))
+        with trio.fail_after(20):
+            while (answer := (await mailbox.answer_to("one"))[1]) is None:  # noqa: ASYNC110 - as a node looks
+                await trio.sleep(0.1)
+        error = json.loads(answer)["error"]
+        assert (error and error["kind"]) == (told and "version_mismatch")
+        assert told is None or told in error["message"]
+        assert (alpha.symbol().desired.status is Status.ON) is (told is not None)
+
+
 async def test_a_wait_whose_client_is_gone_is_nobodys_task(world: World, clock: MockClock) -> None:
     async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
         await alpha.start()
