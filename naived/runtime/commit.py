@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from naived.core.engine import Engine, Event, Question
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Refusal, Refused
-from naived.core.orders.state import Answered, CancelWanted, OrderState, State
+from naived.core.orders.state import TERMINAL, Answered, CancelWanted, OrderState, State
 from naived.core.risk import OverLimit
 from naived.ports import JournalError, Unit
 
@@ -43,6 +43,10 @@ class Commit:
         """
         first, second = self.unit, later.unit
         if not (self._plain and later._plain) or len(first.fills) + len(first.events) > _MOST_ROWS:
+            return False
+        # A new buy may be left out with the row of its trader; what that trader was before is written by itself.
+        buying = {order.intent.trader for order in second.orders if is_new_buy(order)}
+        if any(trader.number in buying for trader in first.traders):
             return False
         traders = _newest((trader.number, trader) for trader in first.traders + second.traders)
         orders = _newest((order.client_order_id, order) for order in first.orders + second.orders)
@@ -142,4 +146,5 @@ def refusals(engine: Engine, over: OverLimit | None) -> list[Event]:
 
 
 def is_new_buy(order: OrderState) -> bool:
-    return order.intent.side is Side.BUY and order.order_id is None
+    """May its commit leave it out, because of a halt or a limit? The exchange does not have it yet."""
+    return order.intent.side is Side.BUY and order.order_id is None and order.state not in TERMINAL

@@ -5,11 +5,12 @@ import trio
 from msgspec.structs import replace
 
 from naived.core.engine import Question
+from naived.core.orders.state import State
 from naived.core.strategy.settings import DesiredState, Status
 from naived.ports import Event, JournalError, Unit
 from naived.runtime import commit as commits
 from naived.runtime.commit import Commit, CommitQueue
-from tests.support.database import trader
+from tests.support.database import buying, intent, order, trader
 from tests.support.market import settings
 
 
@@ -86,6 +87,20 @@ def test_what_two_units_ask_is_asked_once() -> None:
     first.questions, later.questions = (Question.COINS,), (Question.RULES, Question.COINS)
     assert first.absorb(later)
     assert first.questions == (Question.COINS, Question.RULES)
+
+
+def test_what_a_trader_was_before_its_new_buy_is_written_by_itself() -> None:
+    """The buy may be left out with the row of its trader, which says that the buy before it has ended."""
+    ended = Unit("ETHUSDT", traders=(trader(),), orders=(order(state=State.CANCELLED, order_id=7),))
+    decided = Unit("ETHUSDT", traders=(buying(seq=2),), orders=(order(intent(seq=2)),))
+    for other, later, together in (
+        (ended, decided, False),
+        (decided, replace(decided, orders=(order(intent(seq=2), cancelling=True),)), False),
+        (ended, replace(decided, traders=(buying(2),), orders=(order(intent(2)),)), True),
+        (ended, replace(decided, orders=(order(intent(seq=2), order_id=8, state=State.OPEN),)), True),
+        (decided, replace(ended, orders=(order(intent(seq=2), state=State.ABANDONED),)), True),
+    ):
+        assert Commit(other, (), (), ()).absorb(Commit(later, (), (), ())) == together
 
 
 def test_a_status_and_an_answer_keep_a_transaction_of_their_own() -> None:

@@ -1,10 +1,13 @@
 """One sequencer: memory may be ahead of the journal, the exchange never, and what fails stops here."""
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from naived.core.engine import Blocked, BlockedBy
+from naived.core.orders.intent import Side
 from naived.core.orders.state import Restarted
 from naived.core.strategy.leader import EVERY, NONE
 from naived.core.strategy.leader_events import Activated
@@ -223,3 +226,33 @@ async def test_a_new_deviation_binds_a_running_symbol(world: World, clock: MockC
         await naived.call("settings", "ETHUSDT", max_deviation="0.001")
         await naived.trade("1980")
         assert len(await prices_of_buys(naived)) == 1
+
+
+async def test_the_end_of_a_buy_is_written_though_the_next_one_is_left_out(world: World, clock: MockClock) -> None:
+    """Else its trader would wait for ever, after a crash, for a buy that has ended."""
+    async with world.naived(suspends=False) as naived:
+        journal, exchange = naived.journal, naived.exchange
+        await naived.start(chunks=1)
+        await naived.trade("2000")
+        journal.delay = 0.5
+        exchange.trade("2025")  # its buy is taken back, once that is durable
+        written = len(journal.commits)
+        await naived.until(lambda: any(unit.orders for unit in journal.commits[written:]))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(naived.ask, "settings", profit="0.002"))  # is being written
+            await trio.sleep(0.001)
+            nursery.start_soon(partial(naived.call, "halt", reason="news"))  # of the account, behind it
+            await trio.sleep(0.05)
+            assert naived.order_states() == ["cancelled"]
+            exchange.trade("2025.5")
+            assert naived.order_states() == ["intended"]
+            written = len(journal.commits)
+            await naived.until(lambda: any(unit.orders for unit in journal.commits[written:]))
+            journal.dead = True
+            nursery.cancel_scope.cancel()
+    async with world.naived() as naived:
+        assert naived.phases() == ["waiting"]
+        await naived.call("resume")
+        await naived.start()
+        await naived.trade("2000")
+        assert len(naived.exchange.open(side=Side.BUY)) == 1
