@@ -57,7 +57,8 @@ def within_limit(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimit
 
 
 def _is_new_buy(connection: sa.Connection, order: OrderState) -> bool:
-    if order.intent.side is not Side.BUY or order.state in TERMINAL:
+    """Can it still be left out? Not if the exchange has it, as one whose row a failover lost."""
+    if order.intent.side is not Side.BUY or order.state in TERMINAL or order.order_id is not None:
         return False
     return connection.scalar(_KNOWN, {"client_order_id": order.client_order_id}) is None
 

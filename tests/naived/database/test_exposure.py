@@ -107,6 +107,29 @@ def test_a_refused_buy_leaves_no_order_and_no_trader_and_the_same_one_is_refused
     assert record.exposure == Exposure("USDT")
 
 
+def test_a_buy_that_the_exchange_has_is_written_whatever_the_limit_says(engine: sa.Engine) -> None:
+    """A failover may have lost its row; a new buy in the same commit is left out alone."""
+    store = Store(engine, enter(engine).epoch)
+    store.apply([Unit("", limits={"max_exposure": parse_money("10")})])
+    store.apply([Unit("AUSDT", desired=DesiredState(settings(), Status.ON))])
+    new = a_buy("AUSDT", 2, parse_money("1"), parse_money("11"))
+    found = a_buy("AUSDT", 1, parse_money("11"), 0)
+    (order,) = found.orders
+    both = replace(
+        new,
+        traders=found.traders + new.traders,
+        orders=(replace(order, state=State.OPEN, attempt=1, order_id=7), *new.orders),
+    )
+    (outcome,) = store.apply([both])
+    assert isinstance(outcome, OverLimit)
+    assert outcome.client_order_ids == (new.orders[0].client_order_id,)
+    with engine.connect() as connection:
+        (record,) = load(connection, None, START)
+    assert [trader.number for trader in record.traders] == [1]
+    assert [each.order_id for each in record.orders] == [7]
+    assert record.exposure == Exposure("USDT", parse_money("11"))
+
+
 def test_without_a_limit_nothing_is_counted(engine: sa.Engine) -> None:
     store = Store(engine, enter(engine).epoch)
     store.apply([Unit("AUSDT", desired=DesiredState(settings(), Status.ON))])
