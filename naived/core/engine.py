@@ -490,7 +490,8 @@ class _Draft(Struct):
         gone = [
             (key, client_order_id)
             for key, client_order_id in self.keys.items()
-            if not _refers(living.get(key[0]), key) and _is_over(self.orders[client_order_id], now)
+            if not _refers(living.get(key[0]), key)
+            and _is_over(self.orders[client_order_id], now, self.engine.epoch)
         ]
         if gone:
             self.orders, self.keys = dict(self.orders), dict(self.keys)
@@ -555,10 +556,12 @@ def _resolve(draft: _Draft, event: Resolved) -> None:
         draft.move(CancelWanted(event.client_order_id))
 
 
-def _is_over(order: OrderState, now: int) -> bool:
-    if order.state not in TERMINAL:
-        return False
-    return order.state is not State.ABANDONED or now - order.updated_at >= WATCHED
+def _is_over(order: OrderState, now: int, epoch: int) -> bool:
+    """A buy that was never sent cannot appear late. Of another epoch's the journal may have lost the attempt."""
+    if order.state is not State.ABANDONED:
+        return order.state in TERMINAL
+    unsent = order.epoch == epoch and not order.attempt and order.order_id is None
+    return unsent or now - order.updated_at >= WATCHED
 
 
 def _sell_of(draft: _Draft, trader: Trader) -> OrderState | None:

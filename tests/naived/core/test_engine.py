@@ -275,6 +275,28 @@ def test_ended_orders_of_traders_that_live_are_kept_when_those_of_others_are_for
     assert kept(cycle) == [(1, "buy", 1), (1, "sell", 1)]
 
 
+def never_sent(of: Workbench) -> OrderState:
+    """The first trader's buy gets no slot of the order limit while its trade is young."""
+    of.slots = False
+    of.trade("2683.80")
+    (order,) = of.engine.orders.values()
+    of.now += 5_001
+    of.step(Admitted(order.client_order_id, of.now, WINDOW, of.engine.epoch))
+    (order,) = of.engine.orders.values()
+    assert (order.state, order.attempt) == ("abandoned", 0)
+    return order
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_an_abandoned_buy_that_was_never_sent_is_dropped_unless_the_journal_may_have_lost_that(epoch: int) -> None:
+    of = workbench(ONE)
+    order = replace(never_sent(of), epoch=of.engine.epoch - epoch)
+    of.engine = replace(of.engine, orders={order.client_order_id: order})
+    of.slots = True
+    of.trade("2683.80")
+    assert kept(of) == [(1, "buy", 1)] * epoch + [(1, "buy", 2)]
+
+
 def test_an_abandoned_buy_is_watched_for_a_day() -> None:
     cycle = workbench(ONE)
     given_up = abandoned(cycle)
