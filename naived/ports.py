@@ -164,8 +164,8 @@ class OrderGateway(Protocol):
     def admit(self, side: Side) -> int | None:
         """Take a slot of the order rate limit; returns the timestamp (ms) to sign with, None without a slot."""
 
-    async def admission(self, side: Side) -> None:
-        """Wait until ``admit`` may succeed; sells go before buys."""
+    async def admission(self, side: Side) -> bool:
+        """Wait for a session, then until ``admit`` may succeed: False if not within seconds. Sells go first."""
 
     async def place(self, request: OrderRequest) -> Answer:
         """Sign and send once. As soon as bytes may have been sent, any result but a clear answer is Unknown."""

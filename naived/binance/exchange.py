@@ -93,10 +93,12 @@ class BinanceExchange(Queries):
         now = self.now()
         return now if self.connected and self._limits.take(_use(side), _ORDER_WEIGHT, self.sharers) else None
 
-    async def admission(self, side: Side) -> None:
+    async def admission(self, side: Side) -> bool:
         """See ``Exchange``."""
-        await self._client.wait_connected()
-        await trio.sleep(self._limits.delay(_use(side), _ORDER_WEIGHT, self.sharers) / 1000)
+        if not self.connected:  # else nobody runs between two sleeps of a sell, so no buy goes before it
+            await self._client.wait_connected()
+        await self._limits.sleep(_use(side), _ORDER_WEIGHT, self.sharers)
+        return not self._limits.delay(_use(side), _ORDER_WEIGHT, self.sharers)
 
     async def place(self, request: OrderRequest) -> Answer:
         """See ``Exchange``. ``admit`` has already counted it."""

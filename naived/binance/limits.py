@@ -9,14 +9,13 @@ count has to confirm it first (``doubtful``). A wait that the exchange demands r
 that no wrong time of the server prolongs it.
 
 Shares give priority: queries leave a part of the weight to orders and cancels, buys leave a part of the orders to
-sells, and buys wait a little longer after a window opens.
+sells, and buys wait a little longer after a window opens, and while a sell waits.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from fractions import Fraction
 
 import trio
 
@@ -25,11 +24,14 @@ from naived.ports import ExchangeError
 
 _UNITS = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}  # ms
 
-_QUERIES_SHARE = Fraction(4, 5)  # of the weight
-_BUYS_SHARE = Fraction(4, 5)  # of the orders
+_ALL = 100  # percent
+_QUERIES_SHARE = 80  # percent of the weight
+_BUYS_SHARE = 80  # percent of the orders
 _BUY_DELAY = 100  # ms after a window opens, so that the sells that wait for it take their slots first
 _LONGEST_INTERVAL = 86_400_000  # ms, as documented
 _LONGEST_WAIT = 60_000  # ms, the longest window of the request weight
+_LONGEST_SLEEP = 1_000  # ms, of an order: slots may become free before a window ends, when a node leaves, for one
+_PER_WAITING = 10  # ms: the sleep of many orders is longer, so that all together look a hundred times a second
 
 # Used until the exchange sent its own: the lowest that Binance ever documented.
 _ASSUMED = (
@@ -71,16 +73,18 @@ class _Window:
             self.start = start
             self.count = self.ours = 0
 
-    def free(self, amount: int, share: Fraction, now: int, sharers: int = 1) -> int:
-        """Milliseconds until ``amount`` fits into the share, or until the count is 0 if it exceeds the share.
+    def free(self, amount: int, share: int, now: int, sharers: int = 1) -> int:
+        """Milliseconds until ``amount`` fits into the share (percent), or until the count is 0 if it exceeds it.
 
         Of what ``sharers`` processes may use together ours is an equal part.
         """
         self.roll(now)
-        fits = self.count == 0 or self.count + amount <= self.limit * share
-        if fits and (self.ours == 0 or self.ours + amount <= self.limit * share / sharers):
-            return 0
-        return self.start + self.interval - now
+        ours_fits = self.ours == 0 or (self.ours + amount) * _ALL * sharers <= self.limit * share
+        return 0 if ours_fits and self.fits(amount, share) else self.start + self.interval - now
+
+    def fits(self, amount: int, share: int) -> bool:
+        """Does ``amount`` fit into the share of the whole account, in the interval that was rolled to?"""
+        return self.count == 0 or (self.count + amount) * _ALL <= self.limit * share
 
 
 class Limits:
@@ -98,6 +102,7 @@ class Limits:
         self._windows = {"REQUEST_WEIGHT": self._weight, "ORDERS": self._orders}
         self._halted_until = monotonic()
         self._doubt = trio.Event()
+        self._waiting = dict.fromkeys(Use, 0)  # orders in ``sleep``
         self.learn(_ASSUMED)
 
     def learn(self, rows: Iterable[RateLimit], *, confirmed: bool = False) -> None:
@@ -142,7 +147,7 @@ class Limits:
                 f"the exchange told us to send nothing until {_clock(now + self._halted_until - self._monotonic())}"
             )
         for window in self._orders.values():
-            wait = window.free(1, Fraction(1), now)
+            wait = window.free(1, _ALL, now)
             if wait:
                 limit = f"{window.limit} orders in {window.interval // 1000} s"
                 return f"the account's limit of {limit} is used up until {_clock(now + wait)}"
@@ -160,14 +165,30 @@ class Limits:
     def delay(self, use: Use, weight: int, sharers: int = 1) -> int:
         """Milliseconds until a request of this weight may be sent; 0 is now. ``sharers`` divide the orders."""
         now = self._now()
-        share = _QUERIES_SHARE if use is Use.QUERY else Fraction(1)
-        waits = [self._halted_until - self._monotonic(), 0]
-        waits += [window.free(weight, share, now) for window in self._weight.values()]
+        share = _QUERIES_SHARE if use is Use.QUERY else _ALL
+        longest = max(0, self._halted_until - self._monotonic())
+        for window in self._weight.values():
+            longest = max(longest, window.free(weight, share, now))
         if use.places:
-            share = _BUYS_SHARE if use is Use.BUY else Fraction(1)
-            waits += [window.free(1, share, now, sharers) for window in self._orders.values()]
-        longest = max(waits)
-        return longest + _BUY_DELAY if longest and use is Use.BUY else longest
+            share = _share(use)
+            for window in self._orders.values():
+                longest = max(longest, window.free(1, share, now, sharers))
+        if use is Use.BUY and (longest or self._waiting[Use.SELL]):
+            return longest + _BUY_DELAY
+        return longest
+
+    async def sleep(self, use: Use, weight: int, sharers: int = 1) -> None:
+        """Sleep until an order may be sent, about a second at most; where more than a hundred wait it is longer."""
+        delay = self.delay(use, weight, sharers)
+        longest = max(_LONGEST_SLEEP, _PER_WAITING * self._waiting[use])
+        if delay > longest + _BUY_DELAY:  # else a buy would wake before its delay is over
+            delay = longest
+        waits = delay > 0
+        self._waiting[use] += waits
+        try:
+            await trio.sleep(delay / 1000)
+        finally:
+            self._waiting[use] -= waits
 
     def take(self, use: Use, weight: int, sharers: int = 1) -> bool:
         """Count a request that is about to be sent; False if it may not be sent now."""
@@ -188,6 +209,11 @@ class Limits:
             if delay > _LONGEST_WAIT:
                 raise ExchangeError(f"rate limit exceeded: nothing may be asked for {delay // 1000} s")
             await trio.sleep(delay / 1000)
+
+
+def _share(use: Use) -> int:
+    """Of the orders, in percent."""
+    return _BUYS_SHARE if use is Use.BUY else _ALL
 
 
 def _clock(time: int) -> str:

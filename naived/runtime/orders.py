@@ -51,7 +51,7 @@ class Orders:
         self._view = view
         self.grace = grace
         self._inbox, self._jobs = trio.open_memory_channel[Callable[[], Awaitable[None]]](_WAITING)
-        self._resolving: set[tuple[str, str]] = set()
+        self._resolving: set[tuple[Symbol, str]] = set()  # a symbol that comes back to this node is another one
         self._unanswered = 0  # orders sent, or about to be sent, without an answer
         self._answered = trio.Event()
 
@@ -79,7 +79,7 @@ class Orders:
 
     def resolve_order(self, symbol: Symbol, client_order_id: str) -> None:
         # Without the symbol's assets the fee of a fill cannot be booked.
-        key = symbol.name, client_order_id
+        key = symbol, client_order_id
         if not symbol.engine.informed or key in self._resolving:
             return
         if self._begin(symbol, partial(self._resolve_contained, symbol, client_order_id)):
@@ -150,7 +150,7 @@ class Orders:
             with symbol.contained():
                 await self._resolve(symbol, client_order_id)
         finally:
-            self._resolving.discard((symbol.name, client_order_id))
+            self._resolving.discard((symbol, client_order_id))
             symbol.unresolved.pop(client_order_id, None)
 
     async def _resolve(self, symbol: Symbol, client_order_id: str) -> None:
@@ -163,8 +163,9 @@ class Orders:
             if order is None or needed is None or symbol.gone:
                 return
             if needed is Need.ADMIT:
-                if not await self._admit(symbol, order):
-                    return
+                if not symbol.engine.may_place:
+                    return  # the symbol calls again when it may
+                await self._admit(symbol, order)
                 continue
             if needed is Need.FILLS:
                 await trio.sleep(pause)  # the user stream nearly always brings them in this time
@@ -181,19 +182,20 @@ class Orders:
                 await trio.sleep(longest if order.looks else pause)
             pause = min(pause * 2, longest)
 
-    async def _admit(self, symbol: Symbol, order: OrderState) -> bool:
-        """Wait for a slot and start the next attempt. False if the symbol may not place: it calls again later."""
-        if not symbol.engine.may_place:
-            return False
-        await self._exchange.admission(order.intent.side)
-        if not symbol.context.trusted():
+    async def _admit(self, symbol: Symbol, order: OrderState) -> None:
+        """Wait for a slot, about a second at most, and start the next attempt if there is one."""
+        exchange, context, client_order_id = self._exchange, symbol.context, order.client_order_id
+        if not await exchange.admission(order.intent.side):
+            return
+        if not context.trusted():
             await trio.sleep(_FIRST_PAUSE)
-            return True
-        timestamp = self._exchange.admit(order.intent.side) if symbol.engine.may_place else None
+            return
+        now = symbol.engine.orders.get(client_order_id)
+        if now is None or need(now) is not Need.ADMIT or symbol.gone or not symbol.engine.may_place:
+            return
+        timestamp = exchange.admit(order.intent.side)
         if timestamp is not None:
-            context = symbol.context
-            symbol.offer(Admitted(order.client_order_id, timestamp, context.recv_window, symbol.epoch))
-        return True
+            symbol.offer(Admitted(client_order_id, timestamp, context.recv_window, symbol.epoch))
 
 
 async def _ask(

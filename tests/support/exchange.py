@@ -207,9 +207,10 @@ class ExchangeDouble:
     def admit(self, side: Side) -> int | None:
         return self.now() if self.connected and self.now() >= self.throttled_until else None
 
-    async def admission(self, side: Side) -> None:
+    async def admission(self, side: Side) -> bool:
         await self._up.wait()
-        await trio.sleep(max(0, self.throttled_until - self.now()) / 1000)
+        await trio.sleep(min(1000, max(0, self.throttled_until - self.now())) / 1000)
+        return self.now() >= self.throttled_until
 
     async def place(self, request: OrderRequest) -> Answer:
         if not self.connected:

@@ -196,12 +196,18 @@ async def test_admission_signs_with_the_exchanges_clock(autojump_clock, running,
     assert abs(running.now() - peer.now()) <= 1
 
 
+async def slot(exchange, side):
+    """Wait until there is one."""
+    while not await exchange.admission(side):
+        pass
+
+
 async def test_buys_wait_for_a_slot_while_sells_still_get_one(autojump_clock, running):
     while running.admit(Side.BUY) is not None:
         pass
     assert running.admit(Side.SELL) is not None
     with trio.fail_after(11):
-        await running.admission(Side.BUY)
+        await slot(running, Side.BUY)
     assert running.admit(Side.BUY) is not None
 
 
@@ -211,13 +217,42 @@ async def test_sells_get_the_slots_of_a_new_window_before_buys(autojump_clock, r
     admitted = []
 
     async def wait(side):
-        await running.admission(side)
+        await slot(running, side)
         admitted.append(side)
 
     async with trio.open_nursery() as nursery:
         for side in (Side.BUY, Side.SELL, Side.BUY, Side.SELL):
             nursery.start_soon(wait, side)
     assert admitted == [Side.SELL, Side.SELL, Side.BUY, Side.BUY]
+
+
+async def test_slots_that_become_free_are_taken_before_their_window_ends_and_by_sells_first(
+    autojump_clock, running
+):
+    running._limits.learn([RateLimit("ORDERS", "SECOND", 10, 1000), RateLimit("ORDERS", "DAY", 1, 20)])
+    running.sharers = 10  # nodes: two orders of each
+    admitted = []
+
+    async def wait(side):
+        while True:
+            if await running.admission(side) and running.admit(side) is not None:
+                admitted.append((side, trio.current_time()))
+                return
+
+    for _ in range(2):
+        assert running.admit(Side.SELL) is not None
+    async with trio.open_nursery() as nursery:
+        for side in (Side.BUY, Side.BUY, Side.SELL, Side.SELL):
+            nursery.start_soon(wait, side)
+        await trio.sleep(100)
+        assert not admitted
+        running.sharers, left = 4, trio.current_time()  # three more: a share for buys of two more
+        await trio.sleep(2)
+        assert [side for side, _ in admitted] == [Side.SELL, Side.SELL]
+        running.sharers = 1
+    assert [side for side, _ in admitted[2:]] == [Side.BUY, Side.BUY]
+    assert admitted[1][1] - left <= 1
+    assert admitted[-1][1] - left <= 2 + 1.2
 
 
 async def test_admission_without_a_session_waits_for_one(autojump_clock, exchange, sink, nursery):

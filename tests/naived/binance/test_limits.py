@@ -169,3 +169,26 @@ def test_nodes_divide_the_limit_of_orders_and_not_the_weight() -> None:
     assert [limits.take(Use.SELL, 1, sharers=2) for _ in range(6)] == [True] * 5 + [False]
     assert limits.take(Use.QUERY, 100, sharers=2)
     assert limits.take(Use.SELL, 1)  # the other node is gone
+
+
+@pytest.mark.parametrize("use", [Use.BUY, Use.SELL])
+async def test_hundreds_of_orders_that_wait_look_a_hundred_times_a_second_together(autojump_clock, use):
+    limits = Limits(lambda: START + int(trio.current_time() * 1000), lambda: int(trio.current_time() * 1000))
+    limits.learn([RateLimit("ORDERS", "DAY", 1, 10)])
+    taken(limits, Use.SELL)
+    looks = 0
+
+    async def wait():
+        nonlocal looks
+        while limits.delay(use, 1):
+            looks += 1
+            await limits.sleep(use, 1)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(500):
+            nursery.start_soon(wait)
+        await trio.sleep(60)
+        assert looks <= 60 * 110
+        began = trio.current_time()
+        limits.learn([RateLimit("ORDERS", "DAY", 1, 20)])
+    assert trio.current_time() - began <= 6

@@ -404,6 +404,42 @@ async def test_a_buy_waits_for_its_slot_and_is_dropped_when_its_trade_is_old(
         assert naived.phases("BTCUSDT") == ["waiting"]
 
 
+async def test_a_sell_gets_the_slot_that_becomes_free_before_the_limit_ends(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        exchange.throttled_until = exchange.now() + 3_600_000
+        await naived.trade("1990")
+        await trio.sleep(60)
+        exchange.throttled_until = 0
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1, 1.5)
+
+
+async def test_who_waits_for_a_symbol_that_is_gone_does_not_keep_its_order_from_the_next_owner(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start()
+        await alpha.trade("2000")
+        admission, waiting = exchange.admission, [0]
+
+        async def hanging(side: Side) -> bool:
+            waiting[0] += 1
+            await trio.sleep_forever()
+            return False
+
+        exchange.admission = hanging  # type: ignore[method-assign]
+        exchange.throttled_until = exchange.now() + 1_000
+        await alpha.trade("1990")
+        assert (alpha.phases(), waiting) == (["selling"], [1])
+        exchange.admission = admission  # type: ignore[method-assign]
+        assert alpha.service.keeper is not None
+        alpha.service.keeper._end(["ETHUSDT"])
+        await alpha.until(lambda: len(exchange.open(side=Side.SELL)) == 1, 60)
+
+
 async def test_a_sell_waits_for_its_slot_however_long_it_takes(world: World, clock: MockClock) -> None:
     exchange = world.exchange
     async with world.naived() as naived:
