@@ -19,7 +19,6 @@ from naived.core.orders.report import CancelAccepted, CancelRefused, OrderStatus
 from naived.core.orders.state import (
     LOOKS,
     SKEW,
-    Admitted,
     Answered,
     FillsFound,
     Missing,
@@ -32,6 +31,7 @@ from naived.core.orders.state import (
 )
 from naived.ports import Exchange, ExchangeError, JournalError, OrderRequest, Page
 from naived.runtime.account_view import AccountView
+from naived.runtime.attempts import next_attempt
 from naived.runtime.symbol_task import Symbol
 
 _FIRST_PAUSE = 1.0  # seconds between two queries, doubled each time
@@ -193,9 +193,9 @@ class Orders:
         now = symbol.engine.orders.get(client_order_id)
         if now is None or need(now) is not Need.ADMIT or symbol.gone or not symbol.engine.may_place:
             return
-        timestamp = exchange.admit(order.intent.side)
-        if timestamp is not None:
-            symbol.offer(Admitted(client_order_id, timestamp, context.recv_window, symbol.epoch))
+        attempt = next_attempt(exchange, now, context.recv_window, symbol.epoch)
+        if attempt is not None:
+            symbol.offer(attempt)
 
 
 async def _ask(

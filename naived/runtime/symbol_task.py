@@ -23,7 +23,7 @@ from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine,
 from naived.core.market import Filters, SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
-from naived.core.orders.state import Admitted, need
+from naived.core.orders.state import need
 from naived.core.risk import Account, Halts
 from naived.core.strategy.formulas import NO_COINS, Fees
 from naived.core.strategy.leader import NONE
@@ -37,6 +37,7 @@ from naived.core.strategy.view import Funds
 from naived.nodes import LeaseLostError
 from naived.ports import Event as Record
 from naived.ports import Exchange, Journal, SymbolRecord, Unit
+from naived.runtime.attempts import next_attempt
 from naived.runtime.commit import Commit, CommitQueue, is_new_buy, refusals
 from naived.runtime.fee_values import valued
 from naived.runtime.notification import Notification
@@ -198,17 +199,16 @@ class Symbol:
         context, engine = self.context, self.engine
         info = engine.leader.info
         now = context.exchange.now()
-        missing = engine.ids_needed - len(engine.ids)
-        if missing > 0:
+        if (missing := engine.ids_needed - len(engine.ids)) > 0:
             engine = replace(engine, ids=(*engine.ids, *(context.new_id() for _ in range(missing))))
         engine, changes = core.step(
             engine, valued(event, lambda fill: context.fee_value(fill, info.base, info.quote)), now
         )
         for client_order_id in changes.admits if context.trusted() else ():
-            timestamp = context.exchange.admit(engine.orders[client_order_id].intent.side)
-            if timestamp is not None:
-                admitted = Admitted(client_order_id, timestamp, context.recv_window, self.epoch)
-                engine, more = core.step(engine, admitted, now)
+            order = engine.orders[client_order_id]
+            attempt = next_attempt(context.exchange, order, context.recv_window, self.epoch)
+            if attempt is not None:
+                engine, more = core.step(engine, attempt, now)
                 changes.extend(more)
         self.engine = engine
         if type(event) in (Activated, Informed):

@@ -7,12 +7,14 @@ import structlog
 import trio
 from trio.testing import MockClock
 
+from naived.binance.codec import RateLimit
+from naived.binance.limits import Limits, Use
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.engine import Question
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import OrderStatus, Refusal, Refused, Unsent
 from naived.ports import OrderRequest, Page
-from tests.support.exchange import EVERYWHERE
+from tests.support.exchange import EVERYWHERE, ExchangeDouble
 from tests.support.runtime import FENCE, NO_BALANCE, World
 
 
@@ -402,6 +404,40 @@ async def test_a_buy_waits_for_its_slot_and_is_dropped_when_its_trade_is_old(
         await trio.sleep(9)
         assert exchange.orders("BTCUSDT") == []
         assert naived.phases("BTCUSDT") == ["waiting"]
+
+
+class Limited(ExchangeDouble):
+    """With the limits of the real adapter: four buys in ten seconds."""
+
+    limits: Limits | None = None
+
+    def admit(self, side: Side) -> int | None:
+        return self.now() if self.connected and self._limits.take(Use(side), 1) else None
+
+    async def admission(self, side: Side) -> bool:
+        await self._up.wait()
+        await self._limits.sleep(Use(side), 1)
+        return not self._limits.delay(Use(side), 1)
+
+    @property
+    def _limits(self) -> Limits:
+        if self.limits is None:
+            self.limits = Limits(self.now, lambda: int(trio.current_time() * 1000))
+            self.limits.learn([RateLimit("ORDERS", "SECOND", 10, 5)])
+        return self.limits
+
+
+async def test_a_buy_that_is_too_old_takes_no_slot_from_others(world: World, clock: MockClock) -> None:
+    names = [f"A{number:02}USDT" for number in range(20)]
+    exchange = world.exchange = Limited(*names)
+    async with world.naived() as naived:
+        await naived.start(*names, chunks=1)
+        for _ in range(50):
+            for name in names:
+                exchange.trade("2000", name)
+            await trio.sleep(1)
+        assert [naived.order_states(name) for name in names] == [["open"]] * len(names)
+        assert len(exchange.wire) == len(names)
 
 
 async def test_a_sell_gets_the_slot_that_becomes_free_before_the_limit_ends(world: World, clock: MockClock) -> None:
