@@ -113,7 +113,7 @@ class Sink(Protocol):
 
 
 class Remarks(Struct, frozen=True):
-    """``limited``: why the exchange takes no order now although it answers; None if it takes them.
+    """``limited``: why the exchange takes no order now although it answers, ``buys_limited``: no buy; else None.
 
     ``refused``: what of the exchange's frames could not be believed lately; None if nothing. ``weight``: how much
     of the request weight is used in the present interval, and how much may be. ``clock``: how wrong our own is.
@@ -123,6 +123,7 @@ class Remarks(Struct, frozen=True):
     refused: str | None = None
     weight: tuple[int, int] = (0, 0)
     clock: str | None = None
+    buys_limited: str | None = None
 
 
 class Session(Protocol):

@@ -78,7 +78,9 @@ class BinanceExchange(Queries):
     @property
     def remarks(self) -> Remarks:
         """See ``Exchange``."""
-        return Remarks(self._limits.reached, self._refusals.recent, self._limits.weight, self._clock.wrong)
+        limits = self._limits
+        limited, of_buys = (limits.reached(use, self.sharers) for use in (Use.SELL, Use.BUY))
+        return Remarks(limited, self._refusals.recent, limits.weight, self._clock.wrong, of_buys)
 
     def now(self) -> int:
         """See ``Exchange``."""

@@ -138,20 +138,22 @@ class Limits:
     def halted(self) -> bool:
         return self._monotonic() < self._halted_until
 
-    @property
-    def reached(self) -> str | None:
-        """Which limit forbids an order now, and until when, in words; None if none does."""
+    def reached(self, use: Use, sharers: int = 1) -> str | None:
+        """Which limit forbids such an order now, and until when, in words; None if none does."""
         now = self._now()
         if self.halted:
             return (
                 f"the exchange told us to send nothing until {_clock(now + self._halted_until - self._monotonic())}"
             )
+        wait, what = 0, ""
+        for window in self._weight.values():
+            if (longer := window.free(1, _ALL, now)) > wait:
+                wait, what = longer, f"the limit of {window.limit} request weight in {window.interval // 1000} s"
+        share = _share(use)
         for window in self._orders.values():
-            wait = window.free(1, _ALL, now)
-            if wait:
-                limit = f"{window.limit} orders in {window.interval // 1000} s"
-                return f"the account's limit of {limit} is used up until {_clock(now + wait)}"
-        return None
+            if (longer := window.free(1, share, now, sharers)) > wait:
+                wait, what = longer, _part(window, share, sharers)
+        return f"{what} is used up until {_clock(now + wait)}" if wait else None
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -214,6 +216,16 @@ class Limits:
 def _share(use: Use) -> int:
     """Of the orders, in percent."""
     return _BUYS_SHARE if use is Use.BUY else _ALL
+
+
+def _part(window: _Window, share: int, sharers: int) -> str:
+    """What of a limit of orders is used up, in words."""
+    orders = f"{window.limit} orders in {window.interval // 1000} s"
+    if not window.fits(1, _ALL):
+        return f"the account's limit of {orders}"
+    whose = "this node's part" if window.fits(1, share) else "the part"
+    part = window.limit * share // (_ALL * sharers if window.fits(1, share) else _ALL)
+    return f"{whose}{' for buys' if share < _ALL else ''} of the account's limit, {part} of {orders},"
 
 
 def _clock(time: int) -> str:

@@ -19,7 +19,7 @@ from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Buying, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import chunks_taken, rebuy_limit, spent_rebuys
-from naived.runtime.actual_state import actual_state
+from naived.runtime.actual_state import actual_state, why_unplaced
 from naived.runtime.symbol_task import Symbol
 
 Document = dict[str, Any]
@@ -147,7 +147,7 @@ def _unplaced(symbol: Symbol, intent: OrderIntent) -> str | None:
     if order is None or not (order.state is State.NOT_PLACED or unwritten):
         return None
     failed = None if symbol.failed is None else str(symbol.failed)
-    why = engine.blocked or failed or context.journal.hanging or context.exchange.remarks.limited or order.reason
+    why = engine.blocked or failed or context.journal.hanging or why_unplaced(symbol, order)
     return "not placed yet" if why is None else f"not placed yet: {why}"
 
 

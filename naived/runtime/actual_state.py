@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from naived.core.engine import BlockedBy, suspicion
 from naived.core.orders.intent import Side
-from naived.core.orders.state import State
+from naived.core.orders.state import OrderState, State
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Hold, Holding, Selling, Trader, Waiting
@@ -79,6 +79,7 @@ def _remark(symbol: Symbol, state: ActualState) -> str | None:
         _unresolved(symbol)
         or symbol.context.exchange.remarks.limited
         or _in_doubt(symbol)
+        or _unplaced(symbol)
         or (None if state is ActualState.DRAINING else symbol.engine.leader.halts.why)
         or _suspected(symbol)
         or _held_back(symbol)
@@ -124,6 +125,23 @@ def _unresolved(symbol: Symbol) -> str | None:
     """Why an order cannot be resolved now, if one cannot."""
     for client_order_id, reason in symbol.unresolved.items():
         return f"order {client_order_id} is not resolved: {reason}"
+    return None
+
+
+def why_unplaced(symbol: Symbol, order: OrderState) -> str | None:
+    """Why an order that was decided is not sent yet, as far as the exchange and the last attempt tell."""
+    remarks = symbol.context.exchange.remarks
+    slot = None if order.state is not State.NOT_PLACED or order.intent.side is Side.SELL else remarks.buys_limited
+    return remarks.limited or slot or order.reason
+
+
+def _unplaced(symbol: Symbol) -> str | None:
+    """Why an order waits to be sent, if one does."""
+    for order in symbol.engine.orders.values():
+        if order.state is State.NOT_PLACED:
+            why = why_unplaced(symbol, order)
+            if why is not None:
+                return f"the {order.intent.side} of {symbol.name}-{order.intent.trader} is not placed yet: {why}"
     return None
 
 

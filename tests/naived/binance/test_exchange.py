@@ -285,6 +285,15 @@ async def test_the_counts_of_an_answer_are_respected(autojump_clock, running, pe
     )
 
 
+async def test_what_keeps_only_buys_from_being_sent_is_told_apart(autojump_clock, running):
+    while running.admit(Side.BUY) is not None:
+        pass
+    buys = (
+        "the part for buys of the account's limit, 40 of 50 orders in 10 s, is used up until 2023-11-14T22:13:30Z"
+    )
+    assert (running.remarks.limited, running.remarks.buys_limited) == (None, buys)
+
+
 @pytest.mark.parametrize("count", [51, 100, 500])
 @pytest.mark.parametrize("confirmed", [7, 51])
 async def test_a_count_above_its_own_limit_is_one_at_it(autojump_clock, running, peer, count, confirmed):

@@ -171,6 +171,39 @@ def test_nodes_divide_the_limit_of_orders_and_not_the_weight() -> None:
     assert limits.take(Use.SELL, 1)  # the other node is gone
 
 
+def words(limits, use, sharers=1):
+    return (limits.reached(use, sharers) or "").partition(" is used up")[0]
+
+
+def test_which_limit_is_used_up_is_told_and_for_whom(limits, clock):
+    assert limits.reached(Use.SELL) is limits.reached(Use.BUY) is None
+    for _ in range(4):
+        limits.take(Use.BUY, 1, sharers=2)
+    assert words(limits, Use.BUY, 2) == "this node's part for buys of the account's limit, 4 of 10 orders in 10 s,"
+    assert limits.reached(Use.SELL, 2) is limits.reached(Use.BUY) is None
+    limits.take(Use.SELL, 1, sharers=2)
+    assert words(limits, Use.SELL, 2) == "this node's part of the account's limit, 5 of 10 orders in 10 s,"
+    limits.learn(rows(placed=8))  # those of the other node
+    assert words(limits, Use.BUY) == "the part for buys of the account's limit, 8 of 10 orders in 10 s,"
+    assert limits.reached(Use.SELL) is None
+    limits.learn(rows(placed=10), confirmed=True)
+    for use in (Use.SELL, Use.BUY):
+        assert words(limits, use, 2) == "the account's limit of 10 orders in 10 s"
+    clock.ms = START + TEN_SECONDS
+    assert limits.reached(Use.BUY, 2) is None
+
+
+def test_of_several_limits_the_one_that_lasts_longest_is_told(limits):
+    limits.learn([RateLimit("ORDERS", "DAY", 1, 10)])
+    taken(limits, Use.SELL)
+    assert words(limits, Use.SELL) == "the account's limit of 10 orders in 86400 s"
+
+
+def test_a_weight_that_is_used_up_is_told_as_orders_have_one_too(limits):
+    assert limits.take(Use.CANCEL, 100)
+    assert words(limits, Use.SELL) == "the limit of 100 request weight in 60 s"
+
+
 @pytest.mark.parametrize("use", [Use.BUY, Use.SELL])
 async def test_hundreds_of_orders_that_wait_look_a_hundred_times_a_second_together(autojump_clock, use):
     limits = Limits(lambda: START + int(trio.current_time() * 1000), lambda: int(trio.current_time() * 1000))

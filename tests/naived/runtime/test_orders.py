@@ -13,7 +13,7 @@ from naived.core.amount import parse_price, parse_quantity
 from naived.core.engine import Question
 from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import OrderStatus, Refusal, Refused, Unsent
-from naived.ports import OrderRequest, Page
+from naived.ports import OrderRequest, Page, Remarks
 from tests.support.exchange import EVERYWHERE, ExchangeDouble
 from tests.support.runtime import FENCE, NO_BALANCE, World
 
@@ -420,6 +420,10 @@ class Limited(ExchangeDouble):
         return not self._limits.delay(Use(side), 1)
 
     @property
+    def remarks(self) -> Remarks:
+        return Remarks(self._limits.reached(Use.SELL), buys_limited=self._limits.reached(Use.BUY))
+
+    @property
     def _limits(self) -> Limits:
         if self.limits is None:
             self.limits = Limits(self.now, lambda: int(trio.current_time() * 1000))
@@ -438,6 +442,27 @@ async def test_a_buy_that_is_too_old_takes_no_slot_from_others(world: World, clo
             await trio.sleep(1)
         assert [naived.order_states(name) for name in names] == [["open"]] * len(names)
         assert len(exchange.wire) == len(names)
+
+
+async def test_only_a_symbol_that_wants_to_buy_says_that_buys_wait_for_the_order_limit(
+    world: World, clock: MockClock
+) -> None:
+    names = [f"A{number}USDT" for number in range(6)]
+    exchange = world.exchange = Limited(*names)
+    async with world.naived() as naived:
+        await naived.start(*names, chunks=1)
+        for name in names[:5]:
+            exchange.trade("2000", name)
+        await trio.sleep(1)
+        why = (
+            "the part for buys of the account's limit, 4 of 5 orders in 10 s, is used up until 2023-11-14T22:13:30Z"
+        )
+        waits = f"the buy of A4USDT-1 is not placed yet: {why}"
+        told = [(naived.state(name), naived.reason(name)) for name in names]
+        assert told == [*[("trading", None)] * 4, ("trading", waits), ("trading", None)]
+        explained = await naived.call("explain", "A4USDT")
+        assert explained["buys"]["text"] == f"yes: a buy is not placed yet: {why}"
+        assert naived.service.exchange_state == "up"
 
 
 async def test_a_sell_gets_the_slot_that_becomes_free_before_the_limit_ends(world: World, clock: MockClock) -> None:
