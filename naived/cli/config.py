@@ -25,6 +25,7 @@ from naived.process.config import (
 
 _HOME = "~/.local/state/naived"
 _RECV_WINDOW = 5_000  # ms
+_MIN_RECV_WINDOW = 100  # ms: a commit and the way to the exchange take longer than less, so nothing would be sent
 _MAX_RECV_WINDOW = 60_000  # ms, Binance's limit
 _LEASE = 30_000  # ms
 _MAX_LEASE = 3_600_000  # ms; a longer one would only leave symbols untraded
@@ -166,7 +167,7 @@ def _currency(text: str) -> str:
 
 
 def _recv_window(text: str) -> int:
-    return _between(text, 1, _MAX_RECV_WINDOW)
+    return _between(text, _MIN_RECV_WINDOW, _MAX_RECV_WINDOW)
 
 
 def _grace(text: str) -> int:

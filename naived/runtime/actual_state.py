@@ -124,6 +124,9 @@ def _ending(symbol: Symbol) -> tuple[ActualState, str | None]:
 def _unresolved(symbol: Symbol) -> str | None:
     """Why an order cannot be resolved now, if one cannot."""
     for client_order_id, reason in symbol.unresolved.items():
+        order = symbol.engine.orders.get(client_order_id)
+        if order is not None and order.state is State.NOT_PLACED:
+            continue  # told of what waits to be sent
         return f"order {client_order_id} is not resolved: {reason}"
     return None
 
@@ -132,7 +135,7 @@ def why_unplaced(symbol: Symbol, order: OrderState) -> str | None:
     """Why an order that was decided is not sent yet, as far as the exchange and the last attempt tell."""
     remarks = symbol.context.exchange.remarks
     slot = None if order.state is not State.NOT_PLACED or order.intent.side is Side.SELL else remarks.buys_limited
-    return remarks.limited or slot or order.reason
+    return remarks.limited or slot or symbol.unresolved.get(order.client_order_id) or order.reason
 
 
 def _unplaced(symbol: Symbol) -> str | None:

@@ -31,12 +31,11 @@ from naived.core.orders.state import (
 )
 from naived.ports import Exchange, ExchangeError, JournalError, OrderRequest, Page
 from naived.runtime.account_view import AccountView
-from naived.runtime.attempts import next_attempt
+from naived.runtime.attempts import backoff, is_late, next_attempt, unsendable
 from naived.runtime.symbol_task import Symbol
 
 _FIRST_PAUSE = 1.0  # seconds between two queries, doubled each time
 _LONGEST_PAUSE = 5.0  # seconds; with a long grace also the time between queries that prove absence
-_SAFETY = 1_000  # ms: in the last second before its fence (or fifth of the window, if shorter) nothing is sent
 _WAITING = 100_000  # jobs that may wait for their task; far more than all orders of an account
 _NEWEST = 1_000  # orders: usually those of days, in the worst case those of an hour
 
@@ -124,7 +123,7 @@ class Orders:
             obstacle = "the symbol does not place orders now"
         elif not symbol.context.trusted():
             obstacle = "another node may have the symbol"
-        elif self._exchange.latest() >= timestamp + window - min(_SAFETY, window // 5):
+        elif is_late(self._exchange, timestamp, window):
             obstacle = "too late to send"
         if obstacle is not None:
             symbol.offer(Answered(client_order_id, Unsent(obstacle)))
@@ -165,7 +164,7 @@ class Orders:
             if needed is Need.ADMIT:
                 if not symbol.engine.may_place:
                     return  # the symbol calls again when it may
-                await self._admit(symbol, order)
+                await self._admit(symbol, order, longest)
                 continue
             if needed is Need.FILLS:
                 await trio.sleep(pause)  # the user stream nearly always brings them in this time
@@ -182,10 +181,14 @@ class Orders:
                 await trio.sleep(longest if order.looks else pause)
             pause = min(pause * 2, longest)
 
-    async def _admit(self, symbol: Symbol, order: OrderState) -> None:
+    async def _admit(self, symbol: Symbol, order: OrderState, longest: float) -> None:
         """Wait for a slot, about a second at most, and start the next attempt if there is one."""
         exchange, context, client_order_id = self._exchange, symbol.context, order.client_order_id
+        pause = backoff(order, exchange.now(), longest)
+        if pause:
+            await trio.sleep(pause)
         if not await exchange.admission(order.intent.side):
+            symbol.unresolved.pop(client_order_id, None)
             return
         if not context.trusted():
             await trio.sleep(_FIRST_PAUSE)
@@ -196,6 +199,11 @@ class Orders:
         attempt = next_attempt(exchange, now, context.recv_window, symbol.epoch)
         if attempt is not None:
             symbol.offer(attempt)
+            return
+        why = unsendable(exchange, context.recv_window)
+        if why is not None:
+            _note(symbol, client_order_id, why)
+            await trio.sleep(_FIRST_PAUSE)
 
 
 async def _ask(

@@ -12,7 +12,7 @@ from naived.binance.limits import Limits, Use
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.engine import Question
 from naived.core.orders.intent import OrderIntent, Side
-from naived.core.orders.report import OrderStatus, Refusal, Refused, Unsent
+from naived.core.orders.report import Answer, OrderStatus, Refusal, Refused, Unsent
 from naived.ports import OrderRequest, Page, Remarks
 from tests.support.exchange import EVERYWHERE, ExchangeDouble
 from tests.support.runtime import FENCE, NO_BALANCE, World
@@ -499,6 +499,61 @@ async def test_who_waits_for_a_symbol_that_is_gone_does_not_keep_its_order_from_
         assert alpha.service.keeper is not None
         alpha.service.keeper._end(["ETHUSDT"])
         await alpha.until(lambda: len(exchange.open(side=Side.SELL)) == 1, 60)
+
+
+async def test_an_order_that_is_never_sent_is_tried_again_ever_less_often_and_says_why(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        place, tried = exchange.place, []
+
+        async def closed(request: OrderRequest) -> Answer:
+            tried.append(trio.current_time())
+            await trio.sleep(0.01)
+            return Unsent("the connection was closed before")
+
+        exchange.place = closed  # type: ignore[method-assign]
+        began = trio.current_time()
+        await naived.trade("1990")
+        await trio.sleep(60)
+        assert [round(at - began, 2) for at in tried][:5] == [0.0, 0.01, 0.02, 0.04, 0.08]
+        assert len(tried) <= 11 + 60 / 5
+        assert naived.state() == "trading"
+        assert naived.reason() == "the sell of ETHUSDT-1 is not placed yet: the connection was closed before"
+        exchange.place = place  # type: ignore[method-assign]
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1, 5.1)
+        assert naived.reason() is None
+
+
+async def test_while_an_answer_takes_too_long_nothing_is_admitted_and_the_reason_is_told(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000")
+        latest, admit, admitted = exchange.latest, exchange.admit, []
+
+        def counted(side: Side) -> int | None:
+            admitted.append(side)
+            return admit(side)
+
+        exchange.admit = counted  # type: ignore[method-assign]
+        exchange.latest = lambda: exchange.now() + 4_000  # type: ignore[method-assign]
+        commits = len(naived.journal.commits)
+        await naived.trade("1990")
+        await trio.sleep(60)
+        assert (admitted, len(naived.journal.commits) - commits) == ([], 2)
+        why = "an answer of the exchange takes 4000 ms, too long for a recv-window of 5000 ms"
+        assert naived.reason() == f"the sell of ETHUSDT-1 is not placed yet: {why}"
+        text = (await naived.call("explain", "ETHUSDT"))["traders"][0]["text"]
+        assert text.endswith(f"not placed yet: {why}")
+        exchange.latest = latest  # type: ignore[method-assign]
+        await naived.until(lambda: len(exchange.open(side=Side.SELL)) == 1, 1.5)
+        assert naived.reason() is None
 
 
 async def test_a_sell_waits_for_its_slot_however_long_it_takes(world: World, clock: MockClock) -> None:
