@@ -173,6 +173,7 @@ async def assemble(
         funds.gathered.recount,
         prices.follows,
         gates.is_quiet,
+        lambda: service.away,
     )
     funds.account = _in_currency(await journal.account(), signing.currency)
     funds.counting = cluster is not None
@@ -219,7 +220,7 @@ async def assemble(
     )
     if keeper is not None and mailbox is not None:
         service.bulletin = Bulletin(mailbox, keeper, symbols, service.statuses)
-    states = StateEvents(exchange, journal, session, symbols, publish)
+    states = StateEvents(exchange, journal, session, symbols, context.away, publish)
     return App(
         exchange,
         session,

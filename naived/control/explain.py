@@ -58,7 +58,7 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
         )
         return False, f"no: {ends}"
     stands = not leader.active or not leader.info.trading or leader.barred is not None
-    away = symbol.gate.unheard is not None or symbol.context.journal.hanging is not None
+    away = symbol.gate.unheard is not None or symbol.context.away() is not None
     if engine.blocks or stands or away:
         return False, f"no: {reason or f'it is {state}'}"
     buys = (trader.phase for trader in leader.traders if isinstance(trader.phase, Buying))
@@ -147,7 +147,7 @@ def _unplaced(symbol: Symbol, intent: OrderIntent) -> str | None:
     if order is None or not (order.state is State.NOT_PLACED or unwritten):
         return None
     failed = None if symbol.failed is None else str(symbol.failed)
-    why = engine.blocked or failed or context.journal.hanging or why_unplaced(symbol, order)
+    why = engine.blocked or failed or context.away() or why_unplaced(symbol, order)
     return "not placed yet" if why is None else f"not placed yet: {why}"
 
 

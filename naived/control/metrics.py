@@ -98,7 +98,7 @@ def _daemon(service: Service) -> list[Family]:
         _single("naived_start_time_seconds", "When it was started, in seconds since 1970.", who.started_at / 1000),
         state,
         exchange,
-        _single("naived_database_up", "0 while nothing can become durable.", service.journal.hanging is None),
+        _single("naived_database_up", "0 while nothing can become durable.", service.away is None),
         commit_age,
         _single(
             "naived_degraded_seconds_total", "Seconds degraded since the start.", service.pulse.degraded, "counter"

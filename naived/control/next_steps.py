@@ -27,7 +27,7 @@ def next_step(symbol: Symbol) -> str | None:
         return gone_on if reason is not None and reason.endswith(gone_on) else f"naivectl start {name}"
     if state is ActualState.FAULTED:
         return f"naivectl start {name}"
-    away = symbol.failed is not None or symbol.context.journal.hanging is not None
+    away = symbol.failed is not None or symbol.context.away() is not None
     if reason is None or engine.blocks or away:
         return None
     halts = engine.leader.halts

@@ -89,19 +89,22 @@ class Service:
         return "up" if self.exchange.remarks.limited is None else "limited"
 
     @property
+    def away(self) -> str | None:
+        """Why nothing becomes durable now: a change waits, or the leases of this node cannot be renewed."""
+        return self.journal.hanging or (None if self.keeper is None else self.keeper.away)
+
+    @property
     def _state_and_reason(self) -> tuple[str, str | None]:
         if self.suspending:
             return "suspending", "naived is asked to end: statuses stay, orders rest"
         if self.session.away is not None:
             return "degraded", f"the exchange is away: {self.session.away}"
-        unread = self.journal.hanging or self.session.unread
+        unread = self.away or self.session.unread
         if unread is not None:
             return "degraded", unread
         for symbol in self.supervisor.symbols.values():
             if isinstance(symbol.failed, JournalError):
                 return "degraded", str(symbol.failed)
-        if self.keeper is not None and self.keeper.away is not None:
-            return "degraded", self.keeper.away
         if not self.session.ready.is_set():
             return "starting", "the first answers of the exchange are awaited"
         remarks = self.exchange.remarks

@@ -55,9 +55,9 @@ def _state(symbol: Symbol) -> tuple[ActualState, str | None]:
         return _ending(symbol)
     if symbol.failed is not None:
         return ActualState.DEGRADED, str(symbol.failed)
-    hanging = symbol.context.journal.hanging
-    if hanging is not None:
-        return ActualState.DEGRADED, hanging
+    away = symbol.context.away()
+    if away is not None:
+        return ActualState.DEGRADED, away
     if block is not None:
         return ActualState.DEGRADED, block.reason
     if symbol.gate.unheard is not None:
@@ -118,7 +118,7 @@ def _ending(symbol: Symbol) -> tuple[ActualState, str | None]:
         orders = "order" if unsettled == 1 else "orders"
         text, why = f"the state of {unsettled} {orders} is not known yet", _unresolved(symbol)
         return ActualState.STOPPING, text if why is None else f"{text}: {why}"
-    return (ActualState.STOPPING, symbol.context.journal.hanging) if symbol.tended else (ActualState.OFF, None)
+    return (ActualState.STOPPING, symbol.context.away()) if symbol.tended else (ActualState.OFF, None)
 
 
 def _unresolved(symbol: Symbol) -> str | None:

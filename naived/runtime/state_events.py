@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class StateEvents:
-    """``publish`` passes a durable event to the clients that follow events."""
+    """``away`` tells why nothing becomes durable, ``publish`` passes a durable event to those that follow."""
 
     def __init__(
         self,
@@ -33,12 +33,14 @@ class StateEvents:
         journal: Journal,
         session: Session,
         symbols: Mapping[str, Symbol],
+        away: Callable[[], str | None],
         publish: Callable[[Event], None],
     ) -> None:
         self._exchange = exchange
         self._journal = journal
         self._session = session
         self._symbols = symbols
+        self._away = away
         self._publish = publish
         self._waiting: deque[Event] = deque(maxlen=_MOST)
         self._states: dict[str, ActualState] = {}
@@ -69,7 +71,7 @@ class StateEvents:
         if (clock is None) != (self._clock_said is None):
             self._add(None, "clock", clock or "this machine's clock is right again")
             self._clock_said = clock
-        database = self._journal.hanging or self._session.unread
+        database = self._away() or self._session.unread
         if database != self._database_said:
             self._add(None, "database", database or "answers again")
             self._database_said = database

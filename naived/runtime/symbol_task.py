@@ -82,7 +82,7 @@ class Context:
     ``account`` is what is durable of the whole account. ``funds``: what a buy of a symbol may take of it.
     ``fee_value``: what a fill's fee in a third asset is worth in quote. ``booked`` is called with new fills,
     ``recount`` when orders, rules or what is tied up changed. ``followed``: are its trades wanted also while it is
-    off? ``trusted``: has certainly no other node our symbols? ``quiet``: see ``PriceGates``.
+    off? ``trusted``: has no other node our symbols? ``quiet``: see ``PriceGates``. ``away``: why nothing is kept.
     """
 
     exchange: Exchange
@@ -101,6 +101,7 @@ class Context:
     recount: Callable[[], None] = lambda: None
     followed: Callable[[str], bool] = lambda symbol: False
     quiet: Callable[[PriceGate], bool] = lambda gate: False
+    away: Callable[[], str | None] = lambda: None
 
 
 def blank(name: str) -> SymbolRecord:
@@ -197,8 +198,7 @@ class Symbol:
         if self.failed is not None and type(event) is not Blocked:  # a restore keeps the blocks
             raise self.failed
         context, engine = self.context, self.engine
-        info = engine.leader.info
-        now = context.exchange.now()
+        info, now = engine.leader.info, context.exchange.now()
         if (missing := engine.ids_needed - len(engine.ids)) > 0:
             engine = replace(engine, ids=(*engine.ids, *(context.new_id() for _ in range(missing))))
         engine, changes = core.step(

@@ -1,9 +1,13 @@
 """How the daemon is, as ``status`` says it."""
 
+from typing import NoReturn
+
+import pytest
 import trio
 from trio.testing import MockClock
 
-from naived.ports import Remarks
+from naived.control.metrics import exposition
+from naived.ports import JournalError, Remarks
 from tests.support.runtime import World
 
 
@@ -38,6 +42,36 @@ async def test_the_daemons_state_follows_the_database(world: World, clock: MockC
         )
         naived.journal.hanging = None
         assert (await naived.call("status"))["daemon"]["state"] == "ready"
+
+
+async def test_a_node_whose_leases_cannot_be_renewed_has_no_symbol_that_trades(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its journal has nothing to write, and so does not know yet that the database is away."""
+    why = "connection refused"
+
+    async def refused() -> NoReturn:
+        await trio.lowlevel.checkpoint()
+        raise JournalError(why)
+
+    async with world.naived(node="alpha") as naived:
+        await naived.start()
+        await trio.sleep(3)
+        assert naived.service.keeper is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(naived.service.keeper.heartbeats, "look", refused)
+            await trio.sleep(1.5)
+            document = await naived.call("status")
+            [row] = document["symbols"]
+            assert (document["daemon"]["state"], document["daemon"]["reason"]) == ("degraded", why)
+            assert (row["state"], row["reason"], row["next_step"]) == ("degraded", why, None)
+            assert (await naived.call("explain", "ETHUSDT"))["buys"] == {"may": False, "text": f"no: {why}"}
+            assert b"naived_database_up 0.0" in await exposition(naived.service)
+        await trio.sleep(2.5)
+        [row] = (await naived.call("status"))["symbols"]
+        assert (row["state"], row["reason"]) == ("trading", None)
+        told = [event for event in naived.events.after(0, 1000) if event["kind"] in ("database", "state")]
+        assert [(event["symbol"], event["message"]) for event in told] == [(None, why), (None, "answers again")]
 
 
 async def test_whoever_is_not_ready_says_why_and_how_the_exchange_is(world: World, clock: MockClock) -> None:
