@@ -152,9 +152,13 @@ DEFINITIONS: dict[str, Schema] = {
             **dict.fromkeys(("chunks", "chunks_taken", "sells_first"), COUNT),
             **dict.fromkeys(("held", "held_cost"), AMOUNT),
             "first_buy": maybe(record(dict.fromkeys(("at", "price", "quantity", "value"), AMOUNT))),
+            "kept_back": array(record({"reason": TEXT, "ends": maybe(TEXT)})),
+            "stopped_by": array(TEXT),
             "worst": ref("worst"),
         },
-        description="`side` to `value` are the first order, with the quantity 0 if there is none.",
+        description="`side` to `value` are the first order, with the quantity 0 if there is none. "
+        "`kept_back`: why nothing is bought at the price of now; `ends` is until when. `stopped_by`: the guards "
+        "and limits that keep `most_tied_up` down.",
     ),
     "worst": record(
         {

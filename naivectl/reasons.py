@@ -4,7 +4,7 @@ import csv
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from naivectl.cells import cents, money_decimals, number, percent, plain
 from naivectl.client import Document
@@ -60,16 +60,19 @@ def planned(result: Document, settings: Document) -> list[str]:
         later = told.get("at", plan["last_price"]) != plan["last_price"]
         return f"{text}, once the price falls to {price(told['at'])}" if later else text
 
-    none = f"none with {plan['chunks_taken']} of {plan['chunks']} chunks taken"
+    full = plan["chunks_taken"] >= plan["chunks"] or not plan.get("kept_back")
+    none = f"none with {plan['chunks_taken']} of {plan['chunks']} chunks taken" if full else "none as it is now"
     first = buys = none if buy is None else f"buy {order(buy)}"
     if sells := plan["sells_first"]:
         first = f"sell {order(plan)}" + (f", and {sells - 1} more" if sells > 1 else "")
     held = f"{price(plan['held'])} {plan['base']} (cost {money(plan['held_cost'])} {quote})"
     at_most = "as now" if buy is None else f"once the price fell to {price(plan['lowest_price'])}"
+    at_most += _no_more(plan.get("stopped_by") or ())
     return [
         f"{name} would start so; nothing was changed.",
         *_labelled("first order", f"{first}; the last price is {price(plan['last_price'])}"),
         *(_labelled("first buy", buys.removeprefix("buy ")) if sells else []),
+        *(line for each in plan.get("kept_back") or () for line in _labelled("not now", _kept_back(each))),
         *(_labelled("holds", held) if plan["held"] != "0" else []),
         *_labelled("each trader", f"{money(plan['share'])} {quote}"),
         *_labelled("tied up", f"{money(plan['most_tied_up'])} {quote} at most, {at_most}"),
@@ -99,9 +102,19 @@ def _fallen(worst: Document) -> list[str]:
     by = ", ".join(percent(each["fall"]) for each in falls)
     tied_up, lost = (", ".join(cents(each[name]) for each in falls) for name in ("tied_up", "loss"))
     stopped = dict.fromkeys(name for each in falls for name in each["stopped_by"])
-    end = f"; no more because of {', '.join(stopped)}" if stopped else ""
     text = f"all prices down {by}: {tied_up} {worst['currency']} tied up over all symbols, {lost} lost"
-    return _labelled("in a fall", text + end)
+    return _labelled("in a fall", text + _no_more(stopped))
+
+
+def _no_more(names: Iterable[str]) -> str:
+    """The end of what says how much is tied up."""
+    told = ", ".join(names)
+    return f"; no more because of {told}" if told else ""
+
+
+def _kept_back(told: Document) -> str:
+    """Why nothing is bought now, and until when."""
+    return f"{told['reason']}; until {told['ends']}" if told.get("ends") else str(told["reason"])
 
 
 def _labelled(label: str, text: object, width: int = _LABEL, *, columns: int | None = None) -> list[str]:

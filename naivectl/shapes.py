@@ -24,6 +24,8 @@ _PLAN = {
     **dict.fromkeys(("cycle_profit", "cycle_fees", "held", "held_cost"), str),
     **dict.fromkeys(("chunks", "chunks_taken", "sells_first"), int),
     "first_buy": Maybe({**_ORDERED, "at": str}),
+    "kept_back": Maybe([{"reason": str, "ends": Maybe(str)}]),
+    "stopped_by": Maybe([str]),
 }
 _ERROR = {"message": str, "kind": str}
 _RESULTS = {

@@ -1,20 +1,20 @@
 """What a symbol would do with some settings (`start --dry-run`), and what of them makes no sense."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
+from naived.control.ladder import Buy, Ladder
 from naived.control.proposal import Rules
-from naived.core.amount import SCALE, Money, Price, Quantity, Rate, format_amount, money_down, money_up, value_up
-from naived.core.market import Filters, SymbolInfo
+from naived.core.amount import SCALE, Money, Price, Quantity, format_amount, money_down, money_up, value_up
+from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import (
     Fees,
     buy_price,
     buy_quantity,
     dust_cost,
-    rebuy_below,
     sell_price,
     sell_quantity,
 )
@@ -22,22 +22,14 @@ from naived.core.strategy.leader import step_leader
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.leader_state import Leader, LeaderStep
 from naived.core.strategy.settings import DesiredState, Settings, Status
-from naived.core.strategy.sizing import spending, terms_of, unfit
 from naived.core.strategy.summary import exposure, owned
 from naived.core.strategy.trader_state import Directed, Place
-from naived.core.strategy.traders import chunks_spent, chunks_taken, commitments, rebuy_limit, spent_rebuys
+from naived.core.strategy.traders import chunks_spent
+from naived.core.strategy.view import UNLIMITED, Funds
 
 Document = dict[str, Any]
 
 _SHOWN = SCALE // 10_000  # two decimals of a percent
-
-
-class Buy(NamedTuple):
-    """One that a trade at ``at`` decides."""
-
-    at: Price
-    price: Price
-    quantity: Quantity
 
 
 def begin(before: Leader | None, settings: Settings, rules: Rules, now: int) -> LeaderStep:
@@ -52,18 +44,21 @@ def begin(before: Leader | None, settings: Settings, rules: Rules, now: int) -> 
     return LeaderStep(activated.leader, directed.commands + activated.commands)
 
 
-def plan(begun: LeaderStep, last: Price) -> Document:
+def plan(begun: LeaderStep, last: Price, funds: Funds = UNLIMITED, held_up: Sequence[Document] = ()) -> Document:
     """The first order at this price, each trader's share, what is tied up at most, and one cycle's profit.
 
     Saved traders sell what they hold before anything is bought; of their orders the lowest one is told. The first
     order's quantity is 0 if there is none.
     ``lowest_price`` is where the last of the traders joins: below it nothing is bought any more. All amounts are in
     the quote asset, but for quantities.
+    ``funds`` is what the account allows: no buy is told that it or a guard of the price forbids. ``held_up`` keeps
+    all buys from being made for a time, and is told beside them.
     """
     leader = begun.leader
     settings, info = leader.settings, leader.info
     sells = sorted((each.intent.price, each.intent.quantity) for each in begun.commands if isinstance(each, Place))
-    buys = list(_ladder(leader, last))
+    ladder = Ladder(leader, last, funds)
+    buys, why = ladder.buys, ladder.kept_back
     price = buy_price(last, settings.buy_down, info.filters)
     quantity = buy_quantity(settings.budget or Money(0), settings.chunks, price, info.filters)
     profit, paid = _cycle(settings, price, quantity, info, leader.fees)
@@ -87,6 +82,8 @@ def plan(begun: LeaderStep, last: Price) -> Document:
         "held_cost": format_amount(max(0, held.cost)),
         "sells_first": len(sells),
         "first_buy": _first_buy(buys[0]) if buys else None,
+        "kept_back": [*held_up, *([] if why is None else [{"reason": why[0], "ends": why[1]}])],
+        "stopped_by": ladder.stopped_by,
     }
 
 
@@ -100,38 +97,6 @@ def _order(price: Price, quantity: Quantity) -> Document:
         "quantity": format_amount(quantity),
         "value": format_amount(value_up(price, quantity)),
     }
-
-
-def _ladder(leader: Leader, last: Price) -> Iterator[Buy]:
-    """All buys while the price falls from the last one; nothing is sold meanwhile."""
-    settings, filters, traders = leader.settings, leader.info.filters, leader.traders
-    terms, spent = terms_of(settings, leader.fees), spent_rebuys(traders)
-    committed = commitments(traders, leader.lots)[0]
-    free = settings.chunks - chunks_spent(traders)
-    # Where one that waits buys, or the first one; then where each of the others makes one more join.
-    chances = [last] * (chunks_taken(traders) - chunks_spent(traders) or not chunks_taken(traders))
-    for trader in traders:
-        limit = rebuy_limit(trader)
-        if limit is not None and trader.number not in spent:
-            chances.append(_joins_at(limit, trader.terms.rebuy, filters))
-    at = last
-    while free > 0 and chances and max(chances) > 0:
-        at = min(at, max(chances))
-        chances.remove(max(chances))
-        share = spending(terms, Money(max(0, terms.budget - committed)))
-        if unfit(terms, at, *share, filters):
-            return
-        price = buy_price(at, settings.buy_down, filters)
-        buy = Buy(at, price, buy_quantity(*share, price, filters))
-        yield buy
-        free -= 1
-        committed += value_up(price, buy.quantity)
-        chances.append(_joins_at(price, settings.rebuy, filters))
-
-
-def _joins_at(limit: Price, rebuy: Rate, filters: Filters) -> Price:
-    """The highest price at which one more trader joins the one that bought at this limit."""
-    return Price((rebuy_below(limit, rebuy) - 1) // filters.tick_size * filters.tick_size)
 
 
 def _cycle(

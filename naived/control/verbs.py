@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from naived.control import answers, holdings, listing_messages, messages
 from naived.control.call import Call, Outcome, Patience
 from naived.control.desired import desire
+from naived.control.held_up import held_up
 from naived.control.lookup import find
 from naived.control.node_messages import ElsewhereError
 from naived.control.plan import begin, plan, warnings
@@ -23,6 +24,7 @@ from naived.control.worst import worst
 from naived.core.orders.intent import Side
 from naived.core.strategy.formulas import NO_COINS, Coins
 from naived.core.strategy.settings import DesiredState, Settings, Status
+from naived.core.strategy.view import Funds
 from naived.ports import ExchangeError, RefusedError
 from naived.runtime.actual_state import ActualState, state_of
 from naived.runtime.symbol_task import Symbol, UnlistedError, blank
@@ -57,7 +59,9 @@ async def start(service: Service, call: Call) -> Outcome:
             together = {**await _proposals(service, call), call.name: (settings, rules)}
             leader = None if symbol is None else symbol.engine.leader
             begun = begin(leader, settings, rules, service.exchange.now())
-            more["plan"] = {**plan(begun, rules.price), "worst": await worst(service, together)}
+            funds = await _funds(service, symbol, rules)
+            planned = plan(begun, rules.price, funds, held_up(service, symbol, begun.leader, rules.price))
+            more["plan"] = {**planned, "worst": await worst(service, together)}
         return Outcome(False, message, more=more)
     symbol = await service.configure(call)
     changed = await desire(
@@ -66,6 +70,14 @@ async def start(service: Service, call: Call) -> Outcome:
     service.supervisor.follow(symbol)
     failure = await _trading(service, symbol, call.patience) if call.params["wait"] else None
     return Outcome(changed, messages.state(symbol), failure, more)
+
+
+async def _funds(service: Service, symbol: Symbol | None, rules: Rules) -> Funds:
+    """What the account allows a buy, of a symbol that may not be known or read yet."""
+    if service.funds.account.limits.reserve and service.session.away is None:
+        with trio.move_on_after(_RULES_PATIENCE), suppress(ExchangeError):
+            await service.view.account()
+    return service.funds.with_quote(rules.info.quote, symbol)
 
 
 async def _proposals(service: Service, call: Call) -> dict[str, tuple[Settings, Rules]]:

@@ -7,6 +7,8 @@ the user data stream and from queries of the account.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from naived.core.amount import SCALE, Amount, Money, Price, Quantity
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
@@ -50,24 +52,28 @@ class AccountFunds:
         """Does any symbol's buy depend on the balances?"""
         if self.account.limits.reserve:
             return True
-        return any(self._holders(symbol) or _limited(symbol) for symbol in self._symbols.values())
+        return any(self._holders(each, _quote(each)) or _limited(each) for each in self._symbols.values())
 
     def of(self, symbol: Symbol) -> Funds:
         """What a buy of the symbol may take now."""
-        holders, limited = self._holders(symbol), _limited(symbol)
-        info, limits = symbol.engine.leader.info, self.account.limits
-        reserved = (limits.reserve or Money(0)) if info.quote == self.account.currency else Money(0)
-        coming = self._coming(info.quote) if info.quote else 0
-        if not holders and not coming and not limited and not reserved and not limits.valued:
+        funds = self.with_quote(_quote(symbol), symbol)
+        if not _limited(symbol):
+            return funds
+        base = self.balances.of(symbol.engine.leader.info.base) or _NOTHING
+        return replace(funds, position=Quantity(base.free + base.locked + _being_bought(symbol)))
+
+    def with_quote(self, asset: str, symbol: Symbol | None) -> Funds:
+        """The same of this quote ``asset``, for a symbol that may not be known, or its rules not read yet."""
+        holders, limits = self._holders(symbol, asset), self.account.limits
+        reserved = (limits.reserve or Money(0)) if asset == self.account.currency else Money(0)
+        coming = self._coming(asset) if asset else 0
+        if not holders and not coming and not reserved and not limits.valued:
             return UNLIMITED
-        quote = position = None
+        quote = None
         if holders or coming or reserved:
-            quote = Money(self._spendable(info.quote, holders) - coming - reserved)
-        if limited:
-            base = self.balances.of(info.base) or _NOTHING
-            position = Quantity(base.free + base.locked + _being_bought(symbol))
-        room, why = self._room(symbol, limits)
-        return Funds(quote, position, room, why, reserved)
+            quote = Money(self._spendable(asset, holders) - coming - reserved)
+        room, why = self._room(asset, limits)
+        return Funds(quote, None, room, why, reserved)
 
     @property
     def exposure(self) -> Money:
@@ -87,11 +93,11 @@ class AccountFunds:
         limited = self.counting or self.account.limits.max_exposure is not None
         return self.quote_prices() if limited else None
 
-    def _room(self, symbol: Symbol, limits: Limits) -> tuple[Money | None, str]:
-        """What the limits of the account leave for a buy of the symbol, in its quote asset, and that in words."""
+    def _room(self, quote: str, limits: Limits) -> tuple[Money | None, str]:
+        """What the limits of the account leave for a buy in this quote asset, in it, and that in words."""
         if not limits.valued:
             return None, ""
-        quote, currency = symbol.engine.leader.info.quote, self.account.currency
+        currency = self.account.currency
         try:
             price = converted(Money(SCALE), quote, currency, self.quote_prices())
             now = Money(0) if limits.max_exposure is None else self.exposure
@@ -101,12 +107,11 @@ class AccountFunds:
             return None, ""
         return Money((limits.max_exposure - now) * SCALE // price), too_exposed(now, limits.max_exposure, currency)
 
-    def _holders(self, symbol: Symbol) -> list[Symbol]:
-        """The symbols that hold coins of this one's quote asset, or may before a buy of this one has arrived.
+    def _holders(self, symbol: Symbol | None, quote: str) -> list[Symbol]:
+        """The symbols that hold coins of this one's ``quote`` asset, or may before a buy of this one has arrived.
 
         A buy that nobody can pay for when it is decided may come late, and take what another has bought since.
         """
-        quote = symbol.engine.leader.info.quote
         if not quote:
             return []
         return [other for other in self.gathered.owners(quote) if other is not symbol]
@@ -125,6 +130,10 @@ class AccountFunds:
         rest = whole - held - self.gathered.bid(asset, _AT_THE_EXCHANGE)
         coming = sum(map(_being_bought, holders))
         return Money(min(free, rest) - coming - self.gathered.bid(asset, _NOT_THERE_YET))
+
+
+def _quote(symbol: Symbol) -> str:
+    return symbol.engine.leader.info.quote
 
 
 def holds(symbol: Symbol) -> bool:

@@ -173,6 +173,26 @@ def test_the_version_needs_no_daemon(naivectl):
     assert naivectl("--version").out.startswith("naivectl 0.")
 
 
+def test_a_plan_says_what_is_not_bought_now_and_until_when():
+    kept = {"reason": "the account is halted by hand: lunch", "ends": "naivectl resume"}
+    told = {**PLAN, "kept_back": [kept], "stopped_by": ["floor", "max-exposure"]}
+    lines = reasons.planned({"symbol": "ETHUSDT", "plan": told}, {})
+    assert lines[1].startswith("  first order buy 0.0745 ETH at 2683.53")
+    assert lines[2] == "  not now     the account is halted by hand: lunch; until naivectl resume"
+    end = "once the price fell to 2619.7; no more because of floor, max-exposure"
+    assert lines[4] == f"  tied up     999.6 USDT at most, {end}"
+
+
+def test_a_plan_without_a_buy_says_so_and_does_not_blame_the_chunks():
+    kept = {"reason": "a buy would be below the floor 3000: at 2683.53 USDT", "ends": None}
+    told = {**PLAN, "first_buy": None, "quantity": "0", "kept_back": [kept]}
+    lines = reasons.planned({"symbol": "ETHUSDT", "plan": told}, {})
+    assert lines[1] == "  first order none as it is now; the last price is 2683.8"
+    assert lines[2] == "  not now     a buy would be below the floor 3000: at 2683.53 USDT"
+    full = reasons.planned({"symbol": "ETHUSDT", "plan": {**told, "chunks_taken": 5}}, {})
+    assert full[1].startswith("  first order none with 5 of 5 chunks taken; ")
+
+
 def test_a_plan_for_people_has_marks_and_rounded_money_and_one_for_a_pipe_all_digits(monkeypatch):
     buy = {**PLAN["first_buy"], "value": "199.867855"}
     exact = {**PLAN, "first_buy": buy, "most_tied_up": "999.328693", "cycle_profit": "0.20040864"}

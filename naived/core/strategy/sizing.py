@@ -21,7 +21,7 @@ from naived.core.strategy.formulas import (
 )
 from naived.core.strategy.lots import NO_LOT, Lot, too_few
 from naived.core.strategy.settings import Settings
-from naived.core.strategy.view import SymbolView
+from naived.core.strategy.view import Funds, SymbolView
 
 
 class Terms(Struct, frozen=True):
@@ -82,19 +82,23 @@ def obstacle(terms: Terms, last: Price, price: Price, quantity: Quantity, view: 
         return f"no room in the budget: {format_amount(view.room)} {view.quote} are left"
     if view.lowest_sell is not None and price >= view.lowest_sell:
         return f"our own sell is in the way: it rests at {format_amount(view.lowest_sell)}"
-    position, quote = view.funds.position, view.funds.quote
+    position = view.funds.position
     if filters.max_position and position is not None and position + quantity > filters.max_position:
         most = f"{format_amount(filters.max_position)} {view.base}"
         return f"the account may have no more (MAX_POSITION): at most {most}, it has {format_amount(position)}"
-    room, reserved = view.funds.room, view.funds.reserved
-    if room is not None and value_up(price, quantity) > room:
-        return view.funds.limited
-    if quote is not None and value_up(price, quantity) > quote:
-        free = f"{format_amount(max(0, quote + reserved))} {view.quote} are free"
-        if reserved:
-            return f"the reserve: {free}, of them {format_amount(reserved)} are reserved"
-        return f"not enough {view.quote} that no other symbol holds: {free}"
-    return None
+    return unfunded(value_up(price, quantity), view.quote, view.funds)
+
+
+def unfunded(cost: Money, asset: str, funds: Funds) -> str | None:
+    """Why the account does not allow a buy that costs this much of the quote ``asset``; None if it does."""
+    if funds.room is not None and cost > funds.room:
+        return funds.limited
+    if funds.quote is None or cost <= funds.quote:
+        return None
+    free = f"{format_amount(max(0, funds.quote + funds.reserved))} {asset} are free"
+    if funds.reserved:
+        return f"the reserve: {free}, of them {format_amount(funds.reserved)} are reserved"
+    return f"not enough {asset} that no other symbol holds: {free}"
 
 
 def misfit(failed: str, terms: Terms, last: Price, filters: Filters, quote: str) -> str:

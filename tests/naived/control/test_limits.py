@@ -101,7 +101,7 @@ async def test_a_buy_that_the_journal_refuses_is_never_sent_and_its_trader_waits
         await naived.call("limits", max_exposure="250")
         await naived.start("ETHUSDT", "BTCUSDT")
         # What the decision asks does not know yet what another symbol has just taken.
-        naived.service.funds._room = lambda symbol, limit: (None, "")  # type: ignore[method-assign]
+        naived.service.funds._room = lambda quote, limits: (None, "")  # type: ignore[method-assign]
         await naived.trade("2000")
         await naived.trade("60000", symbol="BTCUSDT")
         assert world.exchange.orders("BTCUSDT") == []

@@ -166,3 +166,100 @@ async def test_a_start_tells_its_warnings(world: World, clock: MockClock) -> Non
         assert (await naived.ask("settings", reprice="0.001"))["warnings"]
         with pytest.raises(ControlError):
             await naived.call("start", "ETHUSDT", dry_run="yes")
+
+
+@pytest.mark.parametrize(
+    ("guards", "reason", "named", "first"),
+    [
+        ({"ceiling": "1990"}, "a buy would be above the ceiling 1990: at 1999.8 USDT", "ceiling", "1990"),
+        ({"floor": "2500"}, "a buy would be below the floor 2500: at 1999.8 USDT", "floor", None),
+    ],
+)
+async def test_a_guard_that_forbids_the_first_order_is_named_and_no_such_order_is_told(
+    world: World, clock: MockClock, guards: dict[str, str], reason: str, named: str, first: str | None
+) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        told = (await naived.ask("start", dry_run=True, **guards))["plan"]
+        assert [each["reason"] for each in told["kept_back"]] == [reason]
+        assert f"--{named}" in told["kept_back"][0]["ends"]
+        assert told["stopped_by"] == [named]
+        assert (told["first_buy"] and told["first_buy"]["price"]) == first
+        if first is None:
+            assert (told["quantity"], told["most_tied_up"]) == ("0", "0")
+        await naived.start(**guards)
+        await naived.trade("2000")
+        assert world.exchange.orders() == []
+        if first is not None:
+            await naived.trade(told["first_buy"]["at"])
+            assert ("buy", told["price"], told["quantity"]) == _shown(world.exchange.orders()[0])
+
+
+@pytest.mark.parametrize(
+    ("limits", "changes", "named"),
+    [
+        ({}, {"floor": "1970"}, ["floor"]),
+        ({}, {"ceiling": "1990"}, ["ceiling"]),
+        ({}, {"spacing": "0.02"}, ["spacing"]),
+        ({"max_exposure": "500"}, {}, ["max-exposure"]),
+        ({"max_exposure": "199.9"}, {}, ["max-exposure"]),
+        ({"max_exposure": "100"}, {}, ["max-exposure"]),
+        ({"reserve": "99400"}, {}, ["reserve"]),
+        ({"max_exposure": "5000"}, {}, []),
+    ],
+)
+async def test_at_most_is_what_guards_and_limits_let_a_fall_tie_up(
+    world: World, clock: MockClock, limits: dict[str, str], changes: dict[str, str], named: list[str]
+) -> None:
+    """What the fall of all prices ties up comes from the engine itself."""
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        if limits:
+            await naived.call("limits", **limits)
+        told = (await naived.ask("start", dry_run=True, **changes))["plan"]
+        deep = told["worst"]["falls"][-1]
+        assert told["most_tied_up"] == deep["tied_up"]
+        assert told["stopped_by"] == named
+        if limits:
+            assert deep["stopped_by"] == named
+
+
+@pytest.mark.parametrize(
+    ("limits", "begins", "ends"),
+    [
+        ({"max_exposure": "150"}, "the account's limit leaves no room: 0 of 150 USDT", "--max-exposure"),
+        ({"reserve": "99900"}, "the reserve: 100000 USDT are free, of them 99900 are reserved", "--reserve"),
+    ],
+)
+async def test_a_limit_that_forbids_the_first_order_is_named(
+    world: World, clock: MockClock, limits: dict[str, str], begins: str, ends: str
+) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        await naived.call("limits", **limits)
+        told = (await naived.ask("start", dry_run=True))["plan"]
+        (kept,) = told["kept_back"]
+        assert kept["reason"].startswith(begins)
+        assert ends in kept["ends"]
+        assert (told["first_buy"], told["quantity"], told["most_tied_up"]) == (None, "0", "0")
+        await naived.start()
+        await naived.trade("2000")
+        assert world.exchange.orders() == []
+
+
+async def test_halts_are_named_with_what_ends_them_and_the_plan_is_as_without(
+    world: World, clock: MockClock
+) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        free = (await naived.ask("start", dry_run=True))["plan"]
+        assert free["kept_back"] == []
+        await naived.call("halt", reason="lunch")
+        told = (await naived.ask("start", dry_run=True))["plan"]
+        assert told["kept_back"] == [{"reason": "the account is halted by hand: lunch", "ends": "naivectl resume"}]
+        assert {**told, "kept_back": []} == free
+        await naived.start()
+        await naived.ask("halt", reason="its own")
+        await naived.call("resume")
+        told = (await naived.ask("start", dry_run=True))["plan"]
+        assert told["kept_back"] == [{"reason": "halted by hand: its own", "ends": "naivectl resume ETHUSDT"}]
