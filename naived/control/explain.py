@@ -16,11 +16,13 @@ from naived.core.orders.state import State
 from naived.core.strategy.formulas import rebuy_below
 from naived.core.strategy.guards import guarded_band, why_guarded
 from naived.core.strategy.settings import Status
+from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Buying, Holding, Selling, Trader, Waiting
 from naived.core.strategy.traders import chunks_taken, rebuy_limit, spent_rebuys
 from naived.runtime.actual_state import actual_state, why_unplaced
 from naived.runtime.symbol_task import Symbol
+from naived.runtime.waits import over_limits, why_waits
 
 Document = dict[str, Any]
 
@@ -63,9 +65,10 @@ def _buys(symbol: Symbol) -> tuple[bool, str]:
         return False, f"no: {reason or f'it is {state}'}"
     buys = (trader.phase for trader in leader.traders if isinstance(trader.phase, Buying))
     unplaced = [_unplaced(symbol, buy.intent) for buy in buys if not buy.cancelling]
-    waiting = [trader.phase for trader in leader.traders if isinstance(trader.phase, Waiting)]
-    ready = [each.after for each in waiting if each.reason is None]
-    why = leader.halts.why or _guarded(symbol) or (waiting[0].reason if waiting and not ready else None)
+    phases = ((trader.phase, trader) for trader in leader.traders)
+    waiting = [(phase.after, why_waits(symbol, trader)) for phase, trader in phases if isinstance(phase, Waiting)]
+    ready = [after for after, reason in waiting if reason is None]
+    why = leader.halts.why or _guarded(symbol) or (waiting[0][1] if waiting and not ready else None)
     if None in unplaced:
         return True, "yes: a buy rests" if why is None else f"yes: a buy rests; no other one is placed: {why}"
     if why is not None:
@@ -85,8 +88,10 @@ def _guarded(symbol: Symbol) -> str | None:
 def _further(symbol: Symbol) -> tuple[bool, str]:
     """When a further trader joins."""
     leader, price = symbol.engine.leader, symbol.gate.price
+    terms = terms_of(leader.settings, leader.fees)
     if not chunks_taken(leader.traders):
-        return True, "yes: at the next trade"
+        why = None if price is None else over_limits(symbol, terms, price)
+        return (True, "yes: at the next trade") if why is None else (False, f"no: {why}")
     if chunks_taken(leader.traders) >= leader.settings.chunks:
         return False, f"no: all {leader.settings.chunks} chunks have bought; one that sells makes room"
     lacking = None if price is None else shortage(leader, price)
@@ -109,17 +114,20 @@ def _further(symbol: Symbol) -> tuple[bool, str]:
         if band is None or band[0] <= 0:
             return False, f"no: below {format_amount(below)}, where one more would join, {guarded}"
         below = Price((band[0] // tick + 1) * tick)
+    limited = over_limits(symbol, terms, Price((below - 1) // tick * tick))
+    if limited is not None:
+        return False, f"no: below {format_amount(below)}, where one more would join, {limited}"
     return True, f"when the price falls below {format_amount(below)}{_away(symbol, below)}: one more joins"
 
 
 def _trader(symbol: Symbol, trader: Trader) -> Document:
     match trader.phase:
-        case Waiting(after, None) if after > symbol.context.exchange.now():
-            text = f"waits for a trade after {format_time(after)}"
-        case Waiting(reason=None):
-            text = "waits for the next trade"
-        case Waiting(reason=reason):
+        case Waiting() if (reason := why_waits(symbol, trader)) is not None:
             text = f"waits: {reason}"
+        case Waiting(after) if after > symbol.context.exchange.now():
+            text = f"waits for a trade after {format_time(after)}"
+        case Waiting():
+            text = "waits for the next trade"
         case Buying(intent):
             text = _order(symbol, "buys", "buy", intent)
         case Selling(intent=intent):

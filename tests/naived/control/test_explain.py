@@ -69,6 +69,48 @@ async def test_where_a_guard_blocks_the_next_trader_is_said(world: World, clock:
         assert naived.phases() == ["selling", "buying"]
 
 
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        (
+            {"max_exposure": "300"},
+            "the account's limit leaves no room: 199.98 of 300 USDT are tied up (max-exposure)",
+        ),
+        ({"reserve": "99700"}, "the reserve: 99800.02 USDT are free, of them 99700 are reserved"),
+    ],
+)
+async def test_where_a_limit_forbids_the_next_trader_is_said(
+    world: World, clock: MockClock, limits: dict[str, str], why: str
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        await naived.trade("2000", "1999")
+        told = "when the price falls below 1987.8012 (-0.56%): one more joins"
+        assert await buys(naived) == (True, told)
+        await naived.call("limits", **limits)
+        assert await buys(naived) == (False, f"no: below 1987.8012, where one more would join, {why}")
+        await naived.trade("1987.80")
+        assert "buying" not in naived.phases()
+        await naived.call("limits", **dict.fromkeys(limits, "none"))
+        await naived.trade("1987.79")
+        assert naived.phases() == ["selling", "buying"]
+
+
+async def test_a_limit_that_forbids_the_first_buy_is_said(world: World, clock: MockClock) -> None:
+    world.exchange.trade("2000")
+    async with world.naived() as naived:
+        await naived.call("limits", max_exposure="150")
+        await naived.start()
+        await naived.until(lambda: naived.symbol().gate.price is not None)
+        told = "no: the account's limit leaves no room: 0 of 150 USDT are tied up (max-exposure)"
+        assert await buys(naived) == (False, told)
+        await naived.trade("2000")
+        assert await buys(naived) == (False, told)
+        await naived.call("limits", max_exposure="none")
+        assert await buys(naived) == (True, "yes: at the next trade")
+        assert (await explained(naived))["traders"][0]["text"] == "waits for the next trade"
+
+
 async def test_a_buy_that_rests_is_told_whatever_keeps_others_from_it(world: World, clock: MockClock) -> None:
     async with world.naived() as naived:
         await naived.start(chunks=2)
