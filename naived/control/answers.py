@@ -24,6 +24,7 @@ from naived.core.strategy.traders import spent_rebuys
 from naived.ports import CycleRow, EventRow
 from naived.runtime.actual_state import actual_state, state_of
 from naived.runtime.symbol_task import Symbol, assets
+from naived.runtime.waits import why_waits
 
 Document = dict[str, Any]  # JSON-able; decimals are texts
 
@@ -212,12 +213,16 @@ def _trader(value: Symbol, trader: Trader, rebuy_spent: bool) -> Document:
     return {
         "id": trader.id,
         "phase": _PHASES[type(trader.phase)],
-        "reason": trader.phase.reason if isinstance(trader.phase, Waiting | Holding) else None,
+        "reason": trader.phase.reason if isinstance(trader.phase, Holding) else _wait(value, trader),
         "since": format_time(trader.since),
         "rebuy_notified": rebuy_spent,
         "buy": None if buy is None else order_fields(buy),
         "sell": None if sell is None else order_fields(sell),
     }
+
+
+def _wait(value: Symbol, trader: Trader) -> str | None:
+    return why_waits(value, trader) if isinstance(trader.phase, Waiting) else None
 
 
 def open_orders(value: Symbol) -> list[Document]:

@@ -5,9 +5,9 @@ from naived.core.strategy.summary import NO_FURTHER, held_back
 from naived.core.strategy.trader_state import Hold, Holding, Waiting
 from naived.runtime.actual_state import ActualState, actual_state
 from naived.runtime.symbol_task import Symbol
+from naived.runtime.waits import BY_LIMITS, why_waits
 
 # How the reasons begin for which a trader waits, or none starts, until the settings change.
-_BY_LIMITS = ("the account's limit leaves no room", "the reserve", "the account is limited")
 _BY_SETTINGS = ("no room in the budget", "too small to trade", "too large to trade", "more traders than chunks")
 
 
@@ -41,10 +41,11 @@ def next_step(symbol: Symbol) -> str | None:
                 return f"naivectl resolve {name} --all --adopt"
             case Holding(hold=Hold.BALANCE):
                 return f"naivectl events {name}"
-            case Waiting(reason=str(why)) if why in reason and why.startswith(_BY_SETTINGS):
-                return f"naivectl settings {name}"
-            case Waiting(reason=str(why)) if why in reason and why.startswith(_BY_LIMITS):
-                return "naivectl limits"
+            case Waiting() if (why := why_waits(symbol, trader)) is not None and why in reason:
+                if why.startswith(BY_LIMITS):
+                    return "naivectl limits"
+                if why.startswith(_BY_SETTINGS):
+                    return f"naivectl settings {name}"
             case _:
                 pass
     lacking = reason.removeprefix(f"{NO_FURTHER}: ")

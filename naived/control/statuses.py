@@ -14,8 +14,10 @@ import trio
 from naived.control import answers
 from naived.control.protocol import encode_body
 from naived.core.strategy.summary import profit_today
+from naived.core.strategy.trader_state import Waiting
 from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
+from naived.runtime.waits import why_waits
 
 _AT_ONCE = 32  # entries before other tasks run: some 4 ms if all of them changed
 
@@ -59,7 +61,8 @@ class Statuses:
         kept = self._kept.get(symbol)
         leader = symbol.engine.leader
         today = profit_today(leader, symbol.context.exchange.now())
-        made_from = (actual_state(symbol), symbol.desired, leader, today, *symbol.engine.orders.values())
+        waits = [why_waits(symbol, trader) for trader in leader.traders if isinstance(trader.phase, Waiting)]
+        made_from = (actual_state(symbol), symbol.desired, leader, today, *waits, *symbol.engine.orders.values())
         if kept is None or kept.made_from != made_from:
             fields = answers.symbol(symbol)
             kept = self._kept[symbol] = _CachedEntry(made_from, fields, encode_body(fields.pop("traders")))

@@ -9,6 +9,7 @@ from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Hold, Holding, Selling, Trader, Waiting
 from naived.runtime.symbol_task import Symbol
+from naived.runtime.waits import why_waits
 
 
 class ActualState(StrEnum):
@@ -162,8 +163,8 @@ def _in_doubt(symbol: Symbol) -> str | None:
 def _waiting(symbol: Symbol) -> str | None:
     """Why a trader does not buy though the price would have it, if one does not."""
     for trader in symbol.engine.leader.traders:
-        if isinstance(trader.phase, Waiting) and trader.phase.reason is not None:
-            return f"{trader.id} waits: {trader.phase.reason}"
+        if isinstance(trader.phase, Waiting) and (why := why_waits(symbol, trader)) is not None:
+            return f"{trader.id} waits: {why}"
     return None
 
 

@@ -76,6 +76,50 @@ async def test_no_buy_exceeds_the_limit_over_all_symbols_and_lifting_it_lets_the
         assert len(world.exchange.open("BTCUSDT", BUY)) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "little", "more", "why"),
+    [
+        (
+            "max_exposure",
+            "100",
+            "150",
+            "the account's limit leaves no room: 0 of {} USDT are tied up (max-exposure)",
+        ),
+        ("reserve", "99950", "99900", "the reserve: 100000 USDT are free, of them {} are reserved"),
+    ],
+)
+async def test_a_changed_limit_changes_at_once_what_is_told_of_a_trader_that_waits(
+    world: World, clock: MockClock, name: str, little: str, more: str, why: str
+) -> None:
+    """Nobody trades meanwhile."""
+
+    async with world.naived() as naived:
+
+        async def told() -> tuple[str | None, str | None, str | None, str]:
+            [row] = (await naived.call("status"))["symbols"]
+            (trader,) = (await naived.call("explain", "ETHUSDT"))["traders"]
+            return row["reason"], row["traders"][0]["reason"], row["next_step"], trader["text"]
+
+        def waits(limit: str) -> tuple[str, str, str, str]:
+            reason = why.format(limit)
+            return f"ETHUSDT-1 waits: {reason}", reason, "naivectl limits", f"waits: {reason}"
+
+        await naived.call("limits", **{name: little})
+        await naived.start()
+        await naived.trade("2000")
+        assert await told() == waits(little)
+        await naived.call("limits", **{name: more})
+        assert await told() == waits(more)
+        await naived.call("limits", **{name: "none"})
+        assert await told() == (None, None, None, "waits for the next trade")
+        await naived.call("limits", **{name: little})
+        assert await told() == waits(little)
+        await naived.ask("halt")
+        await naived.call("limits", **{name: "none"})
+        halted = "halted by hand: no reason was given"
+        assert await told() == (halted, None, "naivectl resume ETHUSDT", "waits for the next trade")
+
+
 async def test_what_a_symbol_that_is_off_holds_counts_and_its_sale_makes_room(
     world: World, clock: MockClock
 ) -> None:
