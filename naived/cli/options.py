@@ -81,6 +81,9 @@ SWEEP = (
 BACKTEST = ("tape", *SETTINGS, *LIMITS, "fee", "latency", "exchange_info", "html", "csv", "orders", "no_cache")
 RECORD = ("to", "exchange", "exchange_url", "log_format", "log_level")
 
+_DAEMONS = frozenset((*RUN, *SIMULATE, "config"))
+_TOOLS = {"backtest": BACKTEST, "sweep": SWEEP, "replay": REPLAY, "record": RECORD}
+
 _PREFIX = "NAIVED_"
 _OF_TESTS = ("NAIVED_TEST_", "NAIVED_SIMULATION_")  # they steer our tests, not a program
 
@@ -185,8 +188,10 @@ def gather(
 
     The file is ``flags["config"]``, else ``NAIVED_CONFIG``, else none. It may also have the keys of ``others``,
     because it is another program's as well. Read ``again`` it is no pipe: that is empty, or waits.
+    A variable may be of any command, but not where all ``names`` are of ``run`` and ``simulate``: whoever gives
+    these a setting of a symbol or a limit of the account expects that it is in force.
     """
-    _check_variables(environ)
+    _check_variables(environ, for_a_daemon=_DAEMONS.issuperset(names))
     for name, value in flags.items():
         if value == "":  # perhaps from an unset variable; the default could be another daemon than was meant
             if name == "symbol":
@@ -208,12 +213,35 @@ def gather(
     return Options(given)
 
 
-def _check_variables(environ: Mapping[str, str]) -> None:
-    """Raise ConfigError for a variable that looks like one of ours and that no program of ours reads."""
-    known = {_variable(name) for name in (*RUN, *SIMULATE, *BACKTEST, *SWEEP, *RECORD, "config")}
+def of_daemons(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Without the variables that only other commands than ``run`` and ``simulate`` read."""
+    others = {_variable(name) for names in _TOOLS.values() for name in names if name not in _DAEMONS}
+    return {name: value for name, value in environ.items() if name not in others}
+
+
+def _check_variables(environ: Mapping[str, str], *, for_a_daemon: bool) -> None:
+    """Raise ConfigError for a variable that looks like one of ours and that is not read."""
+    others = {_variable(name): name for names in _TOOLS.values() for name in names if name not in _DAEMONS}
+    known = {_variable(name) for name in _DAEMONS} | (set() if for_a_daemon else others.keys())
     for name in sorted(environ):
-        if name.startswith(_PREFIX) and name not in known and not name.startswith(_OF_TESTS):
-            raise ConfigError(f"no option has the environment variable {name}{_meant(name, known)}; unset it")
+        if not name.startswith(_PREFIX) or name in known or name.startswith(_OF_TESTS):
+            continue
+        if name in others:
+            raise ConfigError(f"{name} is only for {_readers(others[name])}{_instead(others[name])}; unset it")
+        raise ConfigError(f"no option has the environment variable {name}{_meant(name, known)}; unset it")
+
+
+def _readers(option: str) -> str:
+    return ", ".join(f"naived {command}" for command, names in _TOOLS.items() if option in names)
+
+
+def _instead(option: str) -> str:
+    """How the daemon is told what this option tells a backtest."""
+    if option in LIMITS:
+        return f": a limit of the account is set with naivectl limits {_flag(option)}"
+    if option in SETTINGS:
+        return f": a setting of a symbol is given with naivectl settings SYMBOL {_flag(option)}"
+    return ""
 
 
 def _meant(name: str, known: Collection[str]) -> str:

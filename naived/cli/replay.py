@@ -14,7 +14,7 @@ from naived.backtest.rules import rules
 from naived.backtest.tape import TapeError, cache_directory, load
 from naived.backtest.trading import BacktestError
 from naived.cli import config as configuration
-from naived.cli.options import REPLAY, UsageError, gather
+from naived.cli.options import REPLAY, UsageError, gather, of_daemons
 from naived.cli.parsing import parse_fee
 from naived.control.protocol import format_time
 from naived.core.amount import format_amount, parse_rate
@@ -46,7 +46,7 @@ def perform(symbols: Sequence[str], flags: Mapping[str, Any], environ: Mapping[s
         raise UsageError(f"--tape names no file of {', '.join(missing)}: a file is named SYMBOL-trades-DATE.csv")
     config = configuration.load(
         {name: flags.get(name) for name in ("config", "home", "database", "exchange")} | {"live": True},
-        environ,
+        of_daemons(environ),
         terminal=False,
         without_keys=lambda _: None,
     )

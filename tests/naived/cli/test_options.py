@@ -4,7 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from naived.cli.options import Options, UsageError, gather, pair
+from naived.cli.options import (
+    BACKTEST,
+    RECORD,
+    REPLAY,
+    RUN,
+    SIMULATE,
+    SWEEP,
+    Options,
+    UsageError,
+    gather,
+    of_daemons,
+    pair,
+)
 from naived.core.duration import parse_duration
 from naived.process.config import ConfigError
 
@@ -150,6 +162,35 @@ def test_a_variable_that_no_program_reads_is_refused_with_the_name_that_was_mean
         gather(NAMES, {}, {"NAIVED_Q": ""})
     known = {"NAIVED_HOME": "/h", "NAIVED_SOCKET": "/s", "NAIVED_TAPE": "A=b", "NAIVED_CONFIG": ""}
     gather(NAMES, {}, {**known, "NAIVED_TEST_POSTGRES": "x", "NAIVED_SIMULATION_SEEDS": "3", "OTHER": "y"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        (
+            "NAIVED_MAX_EXPOSURE",
+            "NAIVED_MAX_EXPOSURE is only for naived backtest, naived sweep: a limit of the account is set with "
+            "naivectl limits --max-exposure; unset it",
+        ),
+        (
+            "NAIVED_STOP_LOSS",
+            "NAIVED_STOP_LOSS is only for naived backtest, naived sweep: a setting of a symbol is given with "
+            "naivectl settings SYMBOL --stop-loss; unset it",
+        ),
+        ("NAIVED_LATENCY", "NAIVED_LATENCY is only for naived backtest, naived sweep, naived replay; unset it"),
+        ("NAIVED_TO", "NAIVED_TO is only for naived record; unset it"),
+    ],
+)
+def test_a_daemon_refuses_a_variable_that_only_a_backtest_reads_and_says_what_to_use(
+    variable: str, says: str
+) -> None:
+    for names in (RUN, SIMULATE):
+        with pytest.raises(ConfigError) as refused:
+            gather(names, {}, {variable: "1"})
+        assert (str(refused.value), refused.value.exit_code) == (says, 78)
+    for names in (BACKTEST, SWEEP, RECORD, REPLAY):
+        gather(names, {}, {variable: "1", "NAIVED_HOME": "/h", "NAIVED_NODE": "alpha", "NAIVED_LISTEN": "x"})
+    assert of_daemons({variable: "1", "NAIVED_HOME": "/h"}) == {"NAIVED_HOME": "/h"}
 
 
 @pytest.mark.parametrize(
