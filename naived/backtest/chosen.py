@@ -27,6 +27,7 @@ def toml(terms: Terms, grid: Grid, best: Ranked, points: int, sources: Sequence[
         f"# run with fee {format_amount(terms.fee)} and latency {terms.latency} ms; {terms.limits.words(quote)}",
         *_figures("in sample", best.outcome.in_sample, quote),
         *_figures("out of sample", best.outcome.out_of_sample, quote),
+        *(f"# {each}" for each in (best.outcome.reason,) if each is not None),
         "# The best of many in sample is in part luck: the figures out of sample are what to believe.",
         f"# Use it with: naivectl settings {symbol} --from FILE",
         f'symbol = "{symbol}"',

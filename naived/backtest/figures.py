@@ -39,8 +39,13 @@ class Row:
 
 def title(result: Result) -> str:
     """The symbol and its period: ``ETHUSDT, 2025-01-01 00:00 to 2025-01-31 23:59 UTC, 31d 0h``."""
-    began, ended = (format_time(moment)[:16].replace("T", " ") for moment in (result.began, result.ended))
+    began, ended = map(minute, (result.began, result.ended))
     return f"{result.setup.rules.info.symbol}, {began} to {ended} UTC, {span(result.ended - result.began)}"
+
+
+def minute(at: int) -> str:
+    """``2025-01-01 00:00``, of ms since 1970."""
+    return format_time(at)[:16].replace("T", " ")
 
 
 def settings(result: Result) -> str:
@@ -89,8 +94,9 @@ def rows(result: Result, money: Writer) -> Iterator[Row]:
     yield Row("cycles", f"{len(result.cycles):,}", _times(result))
     yield Row("orders", f"{len(result.orders):,}", f"{len(result.fills):,} filled")
     if result.halts:
-        first = result.halts[0]
-        yield Row("halts", f"{len(result.halts):,}", f"the first: {first.reason}", Tone.BAD)
+        first, last = result.halts[0], result.ended_by
+        end = "" if last is None else f"; nothing is bought from {minute(last.since)} UTC on: nobody resumes"
+        yield Row("halts", f"{len(result.halts):,}", f"the first: {first.reason}{end}", Tone.BAD)
     yield Row("trades", f"{result.trades_scanned:,}", _speed(result), Tone.QUIET)
 
 

@@ -8,11 +8,13 @@ from naived.backtest.result import Rules, Setup
 from naived.backtest.run import backtest
 from naived.backtest.tape import Tape
 from naived.backtest.trading import BacktestError
+from naived.control.protocol import format_time
 from naived.core.amount import Money, Price, Rate
 from naived.core.risk import NO_LIMITS, Limits
 from naived.core.strategy.formulas import Fees
 from naived.core.strategy.settings import Settings
 from naived.core.strategy.sizing import misfit, terms_of, unfit
+from naived.core.strategy.trader import cause
 
 Halves: TypeAlias = tuple[Tape, Tape | None]
 """In sample; out of sample, None if the tape is not split."""
@@ -34,16 +36,20 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """``score`` is the profit, realised and not; ``summary`` has fields of ``naived backtest --json``."""
+    """``score`` is the profit, realised and not; ``summary`` has fields of ``naived backtest --json``.
+
+    ``halted``: since when nothing was bought any more, and why.
+    """
 
     score: Money
     drawdown: Money
     summary: dict[str, Any]
+    halted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a point earned. ``reason``: why it has no figures, in sample or out of it."""
+    """What a point earned. ``reason``: why it has no figures, or bought nothing more, in sample or out of it."""
 
     in_sample: Figures | None
     out_of_sample: Figures | None = None
@@ -58,9 +64,10 @@ def run(halves: Halves, settings: Settings, terms: Terms) -> Outcome:
     if isinstance(chosen, str):
         return Outcome(None, None, chosen)
     later = None if rest is None else _figures(rest, setup)
-    if isinstance(later, str):
-        return Outcome(chosen, None, f"out of sample: {later}")
-    return Outcome(chosen, later)
+    out = later if isinstance(later, str) else None if later is None else later.halted
+    said = [chosen.halted, None if out is None else f"out of sample: {out}"]
+    reason = "; ".join(each for each in said if each is not None) or None
+    return Outcome(chosen, None if isinstance(later, str) else later, reason)
 
 
 def _figures(tape: Tape, setup: Setup) -> Figures | str:
@@ -75,7 +82,9 @@ def _figures(tape: Tape, setup: Setup) -> Figures | str:
     summary = documents.summary(result)
     for name in (*_COMMON, *_TIMINGS):
         summary.pop(name, None)
-    return Figures(Money(result.profit + result.unrealized), result.max_drawdown, summary)
+    halt = result.ended_by
+    halted = None if halt is None else f"halted at {format_time(halt.since)}: {cause(halt.reason)}"
+    return Figures(Money(result.profit + result.unrealized), result.max_drawdown, summary, halted)
 
 
 def _unfit(tape: Tape, setup: Setup) -> str | None:

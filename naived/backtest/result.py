@@ -73,7 +73,8 @@ class Result:
     tape. ``max_tied_up`` is the most of held cost and resting buys together. ``in_market`` is the time (ms) in
     which a trader held coins. ``buy_and_hold`` is the profit of the budget spent at the first price and sold at the
     last, with both fees. ``events`` are the moments at which anything changed; ``cycles`` are finished traders.
-    ``halts`` are those of the account's limits. ``idle`` is why nothing was bought, None if something was.
+    ``halts`` are those of the account's limits and of the symbol by its stop-loss, oldest first. ``idle`` is why
+    nothing was bought, None if something was.
     """
 
     setup: Setup
@@ -101,6 +102,11 @@ class Result:
     halts: tuple[Halt, ...]
     idle: str | None
     warnings: tuple[str, ...]
+
+    @property
+    def ended_by(self) -> Halt | None:
+        """The halt after which nothing is bought to the end of the tape, as nobody resumes; None without one."""
+        return next((halt for halt in self.halts if halt.until is None), None)
 
     @property
     def unrealized(self) -> Money:

@@ -25,6 +25,7 @@ from naived.backtest.session import EVERY, Session
 from naived.backtest.tape import BLOCK, Columns, Tape
 from naived.core.amount import SCALE, Money, Price, Rate
 from naived.core.price_check import PriceCheck
+from naived.core.risk import Halt
 from naived.core.strategy.summary import owned
 
 _DENSE = 128  # trades between two that matter, below which stepping a list is faster than searching
@@ -73,11 +74,18 @@ def result(tape: Tape, setup: Setup, session: Session, load_seconds: float, bega
         fills=tuple(session.trading.fills),
         cycles=tuple(session.trading.cycles),
         orders=tuple(session.trading.orders.values()),
-        halts=() if session.limits is None else tuple(session.limits.halts),
+        halts=_halts(session),
         idle=None if session.trading.fills else idle(session.trading.engine, prices[1]),
         warnings=tape.warnings,
         scan_seconds=time.perf_counter() - began,
     )
+
+
+def _halts(session: Session) -> tuple[Halt, ...]:
+    """Those of the account's limits, and that of the first stop-loss, which nobody ends."""
+    found = [] if session.limits is None else list(session.limits.halts)
+    own = session.trading.engine.leader.halts.own
+    return tuple(sorted([*found, *([] if own is None else [own])], key=lambda halt: halt.since))
 
 
 class Scan:

@@ -1,8 +1,11 @@
 """The account's limits in a backtest: by hand, and as in the daemon."""
 
+from naived.backtest import documents, point
+from naived.backtest.figures import rows
 from naived.backtest.result import Result
 from naived.backtest.run import backtest
-from naived.core.amount import parse_money, parse_price
+from naived.control.protocol import format_time
+from naived.core.amount import format_amount, parse_money, parse_price
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
 from naived.core.risk import Limits
@@ -58,6 +61,28 @@ def test_what_fell_before_midnight_is_no_loss_of_the_new_day_though_nobody_looke
     assert run(*fall, max_daily_loss="8").halts == ()
     (halt,) = run(*fall, ("1869", night + 3), max_daily_loss="8").halts
     assert halt.since == MIDNIGHT + 3_000
+
+
+def test_a_stop_loss_halts_the_symbol_to_the_end_and_is_told() -> None:
+    again = ("2000", 90_000), ("1990", 100_000), ("1900", 200_000)
+    prices = [parse_price(price) for price, _ in (*FALL, *again)]
+    times = [BEGAN + second * 1_000 for _, second in (*FALL, *again)]
+    of = setup(fee="0", **{**SETTINGS, "stop_loss": "0.02"})
+    found = backtest(tape(prices, times), of)
+    assert buys(found) == [State.FILLED]
+    (halt,) = found.halts
+    assert (halt.since, halt.until, found.ended_by) == (BEGAN + 20_000, None, halt)
+    assert halt.reason.startswith("the stop-loss of ")
+    told = documents.summary(found)["halts"]
+    assert told == [{"at": format_time(halt.since), "reason": halt.reason}]
+    (row,) = [row for row in rows(found, format_amount) if row.name == "halts"]
+    assert row.amount == "1"
+    assert "nothing is bought from 20" in row.note
+    outcome = point.run((tape(prices, times), tape(prices, times)), of.settings, point.Terms(of.rules, of.fee, 0))
+    why = f"halted at {format_time(halt.since)}: {halt.reason.partition(':')[0]}"
+    assert outcome.reason == f"{why}; out of sample: {why}"
+    assert outcome.in_sample is not None
+    assert outcome.out_of_sample is not None
 
 
 def test_a_halt_takes_resting_buys_back() -> None:
