@@ -56,6 +56,7 @@ _naivectl() {
     esac
     [[ -z $prefix ]] || return
     case "$verb" in
+        "") options="--version" ;;
         start) options="--all --chunks --budget --buy-down --profit --rebuy --reprice --max-deviation --spacing --floor --ceiling --fall-guard --stop-loss --stop-slippage --from --yes --dry-run --wait --no-wait --timeout" ;;
         stop) options="--all --cancel --yes --wait --no-wait --timeout" ;;
         shutdown) options="--all --keep-buys --yes --wait --no-wait --timeout" ;;
@@ -82,7 +83,7 @@ _naivectl() {
         completion) options="" ;;
     esac
     if [[ $word == -* ]]; then
-        _naivectl_offer "" "--socket --home --json --jsonl --quiet -q --version --help $options" "$word"
+        _naivectl_offer "" "--socket --home --json --jsonl --quiet -q --help $options" "$word"
     elif [[ -z $verb ]]; then
         _naivectl_offer "" "start stop shutdown status settings orders trades events wait is-trading resolve explain why forget version ping metrics halt limits resume nodes schema catalogue completion" "$word"
     else

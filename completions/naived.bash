@@ -57,6 +57,7 @@ _naived() {
     esac
     [[ -z $prefix ]] || return
     case "$verb" in
+        "") options="--version --config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --node --lease --currency" ;;
         run) options="--config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --node --lease --currency" ;;
         check) options="--config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --node --lease --currency --json" ;;
         simulate) options="--config --listen --tape --random-walk --seed --speed --loop --hold --exchange-info --balance --fee --ledger --no-limits --api-key --api-secret --api-public-key" ;;
@@ -66,7 +67,7 @@ _naived() {
         replay) options="--diff --config --home --database --exchange --tape --fee --latency --exchange-info --json" ;;
     esac
     if [[ $word == -* ]]; then
-        _naived_offer "" "--version --config --home --socket --database --exchange --exchange-url --api-key-file --api-secret-file --live --recv-window --grace --log-format --log-level --metrics-listen --node --lease --currency --help $options" "$word"
+        _naived_offer "" "--help $options" "$word"
     elif [[ -z $verb ]]; then
         _naived_offer "" "run check simulate backtest sweep record replay" "$word"
     else

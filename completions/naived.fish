@@ -41,7 +41,6 @@ function __naived_nodes
     naivectl $__naived_place __nodes 2>/dev/null
 end
 complete -c naived -f
-complete -c naived -l version -d 'print the version and exit'
 complete -c naived -n '__naived_at ""' -a run -d 'The daemon, in the foreground'
 complete -c naived -n '__naived_at ""' -a check -d 'Look at everything that `run` with the same options needs, and say what to do; changes nothing'
 complete -c naived -n '__naived_at ""' -a simulate -d 'The exchange simulator as a process of its own; prints its URL'
@@ -49,6 +48,7 @@ complete -c naived -n '__naived_at ""' -a backtest -d 'What a symbol\'s settings
 complete -c naived -n '__naived_at ""' -a sweep -d 'Backtest every combination of settings, best first, each also on trades that it was not chosen on'
 complete -c naived -n '__naived_at ""' -a record -d 'Record public trades into files of a day, in the layout of data.binance.vision, until a signal ends it'
 complete -c naived -n '__naived_at ""' -a replay -d 'Hold the journal against a backtest of what `naived record` wrote; exits 1 if they differ'
+complete -c naived -n '__naived_at ""' -l version -d 'print the version and exit'
 complete -c naived -n '__naived_at ""' -l config -r -F -d 'a TOML file with these options'
 complete -c naived -n '__naived_at ""' -l home -x -a '(__fish_complete_directories (commandline -ct))' -d 'socket, lock, databases [~/.local/state/naived]'
 complete -c naived -n '__naived_at ""' -l socket -r -F -d 'the control socket [HOME/control.sock]'

@@ -18,6 +18,7 @@ FILES = ("naivectl.bash", "_naivectl", "naivectl.fish", "naived.bash", "_naived"
 
 _MADE = "# Made by `python -m naivectl.completion`; do not edit."
 _PLACE = ("--home", "--socket")  # options that say which daemon to ask
+_VERSION = "--version"  # no verb takes it
 _DEFAULT = {"naived": "run"}  # the verb of a command line without one
 _DYNAMIC = {"SYMBOL": "symbols", "CLIENT_ORDER_ID": "orders", "NODE": "nodes"}
 
@@ -47,10 +48,16 @@ def _verb(tree: Grammar, name: str) -> Verb:
     return next(verb for verb in tree.verbs if verb.name == name)
 
 
-def _top(tree: Grammar) -> tuple[Option, ...]:
-    """The options that may stand before any verb, or without one."""
+def _alone(tree: Grammar) -> tuple[Option, ...]:
+    """The options that may stand without a verb, and not behind one."""
     default = _DEFAULT.get(tree.name)
-    return (*tree.options, *(_verb(tree, default).options if default else ()))
+    version = (option for option in tree.options if option.names[0] == _VERSION)
+    return (*version, *(_verb(tree, default).options if default else ()))
+
+
+def _shared(tree: Grammar) -> tuple[Option, ...]:
+    """The options that may stand before and behind any verb."""
+    return tuple(option for option in tree.options if option.names[0] != _VERSION)
 
 
 def _static(argument: Argument) -> str:
@@ -120,7 +127,7 @@ _{program}() {{
 {options}
     esac
     if [[ $word == -* ]]; then
-        _{program}_offer "" "{shared} --help $options" "$word"
+        _{program}_offer "" "{shared} $options" "$word"
     elif [[ -z $verb ]]; then
         _{program}_offer "" "{verbs}" "$word"
     else
@@ -175,8 +182,11 @@ def bash(tree: Grammar) -> str:
         place_equal="|".join(f"{name}=*" for name in _PLACE),
         valued=_takes_value(option for option in every if option.names[0] not in _PLACE),
         values="\n".join(_bash_values(tree.name, every)),
-        options="\n".join(f'        {verb.name}) options="{_names(verb.options)}" ;;' for verb in tree.verbs),
-        shared=_names(_top(tree)),
+        options="\n".join(
+            f'        {name}) options="{_names(options)}" ;;'
+            for name, options in [('""', _alone(tree)), *((verb.name, verb.options) for verb in tree.verbs)]
+        ),
+        shared=" ".join(filter(None, (_names(_shared(tree)), "--help"))),
         verbs=" ".join(verb.name for verb in tree.verbs),
         arguments="\n".join(arguments) or "            *) ;;",
     )
@@ -262,13 +272,13 @@ def zsh(tree: Grammar) -> str:
     lines = [
         *("    verbs=(", *(f"        '{verb.name}:{_zsh_text(verb.help)}'" for verb in tree.verbs), "    )"),
         "    _arguments -C \\",
-        *(f"        {text} \\" for option in _top(tree) for text in _zsh_option(option)),
-        "        '1:verb:->verb' '*::argument:->argument'",
+        *(f"        {text} \\" for option in (*_shared(tree), *_alone(tree)) for text in _zsh_option(option)),
+        "        '(-)1:verb:->verb' '(-)*::argument:->argument'",  # behind a verb only what is below
         *('    case "$state" in', "        verb) _describe verb verbs ;;", "        argument)"),
         '            case "$line[1]" in',
     ]
     for verb in tree.verbs:
-        options = [text for option in (*verb.options, *tree.options) for text in _zsh_option(option)]
+        options = [text for option in (*verb.options, *_shared(tree)) for text in _zsh_option(option)]
         arguments = [_zsh_argument(program, *each) for each in enumerate(verb.arguments)]
         lines.append(f"                {verb.name}) _arguments {' '.join([*options, *arguments])} ;;")
     lines += ["            esac ;;", "    esac", "}"]
@@ -358,12 +368,11 @@ def fish(tree: Grammar) -> str:
         place_equal=" ".join(f"'{name}=*'" for name in _PLACE),
         valued=" ".join(f"'{name}'" for name in _takes_value(every).split("|")),
     )
-    lines = [text for option in tree.options for text in _fish_option(program, "", option)]
-    begin = f"complete -c {program} -n '__{program}_at \"\"'"
-    lines += [f"{begin} -a {verb.name} -d {_fish_text(verb.help)}" for verb in tree.verbs]
-    if default := _DEFAULT.get(program):
-        for option in _verb(tree, default).options:
-            lines += _fish_option(program, f" -n '__{program}_at \"\"'", option)
+    lines = [text for option in _shared(tree) for text in _fish_option(program, "", option)]
+    without = f" -n '__{program}_at \"\"'"
+    lines += [f"complete -c {program}{without} -a {verb.name} -d {_fish_text(verb.help)}" for verb in tree.verbs]
+    for option in _alone(tree):
+        lines += _fish_option(program, without, option)
     for verb in tree.verbs:
         for index, argument in enumerate(verb.arguments):
             count = "" if argument.repeatable else f" {index}"

@@ -256,6 +256,34 @@ def test_bash_completes_naived_too(complete, home):
         assert complete(*words, f"{home}/f", program="naived") == {f"{home}/f.toml"}
 
 
+OPTIONS_OF_RUN = ("--socket", "--live", "--recv-window", "--metrics-listen", "--node")
+
+
+@pytest.mark.parametrize("verb", ["backtest", "simulate", "replay", "sweep", "record"])
+def test_bash_offers_only_what_the_verb_takes(complete, verb):
+    tree = completion.grammar(completion.pkgutil.resolve_name("naived.cli.commands:app"))
+    (of_verb,) = (each.options for each in tree.verbs if each.name == verb)
+    taken = {name for option in of_verb for name in option.all_names}
+    assert complete(verb, "--", program="naived") == {*taken, "--help"}
+    assert not taken & set(OPTIONS_OF_RUN)
+
+
+def test_the_version_is_offered_without_a_verb_alone(complete):
+    for program, verb in (("naivectl", "stop"), ("naived", "run")):
+        assert complete("--vers", program=program) == {"--version"}
+        assert complete(verb, "--vers", program=program) == set()
+    assert set(OPTIONS_OF_RUN) < complete("--", program="naived")
+    for program in ("naivectl", "naived"):
+        of_verbs = [each for each in _lines(f"_{program}") if ") _arguments " in each]
+        assert not [each for each in of_verbs if "--version" in each]
+        (told,) = (each for each in _lines(f"{program}.fish") if " -l version " in each)
+        assert f" -n '__{program}_at \"\"'" in told
+
+
+def _lines(name):
+    return (COMMITTED / name).read_text().splitlines()
+
+
 def test_symbols_and_orders_come_fast_and_without_typer(ordered, program):
     report = (
         "import atexit, sys; atexit.register(lambda: print(sorted(sys.modules), file=sys.stderr)); import naivectl"
