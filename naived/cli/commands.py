@@ -16,8 +16,8 @@ from naived.process.complaint import complain
 from naived.process.config import ConfigError
 
 _EPILOG = (
-    "Every option but --json is also an environment variable (--exchange: NAIVED_EXCHANGE) and a key in "
-    "--config FILE (TOML)."
+    "Every option but --json, --diff, --help and --version is also an environment variable (--exchange: "
+    "NAIVED_EXCHANGE) and, but for --config, a key in --config FILE (TOML)."
 )
 
 app = typer.Typer(

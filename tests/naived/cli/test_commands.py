@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,7 +11,8 @@ import structlog
 import trio
 
 import naived
-from naived.cli import commands, launch
+from naivectl.grammar import grammar
+from naived.cli import commands, launch, options
 from naived.control.endpoint import Endpoint
 from naived.process import logs
 from naived.process.config import Config, Venue
@@ -207,3 +209,20 @@ def test_files_are_ours_alone_and_a_crash_leaves_no_core() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "0o77 (0, 0)\n"
+
+
+def test_every_option_is_read_from_the_environment_but_those_that_the_help_excepts() -> None:
+    read = {
+        **{"run": options.RUN, "check": options.RUN, "simulate": options.SIMULATE, "backtest": options.BACKTEST},
+        **{"sweep": options.SWEEP, "record": options.RECORD, "replay": options.REPLAY},
+    }
+    tree = grammar(commands.app)
+    offered = {name for verb in tree.verbs for option in verb.options for name in option.names}
+    known = {f"--{name.replace('_', '-')}" for names in read.values() for name in names} | {"--config"}
+    excepted = {"--json", "--diff", "--help", "--version"}
+    assert offered - known == excepted - {"--help", "--version"}
+    told, _, _ = commands._EPILOG.partition(" is also an environment variable")
+    assert {word for word in re.findall(r"--[a-z]+", told)} == excepted
+    for verb in tree.verbs:
+        names = {name.lstrip("-").replace("-", "_") for option in verb.options for name in option.names}
+        assert names - {"json", "diff", "config"} <= set(read[verb.name]), verb.name
