@@ -31,6 +31,10 @@ class Total:
             if value:
                 self.sums[name] += sign * value
 
+    @property
+    def only_budgets(self) -> bool:
+        return not any(value for name, value in self.sums.items() if name != "BUDGET")
+
 
 class Board:
     def __init__(self, medium: Medium) -> None:
@@ -129,11 +133,14 @@ class Board:
         return any(count > 0 and node not in ("", own) for node, count in self._nodes.items())
 
     def quotes(self) -> list[tuple[str, Total]]:
-        """The totals, those of most symbols first."""
-        return sorted(
-            ((quote, total) for quote, total in self.totals.items() if total.symbols),
-            key=lambda entry: (-entry[1].symbols, entry[0]),
-        )
+        """The totals, those of most symbols first.
+
+        Symbols whose quote is not known are off and never bought: their budgets alone are no total beside another.
+        """
+        found = {quote: total for quote, total in self.totals.items() if total.symbols}
+        if len(found) > 1 and "" in found and found[""].only_budgets:
+            del found[""]
+        return sorted(found.items(), key=lambda entry: (-entry[1].symbols, entry[0]))
 
     def counts(self) -> list[tuple[str, int, str]]:
         """How many symbols need a person, wait, and work, with the style of each; without zeros."""

@@ -75,6 +75,19 @@ def test_a_symbol_that_a_snapshot_does_not_have_is_gone():
     assert board.counts() == [("trading", 1, "good")]
 
 
+def test_symbols_whose_quote_is_not_known_are_no_nameless_total_beside_another():
+    unread = {**screens.symbol("SOLUSDT", "off"), "quote": None, "base": None}
+    known = screens.symbol("ETHUSDT", last_price="1")
+
+    def quotes(*rows):
+        return [quote for quote, _ in screens.board(*rows).quotes()]
+
+    assert quotes(known, unread) == ["USDT"]
+    assert screen(screens.board(known, unread)).count("total") == 1
+    assert quotes(unread) == [""]
+    assert set(quotes(known, {**unread, "held_cost": "5"})) == {"USDT", ""}
+
+
 def test_problems_stay_first_however_it_is_sorted():
     board = screens.board(*screens.ten())
     for sort in SORTS:
