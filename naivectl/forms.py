@@ -158,7 +158,7 @@ DEFINITIONS: dict[str, Schema] = {
         },
         description="`side` to `value` are the first order, with the quantity 0 if there is none. "
         "`kept_back`: why nothing is bought at the price of now; `ends` is until when. `stopped_by`: the guards "
-        "and limits that keep `most_tied_up` down.",
+        "and limits but for which `most_tied_up` would be more.",
     ),
     "worst": record(
         {

@@ -40,7 +40,7 @@ class Buy(NamedTuple):
 
 
 class Ladder:
-    """``buys`` are all of them; ``stopped_by`` names the guards and limits that kept something from being bought.
+    """``buys`` are all of them; ``stopped_by`` names the guards and limits for which there is none after the last.
 
     ``kept_back``: why the first is not made where it would be, and until when (in words); None if it is.
     """
@@ -93,6 +93,7 @@ class Ladder:
                 self._committed += cost
                 self._spent += cost
                 self._standing.append(buy.price)
+                self.stopped_by.clear()
                 return buy
             wanted = self._cheaper(buy, budget, chunks)
         return None
