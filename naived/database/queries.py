@@ -50,6 +50,7 @@ from naived.ports import CycleRow, Event, EventRow, OrderRow, OrderStory, Page, 
 T = TypeVar("T")
 
 _MOST_KEYS = 10_000  # in one statement: SQLite takes 32,766 of them, PostgreSQL 65,535
+_MOST_NAMES = 2_500  # of symbols: a statement may name each of them four times
 
 
 class Offer(Struct, frozen=True):
@@ -89,13 +90,18 @@ _CYCLE = (
 
 def load(connection: sa.Connection, symbol: str | None, now: int) -> list[SymbolRecord]:
     """The records of all symbols, or of one, ordered by name; ``now`` is in ms."""
-    living = _by_symbol(_living_traders(connection, symbol), lambda trader: trader.symbol)
-    current = _by_symbol(_current_orders(connection, symbol, now), lambda order: order.intent.symbol)
+    return _records(connection, None if symbol is None else (symbol,), now)
+
+
+def _records(connection: sa.Connection, symbols: Sequence[str] | None, now: int) -> list[SymbolRecord]:
+    """Of these symbols, None: of all. However many there are, it is the same few statements."""
+    living = _by_symbol(_living_traders(connection, symbols), lambda trader: trader.symbol)
+    current = _by_symbol(_current_orders(connection, symbols, now), lambda order: order.intent.symbol)
     kept: defaultdict[str, list[Lot]] = defaultdict(list)
-    for row in connection.execute(_of(sa.select(lots), lots, symbol)).mappings():
+    for row in connection.execute(_of(sa.select(lots), lots, symbols)).mappings():
         kept[row["symbol"]].append(lot_of(row))
     halted = _halts(connection)
-    rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbol)).mappings()
+    rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbols)).mappings()
     return [
         SymbolRecord(
             symbol=row["symbol"],
@@ -121,12 +127,16 @@ def load(connection: sa.Connection, symbol: str | None, now: int) -> list[Symbol
 def others(
     connection: sa.Connection, assets: Collection[str], ours: Collection[str], now: int
 ) -> list[SymbolRecord]:
-    """See ``Journal.others``."""
-    found: list[SymbolRecord] = []
-    for symbol, quote in connection.execute(sa.select(settings.c.symbol, settings.c.quote)):
+    """See ``Cluster.others``."""
+    wanted: list[str] = []
+    known = sa.select(settings.c.symbol, settings.c.quote).order_by(settings.c.symbol)
+    for symbol, quote in connection.execute(known):
         bases = [symbol.removesuffix(quote)] if quote else [symbol[:end] for end in range(1, len(symbol))]
         if symbol not in ours and any(base in assets for base in bases):
-            found += load(connection, symbol, now)
+            wanted.append(symbol)
+    found: list[SymbolRecord] = []
+    for begin in range(0, len(wanted), _MOST_NAMES):
+        found += _records(connection, wanted[begin : begin + _MOST_NAMES], now)
     return found
 
 
@@ -268,7 +278,7 @@ def _first_offers(connection: sa.Connection, symbol: str) -> defaultdict[int, li
 
 def lots_of(connection: sa.Connection, symbol: str) -> Lots:
     """The symbol's lots of now, by price."""
-    rows = connection.execute(_of(sa.select(lots), lots, symbol)).mappings()
+    rows = connection.execute(_of(sa.select(lots), lots, (symbol,))).mappings()
     return tuple(sorted(map(lot_of, rows), key=lambda lot: lot.price))
 
 
@@ -310,7 +320,7 @@ def _keys(page: Page, key: sa.Column[Any], symbol: sa.Column[Any], time: sa.Colu
     return found.order_by(key).limit(min(bounds, default=None))
 
 
-def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trader]:
+def _living_traders(connection: sa.Connection, symbols: Sequence[str] | None) -> list[Trader]:
     side = sa.case((traders.c.phase == "buying", Side.BUY.value), else_=Side.SELL.value)
     intent = _WITH_TRADER & (orders.c.seq == traders.c.seq) & (orders.c.side == side)
     statement = (
@@ -324,10 +334,10 @@ def _living_traders(connection: sa.Connection, symbol: str | None) -> list[Trade
         .where(LIVING)
         .order_by(traders.c.symbol, traders.c.number)
     )
-    return [trader_of(row) for row in connection.execute(_of(statement, traders, symbol)).mappings()]
+    return [trader_of(row) for row in connection.execute(_of(statement, traders, symbols)).mappings()]
 
 
-def _current_orders(connection: sa.Connection, symbol: str | None, now: int) -> list[OrderState]:
+def _current_orders(connection: sa.Connection, symbols: Sequence[str] | None, now: int) -> list[OrderState]:
     """The orders of a ``SymbolRecord``. Each part has its own index, so that the many ended orders are not read."""
     open_ = sa.select(orders.c.id).where(LIVE)
     # ``now`` is this machine's clock, which may be ahead; which of them are over the engine says by the exchange's.
@@ -335,9 +345,9 @@ def _current_orders(connection: sa.Connection, symbol: str | None, now: int) -> 
     watched = sa.select(orders.c.id).where(
         ABANDONED, orders.c.side == Side.BUY.value, orders.c.updated_at >= min(now, newest or now) - WATCHED
     )
-    if symbol is not None:
-        open_, watched = (part.where(_not_by_index(orders.c.symbol) == symbol) for part in (open_, watched))
-    latest = (_of(_latest_orders(side), traders, symbol) for side in Side)
+    if symbols is not None:
+        open_, watched = (part.where(_not_by_index(orders.c.symbol).in_(symbols)) for part in (open_, watched))
+    latest = (_of(_latest_orders(side), traders, symbols) for side in Side)
     return _orders(connection, orders.c.id.in_(sa.union_all(open_, watched, *latest)))
 
 
@@ -370,8 +380,13 @@ def _not_by_index(symbol: sa.Column[Any]) -> sa.ColumnElement[str]:
     return symbol + ""
 
 
-def _of(statement: sa.Select[Any], table: sa.Table, symbol: str | None) -> sa.Select[Any]:
-    return statement if symbol is None else statement.where(table.c.symbol == symbol)
+def _of(statement: sa.Select[Any], table: sa.Table, symbols: Sequence[str] | None) -> sa.Select[Any]:
+    """What it selects of these symbols, None: of all. For many of them, their rows are not looked up one by one."""
+    if symbols is None:
+        return statement
+    if len(symbols) == 1:
+        return statement.where(table.c.symbol == symbols[0])
+    return statement.where(_not_by_index(table.c.symbol).in_(symbols))
 
 
 def _by_symbol(values: Iterable[T], symbol: Callable[[T], str]) -> defaultdict[str, list[T]]:

@@ -2,11 +2,12 @@
 whose base asset one of ours pays with.
 
 Each is a `Symbol` that nobody steps, made from the shared journal, so that whoever counts the coins of an account
-counts theirs as well. They are read every few seconds, and again before coins are counted. Between two readings a
-symbol that this node gave away stays as it was, and what a report tells of another node's buy counts as its coins.
+counts theirs as well. They are read every few seconds, and again before coins are counted: once for all that count
+at the same time, and never by a reading that began before they asked. Between two readings a symbol that this node
+gave away stays as it was, and what a report tells of another node's buy counts as its coins.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 import trio
@@ -18,10 +19,12 @@ from naived.core.orders.intent import Side
 from naived.core.orders.report import Report
 from naived.nodes import Cluster
 from naived.ports import ExchangeError, JournalError, SymbolRecord
+from naived.runtime.batcher import Batcher
 from naived.runtime.price_gate import PriceGate
 from naived.runtime.symbol_task import Context, Symbol
 
 _EVERY = 5.0  # seconds between two readings
+_AT_ONCE = 20  # symbols that are made before others have a turn: some ms
 
 log = structlog.get_logger()
 
@@ -47,6 +50,8 @@ class Elsewhere:
         self._recount = recount
         self._heard: dict[tuple[str, str], tuple[int, Quantity]] = {}  # by symbol and order: number, coins
         self._reports = 0
+        self._made: dict[str, tuple[SymbolRecord, Symbol]] = {}  # from what each was made
+        self._reading = Batcher[None, bool](lambda _: self._read())
 
     def keep(self, symbol: Symbol) -> None:
         """It was ours until now: it counts as it is until it is read."""
@@ -81,6 +86,9 @@ class Elsewhere:
 
     async def read(self) -> None:
         """Read them now; raises ExchangeError, as whoever counts coins has to ask again."""
+        await self._reading.ask(None)
+
+    async def _read(self) -> bool:
         infos = [symbol.engine.leader.info for symbol in self._ours.values()]
         assets = {asset for info in infos for asset in (info.base, info.quote) if asset}
         ours, reports = set(self._ours), self._reports
@@ -88,11 +96,28 @@ class Elsewhere:
             records = await self._cluster.others(assets, ours) if assets else ()
         except JournalError as error:
             raise ExchangeError(f"the symbols of other nodes were not read: {error}") from error
+        made = await self._shadows(records)
         given = {name: self.symbols[name] for name in ours - self._ours.keys() if name in self.symbols}
         self.symbols.clear()
-        self.symbols.update(given | {record.symbol: self._make(record) for record in records})
+        self.symbols.update(given | made)
         self._heard = {key: each for key, each in self._heard.items() if each[0] > reports}
         self._recount()
+        return True
+
+    async def _shadows(self, records: Sequence[SymbolRecord]) -> dict[str, Symbol]:
+        """A symbol for each. Nobody steps it, so that it serves for as long as its rows are the same."""
+        made: dict[str, tuple[SymbolRecord, Symbol]] = {}
+        fresh = 0
+        for record in records:
+            kept = self._made.get(record.symbol)
+            if kept is None or kept[0] != record:
+                kept = record, self._make(record)
+                fresh += 1
+                if fresh % _AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
+            made[record.symbol] = kept
+        self._made = made
+        return {name: symbol for name, (_, symbol) in made.items()}
 
 
 def shadow(record: SymbolRecord, context: Context) -> Symbol:

@@ -28,6 +28,7 @@ from naived.database.queries import (
     load,
     lots_of,
     orders_page,
+    others,
 )
 from naived.database.schema import metadata
 from naived.database.store import Store
@@ -62,6 +63,19 @@ class Database:
     def page(self, query: Any, page: Page) -> list[Any]:
         return self.read(lambda connection: list(query(connection, page)))
 
+    def count(self, query: Any, *arguments: Any) -> tuple[Any, int]:
+        """What it finds, and with how many statements."""
+        ran: list[str] = []
+
+        def listen(*told: Any) -> None:
+            ran.append(told[2])
+
+        sa.event.listen(self.engine, "before_cursor_execute", listen)
+        try:
+            return self.read(query, *arguments), len(ran)
+        finally:
+            sa.event.remove(self.engine, "before_cursor_execute", listen)
+
     def record(self, now: int = NOW) -> SymbolRecord:
         (record,) = self.read(load, SYMBOL, now)
         return record
@@ -94,6 +108,28 @@ def test_every_symbol_that_was_ever_configured_is_loaded_with_what_is_its_own(da
     assert (ripple.symbol, ripple.traders, ripple.orders) == ("XRPUSDT", (), ())
     assert database.read(load, "ETHUSDT", NOW) == [ether]
     assert database.read(load, "DOGEUSDT", NOW) == []
+
+
+def test_many_symbols_of_other_nodes_are_read_with_as_many_statements_as_two(database: Database) -> None:
+    names = [f"A{number:02}USDT" for number in range(30)]
+    lot = Lot(parse_quantity("0.01"), parse_money("20"), parse_price("2100"))
+    for name in (*names, "BTCUSDT"):
+        ended = order(intent(7, symbol=name), state=State.CANCELLED)
+        database.write(
+            replace(first_buy(name, 8), lots=(lot,)),
+            Unit(name, traders=(finished(7, symbol=name, profit=None),), orders=(ended,)),
+        )
+    known = {record.symbol: record for record in database.read(load, None, NOW)}
+
+    def of(count: int) -> tuple[Any, int]:
+        assets = {name.removesuffix("USDT") for name in names[:count]}
+        return database.count(others, assets, {names[0]}, NOW)
+
+    (few, statements), (many, same) = of(3), of(30)
+    assert few == [known[name] for name in names[1:3]]
+    assert many == [known[name] for name in names[1:]]
+    assert same == statements
+    assert of(1)[0] == []
 
 
 def test_a_living_trader_brings_its_latest_order_on_each_side(database: Database) -> None:
