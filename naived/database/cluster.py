@@ -1,7 +1,8 @@
 """Implements ``nodes.Cluster`` on a shared database: each call is one short transaction of ``leases.py``.
 
-It has a connection of its own, so that a long queue of commits does not cost a node its leases. Calls are made one
-after the other, in a thread, or inline for a deterministic simulation.
+It has a connection of its own, so that neither a long queue of commits nor what nodes ask each other
+(``mailbox.py``) costs a node its leases. Calls are made one after the other, in a thread, or inline for a
+deterministic simulation.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

@@ -171,17 +171,17 @@ async def open_journal(
     deployment = await run(partial(_enter, address, exchange, member, shared, now()))
     file = SqliteFile(address.database or "") if address.get_backend_name() == "sqlite" else None
     patience = min(PATIENCE, member.lease / 1000 * _OF_LEASE) if shared else PATIENCE
-    writing, reading, leases = (
-        open_engine(address, role, file, patience) for role in (Role.WRITE, Role.READ, Role.WRITE)
+    writing, reading, leases, letters = (
+        open_engine(address, role, file, patience) for role in (Role.WRITE, Role.READ, Role.WRITE, Role.WRITE)
     )
     store = Store(writing, deployment.epoch, file, member.name if shared else None)
     reader = Reader(address, reading, threads)
     seat = Seat(member, deployment.epoch, now)
-    transactions = Transactions(leases, threads=threads)
 
     def make(submit: Submit, hanging: Callable[[], str | None]) -> SqlJournal:
-        cluster = SqlCluster(transactions, seat, reader, partial(submit, Reentry())) if shared else None
-        mailbox = SqlMailbox(transactions, seat) if shared else None
+        reenter = partial(submit, Reentry())
+        cluster = SqlCluster(Transactions(leases, threads=threads), seat, reader, reenter) if shared else None
+        mailbox = SqlMailbox(Transactions(letters, threads=threads), seat) if shared else None
         return SqlJournal(deployment, address.get_backend_name(), submit, hanging, reader, now, cluster, mailbox)
 
     try:
@@ -194,6 +194,7 @@ async def open_journal(
         reader.close()
         store.close()
         leases.dispose()
+        letters.dispose()
 
 
 async def _run_inline(function: Callable[..., T], *arguments: Any) -> T:

@@ -2,9 +2,13 @@
 
 Nothing here is needed to trade. A request is done with the transaction of what it changes (``store.py``); its
 answer follows. If its owner dies in between, the next one finds in the journal what was done, and answers.
+
+It has a connection of its own, so that a verb for many symbols costs no node its leases. What many symbols of
+such a verb read, or write, at the same moment is one transaction.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -13,6 +17,7 @@ from naived.database.leases import Seat
 from naived.database.rows import event_of
 from naived.database.schema import control_request, events, leases, nodes, requests, settings, statuses
 from naived.database.statements import insert
+from naived.database.together import Jointly, Together
 from naived.nodes import Errand, Told
 from naived.ports import EventRow
 
@@ -24,13 +29,18 @@ class SqlMailbox:
     def __init__(self, transactions: Transactions, seat: Seat) -> None:
         self._transactions = transactions
         self._seat = seat
+        do = transactions.do
+        self._asks = Jointly[Errand](lambda errands: do(partial(_write_errands, seat, errands=errands)))
+        self._answers = Jointly[tuple[str, str]](lambda given: do(partial(_write_answers, seat, given=given)))
+        self._waiting = Together[Sequence[Errand]](lambda _: do(partial(_read_errands, seat)))
+        self._answered = Together[tuple[bool, str | None]](lambda ids: do(partial(_read_answers, ids=ids)))
 
     async def tell(self, bodies: Mapping[str, str]) -> None:
         def write(connection: sa.Connection) -> None:
             if connection.dialect.name == "postgresql":  # it is said again if it is lost
                 connection.execute(sa.text("SET LOCAL synchronous_commit = off"))
             node, now = self._seat.member.name, self._seat.now(connection)
-            ours = (leases.c.symbol == sa.bindparam("of")) & (leases.c.node == node) & self._present()
+            ours = (leases.c.symbol == sa.bindparam("of")) & (leases.c.node == node) & _present(self._seat)
             said = sa.select(leases.c.symbol, sa.literal(node), now, sa.bindparam("said", type_=sa.Text)).where(
                 ours
             )
@@ -65,45 +75,13 @@ class SqlMailbox:
         return await self._transactions.do(read)
 
     async def ask(self, errand: Errand) -> None:
-        def write(connection: sa.Connection) -> None:
-            now = self._seat.now(connection)
-            old = requests.c.asked_at < self._seat.now(connection, -_KEPT)
-            connection.execute(sa.delete(requests).where(old, requests.c.answer.is_not(None)))
-            row = {name: getattr(errand, name) for name in _COLUMNS}
-            # Asked again, it is carried out again and answered as it is then; no change is made twice.
-            made = sa.select(control_request.c.id).where(control_request.c.request_id == errand.id)
-            row |= {"asked_at": now, "done_at": None if connection.scalar(made) is None else now}
-            again = (
-                insert(connection.dialect.name, requests)
-                .values(row)
-                .on_conflict_do_update(
-                    index_elements=["id"], set_={**row, "answer": None}, where=requests.c.answer.is_not(None)
-                )
-            )
-            connection.execute(again)
-
-        await self._transactions.do(write)
+        await self._asks.put(errand)
 
     async def errands(self) -> Sequence[Errand]:
-        def read(connection: sa.Connection) -> Sequence[Errand]:
-            ours = self._ours(connection)
-            columns = [requests.c[name] for name in _COLUMNS]
-            done = requests.c.done_at.is_not(None).label("done")
-            waiting = sa.select(*columns, done).join(leases, ours).where(requests.c.answer.is_(None))
-            rows = connection.execute(waiting.order_by(requests.c.asked_at, requests.c.id)).mappings()
-            return [Errand(**{**row, "done": bool(row["done"])}) for row in rows]
-
-        return await self._transactions.do(read)
+        return await self._waiting.ask("") or []
 
     async def answer(self, errand_id: str, text: str) -> None:
-        def write(connection: sa.Connection) -> None:
-            now = self._seat.now(connection)
-            unanswered = (requests.c.id == errand_id) & requests.c.answer.is_(None)
-            ours = sa.select(leases.c.symbol).where(self._ours(connection)).exists()
-            done = sa.func.coalesce(requests.c.done_at, now)
-            connection.execute(sa.update(requests).where(unanswered, ours).values(answer=text, done_at=done))
-
-        await self._transactions.do(write)
+        await self._answers.put((errand_id, text))
 
     async def withdraw(self, errand_id: str) -> None:
         def write(connection: sa.Connection) -> None:
@@ -119,18 +97,57 @@ class SqlMailbox:
         return await self._transactions.do(read)
 
     async def answer_to(self, errand_id: str) -> tuple[bool, str | None]:
-        def read(connection: sa.Connection) -> tuple[bool, str | None]:
-            found = sa.select(requests.c.done_at, requests.c.answer).where(requests.c.id == errand_id)
-            row = connection.execute(found).mappings().one_or_none()
-            return (False, None) if row is None else (row["done_at"] is not None, row["answer"])
+        return await self._answered.ask(errand_id) or (False, None)
 
-        return await self._transactions.do(read)
 
-    def _ours(self, connection: sa.Connection) -> sa.ColumnElement[bool]:
-        """The lease of the symbol of a request, if this very process has it now."""
-        held = (leases.c.node == self._seat.member.name) & (leases.c.until > self._seat.now(connection))
-        return (leases.c.symbol == requests.c.symbol) & held & self._present()
+def _write_errands(seat: Seat, connection: sa.Connection, errands: Sequence[Errand]) -> None:
+    old = requests.c.asked_at < seat.now(connection, -_KEPT)
+    connection.execute(sa.delete(requests).where(old, requests.c.answer.is_not(None)))
+    # Asked again, it is carried out again and answered as it is then; no change is made twice.
+    stored = sa.select(control_request.c.request_id)
+    ids = [errand.id for errand in errands]
+    made = set(connection.scalars(stored.where(control_request.c.request_id.in_(ids))))
+    rows = [{**{name: getattr(errand, name) for name in _COLUMNS}, "made": errand.id in made} for errand in errands]
+    now = seat.now(connection)
+    again = insert(connection.dialect.name, requests).values(
+        asked_at=now, done_at=sa.case((sa.bindparam("made", type_=sa.Boolean), now))
+    )
+    changed = {name: again.excluded[name] for name in (*_COLUMNS, "asked_at", "done_at")}
+    unanswered = again.on_conflict_do_update(
+        index_elements=["id"], set_={**changed, "answer": None}, where=requests.c.answer.is_not(None)
+    )
+    connection.execute(unanswered, rows)
 
-    def _present(self) -> sa.ColumnElement[bool]:
-        """Is this process the one that has its node's name now?"""
-        return sa.select(nodes.c.name).where(*self._seat.mine).exists()
+
+def _write_answers(seat: Seat, connection: sa.Connection, given: Sequence[tuple[str, str]]) -> None:
+    unanswered = (requests.c.id == sa.bindparam("of")) & requests.c.answer.is_(None)
+    ours = sa.select(leases.c.symbol).where(_ours(seat, connection)).exists()
+    done = sa.func.coalesce(requests.c.done_at, seat.now(connection))
+    told = sa.update(requests).where(unanswered, ours).values(answer=sa.bindparam("text"), done_at=done)
+    connection.execute(told, [{"of": name, "text": text} for name, text in given])
+
+
+def _read_errands(seat: Seat, connection: sa.Connection) -> Mapping[str, Sequence[Errand]]:
+    """All of them, under the one key by which they are asked for."""
+    columns = [requests.c[name] for name in _COLUMNS]
+    done = requests.c.done_at.is_not(None).label("done")
+    waiting = sa.select(*columns, done).join(leases, _ours(seat, connection)).where(requests.c.answer.is_(None))
+    rows = connection.execute(waiting.order_by(requests.c.asked_at, requests.c.id)).mappings()
+    return {"": [Errand(**{**row, "done": bool(row["done"])}) for row in rows]}
+
+
+def _read_answers(connection: sa.Connection, ids: Sequence[str]) -> Mapping[str, tuple[bool, str | None]]:
+    found = sa.select(requests.c.id, requests.c.done_at, requests.c.answer).where(requests.c.id.in_(ids))
+    rows = connection.execute(found).mappings()
+    return {row["id"]: (row["done_at"] is not None, row["answer"]) for row in rows}
+
+
+def _ours(seat: Seat, connection: sa.Connection) -> sa.ColumnElement[bool]:
+    """The lease of the symbol of a request, if this very process has it now."""
+    held = (leases.c.node == seat.member.name) & (leases.c.until > seat.now(connection))
+    return (leases.c.symbol == requests.c.symbol) & held & _present(seat)
+
+
+def _present(seat: Seat) -> sa.ColumnElement[bool]:
+    """Is this process the one that has its node's name now?"""
+    return sa.select(nodes.c.name).where(*seat.mine).exists()

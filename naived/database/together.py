@@ -1,5 +1,9 @@
-"""Reads what many ask at the same moment in one query, so that 1,500 symbols of one request wait for one answer."""
+"""Reads what many ask at the same moment in one query, so that 1,500 symbols of one request wait for one answer.
 
+``Jointly`` writes what many have to write at the same moment, likewise.
+"""
+
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -57,3 +61,29 @@ class Together(Generic[T]):
         finally:
             self._over = None
             over.set()
+
+
+class Jointly(Generic[T]):
+    """``write`` makes these durable, in the order in which they came; it may raise JournalError.
+
+    What is under way may be written twice if whoever sent it is cancelled.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
+        self._write = write
+        self._numbers = itertools.count()
+        self._given: dict[str, T] = {}
+        self._together = Together[None](self._put)
+
+    async def put(self, value: T) -> None:
+        """Return when it is durable; raises JournalError. Cancelled before it is sent, it is not written."""
+        number = f"{next(self._numbers):020}"  # numbers are sorted as texts
+        self._given[number] = value
+        try:
+            await self._together.ask(number)
+        finally:
+            del self._given[number]
+
+    async def _put(self, numbers: Sequence[str]) -> Mapping[str, None]:
+        await self._write([self._given[number] for number in numbers if number in self._given])
+        return {}

@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+import trio
 from msgspec.structs import replace
 
 from naived.core.orders.state import State
@@ -140,6 +141,63 @@ async def test_what_was_said_last_is_told_also_when_the_databases_clock_was_set_
     assert [(each.symbol, each.body) for each in said] == [(SYMBOL, "after")]
     known |= {each.symbol: each.at for each in said}
     assert (await second.mailbox.told(known))[0] == []
+
+
+@contextmanager
+def counted(each: Node) -> Iterator[list[object]]:
+    """The transactions that this process begins in the block."""
+    begun: list[object] = []
+
+    def begin(connection: sa.Connection) -> None:
+        begun.append(connection)
+
+    sa.event.listen(each.engine, "begin", begin)
+    yield begun
+    sa.event.remove(each.engine, "begin", begin)
+
+
+async def test_what_is_asked_of_many_symbols_costs_as_many_transactions_as_of_one(
+    node: Callable[[str], Node],
+) -> None:
+    first, second = node("alpha"), node("beta")
+    names = [f"A{number:03}USDT" for number in range(50)]
+    await first.cluster.renew()
+    await first.cluster.claim(50, names)
+    asked_for: list[str] = []
+
+    async def ask(name: str) -> None:
+        asked_for.append(name)
+        await second.mailbox.ask(errand(name, symbol=name))
+
+    async def look() -> None:
+        waiting = await first.mailbox.errands()
+        told = [each.id for each in waiting]
+        # The clock of the test stands still: on SQLite all are asked at the same time.
+        assert told == (sorted(asked_for) if first.engine.dialect.name == "sqlite" else asked_for)
+
+    async def follow(name: str) -> None:
+        assert await second.mailbox.answer_to(name) == (True, f"of {name}")
+
+    with counted(second) as begun:
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(ask, name)
+        assert len(begun) == 1
+    with counted(first) as begun:
+        async with trio.open_nursery() as nursery:
+            for _ in names:
+                nursery.start_soon(look)
+        assert len(begun) == 1
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(first.mailbox.answer, name, f"of {name}")
+        assert len(begun) == 2
+    with counted(second) as begun:
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(follow, name)
+        assert len(begun) == 1
+        assert await second.mailbox.answer_to("unknown") == (False, None)
 
 
 async def test_what_is_asked_again_is_answered_as_it_is_then_and_made_once(node: Callable[[str], Node]) -> None:

@@ -371,3 +371,19 @@ async def test_a_node_whose_connections_lost_bytes_goes_on_within_two_leases(
             with trio.fail_after(2 * lease):
                 assert await journal.cluster.renew() == {SYMBOL: 2}
                 assert await journal.load(SYMBOL) == []
+
+
+async def test_what_nodes_ask_each_other_does_not_hold_up_the_leases(postgres_url: str) -> None:
+    async with open_journal(postgres_url, member=Member("alpha", "0.1.0", 30_000), shared=True) as journal:
+        assert journal.cluster is not None
+        assert journal.mailbox is not None
+        ours = await journal.cluster.claim(1, {SYMBOL})
+        with closing(psycopg.connect(postgres_url)) as other:
+            other.execute("LOCK TABLE requests IN ACCESS EXCLUSIVE MODE")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(journal.mailbox.errands)
+                await trio.testing.wait_all_tasks_blocked()
+                with trio.fail_after(3):
+                    assert await journal.cluster.renew() == ours
+                    assert (await journal.cluster.look()).symbols == 1
+                other.rollback()

@@ -1,6 +1,6 @@
 import trio
 
-from naived.database.together import Together
+from naived.database.together import Jointly, Together
 from naived.ports import JournalError
 
 
@@ -81,3 +81,40 @@ async def test_whoever_stops_asking_leaves_the_query_to_the_others(autojump_cloc
             impatient.cancel_scope.cancel()
     assert found == ["C"]
     assert reads.queries[:2] == [["a"], ["b", "c"]]
+
+
+class Writes:
+    """A database that is written to; each transaction takes a second."""
+
+    def __init__(self):
+        self.transactions = []
+
+    async def __call__(self, values):
+        self.transactions.append(list(values))
+        await trio.sleep(1)
+
+
+async def test_what_many_write_at_the_same_moment_is_one_transaction_in_the_order_in_which_they_came(
+    autojump_clock,
+):
+    writes = Writes()
+    jointly = Jointly(writes)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(jointly.put, "first")
+        await trio.sleep(0.1)
+        for value in ("d", "a", "c", "a"):
+            nursery.start_soon(jointly.put, value)
+            await trio.sleep(0.1)
+    assert writes.transactions == [["first"], ["d", "a", "c", "a"]]
+
+
+async def test_who_gives_up_before_it_is_sent_writes_nothing(autojump_clock):
+    writes = Writes()
+    jointly = Jointly(writes)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(jointly.put, "first")
+        await trio.sleep(0.1)
+        nursery.start_soon(jointly.put, "second")
+        with trio.move_on_after(0.5):
+            await jointly.put("given up")
+    assert writes.transactions == [["first"], ["second"]]
