@@ -8,11 +8,12 @@
                          node's share at once, the rest bit by bit
     ten seconds          of symbols beyond the share a few are given away, if another node has less than its own
 
-A claimed symbol is loaded after the claim is committed, and begun as after a crash. One whose lease is another
-node's ends here at once. What was not renewed in time, and that nobody claimed, goes on as it is: its epoch shows
-that nobody else had it.
+A claimed symbol is loaded after the claim is committed (``adoption.py``), and begun as after a crash; no renewal
+waits for that. One whose lease is another node's ends here at once. What was not renewed in time, and that nobody
+claimed, goes on as it is: its epoch shows that nobody else had it.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
@@ -20,16 +21,16 @@ import trio
 
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.state import State
-from naived.nodes import Cluster, FencedError, LeaseLostError, NodeInfo, StartLostError, View, owners
+from naived.nodes import NOBODY, Cluster, FencedError, LeaseLostError, NodeInfo, StartLostError, View, owners
 from naived.ports import Journal, JournalError, OrderGateway
+from naived.runtime.adoption import Adoption
 from naived.runtime.heartbeats import Heartbeats
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.symbol_task import Symbol, blank
+from naived.runtime.symbol_task import Symbol
 from naived.runtime.trust import Trust
 
 _LOOK = 1.0  # seconds between two looks at what the other nodes do
 _BITS = 20  # of the symbols, one more than a twentieth is taken beyond the share, or given away, at a time
-_SINGLY = 8  # symbols that are loaded one by one; for more the whole journal is read once
 _BALANCE = 10.0  # seconds between two hand-overs for the balance
 _UNWANTED = 5  # looks at free symbols until a node takes some beyond its share: others come first
 _REPLACED = "the database was replaced: no order is placed before every symbol is compared"
@@ -45,7 +46,7 @@ log = structlog.get_logger()
 class Keeper:
     """``clock`` (s) runs through a suspend of the machine.
 
-    ``reconcile`` has claimed symbols compared soon; ``left`` is told of each that is not ours any more.
+    ``reconcile``: see ``Adoption``; ``left`` is told of each that is not ours any more.
     """
 
     def __init__(
@@ -62,10 +63,9 @@ class Keeper:
         self.cluster = cluster
         self.view = View({}, 0, 0)
         self.away: str | None = None  # why the leases cannot be renewed now
-        self._journal = journal
+        self.adoption = Adoption(journal, supervisor, reconcile)
         self._supervisor = supervisor
         self._exchange = exchange
-        self._reconcile = reconcile
         self._compare = compare
         self._left = left
         self.heartbeats = Heartbeats(cluster, clock)
@@ -88,20 +88,32 @@ class Keeper:
         """Run until cancelled; raises StartLostError."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.trust.guard, self._supervisor.symbols)
+            nursery.start_soon(self.adoption.run)
+            first = True
             while True:
                 try:
                     async with self._turn:
                         await self._round(nursery)
                     self.away = None
                 except FencedError as error:
+                    self.adoption.keep(NOBODY)
                     self._end(self._supervisor.symbols.keys())
                     self._tell(str(error))
                     if await _was_replaced(self.cluster, self._server):
                         raise StartLostError(_START_LOST) from error
                 except JournalError as error:
                     self._tell(str(error))
-                self.began.set()
+                if first:
+                    nursery.start_soon(self._begin)
+                first = False
                 await trio.sleep(_LOOK)
+
+    async def _begin(self) -> None:
+        """The first round is over: wait until what it claimed is loaded, or why it is not is known."""
+        for name in list(self.adoption.names):
+            with contextlib.suppress(JournalError):
+                await self.adoption.done(name)
+        self.began.set()
 
     async def own(self, name: str) -> Symbol | None:
         """Take a symbol that was perhaps never configured; None if another node has it, or is to take it.
@@ -110,16 +122,17 @@ class Keeper:
         """
         self._wanted.add(name)
         async with self._turn:
-            wanted, self._wanted = self._wanted - self._supervisor.symbols.keys(), set()
+            wanted, self._wanted = self._wanted.difference(self._supervisor.symbols, self.adoption.names), set()
             try:
                 if wanted:
                     # Where this node gives its own away they only become known: another one takes them.
                     most = 0 if _takes_none(self.view, self.cluster.member.name) else len(wanted)
-                    await self._adopt(await self.cluster.claim(most, wanted, self._gone))
+                    self.adoption.take(await self.cluster.claim(most, wanted, self._gone))
             except BaseException:
                 self._wanted |= wanted
                 raise
-            return self._supervisor.symbols.get(name)
+        await self.adoption.done(name)
+        return self._supervisor.symbols.get(name)
 
     async def leave(self) -> None:
         """Give all symbols back, behind the last commit; without an answer they end with their time."""
@@ -150,7 +163,7 @@ class Keeper:
         else:
             room = _room(self.view, me, patient=self._seen_free <= _UNWANTED)
             if self.view.free and room:
-                await self._adopt(await self.cluster.claim(room, gone=self._gone))
+                self.adoption.take(await self.cluster.claim(room, gone=self._gone))
             leaving = []
             if trio.current_time() >= self._balance_at:
                 self._balance_at = trio.current_time() + _BALANCE
@@ -171,8 +184,9 @@ class Keeper:
             self._server = server
         elif server != before or (doubtful and server != self._comparing):
             log.error("the database was replaced", server=server, before=before, accepted=self.view.accepted)
-            ours = list(self._supervisor.symbols)
-            self._end(ours)
+            ours = [*self._supervisor.symbols, *self.adoption.names]
+            self.adoption.keep(NOBODY)
+            self._end(self._supervisor.symbols.keys())
             await self.cluster.reenter()
             await self.cluster.release(ours)
             self._server, self._comparing = server, None
@@ -191,21 +205,9 @@ class Keeper:
         known = self._supervisor.symbols
         lost = [name for name, symbol in known.items() if ours.get(name) != symbol.epoch or _is_lost(symbol)]
         self._end(lost)
+        self.adoption.keep(ours)
         # A claim whose answer was lost is ours all the same; so is what was not certain while it was written.
-        await self._adopt({name: epoch for name, epoch in ours.items() if name not in known})
-
-    async def _adopt(self, claimed: Mapping[str, int]) -> None:
-        if not claimed:
-            return
-        if len(claimed) > _SINGLY:
-            records = {record.symbol: record for record in await self._journal.load()}
-        else:
-            loaded = [await self._journal.load(name) for name in claimed]
-            records = {record.symbol: record for found in loaded for record in found}
-        for name, epoch in claimed.items():
-            self._supervisor.adopt(records.get(name) or blank(name), epoch)
-        log.info("symbols claimed", symbols=sorted(claimed)[:20], count=len(claimed))
-        self._reconcile()
+        self.adoption.take({name: epoch for name, epoch in ours.items() if name not in known})
 
     def _end(self, names: Collection[str]) -> None:
         """Their leases are another node's: nothing of them is done here any more."""

@@ -101,11 +101,13 @@ def keep(naived: Naived) -> OneNode:
 
 
 async def test_what_is_stored_and_not_claimed_yet_is_not_taken_for_never_configured(
-    world: World, clock: MockClock
+    world: World, clock: MockClock, nursery: trio.Nursery
 ) -> None:
     async with world.naived() as naived:
         await naived.start()
         keep(naived)
+        assert naived.service.keeper is not None
+        nursery.start_soon(naived.service.keeper.adoption.run)
         naived.supervisor.drop("ETHUSDT")
         result = await naived.ask("stop")
         assert (result["changed"], result["status"]) == (True, "off")

@@ -1,4 +1,4 @@
-"""Which node trades a symbol while the database's clock is set."""
+"""Which node trades a symbol while the database's clock is set, or its journal is slow."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from naived.database.leases import Seat
+from tests.support.exchange import ExchangeDouble
 from tests.support.runtime import LEASE, Naived, World
 
 STEP = 3_600_000  # ms by which the clock is set
@@ -77,3 +78,24 @@ async def test_a_node_that_lives_keeps_its_symbols_when_the_databases_clock_is_s
                 assert await states(beta) == await states(alpha) == {"alpha": ("live", 1), "beta": ("live", 1)}
                 assert (set(alpha.supervisor.symbols), set(beta.supervisor.symbols)) == ({"ETHUSDT"}, {"BTCUSDT"})
                 assert (alpha.state("ETHUSDT"), beta.state("BTCUSDT")) == ("trading", "trading")
+
+
+async def test_a_journal_that_is_slow_holds_up_what_was_claimed_and_no_renewal(
+    world: World, clock: MockClock
+) -> None:
+    names = [f"A{number:02}USDT" for number in range(12)]
+    world.exchange = ExchangeDouble("XRPUSDT", *names)
+    async with world.naived(node="alpha") as alpha:
+        keeper = alpha.service.keeper
+        assert keeper is not None
+        await alpha.start(*names, chunks=1)
+        alpha.journal.delay = 3.0
+        for name in names:  # each commits its buy: the queue takes longer than a lease
+            alpha.exchange.trade("2000", name)
+        await keeper.cluster.claim(0, {"XRPUSDT"})  # another node gave it back
+        for _ in range(LEASE // 1000):
+            await trio.sleep(1)
+            assert keeper.trust.held
+        assert "XRPUSDT" not in alpha.supervisor.symbols
+        await alpha.until(lambda: "XRPUSDT" in alpha.supervisor.symbols, LEASE / 1000)
+        assert set(alpha.supervisor.symbols) == {"XRPUSDT", *names}
