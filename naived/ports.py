@@ -1,6 +1,6 @@
 """The interfaces that the runtime uses for an exchange and a journal, and their errors."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
@@ -379,8 +379,8 @@ class Journal(Protocol):
     async def answered(self, request_id: str) -> str | None:
         """The stored result of a control request, None if there is none; raises JournalError."""
 
-    async def knows(self, symbol: str, client_order_id: str) -> bool:
-        """Is there such an order of ours, living or ended? Raises JournalError."""
+    async def known(self, orders: Collection[tuple[str, str]]) -> Set[tuple[str, str]]:
+        """Those of these (symbol, client order id) that are ours, living or ended; raises JournalError."""
 
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
         """Fees that symbols but these paid in it since (ms), less what was written off; raises JournalError."""

@@ -5,7 +5,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence, Set
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -119,8 +119,8 @@ class SqlJournal:
     async def answered(self, request_id: str) -> str | None:
         return await self._answers.ask(request_id)
 
-    async def knows(self, symbol: str, client_order_id: str) -> bool:
-        return await self._reader.read(partial(queries.knows, symbol=symbol, client_order_id=client_order_id))
+    async def known(self, orders: Collection[tuple[str, str]]) -> Set[tuple[str, str]]:
+        return await self._reader.read(partial(queries.known, wanted=frozenset(orders)))
 
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
         return await self._reader.read(partial(queries.fees_paid, asset=asset, symbols=tuple(symbols), since=since))

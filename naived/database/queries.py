@@ -1,7 +1,7 @@
 """The queries of readers; ``journal.py`` calls them. Each reads one snapshot through the given connection."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -79,6 +79,7 @@ class Life(Struct, frozen=True):
 
 _WITH_TRADER = (orders.c.symbol == traders.c.symbol) & (orders.c.trader == traders.c.number)
 _WITH_ORDER = (fills.c.symbol == orders.c.symbol) & (fills.c.order_id == orders.c.order_id)
+_NAMES = sa.select(orders.c.symbol, orders.c.client_order_id)
 _CYCLE = (
     traders.c.cycle.label("row"),
     *(traders.c.symbol, traders.c.number),
@@ -134,10 +135,7 @@ def others(
         bases = [symbol.removesuffix(quote)] if quote else [symbol[:end] for end in range(1, len(symbol))]
         if symbol not in ours and any(base in assets for base in bases):
             wanted.append(symbol)
-    found: list[SymbolRecord] = []
-    for begin in range(0, len(wanted), _MOST_NAMES):
-        found += _records(connection, wanted[begin : begin + _MOST_NAMES], now)
-    return found
+    return [record for names in _parts(wanted, _MOST_NAMES) for record in _records(connection, names, now)]
 
 
 def account(connection: sa.Connection) -> Account:
@@ -168,12 +166,10 @@ def _halts(connection: sa.Connection) -> dict[str, Halt]:
 def answered(connection: sa.Connection, request_ids: Sequence[str]) -> dict[str, str]:
     """The stored results of those control requests that have one."""
     found: dict[str, str] = {}
-    for begin in range(0, len(request_ids), _MOST_KEYS):
-        keys = request_ids[begin : begin + _MOST_KEYS]
-        rows = sa.select(control_request.c.request_id, control_request.c.result)
-        found |= {
-            key: result for key, result in connection.execute(rows.where(control_request.c.request_id.in_(keys)))
-        }
+    rows = sa.select(control_request.c.request_id, control_request.c.result)
+    for keys in _parts(request_ids, _MOST_KEYS):
+        stored = connection.execute(rows.where(control_request.c.request_id.in_(keys)))
+        found |= {key: result for key, result in stored}
     return found
 
 
@@ -216,10 +212,13 @@ def fees_paid(connection: sa.Connection, asset: str, symbols: tuple[str, ...], s
     return Amount(sum(connection.scalars(paid)) - booked)
 
 
-def knows(connection: sa.Connection, symbol: str, client_order_id: str) -> bool:
-    """Is there such an order, in any state?"""
-    named = (orders.c.symbol == symbol) & (orders.c.client_order_id == client_order_id)
-    return connection.scalar(sa.select(orders.c.id).where(named)) is not None
+def known(connection: sa.Connection, wanted: Set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """See ``Journal.known``."""
+    found: set[tuple[str, str]] = set()
+    for ids in _parts([client_order_id for _, client_order_id in wanted], _MOST_KEYS):
+        named = _NAMES.where(orders.c.client_order_id.in_(ids))
+        found |= {(symbol, client_order_id) for symbol, client_order_id in connection.execute(named)}
+    return found & wanted
 
 
 def orders_page(connection: sa.Connection, page: Page) -> Iterator[OrderRow]:
@@ -387,6 +386,11 @@ def _of(statement: sa.Select[Any], table: sa.Table, symbols: Sequence[str] | Non
     if len(symbols) == 1:
         return statement.where(table.c.symbol == symbols[0])
     return statement.where(_not_by_index(table.c.symbol).in_(symbols))
+
+
+def _parts(keys: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """They are too many for one statement."""
+    return (keys[begin : begin + most] for begin in range(0, len(keys), most))
 
 
 def _by_symbol(values: Iterable[T], symbol: Callable[[T], str]) -> defaultdict[str, list[T]]:

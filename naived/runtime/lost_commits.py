@@ -158,7 +158,7 @@ class LostCommits:
         """Has it a row? Without one the symbol needs at least settings in the journal; raises JournalError."""
         if report.client_order_id in symbol.engine.orders:
             return True
-        if await self._journal.knows(symbol.name, report.client_order_id):
+        if await self._journal.known({(symbol.name, report.client_order_id)}):
             return True
         log.error("an order without a row", symbol=symbol.name, order=report.order_id)
         if not await self._journal.load(symbol.name):

@@ -3,7 +3,7 @@
 All of it is idempotent; a pass that finds no difference writes nothing.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 
 import structlog
 import trio
@@ -157,9 +157,10 @@ class Reconciler:
         foreign: dict[str, str] = {}
         reports = await self._open_orders(symbols, bulk, refusals)
         await self.foreign_orders.note(reports, None if bulk else before.keys() - refusals.keys())
+        unrecorded = await _unrecorded(self._journal, filter(self._is_strange, reports))
         for report in reports:
             try:
-                if await self._is_foreign(report):
+                if _key(report) in unrecorded and await _is_open(self._exchange, report):
                     foreign[report.symbol] = f"{report.symbol} order {report.order_id}"
             except RefusedError as error:
                 refusals[report.symbol] = str(error)
@@ -238,19 +239,11 @@ class Reconciler:
 
     # Lineage
 
-    async def _is_foreign(self, report: Report) -> bool:
-        """Is it an open order with our tag that is not in the journal? Raises ExchangeError."""
+    def _is_strange(self, report: Report) -> bool:
+        """Has it our tag, and is none of the orders that this node has in memory?"""
         symbol = self._symbols.get(report.symbol)
         kept = symbol is not None and report.client_order_id in symbol.engine.orders
-        if kept or self.expecting or not self._session.is_ours(report):
-            return False
-        try:
-            if await self._journal.knows(report.symbol, report.client_order_id):
-                return False  # it ended after the list was made, or was abandoned and appeared later
-        except JournalError as error:
-            raise ExchangeError(f"an order was not looked up: {error}") from error
-        now = await self._exchange.order(report.symbol, order_id=report.order_id)
-        return now is not None and not now.status.ended
+        return not (kept or self.expecting) and self._session.is_ours(report)
 
     def block_lineage(self, found: Mapping[str, str] | None = None) -> None:
         """Block every symbol if orders of our tag were ``found`` (None: as before) that the journal has not.
@@ -265,6 +258,29 @@ class Reconciler:
         reason = None if first is None else f"{first} has our tag and is not in the journal: a copy of it trades"
         for each in self._symbols.values():
             each.offer(Blocked(BlockedBy.LINEAGE, reason or self.foreign_orders.blocked.get(each.name)))
+
+
+def _key(report: Report) -> tuple[str, str]:
+    return report.symbol, report.client_order_id
+
+
+async def _unrecorded(journal: Journal, reports: Iterable[Report]) -> Set[tuple[str, str]]:
+    """Those that the journal has not; raises ExchangeError.
+
+    One that has ended since it was listed has a row, and so has one that was abandoned and appeared later, or that
+    is another node's.
+    """
+    strange = {_key(report) for report in reports}
+    try:
+        return strange - await journal.known(strange) if strange else strange
+    except JournalError as error:
+        raise ExchangeError(f"orders were not looked up: {error}") from error
+
+
+async def _is_open(exchange: Exchange, report: Report) -> bool:
+    """Is it still? Raises ExchangeError."""
+    now = await exchange.order(report.symbol, order_id=report.order_id)
+    return now is not None and not now.status.ended
 
 
 def _miss_orders(symbol: Symbol, now: int, grace: int) -> None:

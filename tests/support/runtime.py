@@ -6,7 +6,7 @@ The exchange is `exchange`, the journal a real one on SQLite that runs inline, a
 import itertools
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,6 +60,7 @@ class FlakyJournal:
     delay: float = 0.0  # seconds
     dead: bool = False  # the process is: nothing of it reaches the disk any more
     hanging: str | None = None  # what the journal says of itself
+    asked: list[int] = field(default_factory=list)  # of how many orders each time whether they are known
     committed_at: float | None = None
     _turn: trio.Lock = field(default_factory=trio.Lock)  # first come, first served, as at the real one
 
@@ -97,9 +98,10 @@ class FlakyJournal:
         await self._reach()
         return await self.real.answered(request_id)
 
-    async def knows(self, symbol: str, client_order_id: str) -> bool:
+    async def known(self, orders: Collection[tuple[str, str]]) -> Set[tuple[str, str]]:
         await self._reach()
-        return await self.real.knows(symbol, client_order_id)
+        self.asked.append(len(orders))
+        return await self.real.known(orders)
 
     async def fees_paid(self, asset: str, symbols: Sequence[str], since: int) -> Amount:
         await self._reach()

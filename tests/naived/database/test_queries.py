@@ -14,6 +14,7 @@ from naived.core.strategy.formulas import Bought, Sold
 from naived.core.strategy.lots import NO_LOT, Lot
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import AS_FEES, Finished, Selling
+from naived.database import queries
 from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import (
@@ -24,6 +25,7 @@ from naived.database.queries import (
     cycles_page,
     events_page,
     fees_paid,
+    known,
     lives_of,
     load,
     lots_of,
@@ -130,6 +132,20 @@ def test_many_symbols_of_other_nodes_are_read_with_as_many_statements_as_two(dat
     assert many == [known[name] for name in names[1:]]
     assert same == statements
     assert of(1)[0] == []
+
+
+def test_which_orders_are_known_is_asked_of_many_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, ended = order(), order(intent(7, symbol="BTCUSDT"), state=State.CANCELLED)
+    gone = Unit("BTCUSDT", desired(), traders=(finished(7, symbol="BTCUSDT", profit=None),), orders=(ended,))
+    database.write(first_buy(), gone)
+    ours = {(SYMBOL, live.client_order_id), ("BTCUSDT", ended.client_order_id)}
+    strange = {(SYMBOL, "n1-strange"), (SYMBOL, ended.client_order_id)}
+    assert database.read(known, ours | strange) == ours
+    assert database.read(known, frozenset()) == set()
+    monkeypatch.setattr(queries, "_MOST_KEYS", 1)
+    assert database.read(known, ours | strange) == ours
 
 
 def test_a_living_trader_brings_its_latest_order_on_each_side(database: Database) -> None:

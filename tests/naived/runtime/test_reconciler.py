@@ -14,7 +14,7 @@ from naived.core.strategy.settings import Status
 from naived.ports import AccountInfo, DeploymentError, RefusedError
 from tests.support.exchange import EVERYWHERE, ExchangeDouble, listed
 from tests.support.market import Exchange
-from tests.support.runtime import World
+from tests.support.runtime import SOON, World
 
 
 async def test_a_second_reconciliation_writes_nothing(world: World, clock: MockClock) -> None:
@@ -273,6 +273,25 @@ async def test_a_name_that_is_not_listed_is_asked_for_alone(world: World, clock:
         refused = "BTCUSDT"  # and what is refused to say of one bars no other
         await trio.sleep(70)
         assert naived.service.exchange_state == "up"
+
+
+async def test_all_open_orders_of_other_nodes_are_looked_up_at_once(world: World, clock: MockClock) -> None:
+    names = [f"A{number}USDT" for number in range(8)]
+    world.exchange = ExchangeDouble(*names)
+    world.exchange.bulk_open_orders_from = 2
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start(*names, chunks=1)
+        for name in names:
+            await alpha.trade("2000", symbol=name)
+        async with world.naived(node="beta") as beta:
+            await beta.until(lambda: len(beta.supervisor.symbols) == 4, 60)
+            await trio.sleep(SOON)
+            alpha.journal.asked.clear()
+            beta.journal.asked.clear()
+            await trio.sleep(150)
+            assert set(alpha.journal.asked) == set(beta.journal.asked) == {4}
+            assert 2 <= len(alpha.journal.asked) <= 3
+            assert alpha.state(next(iter(alpha.supervisor.symbols))) == "trading"
 
 
 async def test_orders_of_others_are_left_alone(world: World, clock: MockClock) -> None:
