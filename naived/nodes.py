@@ -28,7 +28,7 @@ class FencedError(JournalError):
 
 
 class StartLostError(JournalError):
-    """The database was replaced by one that does not know this process: it cannot write any more, and ends."""
+    """The database was replaced by one that does not know this process, or forgot it: it cannot write any more."""
 
 
 class Member(Struct, frozen=True):

@@ -112,7 +112,10 @@ def _join(connection: sa.Connection, member: Member, epoch: int, now: int, share
     known = connection.execute(sa.select(nodes.c.draining).where(~others)).scalar_one_or_none()
     connection.execute(sa.delete(nodes).where(~others))
     row = {"name": member.name, "epoch": epoch, "written": 0, "draining": bool(known), "version": member.version}
-    connection.execute(sa.insert(nodes).values(**row, heartbeat=now, until=now))
+    # Not this machine's time: others would take it for one of a node that is gone for long.
+    own = shared and connection.dialect.name == "postgresql"
+    entered = sa.func.clock_timestamp() if own else sa.literal(now, nodes.c.heartbeat.type)
+    connection.execute(sa.insert(nodes).values(**row, heartbeat=entered, until=entered))
     # What an earlier process of this node had is free; of what is not shared nobody has a lease.
     freed = sa.update(leases).values(node=None)
     connection.execute(freed.where(leases.c.node == member.name) if shared else freed)

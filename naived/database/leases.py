@@ -18,6 +18,8 @@ from naived.database.server import history
 from naived.database.statements import insert
 from naived.nodes import NOBODY, FencedError, Member, NodeInfo, View
 
+_KEPT = 30 * 24 * 3_600_000  # ms: a container's host name may never be used again
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
@@ -85,7 +87,15 @@ def claim(
     epoch = next_epoch(connection)
     taken = {"node": seat.member.name, "epoch": epoch, "until": seat.now(connection, seat.member.lease)}
     connection.execute(sa.update(leases).where(leases.c.symbol.in_(symbols)).values(taken))
+    _forget(seat, connection, gone)
     return dict.fromkeys(symbols, epoch)
+
+
+def _forget(seat: Seat, connection: sa.Connection, gone: Mapping[str, int]) -> None:
+    """Drop the rows of nodes that are ``gone`` for a month and have nothing: every look reads all there are."""
+    old = nodes.c.name.in_(gone) & (nodes.c.heartbeat < seat.now(connection, -_KEPT))
+    has = sa.select(leases.c.symbol).where(leases.c.node == nodes.c.name).exists()
+    connection.execute(sa.delete(nodes).where(old, ~nodes.c.draining, ~has))
 
 
 def release(seat: Seat, connection: sa.Connection, symbols: Collection[str]) -> None:

@@ -38,6 +38,9 @@ _START_LOST = (
     "the database was replaced by one that does not know this process: its start is among the lost commits. "
     "naived ends: start it again"
 )
+_FORGOTTEN = (
+    "the database does not know this node any more: nothing was heard of it for long. naived ends: start it again"
+)
 _HAND_OVER = 10.0  # seconds that the answers in flight of a symbol are awaited before it is given back
 
 log = structlog.get_logger()
@@ -99,8 +102,8 @@ class Keeper:
                     self.adoption.keep(NOBODY)
                     self._end(self._supervisor.symbols.keys())
                     self._tell(str(error))
-                    if await _was_replaced(self.cluster, self._server):
-                        raise StartLostError(_START_LOST) from error
+                    if (unknown := await _unknown(self.cluster, self._server)) is not None:
+                        raise StartLostError(unknown) from error
                 except JournalError as error:
                     self._tell(str(error))
                 if first:
@@ -248,13 +251,19 @@ def _share(view: View) -> int:
     return -(-view.symbols // max(1, owners(list(view.nodes.values()))))
 
 
-async def _was_replaced(cluster: Cluster, known: str | None) -> bool:
-    """Is another server in the place of the ``known`` one, or, where none is, of the one that was compared with?"""
+async def _unknown(cluster: Cluster, known: str | None) -> str | None:
+    """Why the database does not know this process, if that is so.
+
+    Another server is in the place of the ``known`` one, or, where none is, of the one that was compared with; or
+    the row of this node is gone.
+    """
     try:
         view = await cluster.look()
     except JournalError:
-        return False
-    return view.server != (known or view.accepted)
+        return None
+    if view.server != (known or view.accepted):
+        return _START_LOST
+    return None if cluster.member.name in view.nodes else _FORGOTTEN
 
 
 def _room(view: View, me: NodeInfo, *, patient: bool) -> int:

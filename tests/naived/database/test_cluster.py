@@ -36,8 +36,8 @@ OTHER = "BTCUSDT"
 class Node:
     """One process of a node, with its connections; its clock is that of the test on SQLite."""
 
-    def __init__(self, url: str, name: str) -> None:
-        self.now = NOW
+    def __init__(self, url: str, name: str, now: int = NOW) -> None:
+        self.now = now
         self.engine = open_engine(parse_url(url), Role.WRITE)
         metadata.create_all(self.engine)
         member = Member(name, "1.0", LEASE)
@@ -295,6 +295,37 @@ async def test_what_belongs_to_a_node_that_there_is_not_is_free(node: Callable[[
         connection.execute(sa.delete(nodes).where(nodes.c.name == "alpha"))
     assert (await second.cluster.look()).free == 1
     assert set(await second.cluster.claim(1)) == {SYMBOL}
+
+
+@pytest.mark.parametrize(
+    ("days", "draining", "renews", "kept"),
+    [(31, False, False, False), (29, False, False, True), (31, True, False, True), (31, False, True, True)],
+)
+async def test_a_node_that_was_not_heard_for_a_month_and_has_nothing_is_forgotten_at_a_claim(
+    node: Callable[[str], Node], days: int, draining: bool, renews: bool, kept: bool
+) -> None:
+    first, second = node("alpha"), node("beta")
+    await first.cluster.renew()
+    await first.cluster.claim(1, (SYMBOL,))
+    with first.engine.begin() as connection:
+        ago = first.seat.now(connection, -days * 24 * 3_600_000)
+        connection.execute(sa.update(nodes).where(*first.seat.mine).values(heartbeat=ago, draining=draining))
+    absent = await gone(second)
+    if renews:
+        await first.cluster.renew()
+    assert await second.cluster.claim(5, (OTHER,), absent)
+    assert set((await second.cluster.look()).nodes) == {"alpha", "beta"}  # it has a symbol still
+    absent = await gone(second)
+    await second.cluster.claim(5, gone=absent)
+    assert ("alpha" in (await second.cluster.look()).nodes) is kept
+
+
+async def test_a_node_enters_with_the_time_of_the_database(postgres_url: str) -> None:
+    """Its machine's clock may be behind by so much that it would be forgotten before it renews."""
+    entered = Node(postgres_url, "alpha", now=0)
+    (alpha,) = (await entered.cluster.look()).nodes.values()
+    assert alpha.heartbeat == alpha.until > 10**12
+    entered.engine.dispose()
 
 
 async def test_a_lease_that_is_over_and_that_nobody_took_goes_on(node: Callable[[str], Node]) -> None:

@@ -136,8 +136,9 @@ async def test_an_order_whose_row_says_that_it_was_not_placed_is_asked_for(
         counted(world, naived)
 
 
-async def test_a_node_whose_start_is_lost_ends_so_that_it_is_started_again(
-    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_a_node_whose_start_is_lost_or_forgotten_ends_so_that_it_is_started_again(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     ended: ExceptionGroup[StartLostError] | None = None
     try:
@@ -145,11 +146,13 @@ async def test_a_node_whose_start_is_lost_ends_so_that_it_is_started_again(
             await naived.start()
             with closing(sqlite3.connect(_path(world))) as journal, journal:
                 journal.execute("DELETE FROM nodes")
-            monkeypatch.setattr(server, "_FILE", "another")
+            if replaced:
+                monkeypatch.setattr(server, "_FILE", "another")
             await trio.sleep(LEASE / 1000)
     except* StartLostError as group:
         ended = group
     assert ended is not None
+    assert ("replaced" in str(ended.exceptions)) is replaced
     async with world.naived(node="alpha") as naived:
         await trading(naived, "ETHUSDT")
 
