@@ -10,7 +10,7 @@ import trio
 from naived.control import answers, messages
 from naived.control.call import Call
 from naived.control.caller import Caller
-from naived.control.desired import change_account
+from naived.control.desired import change_account, read_in_time
 from naived.control.protocol import LIMITS, encode_body
 from naived.control.requests import Params, short_text
 from naived.control.service import Service
@@ -27,12 +27,15 @@ _PATIENCE = 3.0  # seconds that an answer waits for the account's balances
 async def limits(service: Service, params: Params, caller: Caller) -> bytes:
     """The answer, with what is so now; raises ControlError."""
     given = {name: params[name] for name in LIMITS if name in params}
+    call = Call("", params, caller, "limits")
     changed = False
     if given:
         if service.suspending:
             raise messages.suspending()
-        call = Call("", params, caller, "limits")
         changed = await change_account(service, call, partial(service.account.change_limits, _parsed(given)))
+    elif service.funds.doubt is not None:
+        with read_in_time(call):
+            await service.account.catch_up()
     now = await _now(service)
     halted = answers.halt(service.account.halt)
     told = {"limits": _limits(service), "now": now, "worst": await worst(service), "halt": halted}

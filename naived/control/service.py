@@ -99,7 +99,7 @@ class Service:
             return "suspending", "naived is asked to end: statuses stay, orders rest"
         if self.session.away is not None:
             return "degraded", f"the exchange is away: {self.session.away}"
-        unread = self.away or self.session.unread
+        unread = self.away or self.session.unread or self.funds.doubt
         if unread is not None:
             return "degraded", unread
         for symbol in self.supervisor.symbols.values():

@@ -1,22 +1,30 @@
-"""What is durable of the whole account: its halt, its limits, its worth. A change is committed, then in force."""
+"""What is durable of the whole account: its halt, its limits, its worth. A change is committed, then in force.
+
+A commit that failed may be written all the same. Then nobody knows what halts or limits the account: it counts as
+halted until the journal was read again, which ``value_watch.py`` tries each second. Buys that rest may rest.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+import structlog
 import trio
 from msgspec.structs import replace
 
 from naived.core.amount import Money, format_amount
-from naived.core.losses import anew
-from naived.core.risk import Gain, Halt, HaltedBy, Worth
+from naived.core.losses import anew, joined
+from naived.core.risk import Account, Gain, Halt, HaltedBy, Worth
 from naived.core.strategy.leader_events import Halted
-from naived.ports import Event, JournalError, Unit
+from naived.ports import Event, JournalError, Unit, UnwrittenError
 from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import Context, Symbol
 
 _FOLLOWING = 1.0  # seconds between two looks at what other nodes changed
 ToStore = Callable[[bool], tuple[str, str] | None]  # given whether a request changed anything: its answer, if any
 NO_GAINS: Mapping[str, Gain] = {}
+_IN_DOUBT = "what was asked of the account may or may not be written: nothing is bought until that is read again"
+
+log = structlog.get_logger()
 
 
 class AccountKeeper:
@@ -32,6 +40,7 @@ class AccountKeeper:
         self._shared = shared
         self._symbols = symbols
         self._funds = funds
+        self._doubtful: Unit | None = None  # the change of which it is not known whether it is written
         self.turn = trio.Lock()
 
     @property
@@ -74,9 +83,7 @@ class AccountKeeper:
         context = self._context
         events = () if words is None else (Event(context.exchange.now(), None, *words),)
         halted = Halted(halt, account=True)
-        await context.journal.commit(
-            Unit("", events=events, request=request, halt=halted, worth=worth, gains=gains)
-        )
+        await self._commit(Unit("", events=events, request=request, halt=halted, worth=worth, gains=gains))
         account = replace(self._funds.account, halt=halt, gains={**self._funds.account.gains, **gains})
         self._funds.account = account if worth is None else replace(account, worth=worth)
         for event in events:
@@ -99,15 +106,28 @@ class AccountKeeper:
             counting, self._funds.counting = self._funds.counting, True
             try:
                 currency = self._funds.account.currency
-                await context.journal.commit(
-                    Unit("", events=events, request=request, limits=given, currency=currency)
-                )
+                await self._commit(Unit("", events=events, request=request, limits=given, currency=currency))
                 self._funds.account = replace(self._funds.account, limits=limits)
             finally:
                 self._funds.counting = counting
             for event in events:
                 context.publish(event)
             return limits != before
+
+    async def _commit(self, unit: Unit) -> None:
+        """Raises JournalError; one that does not say whether the unit is written leaves a doubt."""
+        try:
+            await self._context.journal.commit(unit)
+        except UnwrittenError:
+            raise
+        except JournalError as error:
+            self._doubtful, self._funds.doubt = unit, _IN_DOUBT
+            if self.halt is None:
+                halt = _meanwhile(unit, self._context.exchange.now())
+                self._funds.account = replace(self._funds.account, halt=halt)
+                self.tell()
+            log.error("the account's halt and limits are in doubt", error=str(error))
+            raise
 
     async def follow(self) -> None:
         """Take in what other nodes change. Runs until cancelled."""
@@ -122,20 +142,53 @@ class AccountKeeper:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Read what other nodes wrote, if there may be any; the caller holds ``turn``. Raises JournalError."""
-        if not self._shared:
+        """Read what other nodes wrote, if there may be any, or what is in doubt; the caller holds ``turn``.
+
+        Raises JournalError.
+        """
+        doubtful = self._doubtful
+        if doubtful is not None:
+            # A lost connection may still be committing on the server; an empty unit is written behind that.
+            await self._context.journal.commit(Unit(""))
+        elif not self._shared:
             return
-        known = await self._context.journal.account()
-        before = self.halt
-        self._funds.account = replace(known, currency=self._funds.account.currency)
-        if self.halt != before:
+        known, before = await self._context.journal.account(), self._funds.account
+        if not self._shared:  # what was measured here is newer, but not behind a resume that was written
+            known = replace(known, worth=_joined(known.worth, before.worth))
+        self._funds.account = replace(known, currency=before.currency)
+        self._doubtful = self._funds.doubt = None
+        if self.halt != before.halt:
             self.tell()
+        if doubtful is not None:
+            written = _is_written(doubtful, known)
+            log.info("the account's halt and limits are known again", written=written)
+            for event in doubtful.events if written else ():
+                self._context.publish(event)
 
     def tell(self) -> None:
         """Tell every symbol, also one that is off; at a start too: a process may have died before it did so."""
         for symbol in self._symbols.values():
             if symbol.engine.leader.halts.account != self.halt or self.halt is not None:
                 symbol.offer(Halted(self.halt, account=True))
+
+
+def _meanwhile(unit: Unit, now: int) -> Halt:
+    """The halt of an account that was not halted before this change of it, of which nobody knows the fate."""
+    asked = None if unit.halt is None else unit.halt.halt
+    if asked is None:
+        return Halt(_IN_DOUBT, HaltedBy.PERSON, now, keep_buys=True)
+    return replace(asked, reason=f"{asked.reason} ({_IN_DOUBT})", keep_buys=True, until=None)
+
+
+def _joined(stored: Worth | None, measured: Worth | None) -> Worth | None:
+    return joined(stored, measured) if stored is not None and measured is not None else stored or measured
+
+
+def _is_written(unit: Unit, account: Account) -> bool:
+    """Is the account as this change of its halt or its limits makes it?"""
+    if unit.halt is not None:
+        return account.halt == unit.halt.halt
+    return all(getattr(account.limits, name) == limit for name, limit in unit.limits.items())
 
 
 def started_anew(worth: Worth) -> str:

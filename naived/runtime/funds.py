@@ -30,7 +30,7 @@ class AccountFunds:
     """``symbols`` are those of the supervisor, and of other nodes those that concern coins of ours.
 
     ``coming`` are coins of an asset that symbols of other nodes may have bought since they were read. ``account``
-    is what is durable of the whole account.
+    is what is durable of the whole account, or halted while that is in doubt: ``doubt`` says why.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class AccountFunds:
         self._prices = prices
         self._coming = coming
         self.account = Account()
+        self.doubt: str | None = None
         self.counting = False  # limits are being written, or another node may write them
         self.gathered = Gathered(symbols)
 
@@ -90,7 +91,7 @@ class AccountFunds:
 
     def limited_prices(self) -> Mapping[str, Price] | None:
         """The same; None while the account's exposure is not limited."""
-        limited = self.counting or self.account.limits.max_exposure is not None
+        limited = self.counting or self.doubt is not None or self.account.limits.max_exposure is not None
         return self.quote_prices() if limited else None
 
     def _room(self, quote: str, limits: Limits) -> tuple[Money | None, str]:

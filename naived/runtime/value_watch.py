@@ -1,7 +1,8 @@
 """Follows what the account's trading is worth, and halts the account when a loss reaches its limit.
 
 It looks once a second and at each fill that is booked, never at each trade. What is measured becomes durable with a
-halt, at once when a limit needs it, else once a minute. ``app.py`` runs it.
+halt, at once when a limit needs it, else once a minute. What halts or limits the account is read again while it is
+in doubt. ``app.py`` runs it.
 """
 
 import structlog
@@ -54,7 +55,7 @@ class ValueWatch:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._session.ready.wait()  # before, the exchange's clock is not known, and no price is
+        ready = self._session.ready
         while True:
             try:
                 await self._look()
@@ -62,7 +63,7 @@ class ValueWatch:
                 log.warning("losses wait for the database", error=str(error))
                 await trio.sleep(_EVERY)
             with trio.move_on_after(_EVERY):
-                await self._booked.wait()
+                await (self._booked if ready.is_set() else ready).wait()
 
     @property
     def worth(self) -> Worth | None:
@@ -86,6 +87,10 @@ class ValueWatch:
 
     async def _look(self) -> None:
         async with self._keeper.turn:
+            if self._funds.doubt is not None:
+                await self._keeper.refresh()
+            if not self._session.ready.is_set():  # the exchange's clock is not known yet, and no price is
+                return
             if self._shared:  # the keeper follows what other nodes write
                 self._kept = self._funds.account.worth
             now = self._context.exchange.now()

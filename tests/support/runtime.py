@@ -30,7 +30,7 @@ from naived.core.strategy.trader_state import Trader
 from naived.database.deployment import ALONE
 from naived.database.journal import SqlJournal, open_journal
 from naived.nodes import Member
-from naived.ports import JournalError, OrderRow, OrderStory, Page, Row, SymbolRecord, Unit
+from naived.ports import JournalError, OrderRow, OrderStory, Page, Row, SymbolRecord, Unit, UnwrittenError
 from naived.runtime.account_view import AccountView
 from naived.runtime.actual_state import actual_state
 from naived.runtime.supervisor import Supervisor
@@ -57,6 +57,7 @@ class FlakyJournal:
     away: bool = False
     commits: list[Unit] = field(default_factory=list)
     lies: int = 0  # commits that are written and raise all the same
+    refuses: int = 0  # commits that are certainly not written
     delay: float = 0.0  # seconds
     dead: bool = False  # the process is: nothing of it reaches the disk any more
     hanging: str | None = None  # what the journal says of itself
@@ -73,6 +74,9 @@ class FlakyJournal:
         async with self._turn:
             await trio.sleep(self.delay)
             await self._reach()
+            if self.refuses:
+                self.refuses -= 1
+                raise UnwrittenError("the database refused it")
             over = await self.real.commit(unit)
             self.commits.append(unit)
             self.committed_at = trio.current_time()

@@ -94,7 +94,8 @@ async def test_a_halt_is_not_answered_before_it_is_durable(world: World, clock: 
         naived.journal.away = True
         with pytest.raises(ControlError, match="away"):
             await naived.call("halt")
-        assert naived.service.account.halt is None
+        naived.journal.away = False
+        await naived.until(lambda: naived.service.account.halt is None)
 
 
 async def test_the_same_request_is_done_once(world: World, clock: MockClock) -> None:
@@ -164,5 +165,78 @@ async def test_a_buy_that_is_decided_while_the_halt_of_the_account_is_written_is
         assert (order["state"], order["reason"]) == ("rejected", "the account is halted by hand: news")
         await naived.call("resume")
         await trio.sleep(60)
+        await naived.trade("2000")
+        assert len(world.exchange.open(side=BUY)) == 1
+
+
+@pytest.mark.parametrize("verb", ["halt", "resume"])
+async def test_what_may_have_been_written_of_the_account_is_read_again_and_nothing_is_bought_before(
+    world: World, clock: MockClock, verb: str
+) -> None:
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT", reprice="0")
+        await naived.trade("2000")
+        if verb == "resume":
+            await naived.call("halt", reason="news", keep_buys=True)
+        naived.journal.lies = 1
+        with pytest.raises(ControlError, match="nobody knows whether it was written"):
+            await naived.call(verb)
+        world.exchange.trade("60000", "BTCUSDT")
+        naived.journal.away = True
+        await naived.trade("2000")
+        assert len(world.exchange.open(side=BUY)) == 1, "what rests may rest"
+        assert world.exchange.orders("BTCUSDT") == []
+        await trio.sleep(30)
+        daemon = (await naived.call("status"))["daemon"]
+        assert daemon["state"] == "degraded"
+        assert "what was asked of the account may or may not be written" in daemon["reason"]
+        assert daemon["halt"] is not None
+        naived.journal.away = False
+        await trio.sleep(3)
+        await naived.start("ETHUSDT", "BTCUSDT")
+        daemon = (await naived.call("status"))["daemon"]
+        assert (daemon["state"], daemon["reason"]) == ("ready", None)
+        assert (daemon["halt"] is not None) == (verb == "halt")
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert len(world.exchange.open(side=BUY)) == (0 if verb == "halt" else 1)
+        assert len(world.exchange.open("BTCUSDT")) == (0 if verb == "halt" else 1)
+        assert naived.events.counted["halted" if verb == "halt" else "resumed"] == 1
+        (result,) = (await naived.call(verb))["results"]
+        assert result["changed"] is False
+
+
+async def test_a_change_of_the_account_first_reads_what_is_in_doubt(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.lies = 1
+        with pytest.raises(ControlError, match="nobody knows"):
+            await naived.call("halt", reason="news")
+        assert (await naived.call("resume"))["results"][0]["changed"] is True
+        await naived.trade("2000")
+        assert len(world.exchange.open(side=BUY)) == 1
+        assert (await naived.journal.account()).halt is None
+
+
+async def test_what_is_in_doubt_is_read_again_before_the_exchange_ever_answered(
+    world: World, clock: MockClock
+) -> None:
+    world.exchange.go_away()
+    async with world.naived() as naived:
+        await trio.sleep(5)
+        naived.journal.lies = 1
+        with pytest.raises(ControlError, match="nobody knows"):
+            await naived.call("halt", reason="news")
+        assert naived.service.funds.doubt is not None
+        await trio.sleep(3)
+        halt = naived.service.account.halt
+        assert (naived.service.funds.doubt, halt and halt.reason) == (None, "news")
+
+
+async def test_a_halt_that_was_certainly_not_written_leaves_no_doubt(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.refuses = 1
+        with pytest.raises(ControlError, match="refused"):
+            await naived.call("halt")
         await naived.trade("2000")
         assert len(world.exchange.open(side=BUY)) == 1

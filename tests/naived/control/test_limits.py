@@ -259,3 +259,24 @@ async def test_a_dry_run_tells_the_worst_case_of_all_symbols_together(world: Wor
         results = (await naived.call("start", "ETHUSDT", "BTCUSDT", budget="500", dry_run=True))["results"]
         for result in results:
             assert 970 < float(result["plan"]["worst"]["falls"][2]["tied_up"]) <= 1000, result
+
+
+async def test_a_limit_that_may_have_been_written_binds_until_the_journal_was_read(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start()
+        naived.journal.lies = 1
+        with pytest.raises(ControlError, match="nobody knows"):
+            await naived.call("limits", max_exposure="100")
+        await naived.trade("2000")
+        assert world.exchange.orders() == []
+        naived.journal.away = True
+        with pytest.raises(ControlError, match="away"):
+            await naived.call("limits")
+        naived.journal.away = False
+        assert (await naived.call("limits"))["limits"]["max_exposure"] == "100"
+        await naived.start()
+        await naived.trade("2000", "2000")
+        assert world.exchange.orders() == []
+        assert "of 100 USDT are tied up (max-exposure)" in (naived.reason() or "")
