@@ -1,16 +1,51 @@
-"""Writes what concerns the whole account: its halt, its limits, its worth. ``store.py`` calls it."""
+"""Reads and writes what concerns the whole account: its halt, its limits, its worth."""
+
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from naived.core.losses import joined
-from naived.core.risk import Halt, HaltedBy, Worth
-from naived.database.rows import gain_row, halt_of, halt_row, worth_of, worth_row
-from naived.database.schema import halts, limits, worth
+from naived.core.risk import Account, Exposure, Halt, HaltedBy, Limits, Worth
+from naived.database.reading import converted
+from naived.database.rows import gain_of, gain_row, halt_of, halt_row, limits_of, worth_of, worth_row
+from naived.database.schema import gains, halts, limits, settings, worth
 from naived.database.statements import INSERT_HALT, upsert_gain
 from naived.ports import ConflictError, Unit
 
 _WORTH = sa.select(worth).with_for_update()
 _HALT = sa.select(halts).where(halts.c.scope == "")
+
+
+def account(connection: sa.Connection) -> Account:
+    """What concerns no symbol alone; raises UnreadableError."""
+    limited = converted(connection, sa.select(limits), limits, lambda row: (limits_of(row), row["currency"]))
+    known = converted(connection, sa.select(worth), worth, worth_of)
+    set_, currency = limited[0] if limited else (Limits(), None)
+    return Account(
+        halts_in(connection, ("",)).get(""),
+        set_,
+        currency or Account().currency,
+        known[0] if known else None,
+        dict(converted(connection, sa.select(gains), gains, lambda row: (row["symbol"], gain_of(row)))),
+        _exposures(connection),
+    )
+
+
+def _exposures(connection: sa.Connection) -> dict[str, Exposure]:
+    """Of every symbol that ever made or cost anything."""
+    traded = (settings.c.exposure != 0) | (settings.c.realized_profit != 0)
+    rows = sa.select(settings.c.symbol, settings.c.quote, settings.c.exposure).where(traded)
+    return dict(
+        converted(
+            connection, rows, settings, lambda row: (row["symbol"], Exposure(row["quote"] or "", row["exposure"]))
+        )
+    )
+
+
+def halts_in(connection: sa.Connection, scopes: Sequence[str] | None) -> dict[str, Halt]:
+    """By symbol, of these or of all; that of the account has none."""
+    rows = sa.select(halts) if scopes is None else sa.select(halts).where(halts.c.scope.in_(scopes))
+    return dict(converted(connection, rows, halts, lambda row: (row["scope"], halt_of(row))))
 
 
 def write_account(connection: sa.Connection, unit: Unit) -> None:

@@ -17,6 +17,7 @@ from naived.database import leases, queries
 from naived.database.engine import cause
 from naived.database.leases import Seat
 from naived.database.reader import Reader
+from naived.database.reading import UNREADABLE, unreadable
 from naived.nodes import NOBODY, Member, View
 from naived.ports import JournalError, SymbolRecord
 
@@ -44,6 +45,8 @@ class Transactions:
         except SQLAlchemyError as error:
             self._engine.dispose()
             raise JournalError(f"the database does not do what the nodes need: {cause(error)}") from error
+        except UNREADABLE as error:
+            raise JournalError(f"the database {unreadable(error)}") from error
 
 
 class SqlCluster:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from naived.database.reading import UNREADABLE, unreadable
 from naived.database.sqlite_file import DamagedError, FileConnection, NotOursError, SqliteFile, claim, is_damage
 from naived.ports import JournalError
 
@@ -325,10 +326,8 @@ def opening(url: URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise opening_error(url, error) from error
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{describe(url)} holds what this version cannot read: {error}. Was it changed by hand?"
-        ) from error
+    except UNREADABLE as error:
+        raise ConfigurationError(f"{describe(url)} {unreadable(error)}") from error
 
 
 def _sqlite_error(url: URL, text: str) -> JournalError:

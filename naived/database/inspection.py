@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from naived.core.orders.state import TERMINAL
-from naived.database import queries
+from naived.database import account_rows, queries
 from naived.database.deployment import owner
 from naived.database.engine import (
     Role,
@@ -80,6 +80,7 @@ def inspect(url: str, exchange: str, node: str = "") -> Inspection | None:
         check_writing(connection, address)
         check_tables(connection, address)
         account_uid = owner(connection, exchange)
+        account_rows.account(connection)
         row = connection.execute(sa.select(deployment.c.tag, deployment.c.server)).one_or_none()
         return Inspection(
             describe(address),

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from naived.core.amount import Amount
 from naived.core.risk import Account, OverLimit
-from naived.database import queries
+from naived.database import account_rows, queries
 from naived.database.cluster import SqlCluster, Transactions
 from naived.database.deployment import ALONE, Claim, Deployment, enter, owner
 from naived.database.engine import (
@@ -114,7 +114,7 @@ class SqlJournal:
         return await self._reader.read(partial(queries.load, symbol=symbol, now=self._now()), within=math.inf)
 
     async def account(self) -> Account:
-        return await self._reader.read(queries.account, within=math.inf)
+        return await self._reader.read(account_rows.account, within=math.inf)
 
     async def answered(self, request_id: str) -> str | None:
         return await self._answers.ask(request_id)
@@ -217,6 +217,7 @@ def _prepare(address: URL, exchange: str | None, node: str) -> str | None:
                 account_uid = owner(connection, exchange)
                 # What is damaged, or was changed by hand, shows now at the latest, and is still as it was.
                 queries.load(connection, None, 0)
+                account_rows.account(connection)
                 return account_uid
         finally:
             engine.dispose()

@@ -11,22 +11,20 @@ from naived.core.amount import Amount
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import WATCHED, OrderState
-from naived.core.risk import Account, Exposure, Halt, Limits
+from naived.core.risk import Exposure
 from naived.core.strategy.formulas import Bought
 from naived.core.strategy.lots import NO_LOT, Lot, Lots
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import AS_FEES, Trader
+from naived.database.account_rows import halts_in
+from naived.database.reading import UnreadableError, converted
 from naived.database.rows import (
     desired_of,
     event_of,
     fill_of,
-    gain_of,
-    halt_of,
-    limits_of,
     lot_of,
     order_of,
     owed_of,
-    worth_of,
 )
 from naived.database.schema import (
     ABANDONED,
@@ -35,14 +33,10 @@ from naived.database.schema import (
     control_request,
     events,
     fills,
-    gains,
-    halts,
-    limits,
     lots,
     orders,
     settings,
     traders,
-    worth,
 )
 from naived.database.trader_rows import begun, coins_of, trader_of
 from naived.ports import CycleRow, Event, EventRow, OrderRow, OrderStory, Page, SymbolRecord
@@ -90,8 +84,18 @@ _CYCLE = (
 
 
 def load(connection: sa.Connection, symbol: str | None, now: int) -> list[SymbolRecord]:
-    """The records of all symbols, or of one, ordered by name; ``now`` is in ms."""
-    return _records(connection, None if symbol is None else (symbol,), now)
+    """The records of all symbols, or of one, ordered by name; ``now`` is in ms. Raises UnreadableError."""
+    try:
+        return _records(connection, None if symbol is None else (symbol,), now)
+    except UnreadableError as error:
+        if error.symbol is not None:
+            raise
+        for name in [symbol] if symbol is not None else connection.scalars(sa.select(settings.c.symbol)).all():
+            try:
+                _records(connection, (name,), now)
+            except UnreadableError as its:
+                raise UnreadableError(its.table, its.why, name) from its
+        raise
 
 
 def _records(connection: sa.Connection, symbols: Sequence[str] | None, now: int) -> list[SymbolRecord]:
@@ -99,12 +103,14 @@ def _records(connection: sa.Connection, symbols: Sequence[str] | None, now: int)
     living = _by_symbol(_living_traders(connection, symbols), lambda trader: trader.symbol)
     current = _by_symbol(_current_orders(connection, symbols, now), lambda order: order.intent.symbol)
     kept: defaultdict[str, list[Lot]] = defaultdict(list)
-    for row in connection.execute(_of(sa.select(lots), lots, symbols)).mappings():
-        kept[row["symbol"]].append(lot_of(row))
-    halted = _halts(connection)
-    rows = connection.execute(_of(sa.select(settings).order_by(settings.c.symbol), settings, symbols)).mappings()
-    return [
-        SymbolRecord(
+    for name, lot in converted(
+        connection, _of(sa.select(lots), lots, symbols), lots, lambda row: (row["symbol"], lot_of(row))
+    ):
+        kept[name].append(lot)
+    halted = halts_in(connection, symbols)
+
+    def record(row: sa.RowMapping) -> SymbolRecord:
+        return SymbolRecord(
             symbol=row["symbol"],
             desired=desired_of(row),
             next_trader=row["next_trader"],
@@ -121,8 +127,9 @@ def _records(connection: sa.Connection, symbols: Sequence[str] | None, now: int)
             exposure=Exposure(row["quote"] or "", row["exposure"]),
             closed_at=row["closed_at"] or 0,
         )
-        for row in rows
-    ]
+
+    rows = _of(sa.select(settings).order_by(settings.c.symbol), settings, symbols)
+    return converted(connection, rows, settings, record)
 
 
 def others(
@@ -136,31 +143,6 @@ def others(
         if symbol not in ours and any(base in assets for base in bases):
             wanted.append(symbol)
     return [record for names in _parts(wanted, _MOST_NAMES) for record in _records(connection, names, now)]
-
-
-def account(connection: sa.Connection) -> Account:
-    """What concerns no symbol alone."""
-    limited = connection.execute(sa.select(limits)).mappings().one_or_none()
-    known = connection.execute(sa.select(worth)).mappings().one_or_none()
-    return Account(
-        _halts(connection).get(""),
-        Limits() if limited is None else limits_of(limited),
-        (None if limited is None else limited["currency"]) or Account().currency,
-        None if known is None else worth_of(known),
-        {row["symbol"]: gain_of(row) for row in connection.execute(sa.select(gains)).mappings()},
-        {row["symbol"]: Exposure(row["quote"] or "", row["exposure"]) for row in _traded(connection)},
-    )
-
-
-def _traded(connection: sa.Connection) -> Iterable[sa.RowMapping]:
-    """The exposure of every symbol that ever made or cost anything."""
-    traded = (settings.c.exposure != 0) | (settings.c.realized_profit != 0)
-    rows = sa.select(settings.c.symbol, settings.c.quote, settings.c.exposure).where(traded)
-    return connection.execute(rows).mappings()
-
-
-def _halts(connection: sa.Connection) -> dict[str, Halt]:
-    return {row["scope"]: halt_of(row) for row in connection.execute(sa.select(halts)).mappings()}
 
 
 def answered(connection: sa.Connection, request_ids: Sequence[str]) -> dict[str, str]:
@@ -333,7 +315,7 @@ def _living_traders(connection: sa.Connection, symbols: Sequence[str] | None) ->
         .where(LIVING)
         .order_by(traders.c.symbol, traders.c.number)
     )
-    return [trader_of(row) for row in connection.execute(_of(statement, traders, symbols)).mappings()]
+    return converted(connection, _of(statement, traders, symbols), traders, trader_of)
 
 
 def _current_orders(connection: sa.Connection, symbols: Sequence[str] | None, now: int) -> list[OrderState]:
@@ -367,11 +349,14 @@ def _orders(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[O
     filled: defaultdict[tuple[str, int], list[Fill]] = defaultdict(list)
     # An outer join, because SQLite keeps its order; without statistics it would start an inner one with all fills.
     with_fills = sa.select(fills).select_from(orders.outerjoin(fills, _WITH_ORDER)).where(wanted)
-    for row in connection.execute(with_fills.order_by(orders.c.id, fills.c.id)).mappings():
-        if row["id"] is not None:
-            filled[row["symbol"], row["order_id"]].append(fill_of(row))
-    rows = connection.execute(sa.select(orders).where(wanted).order_by(orders.c.id)).mappings()
-    return [order_of(row, tuple(filled[row["symbol"], row["order_id"]])) for row in rows]
+    in_order = with_fills.order_by(orders.c.id, fills.c.id)
+    for fill in converted(connection, in_order, fills, lambda row: fill_of(row) if row["id"] is not None else None):
+        if fill is not None:
+            filled[fill.symbol, fill.order_id].append(fill)
+    rows = sa.select(orders).where(wanted).order_by(orders.c.id)
+    return converted(
+        connection, rows, orders, lambda row: order_of(row, tuple(filled[row["symbol"], row["order_id"]]))
+    )
 
 
 def _not_by_index(symbol: sa.Column[Any]) -> sa.ColumnElement[str]:

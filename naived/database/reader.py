@@ -9,6 +9,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from naived.database.engine import READERS, cause, damaged
+from naived.database.reading import UNREADABLE, unreadable
 from naived.database.sqlite_file import is_damage
 from naived.ports import JournalError
 
@@ -51,10 +52,8 @@ class Reader:
             if is_damage(text):
                 raise damaged(self._address, text) from error
             raise JournalError(f"the database cannot be read now: {text}") from error
-        except ValueError as error:
-            raise JournalError(
-                f"the database holds what this version cannot read: {error}. Was it changed by hand?"
-            ) from error
+        except UNREADABLE as error:
+            raise JournalError(f"the database {unreadable(error)}") from error
         finally:
             if self._closed:  # closed during the query: the connection has just gone back into the pool
                 self._pool.dispose()

@@ -289,6 +289,9 @@ class _SymbolRunner:
                 break
             except JournalError as error:
                 log.warning("journal not read", symbol=symbol.name, error=str(error))
+                if not isinstance(symbol.failed, JournalError):
+                    symbol.failed = error  # what it failed for first is logged; this is what a person must mend
+                    symbol.news.notify()
                 await trio.sleep(_RETRY)
         symbol.restore(records[0] if records else blank(symbol.name))
         symbol.resolve_orders()

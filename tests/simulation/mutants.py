@@ -33,7 +33,7 @@ from naived.core.strategy.formulas import Bought, reprice_above
 from naived.core.strategy.leader_state import Leader
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import Buying, Waiting
-from naived.database import account_rows, fence, queries, store
+from naived.database import account_rows, fence, store
 from naived.database.store import Store
 from naived.ports import Unit
 from naived.runtime import orders, valuation
@@ -477,12 +477,12 @@ def _exposure_counted_once_it_is_sent() -> Sequence[Change]:
 
 
 def _peak_forgets_a_restart() -> Sequence[Change]:
-    account = queries.account
+    account = account_rows.account
 
     def forgetful(connection: Any) -> Account:
         return replace(account(connection), worth=None)
 
-    return [(queries, "account", forgetful), (account_rows, "joined", lambda _stored, worth: worth)]
+    return [(account_rows, "account", forgetful), (account_rows, "joined", lambda _stored, worth: worth)]
 
 
 def _only_realised_losses_count() -> Sequence[Change]:

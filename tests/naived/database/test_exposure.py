@@ -19,11 +19,11 @@ from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.trader_state import Buying, Trader
-from naived.database.account_rows import write_account
+from naived.database.account_rows import account, write_account
 from naived.database.deployment import ALONE, enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.fence import lock_account, take_turn, unless_halted
-from naived.database.queries import account, load, orders_page
+from naived.database.queries import load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store
 from naived.ports import ConflictError, Page, Unit

@@ -387,3 +387,47 @@ async def test_what_nodes_ask_each_other_does_not_hold_up_the_leases(postgres_ur
                     assert await journal.cluster.renew() == ours
                     assert (await journal.cluster.look()).symbols == 1
                 other.rollback()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("settings SET chunks = 'five'", "table settings, symbol ETHUSDT: chunks is 'five'"),
+        ("settings SET closed_at = '2026-01-01'", "table settings, symbol ETHUSDT: "),
+        ("settings SET quote = x'ff'", "table settings, symbol ETHUSDT: quote is "),
+        ("orders SET created_at = '2026-01-01'", "table orders, symbol ETHUSDT: "),
+        ("traders SET number = 'one'", "table traders, symbol ETHUSDT: number is 'one'"),
+        ("settings SET next_trader = 1.5", "table settings, symbol ETHUSDT: next_trader is '1.5'"),
+    ],
+)
+async def test_a_row_that_cannot_be_read_is_named_at_the_start_and_fails_its_symbol_alone(
+    sqlite_url: str, change: str, told: str
+) -> None:
+    async with open_journal(sqlite_url, "simulator", now=lambda: NOW) as journal:
+        await journal.commit(first_buy())
+        await journal.commit(Unit("BTCUSDT", desired=desired()))
+        engine = sa.create_engine(parse_url(sqlite_url))
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE {change} WHERE symbol = 'ETHUSDT'")
+        engine.dispose()
+        with pytest.raises(JournalError, match=f"{told}.*Was it changed by hand"):
+            await journal.load("ETHUSDT")
+        assert [record.symbol for record in await journal.load("BTCUSDT")] == ["BTCUSDT"]
+    with pytest.raises(ConfigurationError, match=told):
+        async with open_journal(sqlite_url, "simulator", now=lambda: NOW):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE limits SET max_exposure = 'much'", "table limits: "),
+        ("INSERT INTO halts VALUES ('', 'x', 'person', '2026-01-01', 0, NULL)", "table halts: "),
+        ("INSERT INTO worth VALUES (1, 'USDT', '0', 'today', '0', '0', 0)", "table worth: day is 'today'"),
+        ("INSERT INTO gains (symbol, quote, gain, price) VALUES ('ETHUSDT', x'ff', '1', NULL)", "quote is"),
+    ],
+)
+async def test_a_row_of_the_account_that_cannot_be_read_is_named_at_the_start(
+    sqlite_url: str, change: str, told: str
+) -> None:
+    await spoilt(sqlite_url, change, told)

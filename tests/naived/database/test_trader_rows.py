@@ -10,6 +10,7 @@ from naived.core.strategy.trader_state import Buying, Finished, Selling, Trader
 from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
 from naived.database.queries import cycles_page, load
+from naived.database.reading import UnreadableError
 from naived.database.schema import metadata
 from naived.database.store import Store
 from naived.database.trader_rows import RowError, trader_of
@@ -105,7 +106,7 @@ def test_an_order_that_is_missing_is_named(engine: sa.Engine) -> None:
     written(engine, buying())
     with engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM orders")
-        with pytest.raises(RowError, match="trader ETHUSDT-1 is buying without its order's row"):
+        with pytest.raises(UnreadableError, match="trader ETHUSDT-1 is buying without its order's row"):
             load(connection, None, NOW)
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
+import sqlalchemy as sa
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
@@ -567,3 +568,23 @@ async def test_a_person_who_acts_on_a_symbol_that_another_node_has_just_taken_br
 
         assert naived.supervisor.measured(symbol)
         assert symbol.name not in naived.supervisor.symbols
+
+
+async def test_a_row_that_was_changed_by_hand_stops_its_symbol_alone_and_is_named(
+    world: World, clock: MockClock
+) -> None:
+    engine = sa.create_engine(world.url)
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE settings SET chunks = 'five' WHERE symbol = 'ETHUSDT'")
+        crash(naived.symbol())
+        await naived.trade("60000", symbol="BTCUSDT")
+        await trio.sleep(10)
+        assert naived.phases("BTCUSDT") == ["buying"]
+        assert (naived.state("BTCUSDT"), naived.state()) == ("trading", "degraded")
+        assert "table settings, symbol ETHUSDT: chunks is 'five'" in (naived.reason() or "")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE settings SET chunks = 5 WHERE symbol = 'ETHUSDT'")
+        await naived.until(lambda: naived.state() == "trading")
+    engine.dispose()
