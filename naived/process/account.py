@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,14 +27,35 @@ class KnownAccount:
 
     def remember(self, uid: str) -> None:
         """Write it down. Without the file the next start asks the exchange first; a foreign file stays as it is."""
-        if self.uid == uid or not (_LINE.fullmatch(self._read()) or not os.path.lexists(self._path)):
+        if self.uid == uid or not (self._is_absent() or _LINE.fullmatch(self._read())):
             return
         temporary = self._path.with_name(f"{_NAME}.{os.getpid()}")
         with suppress(OSError):
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:
-                file.write(f"{self._digest} {uid}\n")
-            temporary.replace(self._path)
+            temporary.unlink(missing_ok=True)  # of an earlier process with our number, as in a container
+            try:
+                self._write(temporary, f"{self._digest} {uid}\n")
+                temporary.replace(self._path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    def _write(self, path: Path, line: str) -> None:
+        """With its bytes on the disk: a rename may be durable before what was written."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _is_absent(self) -> bool:
+        """Is there none, or an empty one, as a power failure may leave it?"""
+        try:
+            found = os.lstat(self._path)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and not found.st_size
 
     def _read(self) -> str:
         with suppress(OSError):
