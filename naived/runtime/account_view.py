@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import assert_never
+from typing import NamedTuple, assert_never
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -36,6 +36,7 @@ _TICK = 10  # seconds
 _HOUR, _MINUTE = 360, 6  # ticks
 _FEE_PAUSE = 1.0  # seconds between two requests for fees, so that weight is left for orders and cancels
 _FEE_BURST = 10  # symbols whose fees are read at once, before the rest waits: a thirtieth of a minute's weight
+_FEE_RETRY, _FEE_REFUSED = 60.0, 3_600.0  # longest pauses in seconds: without an answer; if it is refused
 _FEE_TIMEOUT = 2.0  # seconds that a start waits for a symbol's own fees
 _FEE_FRESH = 4_200.0  # seconds in which a symbol's own fees are taken for those of now; they are read every hour
 _LEAST_FEE = parse_rate("0.001")  # what the exchange takes of an account without any discount
@@ -196,18 +197,27 @@ class AccountView:
         return Quantity(held)
 
 
+class _Due(NamedTuple):
+    """Fees to read from ``at`` on (trio's time); after a failure in ``pause`` seconds again."""
+
+    symbol: Symbol
+    at: float
+    pause: float = _FEE_PAUSE
+
+
 class FeeReader:
     """``of`` returns the fees to reckon with now; ``run`` reads a symbol's own, at most one symbol a second.
 
     A symbol's own fees are read at once while few symbols ask (``_FEE_BURST``). Else, or if the exchange does not
     tell them, those of the account are used until then, but not less than ``_LEAST_FEE``, nor than what was known
-    before: fees may have changed since, and coins are not sold below what they cost now.
+    before: fees may have changed since, and coins are not sold below what they cost now. What the exchange refuses
+    is asked for ever more rarely: that costs as much weight as an answer.
     """
 
     def __init__(self, exchange: Exchange, account: Callable[[Symbol], Awaitable[AccountInfo]]) -> None:
         self._exchange = exchange
         self._account = account
-        self._due: dict[str, Symbol] = {}
+        self._due: dict[str, _Due] = {}
         self._own = WeakKeyDictionary[Symbol, tuple[Fees, float]]()  # and trio's time at which they were read
         self._wanted = trio.Event()
         self._asked: deque[float] = deque(maxlen=_FEE_BURST)  # trio's time of the latest requests
@@ -220,7 +230,7 @@ class FeeReader:
             return own
         leader = symbol.engine.leader
         # Of a symbol that begins to trade all that waited is sold by them at once.
-        if (age >= _FEE_FRESH or not leader.active) and self._may_ask():
+        if (age >= _FEE_FRESH or not leader.active) and self._may_ask(symbol):
             try:
                 with trio.move_on_after(_FEE_TIMEOUT):
                     return await self._ask(symbol)
@@ -228,17 +238,18 @@ class FeeReader:
                 raise  # with fees that cannot be, such as 100 %, nothing is bought
             except ExchangeError as error:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
-        self._due[symbol.name] = symbol
-        self._wanted.set()
+        if symbol.name not in self._due or self._due[symbol.name].symbol is not symbol:
+            self._due[symbol.name] = _Due(symbol, trio.current_time())
+            self._wanted.set()
         if own is not None and age < _FEE_FRESH:
             return own
         known = leader.fees if symbol.engine.informed else leader.traders[-1].terms.fees if leader.traders else None
         usual = at_least((await self._account(symbol)).fees)
         return usual if known is None else Fees(max(known.buy, usual.buy), max(known.sell, usual.sell), known.asset)
 
-    def _may_ask(self) -> bool:
-        """Were there fewer requests than one a second lately?"""
-        if self._due:
+    def _may_ask(self, symbol: Symbol) -> bool:
+        """Were there fewer requests than one a second lately, and was none for it refused?"""
+        if symbol.name in self._due or self._ripe is not None:
             return False
         return len(self._asked) < _FEE_BURST or self._asked[0] + _FEE_BURST * _FEE_PAUSE <= trio.current_time()
 
@@ -251,21 +262,34 @@ class FeeReader:
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
-            await self._wanted.wait()
-            self._wanted = trio.Event()
-            while self._due:
+            if self._ripe is None:
+                self._wanted = trio.Event()
+                with trio.move_on_at(min((due.at for due in self._due.values()), default=math.inf)):
+                    await self._wanted.wait()
+            else:
                 await trio.sleep(_FEE_PAUSE)
-                name = next(iter(self._due))
-                await self._read(self._due.pop(name))
+                if (name := self._ripe) is not None:
+                    await self._read(self._due.pop(name))
 
-    async def _read(self, symbol: Symbol) -> None:
+    @property
+    def _ripe(self) -> str | None:
+        """The symbol whose fees are to be read next, None if there is none now."""
+        now = trio.current_time()
+        return next((name for name, due in self._due.items() if due.at <= now), None)
+
+    async def _read(self, due: _Due) -> None:
+        symbol = due.symbol
+        if symbol.gone or symbol.desired.forgotten:
+            return
         with symbol.contained():
             try:
                 fees = await self._ask(symbol)
                 symbol.offer(Informed(symbol.engine.leader.info, fees))  # newer rules may have come meanwhile
             except ExchangeError as error:
                 log.warning("fees not read", symbol=symbol.name, error=str(error))
-                self._due.setdefault(symbol.name, symbol)
+                longest = _FEE_REFUSED if isinstance(error, RefusedError) else _FEE_RETRY
+                again = _Due(symbol, trio.current_time() + due.pause, min(2 * due.pause, longest))
+                self._due.setdefault(symbol.name, again)
 
 
 def _doubt(name: str, gap: int) -> str | None:

@@ -598,3 +598,40 @@ async def test_coins_that_a_persons_order_locks_are_not_taken_for_fees(world: Wo
         await trio.sleep(70)
         held = owned(naived.symbol().engine.leader).quantity
         assert held == exchange.markets["ETHUSDT"].base - 10**6
+
+
+async def test_fees_that_the_exchange_refuses_are_asked_for_ever_more_rarely_and_not_once_it_is_forgotten(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    exchange.faults.refused.add(("fees", "ETHUSDT"))
+    async with world.naived() as naived:
+        await naived.start()
+        exchange.asked.clear()
+        await trio.sleep(600)
+        assert 5 < exchange.asked.count("fees") < 15
+        await naived.start("BTCUSDT")
+        assert naived.symbol("BTCUSDT").engine.leader.fees == Fees(TENTH, TENTH)
+        exchange.asked.clear()
+        await trio.sleep(14_400)
+        assert 6 < exchange.asked.count("fees") < 14, "of both, once an hour"
+        await naived.ask("stop")
+        await naived.ask("forget")
+        await naived.ask("stop", "BTCUSDT")
+        exchange.asked.clear()
+        await trio.sleep(7_200)
+        assert exchange.asked.count("fees") == 0
+
+
+async def test_fees_are_read_soon_once_the_exchange_tells_them_again(world: World, clock: MockClock) -> None:
+    async with world.naived() as naived:
+        world.exchange.faults.failing = {"fees"}
+        await naived.start()
+        await trio.sleep(3_000)
+        world.exchange.faults.failing = set()
+
+        async def fees(symbol: str) -> Fees:
+            return DEARER
+
+        world.exchange.fees = fees  # type: ignore[method-assign]
+        await naived.until(lambda: naived.symbol().engine.leader.fees == DEARER, 62)
