@@ -307,7 +307,8 @@ async def running(app: App, serve: Callable[[Service], Awaitable[None]] | None =
             symbols.cancel_scope.cancel()
         # The last commits of the control server and the symbols have already used part of that time.
         with trio.move_on_at(last_answer) as scope:
-            await app.orders.drain_in_flight(app.supervisor.symbols.values())
+            # The reconciler, which still runs, may add one.
+            await app.orders.drain_in_flight(list(app.supervisor.symbols.values()))
         suspension.answered = not scope.cancelled_caught
         if app.keeper is not None:
             with trio.move_on_after(LEAVING):

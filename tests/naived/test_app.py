@@ -51,3 +51,18 @@ async def test_an_answer_in_flight_is_awaited_and_made_durable_by_a_suspend(worl
         world.exchange.forget_reports()
     async with world.naived() as naived:
         assert naived.order_states() == ["open"]
+
+
+async def test_a_symbol_that_is_configured_while_answers_are_awaited_does_not_break_the_end(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        settle = naived.symbol().settle
+
+        async def configured() -> None:  # as the reconciler does for orders of another naived
+            if naived.service.suspending:
+                naived.supervisor.configure("XRPUSDT")
+            await settle()
+
+        naived.symbol().settle = configured  # type: ignore[method-assign]
