@@ -146,7 +146,7 @@ async def assemble(
         if cluster is None:  # else it is known to the node that has it, and blocked where it is started
             supervisor.configure(name)
 
-    foreign_orders = ForeignOrders(signing.tag, journal, publish, know, exchange.now)
+    foreign_orders = ForeignOrders(signing.tag, journal, publish, know, exchange.now, symbols)
     reconciler = Reconciler(
         exchange, journal, session, view, symbols, identity.exchange, signing.grace, foreign_orders
     )

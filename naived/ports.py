@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from naived.core.amount import Amount, Money, Price, Quantity
 from naived.core.market import SymbolInfo
+from naived.core.orders.client_id import Foreign
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Answer, CancelAnswer, Fill, Report
 from naived.core.orders.state import OrderState
@@ -250,6 +251,7 @@ class Unit(Struct, frozen=True):
 
     ``expected``: ConflictError unless the stored status is this one. ``orders`` and ``traders`` replace the rows
     with the same key; ``fills`` must be new. ``request``: (id, JSON) of the answer to a repeated request.
+    ``foreign``: see ``Account``; None: those orders have ended.
     """
 
     symbol: str
@@ -272,6 +274,7 @@ class Unit(Struct, frozen=True):
     currency: str = "USDT"
     worth: Worth | None = None
     gains: Mapping[str, Gain] = {}
+    foreign: Mapping[tuple[str, str], Foreign | None] = {}
 
 
 class SymbolRecord(Struct, frozen=True):
@@ -386,10 +389,7 @@ class Journal(Protocol):
         """Fees that symbols but these paid in it since (ms), less what was written off; raises JournalError."""
 
     async def stories(self, symbol: str, beginning: str) -> Sequence[OrderStory]:
-        """The orders of a symbol whose client order id is this, or begins so behind the tag; at most two.
-
-        Raises JournalError.
-        """
+        """At most two orders whose client order id is this, or begins so behind the tag; raises JournalError."""
 
     async def orders(self, page: Page) -> Sequence[OrderRow]:
         """Orders, living or ended; raises JournalError."""

@@ -102,8 +102,10 @@ async def resolve(service: Service, call: Call) -> Outcome:
         async with turn(service, call):
             if (stored := await stored_answer(service, call)) is not None:
                 return Outcome(stored, messages.resolved_before(symbol))
+            beside = not asked.adopt and client_order_id is None
+            ignored = beside and await service.reconciler.foreign_orders.ignore(symbol.name)
             plan = _Plan(symbol, asked, coins.since(owned_of_all(service.supervisor.symbols, symbol)))
-            await _perform(service, call, symbol, plan)
+            await _perform(service, call, symbol, plan, ignored=ignored)
     unread = await ask_for_orders(service, symbol, call.patience) if asked.adopt and plan.ended else None
     failure = messages.still_quarantined(symbol, asked.client_order_id, plan.ended)
     message = messages.resolved(symbol, plan.ended, plan.losses)
@@ -299,13 +301,15 @@ class _Plan:
         self._lose(None, None, self._step(CoinsWrittenOff(rest, how)))
 
 
-async def _perform(service: Service, call: Call, symbol: Symbol, plan: _Plan) -> None:
-    """Do what was planned, and wait until it is durable; raises ControlError, JournalError."""
+async def _perform(service: Service, call: Call, symbol: Symbol, plan: _Plan, *, ignored: bool) -> None:
+    """Do what was planned, and wait until it is durable; raises ControlError, JournalError.
+
+    ``ignored``: the symbol was blocked for orders of another naived, and is not any more.
+    """
     commits = [symbol.offer(event) for event in plan.events]
     if not commits:
         await _check_known(service, call)
-    asked_for_all = call.params["client_order_id"] is None and call.params["action"] == "ignore"
-    if asked_for_all and service.reconciler.foreign_orders.ignore(symbol.name):
+    if ignored:
         service.reconciler.block_lineage()
         plan.ended += 1
     request = answer_to_store(call, changed=plan.ended > 0)

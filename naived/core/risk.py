@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from naived.core.amount import SCALE, Money, Price, format_amount, money_up
+from naived.core.orders.client_id import Foreign
 
 
 class HaltedBy(StrEnum):
@@ -133,7 +134,7 @@ class Account(Struct, frozen=True):
 
     ``worth`` is None before it was known. ``gains`` and ``exposures`` are by symbol, as they were last written,
     for those of other nodes and for one that is not traded after a restart. ``exposures`` has every symbol that
-    ever made or cost anything.
+    ever made or cost anything. ``foreign``: what open orders of other naiveds do, by symbol and tag.
     """
 
     halt: Halt | None = None
@@ -142,6 +143,7 @@ class Account(Struct, frozen=True):
     worth: Worth | None = None
     gains: Mapping[str, Gain] = {}
     exposures: Mapping[str, Exposure] = {}
+    foreign: Mapping[tuple[str, str], Foreign] = {}
 
 
 class OverLimit(Struct, frozen=True):

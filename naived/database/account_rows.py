@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from naived.core.losses import joined
+from naived.core.orders.client_id import Foreign
 from naived.core.risk import Account, Exposure, Halt, HaltedBy, Limits, Worth
 from naived.database.reading import converted
 from naived.database.rows import gain_of, gain_row, halt_of, halt_row, limits_of, worth_of, worth_row
-from naived.database.schema import gains, halts, limits, settings, worth
-from naived.database.statements import INSERT_HALT, upsert_gain
+from naived.database.schema import foreign_orders, gains, halts, limits, settings, worth
+from naived.database.statements import INSERT_HALT, add_foreign, upsert_gain
 from naived.ports import ConflictError, Unit
 
 _WORTH = sa.select(worth).with_for_update()
@@ -28,6 +29,7 @@ def account(connection: sa.Connection) -> Account:
         known[0] if known else None,
         dict(converted(connection, sa.select(gains), gains, lambda row: (row["symbol"], gain_of(row)))),
         _exposures(connection),
+        dict(converted(connection, sa.select(foreign_orders), foreign_orders, _foreign_of)),
     )
 
 
@@ -40,6 +42,10 @@ def _exposures(connection: sa.Connection) -> dict[str, Exposure]:
             connection, rows, settings, lambda row: (row["symbol"], Exposure(row["quote"] or "", row["exposure"]))
         )
     )
+
+
+def _foreign_of(row: sa.RowMapping) -> tuple[tuple[str, str], Foreign]:
+    return (row["symbol"], row["tag"]), Foreign(row["state"])
 
 
 def halts_in(connection: sa.Connection, scopes: Sequence[str] | None) -> dict[str, Halt]:
@@ -63,8 +69,20 @@ def write_account(connection: sa.Connection, unit: Unit) -> None:
         row = {"currency": unit.currency, **unit.limits}  # another node may have changed the others meanwhile
         if connection.execute(sa.update(limits).values(row)).rowcount == 0:
             connection.execute(sa.insert(limits).values({"id": 1, **row}))
+    for (symbol, tag), state in unit.foreign.items():
+        _write_foreign(connection, symbol, tag, state)
     for symbol, gain in unit.gains.items():
         connection.execute(upsert_gain(connection.dialect.name), gain_row(symbol, gain))
+
+
+def _write_foreign(connection: sa.Connection, symbol: str, tag: str, state: Foreign | None) -> None:
+    """What a person said of them stays: another node may not have read it yet."""
+    if state is None:
+        ours = (foreign_orders.c.symbol == symbol) & (foreign_orders.c.tag == tag)
+        connection.execute(sa.delete(foreign_orders).where(ours, foreign_orders.c.state == Foreign.BLOCKS.value))
+        return
+    statement = add_foreign(connection.dialect.name, over=state is Foreign.IGNORED)
+    connection.execute(statement, {"symbol": symbol, "tag": tag, "state": state.value})
 
 
 def _write_worth(connection: sa.Connection, unit: Unit, measured: Worth) -> None:

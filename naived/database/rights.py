@@ -9,10 +9,21 @@ from sqlalchemy.engine import URL
 
 from naived.database.engine import not_allowed
 from naived.database.migrate import HOME
-from naived.database.schema import control_request, events, fills, halts, lots, metadata, nodes, requests
+from naived.database.schema import (
+    control_request,
+    events,
+    fills,
+    foreign_orders,
+    halts,
+    lots,
+    metadata,
+    nodes,
+    requests,
+)
 
 _WRITTEN_ONCE = (control_request, events, fills, halts, lots)
-_TAKEN_OUT = (control_request, events, halts, lots, nodes, requests)  # also by the bound of a table: at each start
+# Also by the bound of a table: at each start.
+_TAKEN_OUT = (control_request, events, foreign_orders, halts, lots, nodes, requests)
 # All of them, so that a person grants once: for each set of rights the tables that lack it.
 _LACKING = """
 SELECT acts || CASE kind WHEN 'S' THEN ' ON SEQUENCE ' ELSE ' ON ' END || string_agg(name, ', ' ORDER BY name)

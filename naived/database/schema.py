@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from naived.core.orders.client_id import Foreign
 from naived.core.orders.intent import Side
 from naived.core.orders.state import TERMINAL, State
 from naived.core.risk import HaltedBy
@@ -167,6 +168,17 @@ halts = sa.Table(
     sa.Column("keep_buys", sa.Boolean, nullable=False),
     sa.Column("until", Instant),
     _one_of("by", HaltedBy),
+)
+
+# Open orders of another naived, by its tag, that were found when the journal had no order: they block the symbol
+# until they have ended, or until a person says to go on beside them.
+foreign_orders = sa.Table(
+    "foreign_orders",
+    metadata,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    _one_of("state", Foreign),
 )
 
 # What the owner is ready to tie up or lose, in this currency; one row. New buys and a halt of the account lock it.

@@ -12,6 +12,7 @@ from naived.database.schema import (
     control_request,
     events,
     fills,
+    foreign_orders,
     gains,
     halts,
     lots,
@@ -68,6 +69,17 @@ def upsert_gain(dialect: str) -> sa.Insert:
     statement = insert(dialect, gains)
     changed = {name: statement.excluded[name] for name in ("quote", "gain", "price")}
     return statement.on_conflict_do_update(index_elements=["symbol"], set_=changed)
+
+
+@cache
+def add_foreign(dialect: str, *, over: bool) -> sa.Insert:
+    """Orders of another naived; what is known of them stays, or is written ``over``."""
+    statement = insert(dialect, foreign_orders)
+    if not over:
+        return statement.on_conflict_do_nothing(index_elements=["symbol", "tag"])
+    return statement.on_conflict_do_update(
+        index_elements=["symbol", "tag"], set_={"state": statement.excluded["state"]}
+    )
 
 
 @cache

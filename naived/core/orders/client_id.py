@@ -8,10 +8,18 @@ At most 36 characters of ``[a-z0-9-]``, which is what Binance takes.
 
 import base64
 import re
+from enum import StrEnum
 
 TAG = "n1"  # how every id of any naived begins
 _CANCEL = "-x"
 _OF_A_JOURNAL = re.compile(rf"{TAG}([a-z2-7]{{4}})-")
+
+
+class Foreign(StrEnum):
+    """What open orders with another journal's tag do to their symbol, see ``runtime/foreign_orders.py``."""
+
+    BLOCKS = "blocks"
+    IGNORED = "ignored"
 
 
 def prefix(tag: str) -> str:

@@ -83,8 +83,8 @@ async def refused_to_start(url: str) -> ConfigurationError:
 LEAST = (
     "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO newcomer",
     "GRANT UPDATE ON deployment, nodes, leases, settings, traders, orders, statuses, requests TO newcomer",
-    "GRANT UPDATE ON gains, limits, worth TO newcomer",
-    "GRANT DELETE ON control_request, events, halts, lots, nodes, requests TO newcomer",
+    "GRANT UPDATE ON foreign_orders, gains, limits, worth TO newcomer",
+    "GRANT DELETE ON control_request, events, foreign_orders, halts, lots, nodes, requests TO newcomer",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO newcomer",
 )
 
@@ -135,7 +135,7 @@ async def test_tables_of_another_owner_are_ours_by_what_is_said(postgres_url: st
     with newcomer(postgres_url) as url:
         execute(postgres_url, "GRANT CREATE ON SCHEMA public TO newcomer")
         assert "ALTER TABLE NAME OWNER TO" in str(await refused_to_start(url))
-        for name in (*metadata.tables, "alembic_version"):
+        for name in sorted({*metadata.tables, "alembic_version"} - {"foreign_orders"}):  # which came later
             execute(postgres_url, f"ALTER TABLE {name} OWNER TO newcomer")
         async with open_journal(url, "simulator", shared=True) as journal:
             assert journal.epoch == 1

@@ -46,6 +46,7 @@ MIGRATIONS = {
     "0013_failover.py": "4eca99a0fdd5",
     "0014_closed.py": "fc127ff1522f",
     "0015_alone.py": "68f2043811cd",
+    "0016_foreign.py": "23e5a0d567d3",
 }
 
 

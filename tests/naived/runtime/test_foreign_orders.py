@@ -7,6 +7,7 @@ from trio.testing import MockClock
 
 from naived.control.next_steps import next_step
 from naived.core.amount import parse_price, parse_quantity
+from naived.core.orders.client_id import Foreign
 from naived.core.orders.intent import OrderIntent, Side
 from tests.support.runtime import Document, Naived, World
 
@@ -88,3 +89,104 @@ async def test_a_node_blocks_them_where_they_are_started_and_trades_on_beside_la
         await trio.sleep(130)
         assert (alpha.state(), alpha.reason()) == ("trading", None)
         assert {event["symbol"] for event in await told(beta)} == {"ETHUSDT"}
+
+
+async def rows(naived: Naived) -> dict[tuple[str, str], Foreign]:
+    return dict((await naived.journal.account()).foreign)
+
+
+async def test_the_quarantine_after_a_lost_journal_outlives_restarts_until_those_orders_have_ended(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    exchange.plant("n1zzzz-1", OTHER)
+    async with world.naived(suspends=False) as naived:
+        await naived.ask("start")
+        await naived.start("BTCUSDT")
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert len(exchange.wire) == 1, "the journal is not without orders any more"
+    for _ in range(2):
+        async with world.naived(suspends=False) as naived:
+            await naived.until(lambda: naived.state() == "quarantined")
+            assert "1 open order of another naived (tag zzzz)" in (naived.reason() or "")
+            assert next_step(naived.symbol()) == "naivectl resolve ETHUSDT --all --ignore"
+            await naived.trade("2000")
+            await trio.sleep(130)
+            assert len(exchange.wire) == 1
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "quarantined")
+        (order,) = exchange.open()
+        exchange.cancel_by_hand(order)
+        await naived.start()
+        assert await rows(naived) == {}
+        await naived.trade("2000")
+        assert len(exchange.wire) == 2
+
+
+async def test_what_a_person_said_of_them_outlives_a_restart_that_finds_no_order_in_the_journal(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    exchange.plant("n1zzzz-1", OTHER)
+    async with world.naived(suspends=False) as naived:
+        await naived.ask("start")
+        naived.journal.away = True
+        refused = await naived.ask("resolve", all=True, action="ignore")
+        assert "away" in refused["error"]["message"]
+        naived.journal.away = False
+        await naived.until(lambda: naived.state() == "quarantined")
+        assert (await naived.ask("resolve", all=True, action="ignore"))["changed"] is True
+        assert await rows(naived) == {("ETHUSDT", "zzzz"): Foreign.IGNORED}
+        assert (await naived.ask("resolve", all=True, action="ignore"))["changed"] is False
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.state() == "trading")
+        await naived.trade("2000")
+        assert len(exchange.wire) == 1
+
+
+async def test_a_symbol_that_nobody_started_is_quarantined_after_a_restart_too(
+    world: World, clock: MockClock
+) -> None:
+    world.exchange.plant("n1zzzz-1", OTHER)
+    async with world.naived(suspends=False) as naived:
+        await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols)
+        await naived.start("BTCUSDT")
+        await naived.trade("60000", symbol="BTCUSDT")
+    async with world.naived() as naived:
+        await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols and naived.state() == "quarantined")
+        assert (await naived.ask("start"))["error"]["kind"] == "quarantined"
+
+
+async def test_nothing_is_placed_before_it_is_written_what_blocks(world: World, clock: MockClock) -> None:
+    world.exchange.plant("n1zzzz-1", OTHER)
+    async with world.naived(suspends=False) as naived:
+        naived.journal.refuses = 100
+        await naived.until(lambda: naived.journal.refuses < 99, 30)
+        assert not naived.service.session.ready.is_set()
+        assert await rows(naived) == {}
+        naived.journal.refuses = 0
+        await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols and naived.state() == "quarantined", 30)
+        assert await rows(naived) == {("ETHUSDT", "zzzz"): Foreign.BLOCKS}
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+async def test_a_node_that_takes_a_symbol_knows_what_blocks_it(
+    world: World, clock: MockClock, ignored: bool
+) -> None:
+    exchange = world.exchange
+    exchange.plant("n1zzzz-1", OTHER)
+    async with world.naived(node="alpha") as alpha:
+        await alpha.until(lambda: alpha.service.session.ready.is_set())
+        await alpha.ask("start")
+        await alpha.start("BTCUSDT")
+        assert alpha.state() == "quarantined"
+        await alpha.trade("60000", symbol="BTCUSDT")
+        async with world.naived(node="beta") as beta:
+            await beta.until(lambda: beta.service.session.ready.is_set())
+            if ignored:  # beta knows it as blocked
+                assert (await alpha.ask("resolve", all=True, action="ignore"))["changed"] is True
+            await alpha.call("nodes", drain="alpha")
+            state = "trading" if ignored else "quarantined"
+            await beta.until(lambda: "ETHUSDT" in beta.supervisor.symbols and beta.state() == state, 90)
+            await beta.trade("2000")
+            assert len(exchange.orders(side=Side.BUY)) == (2 if ignored else 1), "one is planted"
