@@ -183,7 +183,7 @@ def test_a_database_that_was_emptied_does_not_trade_beside_its_own_orders(
     daemon.start()
     until(lambda: daemon.ask("status")["symbols"])
     assert daemon.symbol()["state"] == "quarantined"
-    assert "the database has no order at all" in daemon.symbol()["reason"]
+    assert "found when the database had no order at all" in daemon.symbol()["reason"]
     assert daemon.ctl("start", SYMBOL).code == 8
     daemon.do("start", "BTCUSDT")
     exchange.trade("2000")
