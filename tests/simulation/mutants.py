@@ -431,7 +431,7 @@ def _wait_without_a_bound() -> Sequence[Change]:
 
 
 def _coins_of_another_symbol_are_money() -> Sequence[Change]:
-    return [(AccountFunds, "_holders", lambda self, symbol: [])]
+    return [(AccountFunds, "_holders", lambda self, *of: [])]
 
 
 def _third_asset_is_taken_for_coins() -> Sequence[Change]:
