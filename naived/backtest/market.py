@@ -249,4 +249,5 @@ def _report(
         created,
         now,
         fills,
+        ioc=intent.ioc,
     )

@@ -126,6 +126,7 @@ class ExecutionReport(_Named, gc=False, frozen=True, kw_only=True):
     price: str = msgspec.field(name="p")
     status: str = msgspec.field(name="X")
     order_id: OrderId = msgspec.field(name="i")
+    time_in_force: str = msgspec.field(name="f", default="")
     executed: str = msgspec.field(name="z")
     created: Time = msgspec.field(name="O")
     kind: str = msgspec.field(name="x", default="")

@@ -31,6 +31,7 @@ from naived.ports import Balance
 
 _BUY_STP, _SELL_STP = "EXPIRE_TAKER", "EXPIRE_MAKER"
 _CANCELED = "CANCELED"
+_IOC = "IOC"
 _REPLACED = "REPLACED"  # an execution report of an amendment
 _QUOTE_TOLERANCE = 1000  # a quote amount may differ by a thousandth: fiat is rounded to two places
 
@@ -74,6 +75,7 @@ class OrderRow(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     transact_time: Time | None = None
     time: Time | None = None
     update_time: Time | None = None
+    time_in_force: str = ""
     expiry_reason: str = ""
     prevented_quantity: str = ""
     fills: tuple[FillPart, ...] = ()
@@ -159,6 +161,7 @@ def report_of(row: OrderRow, until: int = LATEST) -> Report:
         by_exchange=_ended_itself(row.status, row.client_order_id, placed_as, row.expiry_reason),
         by_us=row.status == _CANCELED and client_id.is_cancel(row.client_order_id),
         expiry=_expiry(row.expiry_reason),
+        ioc=row.time_in_force == _IOC,
     )
     return _checked(report, row.cummulative_quote_qty, row.prevented_quantity)
 
@@ -190,6 +193,7 @@ def report_of_event(event: ExecutionReport, until: int = LATEST) -> Report:
         expiry=_expiry(event.expiry_reason),
         # What was cancelled and goes on was amended, also where the kind of the report cannot be read.
         amended=event.kind == _REPLACED or bool(event.cancelled_id and not status.ended),
+        ioc=event.time_in_force == _IOC,
     )
     return _checked(report, event.total, event.prevented)
 

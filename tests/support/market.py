@@ -224,6 +224,7 @@ class Exchange:
             Quantity(order.executed),
             order.created,
             order.changed or order.created,
+            ioc=intent.ioc,
         )
 
     def named(self, client_order_id: str) -> Order | None:

@@ -90,7 +90,7 @@ class Report(Struct, frozen=True):
     cancel request, ours or a person's; ``by_us``: it ended by a cancel with our id. ``expiry``: the exchange's word
     for why it expired. ``amended``: a person left less of it, and this is the report of that. ``refusal``: the
     exchange told, other than in an answer, that it refused one frame with this client order id; ``Unknown`` if the
-    frame was refused because the order exists.
+    frame was refused because the order exists. ``ioc``: see ``OrderIntent``.
     """
 
     symbol: str
@@ -109,6 +109,7 @@ class Report(Struct, frozen=True):
     expiry: str = ""
     amended: bool = False
     refusal: Refused | Unknown | None = None
+    ioc: bool = False
 
 
 class Accepted(Struct, frozen=True):

@@ -3,12 +3,13 @@
     buy    of a trader that waits, or whose own buy was never sent; else of one more
     sell   of a trader that would have sold just that and asks no more for it, with lots or without, or of lots
            alone; of these after traders with few coins left them as lots, which by the rules of that time were too
-           few to sell; else of a trader that has enough and loses nothing by it; else, where a stop-loss is in
-           force and the price is below it, the stop-loss's, and it halts the symbol as that does
+           few to sell; else of a trader that has enough and loses nothing by it
+    IOC    the stop-loss's, as nothing else sells so: of a trader that bought so many, and it halts the symbol as
+           that does
     else   nobody's: it is quarantined, and a person decides
 
-The settings of that time may be lost too, or be changed by now: neither chunks nor budget nor the profit of today
-say that an order was not decided. They come in the order in which they were placed, each once the one before is
+The settings of that time may be lost too, or be changed by now: neither chunks nor budget nor the profit or the
+stop-loss of today say that an order was not decided. They come in the order in which they were placed, each once the one before is
 read to its last fill: so a sell finds the trader that its buy belongs to. ``leader.py`` calls it with the working
 copy of its step.
 """
@@ -70,22 +71,27 @@ def find(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> str |
     """
     if report.side is Side.BUY:
         _take_buy(draft, report, unsent)
-    elif not _take_sell(draft, report, unsent):
+    elif report.ioc:
         stopped = _take_stopped(draft, report, unsent)
         if stopped is not None:
             return (
                 f"the stop-loss of {stopped.id}: its sell at {format_amount(report.price)}, which the database lost"
             )
-        problem = "no trader has coins that it sells at this price"
-        nobody = draft.add(Waiting())
-        phase = Finished(None, NOTHING_SOLD, NO_LOT, NO_LOT, None, "stands for an order that the database lost")
-        draft.put(replace(nobody, phase=phase))
-        draft.commands.append(Take(_intent(nobody, report, 1), report, None, problem))
+        _quarantine(draft, report, "no trader has bought so many coins that the stop-loss may have sold")
+    elif not _take_sell(draft, report, unsent):
+        _quarantine(draft, report, "no trader has coins that it sells at this price")
     return None
 
 
+def _quarantine(draft: Draft, report: Report, problem: str) -> None:
+    nobody = draft.add(Waiting())
+    phase = Finished(None, NOTHING_SOLD, NO_LOT, NO_LOT, None, "stands for an order that the database lost")
+    draft.put(replace(nobody, phase=phase))
+    draft.commands.append(Take(_intent(nobody, report, 1), report, None, problem))
+
+
 def _intent(trader: Trader, report: Report, seq: int) -> OrderIntent:
-    return OrderIntent(trader.symbol, trader.number, report.side, seq, report.price, report.quantity)
+    return OrderIntent(trader.symbol, trader.number, report.side, seq, report.price, report.quantity, report.ioc)
 
 
 def _take_buy(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> None:
@@ -151,22 +157,21 @@ def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) ->
 
 
 def _take_stopped(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
-    """The trader that sold coins of its own at less than they have cost: of several that which keeps the least.
+    """The trader that sold coins of its own at less than they have cost.
 
-    Without a stop-loss, or above it, nobody did: taken for one all the same, it would sell the rest at a loss.
+    Of several one that the stop-loss of today has stopped, or would; of these that which keeps the least.
     """
     enough = [
-        (coins, trader.number)
+        (trader.stop is None and not _is_stopped(draft, phase.bought, report), coins, trader.number)
         for trader, phase in _unsold(draft, unsent)
-        if (trader.stop is not None or _is_stopped(draft, phase.bought, report))
-        and (coins := own(phase.bought, phase.carried, phase.sold)) >= report.quantity
+        if (coins := own(phase.bought, phase.carried, phase.sold)) >= report.quantity
     ]
     if not enough:
         return None
-    trader = draft.living[min(enough)[1]]
+    trader = draft.living[min(enough)[-1]]
     phase = trader.phase
     assert isinstance(phase, Holding | Selling)
-    intent = replace(_intent(trader, report, trader.sells + 1), ioc=True)
+    intent = _intent(trader, report, trader.sells + 1)
     instead, carried = phase.intent if isinstance(phase, Selling) else None, phase.carried
     if carried and not phase.sold.quantity:
         leave(draft, carried)

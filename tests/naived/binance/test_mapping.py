@@ -185,6 +185,11 @@ def test_fills_whose_sum_is_not_the_exchanges_are_left_out(changes):
     assert order(PLACED, **changes).fills == ()
 
 
+@pytest.mark.parametrize(("said", "ioc"), [("IOC", True), ("GTC", False), ("FOK", False)])
+def test_an_order_that_does_not_rest_is_told_from_one_that_does(said, ioc):
+    assert (order(PLACED, timeInForce=said).ioc, event(f=said).ioc) == (ioc, ioc)
+
+
 def test_an_order_whose_quote_amount_is_unavailable_is_read():
     report = order(FOUND, cummulativeQuoteQty="-1.00000000")
     assert (report.created, report.time, report.fills) == (1660801715639, 1660801717945, ())

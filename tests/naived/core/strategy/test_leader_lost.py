@@ -432,9 +432,9 @@ def wanted(of: Workbench, number: int) -> Price:
     return asked(trader.terms, trader.phase.bought, trader.phase.carried, of.leader.info.filters)
 
 
-def found(of: Workbench, price: Price, quantity: str, *, sold: str = "0") -> OrderState:
+def found(of: Workbench, price: Price, quantity: str, *, sold: str = "0", ioc: bool = False) -> OrderState:
     """A sell without a row, of which so much was ``sold`` before it expired; it rests if nothing was."""
-    intent = OrderIntent("ETHUSDT", 1, Side.SELL, 1, price, parse_quantity(quantity))
+    intent = OrderIntent("ETHUSDT", 1, Side.SELL, 1, price, parse_quantity(quantity), ioc)
     there = Order(len(of.exchange.orders) + 1, f"n1test-lost{len(of.exchange.orders)}", intent, of.now)
     of.exchange.orders.append(there)
     if part := parse_quantity(sold):
@@ -476,6 +476,36 @@ def test_a_tick_that_became_coarser_makes_no_sell_a_cheap_one() -> None:
     of.step(Informed(replace(of.exchange.rules, filters=coarse), FEES))
     assert found(of, price, "0.0738").intent.trader == 1
     assert (of.leader.halts.own, of.engine.blocked) == (None, None)
+
+
+@pytest.mark.parametrize("stop_loss", ["", "0.03"])
+def test_a_sell_of_a_stop_loss_that_was_changed_since_is_still_its_sell(stop_loss: str) -> None:
+    """Nothing but the stop-loss sells IOC, and what it began it ends, whatever the settings are by now."""
+    of = holding(("0.0878", "2706.13"), ("0.0879", "2700.68"))
+    if stop_loss:
+        of.direct(Status.ON, replace(of.leader.settings, stop_loss=parse_rate(stop_loss)))
+    for number, quantity in ((1, "0.0878"), (2, "0.0879")):
+        order = found(of, parse_price("2662.18"), quantity, sold=quantity, ioc=True)
+        assert (order.intent.trader, order.intent.ioc, of.engine.quarantined) == (number, True, [])
+    halt = of.leader.halts.own
+    assert halt is not None
+    assert "its sell at 2662.18, which the database lost" in halt.reason
+    assert owned(of.leader).quantity == of.exchange.base == 0
+
+
+def test_a_sell_of_the_stop_loss_is_of_a_trader_that_it_may_have_stopped() -> None:
+    of = holding(("0.05", "2600"), ("0.0879", "2700.68"))
+    of.direct(Status.ON, replace(of.leader.settings, stop_loss=parse_rate("0.01")))
+    order = found(of, parse_price("2662.18"), "0.05", sold="0.05", ioc=True)
+    assert (order.intent.trader, of.engine.quarantined) == (2, [])
+
+
+def test_a_sell_of_the_stop_loss_that_no_trader_has_coins_for_waits_for_a_person() -> None:
+    of = holding(("0.05", "2706.05"))
+    found(of, parse_price("2662.18"), "0.06", sold="0.06", ioc=True)
+    (order,) = of.engine.quarantined
+    assert order.reason is not None
+    assert "no trader has bought so many coins" in order.reason
 
 
 def test_nothing_is_taken_for_a_stop_loss_that_the_symbol_does_not_have() -> None:
