@@ -159,13 +159,15 @@ def _take_sell(draft: Draft, report: Report, unsent: Collection[OrderIntent]) ->
 def _take_stopped(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> Trader | None:
     """The trader that sold coins of its own at less than they have cost.
 
-    Of several one that the stop-loss of today has stopped, or would; of these that which keeps the least.
+    Of several one that does not wait for a person, and that the stop-loss of today has stopped, or would; of these
+    that which keeps the least.
     """
-    enough = [
-        (trader.stop is None and not _is_stopped(draft, phase.bought, report), coins, trader.number)
-        for trader, phase in _unsold(draft, unsent)
-        if (coins := own(phase.bought, phase.carried, phase.sold)) >= report.quantity
-    ]
+    enough = []
+    for trader, phase in _unsold(draft, unsent):
+        coins = own(phase.bought, phase.carried, phase.sold)
+        if coins >= report.quantity:
+            stopped = trader.stop is not None or _is_stopped(draft, phase.bought, report)
+            enough.append((_is_by_hand(phase), not stopped, coins, trader.number))
     if not enough:
         return None
     trader = draft.living[min(enough)[-1]]
@@ -228,8 +230,7 @@ def _few(draft: Draft, report: Report, unsent: Collection[OrderIntent]) -> list[
     for trader, phase in _unsold(draft, unsent):
         rest = left(trader.terms, phase.bought, phase.carried, phase.sold, filters)
         if rest.quantity > 0 and rest.price <= report.price:
-            by_hand = type(phase) is Holding and phase.hold is Hold.BY_HAND
-            found.append((by_hand, rest.quantity, trader.number))
+            found.append((_is_by_hand(phase), rest.quantity, trader.number))
     below, _ = split(draft.leader.lots, report.price)
     coins = together(below).quantity + sum([quantity for _, quantity, _ in found])
     if coins < report.quantity or draft.leader.owed.quantity:
@@ -278,6 +279,10 @@ def _unsold(draft: Draft, unsent: Collection[OrderIntent]) -> Iterator[tuple[Tra
                 yield trader, phase
             case _:
                 pass
+
+
+def _is_by_hand(phase: Holding | Selling) -> bool:
+    return type(phase) is Holding and phase.hold is Hold.BY_HAND
 
 
 def _joining(draft: Draft, phase: Holding | Selling, report: Report) -> tuple[Lots, Lots]:

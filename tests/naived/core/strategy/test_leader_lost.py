@@ -500,6 +500,16 @@ def test_a_sell_of_the_stop_loss_is_of_a_trader_that_it_may_have_stopped() -> No
     assert (order.intent.trader, of.engine.quarantined) == (2, [])
 
 
+def test_a_sell_of_the_stop_loss_is_of_no_trader_whose_sell_a_person_cancelled() -> None:
+    of = holding(("0.05", "2706.05"), ("0.06", "2706.05"))
+    kept, other = of.traders
+    assert isinstance(kept.phase, Holding)
+    kept = replace(kept, phase=replace(kept.phase, hold=Hold.BY_HAND, reason="cancelled by hand"))
+    of.engine = replace(of.engine, leader=replace(of.leader, traders=(kept, other)))
+    assert found(of, parse_price("2662.18"), "0.05", sold="0.05", ioc=True).intent.trader == 2
+    assert of.traders[0] is kept
+
+
 def test_a_sell_of_the_stop_loss_that_no_trader_has_coins_for_waits_for_a_person() -> None:
     of = holding(("0.05", "2706.05"))
     found(of, parse_price("2662.18"), "0.06", sold="0.06", ioc=True)
