@@ -22,7 +22,7 @@ from naived.core.engine import Engine
 from naived.core.orders import state as life
 from naived.core.orders.intent import Side
 from naived.core.orders.report import CancelRefused, Fill, OrderStatus, Refused, Report, Unknown
-from naived.core.orders.state import Need, OrderState, Reported, Send, State
+from naived.core.orders.state import Admitted, Need, OrderState, Reported, Send, State
 from naived.core.risk import Account
 from naived.core.strategy import leader as leading
 from naived.core.strategy import leader_draft as drafting
@@ -35,8 +35,8 @@ from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import Buying, Waiting
 from naived.database import account_rows, fence, store
 from naived.database.store import Store
-from naived.ports import Unit
-from naived.runtime import orders, valuation
+from naived.ports import Exchange, Unit
+from naived.runtime import orders, symbol_task, valuation
 from naived.runtime.commit import Commit
 from naived.runtime.funds import AccountFunds
 from naived.runtime.gathered import Gathered
@@ -504,6 +504,15 @@ def _what_is_tied_up_never_counted_again() -> Sequence[Change]:
     return [(Gathered, "recount", lambda self: None)]
 
 
+def _stale_buys_take_slots() -> Sequence[Change]:
+    def greedy(exchange: Exchange, order: OrderState, recv_window: int, epoch: int) -> Admitted | None:
+        if exchange.admit(order.intent.side) is None:
+            return None
+        return Admitted(order.client_order_id, exchange.now(), recv_window, epoch)
+
+    return [(orders, "next_attempt", greedy), (symbol_task, "next_attempt", greedy)]
+
+
 MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "place-then-record": _place_then_record,
     "resend-on-timeout": _resend_on_timeout,
@@ -551,6 +560,7 @@ MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "only-realised-losses-count": _only_realised_losses_count,
     "halt-keeps-from-selling": _halt_keeps_from_selling,
     "never-counted-again": _what_is_tied_up_never_counted_again,
+    "stale-buys-take-slots": _stale_buys_take_slots,
 }
 
 

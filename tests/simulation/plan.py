@@ -31,6 +31,7 @@ class Plan:
     but one of SCENARIOS. ``hands`` are kinds of `Hands`, one of which comes on average every ``meddling`` seconds,
     ``wild`` the probability that a field of a frame has a wild value. ``guarded``: the person sets fall guards and
     stop-losses. ``owned``: mean seconds between two requests of the owner, who halts and limits the account.
+    ``slots``: how many orders the exchange allows in 10 seconds; None: as many as it allows everybody.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class Plan:
     wild: float = 0.0
     guarded: bool = False
     owned: float | None = None
+    slots: int | None = None
 
 
 def cycle(*crashes: int) -> Plan:
@@ -121,12 +123,17 @@ def swarm(seed: int) -> Plan:
         whims=("settings",) if random.random() < 0.15 else Plan.whims,
         guarded=Random(f"guards {seed}").random() < 0.3,
         owned=_owned(Random(f"owner {seed}")),
+        slots=_slots(Random(f"slots {seed}")),
     )
     return _meddled_with(plan, Random(f"hands {seed}"))
 
 
 def _owned(random: Random) -> float | None:
     return random.uniform(5, 60) if random.random() < 0.3 else None
+
+
+def _slots(random: Random) -> int | None:
+    return random.randint(2, 12) if random.random() < 0.25 else None
 
 
 def _meddled_with(plan: Plan, random: Random) -> Plan:

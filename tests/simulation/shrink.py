@@ -24,7 +24,7 @@ def shrunk(plan: Plan) -> Plan:
 
 
 def _simpler(plan: Plan) -> Iterator[Plan]:
-    for name in ("deaths", "suspends", "requests", "stops", "cuts", "drains"):
+    for name in ("deaths", "suspends", "requests", "slots", "stops", "cuts", "drains"):
         if getattr(plan, name, None) is not None:
             yield replace(plan, **{name: None})
     for name in _enabled(plan.weather):

@@ -38,7 +38,7 @@ from naived.runtime.actual_state import actual_state
 from naived.runtime.symbol_task import Symbol
 from naived.simulator.ledger import Ledger
 from naived.simulator.server import SimulatorConfig, simulate
-from naived.simulator.symbols import built_in_prices
+from naived.simulator.symbols import built_in, built_in_prices
 from tests.simulation.audit import audit, read
 from tests.simulation.daemon import KEY, SECRET, URL, Document, Naived, exchange_time
 from tests.simulation.durable import Durable
@@ -183,7 +183,14 @@ class World:
             engines.append(WatchedExchange(*args, oracle=self._oracle, **kwargs))
             return engines[-1]
 
-        config = SimulatorConfig(fed=True, seed=self._plan.seed, ledger=ledger, api_key=KEY, api_secret=SECRET)
+        config = SimulatorConfig(
+            fed=True,
+            seed=self._plan.seed,
+            exchange_info=_rules(self._plan.slots),
+            ledger=ledger,
+            api_key=KEY,
+            api_secret=SECRET,
+        )
         async with trio.open_nursery() as nursery:
             start = partial(simulate, config, clock=exchange_time, listen=self._network.serve)
             simulation = await nursery.start(partial(start, engine=engine, tail=self._tail))
@@ -588,6 +595,17 @@ class World:
                 self._oracle.blame(21, f"not within {_PATIENCE:g} s: {what}; {self._described()}")
                 return
             await trio.sleep(_LOOK)
+
+
+def _rules(slots: int | None) -> Document:
+    """What the exchange lists, with so many orders in 10 seconds."""
+    rules = built_in()
+    if slots is not None:
+        rules["rateLimits"] = [
+            row | {"limit": slots} if (row["rateLimitType"], row["interval"]) == ("ORDERS", "SECOND") else row
+            for row in rules["rateLimits"]
+        ]
+    return rules
 
 
 @cache

@@ -9,9 +9,9 @@
     else   nobody's: it is quarantined, and a person decides
 
 The settings of that time may be lost too, or be changed by now: neither chunks nor budget nor the profit or the
-stop-loss of today say that an order was not decided. They come in the order in which they were placed, each once the one before is
-read to its last fill: so a sell finds the trader that its buy belongs to. ``leader.py`` calls it with the working
-copy of its step.
+stop-loss of today say that an order was not decided. They come in the order in which they were placed, each once
+the one before is read to its last fill: so a sell finds the trader that its buy belongs to. ``leader.py`` calls
+it with the working copy of its step.
 """
 
 from collections.abc import Collection, Iterator
@@ -163,11 +163,11 @@ def _take_stopped(draft: Draft, report: Report, unsent: Collection[OrderIntent])
     that which keeps the least.
     """
     enough = []
-    for trader, phase in _unsold(draft, unsent):
-        coins = own(phase.bought, phase.carried, phase.sold)
+    for each, unsold in _unsold(draft, unsent):
+        coins = own(unsold.bought, unsold.carried, unsold.sold)
         if coins >= report.quantity:
-            stopped = trader.stop is not None or _is_stopped(draft, phase.bought, report)
-            enough.append((_is_by_hand(phase), not stopped, coins, trader.number))
+            stopped = each.stop is not None or _is_stopped(draft, unsold.bought, report)
+            enough.append((_is_by_hand(unsold), not stopped, coins, each.number))
     if not enough:
         return None
     trader = draft.living[min(enough)[-1]]
