@@ -122,7 +122,13 @@ class Reconciler:
             if not symbol.listed:
                 _miss_orders(symbol, self._exchange.now(), self.grace)
         await self._view.read_funds()
-        refusals = await self.reconcile([symbol for symbol in kept if symbol.engine.informed and symbol.listed])
+
+        def compared(symbol: Symbol) -> None:
+            if not session.is_set():
+                symbol.offer(Blocked(BlockedBy.EXCHANGE, None))
+
+        listed = [symbol for symbol in kept if symbol.engine.informed and symbol.listed]
+        refusals = await self.reconcile(listed, compared)
         for symbol in kept:
             if symbol.name in refusals:  # it may be delisted
                 symbol.context.commands.inquire(symbol, Question.RULES)
@@ -142,10 +148,13 @@ class Reconciler:
         if symbol.name in refusals:
             raise RefusedError(refusals[symbol.name])
 
-    async def reconcile(self, symbols: Sequence[Symbol]) -> Mapping[str, str]:
+    async def reconcile(
+        self, symbols: Sequence[Symbol], compared: Callable[[Symbol], None] = lambda _: None
+    ) -> Mapping[str, str]:
         """Read every order of ours of these symbols. Returns the exchange's refusals, by symbol.
 
-        Raises ExchangeError if the exchange did not answer at all.
+        ``compared`` is called for each symbol of which all were read. Raises ExchangeError if the exchange did not
+        answer at all.
         """
         begun = self._exchange.now()
         before = {
@@ -171,12 +180,14 @@ class Reconciler:
         known = self._foreign.items()
         unchecked = {name: why for name, why in known if name in refusals or not (bulk or name in before)}
         self.block_lineage(unchecked | foreign)
-        for symbol in symbols:
+        for symbol in sorted(symbols, key=lambda symbol: len(before[symbol.name])):
             if symbol.name not in refusals:
                 try:
                     await self.look(symbol, list(before[symbol.name].values()))
                 except RefusedError as error:
                     refusals[symbol.name] = str(error)
+                else:
+                    compared(symbol)
             symbol.resolve_orders()
         self._untold.compared([symbol for symbol in symbols if symbol.name not in refusals], begun)
         return refusals

@@ -1,6 +1,6 @@
 """The session with the exchange: passes what the adapter reports to the symbols, and knows if there is a session.
 
-Without a session, and until our orders were compared after it opened, symbols are blocked.
+Without a session, and until its orders were compared after it opened, a symbol is blocked.
 """
 
 import math

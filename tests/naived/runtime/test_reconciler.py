@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import OrderIntent, Side
+from naived.core.orders.report import Report
 from naived.core.strategy.settings import Status
 from naived.ports import AccountInfo, DeploymentError, RefusedError
 from tests.support.exchange import EVERYWHERE, ExchangeDouble, listed
@@ -549,3 +550,46 @@ async def test_an_exchange_that_comes_back_with_the_same_account_is_traded_on(
         await naived.trade("2000")
         await naived.until(lambda: "buying" in naived.phases())
         assert len(naived.journal.commits) > commits
+
+
+async def test_after_an_outage_no_symbol_waits_for_the_orders_of_another(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert [len(exchange.open(symbol)) for symbol in ("ETHUSDT", "BTCUSDT")] == [1, 1]
+        exchange.go_away()
+        exchange.trade("1990")  # fills a buy, of which nobody hears
+        exchange.forget_reports()
+        exchange.faults.failing = {"order"}
+        await trio.sleep(5)
+        exchange.come_back()
+        await naived.until(lambda: naived.state("BTCUSDT") == "trading")
+        await naived.trade("59000", symbol="BTCUSDT")
+        await naived.until(lambda: bool(exchange.open("BTCUSDT", Side.SELL)))
+        assert (naived.state(), exchange.open(side=Side.SELL)) == ("degraded", [])
+        exchange.faults.failing = set()
+        await naived.until(lambda: bool(exchange.open(side=Side.SELL)))
+
+
+async def test_a_session_that_ends_while_orders_are_read_lets_no_symbol_go_on(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        exchange.go_away()
+        ask = exchange.open_orders
+
+        async def last(symbol: str | None = None) -> list[Report]:
+            reports = await ask(symbol)
+            if symbol == "BTCUSDT":
+                exchange.go_away("and away again")
+            return reports
+
+        monkeypatch.setattr(exchange, "open_orders", last)
+        exchange.come_back()
+        await trio.sleep(10)
+        for symbol in ("ETHUSDT", "BTCUSDT"):
+            assert not naived.symbol(symbol).engine.may_place
