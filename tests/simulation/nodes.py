@@ -406,7 +406,7 @@ class NodesWorld(World):
         self._doom.spare()
         self._stops_at.clear()
         for disk in self._disks:
-            disk.refused = disk.lied = disk.gone = disk.away_until = 0.0
+            disk.heal()
         for machine in self._machines:
             if isinstance(machine.process, NodeProcess):
                 machine.process.cut_until = 0.0

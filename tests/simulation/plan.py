@@ -98,6 +98,9 @@ def swarm(seed: int) -> Plan:
     for name in ("refused", "lied", "gone"):
         if random.random() < 0.25:
             setattr(disk, name, random.uniform(0, 0.03))
+    slowly = Random(f"slow {seed}")
+    if slowly.random() < 0.25:
+        disk.slow = 10 ** slowly.uniform(-2, 0.3)
     kinds = _arms(random)
     # What matters most is not left to chance: orders of which nobody hears, and which questions do not find.
     script: tuple[tuple[float, Arm], ...] = ()

@@ -5,7 +5,7 @@ kill -9, while the exchange and the network go on.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -16,10 +16,11 @@ import trio
 
 from naived.core.orders.intent import Side
 from naived.core.orders.state import State
-from naived.ports import Unit
+from naived.ports import JournalError, Unit
 from tests.simulation.network import End, Network
 from tests.simulation.stopping import CURRENT, Tasks
 
+LONGEST_LAG = 10.0  # seconds
 _SLACK = 1_000  # ms by which naived's clock may be behind when it begins to wait
 _BANNED = 418
 _TOO_MUCH = (429, _BANNED)  # the statuses of answers that tell how long to wait
@@ -79,13 +80,20 @@ class Doom:
 
 @dataclass
 class Disk:
-    """What befalls commits (probabilities), and until when (trio's time) the database cannot be reached."""
+    """What befalls commits (probabilities), and until when (trio's time) the database cannot be reached.
+
+    ``slow``: mean seconds that a question waits, and its answer again.
+    """
 
     refused: float = 0.0  # raised, and not committed
     lied: float = 0.0  # raised, and committed
     gone: float = 0.0  # raised, and away for some seconds, so that nobody can tell; committed or not
+    slow: float = 0.0
     away_until: float = 0.0
     befell: dict[str, int] = field(default_factory=dict)
+
+    def heal(self) -> None:
+        self.refused = self.lied = self.gone = self.slow = self.away_until = 0.0
 
 
 class Process:
@@ -170,6 +178,22 @@ class Process:
             raise Crash
         if trio.current_time() < self._disk.away_until:
             raise _failed(statement)
+
+    @property
+    def slow(self) -> bool:
+        """Does the database take its time?"""
+        return self._disk.slow > 0
+
+    def lag(self) -> float:
+        """Seconds that the next question or answer takes."""
+        self._disk.befell["database slow"] = self._disk.befell.get("database slow", 0) + 1
+        return min(LONGEST_LAG, self._random.expovariate(1 / self._disk.slow)) if self._disk.slow else 0.0
+
+    def leave_behind(self, work: Callable[[], object]) -> None:
+        """Whoever asked is gone, and the database does it all the same."""
+        if not self.dead:
+            with suppress(JournalError):
+                work()
 
     def commit(self, connection: sa.Connection) -> None:
         """Commit, or fail, or die before it, behind it or in between."""
@@ -301,6 +325,12 @@ def _of(connection: sa.Connection) -> Process | None:
     tasks = CURRENT.get()
     path, process = _STANDING.get(tasks, ("", None)) if tasks is not None else ("", None)
     return process if connection.engine.url.database == path else None
+
+
+def standing() -> Process | None:
+    """The process that runs, if it stands before a file."""
+    tasks = CURRENT.get()
+    return _STANDING[tasks][1] if tasks in _STANDING else None
 
 
 @cache

@@ -51,6 +51,7 @@ from tests.simulation.owner import Owner
 from tests.simulation.person import Person
 from tests.simulation.plan import LONGEST, Arm, Plan
 from tests.simulation.process import Doom, Process
+from tests.simulation.slowness import slow_database
 from tests.simulation.wild import WildNumbers
 
 TAG = "sims"
@@ -117,7 +118,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=_memory()) as home, _deterministic(plan.seed):
         shutil.copy(blank, Path(home) / _JOURNAL)
         world = (make or World)(plan, random, Path(home), tell)
-        with _logged(world.trace), closing(world):
+        with _logged(world.trace), closing(world), slow_database():
             trio.run(world.live, clock=_clock())
         return world.outcome
 
@@ -426,7 +427,7 @@ class World:
     async def _heal(self) -> None:
         self._healed = True
         self._network.weather = Weather()
-        self._disk.refused = self._disk.lied = self._disk.gone = self._disk.away_until = 0.0
+        self._disk.heal()
         self._doom.spare()
         self.outcome.exposed = len(self._doom.visited)
         self._wild.over = True
