@@ -470,14 +470,17 @@ class World:
         await self._until(lambda: self._fell(markets), "the price has fallen")
         await trio.sleep(_AGAIN)
         await self._until(self._settled, "every order's fate is known after the fall")
+        await self._until(lambda: not self._limited, "orders may be placed again")
         for name in self._wished:
-            symbol = self._known.get(name)
-            limited = None if symbol is None else symbol.context.exchange.remarks.limited
-            if limited is not None:
-                self._oracle.blame(21, f"long after the healing: {limited}")
             silent = self._fact(name) == ("on", "trading") and self._reason(name) is None
             if silent and self._lacks_traders(name) and self._is_to_have_all(name):
                 self._oracle.blame(26, f"{name} has fewer traders than chunks after a fall, and gives no reason")
+
+    @property
+    def _limited(self) -> bool:
+        """Does an interval of a limit, or a wait that the exchange demanded, forbid orders?"""
+        known = (self._known.get(name) for name in self._wished)
+        return any(symbol is not None and symbol.context.exchange.remarks.limited for symbol in known)
 
     def _fell(self, markets: list[Market]) -> bool:
         """Is the fall over? For a symbol that has all its traders, or is to have none, it ends early."""
