@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -110,15 +110,17 @@ class Naived:
     service: Service
     keeper: Keeper | None
 
-    async def call(self, method: str, params: Document) -> Document:
-        """What the control socket answers; raises ControlError."""
+    async def call(self, method: str, params: Document, caller: Caller) -> Document | None:
+        """What the control socket answers, None to a reader that is gone; raises ControlError."""
         frame = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         _, request = decode_request(json.dumps(frame).encode(), METHODS)
         if isinstance(request, ControlError):
             raise request
-        body = await METHODS[request.method].answer(self.service, request.params, Caller())
-        document: Document = json.loads(body)
-        return document
+        called = METHODS[request.method]
+        with nullcontext() if called.changes(request.params) else caller.waiting():
+            document: Document = json.loads(await called.answer(self.service, request.params, caller))
+            return document
+        return None
 
     def settled(self, gone: Collection[str]) -> bool:
         """Is the fate of every order known, but of those of symbols that are ``gone`` from the exchange?"""

@@ -1,5 +1,6 @@
 """A machine on which naived runs: it starts it, and again whenever it has ended; a person may ask it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from random import Random
 import msgspec
 import trio
 
+from naived.control.caller import Caller
 from naived.control.protocol import ControlError
 from naived.nodes import Member
 from naived.ports import JournalError
@@ -17,6 +19,8 @@ from tests.simulation.process import LEAVING, RUNNING, Crash, Process
 from tests.simulation.stopping import inside
 
 _LOOK = 0.1  # seconds between two looks at whether a start is over
+_HANG_UPS = 0.1  # of the requests
+_PATIENCE = 8.0  # seconds, the longest until one hangs up
 _LONGEST = 20.0  # seconds until naived is started again
 
 
@@ -48,6 +52,7 @@ class Machine:
         self._site = site
         self._door: trio.Nursery | None = None
         self._suspended = trio.Event()
+        self._hanging = Random(f"hanging up {site.seed}")
 
     @property
     def name(self) -> str:
@@ -105,16 +110,17 @@ class Machine:
         self._site.recovered(trio.current_time() - began)
 
     async def ask(self, method: str, params: Document) -> Document | None:
-        """One control request; None if nobody was there, or died before the answer."""
+        """One control request; None if nobody was there, or died before the answer, or who asked hung up."""
         naived, door, process = self.naived, self._door, self.process
         if naived is None or door is None or process is None or not self.answers:
             return None
         answers: list[Document] = []
-        answered = trio.Event()
+        answered, caller = trio.Event(), Caller()
 
         async def call() -> None:
             try:
-                answers.append(await naived.call(method, params))
+                answer = await naived.call(method, params, caller)
+                answers.extend(() if answer is None else (answer,))
             except ControlError as error:
                 self._site.trace("refused", error.message)
             finally:
@@ -123,6 +129,12 @@ class Machine:
         self._site.trace("asks", f"{self.name} {method} {params}".strip())
         with inside(process.tasks):
             door.start_soon(call)
-        await answered.wait()
+        hangs_up = self._hanging.random() < _HANG_UPS
+        with trio.move_on_after(self._hanging.uniform(0, _PATIENCE) if hangs_up else math.inf):
+            await answered.wait()
+        if not answered.is_set():
+            self._site.trace("hangs up", method)
+            caller.leave()
+            return None
         self._site.trace("told", msgspec.json.encode(answers).decode())
         return answers[0] if answers else None

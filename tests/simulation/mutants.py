@@ -333,8 +333,8 @@ def _more_traders_than_chunks() -> Sequence[Change]:
 def _orders_of_others_are_cancelled() -> Sequence[Change]:
     reconcile = Reconciler.reconcile
 
-    async def sweeping(self: Reconciler, symbols: Any) -> Any:
-        refusals = await reconcile(self, symbols)
+    async def sweeping(self: Reconciler, symbols: Any, *compared: Any) -> Any:
+        refusals = await reconcile(self, symbols, *compared)
         for symbol in symbols:
             for report in await self._exchange.open_orders(symbol.name):
                 if report.client_order_id not in symbol.engine.orders:
@@ -368,7 +368,7 @@ def _answered_before_durable() -> Sequence[Change]:
 
 
 def _no_reconciliation() -> Sequence[Change]:
-    async def nothing(self: Reconciler, symbols: Any) -> dict[str, str]:
+    async def nothing(self: Reconciler, symbols: Any, *_compared: Any) -> dict[str, str]:
         await trio.lowlevel.checkpoint()
         for symbol in symbols:
             symbol.resolve_orders()

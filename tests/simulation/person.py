@@ -19,6 +19,24 @@ _LEADS_TO = {  # a verb, or a stored status, to what may be stored in the end
     "off": {"off"},
     "shutdown": {"shutdown", "off"},
 }
+_DRY: Document = {"dry_run": True}
+_QUESTIONS: Sequence[tuple[str, Document]] = (
+    ("status", {}),
+    ("explain", {}),
+    ("why", {}),
+    ("settings", {}),
+    ("orders", {"limit": 20}),
+    ("trades", {"limit": 20}),
+    ("events", {"limit": 20}),
+    ("start", {**_DRY, "chunks": 6, "budget": "0.5"}),
+    ("start", {**_DRY, "chunks": 3, "budget": "900", "floor": "1", "spacing": "0.01", "stop_loss": "0.02"}),
+    ("stop", {**_DRY, "cancel": "all"}),
+    ("shutdown", _DRY),
+    ("resolve", {**_DRY, "all": True, "action": "adopt"}),
+    ("nodes", {}),
+    ("limits", {}),
+    ("metrics", {}),
+)
 _STANDS = ("timed_out",)  # errors of an answer that was given after the wish was durable
 
 
@@ -160,6 +178,20 @@ class Person:
         if len(answers) > 1 and losses == self._oracle.losses:
             self._oracle.blame(16, f"{verb} {symbol}: one request, two answers: {results}")
         return results[-1] if results else None
+
+
+def question(random: Random, symbol: str, rows: Callable[..., list[Document]]) -> tuple[str, Document]:
+    """One that changes nothing, and what comes with it; ``rows`` reads the journal."""
+    method, params = random.choice(_QUESTIONS)
+    match method:
+        case "nodes" | "limits" | "metrics":
+            return method, {}
+        case "why":
+            orders = rows("SELECT client_order_id FROM orders WHERE symbol = ?", symbol)
+            known = random.choice(orders)["client_order_id"] if orders else "none"
+            return method, {"symbols": [symbol], "client_order_id": known}
+        case _:
+            return method, {"symbols": [symbol], **params}
 
 
 def _budget(symbol: str, dollars: int) -> str:

@@ -31,7 +31,8 @@ class Plan:
     but one of SCENARIOS. ``hands`` are kinds of `Hands`, one of which comes on average every ``meddling`` seconds,
     ``wild`` the probability that a field of a frame has a wild value. ``guarded``: the person sets fall guards and
     stop-losses. ``owned``: mean seconds between two requests of the owner, who halts and limits the account.
-    ``slots``: how many orders the exchange allows in 10 seconds; None: as many as it allows everybody.
+    ``slots``: how many orders the exchange allows in 10 seconds; None: as many as it allows everybody. ``looks``:
+    mean seconds between two questions that change nothing.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class Plan:
     guarded: bool = False
     owned: float | None = None
     slots: int | None = None
+    looks: float | None = None
 
 
 def cycle(*crashes: int) -> Plan:
@@ -127,6 +129,7 @@ def swarm(seed: int) -> Plan:
         guarded=Random(f"guards {seed}").random() < 0.3,
         owned=_owned(Random(f"owner {seed}")),
         slots=_slots(Random(f"slots {seed}")),
+        looks=_looks(Random(f"looks {seed}")),
     )
     return _meddled_with(plan, Random(f"hands {seed}"))
 
@@ -137,6 +140,10 @@ def _owned(random: Random) -> float | None:
 
 def _slots(random: Random) -> int | None:
     return random.randint(2, 12) if random.random() < 0.25 else None
+
+
+def _looks(random: Random) -> float | None:
+    return random.uniform(5, 60) if random.random() < 0.5 else None
 
 
 def _meddled_with(plan: Plan, random: Random) -> Plan:

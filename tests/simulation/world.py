@@ -48,7 +48,7 @@ from tests.simulation.market import Market
 from tests.simulation.network import Network, Weather
 from tests.simulation.oracle import Oracle, WatchedExchange
 from tests.simulation.owner import Owner
-from tests.simulation.person import Person
+from tests.simulation.person import Person, question
 from tests.simulation.plan import LONGEST, Arm, Plan
 from tests.simulation.process import Doom, Process
 from tests.simulation.slowness import slow_database
@@ -95,6 +95,7 @@ class Outcome:
     seed: int
     digest: str = ""
     seconds: float = 0.0
+    looks: int = 0
     orders: int = 0
     cycles: int = 0
     faults: dict[str, int] = field(default_factory=dict)
@@ -344,6 +345,8 @@ class World:
                 nursery.start_soon(self._hands.run)
                 if self._owner is not None:
                     nursery.start_soon(self._owner.run)
+                if plan.looks is not None:
+                    nursery.start_soon(self._look_around, plan.looks)
                 for trouble in self._troubles():
                     nursery.start_soon(trouble)
                 if plan.deaths is not None:
@@ -370,6 +373,15 @@ class World:
         while self._plan.requests is not None:
             await trio.sleep(self._random.expovariate(1 / self._plan.requests))
             await self._person.follow_a_whim(self._random.choice(self._plan.symbols), self._plan.whims)
+
+    async def _look_around(self, mean: float) -> None:
+        """Whatever state the symbols are in, it can be told."""
+        random = Random(f"looks {self._plan.seed}")
+        while True:
+            await trio.sleep(random.expovariate(1 / mean))
+            method, params = question(random, random.choice(self._plan.symbols), self._oracle.rows)
+            if await self.ask(method, params) is not None:
+                self.outcome.looks += 1
 
     async def _arm(self) -> None:
         random = Random(f"faults {self._plan.seed}")
