@@ -30,6 +30,7 @@ import trio
 from trio.testing import MockClock
 
 from naived.core.amount import parse_amount
+from naived.core.orders.state import State
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import Hold, Holding
 from naived.core.strategy.traders import chunks_taken
@@ -504,8 +505,10 @@ class World:
     def _lacks_traders(self, name: str) -> bool:
         if name not in self._known or self._fact(name)[0] != "on":
             return False
-        leader = self._known[name].engine.leader
-        return chunks_taken(leader.traders) < leader.settings.chunks
+        engine = self._known[name].engine
+        if any(order.state is State.NOT_PLACED for order in engine.orders.values()):
+            return True  # a buy that waits for its slot may be given up as too late
+        return chunks_taken(engine.leader.traders) < engine.leader.settings.chunks
 
     def _is_to_have_all(self, name: str) -> bool:
         """Could it buy during the whole fall?
