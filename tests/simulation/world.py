@@ -503,8 +503,10 @@ class World:
         return all(market.mode == "rest" for market in markets)
 
     def _lacks_traders(self, name: str) -> bool:
-        if name not in self._known or self._fact(name)[0] != "on":
+        if self._fact(name)[0] != "on":
             return False
+        if name not in self._known:
+            return True  # one node has given it away, and another one has not taken it yet
         engine = self._known[name].engine
         if any(order.state is State.NOT_PLACED for order in engine.orders.values()):
             return True  # a buy that waits for its slot may be given up as too late
