@@ -22,9 +22,10 @@ class Market:
     """A symbol's public trades.
 
     ``mode``: ``wander``, ``rest``, ``rise`` above every sell, ``drain``: buys too, ``fall`` from there and rest.
+    ``slower``: how many times as long as usual a fall takes.
     """
 
-    def __init__(self, symbol: str, anchor: Price, tick: int, random: Random) -> None:
+    def __init__(self, symbol: str, anchor: Price, tick: int, random: Random, slower: int = 1) -> None:
         self.mode = "wander"
         self.symbol = symbol
         self._anchor = anchor
@@ -32,6 +33,7 @@ class Market:
         self._price = anchor
         self._target = anchor
         self._random = random
+        self._slower = slower
         self._bottom: Price | None = None  # of a fall
 
     async def run(self, simulation: Simulation, exchange: Exchange) -> None:
@@ -75,7 +77,7 @@ class Market:
         if self._bottom is None:
             self._bottom = Price(self._price - self._price * _FALL // _PARTS)
         if self._price > self._bottom:
-            self._move(self._price - self._price * _STEP // _PARTS)
+            self._move(self._price - self._price * _STEP // (_PARTS * self._slower))
         else:
             self.mode, self._bottom = "rest", None
 

@@ -162,9 +162,12 @@ def nodes_swarm(seed: int) -> NodesPlan:
     plan = swarm(seed)
     given = {each.name: getattr(plan, each.name) for each in fields(Plan)}
     given |= {"hands": (), "wild": 0.0, "faults": tuple(f for f in plan.faults if f["kind"] not in _BY_HAND)}
+    nodes = 2 if random.random() < 0.7 else 3
+    if plan.slots is not None:
+        given["slots"] = plan.slots * nodes  # which they share
     return NodesPlan(
         **given,
-        nodes=2 if random.random() < 0.7 else 3,
+        nodes=nodes,
         stops=random.uniform(10, 60) if random.random() < 0.8 else None,
         cuts=random.uniform(15, 90) if random.random() < 0.6 else None,
         drains=random.uniform(20, 90) if random.random() < 0.4 else None,

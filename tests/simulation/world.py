@@ -79,6 +79,7 @@ _AT_STAKE = (
     "fill: within",
     "before its answer",
 )
+_SLOTS = 24  # orders in 10 s with which a fall takes its usual time
 _MEMORY = 300.0  # seconds of trades that are in the exchange's reference price
 _AGAIN = 15.0  # seconds in which a buy that was refused is decided again
 _LOOK = 1.0  # seconds between two looks at whether it has
@@ -258,7 +259,9 @@ class World:
 
     def _market(self, symbol: str, exchange: WatchedExchange) -> Market:
         tick = exchange.markets[symbol].listing.info.filters.tick_size
-        return Market(symbol, built_in_prices()[symbol], tick, Random(f"market {self._plan.seed} {symbol}"))
+        slots, random = self._plan.slots, Random(f"market {self._plan.seed} {symbol}")
+        slower = 1 if slots is None else max(1, _SLOTS // slots)  # all buys of a fall need their slots
+        return Market(symbol, built_in_prices()[symbol], tick, random, slower)
 
     def _conclude(self, exchange: WatchedExchange) -> None:
         outcome = self.outcome
