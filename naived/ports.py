@@ -40,6 +40,10 @@ class JournalError(Exception):
     """The journal cannot be used now (gone, full, locked). A commit that raises it may or may not be written."""
 
 
+class CorruptError(JournalError):
+    """A row holds what this version cannot read: waiting does not help, a person must correct it."""
+
+
 class UnwrittenError(JournalError):
     """The same, and it is certain that the commit is not written, and never will be."""
 

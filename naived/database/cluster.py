@@ -19,7 +19,7 @@ from naived.database.leases import Seat
 from naived.database.reader import Reader
 from naived.database.reading import UNREADABLE, unreadable
 from naived.nodes import NOBODY, Member, View
-from naived.ports import JournalError, SymbolRecord
+from naived.ports import CorruptError, JournalError, SymbolRecord
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Transactions:
             self._engine.dispose()
             raise JournalError(f"the database does not do what the nodes need: {cause(error)}") from error
         except UNREADABLE as error:
-            raise JournalError(f"the database {unreadable(error)}") from error
+            raise CorruptError(f"the database {unreadable(error)}") from error
 
 
 class SqlCluster:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from naived.database.engine import READERS, cause, damaged
 from naived.database.reading import UNREADABLE, unreadable
 from naived.database.sqlite_file import is_damage
-from naived.ports import JournalError
+from naived.ports import CorruptError, JournalError
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Reader:
                 raise damaged(self._address, text) from error
             raise JournalError(f"the database cannot be read now: {text}") from error
         except UNREADABLE as error:
-            raise JournalError(f"the database {unreadable(error)}") from error
+            raise CorruptError(f"the database {unreadable(error)}") from error
         finally:
             if self._closed:  # closed during the query: the connection has just gone back into the pool
                 self._pool.dispose()

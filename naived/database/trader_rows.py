@@ -12,6 +12,14 @@ from naived.core.strategy.sizing import Terms
 from naived.core.strategy.trader_state import Buying, Finished, Hold, Holding, Phase, Selling, Trader, Waiting
 
 _SIDE_OF_PHASE = {"buying": Side.BUY, "selling": Side.SELL}
+_OF_BOUGHT = ("limit_price", "bought", "cost", "base_fees")
+_OF_SOLD = ("carried_quantity", "carried_cost", "sold", "received", "quote_fees", "sold_base_fees")
+_NEEDED = {  # columns that are NULL in other phases alone
+    "waiting": ("wait_after",),
+    "buying": (*_OF_BOUGHT, "accepted", "cancelling"),
+    "holding": (*_OF_BOUGHT, *_OF_SOLD, "hold", "reason", "failures"),
+    "selling": (*_OF_BOUGHT, *_OF_SOLD, "cancelling", "failures"),
+}
 _NOT_IN_EVERY_PHASE = (
     *(
         "reason",
@@ -154,6 +162,9 @@ def _sold_row(sold: Sold) -> dict[str, Any]:
 
 def trader_of(row: Row) -> Trader:
     """A living trader; its row has price, quantity and ``ioc`` of its order as ``intent_...``. Raises RowError."""
+    missing = [name for name in _NEEDED.get(row["phase"], ()) if row[name] is None]
+    if missing:
+        raise RowError(f"trader {row['symbol']}-{row['number']} is {row['phase']} without {', '.join(missing)}")
     return _trader(row, _phase_of(row))
 
 

@@ -8,6 +8,7 @@ from naived.core.orders.state import OrderState, State
 from naived.core.strategy.settings import Status
 from naived.core.strategy.summary import held_back, shortage
 from naived.core.strategy.trader_state import Hold, Holding, Selling, Trader, Waiting
+from naived.ports import CorruptError
 from naived.runtime.symbol_task import Symbol
 from naived.runtime.waits import why_waits
 
@@ -52,6 +53,8 @@ def _state(symbol: Symbol) -> tuple[ActualState, str | None]:
         return ActualState.FAULTED, symbol.fault
     if engine.leader.barred is not None:
         return ActualState.FAULTED, engine.leader.barred
+    if isinstance(symbol.failed, CorruptError):  # its desired state is not known either
+        return ActualState.DEGRADED, str(symbol.failed)
     if symbol.desired.status is Status.OFF:
         return _ending(symbol)
     if symbol.failed is not None:

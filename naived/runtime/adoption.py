@@ -1,21 +1,26 @@
 """Loads the symbols that this node has claimed, and gives them to the supervisor; ``keeper.py`` says which.
 
 A load waits behind every commit that was queued before it, however long that takes. So it has a task of its own:
-the leases are renewed meanwhile, and what is lost by then is not adopted.
+the leases are renewed meanwhile, and what is lost by then is not adopted. A symbol of which a row cannot be read is
+adopted as one that failed: its state says why, and it is read again until somebody has corrected the row.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import structlog
 import trio
 
-from naived.ports import Journal, JournalError, SymbolRecord
+from naived.ports import CorruptError, Journal, JournalError, SymbolRecord
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import blank
 
 _SINGLY = 8  # symbols that are loaded one by one; for more the whole journal is read once
 _AT_ONCE = 20  # symbols that are adopted before others have a turn: some ms
+
+Loaded: TypeAlias = Mapping[str, SymbolRecord | CorruptError]
 
 log = structlog.get_logger()
 
@@ -84,17 +89,26 @@ class Adoption:
             else:
                 await self._adopt(claims, records)
 
-    async def _load(self, names: Collection[str]) -> Mapping[str, SymbolRecord]:
+    async def _load(self, names: Collection[str]) -> Loaded:
+        """Raises JournalError, but for a row that cannot be read: that concerns one symbol, perhaps of others."""
         if len(names) > _SINGLY:
-            return {record.symbol: record for record in await self._journal.load()}
-        loaded = [await self._journal.load(name) for name in names]
-        return {record.symbol: record for found in loaded for record in found}
+            with suppress(CorruptError):
+                return {record.symbol: record for record in await self._journal.load()}
+        found: dict[str, SymbolRecord | CorruptError] = {}
+        for name in names:
+            try:
+                found |= {record.symbol: record for record in await self._journal.load(name)}
+            except CorruptError as error:
+                found[name] = error
+        return found
 
-    async def _adopt(self, claims: Mapping[str, _Claim], records: Mapping[str, SymbolRecord]) -> None:
+    async def _adopt(self, claims: Mapping[str, _Claim], loaded: Loaded) -> None:
         adopted: list[str] = []
         for name, claim in claims.items():
             if self._claims.get(name) is claim:  # else it was lost, or claimed anew: these rows may be too old
-                self._supervisor.adopt(records.get(name) or blank(name), claim.epoch)
+                found = loaded.get(name) or blank(name)
+                record, unread = (blank(name), found) if isinstance(found, CorruptError) else (found, None)
+                self._supervisor.adopt(record, claim.epoch, unread)
                 self._end(name)
                 adopted.append(name)
                 if len(adopted) % _AT_ONCE == 0:

@@ -13,7 +13,7 @@ from naived.database.queries import cycles_page, load
 from naived.database.reading import UnreadableError
 from naived.database.schema import metadata
 from naived.database.store import Store
-from naived.database.trader_rows import RowError, trader_of
+from naived.database.trader_rows import RowError, trader_of, trader_row
 from naived.ports import CycleRow, Page, Unit
 from tests.support.database import NOW, SYMBOL, buying, desired, finishes, order, phases, traders
 
@@ -21,6 +21,12 @@ ON_A_DATABASE = settings(
     max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+SUMMED = (
+    *("limit_price", "bought", "cost", "base_fees", "carried_quantity", "carried_cost"),
+    *("sold", "received", "quote_fees", "sold_base_fees"),
 )
 
 
@@ -116,3 +122,16 @@ def test_a_phase_that_is_not_known_is_named() -> None:
     )
     with pytest.raises(RowError, match="phase 'dreaming'"):
         trader_of({**known, "reprice_interval": 0, "symbol": SYMBOL, "number": 1, "phase": "dreaming"})
+
+
+@given(trader=traders(phases))
+@settings(max_examples=30, deadline=None)
+def test_a_value_that_the_phase_needs_and_that_was_removed_by_hand_is_named(trader: Trader) -> None:
+    """Without it a sum over all symbols would fail, and naived end."""
+    row = {**trader_row(trader), "intent_price": 1, "intent_quantity": 1, "intent_ioc": False}
+    trader_of(row)
+    needed = [name for name in ("wait_after", *SUMMED, "hold", "accepted", "cancelling") if row[name] is not None]
+    assert needed
+    for name in needed:
+        with pytest.raises(RowError, match=f"without {name}$"):
+            trader_of({**row, name: None})

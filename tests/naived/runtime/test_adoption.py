@@ -9,7 +9,7 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from naived.ports import Journal, JournalError, SymbolRecord
+from naived.ports import CorruptError, Journal, JournalError, SymbolRecord
 from naived.runtime.adoption import Adoption
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import blank
@@ -22,6 +22,7 @@ class SlowJournal:
         self.loads: list[str | None] = []
         self.cycles = 0
         self.away = False
+        self.corrupt: str | None = None
 
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
         self.loads.append(symbol)
@@ -29,10 +30,13 @@ class SlowJournal:
         await trio.sleep(1)
         if self.away:
             raise JournalError("away")
+        if self.corrupt is not None and symbol in (None, self.corrupt):
+            raise CorruptError(f"a row of {self.corrupt}")
         return [replace(blank(name), cycles=cycles) for name in ("A", "B") if symbol in (None, name)]
 
 
 Adopted = list[tuple[str, int, int]]  # name, epoch, cycles
+UNREAD = -1
 
 
 @pytest.fixture
@@ -47,8 +51,8 @@ def adopted() -> Adopted:
 
 @pytest.fixture
 def adoption(nursery: trio.Nursery, clock: MockClock, journal: SlowJournal, adopted: Adopted) -> Adoption:
-    def adopt(record: SymbolRecord, epoch: int) -> None:
-        adopted.append((record.symbol, epoch, record.cycles))
+    def adopt(record: SymbolRecord, epoch: int, unread: JournalError | None = None) -> None:
+        adopted.append((record.symbol, epoch, record.cycles if unread is None else UNREAD))
 
     supervisor: Any = SimpleNamespace(adopt=adopt)
     adoption = Adoption(cast(Journal, journal), cast(Supervisor, supervisor), lambda: None)
@@ -120,3 +124,22 @@ async def test_whoever_waits_is_told_that_it_could_not_be_loaded_and_it_may_be_t
     adoption.take({"A": 1})
     await adoption.done("A")
     assert adopted == [("A", 1, 0)]
+
+
+@pytest.mark.parametrize("others", ["", "CDEFGHIJ"])
+async def test_a_row_that_cannot_be_read_keeps_no_other_symbol_from_being_adopted(
+    adoption: Adoption, journal: SlowJournal, adopted: Adopted, others: str
+) -> None:
+    journal.corrupt, journal.cycles = "A", 3
+    adoption.take(dict.fromkeys("AB" + others, 1))
+    await over(adoption)
+    assert adopted == [("A", 1, UNREAD), ("B", 1, 3), *((name, 1, 0) for name in others)]
+
+
+async def test_a_row_of_a_symbol_of_another_node_keeps_none_from_being_adopted(
+    adoption: Adoption, journal: SlowJournal, adopted: Adopted
+) -> None:
+    journal.corrupt, journal.cycles = "Z", 3
+    adoption.take(dict.fromkeys("ABCDEFGHI", 1))
+    await over(adoption)
+    assert adopted[:2] == [("A", 1, 3), ("B", 1, 3)]

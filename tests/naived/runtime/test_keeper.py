@@ -99,3 +99,36 @@ async def test_a_journal_that_is_slow_holds_up_what_was_claimed_and_no_renewal(
         assert "XRPUSDT" not in alpha.supervisor.symbols
         await alpha.until(lambda: "XRPUSDT" in alpha.supervisor.symbols, LEASE / 1000)
         assert set(alpha.supervisor.symbols) == {"XRPUSDT", *names}
+
+
+def by_hand(world: World, chunks: str) -> None:
+    """A person changes a number of ETHUSDT's settings."""
+    engine = sa.create_engine(world.url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE settings SET chunks = {chunks} WHERE symbol = 'ETHUSDT'")
+    engine.dispose()
+
+
+async def test_a_row_that_cannot_be_read_keeps_its_own_symbol_alone_from_being_traded(
+    world: World, clock: MockClock
+) -> None:
+    other = World(ExchangeDouble(*NAMES), world.url)
+    async with world.naived(node="beta") as beta:
+        async with other.naived(node="alpha", suspends=False) as alpha:
+            await alpha.start(*NAMES)
+            await trio.sleep(2)
+            assert set(alpha.supervisor.symbols) == NAMES
+        by_hand(world, "'many'")
+        await beta.until(lambda: set(beta.supervisor.symbols) == NAMES, LEASE / 1000 + 5)
+        await beta.until(lambda: beta.state("BTCUSDT") == "trading")
+        reason = beta.reason("ETHUSDT")
+        assert reason is not None
+        assert "symbol ETHUSDT: chunks is 'many'. Was it changed by hand" in reason
+        assert beta.state("ETHUSDT") == "degraded"
+        daemon = (await beta.call("status"))["daemon"]
+        assert (daemon["state"], daemon["reason"]) == ("degraded", reason)
+        refused = (await beta.ask("stop"))["error"]
+        assert (refused["kind"], "chunks is 'many'" in refused["message"]) == ("database_unavailable", True)
+        by_hand(world, "3")
+        await beta.until(lambda: beta.state("ETHUSDT") == "trading", 10)
+        assert beta.symbol("ETHUSDT").desired.settings.chunks == 3
