@@ -41,7 +41,7 @@ class JournalError(Exception):
 
 
 class CorruptError(JournalError):
-    """A row holds what this version cannot read: waiting does not help, a person must correct it."""
+    """A row holds what this version cannot read, until a person corrects it."""
 
 
 class UnwrittenError(JournalError):
@@ -150,8 +150,6 @@ class Session(Protocol):
 
 
 class Clock(Protocol):
-    """An estimate of the exchange's clock."""
-
     def now(self) -> int:
         """An estimate of the exchange's clock (ms) that is never ahead of it; the local clock at first."""
 
@@ -320,10 +318,8 @@ class Page(Struct, frozen=True):
 
 
 class OrderRow(Struct, frozen=True):
-    """An order without its fills."""
-
     row: int
-    order: OrderState
+    order: OrderState  # without its fills
 
 
 class CycleRow(Struct, frozen=True):

@@ -104,7 +104,7 @@ def take_turn(
         asked = {"node": node, "symbols": symbols}
         rows = connection.execute(_HELD_IN_FILE, asked).mappings().all() if symbols else []
         return {row["symbol"]: Held(row["epoch"], row["status"]) for row in rows}
-    placing = any(order.state is State.INTENDED for unit in known for order in unit.orders)
+    placing = any(_is_decided(order) for unit in known for order in unit.orders)
     alone = len(symbols) == 1
     statement = _turn_and_held(placing=placing, alone=alone)
     found = connection.execute(statement, {**turn, "node": node, "symbols": symbols[0] if alone else symbols}).all()
@@ -136,6 +136,11 @@ def check(unit: Unit, ours: Mapping[str, Held]) -> None:
         raise ConflictError("it is off, and an order was to be placed")
     if not found.placing and any(map(_is_placed, unit.orders)):
         raise UncomparedError("the database was replaced: nothing is placed before all is compared")
+
+
+def _is_decided(order: OrderState) -> bool:
+    """Is it to be sent, or counted in the account's exposure from now on, as a buy that waits for its slot?"""
+    return order.state is State.INTENDED or (order.state is State.NOT_PLACED and order.intent.side is Side.BUY)
 
 
 def _is_placed(order: OrderState) -> bool:

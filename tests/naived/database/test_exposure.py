@@ -1,7 +1,6 @@
 """The account's exposure is counted in the transaction of each new buy, whichever symbol comes first."""
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -19,13 +18,16 @@ from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.settings import DesiredState, Status
 from naived.core.strategy.sizing import terms_of
 from naived.core.strategy.trader_state import Buying, Trader
-from naived.database.account_rows import account, write_account
-from naived.database.deployment import ALONE, enter
+from naived.database import leases
+from naived.database.account_rows import account
+from naived.database.deployment import enter
 from naived.database.engine import Role, open_engine, parse_url
-from naived.database.fence import lock_account, take_turn, unless_halted
+from naived.database.fence import lock_account, take_turn
+from naived.database.leases import Seat
 from naived.database.queries import load, orders_page
 from naived.database.schema import metadata
 from naived.database.store import Store
+from naived.nodes import Member
 from naived.ports import ConflictError, Page, Unit
 from tests.support.market import FEES, START, settings
 
@@ -38,6 +40,14 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
     metadata.create_all(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def other(engine: sa.Engine) -> Iterator[sa.Engine]:
+    """Another node's connection."""
+    other = open_engine(engine.url, Role.WRITE)
+    yield other
+    other.dispose()
 
 
 def a_buy(symbol: str, number: int, money: int, held: int) -> Unit:
@@ -221,25 +231,55 @@ def test_a_watch_that_has_not_read_a_halt_takes_none_back_that_a_person_ends(
         assert account(connection).halt == (halt if taken else before)
 
 
-def test_a_buy_waits_for_a_halt_that_is_being_written_and_sees_it(engine: sa.Engine) -> None:
-    begun(engine)
+def shared(engine: sa.Engine) -> Seat:
+    """A node that has the lease of AUSDT."""
+    metadata.create_all(engine)
+    member = Member("alpha", "", 30_000)
+    seat = Seat(member, enter(engine, None, member, shared=True).epoch, lambda: START)
+    with engine.begin() as connection:
+        leases.renew(seat, connection)
+        assert leases.claim(seat, connection, 1, ("AUSDT",))
+    return seat
+
+
+Work = Callable[[sa.Connection], object]
+
+
+def at_once(engine: sa.Engine, work: Work) -> None:
+    """Raises OperationalError if it has to wait for a lock."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+        work(connection)
+
+
+@pytest.mark.parametrize("change", [lambda unit: unit, to_send])
+def test_while_a_new_buy_is_written_no_halt_and_no_limit_of_the_account_is(
+    engine: sa.Engine, other: sa.Engine, change: Callable[[Unit], Unit]
+) -> None:
+    """Also while one is that waits for its slot of the order limit: once written it is not counted again."""
     if engine.dialect.name != "postgresql":
         return  # one transaction writes at a time anyway
-    unit = to_send(a_buy("AUSDT", 1, parse_money("5"), 0))
-    found: list[OverLimit | None] = []
-    turn = {"ours": enter(engine).epoch, "last": 0, "group": 1}
+    seat, unit = shared(engine), change(a_buy("AUSDT", 1, parse_money("100"), 0))
+    with engine.begin() as buying:
+        assert take_turn(buying, {"ours": seat.epoch, "last": 0, "group": 1}, seat.member.name, [unit])
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            at_once(other, lock_account)
+    turn = {"ours": seat.epoch, "last": 1, "group": 2}
+    with other.begin() as limiting:
+        lock_account(limiting)
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            at_once(engine, lambda buying: take_turn(buying, turn, seat.member.name, [unit]))
 
-    def buy() -> None:
-        with engine.begin() as connection:
-            assert take_turn(connection, turn, ALONE.name, [unit]) is not None
-            found.append(unless_halted(connection, unit)[1])
 
-    with engine.begin() as connection:
-        lock_account(connection)
-        write_account(connection, halted(HALT))
-        buying = threading.Thread(target=buy)
-        buying.start()
-        buying.join(0.3)
-        assert found == []
-    buying.join(10)
-    assert [over and over.reason for over in found] == ["the account is halted by hand: news"]
+def test_a_sell_that_waits_for_its_slot_waits_for_no_limit_of_the_account(
+    engine: sa.Engine, other: sa.Engine
+) -> None:
+    if engine.dialect.name != "postgresql":
+        return
+    seat, unit = shared(engine), a_buy("AUSDT", 1, parse_money("100"), 0)
+    (order,) = unit.orders
+    sell = replace(unit, orders=(replace(order, intent=replace(order.intent, side=Side.SELL)),))
+    turn = {"ours": seat.epoch, "last": 0, "group": 1}
+    with other.begin() as limiting:
+        lock_account(limiting)
+        at_once(engine, lambda selling: take_turn(selling, turn, seat.member.name, [sell]))
