@@ -5,7 +5,6 @@ halted until the journal was read again, which ``value_watch.py`` tries each sec
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 import structlog
 import trio
@@ -15,7 +14,7 @@ from naived.core.amount import Money, format_amount
 from naived.core.losses import anew, joined
 from naived.core.risk import Account, Gain, Halt, HaltedBy, Worth
 from naived.core.strategy.leader_events import Halted
-from naived.ports import Event, JournalError, Unit, UnwrittenError
+from naived.ports import CorruptError, Event, JournalError, Unit, UnwrittenError
 from naived.runtime.funds import AccountFunds
 from naived.runtime.symbol_task import Context, Symbol
 
@@ -133,8 +132,12 @@ class AccountKeeper:
         """Take in what other nodes change. Runs until cancelled."""
         while True:
             await trio.sleep(_FOLLOWING)
-            with suppress(JournalError):
+            try:
                 await self.catch_up()
+            except CorruptError as error:
+                self._funds.doubt = str(error)  # what cannot be read may be a halt
+            except JournalError as error:  # the leases tell of it
+                log.debug("the account was not read", error=str(error))
 
     async def catch_up(self) -> None:
         """Take it in now. Raises JournalError."""

@@ -101,11 +101,11 @@ async def test_a_journal_that_is_slow_holds_up_what_was_claimed_and_no_renewal(
         assert set(alpha.supervisor.symbols) == {"XRPUSDT", *names}
 
 
-def by_hand(world: World, chunks: str) -> None:
-    """A person changes a number of ETHUSDT's settings."""
+def by_hand(world: World, statement: str) -> None:
+    """A person changes the database."""
     engine = sa.create_engine(world.url)
     with engine.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE settings SET chunks = {chunks} WHERE symbol = 'ETHUSDT'")
+        connection.exec_driver_sql(statement)
     engine.dispose()
 
 
@@ -118,7 +118,7 @@ async def test_a_row_that_cannot_be_read_keeps_its_own_symbol_alone_from_being_t
             await alpha.start(*NAMES)
             await trio.sleep(2)
             assert set(alpha.supervisor.symbols) == NAMES
-        by_hand(world, "'many'")
+        by_hand(world, "UPDATE settings SET chunks = 'many' WHERE symbol = 'ETHUSDT'")
         await beta.until(lambda: set(beta.supervisor.symbols) == NAMES, LEASE / 1000 + 5)
         await beta.until(lambda: beta.state("BTCUSDT") == "trading")
         reason = beta.reason("ETHUSDT")
@@ -129,6 +129,17 @@ async def test_a_row_that_cannot_be_read_keeps_its_own_symbol_alone_from_being_t
         assert (daemon["state"], daemon["reason"]) == ("degraded", reason)
         refused = (await beta.ask("stop"))["error"]
         assert (refused["kind"], "chunks is 'many'" in refused["message"]) == ("database_unavailable", True)
-        by_hand(world, "3")
+        by_hand(world, "UPDATE settings SET chunks = 3 WHERE symbol = 'ETHUSDT'")
         await beta.until(lambda: beta.state("ETHUSDT") == "trading", 10)
         assert beta.symbol("ETHUSDT").desired.settings.chunks == 3
+
+
+async def test_limits_that_cannot_be_read_are_told(world: World, clock: MockClock) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.call("limits", max_exposure="1000")
+        await alpha.until(lambda: alpha.service.state == "ready")
+        by_hand(world, "UPDATE limits SET max_exposure = 'much'")
+        await alpha.until(lambda: alpha.service.state == "degraded")
+        assert "table limits" in str(alpha.service.reason)
+        by_hand(world, "UPDATE limits SET max_exposure = '1000'")
+        await alpha.until(lambda: alpha.service.state == "ready")
