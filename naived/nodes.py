@@ -166,8 +166,10 @@ class Mailbox(Protocol):
         """Say what is so of these symbols now; of one that is not ours any more nothing is said."""
         ...
 
-    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str]]:
-        """What was said at another moment (ms) than is ``known`` by symbol; which node has which symbol."""
+    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str], Mapping[str, str]]:
+        """What was said at another moment (ms) than is ``known`` by symbol; which node has which symbol; the
+        status of every symbol that was configured and is not forgotten.
+        """
         ...
 
     async def happened(self, behind: int | None) -> tuple[int, Sequence[EventRow]]:

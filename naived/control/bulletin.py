@@ -2,10 +2,12 @@
 
 An entry of ``status`` is published a second after it changed, ten where only its price did, and ahead of the
 answer to what another node asked of it. The figures of another node are as it told them last; once nothing was
-heard of that node for a lease, they say so.
+heard of that node for a lease, they say so. Of a symbol that is configured and of which no node has told yet the
+status is known, from the journal.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +17,7 @@ import trio
 from naived.control.node_messages import undrain
 from naived.control.protocol import encode_body, format_time
 from naived.control.statuses import Statuses
-from naived.nodes import Mailbox, Told, idle
+from naived.nodes import Mailbox, NodeInfo, Told, idle
 from naived.ports import JournalError
 from naived.runtime.keeper import Keeper
 from naived.runtime.symbol_task import Symbol
@@ -45,9 +47,10 @@ class Bulletin:
         self._statuses = statuses
         self._told: dict[str, Told] = {}
         self._owners: Mapping[str, str] = {}
+        self._wishes: Mapping[str, str] = {}  # the status of each that is configured and not forgotten
         self._patched: dict[str, _Patched] = {}
         self._published: dict[str, tuple[bytes, object]] = {}
-        self._heard_at = keeper.trust.now()  # when the others were read last
+        self._heard_at = -math.inf  # when the others were read last
         self._telling, self._reading = trio.Lock(), trio.Lock()
         self.began = trio.Event()  # the other nodes were read once, or could not be
 
@@ -66,12 +69,13 @@ class Bulletin:
 
     @property
     def deaf(self) -> bool:
-        """Has this node not heard of the others for longer than a lease?"""
+        """Has this node not heard of the others for longer than a lease, or never?"""
         return self._keeper.trust.now() - self._heard_at > self._keeper.cluster.member.lease / 1000
 
     def names(self) -> Iterable[str]:
-        """The symbols of other nodes, without those that are forgotten."""
-        return [name for name, told in self._told.items() if name not in self._symbols and not _forgotten(told)]
+        """The symbols of other nodes, and of nobody, without those that are forgotten."""
+        told = {name for name, told in self._told.items() if not _forgotten(told)}
+        return [name for name in told.union(self._wishes) if name not in self._symbols]
 
     def knows(self, name: str) -> bool:
         """Is it, or was it last, a symbol of another node?"""
@@ -81,10 +85,24 @@ class Bulletin:
         """The node that has a symbol of another node; None if nobody has it."""
         return self._owner(name)
 
+    def shown(self, name: str, unset: bytes, at: int) -> bytes:
+        """What ``status`` says of a symbol that is not ours, as of ``at`` (ms) where nobody said anything.
+
+        ``unset`` is the entry of one that was never configured.
+        """
+        status, deaf, node = self._wishes.get(name), self.deaf, self._owners.get(name)
+        if (entry := self.entry(name)) is not None:
+            return entry
+        if status is None:
+            return stamped(_unknown(unset) if deaf else unset, None, at)
+        nodes = self._keeper.view.nodes
+        info = None if node is None else nodes.get(node)
+        return stamped(_untold(unset, status, node, info, idle(nodes.values()), deaf=deaf), node, at)
+
     def entry(self, name: str) -> bytes | None:
-        """What ``status`` says of a symbol of another node; None while nobody said anything."""
-        told = self._told.get(name)
-        if told is None:
+        """What its node says of a symbol of another node; None while nobody said anything, or since it is back."""
+        told, status = self._told.get(name), self._wishes.get(name)
+        if told is None or (status is not None and _forgotten(told)):
             return None
         nodes = self._keeper.view.nodes
         owner, node = self._owner(name), nodes.get(told.node)
@@ -93,12 +111,12 @@ class Bulletin:
         heard = max(told.at, node.heartbeat) if node is not None and live else told.at
         last = heard if node is None else node.heartbeat
         drained = None if live or deaf or owner is not None else idle(nodes.values())
-        made_from = (told.at, told.body, owner, live, deaf, last, drained)
+        made_from = (told.at, told.body, owner, live, deaf, last, drained, status)
         kept = self._patched.get(name)
         if kept is None or kept.made_from != made_from:
             body = _shown(told).encode()
             if not live:
-                body = _degraded(told, told.node if deaf else owner, last, drained, deaf=deaf)
+                body = _degraded(told, status, told.node if deaf else owner, last, drained, deaf=deaf)
             kept = self._patched[name] = _Patched(made_from, stamped(body, told.node, heard))
         return kept.body
 
@@ -136,7 +154,7 @@ class Bulletin:
     async def _read(self) -> None:
         began = self._keeper.trust.now()
         known = {name: told.at for name, told in self._told.items()}
-        told, self._owners = await self._mailbox.told(known)
+        told, self._owners, self._wishes = await self._mailbox.told(known)
         self._heard_at = began
         for each in told:
             self._told[each.symbol] = each
@@ -156,8 +174,12 @@ def _shown(told: Told) -> str:
     return f"{told.body.removesuffix(_FORGOTTEN)}}}" if _forgotten(told) else told.body
 
 
-def _degraded(told: Told, owner: str | None, heard: int, drained: str | None, *, deaf: bool) -> bytes:
-    """``deaf``: this node does not hear the others; ``drained``: one of the nodes, if all that live are."""
+def _degraded(
+    told: Told, status: str | None, owner: str | None, heard: int, drained: str | None, *, deaf: bool
+) -> bytes:
+    """``status`` is that of the journal, if it is known; ``deaf``: this node does not hear the others; ``drained``:
+    one of the nodes, if all that live are.
+    """
     entry, next_step = json.loads(_shown(told)), "naivectl nodes"
     reason = f"node {told.node} was last heard at {format_time(heard)}; figures as it told them"
     if deaf:
@@ -168,10 +190,34 @@ def _degraded(told: Told, owner: str | None, heard: int, drained: str | None, *,
         reason, next_step = f"no node has it, as all that live are drained: {reason}", undrain(drained)
     elif owner is None:
         reason = f"no node has it: {reason}"
-    return encode_body({**entry, "state": "degraded", "reason": reason, "next_step": next_step})
+    shown = {**entry, "status": status or entry["status"], "state": "degraded"}
+    return encode_body({**shown, "reason": reason, "next_step": next_step})
 
 
-def unknown(unset: bytes) -> bytes:
+def _untold(
+    unset: bytes, status: str, node: str | None, info: NodeInfo | None, drained: str | None, *, deaf: bool
+) -> bytes:
+    """The entry of a symbol that is configured and of which no node has told: its figures are not known.
+
+    ``node`` has it, or had it last; the rest as for ``_degraded``.
+    """
+    next_step = "naivectl nodes"
+    if deaf:
+        reason = "the database does not answer here, and no node had said anything of it before"
+    elif node is not None and (info is None or info.live):
+        reason = f"node {node} has it and has said nothing of it yet"
+    else:
+        reason = "no node has it, and none has said anything of it yet"
+        if drained is not None:
+            reason = "no node has it, as all that live are drained, and none has said anything of it yet"
+            next_step = undrain(drained)
+        if info is not None:
+            reason += f": node {info.name}, which had it, was last heard at {format_time(info.heartbeat)}"
+    shown = {**json.loads(unset), "status": status, "state": "degraded"}
+    return encode_body({**shown, "reason": reason, "next_step": next_step})
+
+
+def _unknown(unset: bytes) -> bytes:
     """The entry of a symbol of which nothing is known here while the other nodes are not heard."""
     reason = "the database does not answer here: it is not known whether another node has it"
     return encode_body({**json.loads(unset), "state": "degraded", "reason": reason, "next_step": "naivectl nodes"})

@@ -13,7 +13,7 @@ from typing import NoReturn
 import trio
 
 from naived.control import answers, halting, messages, node_messages, verbs
-from naived.control.bulletin import stamped, unknown
+from naived.control.bulletin import stamped
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
 from naived.control.channel import Channel
@@ -92,17 +92,15 @@ async def _entries(service: Service, symbols: tuple[str, ...], *, steady: bool =
     # Looked up once: another request may configure a symbol while the entries are made.
     found = [service.supervisor.symbols.get(name) for name in names]
     kept = iter(await service.statuses.entries(symbol for symbol in found if symbol is not None))
-    now, node = service.exchange.now(), service.identity.node
+    now, node, bulletin = service.exchange.now(), service.identity.node, service.bulletin
     entries: dict[str, bytes] = {}
     for name, symbol in zip(names, found, strict=True):
         if symbol is not None:
             entries[name] = stamped(next(kept), node, service.statuses.changed_at(symbol) if steady else now)
             continue
-        told = None if service.bulletin is None else service.bulletin.entry(name)
         unset = encode_body(answers.unset(name, service.defaults))
-        if told is None and service.bulletin is not None and service.bulletin.deaf:
-            unset = unknown(unset)
-        entries[name] = told or stamped(unset, None, service.identity.started_at if steady else now)
+        at = service.identity.started_at if steady else now
+        entries[name] = stamped(unset, None, at) if bulletin is None else bulletin.shown(name, unset, at)
     return entries
 
 

@@ -51,8 +51,8 @@ class SqlMailbox:
 
         await self._transactions.do(write)
 
-    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str]]:
-        def read(connection: sa.Connection) -> tuple[Sequence[Told], Mapping[str, str]]:
+    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str], Mapping[str, str]]:
+        def read(connection: sa.Connection) -> tuple[Sequence[Told], Mapping[str, str], Mapping[str, str]]:
             # Not what is later than before: the database's clock may be set back, and commits overtake each other.
             moments = connection.execute(sa.select(statuses.c.symbol, statuses.c.at))
             new = [symbol for symbol, at in moments if known.get(symbol) != at]
@@ -60,7 +60,10 @@ class SqlMailbox:
             rows = [Told(**row) for row in connection.execute(said).mappings()] if new else []
             held = sa.select(leases.c.symbol, leases.c.node).where(leases.c.node.is_not(None))
             owners = connection.execute(held)
-            return rows, {symbol: node for symbol, node in owners}
+            # As text: a status that only a later version knows costs no other row.
+            wished = sa.select(settings.c.symbol, sa.cast(settings.c.status, sa.Text)).where(~settings.c.forgotten)
+            wishes = connection.execute(wished)
+            return rows, {symbol: node for symbol, node in owners}, {symbol: status for symbol, status in wishes}
 
         return await self._transactions.do(read)
 

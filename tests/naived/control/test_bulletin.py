@@ -6,6 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.control.methods import _entries
+from naived.ports import JournalError
 from tests.support.runtime import LEASE, Document, Naived, World
 
 
@@ -69,3 +71,123 @@ async def test_where_all_nodes_are_drained_it_is_said_and_the_last_heartbeat_is_
             heard.add(entry["reason"])
         assert len(heard) == 3
         assert (await alpha.call("nodes", undrain="alpha"))["warnings"] == []
+
+
+def silence(naived: Naived, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells the others nothing more."""
+
+    async def nothing(bodies: Mapping[str, str]) -> None:
+        await trio.lowlevel.checkpoint()
+
+    bulletin = naived.service.bulletin
+    assert bulletin is not None
+    monkeypatch.setattr(bulletin._mailbox, "tell", nothing)
+
+
+async def listed(naived: Naived) -> list[tuple[str, str, str]]:
+    symbols = (await naived.call("status"))["symbols"]
+    return [(entry["symbol"], entry["status"], entry["state"]) for entry in symbols]
+
+
+async def test_a_symbol_of_which_its_node_has_not_told_is_shown_as_the_journal_has_it(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.call("nodes", drain="alpha")
+        async with world.naived(node="beta", suspends=False) as beta:
+            silence(beta, monkeypatch)
+            await beta.start()
+            await trio.sleep(2)
+            assert await listed(alpha) == [("ETHUSDT", "on", "degraded")]
+            entry = await shown(alpha)
+            assert (entry["node"], entry["reason"]) == ("beta", "node beta has it and has said nothing of it yet")
+            assert entry.keys() == (await shown(beta)).keys()
+            steady = [await _entries(alpha.service, (), steady=True) for _ in range(2)]
+            assert steady[0] == steady[1]
+            assert list(steady[0]) == ["ETHUSDT"]
+        await trio.sleep(LEASE / 1000 + 3)
+        assert await listed(alpha) == [("ETHUSDT", "on", "degraded")]
+        entry = await shown(alpha)
+        told = "no node has it, as all that live are drained, and none has said anything of it yet"
+        assert entry["reason"].startswith(f"{told}: node beta, which had it, was last heard at 2")
+        assert (entry["node"], entry["next_step"]) == ("beta", "naivectl nodes undrain alpha")
+
+
+async def test_a_symbol_that_a_drained_node_never_told_of_is_shown_with_its_status(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        for node in (alpha, beta):
+            silence(node, monkeypatch)
+            await alpha.call("nodes", drain=node.service.identity.node)
+        await alpha.ask("start", timeout="2s")
+        await alpha.until(lambda: not alpha.supervisor.symbols)
+        await trio.sleep(2)
+        for node in (alpha, beta):
+            assert await listed(node) == [("ETHUSDT", "on", "degraded")]
+            entry = await shown(node)
+            told = "no node has it, as all that live are drained, and none has said anything of it yet"
+            assert (entry["node"], entry["reason"]) == (None, told)
+            assert entry["next_step"] == "naivectl nodes undrain alpha"
+
+
+async def test_a_forgotten_symbol_that_is_started_again_is_shown_before_its_node_tells_of_it(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.start()
+        await alpha.ask("stop")
+        await alpha.ask("forget")
+        await trio.sleep(3)
+        assert await listed(beta) == []
+        assert (await shown(beta))["state"] == "off"
+        silence(alpha, monkeypatch)
+        await alpha.start()
+        await trio.sleep(2)
+        assert await listed(beta) == [("ETHUSDT", "on", "degraded")]
+
+
+async def test_the_status_of_a_symbol_whose_node_is_gone_is_that_of_the_journal(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.call("nodes", drain="alpha")
+        async with world.naived(node="beta", suspends=False) as beta:
+            await beta.start()
+            await beta.ask("stop")
+            await trio.sleep(3)
+            silence(beta, monkeypatch)
+            await beta.start()
+        await trio.sleep(LEASE / 1000 + 3)
+        assert await listed(alpha) == [("ETHUSDT", "on", "degraded")]
+
+
+async def test_a_node_that_has_not_read_of_the_others_yet_calls_nothing_never_configured(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha:
+        entry = await shown(alpha)
+        assert entry["state"] == "degraded"
+        assert entry["reason"].startswith("the database does not answer here: it is not known")
+        await trio.sleep(2)
+        assert (await shown(alpha))["reason"] == "never configured"
+
+
+async def test_a_symbol_that_is_known_and_untold_says_so_while_the_database_is_away(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        silence(beta, monkeypatch)
+        await beta.start()
+        await trio.sleep(2)
+        bulletin = alpha.service.bulletin
+        assert bulletin is not None
+
+        async def away(known: Mapping[str, int]) -> None:
+            raise JournalError("away")
+
+        monkeypatch.setattr(bulletin._mailbox, "told", away)
+        await trio.sleep(LEASE / 1000 + 3)
+        entry = await shown(alpha)
+        assert (entry["status"], entry["state"]) == ("on", "degraded")
+        assert entry["reason"].startswith("the database does not answer here, and")

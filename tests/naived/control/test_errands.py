@@ -55,8 +55,8 @@ class Beta:
         await self._reach("configured")
         return ()
 
-    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str]]:
-        return (), {"ETHUSDT": "beta"}
+    async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str], Mapping[str, str]]:
+        return (), {"ETHUSDT": "beta"}, {}
 
     async def errands(self) -> Sequence[Errand]:
         await self._reach("errands")

@@ -133,11 +133,11 @@ async def test_what_was_said_last_is_told_also_when_the_databases_clock_was_set_
     with first.engine.begin() as connection:  # both were said while the clock was ahead
         ahead = sa.literal(NOW + 10**12, Instant)
         connection.execute(sa.update(statuses).values(at=ahead))
-    said, _ = await second.mailbox.told({})
+    said, *_ = await second.mailbox.told({})
     known = {each.symbol: each.at for each in said}
     assert len(known) == 2
     await first.mailbox.tell({SYMBOL: "after"})
-    said, _ = await second.mailbox.told(known)
+    said, *_ = await second.mailbox.told(known)
     assert [(each.symbol, each.body) for each in said] == [(SYMBOL, "after")]
     known |= {each.symbol: each.at for each in said}
     assert (await second.mailbox.told(known))[0] == []
@@ -240,6 +240,8 @@ async def test_every_symbol_that_was_configured_is_known_before_its_node_says_so
     units = [Unit(SYMBOL, desired(Status.ON), epoch=epochs[SYMBOL]), Unit(OTHER, gone, epoch=epochs[OTHER])]
     assert first.store.apply(units) == [None, None]
     assert await second.mailbox.configured() == [SYMBOL]
+    said, owners, wishes = await second.mailbox.told({})
+    assert (said, owners, wishes) == ([], {SYMBOL: "alpha", OTHER: "alpha"}, {SYMBOL: "on"})
 
 
 def said(message: str, epoch: int) -> Unit:
