@@ -15,7 +15,7 @@ import trio
 
 from naived.ports import CorruptError, Journal, JournalError, SymbolRecord
 from naived.runtime.supervisor import Supervisor
-from naived.runtime.symbol_task import blank
+from naived.runtime.symbol_task import Symbol, blank
 
 _SINGLY = 8  # symbols that are loaded one by one; for more the whole journal is read once
 _AT_ONCE = 20  # symbols that are adopted before others have a turn: some ms
@@ -35,12 +35,19 @@ class _Claim:
 
 
 class Adoption:
-    """``reconcile`` has adopted symbols compared soon."""
+    """``reconcile`` has adopted symbols compared soon; ``adopted`` is called with each before it does anything."""
 
-    def __init__(self, journal: Journal, supervisor: Supervisor, reconcile: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        supervisor: Supervisor,
+        reconcile: Callable[[], None],
+        adopted: Callable[[Symbol], None],
+    ) -> None:
         self._journal = journal
         self._supervisor = supervisor
         self._reconcile = reconcile
+        self._adopted = adopted
         self._claims: dict[str, _Claim] = {}
         self._news = trio.Event()
 
@@ -108,7 +115,7 @@ class Adoption:
             if self._claims.get(name) is claim:  # else it was lost, or claimed anew: these rows may be too old
                 found = loaded.get(name) or blank(name)
                 record, unread = (blank(name), found) if isinstance(found, CorruptError) else (found, None)
-                self._supervisor.adopt(record, claim.epoch, unread)
+                self._adopted(self._supervisor.adopt(record, claim.epoch, unread))
                 self._end(name)
                 adopted.append(name)
                 if len(adopted) % _AT_ONCE == 0:

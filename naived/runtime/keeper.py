@@ -11,6 +11,9 @@
 A claimed symbol is loaded after the claim is committed (``adoption.py``), and begun as after a crash; no renewal
 waits for that. One whose lease is another node's ends here at once. What was not renewed in time, and that nobody
 claimed, goes on as it is: its epoch shows that nobody else had it.
+
+A node that is drained takes a symbol only for a verb, and only while no other one takes any: what is asked becomes
+durable, nothing is placed, and the next round gives the symbol to nobody.
 """
 
 import contextlib
@@ -21,7 +24,7 @@ import trio
 
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.state import State
-from naived.nodes import NOBODY, Cluster, FencedError, LeaseLostError, NodeInfo, StartLostError, View, owners
+from naived.nodes import NOBODY, Cluster, FencedError, LeaseLostError, NodeInfo, StartLostError, View, idle, owners
 from naived.ports import Journal, JournalError, OrderGateway
 from naived.runtime.adoption import Adoption
 from naived.runtime.heartbeats import Heartbeats
@@ -66,7 +69,7 @@ class Keeper:
         self.cluster = cluster
         self.view = View({}, 0, 0)
         self.away: str | None = None  # why the leases cannot be renewed now
-        self.adoption = Adoption(journal, supervisor, reconcile)
+        self.adoption = Adoption(journal, supervisor, reconcile, self._adopted)
         self._supervisor = supervisor
         self._exchange = exchange
         self._compare = compare
@@ -78,14 +81,9 @@ class Keeper:
         self._wanted: set[str] = set()  # symbols that requests want to have
         self._server: str | None = None  # what the database continued when it was looked at last
         self._comparing: str | None = None  # the server on which symbols are being compared
+        self._leaving: list[Symbol] = []  # to be handed over, which the next round begins
         self._seen_free = 0  # looks in a row that found free symbols
         self._balance_at = trio.current_time() + _BALANCE
-
-    @property
-    def _gone(self) -> Mapping[str, int]:
-        """The other nodes that are gone, with the heartbeat that was the last."""
-        others = [node for name, node in self.view.nodes.items() if name != self.cluster.member.name]
-        return {node.name: node.heartbeat for node in others if not node.live}
 
     async def run(self) -> None:
         """Run until cancelled; raises StartLostError."""
@@ -124,13 +122,16 @@ class Keeper:
         Raises JournalError. Those that are wanted by the time it is somebody's turn are claimed together.
         """
         self._wanted.add(name)
+        me = self.cluster.member.name
         async with self._turn:
             wanted, self._wanted = self._wanted.difference(self._supervisor.symbols, self.adoption.names), set()
             try:
                 if wanted:
+                    self.view = await self.heartbeats.look()  # it may have been drained a moment ago
                     # Where this node gives its own away they only become known: another one takes them.
-                    most = 0 if _takes_none(self.view, self.cluster.member.name) else len(wanted)
-                    self.adoption.take(await self.cluster.claim(most, wanted, self._gone))
+                    takers = owners(list(self.view.nodes.values()))
+                    most = 0 if takers and _is_drained(self.view, me) else len(wanted)
+                    self.adoption.take(await self.cluster.claim(most, wanted, _gone(self.view, me)))
             except BaseException:
                 self._wanted |= wanted
                 raise
@@ -166,17 +167,18 @@ class Keeper:
         else:
             room = _room(self.view, me, patient=self._seen_free <= _UNWANTED)
             if self.view.free and room:
-                self.adoption.take(await self.cluster.claim(room, gone=self._gone))
+                self.adoption.take(await self.cluster.claim(room, gone=_gone(self.view, me.name)))
             leaving = []
             if trio.current_time() >= self._balance_at:
                 self._balance_at = trio.current_time() + _BALANCE
                 # Those with the fewest orders first.
                 known = sorted(self._supervisor.symbols.values(), key=lambda symbol: len(symbol.engine.orders))
                 leaving = known[: surplus(self.view, me)]
-        for symbol in leaving:
-            if not symbol.leaving:
-                symbol.leaving = True
-                nursery.start_soon(self._hand_over, symbol)
+        self._leaving += [symbol for symbol in leaving if not symbol.leaving]
+        for symbol in self._leaving:
+            _block(symbol, self.view)
+            nursery.start_soon(self._hand_over, symbol)
+        self._leaving.clear()
 
     async def _look_at_server(self, nursery: trio.Nursery) -> None:
         """If the database was replaced by one that may lack commits, load all anew, and compare before orders."""
@@ -218,9 +220,14 @@ class Keeper:
             self._left(self._supervisor.drop(name))
             log.warning("symbol lost to another node", symbol=name)
 
+    def _adopted(self, symbol: Symbol) -> None:
+        """A node that gives its symbols away places nothing of one that it took for a verb."""
+        if _is_drained(self.view, self.cluster.member.name):
+            _block(symbol, self.view)
+            self._leaving.append(symbol)
+
     async def _hand_over(self, symbol: Symbol) -> None:
-        """Let no new order begin, await the answers in flight, and give the symbol back."""
-        symbol.offer(Blocked(BlockedBy.LEASE, "it is handed over to another node"))
+        """No new order begins: await the answers in flight, and give the symbol back."""
         with trio.move_on_after(_HAND_OVER):
             while symbol.behind or any(order.state is State.INTENDED for order in symbol.engine.resting):
                 await symbol.news.wait()
@@ -240,10 +247,26 @@ def _is_lost(symbol: Symbol) -> bool:
     return isinstance(symbol.failed, LeaseLostError)
 
 
-def _takes_none(view: View, name: str) -> bool:
-    """Does the node of this name give its symbols away, to another one that takes some?"""
+def _block(symbol: Symbol, view: View) -> None:
+    """It is to be handed over: no new order of it begins."""
+    drained = idle(view.nodes.values())
+    reason = "it is handed over to another node"
+    if drained is not None:
+        reason = f"every node that lives is drained, so that none takes it, until: naivectl nodes undrain {drained}"
+    symbol.leaving = True
+    symbol.offer(Blocked(BlockedBy.LEASE, reason))
+
+
+def _is_drained(view: View, name: str) -> bool:
+    """Does the node of this name give its symbols away?"""
     me = view.nodes.get(name)
-    return me is not None and me.draining and owners(list(view.nodes.values())) > 0
+    return me is not None and me.draining
+
+
+def _gone(view: View, name: str) -> Mapping[str, int]:
+    """The nodes that are gone, but the one of this name, with the heartbeat that was the last."""
+    others = [node for node in view.nodes.values() if node.name != name]
+    return {node.name: node.heartbeat for node in others if not node.live}
 
 
 def _share(view: View) -> int:

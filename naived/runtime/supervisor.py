@@ -58,7 +58,7 @@ class Supervisor:
         for record in records:
             self._add(record)
 
-    def adopt(self, record: SymbolRecord, epoch: int, unread: JournalError | None = None) -> None:
+    def adopt(self, record: SymbolRecord, epoch: int, unread: JournalError | None = None) -> Symbol:
         """Add a symbol that this node has claimed; it begins as after a crash.
 
         ``unread``: why its record is not known; it does nothing and is read again until it is.
@@ -66,6 +66,7 @@ class Supervisor:
         symbol = self._add(record, epoch)
         symbol.failed = unread
         symbol.resolve_orders()
+        return symbol
 
     def drop(self, name: str) -> Symbol:
         """It is another node's, or nobody's: its task ends, and nothing more of it is written or sent."""

@@ -51,11 +51,11 @@ def adopted() -> Adopted:
 
 @pytest.fixture
 def adoption(nursery: trio.Nursery, clock: MockClock, journal: SlowJournal, adopted: Adopted) -> Adoption:
-    def adopt(record: SymbolRecord, epoch: int, unread: JournalError | None = None) -> None:
+    def adopt(record: SymbolRecord, epoch: int, unread: JournalError | None = None) -> Any:
         adopted.append((record.symbol, epoch, record.cycles if unread is None else UNREAD))
 
     supervisor: Any = SimpleNamespace(adopt=adopt)
-    adoption = Adoption(cast(Journal, journal), cast(Supervisor, supervisor), lambda: None)
+    adoption = Adoption(cast(Journal, journal), cast(Supervisor, supervisor), lambda: None, lambda _: None)
     nursery.start_soon(adoption.run)
     return adoption
 

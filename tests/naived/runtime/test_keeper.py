@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -143,3 +144,23 @@ async def test_limits_that_cannot_be_read_are_told(world: World, clock: MockCloc
         assert "table limits" in str(alpha.service.reason)
         by_hand(world, "UPDATE limits SET max_exposure = '1000'")
         await alpha.until(lambda: alpha.service.state == "ready")
+
+
+@pytest.mark.parametrize("later", [0.0, 2.0])
+async def test_a_drained_node_places_nothing_of_a_symbol_that_it_takes_for_a_verb(
+    world: World, clock: MockClock, later: float
+) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.until(lambda: alpha.service.session.ready.is_set())
+        await alpha.call("nodes", drain="alpha")
+        await trio.sleep(later)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(alpha.ask, "start", timeout="5s"))
+            for _ in range(60):
+                await alpha.trade("2000")
+            assert not alpha.supervisor.symbols
+        assert await alpha.orders() == []
+        await alpha.call("nodes", undrain="alpha")
+        await alpha.until(lambda: alpha.supervisor.symbols and alpha.state() == "trading", 20)
+        await alpha.trade("2000")
+        assert [order["side"] for order in await alpha.orders()] == ["buy"]
