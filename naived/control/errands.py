@@ -24,7 +24,7 @@ from naived.control.orders import open_orders
 from naived.control.protocol import Code, ControlError
 from naived.control.requests import Params
 from naived.control.service import Service
-from naived.nodes import Errand
+from naived.nodes import Errand, LeaseLostError
 from naived.ports import ConflictError, JournalError, SymbolRecord, UnwrittenError
 
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
@@ -84,6 +84,8 @@ async def do(service: Service, verb: Verb, call: Call, *, configured: bool) -> D
     except ElsewhereError:
         return await ask(service, call)
     except ControlError as error:
+        if isinstance(error.__cause__, LeaseLostError):  # it was ours only since then, and is not any more
+            return await ask(service, call)
         outcome = Outcome(False, error.message, error)
     if (ours is not None and ours.gone) or (outcome.changed and name not in known):
         return await ask(service, call)
@@ -190,31 +192,34 @@ async def ask(service: Service, call: Call) -> Document:
             await bulletin.catch_up()  # what is asked next here does not contradict it
         document: Document = json.loads(text)
         return document
-    owner = bulletin.owner(name)
+    owner, drained = bulletin.owner(name), service.drained
     if call.changes:
-        return await _failed(service, errand, node_messages.not_answered(name, owner, done))
-    return await _failed(service, errand, node_messages.not_told(name, owner, waited=call.verb == "wait"))
+        return await _failed(service, errand, node_messages.not_answered(name, owner, drained, done))
+    return await _failed(service, errand, node_messages.not_told(name, owner, drained, waited=call.verb == "wait"))
 
 
 async def _failed(service: Service, errand: Errand, error: ControlError) -> Document:
     """The entry of ``results`` for a symbol of another node that did not answer.
 
-    Its state is as that node told it last; its status and orders are those of the journal, if that can be read.
+    Its state is as that node told it last; its status and orders, and whether anything was changed, are those of
+    the journal, if that can be read.
     """
     name, mailbox, bulletin = errand.symbol, service.mailbox, service.bulletin
     entry = None if bulletin is None else bulletin.entry(name)
     known: Document = {} if entry is None else json.loads(entry)
     records: Sequence[SymbolRecord] = ()
+    made: str | None = None
     with contextlib.suppress(JournalError), trio.move_on_after(LEAST_WAIT):
         if mailbox is not None:
             await mailbox.withdraw(errand.id)
         records = await service.journal.load(name)
+        made = await service.journal.answered(errand.id)
     status = next((str(record.desired.status) for record in records), known.get("status", "off"))
     return {
         "symbol": name,
         "status": status,
         "state": known.get("state", "off" if status == "off" else "degraded"),
-        "changed": False,
+        "changed": made is not None and bool(json.loads(made)),
         "open_orders": open_orders(order for record in records for order in record.orders),
         "message": error.message,
         "error": error.document(),

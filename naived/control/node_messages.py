@@ -35,33 +35,38 @@ def nobody(name: str) -> str:
     return f"every node that lives is drained: nothing is traded, no stop-loss sells, until: {undrain(name)}"
 
 
-def not_answered(name: str, owner: str | None, done: bool) -> ControlError:
-    """``done``: the change is durable, and what was waited for has not come."""
-    if done:
-        by = "another node" if owner is None else f"node {owner}"
+def not_answered(name: str, owner: str | None, drained: str | None, done: bool) -> ControlError:
+    """``done``: the change was made, by any node, and what was waited for has not come. ``drained``: ``idle``."""
+    silent, hint = _silent(owner, drained)
+    if not done:
+        what = f"{silent}: what was asked is durable, and is carried out by the node that has it next"
+        return ControlError(Code.TIMED_OUT, what, symbol=name, hint=hint)
+    what = "what was asked is done, and the state that was waited for is not reached"
+    if owner is not None:
         return ControlError(
             Code.TIMED_OUT,
-            f"{by} did what was asked, and the state that was waited for is not reached",
+            f"{what} at node {owner}, which has it",
             symbol=name,
             hint=f"see how far it is: naivectl status {name}",
         )
-    return ControlError(
-        Code.TIMED_OUT,
-        f"{_silent(owner)}: what was asked is durable, and is carried out by the node that has it next",
-        symbol=name,
-        hint=_WHO_LIVES,
-    )
+    return ControlError(Code.TIMED_OUT, f"{what}: {silent}", symbol=name, hint=hint)
 
 
-def not_told(name: str, owner: str | None, *, waited: bool) -> ControlError:
+def not_told(name: str, owner: str | None, drained: str | None, *, waited: bool) -> ControlError:
     """The same for a request that was to change nothing. ``waited``: its caller said for how long."""
+    silent, hint = _silent(owner, drained)
     return ControlError(
-        Code.TIMED_OUT if waited else Code.BUSY, _silent(owner), symbol=name, hint=f"{_WHO_LIVES}; then try again"
+        Code.TIMED_OUT if waited else Code.BUSY, silent, symbol=name, hint=f"{hint}; then try again"
     )
 
 
-def _silent(owner: str | None) -> str:
-    return "no node has it" if owner is None else f"node {owner}, which has it, has not answered"
+def _silent(owner: str | None, drained: str | None) -> tuple[str, str]:
+    """Why there is no answer, and what to type."""
+    if owner is not None:
+        return f"node {owner}, which has it, has not answered", _WHO_LIVES
+    if drained is not None:
+        return "no node has it, as all that live are drained", f"have one take symbols: {undrain(drained)}"
+    return "no node has it", _WHO_LIVES
 
 
 _WHO_LIVES = "see which nodes live: naivectl nodes"

@@ -18,7 +18,7 @@ from naived.control.statuses import Statuses
 from naived.control.streams import Snapshots
 from naived.core.amount import Money
 from naived.core.strategy.settings import Settings
-from naived.nodes import Mailbox
+from naived.nodes import Mailbox, idle
 from naived.ports import Exchange, Journal, JournalError
 from naived.runtime.account import AccountKeeper
 from naived.runtime.account_view import AccountView
@@ -92,6 +92,11 @@ class Service:
     def away(self) -> str | None:
         """Why nothing becomes durable now: a change waits, or the leases of this node cannot be renewed."""
         return self.journal.hanging or (None if self.keeper is None else self.keeper.away)
+
+    @property
+    def drained(self) -> str | None:
+        """One of the nodes that live, if all of them are drained, so that nobody trades."""
+        return None if self.keeper is None else idle(self.keeper.view.nodes.values())
 
     @property
     def _state_and_reason(self) -> tuple[str, str | None]:

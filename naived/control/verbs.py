@@ -10,7 +10,7 @@ from typing import Any
 import trio
 from msgspec.structs import replace
 
-from naived.control import answers, holdings, listing_messages, messages
+from naived.control import answers, holdings, listing_messages, messages, node_messages
 from naived.control.call import Call, Outcome, Patience
 from naived.control.desired import desire
 from naived.control.held_up import held_up
@@ -68,6 +68,8 @@ async def start(service: Service, call: Call) -> Outcome:
         service, call, symbol, lambda before: DesiredState(change(before.settings), Status.ON, keep_buys=False)
     )
     service.supervisor.follow(symbol)
+    if symbol.leaving and service.drained is not None:
+        more["warnings"].append(node_messages.nobody(service.drained))
     failure = await _trading(service, symbol, call.patience) if call.params["wait"] else None
     return Outcome(changed, messages.state(symbol), failure, more)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -486,3 +487,70 @@ async def test_a_change_whose_symbol_leaves_before_it_is_durable_is_asked_for(
                 nursery.start_soon(change)
                 await trio.sleep(1)
                 naived.supervisor.drop("ETHUSDT")
+
+
+@asynccontextmanager
+async def drained(world: World) -> AsyncIterator[Naived]:
+    """The only node, which has nothing and takes nothing."""
+    async with world.naived(node="alpha") as alpha:
+        await alpha.until(lambda: alpha.service.session.ready.is_set())
+        await alpha.call("nodes", drain="alpha")
+        await trio.sleep(2)
+        yield alpha
+
+
+NOBODY_HAS = "no node has it, as all that live are drained"
+UNDRAIN = "naivectl nodes undrain alpha"
+
+
+async def test_a_start_where_all_nodes_are_drained_is_durable_and_says_that_nobody_trades(
+    world: World, clock: MockClock
+) -> None:
+    async with drained(world) as alpha:
+        first = await alpha.ask("start", chunks=3)
+        assert (first["error"]["kind"], first["status"], first["changed"]) == ("timed_out", "on", True)
+        done = "what was asked is done, and the state that was waited for is not reached"
+        assert first["error"]["message"] == f"{done}: {NOBODY_HAS}"
+        assert first["error"]["hint"].endswith(UNDRAIN)
+        again = await alpha.ask("start", chunks=4)  # as any verb on what nobody has
+        assert (again["error"]["kind"], again["changed"]) == ("timed_out", False)
+        assert again["error"]["message"].startswith(f"{NOBODY_HAS}: what was asked is durable")
+        assert again["error"]["hint"].endswith(UNDRAIN)
+        await alpha.call("nodes", undrain="alpha")
+        await alpha.until(lambda: alpha.supervisor.symbols and alpha.state() == "trading", 20)
+        await alpha.until(lambda: alpha.symbol().desired.settings.chunks == 4, 20)
+
+
+async def test_a_start_that_does_not_wait_warns_where_all_nodes_are_drained(world: World, clock: MockClock) -> None:
+    async with drained(world) as alpha:
+        result = await alpha.ask("start", wait=False)
+        assert (result["error"], result["status"], result["state"]) == (None, "on", "degraded")
+        assert result["warnings"][-1].endswith(UNDRAIN)
+
+
+async def test_a_start_that_waits_for_less_than_a_hand_over_says_why_it_does_not_trade(
+    world: World, clock: MockClock
+) -> None:
+    async with drained(world) as alpha:
+        error = (await alpha.ask("start", timeout="50ms"))["error"]
+        assert error["kind"] == "timed_out"
+        told = "not trading yet, still degraded: every node that lives is drained, so that none takes it, until"
+        assert error["message"] == f"{told}: {UNDRAIN}"
+
+
+async def test_a_symbol_that_leaves_before_its_first_change_is_asked_for(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with drained(world) as alpha:
+        answered = alpha.journal.answered
+
+        async def slow(request_id: str) -> str | None:
+            await trio.sleep(3)
+            return await answered(request_id)
+
+        monkeypatch.setattr(alpha.journal, "answered", slow)
+        error = (await alpha.ask("start", wait=False))["error"]
+        assert error["kind"] == "timed_out"
+        assert error["message"].startswith(f"{NOBODY_HAS}: what was asked is durable")
+        await alpha.call("nodes", undrain="alpha")
+        await alpha.until(lambda: alpha.supervisor.symbols and alpha.state() == "trading", 20)
