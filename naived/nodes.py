@@ -159,6 +159,15 @@ class Errand(Struct, frozen=True):
     done: bool = False
 
 
+class Resting(Struct, frozen=True):
+    """The buys of a symbol that the exchange has, or may have; ``node`` has the symbol, gone or not."""
+
+    symbol: str
+    node: str | None
+    buys: int
+    cancelling: int  # of those
+
+
 class Mailbox(Protocol):
     """What nodes tell and ask each other. Every call raises JournalError."""
 
@@ -196,6 +205,14 @@ class Mailbox(Protocol):
         """Every symbol that was configured, by any node, and is not forgotten."""
         ...
 
-    async def answer_to(self, errand_id: str) -> tuple[bool, str | None]:
-        """Is it done, and what was answered, if anything?"""
+    async def answer_to(self, errand_id: str) -> tuple[bool, str | None] | None:
+        """Is it done, and what was answered, if anything? None: there is no such request, or not any more."""
+        ...
+
+    async def resting(self) -> Sequence[Resting]:
+        """Every symbol that has such buys, ordered by name, as the journal has them."""
+        ...
+
+    async def halted(self) -> Sequence[str]:
+        """Every symbol that has a halt of its own, ordered by name."""
         ...

@@ -28,6 +28,7 @@ from naived.nodes import Errand, LeaseLostError
 from naived.ports import ConflictError, JournalError, SymbolRecord, UnwrittenError
 
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
+_LOOKS = 10  # that find a node gone until what it waits for ends: one that has just entered is not known yet
 _AGAIN = 1.0  # seconds until what the database refused is tried again
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
 # They change nothing that other verbs change, and do not wait for what those wait for.
@@ -46,10 +47,14 @@ async def perform_errands(service: Service, understand: Understand) -> None:
     if mailbox is None:
         return
     begun: dict[str, Caller] = {}
+    left: dict[str, int] = {}  # of those that nobody waits for: how many looks in a row found that
     async with trio.open_nursery() as nursery:
         while True:
             try:
                 waiting = await mailbox.errands()
+                left = {each.id: left.get(each.id, 0) + 1 for each in waiting if _is_left(service, each)}
+                for errand_id in [each for each, looks in left.items() if looks > _LOOKS]:
+                    await mailbox.withdraw(errand_id)
             except JournalError as error:
                 log.warning("requests of other nodes not read", error=str(error))
                 await trio.sleep(_EVERY)
@@ -66,6 +71,19 @@ async def perform_errands(service: Service, understand: Understand) -> None:
                 if errand.changes and not errand.done:
                     behind.add(queue)
             await trio.sleep(_EVERY)
+
+
+def _is_left(service: Service, errand: Errand) -> bool:
+    """Is it to change nothing, and is the node gone that waits for its answer?
+
+    One that was only taken for gone asks again.
+    """
+    keeper = service.keeper
+    if errand.changes or keeper is None:
+        return False
+    nodes, own = keeper.view.nodes, keeper.cluster.member.name
+    asker = nodes.get(errand.asked_by)
+    return errand.asked_by != own and own in nodes and (asker is None or not asker.live)
 
 
 async def do(service: Service, verb: Verb, call: Call, *, configured: bool) -> Document:
@@ -144,6 +162,8 @@ async def _perform(service: Service, understand: Understand, errand: Errand, beg
     document = answers.result(errand.symbol, service.supervisor.symbols.get(errand.symbol), outcome)
     mailbox, bulletin = service.mailbox, service.bulletin
     while mailbox is not None and bulletin is not None and symbol is not None and not symbol.gone:
+        if begun.get(errand.id) is not caller:  # it was withdrawn, and perhaps asked again since
+            return
         try:
             await bulletin.publish([symbol])
             await mailbox.answer(errand.id, json.dumps(document))
@@ -151,7 +171,8 @@ async def _perform(service: Service, understand: Understand, errand: Errand, beg
         except JournalError as error:
             log.warning("another node not answered", error=str(error))
         await trio.sleep(_EVERY)
-    begun.pop(errand.id, None)
+    if begun.get(errand.id) is caller:
+        del begun[errand.id]
 
 
 async def ask(service: Service, call: Call) -> Document:
@@ -173,12 +194,15 @@ async def ask(service: Service, call: Call) -> Document:
             await mailbox.ask(errand)
         with call.caller.waiting(patience + _SLACK):
             while text is None:
-                done, text = await mailbox.answer_to(errand.id)
+                if (known := await mailbox.answer_to(errand.id)) is None:
+                    await mailbox.ask(errand)  # this node was taken for gone meanwhile
+                else:
+                    done, text = known
                 if text is None:
                     await trio.sleep(_EVERY)
         if text is None:  # this process may have stood still until after its patience
             with trio.move_on_after(LEAST_WAIT):
-                done, text = await mailbox.answer_to(errand.id)
+                done, text = await mailbox.answer_to(errand.id) or (done, None)
     except JournalError as error:
         return await _failed(service, errand, messages.away(name, error))
     except trio.TooSlowError:

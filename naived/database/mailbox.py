@@ -12,13 +12,26 @@ from functools import partial
 
 import sqlalchemy as sa
 
+from naived.core.orders.intent import Side
+from naived.core.orders.state import LIVE as PERHAPS_RESTING
 from naived.database.cluster import Transactions
 from naived.database.leases import Seat
 from naived.database.rows import event_of
-from naived.database.schema import control_request, events, leases, nodes, requests, settings, statuses
+from naived.database.schema import (
+    LIVE,
+    control_request,
+    events,
+    halts,
+    leases,
+    nodes,
+    orders,
+    requests,
+    settings,
+    statuses,
+)
 from naived.database.statements import insert
 from naived.database.together import Jointly, Together
-from naived.nodes import Errand, Told
+from naived.nodes import Errand, Resting, Told
 from naived.ports import EventRow
 
 _COLUMNS = ("id", "symbol", "verb", "params", "asked_by", "changes")
@@ -99,8 +112,18 @@ class SqlMailbox:
 
         return await self._transactions.do(read)
 
-    async def answer_to(self, errand_id: str) -> tuple[bool, str | None]:
-        return await self._answered.ask(errand_id) or (False, None)
+    async def answer_to(self, errand_id: str) -> tuple[bool, str | None] | None:
+        return await self._answered.ask(errand_id)
+
+    async def resting(self) -> Sequence[Resting]:
+        return await self._transactions.do(_read_resting)
+
+    async def halted(self) -> Sequence[str]:
+        def read(connection: sa.Connection) -> Sequence[str]:
+            own = sa.select(halts.c.scope).where(halts.c.scope != "").order_by(halts.c.scope)
+            return connection.scalars(own).all()
+
+        return await self._transactions.do(read)
 
 
 def _write_errands(seat: Seat, connection: sa.Connection, errands: Sequence[Errand]) -> None:
@@ -143,6 +166,20 @@ def _read_answers(connection: sa.Connection, ids: Sequence[str]) -> Mapping[str,
     found = sa.select(requests.c.id, requests.c.done_at, requests.c.answer).where(requests.c.id.in_(ids))
     rows = connection.execute(found).mappings()
     return {row["id"]: (row["done_at"] is not None, row["answer"]) for row in rows}
+
+
+def _read_resting(connection: sa.Connection) -> Sequence[Resting]:
+    cancelling = sa.func.sum(sa.case((orders.c.cancelling, 1), else_=0))
+    found = (
+        sa.select(orders.c.symbol, leases.c.node, sa.func.count(), cancelling)
+        .select_from(orders.outerjoin(leases, leases.c.symbol == orders.c.symbol))
+        # The first condition is that of the index.
+        .where(LIVE, orders.c.state.in_([state.value for state in PERHAPS_RESTING]))
+        .where(orders.c.side == Side.BUY.value)
+        .group_by(orders.c.symbol, leases.c.node)
+        .order_by(orders.c.symbol)
+    )
+    return [Resting(*row) for row in connection.execute(found)]
 
 
 def _ours(seat: Seat, connection: sa.Connection) -> sa.ColumnElement[bool]:

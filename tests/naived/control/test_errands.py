@@ -19,9 +19,10 @@ from naived.control.service import Service
 from naived.core.risk import OverLimit
 from naived.core.strategy.settings import Status
 from naived.nodes import NOBODY, Errand, Member, Told, View
-from naived.ports import ConflictError, Unit
+from naived.ports import ConflictError, JournalError, Unit
 from naived.runtime.keeper import Keeper
-from tests.support.runtime import Naived, World
+from naived.runtime.symbol_task import Symbol
+from tests.support.runtime import LEASE, Naived, World
 
 
 class Beta:
@@ -292,9 +293,9 @@ async def test_a_node_of_another_version_asks_for_less_or_more_than_this_one_tak
         await alpha.start()
         mailbox = alpha.service.mailbox
         assert mailbox is not None
-        await mailbox.ask(Errand("one", "ETHUSDT", verb, json.dumps(params), "beta", changes))
+        await mailbox.ask(Errand("one", "ETHUSDT", verb, json.dumps(params), "alpha", changes))
         with trio.fail_after(20):
-            while (answer := (await mailbox.answer_to("one"))[1]) is None:  # noqa: ASYNC110 - as a node looks
+            while (answer := (await mailbox.answer_to("one") or (False, None))[1]) is None:  # noqa: ASYNC110
                 await trio.sleep(0.1)
         error = json.loads(answer)["error"]
         assert (error and error["kind"]) == (told and "version_mismatch")
@@ -316,6 +317,101 @@ async def test_a_wait_whose_client_is_gone_is_nobodys_task(world: World, clock: 
             await trio.sleep(2)
             assert [errand.verb for errand in await mailbox.errands()] == ["wait"]
             nursery.cancel_scope.cancel()
+
+
+FOR_EVER: dict[str, Any] = {"for": "drained", "timeout": "none"}
+
+
+async def asked_by_beta(world: World, alpha: Naived) -> None:
+    """A process of beta dies while it asks alpha for what does not come."""
+    async with world.naived(node="beta", suspends=False) as beta, trio.open_nursery() as nursery:
+        nursery.start_soon(partial(beta.ask, "wait", **FOR_EVER))
+        await trio.sleep(2)
+        assert await waits(alpha) == ["wait"]
+        withdrawn = beta.service.mailbox
+        assert withdrawn is not None
+
+        async def unwritten(_: str) -> None:
+            raise JournalError("the process is dead")
+
+        withdrawn.withdraw = unwritten  # type: ignore[method-assign]
+        nursery.cancel_scope.cancel()
+
+
+async def waits(naived: Naived) -> list[str]:
+    """What others ask of it."""
+    assert naived.service.mailbox is not None
+    return [errand.verb for errand in await naived.service.mailbox.errands()]
+
+
+def watching(naived: Naived) -> list[str]:
+    """The tasks of this process that carry out what others ask."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    found, nurseries = list[str](), list(root.child_nurseries)
+    while nurseries:
+        for task in nurseries.pop().child_tasks:
+            found.append(task.name)
+            nurseries += task.child_nurseries
+    return [name for name in found if name.endswith("errands._perform")]
+
+
+async def test_a_wait_whose_node_is_gone_is_nobodys_task(world: World, clock: MockClock) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start()
+        before = len(watching(alpha))
+        await asked_by_beta(world, alpha)
+        assert len(watching(alpha)) == before + 1
+        await trio.sleep(LEASE / 1000 + 5)
+        assert await waits(alpha) == []
+        assert len(watching(alpha)) == before
+
+
+async def test_a_wait_of_an_earlier_process_of_a_node_is_nobodys_task(world: World, clock: MockClock) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start()
+        before = len(watching(alpha))
+        await asked_by_beta(world, alpha)
+        async with world.naived(node="beta"):
+            assert await waits(alpha) == []
+            await trio.sleep(1)
+            assert len(watching(alpha)) == before
+
+
+@pytest.mark.parametrize("telling", [0.0, 1.0])
+async def test_a_wait_of_a_node_that_was_taken_for_gone_ends_as_any_other(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch, telling: float
+) -> None:
+    """``telling``: seconds that the other node needs for an answer."""
+    told: list[Any] = []
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.start()
+        await trio.sleep(3)
+        mailbox, bulletin = alpha.service.mailbox, alpha.service.bulletin
+        assert mailbox is not None
+        assert bulletin is not None
+        publish = bulletin.publish
+
+        async def slow(symbols: Sequence[Symbol], *, prices: bool = False) -> None:
+            await trio.sleep(telling)
+            await publish(symbols, prices=prices)
+
+        monkeypatch.setattr(bulletin, "publish", slow)
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+
+                async def wait() -> None:
+                    told.append(await beta.ask("wait", **{"for": "off", "timeout": "none"}))
+
+                nursery.start_soon(wait)
+                await trio.sleep(2)
+                for pause in (0.0, 0.1, 0.2, 0.3, 0.5, 1.0):
+                    for errand in await mailbox.errands():
+                        await mailbox.withdraw(errand.id)
+                    await trio.sleep(pause)
+                assert told == []
+                await alpha.ask("stop")
+        assert (told[0]["error"], told[0]["state"]) == (None, "off")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 import trio
 from msgspec.structs import replace
 
+from naived.core.orders.intent import Side
 from naived.core.orders.state import State
 from naived.core.risk import Halt, HaltedBy, OverLimit
 from naived.core.strategy.leader_events import Halted
@@ -23,11 +25,11 @@ from naived.database.leases import Seat, renew
 from naived.database.mailbox import SqlMailbox
 from naived.database.queries import events_page, orders_page
 from naived.database.reader import Reader
-from naived.database.schema import Instant, leases, metadata, nodes, statuses, traders
+from naived.database.schema import Instant, leases, metadata, nodes, orders, statuses, traders
 from naived.database.store import Reentry, Store
-from naived.nodes import Errand, FencedError, LeaseLostError, Member
+from naived.nodes import Errand, FencedError, LeaseLostError, Member, Resting
 from naived.ports import ConflictError, JournalError, Page, Unit
-from tests.support.database import NOW, SYMBOL, desired, event, finished, first_buy, order
+from tests.support.database import NOW, SYMBOL, buying, desired, event, finished, first_buy, intent, order
 
 LEASE = 30_000  # ms
 OTHER = "BTCUSDT"
@@ -197,7 +199,7 @@ async def test_what_is_asked_of_many_symbols_costs_as_many_transactions_as_of_on
             for name in names:
                 nursery.start_soon(follow, name)
         assert len(begun) == 1
-        assert await second.mailbox.answer_to("unknown") == (False, None)
+        assert await second.mailbox.answer_to("unknown") is None
 
 
 async def test_what_is_asked_again_is_answered_as_it_is_then_and_made_once(node: Callable[[str], Node]) -> None:
@@ -228,6 +230,79 @@ async def test_a_request_that_nobody_waits_for_goes_unless_it_changes_something(
     for name in ("change", "done", "wait"):
         await first.mailbox.withdraw(name)
     assert await asked(first) == ["change", "done"]
+
+
+async def test_what_an_earlier_process_of_a_node_waited_for_goes_unless_it_changes_something(
+    node: Callable[[str], Node],
+) -> None:
+    first, second = node("alpha"), node("beta")
+    await first.cluster.renew()
+    await first.cluster.claim(1, (SYMBOL,))
+    for each in (errand("change"), errand("wait", changes=False), errand("answered", changes=False)):
+        await second.mailbox.ask(each)
+    await first.mailbox.ask(replace(errand("of alpha", changes=False), asked_by="alpha"))
+    await first.mailbox.answer("answered", "told")
+    third = node("beta")
+    assert sorted(await asked(first)) == ["change", "of alpha"]
+    assert await third.mailbox.answer_to("answered") == (True, "told")
+    assert await third.mailbox.answer_to("wait") is None
+
+
+async def test_buys_that_may_rest_are_counted_by_symbol_with_its_node(node: Callable[[str], Node]) -> None:
+    first, second = node("alpha"), node("beta")
+    epochs = await first.cluster.claim(2, (SYMBOL, OTHER))
+    buys = [
+        order(intent(1), state=State.OPEN, order_id=1),
+        order(intent(2), state=State.UNKNOWN, cancelling=True),
+        *(
+            order(intent(3 + number), state=state)
+            for number, state in enumerate(State)
+            if state in (State.NOT_PLACED, State.QUARANTINED, State.CANCELLED, State.FILLED)
+        ),
+    ]
+    sell = order(intent(1, Side.SELL), state=State.OPEN, order_id=2)
+    traders = tuple(buying(each.intent.trader) for each in buys)
+    units = [
+        Unit(SYMBOL, desired(Status.OFF), traders=traders, orders=(*buys, sell), epoch=epochs[SYMBOL]),
+        unit(epochs[OTHER], OTHER),
+    ]
+    assert first.store.apply(units) == [None, None]
+    await first.cluster.release((OTHER,))
+    assert await second.mailbox.resting() == [Resting(OTHER, None, 1, 0), Resting(SYMBOL, "alpha", 2, 1)]
+
+
+async def test_buys_that_rest_are_found_by_the_index_of_live_orders(node: Callable[[str], Node]) -> None:
+    each, found = node("alpha"), list[tuple[str, Any]]()
+    epoch = (await each.cluster.claim(1, (SYMBOL,)))[SYMBOL]
+    assert each.store.apply([unit(epoch)]) == [None]
+    with each.engine.begin() as connection:
+        live = dict(connection.execute(sa.select(orders)).mappings().one())
+        ended = {**live, "state": State.CANCELLED.value}
+        more = [{**ended, "id": 100 + seq, "seq": seq, "client_order_id": str(seq)} for seq in range(2, 2_000)]
+        connection.execute(sa.insert(orders), more)
+        connection.execute(sa.text("ANALYZE"))
+
+    def listen(_: object, __: object, statement: str, parameters: object, *more: object) -> None:
+        found.append((statement, parameters))
+
+    sa.event.listen(each.engine, "before_cursor_execute", listen)
+    assert await each.mailbox.resting() == [Resting(SYMBOL, "alpha", 1, 0)]
+    sa.event.remove(each.engine, "before_cursor_execute", listen)
+    statement, parameters = found[-1]
+    word = "EXPLAIN QUERY PLAN" if each.engine.dialect.name == "sqlite" else "EXPLAIN"
+    with each.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"{word} {statement}", parameters).all()
+    assert "live_orders" in str(plan)
+
+
+async def test_symbols_that_have_a_halt_of_their_own_are_told(node: Callable[[str], Node]) -> None:
+    first, second = node("alpha"), node("beta")
+    epoch = (await first.cluster.claim(1, (SYMBOL,)))[SYMBOL]
+    assert await second.mailbox.halted() == []
+    halt = Halt("news", HaltedBy.PERSON, NOW)
+    of_symbol = Unit(SYMBOL, desired(Status.OFF), halt=Halted(halt), epoch=epoch)
+    assert first.store.apply([of_symbol, Unit("", halt=Halted(halt, account=True))]) == [None, None]
+    assert await second.mailbox.halted() == [SYMBOL]
 
 
 async def test_every_symbol_that_was_configured_is_known_before_its_node_says_so(
