@@ -82,8 +82,8 @@ _DOCUMENTS: dict[str, tuple[str, Schema]] = {
     ),
     "resolve": ("what was taken back or written off", _results(lost=array(ref("loss")), sells=maybe(ref("coins")))),
     "wait": ("whether each symbol reached the state", _results()),
-    "halt": ("what was halted: each symbol, or the account", _results(account=True)),
-    "resume": ("what goes on buying: each symbol, or the account", _results(account=True)),
+    "halt": ("what was halted: each symbol, or the account", _results(account=True, warnings=_WARNINGS)),
+    "resume": ("what goes on buying: each symbol, or the account", _results(account=True, warnings=_WARNINGS)),
     "limits": (
         "the limits of the account, and what is so now, in its currency",
         _document(
@@ -101,6 +101,7 @@ _DOCUMENTS: dict[str, tuple[str, Schema]] = {
                 "worst": ref("worst"),
                 "halt": maybe(ref("halt")),
                 "changed": BOOLEAN,
+                "warnings": _WARNINGS,
             }
         ),
     ),

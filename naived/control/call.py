@@ -21,6 +21,7 @@ READING = 5.0  # the same for one that only reads: naivectl waits 10 for its ans
 LEAST_WAIT = (
     1.0  # seconds that exchange and database always get, so that a short timeout is not all that is answered
 )
+ASIDE = 2.0  # seconds that an answer waits for what other nodes wrote; without that it says less
 EACH = 0.02  # seconds more for each further symbol of a request: 1,500 are 45 s, less than naivectl waits
 _NOT_ASKED = ("request_id", "symbols", "all", "wait", "timeout")  # may differ when a request is repeated
 _CHECK_INTERVAL = 1.0  # seconds between two checks of the state: a database that hangs sends no notification

@@ -1,23 +1,26 @@
 """``halt`` and ``resume``: nothing is bought, by one symbol or by the whole account, until a person ends it.
 
-Both are answered once they are durable. Buys that rest are taken back after that, and their fate is told as any
-other's.
+Both are answered once they are durable. Buys that rest are taken back after that, as far as ``resting.py`` tells,
+and their fate is told as any other's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
+import trio
 from msgspec.structs import replace
 
-from naived.control import messages
-from naived.control.call import Call, Outcome
+from naived.control import messages, node_messages
+from naived.control.call import ASIDE, Call, Outcome
 from naived.control.desired import answer_to_store, answered_in_time, change_account, stored_answer, turn
 from naived.control.lookup import find
+from naived.control.resting import Fate, fate_of_all, fate_of_ours
 from naived.control.service import Service
-from naived.core.orders.intent import Side
 from naived.core.risk import Halt, HaltedBy
 from naived.core.strategy.leader_events import Halted
 from naived.core.strategy.trader_state import Note
+from naived.ports import JournalError
 from naived.runtime.account import started_anew
 from naived.runtime.symbol_task import Symbol, blank
 
@@ -37,7 +40,7 @@ async def halt(service: Service, call: Call) -> Outcome:
             symbol.direct(replace(symbol.desired, settings=service.defaults))
     changed = await _change(service, call, symbol, _wanted(service, call))
     word = "halted" if changed else "already halted"
-    return Outcome(changed, f"{word}: {_GOES_ON}{_buys([symbol])}")
+    return _halted(changed, word, fate_of_ours(service, [symbol], keep=call.params["keep_buys"]))
 
 
 async def resume(service: Service, call: Call) -> Outcome:
@@ -54,7 +57,7 @@ async def resume(service: Service, call: Call) -> Outcome:
 async def halt_account(service: Service, call: Call) -> Outcome:
     changed = await change_account(service, call, partial(service.account.change_halt, _wanted(service, call)))
     word = "the account is halted" if changed else "the account is already halted"
-    return Outcome(changed, f"{word}: {_GOES_ON}{_buys(list(service.supervisor.symbols.values()))}")
+    return _halted(changed, word, await fate_of_all(service, keep=call.params["keep_buys"]))
 
 
 async def resume_account(service: Service, call: Call) -> Outcome:
@@ -66,10 +69,28 @@ async def resume_account(service: Service, call: Call) -> Outcome:
     elif changed and (limit := service.value.reached) is not None:
         # A person's halt stood before it, whose end does not count anew.
         word += f"; a limit halts it again at once: {limit.reason}. To count from here: naivectl resume, once more"
-    halted = [name for name, each in sorted(service.supervisor.symbols.items()) if each.engine.leader.halts.own]
+    halted, warnings = await _halted_by_themselves(service)
     if halted:
         word += f"; still halted by themselves: {', '.join(halted)}"
-    return Outcome(changed, word)
+    return Outcome(changed, word, more={"warnings": warnings})
+
+
+async def _halted_by_themselves(service: Service) -> tuple[list[str], list[str]]:
+    """The symbols, of whatever node; with a warning if those of other nodes could not be read."""
+    stored: Sequence[str] = ()
+    warnings: list[str] = []
+    if service.mailbox is not None:
+        warnings = [node_messages.halts_unread()]
+        with suppress(JournalError), trio.move_on_after(ASIDE):
+            stored = await service.mailbox.halted()
+            warnings = []
+    ours = service.supervisor.symbols
+    halted = {name for name, each in ours.items() if each.engine.leader.halts.own}
+    return sorted(halted.union(name for name in stored if name not in ours)), warnings
+
+
+def _halted(changed: bool, word: str, fate: Fate) -> Outcome:
+    return Outcome(changed, f"{word}: {_GOES_ON}{fate.words}", more={"warnings": fate.warnings})
 
 
 def _wanted(service: Service, call: Call) -> Change:
@@ -108,11 +129,3 @@ async def _change(service: Service, call: Call, symbol: Symbol, change: Change) 
                 raise messages.away(symbol.name, symbol.failed)
             await commit.durable()
             return changed
-
-
-def _buys(symbols: list[Symbol]) -> str:
-    """What becomes of the buys that rest."""
-    buys = [order for each in symbols for order in each.engine.resting if order.intent.side is Side.BUY]
-    ending = sum(order.cancelling for order in buys)
-    parts = [(ending, "taken back"), (len(buys) - ending, "left to rest")]
-    return "".join(f"; {count} {'buy is' if count == 1 else 'buys are'} {what}" for count, what in parts if count)

@@ -1,5 +1,7 @@
 """What a client is told about nodes, and about symbols that other nodes have."""
 
+from collections.abc import Mapping
+
 from naived.control.protocol import Code, ControlError
 
 
@@ -88,3 +90,47 @@ def behind(name: str) -> ControlError:
         symbol=name,
         hint="try again",
     )
+
+
+def unowned_buys(buys: Mapping[str, int], drained: str | None) -> str:
+    """A warning: of these symbols, with so many buys each, no node is the owner. ``drained``: see ``idle``."""
+    then = f"the node that takes it next takes them back: naivectl nodes{_BY_HAND}"
+    if drained is not None:
+        then = f"every node that lives is drained: {undrain(drained)}{_BY_HAND}"
+    return f"{_rest(buys)}, and no node has {'it' if len(buys) == 1 else 'these symbols'}; {then}"
+
+
+def taken_back_later(buys: Mapping[str, int], why: str) -> str:
+    """A warning: the node that has these symbols does not reach the exchange."""
+    return f"{_rest(buys)} until the exchange is back at the node that takes them back{_BY_HAND}; {why}"
+
+
+def not_taken_back(buys: Mapping[str, int], why: str | None) -> str:
+    """A warning: this node has the symbol, and cannot cancel them."""
+    return f"{_rest(buys)}, not taken back now{_BY_HAND}" + ("" if why is None else f"; {why}")
+
+
+def buys_unread() -> str:
+    """A warning."""
+    return "the database did not tell in time which buys of other nodes' symbols rest: naivectl orders"
+
+
+def halts_unread() -> str:
+    """A warning."""
+    return (
+        "the database did not tell in time which symbols of other nodes are halted by themselves: naivectl status"
+    )
+
+
+def limits_unread(why: str) -> str:
+    """A warning: another node may have changed them since."""
+    return f"{why}; limits and halt are as this node read them last"
+
+
+def _rest(buys: Mapping[str, int]) -> str:
+    """So many buys of each symbol rest."""
+    each = [f"{count} {'buy' if count == 1 else 'buys'} of {name}" for name, count in sorted(buys.items())]
+    return f"{', '.join(each)} {'rests' if sum(buys.values()) == 1 else 'rest'}"
+
+
+_BY_HAND = ", or cancel them at the exchange"

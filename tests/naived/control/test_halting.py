@@ -1,6 +1,9 @@
 """halt and resume of a symbol and of the account: durable, answered after that, and never against a sell."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -10,8 +13,10 @@ from trio.testing import MockClock
 from naived.control.call import Call
 from naived.control.protocol import ControlError
 from naived.core.orders.intent import Side
+from naived.database.cluster import SqlCluster
+from naived.ports import JournalError
 from naived.runtime.symbol_task import Symbol
-from tests.support.runtime import World
+from tests.support.runtime import LEASE, Naived, World
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -240,3 +245,126 @@ async def test_a_halt_that_was_certainly_not_written_leaves_no_doubt(world: Worl
             await naived.call("halt")
         await naived.trade("2000")
         assert len(world.exchange.open(side=BUY)) == 1
+
+
+async def two_buys(world: World, nodes: AsyncExitStack) -> tuple[Naived, Naived]:
+    """alpha has ETHUSDT, beta BTCUSDT, each with a buy that rests."""
+    alpha = await nodes.enter_async_context(world.naived(node="alpha"))
+    await alpha.start(reprice="0")
+    await alpha.trade("2000")
+    beta = await nodes.enter_async_context(world.naived(node="beta"))
+    await beta.start("BTCUSDT", reprice="0")
+    await beta.trade("60000", symbol="BTCUSDT")
+    await trio.sleep(3)
+    return alpha, beta
+
+
+async def of_account(naived: Naived, verb: str, **params: object) -> tuple[str, list[str]]:
+    (result,) = (await naived.call(verb, **params))["results"]
+    return result["message"], result["warnings"]
+
+
+@pytest.mark.parametrize("keep_buys", [False, True])
+async def test_a_halt_of_the_account_counts_the_buys_of_all_nodes(
+    world: World, clock: MockClock, keep_buys: bool
+) -> None:
+    async with AsyncExitStack() as nodes:
+        for each in await two_buys(world, nodes):
+            told = "2 buys are left to rest" if keep_buys else "2 buys are taken back"
+            message, warnings = await of_account(each, "halt", keep_buys=keep_buys)
+            assert (message.partition("; ")[2], warnings) == (told, [])
+            if not keep_buys:
+                break  # the other node sees it soon, and takes its own back
+        await trio.sleep(3)
+        assert len(world.exchange.open(side=BUY) + world.exchange.open("BTCUSDT", BUY)) == (2 if keep_buys else 0)
+
+
+async def test_a_halt_names_the_buys_that_no_node_takes_back_as_all_are_drained(
+    world: World, clock: MockClock
+) -> None:
+    async with AsyncExitStack() as nodes:
+        alpha, beta = await two_buys(world, nodes)
+        for name in ("alpha", "beta"):
+            await alpha.call("nodes", drain=name)
+        await alpha.until(lambda: not (alpha.supervisor.symbols or beta.supervisor.symbols), 20)
+        message, warnings = await of_account(beta, "halt")
+        assert message == "the account is halted: nothing is bought, sells go on"
+        assert warnings == [
+            "1 buy of BTCUSDT, 1 buy of ETHUSDT rest, and no node has these symbols; "
+            "every node that lives is drained: naivectl nodes undrain alpha, or cancel them at the exchange"
+        ]
+        assert (await of_account(beta, "halt", keep_buys=True))[1] == []
+        await alpha.call("nodes", undrain="alpha")
+        await alpha.call("halt")
+        await alpha.until(lambda: not world.exchange.open(side=BUY) + world.exchange.open("BTCUSDT", BUY), 20)
+
+
+async def test_a_halt_names_the_buys_whose_node_is_dead(world: World, clock: MockClock) -> None:
+    async with world.naived(node="beta") as beta, world.naived(node="alpha", suspends=False) as alpha:
+        await alpha.start(reprice="0")
+        await alpha.trade("2000")
+        await beta.call("nodes", drain="beta")
+        alpha.journal.dead = True
+        assert alpha.service.keeper is not None
+        monkey = alpha.service.keeper.cluster
+        assert isinstance(monkey, SqlCluster)
+
+        async def silent() -> Mapping[str, int]:
+            raise JournalError("the process is dead")
+
+        monkey.renew = silent  # type: ignore[method-assign]
+        await trio.sleep(LEASE / 1000 + 5)
+        _, warnings = await of_account(beta, "halt")
+        assert warnings[0].startswith("1 buy of ETHUSDT rests, and no node has it; ")
+
+
+async def test_a_halt_names_the_buys_whose_node_does_not_reach_the_exchange(world: World, clock: MockClock) -> None:
+    async with AsyncExitStack() as nodes:
+        alpha, beta = await two_buys(world, nodes)
+        beta.service.session.closed("no route")
+        await trio.sleep(3)
+        message, warnings = await of_account(alpha, "halt")
+        assert message.endswith("; 1 buy is taken back")
+        later = "1 buy of BTCUSDT rests until the exchange is back at the node that takes them back, or cancel them"
+        told = f"{later} at the exchange; "
+        assert warnings == [f"{told}node beta says: the exchange is away: no route"]
+        message, warnings = await of_account(beta, "halt")
+        assert warnings == [f"{told}the exchange is away: no route"]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_halt_is_answered_though_the_buys_of_other_nodes_cannot_be_read(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    async with AsyncExitStack() as nodes:
+        alpha, _ = await two_buys(world, nodes)
+
+        async def unread() -> Sequence[Any]:
+            if hangs:
+                await trio.sleep_forever()
+            raise JournalError("the database is away")
+
+        for call in ("resting", "halted"):
+            monkeypatch.setattr(alpha.service.mailbox, call, unread)
+        with trio.fail_after(3):
+            message, (warning,) = await of_account(alpha, "halt", reason="news")
+        assert message.endswith("sells go on; 1 buy is taken back")
+        assert warning.startswith("the database did not tell in time which buys of other nodes' symbols rest")
+        assert (await alpha.journal.account()).halt is not None
+        with trio.fail_after(3):
+            message, (warning,) = await of_account(alpha, "resume")
+        assert message == "the account is resumed"
+        assert warning.startswith("the database did not tell in time which symbols of other nodes are halted")
+
+
+async def test_a_resume_of_the_account_names_what_stays_halted_at_every_node(
+    world: World, clock: MockClock
+) -> None:
+    async with AsyncExitStack() as nodes:
+        both = await two_buys(world, nodes)
+        await both[0].ask("halt", "ETHUSDT")
+        await both[1].ask("halt", "BTCUSDT")
+        for each in both:
+            message, warnings = await of_account(each, "resume")
+            assert message == "the account is not halted; still halted by themselves: BTCUSDT, ETHUSDT"
+            assert warnings == []

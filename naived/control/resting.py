@@ -1,0 +1,103 @@
+"""What becomes of buys that rest once nothing may be bought, over all nodes; ``halting.py`` tells it.
+
+Of this node's symbols that is in memory, of those of other nodes in the journal. The halt is durable before that is
+read: what cannot be read in time is left out of the words, and a warning says so.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import trio
+
+from naived.control import node_messages
+from naived.control.call import ASIDE
+from naived.control.service import Service
+from naived.core.orders.intent import Side
+from naived.nodes import Resting, idle
+from naived.ports import JournalError
+from naived.runtime.actual_state import actual_state
+from naived.runtime.symbol_task import Symbol
+
+
+@dataclass
+class Fate:
+    """How many buys are taken back, how many are left to rest, and a warning of each that nobody takes back now."""
+
+    ending: int = 0
+    kept: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        parts = (self.ending, "taken back"), (self.kept, "left to rest")
+        return "".join(
+            f"; {count} {'buy is' if count == 1 else 'buys are'} {what}" for count, what in parts if count
+        )
+
+
+def fate_of_ours(service: Service, symbols: Iterable[Symbol], *, keep: bool) -> Fate:
+    """Of these symbols of this node; ``keep``: what the exchange has may rest."""
+    fate, away = Fate(), service.session.away
+    waiting = Counter[str]()
+    for symbol in symbols:
+        buys = [order for order in symbol.engine.resting if order.intent.side is Side.BUY]
+        ending = sum(order.cancelling for order in buys)
+        if away is not None:
+            waiting[symbol.name] += ending
+        else:
+            fate.ending += ending
+        left = len(buys) - ending
+        if keep:
+            fate.kept += left
+        elif left:
+            fate.warnings.append(node_messages.not_taken_back({symbol.name: left}, actual_state(symbol)[1]))
+    if +waiting:
+        fate.warnings.append(node_messages.taken_back_later(+waiting, f"the exchange is away: {away}"))
+    return fate
+
+
+async def fate_of_all(service: Service, *, keep: bool) -> Fate:
+    """Of all symbols of the account."""
+    ours = dict(service.supervisor.symbols)
+    fate = fate_of_ours(service, ours.values(), keep=keep)
+    found: Sequence[Resting] = ()
+    read = service.mailbox is None
+    if service.mailbox is not None:
+        with suppress(JournalError), trio.move_on_after(ASIDE):
+            found = await service.mailbox.resting()
+            read = True
+    if not read:
+        fate.warnings.append(node_messages.buys_unread())
+    _add_others(service, fate, [each for each in found if each.symbol not in ours], keep=keep)
+    return fate
+
+
+def _add_others(service: Service, fate: Fate, found: Iterable[Resting], *, keep: bool) -> None:
+    """What the journal has of symbols that are not this node's."""
+    keeper = service.keeper
+    nodes = {} if keeper is None else keeper.view.nodes
+    unowned, silent = Counter[str](), dict[str, Counter[str]]()
+    for each in found:
+        fate.kept += each.buys - each.cancelling if keep else 0
+        ending = each.cancelling if keep else each.buys
+        owner = None if each.node is None else nodes.get(each.node)
+        own = each.node == service.identity.node  # it is being loaded here
+        if not own and (owner is None or not owner.live):
+            unowned[each.symbol] += ending
+        elif (why := _away(service, each.symbol)) is not None:
+            silent.setdefault(f"node {each.node} says: {why}", Counter())[each.symbol] += ending
+        else:
+            fate.ending += ending
+    if +unowned:
+        fate.warnings.append(node_messages.unowned_buys(+unowned, idle(nodes.values())))
+    fate.warnings += [node_messages.taken_back_later(+buys, why) for why, buys in sorted(silent.items()) if +buys]
+
+
+def _away(service: Service, name: str) -> str | None:
+    """That its node does not reach the exchange, in the words in which that node told it last."""
+    told = None if service.bulletin is None else service.bulletin.entry(name)
+    reason = None if told is None else json.loads(told).get("reason")
+    return reason if isinstance(reason, str) and reason.startswith("the exchange is away") else None
