@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from naivectl.asking import CHANGE_TIMEOUT, change, given, request_id
+from naivectl.asking import CHANGE_TIMEOUT, change, given, request_id, warn
 from naivectl.client import call
 from naivectl.flags import Symbols, decimal_or_none
 from naivectl.invocation import Invocation
@@ -65,6 +65,8 @@ def _limits(
         show_limits(document)
     elif not invocation.quiet:
         show(limits_tables(document))
+    if not (invocation.machine or invocation.quiet):
+        warn(document)
     return 0
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import trio
 
-from naived.control import answers, messages
-from naived.control.call import Call
+from naived.control import answers, messages, node_messages
+from naived.control.call import ASIDE, Call
 from naived.control.caller import Caller
 from naived.control.desired import change_account, read_in_time
 from naived.control.protocol import LIMITS, encode_body
@@ -17,7 +17,7 @@ from naived.control.service import Service
 from naived.control.worst import worst
 from naived.core.amount import Money, format_amount, parse_money
 from naived.core.risk import UnvaluedError
-from naived.ports import ExchangeError
+from naived.ports import ExchangeError, JournalError
 
 Document = dict[str, Any]
 
@@ -28,7 +28,7 @@ async def limits(service: Service, params: Params, caller: Caller) -> bytes:
     """The answer, with what is so now; raises ControlError."""
     given = {name: params[name] for name in LIMITS if name in params}
     call = Call("", params, caller, "limits")
-    changed = False
+    changed, warnings = False, list[str]()
     if given:
         if service.suspending:
             raise messages.suspending()
@@ -36,10 +36,24 @@ async def limits(service: Service, params: Params, caller: Caller) -> bytes:
     elif service.funds.doubt is not None:
         with read_in_time(call):
             await service.account.catch_up()
+    elif service.keeper is not None:
+        warnings = await _caught_up(service)
     now = await _now(service)
     halted = answers.halt(service.account.halt)
     told = {"limits": _limits(service), "now": now, "worst": await worst(service), "halt": halted}
-    return encode_body({"v": 1, **told, "changed": changed})
+    return encode_body({"v": 1, **told, "changed": changed, "warnings": warnings})
+
+
+async def _caught_up(service: Service) -> list[str]:
+    """Take in what another node changed; warns if the database does not tell that in time."""
+    try:
+        with trio.fail_after(ASIDE):
+            await service.account.catch_up()
+    except JournalError as error:
+        return [node_messages.limits_unread(str(error))]
+    except trio.TooSlowError:
+        return [node_messages.limits_unread(messages.SILENT)]
+    return []
 
 
 def limit(value: Any) -> str:

@@ -25,6 +25,7 @@ def document(limits, now, falls=(), **more):
         "unpriced": more.pop("unpriced", []),
     }
     found = {"v": 1, "limits": {**NOTHING, **limits}, "now": known, "worst": worst, "halt": None, "changed": False}
+    found["warnings"] = []
     return {**found, **more}
 
 

@@ -142,6 +142,15 @@ def test_a_warning_about_nodes_goes_to_stderr_and_the_exit_code_stays(daemon, na
     assert "drained" in finished.out
 
 
+def test_a_warning_about_limits_goes_to_stderr_and_the_exit_code_stays(daemon, naivectl):
+    now = {"exposure": None, "free_quote": None, "loss_today": None, "drawdown": None, "currency": "USDT"}
+    known = {"limits": {}, "now": now, "worst": {}, "halt": None, "changed": False}
+    daemon.answers["limits"] = {"v": 1, **known, "warnings": ["they may have changed"]}
+    finished = naivectl("limits")
+    assert (finished.code, finished.err) == (0, "naivectl: warning: they may have changed\n")
+    assert "max-exposure" in finished.out
+
+
 def test_csv_has_a_heading_and_every_digit(daemon, naivectl):
     trade = {
         "symbol": "ETHUSDT",

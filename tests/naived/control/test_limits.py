@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from naived.control.protocol import ControlError
 from naived.core.amount import Money, Price
 from naived.core.orders.intent import Side
+from naived.core.risk import Account
 from tests.support.market import Exchange
 from tests.support.runtime import Naived, World
 
@@ -55,6 +56,39 @@ async def test_two_nodes_that_are_asked_for_different_limits_at_the_same_moment_
             assert (await each.call("limits"))["limits"] == {**NONE, "max_exposure": "5000", "reserve": "77"}
         told = [event["message"] for event in (await alpha.call("events"))["events"]]
         assert sorted(told) == ["max-exposure 5000 USDT", "reserve 77 USDT"]
+
+
+async def test_a_limit_is_shown_at_every_node_as_soon_as_it_was_acknowledged(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.until(lambda: alpha.service.session.ready.is_set())
+        await beta.call("limits", max_exposure="20000")
+        shown = await alpha.call("limits")
+        assert (shown["limits"], shown["warnings"]) == ({**NONE, "max_exposure": "20000"}, [])
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_limits_are_shown_as_they_were_read_last_with_a_word_where_the_database_does_not_answer(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await alpha.call("limits", max_exposure="20000")
+        read = alpha.journal.account
+
+        async def slow() -> Account:
+            await trio.sleep(60)
+            return await read()
+
+        if hangs:
+            monkeypatch.setattr(alpha.journal, "account", slow)
+        alpha.journal.away = not hangs
+        with trio.fail_after(6):
+            shown = await alpha.call("limits")
+        assert shown["limits"]["max_exposure"] == "20000"
+        why = "the database did not answer in time" if hangs else "the database is away"
+        assert shown["warnings"] == [f"{why}; limits and halt are as this node read them last"]
+        alpha.journal.away = False
 
 
 async def test_no_buy_exceeds_the_limit_over_all_symbols_and_lifting_it_lets_the_next_trade_through(
