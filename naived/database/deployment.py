@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from naived.database.schema import deployment, leases, nodes, requests, settings
+from naived.database.schema import deployment, leases, nodes, settings
 from naived.database.server import history
 from naived.database.statements import insert
 from naived.nodes import Member
@@ -120,9 +120,6 @@ def _join(connection: sa.Connection, member: Member, epoch: int, now: int, share
     freed = sa.update(leases).values(node=None)
     connection.execute(freed.where(leases.c.node == member.name) if shared else freed)
     if shared:
-        # Nobody waits any more for what an earlier process of this node asked and that changes nothing.
-        waiting = (requests.c.asked_by == member.name) & requests.c.answer.is_(None)
-        connection.execute(sa.delete(requests).where(waiting, ~requests.c.changes))
         first = sa.update(deployment).where(deployment.c.server.is_(None))
         connection.execute(first.values(server=history(connection)))
         unknown = settings.c.symbol.not_in(sa.select(leases.c.symbol))

@@ -42,10 +42,17 @@ class SqlMailbox:
     def __init__(self, transactions: Transactions, seat: Seat) -> None:
         self._transactions = transactions
         self._seat = seat
+        self._first = True  # requests were not read yet
         do = transactions.do
+
+        async def waiting(_: Sequence[str]) -> Mapping[str, Sequence[Errand]]:
+            found = await do(partial(_read_errands, seat, first=self._first))
+            self._first = False
+            return found
+
         self._asks = Jointly[Errand](lambda errands: do(partial(_write_errands, seat, errands=errands)))
         self._answers = Jointly[tuple[str, str]](lambda given: do(partial(_write_answers, seat, given=given)))
-        self._waiting = Together[Sequence[Errand]](lambda _: do(partial(_read_errands, seat)))
+        self._waiting = Together[Sequence[Errand]](waiting)
         self._answered = Together[tuple[bool, str | None]](lambda ids: do(partial(_read_answers, ids=ids)))
 
     async def tell(self, bodies: Mapping[str, str]) -> None:
@@ -153,8 +160,16 @@ def _write_answers(seat: Seat, connection: sa.Connection, given: Sequence[tuple[
     connection.execute(told, [{"of": name, "text": text} for name, text in given])
 
 
-def _read_errands(seat: Seat, connection: sa.Connection) -> Mapping[str, Sequence[Errand]]:
-    """All of them, under the one key by which they are asked for."""
+def _drop_earlier(seat: Seat, connection: sa.Connection) -> None:
+    """Nobody waits any more for what an earlier process of this node asked; what changes something is done."""
+    waiting = (requests.c.asked_by == seat.member.name) & requests.c.answer.is_(None)
+    connection.execute(sa.delete(requests).where(waiting, ~requests.c.changes, _present(seat)))
+
+
+def _read_errands(seat: Seat, connection: sa.Connection, *, first: bool) -> Mapping[str, Sequence[Errand]]:
+    """All of them, under the one key by which they are asked for; ``first``: by this process."""
+    if first:
+        _drop_earlier(seat, connection)
     columns = [requests.c[name] for name in _COLUMNS]
     done = requests.c.done_at.is_not(None).label("done")
     waiting = sa.select(*columns, done).join(leases, _ours(seat, connection)).where(requests.c.answer.is_(None))

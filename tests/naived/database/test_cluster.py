@@ -240,10 +240,15 @@ async def test_what_an_earlier_process_of_a_node_waited_for_goes_unless_it_chang
     await first.cluster.claim(1, (SYMBOL,))
     for each in (errand("change"), errand("wait", changes=False), errand("answered", changes=False)):
         await second.mailbox.ask(each)
+    await asked(first)
     await first.mailbox.ask(replace(errand("of alpha", changes=False), asked_by="alpha"))
     await first.mailbox.answer("answered", "told")
     third = node("beta")
-    assert sorted(await asked(first)) == ["change", "of alpha"]
+    assert sorted(await asked(first)) == ["change", "of alpha", "wait"]
+    for each in (second, third):
+        waiting = ["change", "of alpha"] if each is third else ["change", "of alpha", "wait"]
+        await asked(each)
+        assert sorted(await asked(first)) == waiting
     assert await third.mailbox.answer_to("answered") == (True, "told")
     assert await third.mailbox.answer_to("wait") is None
 
