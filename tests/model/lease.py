@@ -2,7 +2,8 @@
 
 Time goes in steps. A node counts down its trust on a clock of its own, from the moment when it sent the claim or
 renewal that was answered. On the same clock it counts for how long the other one's heartbeat stands still; the
-database counts down ``until``, which is asked for while the node has not seen that heartbeat change. Between two
+database counts down ``until``, which is asked for while the node has not seen that heartbeat change. A step of time
+may not count for that, because the database did not answer, or the node was stopped. Between two
 steps a request may be sent, reach the database, and be answered, and a node may look, or none of that: a request
 may take as long as it likes. What ``protocol.py`` shows needs no clock; this is about who holds a symbol, and for
 how long nobody does.
@@ -10,6 +11,7 @@ how long nobody does.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 from tests.model.checker import State, Step
@@ -97,8 +99,11 @@ class Leasing:
     def steps(self, state: State) -> Iterator[Step]:
         lease: Lease = state[0]
         clocks = self.clocks
-        aged = [self._older(state[2 + node]) for node in range(2)]
-        yield Step("time goes on", (lease._replace(left=max(0, lease.left - 1)), (), *aged))
+        for counts in product((True, False), repeat=2):
+            aged = [self._older(state[2 + node], counts=counts[node]) for node in range(2)]
+            blind = " and ".join(name for name, counted in zip(NODES, counts, strict=True) if not counted)
+            words = f"time goes on, unseen by {blind}" if blind else "time goes on"
+            yield Step(words, (lease._replace(left=max(0, lease.left - 1)), (), *aged))
         if lease.hurried and lease.left:
             ahead = lease._replace(left=lease.left - 1, hurried=lease.hurried - 1)
             yield Step("the database's clock jumps ahead", (ahead, *state[1:]))
@@ -140,11 +145,12 @@ class Leasing:
             return False
         return not node.heard or not (node.changed or lease.left)
 
-    def _older(self, node: Node) -> Node:
+    def _older(self, node: Node, *, counts: bool) -> Node:
+        """``counts``: as time in which the other one's heartbeat stood still."""
         asked: tuple[Any, ...] = node.asked
         if asked:
             asked = asked[0], min(asked[1] + 1, self.clocks.lease)
-        heard = max(0, node.heard - 1) if node.heard > 0 else node.heard
+        heard = node.heard - 1 if counts and node.heard > 0 else node.heard
         changed = node.changed and heard > 0
         return node._replace(trust=max(0, node.trust - 1), asked=asked, heard=heard, changed=changed)
 

@@ -1,6 +1,6 @@
 """Which node trades a symbol while the database's clock is set, or its journal is slow."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -9,7 +9,9 @@ import sqlalchemy as sa
 import trio
 from trio.testing import MockClock
 
+from naived.database.cluster import Transactions
 from naived.database.leases import Seat
+from naived.ports import JournalError
 from tests.support.exchange import ExchangeDouble
 from tests.support.runtime import LEASE, Naived, World
 
@@ -79,6 +81,35 @@ async def test_a_node_that_lives_keeps_its_symbols_when_the_databases_clock_is_s
                 assert await states(beta) == await states(alpha) == {"alpha": ("live", 1), "beta": ("live", 1)}
                 assert (set(alpha.supervisor.symbols), set(beta.supervisor.symbols)) == ({"ETHUSDT"}, {"BTCUSDT"})
                 assert (alpha.state("ETHUSDT"), beta.state("BTCUSDT")) == ("trading", "trading")
+
+
+async def test_after_an_outage_of_the_database_each_node_goes_on_with_its_symbols_but_one_that_died(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.exchange = ExchangeDouble("ETHUSDT", "BTCUSDT", "SOLUSDT")
+    run, away = Transactions._run, False
+
+    def unless_away(transactions: Transactions, work: Callable[[sa.Connection], object]) -> object:
+        if away:
+            raise JournalError("the database is away")
+        return run(transactions, work)
+
+    monkeypatch.setattr(Transactions, "_run", unless_away)
+    async with world.naived(node="alpha") as alpha:
+        await trio.sleep(0.5)  # they look at different moments
+        async with world.naived(node="beta") as beta:
+            async with world.naived(node="gamma", suspends=False) as gamma:
+                await alpha.start("ETHUSDT")
+                await beta.start("BTCUSDT")
+                await gamma.start("SOLUSDT")
+                await trio.sleep(LEASE / 1000 + 3)  # each has seen what the others renewed last
+                away = True
+            await trio.sleep(2 * LEASE / 1000)
+            away = False
+            epochs = alpha.symbol("ETHUSDT").epoch, beta.symbol("BTCUSDT").epoch
+            await trio.sleep(LEASE / 1000 + 2)
+            assert epochs == (alpha.symbol("ETHUSDT").epoch, beta.symbol("BTCUSDT").epoch)
+            assert "SOLUSDT" in alpha.supervisor.symbols.keys() | beta.supervisor.symbols.keys()
 
 
 async def test_a_journal_that_is_slow_holds_up_what_was_claimed_and_no_renewal(
