@@ -43,6 +43,7 @@ class NodeInfo(Struct, frozen=True):
     """``live``: its heartbeat is not older than its lease. ``symbols`` counts those that it has; times are ms.
 
     From ``heartbeat`` to ``until`` is its lease, or nothing before its first renewal and once it left.
+    ``exchange_away``: why it does not reach the exchange, as it said with its last renewal; None: it does.
     """
 
     name: str
@@ -52,6 +53,7 @@ class NodeInfo(Struct, frozen=True):
     heartbeat: int
     until: int
     version: str
+    exchange_away: str | None = None
 
 
 class View(Struct, frozen=True):
@@ -76,8 +78,11 @@ class Cluster(Protocol):
         """This node."""
         ...
 
-    async def renew(self) -> Mapping[str, int]:
-        """Beat, and renew every lease that is still ours; returns their epochs by symbol."""
+    async def renew(self, exchange_away: str | None = None) -> Mapping[str, int]:
+        """Beat, and renew every lease that is still ours; returns their epochs by symbol.
+
+        With it this node says why it does not reach the exchange, None: it does.
+        """
         ...
 
     async def claim(
@@ -125,8 +130,14 @@ class Cluster(Protocol):
 
 
 def owners(nodes: Sequence[NodeInfo]) -> int:
-    """How many of the nodes take symbols."""
+    """How many of the nodes live and are not drained."""
     return sum(node.live and not node.draining for node in nodes)
+
+
+def takers(nodes: Iterable[NodeInfo]) -> Sequence[NodeInfo]:
+    """The nodes that take symbols: live, not drained, and they reach the exchange, unless none of these does."""
+    live = [node for node in nodes if node.live and not node.draining]
+    return [node for node in live if node.exchange_away is None] or live
 
 
 def idle(nodes: Iterable[NodeInfo]) -> str | None:

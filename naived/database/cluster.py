@@ -68,8 +68,8 @@ class SqlCluster:
     def member(self) -> Member:
         return self._seat.member
 
-    async def renew(self) -> Mapping[str, int]:
-        return await self._transactions.do(partial(leases.renew, self._seat))
+    async def renew(self, exchange_away: str | None = None) -> Mapping[str, int]:
+        return await self._transactions.do(partial(leases.renew, self._seat, exchange_away=exchange_away))
 
     async def claim(
         self, most: int, names: Collection[str] | None = None, gone: Mapping[str, int] = NOBODY

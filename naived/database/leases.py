@@ -18,6 +18,7 @@ from naived.database.server import history
 from naived.database.statements import insert
 from naived.nodes import NOBODY, FencedError, Member, NodeInfo, View
 
+_LONGEST = 300  # characters of a text that came from outside
 _KEPT = 30 * 24 * 3_600_000  # ms: a container's host name may never be used again
 
 
@@ -50,13 +51,20 @@ class Seat:
         return now + sa.literal(timedelta(milliseconds=later), sa.Interval) if later else now
 
 
-def renew(seat: Seat, connection: sa.Connection) -> Mapping[str, int]:
+def renew(seat: Seat, connection: sa.Connection, exchange_away: str | None = None) -> Mapping[str, int]:
     until = seat.now(connection, seat.member.lease)
-    beat = sa.update(nodes).where(*seat.mine).values(heartbeat=seat.now(connection), until=until)
+    told = None if exchange_away is None else _storable(exchange_away)
+    beat = sa.update(nodes).where(*seat.mine)
+    beat = beat.values(heartbeat=seat.now(connection), until=until, exchange_away=told)
     seat.check(connection.execute(beat).rowcount)
     renewed = sa.update(leases).where(leases.c.node == seat.member.name).values(until=until)
     rows = connection.execute(renewed.returning(leases.c.symbol, leases.c.epoch))
     return {symbol: epoch for symbol, epoch in rows}
+
+
+def _storable(text: str) -> str:
+    """No database refuses it: a renewal must not fail for the words of an exchange."""
+    return "".join(c if c.isprintable() else " " for c in text[:_LONGEST])
 
 
 def claim(
@@ -130,6 +138,7 @@ def look(seat: Seat, connection: sa.Connection) -> View:
             heartbeat=row["heartbeat"],
             until=row["until"],
             version=row["version"],
+            exchange_away=row["exchange_away"],
         )
         for row in rows.mappings()
     }

@@ -13,7 +13,7 @@ from naived.database.engine import ConfigurationError, Role, changed, describe, 
 from naived.database.schema import metadata
 from naived.ports import JournalError
 
-HEAD = "0016"
+HEAD = "0017"
 _REVISION = re.compile(r"(?!0000)\d{4}")
 _VERSION = "alembic_version"
 _FIRST = {"deployment", "settings"}  # tables of every version

@@ -68,6 +68,7 @@ nodes = sa.Table(
     sa.Column("until", Instant, nullable=False),
     sa.Column("draining", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("version", sa.Text, nullable=False),
+    sa.Column("exchange_away", sa.Text),  # why it does not reach the exchange; NULL: it does
 )
 
 # Which node has a symbol; nobody (NULL), or nobody any more once that node is gone.

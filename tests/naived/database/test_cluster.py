@@ -402,6 +402,24 @@ async def test_a_node_that_was_not_heard_for_a_month_and_has_nothing_is_forgotte
     assert ("alpha" in (await second.cluster.look()).nodes) is kept
 
 
+async def test_a_node_says_with_each_renewal_why_it_does_not_reach_the_exchange(
+    node: Callable[[str], Node],
+) -> None:
+    first, second = node("alpha"), node("beta")
+
+    async def away() -> str | None:
+        return (await second.cluster.look()).nodes["alpha"].exchange_away
+
+    assert await away() is None
+    await first.cluster.renew("HTTP 403\0\ud800 " + "x" * 1000)
+    told = await away()
+    assert told is not None
+    assert told.startswith("HTTP 403   xxx")
+    assert len(told) == 300
+    await first.cluster.renew()
+    assert await away() is None
+
+
 async def test_a_node_enters_with_the_time_of_the_database(postgres_url: str) -> None:
     """Its machine's clock may be behind by so much that it would be forgotten before it renews."""
     entered = Node(postgres_url, "alpha", now=0)

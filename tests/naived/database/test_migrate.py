@@ -47,6 +47,7 @@ MIGRATIONS = {
     "0014_closed.py": "fc127ff1522f",
     "0015_alone.py": "68f2043811cd",
     "0016_foreign.py": "23e5a0d567d3",
+    "0017_reach.py": "d321919b299a",
 }
 
 
