@@ -126,6 +126,7 @@ DEFINITIONS: dict[str, Schema] = {
             "symbols": COUNT,
             "heartbeat": TIME,
             "version": TEXT,
+            "exchange_away": maybe(TEXT),
         }
     ),
     "lot": record({"quantity": AMOUNT, "cost": AMOUNT, "price": AMOUNT, "reason": TEXT}),

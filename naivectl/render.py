@@ -209,8 +209,8 @@ def limits_tables(document: Document) -> list[Table]:
 
 def nodes_table(document: Document) -> Table:
     """The nodes, each with what it does."""
-    names = ("name", "state", "symbols", "heartbeat", "version")
-    columns = [Column(name.upper(), name == "symbols") for name in names]
+    names = ("name", "state", "symbols", "heartbeat", "version", "exchange_away")
+    columns = [Column(name.upper().replace("_", " "), name == "symbols") for name in names]
     return _table(columns, ([node.get(name) for name in names] for node in document["nodes"]))
 
 

@@ -18,6 +18,7 @@ from naived.control.bulletin import Bulletin
 from naived.control.errands import perform_errands
 from naived.control.events import EventLog
 from naived.control.methods import understood
+from naived.control.nodes import unfollowed
 from naived.control.relay import Relay
 from naived.control.service import Service
 from naived.core.amount import Money
@@ -179,7 +180,12 @@ async def assemble(
     funds.counting = cluster is not None
     account = AccountKeeper(context, symbols, funds, shared=cluster is not None)
     value = ValueWatch(
-        context, session, funds, Valuation(symbols, funds, prices), account, shared=cluster is not None
+        context,
+        session,
+        funds,
+        Valuation(symbols, funds, prices, lambda name: unfollowed(service, name)),
+        account,
+        shared=cluster is not None,
     )
     supervisor = Supervisor(symbols, session, view, reconciler, gates, context)
     keeper: Keeper | None = None
@@ -198,7 +204,15 @@ async def assemble(
             lambda: context.recv_window + reconciler.grace,
         )
         keeper = Keeper(
-            cluster, journal, supervisor, exchange, clock, session.pause.end, lost.compare, elsewhere.keep
+            cluster,
+            journal,
+            supervisor,
+            exchange,
+            clock,
+            session.pause.end,
+            lost.compare,
+            elsewhere.keep,
+            lambda: session.away,
         )
     account.tell()
     service = Service(

@@ -37,6 +37,12 @@ def nobody(name: str) -> str:
     return f"every node that lives is drained: nothing is traded, no stop-loss sells, until: {undrain(name)}"
 
 
+def none_reaches(away: Mapping[str, str]) -> str:
+    """A warning: of the nodes that live and are not drained these are all; why each lacks the exchange."""
+    names = ", ".join(f"{name}: {why}" for name, why in away.items())
+    return f"no node that takes symbols reaches the exchange ({names}): what they have is not traded meanwhile"
+
+
 def not_answered(name: str, owner: str | None, drained: str | None, done: bool) -> ControlError:
     """``done``: the change was made, by any node, and what was waited for has not come. ``drained``: ``idle``."""
     silent, hint = _silent(owner, drained)

@@ -8,6 +8,9 @@
                          node's share at once, the rest bit by bit
     ten seconds          of symbols beyond the share a few are given away, if another node has less than its own
 
+While another node reaches the exchange, one that does not takes no symbol, and after a lease it gives its own away
+(``reach.py``).
+
 A claimed symbol is loaded after the claim is committed (``adoption.py``), and begun as after a crash; no renewal
 waits for that. One whose lease is another node's ends here at once. What was not renewed in time, and that nobody
 claimed, goes on as it is: its epoch shows that nobody else had it.
@@ -24,10 +27,22 @@ import trio
 
 from naived.core.engine import Blocked, BlockedBy
 from naived.core.orders.state import State
-from naived.nodes import NOBODY, Cluster, FencedError, LeaseLostError, NodeInfo, StartLostError, View, idle, owners
+from naived.nodes import (
+    NOBODY,
+    Cluster,
+    FencedError,
+    LeaseLostError,
+    NodeInfo,
+    StartLostError,
+    View,
+    idle,
+    owners,
+    takers,
+)
 from naived.ports import Journal, JournalError, OrderGateway
 from naived.runtime.adoption import Adoption
 from naived.runtime.heartbeats import Heartbeats
+from naived.runtime.reach import Reach
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Symbol
 from naived.runtime.trust import Trust
@@ -50,7 +65,7 @@ log = structlog.get_logger()
 
 
 class Keeper:
-    """``clock`` (s) runs through a suspend of the machine.
+    """``clock`` (s) runs through a suspend of the machine. ``exchange_away``: see ``Reach``.
 
     ``reconcile``: see ``Adoption``; ``left`` is told of each that is not ours any more.
     """
@@ -65,6 +80,7 @@ class Keeper:
         reconcile: Callable[[], None],
         compare: Callable[[str, Callable[[], bool]], Awaitable[None]],
         left: Callable[[Symbol], None],
+        exchange_away: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.cluster = cluster
         self.view = View({}, 0, 0)
@@ -75,6 +91,7 @@ class Keeper:
         self._compare = compare
         self._left = left
         self.heartbeats = Heartbeats(cluster, clock)
+        self.reach = Reach(cluster.member, exchange_away)
         self.trust = Trust(cluster.member.lease / 1000, clock)
         self.began = trio.Event()  # the first round is over: what is ours is known, or why it is not
         self._turn = trio.Lock()
@@ -127,10 +144,9 @@ class Keeper:
             wanted, self._wanted = self._wanted.difference(self._supervisor.symbols, self.adoption.names), set()
             try:
                 if wanted:
-                    self.view = await self.heartbeats.look()  # it may have been drained a moment ago
+                    await self._look()  # it may have been drained a moment ago
                     # Where this node gives its own away they only become known: another one takes them.
-                    takers = owners(list(self.view.nodes.values()))
-                    most = 0 if takers and _is_drained(self.view, me) else len(wanted)
+                    most = 0 if _takes_none(self.view, me) else len(wanted)
                     self.adoption.take(await self.cluster.claim(most, wanted, _gone(self.view, me)))
             except BaseException:
                 self._wanted |= wanted
@@ -153,22 +169,22 @@ class Keeper:
     # Rounds
 
     async def _round(self, nursery: trio.Nursery) -> None:
-        if self.trust.due:
+        if self.trust.due or self.reach.news:
             await self._renew()
-        self.view = await self.heartbeats.look()
+        await self._look()
         self._exchange.sharers = max(1, owners(list(self.view.nodes.values())))
         me = self.view.nodes.get(self.cluster.member.name)
         if me is None or not self.trust.held:
             return
         await self._look_at_server(nursery)
         self._seen_free = self._seen_free + 1 if self.view.free else 0
-        if me.draining:
+        leaving: list[Symbol] = []
+        if me.draining or self.reach.lost:
             leaving = list(self._supervisor.symbols.values())
-        else:
+        elif not _takes_none(self.view, me.name):
             room = _room(self.view, me, patient=self._seen_free <= _UNWANTED)
             if self.view.free and room:
                 self.adoption.take(await self.cluster.claim(room, gone=_gone(self.view, me.name)))
-            leaving = []
             if trio.current_time() >= self._balance_at:
                 self._balance_at = trio.current_time() + _BALANCE
                 # Those with the fewest orders first.
@@ -179,6 +195,10 @@ class Keeper:
             _block(symbol, self.view)
             nursery.start_soon(self._hand_over, symbol)
         self._leaving.clear()
+
+    async def _look(self) -> None:
+        view = await self.heartbeats.look()
+        self.view = self.reach.judged(view, self.heartbeats.counted)
 
     async def _look_at_server(self, nursery: trio.Nursery) -> None:
         """If the database was replaced by one that may lack commits, load all anew, and compare before orders."""
@@ -204,9 +224,10 @@ class Keeper:
             )
 
     async def _renew(self) -> None:
-        began = self.trust.now()
-        ours = await self.cluster.renew()
+        began, away = self.trust.now(), self.reach.away
+        ours = await self.cluster.renew(away)
         self.trust.renewed(began)
+        self.reach.told(away)
         known = self._supervisor.symbols
         lost = [name for name, symbol in known.items() if ours.get(name) != symbol.epoch or _is_lost(symbol)]
         self._end(lost)
@@ -269,9 +290,15 @@ def _gone(view: View, name: str) -> Mapping[str, int]:
     return {node.name: node.heartbeat for node in others if not node.live}
 
 
+def _takes_none(view: View, name: str) -> bool:
+    """Does the node of this name leave symbols to others, of which at least one takes some?"""
+    taking = [node.name for node in takers(view.nodes.values())]
+    return bool(taking) and name in view.nodes and name not in taking
+
+
 def _share(view: View) -> int:
     """How many symbols a node should have."""
-    return -(-view.symbols // max(1, owners(list(view.nodes.values()))))
+    return -(-view.symbols // max(1, len(takers(view.nodes.values()))))
 
 
 async def _unknown(cluster: Cluster, known: str | None) -> str | None:
@@ -291,17 +318,17 @@ async def _unknown(cluster: Cluster, known: str | None) -> str | None:
 
 def _room(view: View, me: NodeInfo, *, patient: bool) -> int:
     """How many free symbols to take now: the share that is missing; beyond it a few that no other node takes."""
-    alone = owners(list(view.nodes.values())) <= 1
+    alone = len(takers(view.nodes.values())) <= 1
     beyond = 0 if patient and not alone else 1 + view.symbols // _BITS
     return max(_share(view) - me.symbols, beyond)
 
 
 def surplus(view: View, me: NodeInfo) -> int:
     """How many symbols to give away now: none while the others have about as many."""
-    takers = [node for node in view.nodes.values() if node.live and not node.draining and node.name != me.name]
-    if view.free or not takers:
+    others = [node for node in takers(view.nodes.values()) if node.name != me.name]
+    if view.free or not others:
         return 0
-    fewest, share = min(node.symbols for node in takers), _share(view)
+    fewest, share = min(node.symbols for node in others), _share(view)
     # A difference of one, or of a twentieth of the share, moves nothing: what moves is not traded for a moment.
     if me.symbols - fewest <= max(1, share // _BITS):
         return 0

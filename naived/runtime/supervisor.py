@@ -66,6 +66,8 @@ class Supervisor:
         symbol = self._add(record, epoch)
         symbol.failed = unread
         symbol.resolve_orders()
+        if self._session.away is not None:
+            symbol.offer(Blocked(BlockedBy.EXCHANGE, f"the exchange is away: {self._session.away}"))
         return symbol
 
     def drop(self, name: str) -> Symbol:

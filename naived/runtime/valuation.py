@@ -3,7 +3,8 @@
 1. A symbol counts what it realised, and what it holds at its last confirmed price.
 2. A holder whose price was not seen since this process has it counts as it was last written, by the process or the
    node that had it: coins of now at a price of then could show a peak or a loss that never was.
-3. A loss that only prices in doubt show reaches no limit (``reached``); ``doubts`` says which ones these are.
+3. A loss that only prices in doubt show reaches no limit (``reached``); ``doubts`` says which ones these are. A
+   symbol of another node, which counts as it was last written, is in doubt while no node follows its price.
 4. A quote asset counts at its last price in the currency also while none is told. If there never was one, what was
    made in it is not counted, and ``doubts`` says so: no limit is passed over for that.
 5. Coins that a sell offers count at most at its limit, but for a loss: that has to be there at the market too.
@@ -11,7 +12,7 @@
    made is told all the same (``gains``): another node may wait for it while we wait for that node's.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
@@ -28,10 +29,20 @@ from naived.runtime.symbol_task import Symbol, assets
 
 
 class Valuation:
-    """``symbols`` are those of the supervisor; those of other nodes count as they were last written."""
+    """``symbols`` are those of the supervisor; those of other nodes count as they were last written.
 
-    def __init__(self, symbols: Mapping[str, Symbol], funds: AccountFunds, prices: FeePrices) -> None:
+    ``unfollowed`` says why no node follows the price of such a symbol, None: its node does.
+    """
+
+    def __init__(
+        self,
+        symbols: Mapping[str, Symbol],
+        funds: AccountFunds,
+        prices: FeePrices,
+        unfollowed: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         self._symbols = symbols
+        self._unfollowed = unfollowed
         self._funds = funds
         self._prices = prices
         self._quotes = QuotePrices(funds, prices)
@@ -99,6 +110,9 @@ class Valuation:
         """Why the price of what a symbol holds or made neither trips nor releases a limit now, by symbol."""
         holders = filter(_holds, self._symbols.values())
         found = {symbol.name: why for symbol in holders if (why := self._doubt(symbol)) is not None}
+        for name, exposure in self._funds.account.exposures.items():
+            if name not in self._symbols and exposure.money and (why := self._unfollowed(name)) is not None:
+                found[name] = why
         quotes = {each.quote for each in self._funds.gathered.exposures(self._funds.account.exposures)} - {""}
         if any(self._quotes.doubt(quote) is not None for quote in quotes):
             for name, made in self._made().items():

@@ -13,7 +13,7 @@ from naived.database.schema import gains
 from naived.runtime.valuation import Valuation
 from tests.support.exchange import ExchangeDouble
 from tests.support.market import Exchange
-from tests.support.runtime import Naived, World
+from tests.support.runtime import LEASE, Naived, World
 
 CLOSE = {"reprice": "0", "max_deviation": "0"}
 LOOK = 1.1  # seconds in which a loss is seen
@@ -403,3 +403,24 @@ async def test_the_price_of_a_symbol_is_forgotten_when_it_comes_back_unless_it_w
             naived.supervisor.adopt(record, symbol.epoch)
             gate = naived.symbol().gate
             assert (gate.price, gate.time is None) == (price, price is None)
+
+
+async def test_a_symbol_of_a_node_that_is_gone_or_has_no_exchange_is_in_doubt(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived(node="beta") as beta:
+        await beta.call("limits", max_drawdown="100")
+        async with world.naived(node="alpha", suspends=False) as alpha:
+            await hold(alpha)
+            assert await doubts(beta) == {}
+            alpha.service.session.closed("the cable is cut")
+            await trio.sleep(3)
+            cut = "node alpha, which has it, does not reach the exchange: the cable is cut"
+            assert await doubts(beta) == {"ETHUSDT": cut}
+            assert cut in (await beta.call("status"))["daemon"]["reason"]
+            alpha.service.session.opened()
+            await trio.sleep(3)
+            assert await doubts(beta) == {}
+            await beta.call("nodes", drain="beta")
+        await trio.sleep(LEASE / 1000 + 3)
+        assert await doubts(beta) == {"ETHUSDT": "no node that lives has it"}

@@ -1,0 +1,54 @@
+"""Whether this node reaches the exchange, and is to give its symbols to a node that does; ``keeper.py`` asks.
+
+A node without the exchange keeps what it has for as long as no other node reaches it. It gives its symbols away
+once it did not reach the exchange for a whole lease while another node did all the time: so an outage for all moves
+nothing, though some are back sooner. Time counts as for heartbeats, while each could say what is so.
+"""
+
+from collections.abc import Callable
+
+import structlog
+from msgspec.structs import replace
+
+from naived.nodes import Member, View
+
+log = structlog.get_logger()
+
+
+class Reach:
+    """``away`` says why this process does not reach the exchange now, None: it does."""
+
+    def __init__(self, member: Member, away: Callable[[], str | None]) -> None:
+        self._member = member
+        self._away = away
+        self._told = False  # was it away at the last renewal?
+        self._since: float | None = None  # it is away and another node is not, in counted s
+        self.lost = False  # are its symbols to be given away?
+
+    @property
+    def away(self) -> str | None:
+        return self._away()
+
+    @property
+    def news(self) -> bool:
+        """Do the other nodes not know yet what is so?"""
+        return (self.away is not None) != self._told
+
+    def told(self, why: str | None) -> None:
+        """A renewal said this."""
+        self._told = why is not None
+
+    def judged(self, view: View, counted: float) -> View:
+        """The view with what is so here; ``counted``: the s that count, up to this view."""
+        why, name = self.away, self._member.name
+        others = [node for node in view.nodes.values() if node.live and not node.draining and node.name != name]
+        if why is None or all(node.exchange_away is not None for node in others):
+            self._since = None
+        elif self._since is None:
+            self._since = counted
+        lost = self._since is not None and counted - self._since >= self._member.lease / 1000
+        if lost and not self.lost:
+            log.warning("the symbols are given to nodes that reach the exchange", reason=why)
+        self.lost = lost
+        me = view.nodes.get(name)
+        return view if me is None else replace(view, nodes={**view.nodes, name: replace(me, exchange_away=why)})
