@@ -46,12 +46,12 @@ class Looked:
         view = await self.heartbeats.look()
         return view.nodes["beta"].live, view.nodes["beta"].symbols, view.free
 
-    async def out(self, seconds: float, every: float = 1) -> None:
+    async def out(self, seconds: float) -> None:
         """The database is away for so long, looked at all the same."""
         self.away, until = True, self.time + seconds
         while self.time < until:
             with pytest.raises(JournalError):
-                await self.now(every)
+                await self.now(1)
         self.away = False
 
 
