@@ -83,9 +83,9 @@ class WatchedCluster:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def renew(self) -> Mapping[str, int]:
+    async def renew(self, exchange_away: str | None = None) -> Mapping[str, int]:
         await self._process.ahead("of a renewal")
-        renewed = await self._real.renew()
+        renewed = await self._real.renew(exchange_away)
         await self._process.ahead("of the answer to a renewal")
         return renewed
 
