@@ -144,7 +144,7 @@ class Keeper:
             wanted, self._wanted = self._wanted.difference(self._supervisor.symbols, self.adoption.names), set()
             try:
                 if wanted:
-                    await self._look()  # it may have been drained a moment ago
+                    self.view = await self.reach.look(self.heartbeats)  # it may have been drained a moment ago
                     # Where this node gives its own away they only become known: another one takes them.
                     most = 0 if _takes_none(self.view, me) else len(wanted)
                     self.adoption.take(await self.cluster.claim(most, wanted, _gone(self.view, me)))
@@ -171,7 +171,7 @@ class Keeper:
     async def _round(self, nursery: trio.Nursery) -> None:
         if self.trust.due or self.reach.news:
             await self._renew()
-        await self._look()
+        self.view = await self.reach.look(self.heartbeats)
         self._exchange.sharers = max(1, owners(list(self.view.nodes.values())))
         me = self.view.nodes.get(self.cluster.member.name)
         if me is None or not self.trust.held:
@@ -195,10 +195,6 @@ class Keeper:
             _block(symbol, self.view)
             nursery.start_soon(self._hand_over, symbol)
         self._leaving.clear()
-
-    async def _look(self) -> None:
-        view = await self.heartbeats.look()
-        self.view = self.reach.judged(view, self.heartbeats.counted)
 
     async def _look_at_server(self, nursery: trio.Nursery) -> None:
         """If the database was replaced by one that may lack commits, load all anew, and compare before orders."""

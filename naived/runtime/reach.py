@@ -11,6 +11,7 @@ import structlog
 from msgspec.structs import replace
 
 from naived.nodes import Member, View
+from naived.runtime.heartbeats import Heartbeats
 
 log = structlog.get_logger()
 
@@ -37,6 +38,10 @@ class Reach:
     def told(self, why: str | None) -> None:
         """A renewal said this."""
         self._told = why is not None
+
+    async def look(self, heartbeats: Heartbeats) -> View:
+        """What there is now, with what is so here. Raises JournalError, FencedError."""
+        return self.judged(await heartbeats.look(), heartbeats.counted)
 
     def judged(self, view: View, counted: float) -> View:
         """The view with what is so here; ``counted``: the s that count, up to this view."""
