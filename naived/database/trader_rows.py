@@ -15,7 +15,6 @@ _SIDE_OF_PHASE = {"buying": Side.BUY, "selling": Side.SELL}
 _OF_BOUGHT = ("limit_price", "bought", "cost", "base_fees")
 _OF_SOLD = ("carried_quantity", "carried_cost", "sold", "received", "quote_fees", "sold_base_fees")
 _NEEDED = {  # columns that are NULL in other phases alone
-    "waiting": ("wait_after",),
     "buying": (*_OF_BOUGHT, "accepted", "cancelling"),
     "holding": (*_OF_BOUGHT, *_OF_SOLD, "hold", "reason", "failures"),
     "selling": (*_OF_BOUGHT, *_OF_SOLD, "cancelling", "failures"),
@@ -212,7 +211,7 @@ def _trader(row: Row, phase: Phase) -> Trader:
 def _phase_of(row: Row) -> Phase:
     match row["phase"]:
         case "waiting":
-            return Waiting(row["wait_after"], row["reason"], row["wait_behind"] or 0, row["failures"] or 0)
+            return Waiting(row["wait_after"] or 0, row["reason"], row["wait_behind"] or 0, row["failures"] or 0)
         case "buying":
             return Buying(
                 intent=_intent_of(row),
