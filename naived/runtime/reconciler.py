@@ -95,8 +95,6 @@ class Reconciler:
                     self._session.unheard(error)
                 await trio.sleep(_RETRY)
                 continue
-            with trio.move_on_after(_SUBSCRIPTION_TIMEOUT):
-                await self._await_subscriptions()
             if not over.is_set():
                 self._session.heard(refusals)
             await self._session.pause.wait(over)
@@ -122,6 +120,8 @@ class Reconciler:
             if not symbol.listed:
                 _miss_orders(symbol, self._exchange.now(), self.grace)
         await self._view.read_funds()
+        with trio.move_on_after(_SUBSCRIPTION_TIMEOUT):
+            await self._await_subscriptions()
 
         def compared(symbol: Symbol) -> None:
             if not session.is_set():

@@ -309,7 +309,7 @@ async def test_a_halt_names_the_buys_whose_node_is_dead(world: World, clock: Moc
         monkey = alpha.service.keeper.cluster
         assert isinstance(monkey, SqlCluster)
 
-        async def silent() -> Mapping[str, int]:
+        async def silent(exchange_away: str | None = None) -> Mapping[str, int]:
             raise JournalError("the process is dead")
 
         monkey.renew = silent  # type: ignore[method-assign]

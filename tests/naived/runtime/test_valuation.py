@@ -196,9 +196,9 @@ async def test_two_nodes_that_wait_for_what_the_other_made_tell_it(world: World,
             for account in accounts:
                 await account.refresh()
             told = "what it made is not known, and so no loss counts: the node that has it has not told that yet"
-            assert await doubts(alpha) == {"BTCUSDT": told}
+            assert alpha.service.value.doubts() == {"BTCUSDT": told}
             assert alpha.service.reason == f"BTCUSDT neither trips nor releases a limit now: {told}"
-            assert await doubts(beta) == {"ETHUSDT": told}
+            assert beta.service.value.doubts() == {"ETHUSDT": told}
         await alpha.trade("1600")
         await trio.sleep(3)
         for each in (alpha, beta):
