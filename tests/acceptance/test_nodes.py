@@ -354,7 +354,7 @@ def test_a_node_that_is_cut_from_the_database_loses_its_symbols_and_says_nothing
     first.do("start", SYMBOL, "--chunks", "1")
     second = node("beta")
     second.do("start", OTHER)
-    until(lambda: first.symbol(OTHER)["node"] == "beta")
+    until(lambda: first.symbol(OTHER)["state"] == "trading")
     exchange.trade("2000")
     first.reaches("buying")
     exchange.trade("1995")
