@@ -6,6 +6,7 @@ heard of that node for a lease, they say so. Of a symbol that is configured and 
 status is known, from the journal.
 """
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,11 +80,7 @@ class Bulletin:
 
     def knows(self, name: str) -> bool:
         """Is it, or was it last, a symbol of another node?"""
-        return name not in self._symbols and (name in self._told or self._owner(name) is not None)
-
-    def owner(self, name: str) -> str | None:
-        """The node that has a symbol of another node; None if nobody has it."""
-        return self._owner(name)
+        return name not in self._symbols and (name in self._told or self.owner(name) is not None)
 
     def shown(self, name: str, unset: bytes, at: int) -> bytes:
         """What ``status`` says of a symbol that is not ours, as of ``at`` (ms) where nobody said anything.
@@ -105,7 +102,7 @@ class Bulletin:
         if told is None or (status is not None and _forgotten(told)):
             return None
         nodes = self._keeper.view.nodes
-        owner, node = self._owner(name), nodes.get(told.node)
+        owner, node = self.owner(name), nodes.get(told.node)
         deaf = self.deaf
         live = node is not None and node.live and owner == told.node and not deaf
         heard = max(told.at, node.heartbeat) if node is not None and live else told.at
@@ -120,7 +117,8 @@ class Bulletin:
             kept = self._patched[name] = _Patched(made_from, stamped(body, told.node, heard))
         return kept.body
 
-    def _owner(self, name: str) -> str | None:
+    def owner(self, name: str) -> str | None:
+        """The node that has a symbol of another node; None if nobody has it."""
         owner = self._owners.get(name)
         if owner is None or owner == self._keeper.cluster.member.name:
             return None
@@ -150,6 +148,12 @@ class Bulletin:
         async with self._reading:
             if self._heard_at <= asked:
                 await self._read()
+
+    async def learn(self, names: Iterable[str]) -> None:
+        """Read the same if one of these may have been configured since; takes at most a second, and never fails."""
+        if any(name not in self._symbols and name not in self._wishes for name in names):
+            with contextlib.suppress(JournalError), trio.move_on_after(_EVERY):
+                await self.catch_up()
 
     async def _read(self) -> None:
         began = self._keeper.trust.now()

@@ -74,6 +74,8 @@ async def _hello(service: Service, params: Params, _caller: Caller) -> bytes:
 
 async def _status(service: Service, params: Params, _caller: Caller) -> bytes:
     """Never fails, because everything is in memory. A symbol that was never configured is off."""
+    if service.bulletin is not None:
+        await service.bulletin.learn(params["symbols"])
     entries = await _entries(service, params["symbols"])
     daemon = encode_body(_daemon(service))
     return b'{"v":1,"daemon":%b,"symbols":[%b]}' % (daemon, b",".join(entries.values()))

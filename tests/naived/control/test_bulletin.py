@@ -162,15 +162,51 @@ async def test_the_status_of_a_symbol_whose_node_is_gone_is_that_of_the_journal(
         assert await listed(alpha) == [("ETHUSDT", "on", "degraded")]
 
 
+def deafen(naived: Naived, patch: pytest.MonkeyPatch) -> None:
+    """It cannot read what the others tell."""
+
+    async def away(known: Mapping[str, int]) -> None:
+        raise JournalError("away")
+
+    bulletin = naived.service.bulletin
+    assert bulletin is not None
+    patch.setattr(bulletin._mailbox, "told", away)
+
+
 async def test_a_node_that_has_not_read_of_the_others_yet_calls_nothing_never_configured(
     world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world.naived(node="alpha") as alpha:
-        entry = await shown(alpha)
-        assert entry["state"] == "degraded"
-        assert entry["reason"].startswith("the database does not answer here: it is not known")
-        await trio.sleep(2)
+        with monkeypatch.context() as patch:
+            deafen(alpha, patch)
+            await trio.sleep(2)
+            entry = await shown(alpha)
+            assert entry["state"] == "degraded"
+            assert entry["reason"].startswith("the database does not answer here: it is not known")
         assert (await shown(alpha))["reason"] == "never configured"
+
+
+async def test_what_another_node_has_just_begun_is_not_called_never_configured(
+    world: World, clock: MockClock
+) -> None:
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        await alpha.until(lambda: beta.service.session.ready.is_set())
+        await trio.sleep(2)
+        await beta.ask("start", wait=False)
+        entry = await shown(alpha)
+        assert (entry["status"], entry["state"], entry["node"]) == ("on", "degraded", "beta")
+
+
+async def test_a_database_that_does_not_answer_holds_a_status_up_for_a_second(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.naived(node="alpha") as alpha:
+        await trio.sleep(2)
+        bulletin, began = alpha.service.bulletin, trio.current_time()
+        assert bulletin is not None
+        monkeypatch.setattr(bulletin._mailbox, "told", lambda known: trio.Event().wait())
+        assert (await shown(alpha))["reason"] == "never configured"
+        assert trio.current_time() - began <= 1.0
 
 
 async def test_a_symbol_that_is_known_and_untold_says_so_while_the_database_is_away(
@@ -180,13 +216,7 @@ async def test_a_symbol_that_is_known_and_untold_says_so_while_the_database_is_a
         silence(beta, monkeypatch)
         await beta.start()
         await trio.sleep(2)
-        bulletin = alpha.service.bulletin
-        assert bulletin is not None
-
-        async def away(known: Mapping[str, int]) -> None:
-            raise JournalError("away")
-
-        monkeypatch.setattr(bulletin._mailbox, "told", away)
+        deafen(alpha, monkeypatch)
         await trio.sleep(LEASE / 1000 + 3)
         entry = await shown(alpha)
         assert (entry["status"], entry["state"]) == ("on", "degraded")
