@@ -4,7 +4,6 @@ Of this node's symbols that is in memory, of those of other nodes in the journal
 read: what cannot be read in time is left out of the words, and a warning says so.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -87,17 +86,11 @@ def _add_others(service: Service, fate: Fate, found: Iterable[Resting], *, keep:
         own = each.node == service.identity.node  # it is being loaded here
         if not own and (owner is None or not owner.live):
             unowned[each.symbol] += ending
-        elif (why := _away(service, each.symbol)) is not None:
-            silent.setdefault(f"node {each.node} says: {why}", Counter())[each.symbol] += ending
+        elif owner is not None and owner.exchange_away is not None:
+            why = f"node {each.node} says: the exchange is away: {owner.exchange_away}"
+            silent.setdefault(why, Counter())[each.symbol] += ending
         else:
             fate.ending += ending
     if +unowned:
         fate.warnings.append(node_messages.unowned_buys(+unowned, idle(nodes.values())))
     fate.warnings += [node_messages.taken_back_later(+buys, why) for why, buys in sorted(silent.items()) if +buys]
-
-
-def _away(service: Service, name: str) -> str | None:
-    """That its node does not reach the exchange, in the words in which that node told it last."""
-    told = None if service.bulletin is None else service.bulletin.entry(name)
-    reason = None if told is None else json.loads(told).get("reason")
-    return reason if isinstance(reason, str) and reason.startswith("the exchange is away") else None
