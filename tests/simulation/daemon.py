@@ -110,8 +110,14 @@ class Naived:
     service: Service
     keeper: Keeper | None
 
-    async def call(self, method: str, params: Document, caller: Caller) -> Document | None:
-        """What the control socket answers, None to a reader that is gone; raises ControlError."""
+    async def call(self, method: str, params: Document) -> Document:
+        """What the control socket answers to a patient client; raises ControlError."""
+        document = await self.answer(method, params, Caller())
+        assert document is not None
+        return document
+
+    async def answer(self, method: str, params: Document, caller: Caller) -> Document | None:
+        """The same to any client, None if it is gone and only reads."""
         frame = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         _, request = decode_request(json.dumps(frame).encode(), METHODS)
         if isinstance(request, ControlError):

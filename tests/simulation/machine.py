@@ -119,7 +119,7 @@ class Machine:
 
         async def call() -> None:
             try:
-                answer = await naived.call(method, params, caller)
+                answer = await naived.answer(method, params, caller)
                 answers.extend(() if answer is None else (answer,))
             except ControlError as error:
                 self._site.trace("refused", error.message)
