@@ -99,11 +99,11 @@ class Troubles:
 
 def singles(seed: int = 1) -> NodesPlan:
     """Two nodes, one fault at a time: each time another node has what the first one had, within two leases."""
-    kinds = ("stopped", "killed", "cut from the database", "drained")
+    kinds = ("stopped", "killed", "cut from the database", "drained", "cut from the exchange")
     return NodesPlan(
         seed,
         SYMBOLS[:2],
-        minutes=4.5,
+        minutes=5.5,
         requests=20.0,
         singles=tuple((30.0 + 60 * number, kind) for number, kind in enumerate(kinds)),
     )
@@ -372,6 +372,8 @@ class NodesWorld(World):
                 self._outside.start_soon(self._go_on, process, _SINGLE)
             elif what == "cut from the database":
                 self._disks[index].away_until = trio.current_time() + _SINGLE
+            elif what == "cut from the exchange":
+                process.cut(_SINGLE, told=True)
             elif what == "drained":
                 await self.ask("nodes", {"drain": machine.name})
                 await trio.sleep(_SINGLE)
@@ -391,7 +393,7 @@ class NodesWorld(World):
                 if len(owners) > 1 and now > self._failovers.last + _NOTICED:
                     names = " and ".join(machine.name for machine in owners)
                     self._oracle.blame(28, f"{symbol} is traded by {names}")
-                if any(machine.process and not machine.process.tasks.stopped for machine in owners):
+                if any(map(_trades, owners)):
                     self.troubles.gaps.append(max(0.0, now - since[symbol]))
                     since[symbol] = now
                 elif self._nodes.singles and now - since[symbol] > _TAKEOVER:
@@ -456,6 +458,12 @@ def _has(machine: Machine, symbol: str) -> bool:
     if naived is None or naived.keeper is None or not machine.answers:
         return False
     return symbol in naived.supervisor.symbols and naived.keeper.trust.certain
+
+
+def _trades(owner: Machine) -> bool:
+    """Can this owner do anything for its symbols?"""
+    running = owner.process is not None and not owner.process.tasks.stopped
+    return running and owner.naived is not None and owner.naived.session.away is None
 
 
 def live(plan: Plan, tell: Callable[[str], None] | None = None) -> Outcome:

@@ -33,7 +33,13 @@ def test_after_any_single_fault_of_a_node_another_one_has_its_symbols_within_two
     outcome = run(singles(), None, make)
 
     assert outcome.violations == []
-    assert {"stopped", "killed", "cut from the database", "drained"} <= outcome.faults.keys()
+    assert {
+        "stopped",
+        "killed",
+        "cut from the database",
+        "drained",
+        "cut from the exchange",
+    } <= outcome.faults.keys()
     assert max(worlds[0].troubles.gaps) > 1.0, "no takeover was seen"
 
 
