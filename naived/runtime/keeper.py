@@ -202,6 +202,7 @@ class Keeper:
         doubtful = server != self.view.accepted
         self.trust.doubt = _REPLACED if doubtful else None
         if before is None:
+            await self.cluster.reenter()  # what this process wrote before may have been lost with another server
             self._server = server
         elif server != before or (doubtful and server != self._comparing):
             log.error("the database was replaced", server=server, before=before, accepted=self.view.accepted)

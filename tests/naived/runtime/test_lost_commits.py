@@ -14,7 +14,9 @@ from naived.core.orders.intent import OrderIntent, Side
 from naived.core.orders.report import OrderStatus, Report
 from naived.core.strategy.summary import owned
 from naived.database import server
-from naived.nodes import StartLostError
+from naived.database.cluster import SqlCluster
+from naived.nodes import StartLostError, View
+from naived.ports import Event, Unit
 from tests.support.runtime import FENCE, LEASE, Naived, World
 
 NAMES = ("ETHUSDT", "BTCUSDT")
@@ -241,3 +243,27 @@ async def test_an_order_that_was_sent_and_cancelled_behind_the_last_commit_is_fo
         await trading(naived, "ETHUSDT")
         await trio.sleep(60)
         assert owned(naived.symbol().engine.leader).quantity == exchange.markets["ETHUSDT"].base
+
+
+async def test_what_a_node_wrote_before_its_first_look_may_be_lost(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a simulated seed: it took the new server for its first, and could write nothing any more."""
+    look, looks = SqlCluster.look, trio.Event()
+
+    async def late(cluster: SqlCluster) -> View:
+        await looks.wait()
+        return await look(cluster)
+
+    monkeypatch.setattr(SqlCluster, "look", late)
+    async with world.naived(node="alpha") as naived:
+        with closing(sqlite3.connect(":memory:")) as standby:
+            with closing(sqlite3.connect(_path(world))) as journal:
+                journal.backup(standby)
+            await naived.journal.commit(Unit("", events=(Event(naived.exchange.now(), None, "test", "lost"),)))
+            with closing(sqlite3.connect(_path(world))) as journal:
+                standby.backup(journal)
+        looks.set()
+        await naived.start("ETHUSDT")
+        await naived.trade("2000")
+        assert world.exchange.open(side=Side.BUY)
