@@ -104,7 +104,8 @@ class LostCommits:
 
     async def _claim_unknown(self) -> None:
         """Claim symbols of which the journal lost all; raises ExchangeError, JournalError."""
-        names = {report.symbol for report in await self._exchange.open_orders() if self._session.is_ours(report)}
+        reports = map(self._session.placed_ids.restore, await self._exchange.open_orders())
+        names = {report.symbol for report in reports if self._session.is_ours(report)}
         unknown = (names | self._elsewhere.named) - self._supervisor.symbols.keys()
         if unknown:
             unknown -= {record.symbol for record in await self._journal.load()}  # those are claimed in their turn
@@ -136,11 +137,12 @@ class LostCommits:
         await self._reconciler.look(symbol, symbol.engine.numbered)
         symbol.resolve_orders()
         reports = await self._exchange.orders_since(symbol.name, self._exchange.now() - _DAY)
-        for report in sorted(reports, key=lambda report: report.order_id):
+        for listed in sorted(reports, key=lambda report: report.order_id):
+            report = self._session.placed_ids.restore(listed)
             if not self._matters(report):
                 continue
             row = symbol.engine.orders.get(report.client_order_id)
-            if row is not None and row.order_id is None:  # our cancel changed the id that was asked for
+            if row is not None and row.order_id is None:  # a cancel changed the id that was asked for
                 symbol.offer(Reported(report.client_order_id, report))
             elif not await self._is_known(symbol, report):
                 if not await self._read(symbol):

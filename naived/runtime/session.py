@@ -15,6 +15,7 @@ from naived.core.orders.report import Report
 from naived.core.orders.state import Reported
 from naived.ports import Balance, ExchangeError, JournalError
 from naived.runtime.funds import AccountFunds
+from naived.runtime.placed_ids import PlacedIds
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.symbol_task import Symbol
 
@@ -67,7 +68,7 @@ class Session:
     ``silent``: what its user data stream did not tell, until that is an event.
     ``ready`` is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the
     account of this session. ``elsewhere`` is told of orders with our tag whose symbol is not of this process.
-    ``pause`` is the reconciler's.
+    ``placed_ids`` are those of our orders on all nodes. ``pause`` is the reconciler's.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Session:
         self._funds = funds
         self._prefix = prefix
         self._elsewhere = elsewhere
+        self.placed_ids = PlacedIds()
         self._open = trio.Event()
         self._over = trio.Event()
         self.pause = Pause()
@@ -103,11 +105,14 @@ class Session:
     def report(self, report: Report, *, told: bool = True) -> None:
         """``told``: by the exchange, not read by us."""
         symbol = self._symbols.get(report.symbol)
-        if symbol is None and self.is_ours(report):
+        ours = self.is_ours(report)
+        if ours:
+            self.placed_ids.note(report)
+        if symbol is None and ours:
             self._elsewhere(report)
         if symbol is None or not symbol.engine.informed:
             return
-        if self.is_ours(report):
+        if ours:
             if told and not report.status.ended and report.client_order_id not in symbol.engine.orders:
                 self.pause.end_for_stranger()
             symbol.offer(Reported(report.client_order_id, report))

@@ -144,6 +144,7 @@ class ExchangeDouble:
         return self.markets[symbol].open(side)
 
     def cancel_by_hand(self, order: Order) -> None:
+        order.listed_as = f"web_{order.id}"
         self.markets[order.intent.symbol].end(order, OrderStatus.CANCELED, self.now())
         self.flush()
 

@@ -93,7 +93,7 @@ def fill(
 
 @dataclass
 class Order:
-    """One order as the exchange has it."""
+    """One order as the exchange has it. ``listed_as``: its id for queries once a person cancelled it."""
 
     id: int
     client_order_id: str
@@ -103,6 +103,7 @@ class Order:
     executed: int = 0
     fills: list[Fill] = field(default_factory=list)
     changed: int = 0
+    listed_as: str = ""
 
     @property
     def open(self) -> bool:
@@ -216,7 +217,7 @@ class Exchange:
         return Report(
             self.rules.symbol,
             order.id,
-            order.client_order_id,
+            order.listed_as or order.client_order_id,
             intent.side,
             intent.price,
             intent.quantity,
@@ -236,4 +237,4 @@ class Exchange:
             yield self.outbox.pop(0)
 
     def _report(self, order: Order, *fills: Fill) -> None:
-        self.outbox.append(replace(self.state(order), fills=fills))
+        self.outbox.append(replace(self.state(order), client_order_id=order.client_order_id, fills=fills))

@@ -267,3 +267,33 @@ async def test_what_a_node_wrote_before_its_first_look_may_be_lost(
         await naived.start("ETHUSDT")
         await naived.trade("2000")
         assert world.exchange.open(side=Side.BUY)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_lost_buy_that_a_person_cancelled_is_known_by_its_number(
+    world: World, clock: MockClock, lost: bool
+) -> None:
+    """Found by a simulated seed: the exchange lists it under the id of that cancel, now or after the failover."""
+    exchange = world.exchange
+    async with world.naived(node="alpha") as naived:
+        await naived.start(*NAMES, chunks=1)
+        with closing(sqlite3.connect(":memory:")) as standby:
+            with closing(sqlite3.connect(_path(world))) as journal:
+                journal.backup(standby)
+            await naived.trade("2000")
+            (buy,) = exchange.open()
+            exchange.fill(buy, buy.rest // 2)
+            if lost:
+                exchange.cancel_by_hand(buy)
+                await naived.until(lambda: naived.phases() == ["selling"])
+            with closing(sqlite3.connect(_path(world))) as journal, journal:
+                standby.backup(journal)
+                journal.execute("UPDATE deployment SET server = 'another'")
+        await naived.until(lambda: not naived.supervisor.symbols, PATIENCE)
+        if not lost:
+            await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols, PATIENCE)
+            exchange.cancel_by_hand(buy)
+        await trading(naived, *NAMES)
+        await trio.sleep(5)
+        counted(world, naived)
+        assert owned(naived.symbol().engine.leader).quantity == exchange.markets["ETHUSDT"].base > 0
