@@ -156,14 +156,14 @@ class Clock(Protocol):
     def latest(self) -> int:
         """The latest the exchange's clock can be, in ms: ``now`` plus a round trip."""
 
+    async def server_time(self) -> int:
+        """The exchange's clock (ms), received by this call; raises ExchangeError."""
+
 
 class OrderGateway(Protocol):
-    """Places and cancels orders. It never raises: Unknown is one of its answers.
+    """Places and cancels orders. It never raises: Unknown is one of its answers."""
 
-    ``sharers``: how many nodes divide the account's limit of orders.
-    """
-
-    sharers: int
+    sharers: int  # nodes that divide the account's limit of orders
 
     def admit(self, side: Side) -> int | None:
         """Take a slot of the order rate limit; returns the timestamp (ms) to sign with, None without a slot."""
@@ -181,9 +181,6 @@ class OrderGateway(Protocol):
 class Queries(Protocol):
     """Queries to the exchange."""
 
-    async def server_time(self) -> int:
-        """The exchange's clock (ms), received by this call; raises ExchangeError."""
-
     async def order(
         self, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> Report | None:
@@ -194,6 +191,9 @@ class Queries(Protocol):
 
     async def orders_since(self, symbol: str, since: int) -> Sequence[Report]:
         """Orders of a symbol last changed at or after ``since`` (ms), at most a day; raises ExchangeError."""
+
+    async def earlier_ids(self, symbol: str, order_id: int) -> Sequence[str]:
+        """The client order ids that amendments took from an order, oldest first; raises ExchangeError."""
 
     async def fills(self, symbol: str, *, order_id: int | None = None, since: int | None = None) -> Sequence[Fill]:
         """The fills of one order, or of a symbol since ``since`` (ms), oldest first; raises ExchangeError."""

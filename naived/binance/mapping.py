@@ -133,6 +133,10 @@ class PositionRow(msgspec.Struct, gc=False, frozen=True):
     locked: str = msgspec.field(name="l")
 
 
+class AmendmentRow(msgspec.Struct, gc=False, frozen=True):
+    earlier_id: str = msgspec.field(name="origClientOrderId")
+
+
 class AccountRow(msgspec.Struct, frozen=True):
     uid: Id
     balances: tuple[msgspec.Raw, ...]

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from naived.core.engine import Question
 from naived.core.orders.client_id import cancel_id, is_naived
+from naived.core.orders.intent import OrderIntent
 from naived.core.orders.report import CancelAccepted, CancelRefused, OrderStatus, Report, Unsent
 from naived.core.orders.state import (
     LOOKS,
@@ -298,30 +299,39 @@ async def _search(symbol: Symbol, order: OrderState, exchange: Exchange) -> Repo
             raise ExchangeError(f"{name}: nobody knows order {order_id}, and yet it was executed")
         seen.append(owner)
     named = next((report for report in seen if report.client_order_id == order.client_order_id), None)
-    return named or await _renamed(symbol, order, [report for report in seen if report.order_id not in kept])
+    return named or await _renamed(symbol, order, [each for each in seen if each.order_id not in kept], exchange)
 
 
-async def _renamed(symbol: Symbol, order: OrderState, seen: Sequence[Report]) -> Report | None:
-    """The order if a person cancelled it: the exchange then reports it under the id of that cancel.
+async def _renamed(symbol: Symbol, order: OrderState, seen: Sequence[Report], exchange: Exchange) -> Report | None:
+    """The order if a person cancelled or amended it: the exchange then reports it under another id.
 
-    It equals the intent in side, price and quantity, was created when this one can have been accepted, and is no
-    other order of ours. Raises ExchangeError if more than one order fits, JournalError.
+    It equals the intent in side and price, was created when this one can have been accepted, and is no other order
+    of ours. If cancelled its quantity is the intent's; if amended it is less, and the exchange knows the id that it
+    had. Raises ExchangeError, also if more than one order fits, JournalError.
     """
     intent, fence = order.intent, order.fence or 0
     twins = [
         report
         for report in seen
-        if report.status is OrderStatus.CANCELED
-        and not is_naived(report.client_order_id)
-        and (report.side, report.price, report.quantity) == (intent.side, intent.price, intent.quantity)
+        if not is_naived(report.client_order_id)
+        and (report.side, report.price) == (intent.side, intent.price)
+        and (report.quantity < intent.quantity or _is_cancelled_whole(report, intent))
         and order.since <= report.created <= fence + SKEW
     ]
     if twins:
         owned = await _journal_order_ids(symbol)
         twins = [report for report in twins if report.order_id not in owned]
+    for report in [twin for twin in twins if twin.quantity < intent.quantity]:
+        if order.client_order_id in await exchange.earlier_ids(intent.symbol, report.order_id):
+            return replace(report, client_order_id=order.client_order_id, amended=True)
+        twins.remove(report)
     if len(twins) > 1:
         raise ExchangeError(f"{intent.symbol}: {len(twins)} cancelled orders equal {order.client_order_id}")
     return replace(twins[0], client_order_id=order.client_order_id) if twins else None
+
+
+def _is_cancelled_whole(report: Report, intent: OrderIntent) -> bool:
+    return report.status is OrderStatus.CANCELED and report.quantity == intent.quantity
 
 
 async def _journal_order_ids(symbol: Symbol) -> set[int | None]:

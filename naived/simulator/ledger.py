@@ -6,7 +6,7 @@ cuts the power. Amounts are canonical decimal text, so that any tool can read th
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,17 +16,25 @@ from naived.core.amount import (
     Amount,
     format_amount,
     parse_amount,
-    parse_money,
     parse_price,
-    parse_quantity,
     parse_rate,
 )
-from naived.core.orders.intent import Side
-from naived.core.orders.report import Fill, OrderStatus
+from naived.core.orders.report import Fill
 from naived.simulator.errors import SimulatorError
-from naived.simulator.order import Balance, FeeAsset, Order, OrderType, StpMode, TimeInForce
+from naived.simulator.ledger_rows import (
+    SELECT_FILLS,
+    SELECT_ORDERS,
+    WRITE_ORDER,
+    amendment_row,
+    fill_row,
+    order_row,
+    read_amendment,
+    read_fill,
+    read_order,
+)
+from naived.simulator.order import Amendment, Balance, FeeAsset, Order
 
-_VERSION = 2  # of the tables, in SQLite's user_version
+_VERSION = 3  # of the tables, in SQLite's user_version
 _LEAST = 512  # bytes, the smallest page; SQLite takes a shorter file for an empty one
 
 _TABLES = """
@@ -64,63 +72,13 @@ CREATE TABLE rules (
     symbol TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (symbol, name));
 CREATE TABLE fees (asset TEXT NOT NULL, price TEXT NOT NULL, discount TEXT NOT NULL);
 """
-
-
-_ORDER_COLUMNS = tuple(f.name for f in fields(Order))
-_ORDER_AMOUNTS = frozenset(("price", "quantity", "quote_quantity", "executed", "quote", "prevented"))
-_SELECT_ORDERS = f"SELECT {', '.join(_ORDER_COLUMNS)} FROM orders"
-_WRITE_ORDER = (
-    f"INSERT OR REPLACE INTO orders ({', '.join(_ORDER_COLUMNS)}) VALUES ({', '.join('?' * len(_ORDER_COLUMNS))})"
-)
-_SELECT_FILLS = "SELECT symbol, id, order_id, price, quantity, quote, fee, fee_asset, maker, time FROM fills"
-
-
-def order_row(order: Order) -> tuple[Any, ...]:
-    """The values of a row of ``orders``."""
-    return tuple(
-        format_amount(value) if name in _ORDER_AMOUNTS else value
-        for name, value in ((name, getattr(order, name)) for name in _ORDER_COLUMNS)
-    )
-
-
-def read_order(row: Sequence[Any]) -> Order:
-    """The inverse of ``order_row``."""
-    named = dict(zip(_ORDER_COLUMNS, row, strict=True))
-    named.update({name: parse_amount(named[name]) for name in _ORDER_AMOUNTS})
-    return Order(
-        **named
-        | {
-            "side": Side(named["side"]),
-            "type": OrderType(named["type"]),
-            "time_in_force": TimeInForce(named["time_in_force"]),
-            "stp_mode": StpMode(named["stp_mode"]),
-            "status": OrderStatus(named["status"]),
-        }
-    )
-
-
-def fill_row(fill: Fill) -> tuple[Any, ...]:
-    """The values of a row of ``fills``."""
-    amounts = (fill.price, fill.quantity, fill.quote, fill.fee)
-    texts = tuple(format_amount(amount) for amount in amounts)
-    return (fill.symbol, fill.trade_id, fill.order_id, *texts, fill.fee_asset, fill.maker, fill.time)
-
-
-def read_fill(row: Sequence[Any]) -> Fill:
-    """The inverse of ``fill_row``."""
-    symbol, trade_id, order_id, price, quantity, quote, fee, fee_asset, maker, time = row
-    return Fill(
-        symbol=symbol,
-        order_id=order_id,
-        trade_id=trade_id,
-        price=parse_price(price),
-        quantity=parse_quantity(quantity),
-        quote=parse_money(quote),
-        fee=parse_amount(fee),
-        fee_asset=fee_asset,
-        maker=bool(maker),
-        time=time,
-    )
+# From version 2: what each amendment changed. Those of before are not known.
+_THIRD = """
+CREATE TABLE amendments (
+    symbol TEXT NOT NULL, order_id INTEGER NOT NULL, id INTEGER NOT NULL, original_id TEXT NOT NULL,
+    new_id TEXT NOT NULL, original_quantity TEXT NOT NULL, new_quantity TEXT NOT NULL, time INTEGER NOT NULL,
+    PRIMARY KEY (symbol, order_id, id));
+"""
 
 
 @dataclass(slots=True)
@@ -142,6 +100,7 @@ class Change:
     orders: dict[int, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     balances: dict[str, Balance] = field(default_factory=dict)
+    amendments: list[Amendment] = field(default_factory=list)
 
 
 class History:
@@ -159,9 +118,12 @@ class History:
         return found[0] if found else None
 
     def order_by_client_id(self, symbol: str, client_order_id: str) -> Order | None:
-        """The newest order that was placed under this id, or whose amendment or cancel carried it."""
+        """The newest order that was placed under this id, or whose amendment or cancel carried it.
+
+        Is an amended one found by the id that it had before? Binance does not say; here it is not, which is harder.
+        """
         found = self._orders(
-            "WHERE symbol = ? AND (client_order_id = ? OR amended_id = ? OR cancel_id = ?) "
+            "WHERE symbol = ? AND (client_order_id = ? AND amended_id IS NULL OR amended_id = ? OR cancel_id = ?) "
             "ORDER BY id DESC LIMIT 1",
             symbol,
             *[client_order_id] * 3,
@@ -179,7 +141,7 @@ class History:
     ) -> list[Order]:
         """Orders oldest first, from the id ``first`` or by time of last update; else the newest ``limit``."""
         bounds = {"symbol =": symbol, "id >=": first, "updated >=": start, "updated <=": end}
-        return [read_order(row) for row in self._window(_SELECT_ORDERS, bounds, limit)]
+        return [read_order(row) for row in self._window(SELECT_ORDERS, bounds, limit)]
 
     def fills(
         self,
@@ -193,10 +155,18 @@ class History:
     ) -> list[Fill]:
         """Fills of one order or of all, with the same bounds as ``orders``."""
         bounds = {"symbol =": symbol, "order_id =": order_id, "id >=": first, "time >=": start, "time <=": end}
-        return [read_fill(row) for row in self._window(_SELECT_FILLS, bounds, limit)]
+        return [read_fill(row) for row in self._window(SELECT_FILLS, bounds, limit)]
+
+    def amendments(self, symbol: str, order_id: int, *, first: int | None = None, limit: int) -> list[Amendment]:
+        """Of one order, oldest first, from the execution ``first``."""
+        rows = self._db.execute(
+            "SELECT * FROM amendments WHERE symbol = ? AND order_id = ? AND id >= ? ORDER BY id LIMIT ?",
+            (symbol, order_id, first or 0, limit),
+        )
+        return [read_amendment(row) for row in rows]
 
     def _orders(self, tail: str, *values: Any) -> list[Order]:
-        return [read_order(row) for row in self._db.execute(f"{_SELECT_ORDERS} {tail}", values)]
+        return [read_order(row) for row in self._db.execute(f"{SELECT_ORDERS} {tail}", values)]
 
     def _window(self, select: str, bounds: Mapping[str, Any], limit: int) -> list[Any]:
         """Rows within the bounds that are not None, oldest first; without a lower bound the newest."""
@@ -250,12 +220,13 @@ def _prepare(db: sqlite3.Connection, path: Path | None, uid: int, balances: Mapp
     db.execute("PRAGMA synchronous=NORMAL")
     if version == 0:
         rows = [(asset, format_amount(amount), "0") for asset, amount in balances.items()]
-        db.executescript(f"BEGIN IMMEDIATE;{_TABLES}{_SECOND}PRAGMA user_version={_VERSION};")
+        db.executescript(f"BEGIN IMMEDIATE;{_TABLES}{_SECOND}{_THIRD}PRAGMA user_version={_VERSION};")
         db.execute("INSERT INTO account VALUES (?)", (uid,))
         db.executemany("INSERT INTO balances VALUES (?, ?, ?)", rows)
         db.execute("COMMIT")
-    elif version == 1:
-        db.executescript(f"BEGIN IMMEDIATE;{_SECOND}PRAGMA user_version={_VERSION};COMMIT;")
+    elif version < _VERSION:
+        later = _SECOND + _THIRD if version == 1 else _THIRD
+        db.executescript(f"BEGIN IMMEDIATE;{later}PRAGMA user_version={_VERSION};COMMIT;")
     else:
         db.execute(f"PRAGMA user_version={_VERSION}")  # a write: a file that takes none is refused now
 
@@ -332,9 +303,12 @@ class Ledger:
     def write(self, change: Change, counters: Counters) -> None:
         """Commit one step of the engine; raises sqlite3.Error, and then nothing of it is stored."""
         with _transaction(self._db):
-            self._db.executemany(_WRITE_ORDER, [order_row(order) for order in change.orders.values()])
+            self._db.executemany(WRITE_ORDER, [order_row(order) for order in change.orders.values()])
             self._db.executemany(
                 "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [fill_row(f) for f in change.fills]
+            )
+            self._db.executemany(
+                "INSERT INTO amendments VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(amendment_row, change.amendments)
             )
             self._db.executemany(
                 "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)",

@@ -99,6 +99,9 @@ METHODS = {
         f"symbol orderId fromId {_SPAN}",
         signed=True,
     ),
+    "order.amendments": Method(
+        queries.order_amendments, _costs(4), "symbol orderId fromExecutionId limit", signed=True
+    ),
     "account.status": Method(queries.account_status, _costs(20), "omitZeroBalances", signed=True),
     "account.commission": Method(queries.account_commission, _costs(20), "symbol", signed=True),
     "account.rateLimits.orders": Method(queries.order_limits, _costs(40), signed=True),

@@ -132,6 +132,20 @@ class Prevention:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """What an amendment changed of an order; ``id`` is that of its execution report."""
+
+    symbol: str
+    order_id: int
+    id: int
+    original_id: str
+    new_id: str
+    original_quantity: Quantity
+    new_quantity: Quantity
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Executed:
     """One execution report; ``id`` counts the reports of a symbol, ``original_id`` is what REPLACED replaced."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from naived.core.orders.report import Fill, OrderStatus
 from naived.simulator import wire
-from naived.simulator.errors import ApiError
+from naived.simulator.errors import ApiError, missing
 from naived.simulator.order import Order
 from naived.simulator.params import Params, flag, integer, moment, order_ids, required
 from naived.simulator.users import Session
@@ -61,6 +61,17 @@ def my_trades(venue: Venue, session: Session, params: Params) -> Any:
         limit=integer(params, "limit", most=_MOST_ROWS) or _ROWS,
     )
     return trade_rows(venue, fills)
+
+
+def order_amendments(venue: Venue, session: Session, params: Params) -> Any:
+    symbol = required(params, "symbol")
+    venue.exchange.market(symbol)
+    order_id = integer(params, "orderId")
+    if order_id is None:
+        raise missing("orderId")
+    first, limit = integer(params, "fromExecutionId"), integer(params, "limit", most=_MOST_ROWS) or _ROWS
+    found = venue.exchange.ledger.history.amendments(symbol, order_id, first=first, limit=limit)
+    return [wire.amendment(each) for each in found]
 
 
 def account_status(venue: Venue, session: Session, params: Params) -> Any:

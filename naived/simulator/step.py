@@ -12,6 +12,7 @@ from naived.simulator.candles import Candles
 from naived.simulator.ledger import Change, Counters, Ledger
 from naived.simulator.matching import Average, Book
 from naived.simulator.order import (
+    Amendment,
     BookTop,
     Event,
     Executed,
@@ -161,6 +162,11 @@ class Step:
         self._change.orders[after.id] = after
         if fill is not None:
             self._change.fills.append(fill)
+        if before is not None and kind is Execution.REPLACED:
+            ids, quantities = (original_id, after.current_id), (before.quantity, after.quantity)
+            self._change.amendments.append(
+                Amendment(info.symbol, after.id, counters.executions, *ids, *quantities, self.now)
+            )
         touched = dict.fromkeys((info.base, info.quote, info.base if fill is None else fill.fee_asset))
         balances = {asset: self._account.balance(asset) for asset in touched}
         self._change.balances.update(balances)

@@ -7,6 +7,7 @@ from naived.core.amount import SCALE, Rate, format_wire, value_down
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.simulator.order import (
+    Amendment,
     Balance,
     Event,
     Executed,
@@ -93,6 +94,20 @@ def amended(done: Done, original_id: str) -> Json:
             **_strategy(order),
             "selfTradePreventionMode": order.stp_mode.value,
         },
+    }
+
+
+def amendment(known: Amendment) -> Json:
+    """One row of order.amendments."""
+    return {
+        "symbol": known.symbol,
+        "orderId": known.order_id,
+        "executionId": known.id,
+        "origClientOrderId": known.original_id,
+        "newClientOrderId": known.new_id,
+        "origQty": format_wire(known.original_quantity),
+        "newQty": format_wire(known.new_quantity),
+        "time": known.time,
     }
 
 

@@ -148,6 +148,12 @@ class ExchangeDouble:
         self.markets[order.intent.symbol].end(order, OrderStatus.CANCELED, self.now())
         self.flush()
 
+    def amend_by_hand(self, order: Order, quantity: Quantity) -> None:
+        """Leave less of it, under another id."""
+        order.earlier_ids += (order.client_order_id,)
+        order.client_order_id = f"web_{order.id}"
+        order.intent = replace(order.intent, quantity=quantity)
+
     def fill(self, order: Order, quantity: int) -> None:
         """Execute a part at the order's own price."""
         self.markets[order.intent.symbol].fill(order, quantity, order.intent.price, self.now())
@@ -287,6 +293,10 @@ class ExchangeDouble:
         market = self.markets[symbol]
         found = [market.state(order) for order in market.orders if order.created >= since]
         return await self._arrived(found)
+
+    async def earlier_ids(self, symbol: str, order_id: int) -> Sequence[str]:
+        await self._ask("earlier_ids", symbol)
+        return await self._arrived(self.markets[symbol].orders[order_id - 1].earlier_ids)
 
     async def fills(self, symbol: str, *, order_id: int | None = None, since: int | None = None) -> Sequence[Fill]:
         await self._ask("fills", symbol)

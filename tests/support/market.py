@@ -93,7 +93,10 @@ def fill(
 
 @dataclass
 class Order:
-    """One order as the exchange has it. ``listed_as``: its id for queries once a person cancelled it."""
+    """One order as the exchange has it.
+
+    ``listed_as``: its id for queries once a person cancelled it. ``earlier_ids``: those before it was amended.
+    """
 
     id: int
     client_order_id: str
@@ -104,6 +107,7 @@ class Order:
     fills: list[Fill] = field(default_factory=list)
     changed: int = 0
     listed_as: str = ""
+    earlier_ids: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:

@@ -111,6 +111,26 @@ async def test_a_full_page_of_one_millisecond_is_an_error(autojump_clock, runnin
         await running.orders_since("ETHUSDT", EPOCH + 2000)
 
 
+async def test_an_amended_order_had_other_ids_before(autojump_clock, running, peer):
+    """The row is that of Binance's documentation of order.amendments."""
+    row = {
+        "symbol": "BTCUSDT",
+        "orderId": 23,
+        "executionId": 60,
+        "origClientOrderId": "my_pending_order",
+        "newClientOrderId": "xbxXh5SSwaHS7oUEOCI88B",
+        "origQty": "7.00000000",
+        "newQty": "5.00000000",
+        "time": 1741924229819,
+    }
+    peer.answer("order.amendments", [row, row | {"origClientOrderId": "xbxXh5SSwaHS7oUEOCI88B"}])
+    assert await running.earlier_ids("BTCUSDT", 23) == ["my_pending_order", "xbxXh5SSwaHS7oUEOCI88B"]
+    assert sent(peer, "order.amendments") == [{"symbol": "BTCUSDT", "orderId": 23}]
+    peer.answer("order.amendments", [row, {"orderId": 23}])
+    with pytest.raises(RefusedError, match="an amendment cannot be read"):
+        await running.earlier_ids("BTCUSDT", 23)
+
+
 async def test_fills_of_an_order_are_read_page_by_page(autojump_clock, running, peer):
     def page(request):
         start = max(request["params"].get("fromId", 300), 1)  # without a beginning: the newest

@@ -791,7 +791,7 @@ async def test_a_buy_of_which_nothing_was_heard_until_a_person_cancelled_it_is_a
         (order,) = exchange.orders()
         exchange.fill(order, 5 * 10**6)
         exchange.cancel_by_hand(order)
-        order.client_order_id = "web_1" if by_hand else "n1abcd-another-x"
+        order.client_order_id = order.listed_as = "web_1" if by_hand else "n1abcd-another-x"
         exchange.forget_reports()
         exchange.faults.held = False
         await naived.until(lambda: naived.symbol().engine.orders == {} or naived.phases() != ["buying"], 300)
@@ -802,6 +802,39 @@ async def test_a_buy_of_which_nothing_was_heard_until_a_person_cancelled_it_is_a
             assert [sell["state"] for sell in sells] == ["open"]
         else:
             assert (buy["state"], sells) == ("abandoned", [])
+
+
+@pytest.mark.parametrize("after", ["nothing", "filled", "cancelled", "a stranger's"])
+async def test_a_buy_of_which_nothing_was_heard_until_a_person_amended_it_is_not_placed_again(
+    world: World, clock: MockClock, after: str
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start(chunks=1)
+        exchange.faults.lost_replies = 1
+        exchange.faults.held = True
+        exchange.trade("2000")
+        await trio.sleep(1)
+        (order,) = exchange.orders()
+        exchange.amend_by_hand(order, parse_quantity("0.1"))
+        if after == "a stranger's":
+            order.earlier_ids = ("another",)
+        if after == "filled":
+            exchange.fill(order, order.rest)
+        if after == "cancelled":
+            exchange.fill(order, 5 * 10**6)
+            exchange.cancel_by_hand(order)
+        exchange.forget_reports()
+        exchange.faults.held = False
+        await naived.until(lambda: naived.order_states() not in (["intended"], ["unknown"]), 300)
+        await trio.sleep(60)
+        (buy, *_) = await naived.orders()
+        if after == "a stranger's":
+            assert buy["state"] == "abandoned"
+            return
+        bought = {"nothing": "0", "filled": "0.1", "cancelled": "0.05"}[after]
+        assert (buy["order_id"], buy["executed"], naived.state()) == (1, bought, "trading")
+        assert len([request for request in exchange.wire if request.side is Side.BUY]) == 1
 
 
 async def test_an_order_that_was_cancelled_by_hand_and_is_known_is_not_taken_for_one_that_is_unknown(

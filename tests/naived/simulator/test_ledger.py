@@ -14,7 +14,8 @@ from naived.core.amount import Money, Price, Quantity, format_amount, parse_amou
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill, OrderStatus
 from naived.simulator.errors import SimulatorError
-from naived.simulator.ledger import Change, Counters, Ledger, fill_row, order_row, read_fill, read_order
+from naived.simulator.ledger import Change, Counters, Ledger
+from naived.simulator.ledger_rows import fill_row, order_row, read_fill, read_order
 from naived.simulator.order import Balance, Order, OrderType, StpMode, TimeInForce
 from tests.support.simulator import NOW, exchange, new, print_trade
 
@@ -156,12 +157,27 @@ def test_a_ledger_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> No
         db.execute("DROP INDEX orders_by_amended_id")
         for column in ("amended_id", "amendments", "strategy_id", "strategy_type"):
             db.execute(f"ALTER TABLE orders DROP COLUMN {column}")
-        db.executescript("DROP TABLE rules; DROP TABLE fees; PRAGMA user_version=1;")
+        db.executescript("DROP TABLE rules; DROP TABLE fees; DROP TABLE amendments; PRAGMA user_version=1;")
     for _ in range(2):
         after = exchange(Ledger(tmp_path / "ledger.db", 99, {}))
         assert after.ledger.uid == 7
         assert [order.current_id for order in after.market("ETHUSDT").open.values()] == ["old"]
         after.ledger.close()
+
+
+def test_a_ledger_of_the_second_version_keeps_amendments_from_now_on(tmp_path: Path) -> None:
+    second = exchange(Ledger(tmp_path / "ledger.db", 7, USDT))
+    second.place(new("buy", "2600", "0.1", client_order_id="old"))
+    second.ledger.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
+        db.executescript("DROP TABLE amendments; PRAGMA user_version=2;")
+    after = exchange(Ledger(tmp_path / "ledger.db", 99, {}))
+    after.amend("ETHUSDT", 1, parse_quantity("0.05"), "new")
+    after.ledger.close()
+    again = Ledger(tmp_path / "ledger.db", 99, {})
+    (kept,) = again.history.amendments("ETHUSDT", 1, limit=10)
+    assert (kept.original_id, kept.new_id) == ("old", "new")
+    again.close()
 
 
 def test_a_step_that_fails_changes_no_balance_and_no_order() -> None:

@@ -94,6 +94,22 @@ async def test_an_order_is_amended_and_keeps_its_id_if_asked(client: Client) -> 
     assert (await client.fail("order.amend.keepPriority", **signed(**ETH, newQty="0.01")))[1] == -1102
 
 
+async def test_the_amendments_of_an_order_tell_the_ids_that_it_had(client: Client) -> None:
+    for quantity in ("0.06", "0.05"):
+        await client.get("order.amend.keepPriority", **signed(**ETH, orderId=1, newQty=quantity))
+    first, second = await client.get("order.amendments", **signed(**ETH, orderId=1))
+    assert (first["origClientOrderId"], first["origQty"], first["newQty"]) == ("old", "0.10000000", "0.06000000")
+    assert (second["origClientOrderId"], second["newQty"]) == (first["newClientOrderId"], "0.05000000")
+    later = signed(**ETH, orderId=1, fromExecutionId=second["executionId"])
+    assert await client.get("order.amendments", **later) == [second]
+    assert await client.get("order.amendments", **signed(**ETH, orderId=1, limit=1)) == [first]
+    assert await client.get("order.amendments", **signed(**ETH, orderId=9)) == []
+    assert (await client.fail("order.amendments", **signed(**ETH)))[1] == -1102
+    assert (await client.fail("order.status", **signed(**ETH, origClientOrderId="old")))[1] == -2013
+    new_id = second["newClientOrderId"]
+    assert (await client.get("order.status", **signed(**ETH, origClientOrderId=new_id)))["orderId"] == 1
+
+
 async def test_an_amended_order_keeps_its_place_in_the_queue(client: Client) -> None:
     await client.get("order.place", **limit("BUY", "2600", "0.1"))
     await client.get("order.amend.keepPriority", **signed(**ETH, orderId=1, newQty="0.05"))
