@@ -200,8 +200,11 @@ class Mailbox(Protocol):
         """Make a request durable; one with this id that waits stays as it is, one that was answered waits anew."""
         ...
 
-    async def errands(self) -> Sequence[Errand]:
-        """The requests without an answer about symbols that are ours, in the order in which they were asked."""
+    async def errands(self, symbol: str = "") -> Sequence[Errand]:
+        """The requests without an answer about symbols that are ours, in the order in which they were asked.
+
+        Those about one ``symbol`` also where it is another node's, or nobody's.
+        """
         ...
 
     async def answer(self, errand_id: str, text: str) -> None:

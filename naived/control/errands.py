@@ -119,9 +119,9 @@ def identified(service: Service, params: Params) -> Params:
 
 
 async def _in_turn(service: Service, call: Call) -> None:
-    """Wait until what other nodes asked of this symbol before is done, so that the last request has the last word.
+    """Wait until what was asked of this symbol before is done, so that the last request has the last word.
 
-    Raises ControlError.
+    Raises ControlError; ElsewhereError if that waits for a node that has the symbol, which is not this one.
     """
     mailbox, behind, halting = service.mailbox, False, call.verb in _HALTING
     if mailbox is None:
@@ -129,13 +129,15 @@ async def _in_turn(service: Service, call: Call) -> None:
     with trio.move_on_at(call.until_stored):
         while True:
             try:
-                waiting = await mailbox.errands()
+                waiting = await mailbox.errands(call.name)
             except JournalError as error:
                 raise messages.away(call.name, error) from error
-            ahead = (each for each in waiting if each.symbol == call.name and (each.verb in _HALTING) is halting)
+            ahead = (each for each in waiting if (each.verb in _HALTING) is halting)
             behind = any(each.changes and not each.done for each in ahead)
             if not behind:
                 return
+            if call.name not in service.supervisor.symbols:
+                raise ElsewhereError(call.name)
             await trio.sleep(_EVERY)
     raise node_messages.behind(call.name) if behind else messages.away(call.name, UnwrittenError(messages.SILENT))
 

@@ -45,8 +45,8 @@ class SqlMailbox:
         self._first = True  # requests were not read yet
         do = transactions.do
 
-        async def waiting(_: Sequence[str]) -> Mapping[str, Sequence[Errand]]:
-            found = await do(partial(_read_errands, seat, first=self._first))
+        async def waiting(symbols: Sequence[str]) -> Mapping[str, Sequence[Errand]]:
+            found = await do(partial(_read_errands, seat, symbols=symbols, first=self._first))
             self._first = False
             return found
 
@@ -100,8 +100,8 @@ class SqlMailbox:
     async def ask(self, errand: Errand) -> None:
         await self._asks.put(errand)
 
-    async def errands(self) -> Sequence[Errand]:
-        return await self._waiting.ask("") or []
+    async def errands(self, symbol: str = "") -> Sequence[Errand]:
+        return await self._waiting.ask(symbol) or []
 
     async def answer(self, errand_id: str, text: str) -> None:
         await self._answers.put((errand_id, text))
@@ -166,15 +166,28 @@ def _drop_earlier(seat: Seat, connection: sa.Connection) -> None:
     connection.execute(sa.delete(requests).where(waiting, ~requests.c.changes, _present(seat)))
 
 
-def _read_errands(seat: Seat, connection: sa.Connection, *, first: bool) -> Mapping[str, Sequence[Errand]]:
-    """All of them, under the one key by which they are asked for; ``first``: by this process."""
+def _read_errands(
+    seat: Seat, connection: sa.Connection, *, symbols: Sequence[str], first: bool
+) -> Mapping[str, Sequence[Errand]]:
+    """Those of each of these symbols; by the empty name those of all that are ours. ``first``: by this process."""
     if first:
         _drop_earlier(seat, connection)
+    found: dict[str, list[Errand]] = {symbol: [] for symbol in symbols}
+    if "" in found:
+        found[""] = _waiting(connection, sa.select(leases.c.symbol).where(_ours(seat, connection)).exists())
+    named = [symbol for symbol in symbols if symbol]
+    for errand in _waiting(connection, requests.c.symbol.in_(named)) if named else []:
+        found[errand.symbol].append(errand)
+    return found
+
+
+def _waiting(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Errand]:
+    """These of the requests without an answer, in the order in which they were asked."""
     columns = [requests.c[name] for name in _COLUMNS]
     done = requests.c.done_at.is_not(None).label("done")
-    waiting = sa.select(*columns, done).join(leases, _ours(seat, connection)).where(requests.c.answer.is_(None))
+    waiting = sa.select(*columns, done).where(requests.c.answer.is_(None), which)
     rows = connection.execute(waiting.order_by(requests.c.asked_at, requests.c.id)).mappings()
-    return {"": [Errand(**{**row, "done": bool(row["done"])}) for row in rows]}
+    return [Errand(**{**row, "done": bool(row["done"])}) for row in rows]
 
 
 def _read_answers(connection: sa.Connection, ids: Sequence[str]) -> Mapping[str, tuple[bool, str | None]]:

@@ -60,7 +60,7 @@ class Beta:
     async def told(self, known: Mapping[str, int]) -> tuple[Sequence[Told], Mapping[str, str], Mapping[str, str]]:
         return (), {"ETHUSDT": "beta"}, {}
 
-    async def errands(self) -> Sequence[Errand]:
+    async def errands(self, symbol: str = "") -> Sequence[Errand]:
         await self._reach("errands")
         return ()
 
@@ -650,3 +650,20 @@ async def test_a_symbol_that_leaves_before_its_first_change_is_asked_for(
         assert error["message"].startswith(f"{NOBODY_HAS}: what was asked is durable")
         await alpha.call("nodes", undrain="alpha")
         await alpha.until(lambda: alpha.supervisor.symbols and alpha.state() == "trading", 20)
+
+
+async def test_a_stop_does_not_overtake_a_start_that_waits_for_a_node(world: World, clock: MockClock) -> None:
+    """Found by a simulated seed: nothing is stored of the symbol yet, and a stop found it off already."""
+    async with drained(world) as alpha:
+        cluster, mailbox = alpha.service.keeper.cluster, alpha.service.mailbox
+        await cluster.claim(1, {"ETHUSDT"})  # by a start that was not stored
+        await cluster.release({"ETHUSDT"})
+        params = json.dumps({"symbols": ["ETHUSDT"], "chunks": 3, "wait": False, "request_id": "first"})
+        await mailbox.ask(Errand("first", "ETHUSDT", "start", params, "alpha", True))
+        stopped = await alpha.ask("stop")
+        assert (stopped["error"]["kind"], stopped["changed"]) == ("timed_out", False)
+        await alpha.call("nodes", undrain="alpha")
+        await alpha.until(lambda: alpha.supervisor.symbols and alpha.symbol().desired.settings.chunks == 3, 20)
+        await alpha.until(lambda: alpha.symbol().desired.status == "off", 20)
+        await alpha.trade("2000")
+        assert world.exchange.wire == []
