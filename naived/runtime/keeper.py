@@ -43,7 +43,7 @@ from naived.ports import Journal, JournalError, OrderGateway
 from naived.runtime.adoption import Adoption
 from naived.runtime.heartbeats import Heartbeats
 from naived.runtime.reach import Reach
-from naived.runtime.supervisor import Supervisor
+from naived.runtime.supervisor import Supervisor, doubt_orders
 from naived.runtime.symbol_task import Symbol
 from naived.runtime.trust import Trust
 
@@ -239,7 +239,12 @@ class Keeper:
             log.warning("symbol lost to another node", symbol=name)
 
     def _adopted(self, symbol: Symbol) -> None:
-        """A node that gives its symbols away places nothing of one that it took for a verb."""
+        """A node that gives its symbols away places nothing of one that it took for a verb.
+
+        Where the database may lack commits, its orders are what it says only once they were asked for.
+        """
+        if self.view.server != self.view.accepted:
+            doubt_orders(symbol, symbol.context.exchange.latest())
         if _is_drained(self.view, self.cluster.member.name):
             _block(symbol, self.view)
             self._leaving.append(symbol)

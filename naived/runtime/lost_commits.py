@@ -2,9 +2,10 @@
 
     noticed     nothing is placed on the account, by any node; every symbol is claimed and loaded anew
     waited      recv-window, grace and a second of received server time: no frame of a lost row arrives any more
-    compared    each symbol by its owner: rows that say ``not placed`` are asked for too, as the lost commit may be
-                the one that admitted them; then every order of the last day with our tag gets a row if it has none,
-                in the order in which they were placed (``core/strategy/leader_lost.py`` says whose it is)
+    compared    each symbol by its owner: rows that say ``not placed`` are unknown again, as the lost commit may be
+                the one that admitted them (``doubt_orders``); then every order of the last day with our tag gets a
+                row if it has none, in the order in which they were placed (``core/strategy/leader_lost.py`` says
+                whose it is)
     accepted    when all symbols are compared, whichever node finds that out first; then orders are placed again
 
 A symbol of which the very first commit was lost is claimed by a node that had it or heard of an order of it, or for
@@ -129,11 +130,6 @@ class LostCommits:
         """
         if not symbol.engine.informed:
             await self._view.inform(symbol)
-        for client_order_id, order in list(symbol.engine.orders.items()):
-            if order.state is State.NOT_PLACED and order.order_id is None:
-                report = await self._exchange.order(symbol.name, client_order_id=client_order_id)
-                if report is not None:
-                    symbol.offer(Reported(client_order_id, report))
         await self._reconciler.look(symbol, symbol.engine.numbered)
         symbol.resolve_orders()
         reports = await self._exchange.orders_since(symbol.name, self._exchange.now() - _DAY)

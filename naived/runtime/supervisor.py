@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from naived.core.engine import Blocked, BlockedBy, is_blocked_by
+from naived.core.orders.state import Restarted
 from naived.core.restart import Crashes
 from naived.core.strategy.leader_events import Activated
 from naived.core.strategy.settings import Status
@@ -302,7 +303,20 @@ class _SymbolRunner:
                     symbol.news.notify()
                 await trio.sleep(_RETRY)
         symbol.restore(records[0] if records else blank(symbol.name))
+        if symbol.commits_lost is not None:
+            doubt_orders(symbol, symbol.commits_lost)
         symbol.resolve_orders()
+
+
+def doubt_orders(symbol: Symbol, sent_until: int) -> None:
+    """Its rows may lack commits: what of its orders may have been signed by then (exchange ms) is unknown.
+
+    So it is whenever they are read again.
+    """
+    symbol.commits_lost = sent_until
+    for client_order_id in list(symbol.engine.orders):
+        symbol.offer(Restarted(client_order_id, sent_until, symbol.context.recv_window))
+    symbol.resolve_orders()
 
 
 def _is_away(failure: Exception) -> bool:

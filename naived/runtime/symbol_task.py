@@ -114,10 +114,10 @@ class Symbol:
 
     ``leaving``: it is being handed over. ``gone``: it is another node's, nothing is done here any more.
     ``tended``: a task runs it. ``watched_at``: since when its trades are asked for (trio's time), if they are.
-    ``listed``: does the exchange list it, when it was last asked for its rules?
-    ``fault``: why it stays stopped until a person acts. ``failed``: the exception that stopped it, until it is
-    restored. ``unresolved``: why an order cannot be resolved now, by client order id. ``compared_at``: when all its
-    orders were read last (exchange ms), None if not in this session, or not since it was restored.
+    ``listed``: does the exchange list it, when it was last asked for its rules? ``fault``: why it stays stopped
+    until a person acts. ``failed``: the exception that stopped it, until it is restored. ``unresolved``: why an
+    order cannot be resolved now, by client order id. ``compared_at``: when all its orders were read last (exchange
+    ms), None if not in this session, or not since it was restored. ``commits_lost``: see ``doubt_orders``.
     """
 
     def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate, epoch: int | None = None) -> None:
@@ -129,9 +129,9 @@ class Symbol:
         self.listed = True
         self.fault: str | None = None
         self.failed: Exception | None = None
+        self.commits_lost: int | None = None
         self.unresolved: dict[str, str] = {}
-        self.news = Notification()
-        self.queue = CommitQueue()
+        self.news, self.queue = Notification(), CommitQueue()
         self.exposed = record.exposure  # as the journal has it, once what is queued is written
         self.context = context
         self._settling = trio.Lock()

@@ -6,7 +6,7 @@ docs/RELIABILITY.md.
 
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -386,13 +386,17 @@ class Oracle:
 
     # What the person was told
 
-    def stopped(self, symbol: str, unknown: frozenset[str]) -> None:
-        self.standing(symbol).silent = unknown
+    def stopped(self, symbol: str, unknown: Set[str]) -> None:
+        self.standing(symbol).silent = frozenset(unknown)
 
     def shutting_down(self, symbol: str) -> None:
         """No buy from now on, but what is under way."""
+        self.standing(symbol).no_buys = self.under_way(symbol)
+
+    def under_way(self, symbol: str) -> frozenset[str]:
+        """Orders that may have been sent, and whose answer is not known."""
         query = "SELECT client_order_id FROM orders WHERE symbol = ? AND state IN ('intended', 'unknown')"
-        self.standing(symbol).no_buys = frozenset(row["client_order_id"] for row in self.rows(query, symbol))
+        return frozenset(row["client_order_id"] for row in self.rows(query, symbol))
 
     def account_halted(self) -> None:
         """The halt of the account was answered: no buy of any symbol from now on, but what is under way."""

@@ -94,8 +94,10 @@ class Person:
     async def stop(self, symbol: str, cancel: str = "none", *, wait: bool = True) -> None:
         result = await self._wish("stop", symbol, {"off"}, cancel=cancel, wait=wait)
         if result is not None and _stands(result):
-            unknown = (o["client_order_id"] for o in result["open_orders"] if o["state"] in ("intended", "unknown"))
-            self._oracle.stopped(symbol, frozenset(unknown))
+            told = {o["client_order_id"] for o in result["open_orders"] if o["state"] in ("intended", "unknown")}
+            # Without the node that has it, which of them are open is only told if the journal can be read in time.
+            sent = self._oracle.under_way(symbol) if result["error"] is not None else frozenset()
+            self._oracle.stopped(symbol, told | sent)
 
     async def shutdown(self, symbol: str, *, keep_buys: bool = False) -> None:
         if symbol not in self.wishes:

@@ -8,7 +8,7 @@
       proven                                                           contradiction, anywhere: QUARANTINED
 
 1. An attempt is durable before its frame is sent, and sent at most once. INTENDED means that a frame may have been
-   sent; after a restart it is UNKNOWN.
+   sent; after a restart it is UNKNOWN. So is a NOT_PLACED one after a failover of the database that lost commits.
 2. UNKNOWN never means failed. Absence is proven only by queries that found nothing and were sent after we
    *received* a server time later than the attempt's fence (``timestamp + recv_window``) plus the grace.
 3. A refusal, answered or reported, concerns its own frame only. If a later attempt is refused, the earlier ones are
@@ -188,9 +188,11 @@ class CancelWanted(Struct, frozen=True):
 
 
 class Restarted(Struct, frozen=True):
-    """A new process read it from the journal."""
+    """A new process read it. By ``sent_until`` (exchange ms), if given, it may have been signed without a row."""
 
     client_order_id: str
+    sent_until: int | None = None
+    recv_window: int = 0
 
 
 class Resolved(Struct, frozen=True):
@@ -281,7 +283,7 @@ _FINAL_STATE = {
 # Which state may follow which. What the exchange has told of an order may have ended it at once.
 _AT_THE_EXCHANGE = frozenset({State.OPEN, State.PARTIALLY_FILLED, *_FINAL_STATE.values()})
 NEXT: Mapping[State, frozenset[State]] = {
-    State.NOT_PLACED: _AT_THE_EXCHANGE | {State.INTENDED, State.ABANDONED, State.QUARANTINED},
+    State.NOT_PLACED: _AT_THE_EXCHANGE | {State.INTENDED, State.UNKNOWN, State.ABANDONED, State.QUARANTINED},
     State.INTENDED: _AT_THE_EXCHANGE | {State.NOT_PLACED, State.UNKNOWN, State.ABANDONED, State.QUARANTINED},
     State.UNKNOWN: _AT_THE_EXCHANGE | {State.NOT_PLACED, State.ABANDONED, State.QUARANTINED},
     State.OPEN: _AT_THE_EXCHANGE - {State.OPEN} | {State.QUARANTINED},
@@ -328,13 +330,20 @@ def _step(order: OrderState, event: OrderEvent) -> OrderStep:
                 return order, ()
             return replace(order, cancelling=True), ()
         case Restarted():
-            if order.state is State.INTENDED:
-                return replace(order, state=State.UNKNOWN, reason="restarted before an answer"), ()
-            return order, ()
+            return _restarted(order, event), ()
         case Resolved(_, adopt):
             return _resolved(order, adopt)
         case _:
             assert_never(event)
+
+
+def _restarted(order: OrderState, event: Restarted) -> OrderState:
+    sent = event.sent_until
+    if sent is not None and order.order_id is None and order.state not in (*TERMINAL, State.QUARANTINED):
+        timestamp, window = max(order.timestamp or 0, sent), max(order.recv_window or 0, event.recv_window)
+        order = replace(order, state=State.INTENDED, timestamp=timestamp, recv_window=window)
+    unknown = replace(order, state=State.UNKNOWN, reason="restarted before an answer")
+    return unknown if order.state is State.INTENDED else order
 
 
 def _admitted(order: OrderState, event: Admitted) -> OrderStep:

@@ -138,6 +138,33 @@ async def test_an_order_whose_row_says_that_it_was_not_placed_is_asked_for(
         counted(world, naived)
 
 
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_what_a_stop_finds_not_placed_before_all_is_compared_may_have_been_sent(
+    world: World, clock: MockClock, tmp_path: Path, cancelled: bool
+) -> None:
+    """Found by simulated seeds: it was abandoned at once, and the exchange had it, or had filled it."""
+    standby, exchange = str(tmp_path / "standby.db"), world.exchange
+    async with world.naived(node="alpha") as naived:
+        await naived.start(*NAMES, chunks=1)
+        exchange.throttled_until = exchange.now() + 2_000
+        await naived.trade("2000")
+        assert naived.order_states() == ["not_placed"]
+        copy(world, standby)
+        await naived.until(lambda: naived.order_states() == ["open"])
+        (buy,) = exchange.open()
+        exchange.fill(buy, buy.rest // 2)
+    promote(world, standby)
+    if cancelled:
+        exchange.cancel_by_hand(buy)
+    async with world.naived(node="alpha") as naived:
+        await naived.until(lambda: "ETHUSDT" in naived.supervisor.symbols, PATIENCE)
+        stopped = await naived.ask("stop", cancel="all", timeout="1s")
+        assert [order["state"] for order in stopped["open_orders"]] in (["unknown"], ["open"])
+        await naived.until(lambda: naived.state() == "off", PATIENCE)
+        assert not exchange.open()
+        assert owned(naived.symbol().engine.leader).quantity == exchange.markets["ETHUSDT"].base > 0
+
+
 @pytest.mark.parametrize("replaced", [True, False])
 async def test_a_node_whose_start_is_lost_or_forgotten_ends_so_that_it_is_started_again(
     world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch, replaced: bool

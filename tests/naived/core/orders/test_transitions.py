@@ -80,6 +80,7 @@ EVENTS: dict[str, tuple[OrderEvent, ...]] = {
     "proven absent": (absent(),) * LOOKS,
     "cancel wanted": (CancelWanted(ID),),
     "restarted": (Restarted(ID),),
+    "commits lost": (Restarted(ID, START + 60_000, WINDOW),),
     "adopted": (Resolved(ID, adopt=True),),
     "written off": (Resolved(ID, adopt=False),),
 }
@@ -117,6 +118,7 @@ fills found         .   .   .  PAR  .   .   .   .   .   .   .
 proven absent       .   .  ABA  .   .   .   .   .   .   .   .
 cancel wanted      ABA  .   .   .   .   .   .   .   .   .   .
 restarted           .  UNK  .   .   .   .   .   .   .   .   .
+commits lost       UNK UNK  .   .   .   .   .   .   .   .   .
 adopted             .   .   .   .   .   .   .   .   .   .  OPE
 written off         .   .   .   .   .   .   .   .   .   .  CAN
 """
