@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from naived.database import fence, leases, store
 from naived.ports import Unit
+from naived.runtime import keeper
 from naived.runtime.keeper import Keeper
 from naived.runtime.lost_commits import LostCommits
 from naived.runtime.trust import Trust
 from tests.simulation import daemon
 from tests.simulation.mutants import MUTANTS, Change
-from tests.simulation.nodes import NodesPlan, behind, capped, failing_over, late, renewing, stalling
+from tests.simulation.nodes import NodesPlan, behind, capped, failing_over, late, renewing, scarce, stalling
 from tests.simulation.process import Process
 
 
@@ -66,6 +67,11 @@ def _orders_without_rows_unread() -> Sequence[Change]:
     return [(LostCommits, "_matters", lambda self, report: False)]
 
 
+def _rows_of_lost_commits_believed() -> Sequence[Change]:
+    """What the rows call not placed is not asked for, though the commit that admitted it is lost."""
+    return [(keeper, "doubt_orders", lambda symbol, sent_until: None)]
+
+
 def _frames_of_lost_rows_not_awaited() -> Sequence[Change]:
     return [(LostCommits, "_wait", _nothing)]
 
@@ -82,6 +88,7 @@ NODE_MUTANTS: Mapping[str, Callable[[], Sequence[Change]]] = {
     "exposure-counted-before": _exposure_counted_before,
     "placed-before-all-is-compared": _placed_before_all_is_compared,
     "orders-without-rows-unread": _orders_without_rows_unread,
+    "rows-of-lost-commits-believed": _rows_of_lost_commits_believed,
     "frames-of-lost-rows-not-awaited": _frames_of_lost_rows_not_awaited,
     # A takeover that believes "does not exist" at once, and one that signs again at the send.
     "no-fence": MUTANTS["no-fence"],
@@ -95,6 +102,7 @@ HUNTING: Mapping[str, Callable[[int], NodesPlan]] = {
     "exposure-counted-before": capped,
     "placed-before-all-is-compared": failing_over,
     "orders-without-rows-unread": failing_over,
+    "rows-of-lost-commits-believed": scarce,
     "frames-of-lost-rows-not-awaited": failing_over,
     "no-fence": late,
     "fresh-signature": late,

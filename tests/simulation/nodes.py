@@ -156,6 +156,11 @@ def failing_over(seed: int) -> NodesPlan:
     )  # fmt: skip
 
 
+def scarce(seed: int) -> NodesPlan:
+    """The same, where orders often wait for a slot of the limit, and their symbols are stopped meanwhile."""
+    return replace(failing_over(seed), slots=4, requests=15.0)
+
+
 def nodes_swarm(seed: int) -> NodesPlan:
     """As ``swarm``, with two or three nodes; other hands and wild numbers are left to worlds of one node."""
     random = Random(f"nodes {seed}")
