@@ -107,7 +107,14 @@ async def do(service: Service, verb: Verb, call: Call, *, configured: bool) -> D
         outcome = Outcome(False, error.message, error)
     if (ours is not None and ours.gone) or (outcome.changed and name not in known):
         return await ask(service, call)
+    if call.changes and outcome.error is None and not outcome.changed and not _is_certain(service):
+        return await ask(service, call)  # no commit showed that it is ours still: another node may have changed it
     return answers.result(name, known.get(name), outcome)
+
+
+def _is_certain(service: Service) -> bool:
+    """Has no other node any symbol of ours now?"""
+    return service.mailbox is None or service.keeper is None or service.keeper.trust.held
 
 
 def identified(service: Service, params: Params) -> Params:

@@ -1,6 +1,7 @@
 """What is asked here of a symbol that another node has, and that node's silence."""
 
 import json
+import math
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -667,3 +668,26 @@ async def test_a_stop_does_not_overtake_a_start_that_waits_for_a_node(world: Wor
         await alpha.until(lambda: alpha.symbol().desired.status == "off", 20)
         await alpha.trade("2000")
         assert world.exchange.wire == []
+
+
+async def test_that_nothing_had_to_be_changed_is_said_by_the_node_that_has_it(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that stood still finds its symbol off, and another one may have started it."""
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start()
+        await alpha.ask("stop")
+        asked: list[str] = []
+        mailbox, ask = alpha.service.mailbox, alpha.service.mailbox.ask
+
+        async def note(errand: Errand) -> None:
+            asked.append(errand.verb)
+            await ask(errand)
+
+        monkeypatch.setattr(mailbox, "ask", note)
+        again = await alpha.ask("stop")
+        assert (again["error"], again["changed"], asked) == (None, False, [])
+        alpha.service.keeper.trust._until = -math.inf  # the time of its lease has passed
+        alpha.service.keeper.trust._renewal = math.inf  # and it is renewed later
+        again = await alpha.ask("stop")  # its row shows that it has the symbol still
+        assert (again["error"], again["changed"], asked) == (None, False, ["stop"])
