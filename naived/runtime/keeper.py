@@ -244,7 +244,7 @@ class Keeper:
         Where the database may lack commits, its orders are what it says only once they were asked for.
         """
         if self.view.server != self.view.accepted:
-            doubt_orders(symbol, symbol.context.exchange.latest())
+            doubt_orders(symbol)
         if _is_drained(self.view, self.cluster.member.name):
             _block(symbol, self.view)
             self._leaving.append(symbol)

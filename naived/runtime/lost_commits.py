@@ -19,7 +19,7 @@ import trio
 
 from naived.core.engine import Unrecorded
 from naived.core.orders.report import Report
-from naived.core.orders.state import Reported, State
+from naived.core.orders.state import Reported, Restarted, State
 from naived.nodes import Cluster
 from naived.ports import Exchange, ExchangeError, Journal, JournalError
 from naived.runtime.account_view import AccountView
@@ -67,15 +67,16 @@ class LostCommits:
         """Do it, until it is ``accepted`` that all symbols are compared on this server."""
         self._reconciler.expecting = True
         try:
-            await self._wait()
+            sent_until = await self._wait()
             done: set[tuple[str, int]] = set()
             while not accepted():
-                await self._round(server, done)
+                await self._round(server, sent_until, done)
                 await trio.sleep(_RETRY)
         finally:
             self._reconciler.expecting = False
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> int:
+        """Until no frame arrives any more of which the row was lost; returns by when those were signed."""
         begun: int | None = None
         while True:
             try:
@@ -83,12 +84,12 @@ class LostCommits:
                 now = await self._exchange.server_time()
                 begun = now if begun is None else begun
                 if now > begun + self._doubt() + _BEYOND:
-                    return
+                    return begun
             except ExchangeError as error:
                 log.warning("the exchange is awaited", error=str(error))
             await trio.sleep(_RETRY)
 
-    async def _round(self, server: str, done: set[tuple[str, int]]) -> None:
+    async def _round(self, server: str, sent_until: int, done: set[tuple[str, int]]) -> None:
         """Compare what is ours and not ``done``: symbols and their epochs."""
         try:
             if self._claimed_on != server:  # once: the list of all open orders is a heavy question
@@ -96,8 +97,9 @@ class LostCommits:
                 self._claimed_on = server
             for symbol in list(self._supervisor.symbols.values()):
                 key = symbol.name, symbol.epoch
-                if key not in done and not symbol.gone and await self._is_compared(symbol):
+                if key not in done and not symbol.gone and await self._is_compared(symbol, sent_until):
                     await self._cluster.compared(symbol.name, symbol.epoch, server)
+                    symbol.commits_lost = False
                     done.add(key)
             await self._cluster.accept(server)
         except (ExchangeError, JournalError) as error:
@@ -113,9 +115,9 @@ class LostCommits:
         if unknown:
             await self._cluster.claim(len(unknown), unknown)
 
-    async def _is_compared(self, symbol: Symbol) -> bool:
+    async def _is_compared(self, symbol: Symbol, sent_until: int) -> bool:
         try:
-            return await self._compare(symbol)
+            return await self._compare(symbol, sent_until)
         except UnlistedError as error:  # there is nothing to compare
             log.warning("not compared", symbol=symbol.name, error=str(error))
             return True
@@ -123,13 +125,16 @@ class LostCommits:
             log.warning("not compared yet", symbol=symbol.name, error=str(error))
             return False
 
-    async def _compare(self, symbol: Symbol) -> bool:
+    async def _compare(self, symbol: Symbol, sent_until: int) -> bool:
         """Read every order of ours; False if that takes longer.
 
         Raises ExchangeError, JournalError, UnlistedError.
         """
         if not symbol.engine.informed:
             await self._view.inform(symbol)
+        for client_order_id, order in list(symbol.engine.orders.items()):
+            if order.state is State.UNKNOWN and order.timestamp is None:  # from now on its absence can be proven
+                symbol.offer(Restarted(client_order_id, True, sent_until, symbol.context.recv_window))
         await self._reconciler.look(symbol, symbol.engine.numbered)
         symbol.resolve_orders()
         reports = await self._exchange.orders_since(symbol.name, self._exchange.now() - _DAY)

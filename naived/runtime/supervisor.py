@@ -303,19 +303,16 @@ class _SymbolRunner:
                     symbol.news.notify()
                 await trio.sleep(_RETRY)
         symbol.restore(records[0] if records else blank(symbol.name))
-        if symbol.commits_lost is not None:
-            doubt_orders(symbol, symbol.commits_lost)
+        if symbol.commits_lost:
+            doubt_orders(symbol)
         symbol.resolve_orders()
 
 
-def doubt_orders(symbol: Symbol, sent_until: int) -> None:
-    """Its rows may lack commits: what of its orders may have been signed by then (exchange ms) is unknown.
-
-    So it is whenever they are read again.
-    """
-    symbol.commits_lost = sent_until
+def doubt_orders(symbol: Symbol) -> None:
+    """Its rows may lack commits: until all is compared what of its orders may have been sent is unknown."""
+    symbol.commits_lost = True
     for client_order_id in list(symbol.engine.orders):
-        symbol.offer(Restarted(client_order_id, sent_until, symbol.context.recv_window))
+        symbol.offer(Restarted(client_order_id, lost=True))
     symbol.resolve_orders()
 
 

@@ -117,7 +117,7 @@ class Symbol:
     ``listed``: does the exchange list it, when it was last asked for its rules? ``fault``: why it stays stopped
     until a person acts. ``failed``: the exception that stopped it, until it is restored. ``unresolved``: why an
     order cannot be resolved now, by client order id. ``compared_at``: when all its orders were read last (exchange
-    ms), None if not in this session, or not since it was restored. ``commits_lost``: see ``doubt_orders``.
+    ms), None if not in this session, or not since it was restored. ``commits_lost``: its rows may lack some.
     """
 
     def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate, epoch: int | None = None) -> None:
@@ -129,7 +129,7 @@ class Symbol:
         self.listed = True
         self.fault: str | None = None
         self.failed: Exception | None = None
-        self.commits_lost: int | None = None
+        self.commits_lost = False
         self.unresolved: dict[str, str] = {}
         self.news, self.queue = Notification(), CommitQueue()
         self.exposed = record.exposure  # as the journal has it, once what is queued is written

@@ -69,7 +69,7 @@ def _orders_without_rows_unread() -> Sequence[Change]:
 
 def _rows_of_lost_commits_believed() -> Sequence[Change]:
     """What the rows call not placed is not asked for, though the commit that admitted it is lost."""
-    return [(keeper, "doubt_orders", lambda symbol, sent_until: None)]
+    return [(keeper, "doubt_orders", lambda symbol: None)]
 
 
 def _frames_of_lost_rows_not_awaited() -> Sequence[Change]:

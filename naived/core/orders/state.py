@@ -188,11 +188,12 @@ class CancelWanted(Struct, frozen=True):
 
 
 class Restarted(Struct, frozen=True):
-    """A new process read it. By ``sent_until`` (exchange ms), if given, it may have been signed without a row."""
+    """A new process read it; ``lost``: perhaps not an attempt signed by ``sent_until`` (ms, if known)."""
 
     client_order_id: str
+    lost: bool = False
     sent_until: int | None = None
-    recv_window: int = 0
+    recv_window: int | None = None
 
 
 class Resolved(Struct, frozen=True):
@@ -338,10 +339,8 @@ def _step(order: OrderState, event: OrderEvent) -> OrderStep:
 
 
 def _restarted(order: OrderState, event: Restarted) -> OrderState:
-    sent = event.sent_until
-    if sent is not None and order.order_id is None and order.state not in (*TERMINAL, State.QUARANTINED):
-        timestamp, window = max(order.timestamp or 0, sent), max(order.recv_window or 0, event.recv_window)
-        order = replace(order, state=State.INTENDED, timestamp=timestamp, recv_window=window)
+    if event.lost and order.order_id is None and order.state not in (*TERMINAL, State.QUARANTINED):
+        order = replace(order, state=State.INTENDED, timestamp=event.sent_until, recv_window=event.recv_window)
     unknown = replace(order, state=State.UNKNOWN, reason="restarted before an answer")
     return unknown if order.state is State.INTENDED else order
 

@@ -80,7 +80,7 @@ EVENTS: dict[str, tuple[OrderEvent, ...]] = {
     "proven absent": (absent(),) * LOOKS,
     "cancel wanted": (CancelWanted(ID),),
     "restarted": (Restarted(ID),),
-    "commits lost": (Restarted(ID, START + 60_000, WINDOW),),
+    "commits lost": (Restarted(ID, lost=True),),
     "adopted": (Resolved(ID, adopt=True),),
     "written off": (Resolved(ID, adopt=False),),
 }
