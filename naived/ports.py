@@ -376,8 +376,8 @@ class Journal(Protocol):
     async def load(self, symbol: str | None = None) -> Sequence[SymbolRecord]:
         """All symbols ever configured, or one; raises JournalError."""
 
-    async def account(self) -> Account:
-        """What concerns no symbol alone; raises JournalError."""
+    async def account(self, *, foreign_only: bool = False) -> Account:
+        """What concerns no symbol alone, or ``foreign`` alone, which no other row spoils; raises JournalError."""
 
     async def answered(self, request_id: str) -> str | None:
         """The stored result of a control request, None if there is none; raises JournalError."""

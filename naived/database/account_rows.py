@@ -29,8 +29,17 @@ def account(connection: sa.Connection) -> Account:
         known[0] if known else None,
         dict(converted(connection, sa.select(gains), gains, lambda row: (row["symbol"], gain_of(row)))),
         _exposures(connection),
-        dict(converted(connection, sa.select(foreign_orders), foreign_orders, _foreign_of)),
+        _foreign(connection),
     )
+
+
+def foreign_alone(connection: sa.Connection) -> Account:
+    """What open orders of other naiveds do, and nothing else of the account; raises UnreadableError."""
+    return Account(foreign=_foreign(connection))
+
+
+def _foreign(connection: sa.Connection) -> dict[tuple[str, str], Foreign]:
+    return dict(converted(connection, sa.select(foreign_orders), foreign_orders, _foreign_of))
 
 
 def _exposures(connection: sa.Connection) -> dict[str, Exposure]:

@@ -113,8 +113,9 @@ class SqlJournal:
         await self._submit(Unit(""))
         return await self._reader.read(partial(queries.load, symbol=symbol, now=self._now()), within=math.inf)
 
-    async def account(self) -> Account:
-        return await self._reader.read(account_rows.account, within=math.inf)
+    async def account(self, *, foreign_only: bool = False) -> Account:
+        wanted = account_rows.foreign_alone if foreign_only else account_rows.account
+        return await self._reader.read(wanted, within=math.inf)
 
     async def answered(self, request_id: str) -> str | None:
         return await self._answers.ask(request_id)

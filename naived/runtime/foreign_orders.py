@@ -16,7 +16,7 @@ import trio
 
 from naived.core.orders.client_id import Foreign, tag_of
 from naived.core.orders.report import Report
-from naived.ports import Event, ExchangeError, Journal, JournalError, Page, Unit
+from naived.ports import CorruptError, Event, Journal, JournalError, Page, Unit
 from naived.runtime.symbol_task import Symbol
 
 Found = Mapping[tuple[str, str], int]  # how many open orders, by symbol and tag
@@ -53,7 +53,7 @@ class ForeignOrders:
         self._told: set[tuple[str, str]] = set()
 
     async def note(self, reports: Iterable[Report], covered: Collection[str] | None) -> None:
-        """Take in the open orders of these symbols, None for all symbols; raises ExchangeError.
+        """Take in the open orders of these symbols, None for all symbols; raises JournalError.
 
         Only what the first call finds can block anew: what comes later is not from a journal that was lost before.
         """
@@ -84,17 +84,14 @@ class ForeignOrders:
             return bool(keys)
 
     async def _learn(self, found: Found) -> None:
-        """Read what blocks, and write down what was found first; raises ExchangeError."""
+        """Read what blocks, and write down what was found first; raises JournalError."""
         ours = list(self._symbols.values())
-        try:
-            # In this order: what another node found is written before it places its first order.
-            bare = not self._looked and found and not await self._journal.orders(Page(limit=1, most=1))
-            known = dict((await self._journal.account()).foreign)
-            new = {key: Foreign.BLOCKS for key in sorted(found) if key not in known} if bare else {}
-            if new:
-                await self._journal.commit(Unit("", foreign=new))
-        except JournalError as error:
-            raise ExchangeError(f"orders of another naived were not looked at: {error}") from error
+        # In this order: what another node found is written before it places its first order.
+        bare = not self._looked and found and await _is_bare(self._journal)
+        known = dict((await self._journal.account(foreign_only=True)).foreign)
+        new = {key: Foreign.BLOCKS for key in sorted(found) if key not in known} if bare else {}
+        if new:
+            await self._journal.commit(Unit("", foreign=new))
         self._blocking = {key for key, state in (known | new).items() if state is Foreign.BLOCKS}
         self._looked = True
         self._read.update(ours)
@@ -116,12 +113,17 @@ class ForeignOrders:
         message = f"{_orders(count)} of another naived (tag {tag}): give each naived an account of its own"
         log.error("orders of another naived", symbol=symbol, tag=tag, orders=count)
         event = Event(self._now(), symbol, "other naived", message)
-        try:
-            await self._journal.commit(Unit("", events=(event,)))  # the symbol may be another node's, or nobody's
-        except JournalError as error:
-            raise ExchangeError(f"orders of another naived were not recorded: {error}") from error
+        await self._journal.commit(Unit("", events=(event,)))  # the symbol may be another node's, or nobody's
         self._told.add((symbol, tag))
         self._publish(event)
+
+
+async def _is_bare(journal: Journal) -> bool:
+    """Has the journal no order at all? Raises JournalError."""
+    try:
+        return not await journal.orders(Page(limit=1, most=1))
+    except CorruptError:
+        return False  # there is one, whatever its row holds
 
 
 def _reason(symbol: str, blocking: Collection[tuple[str, str]], found: Found) -> str:

@@ -94,9 +94,9 @@ class FlakyJournal:
             await self._reach()
             return await self.real.load(symbol)
 
-    async def account(self) -> Account:
+    async def account(self, *, foreign_only: bool = False) -> Account:
         await self._reach()
-        return await self.real.account()
+        return await self.real.account(foreign_only=foreign_only)
 
     async def answered(self, request_id: str) -> str | None:
         await self._reach()

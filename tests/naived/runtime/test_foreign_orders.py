@@ -1,5 +1,8 @@
 """Open orders of another naived: a second one on our account, or our own from a journal that was lost."""
 
+import sqlite3
+from collections.abc import Sequence
+
 import pytest
 import trio
 from msgspec.structs import replace
@@ -9,7 +12,8 @@ from naived.control.next_steps import next_step
 from naived.core.amount import parse_price, parse_quantity
 from naived.core.orders.client_id import Foreign
 from naived.core.orders.intent import OrderIntent, Side
-from tests.support.runtime import Document, Naived, World
+from naived.ports import CorruptError, OrderRow, Page
+from tests.support.runtime import LEASE, Document, FlakyJournal, Naived, World
 
 OTHER = OrderIntent("ETHUSDT", 1, Side.BUY, 1, parse_price("1000"), parse_quantity("0.1"))
 
@@ -190,3 +194,34 @@ async def test_a_node_that_takes_a_symbol_knows_what_blocks_it(
             await beta.until(lambda: "ETHUSDT" in beta.supervisor.symbols and beta.state() == state, 90)
             await beta.trade("2000")
             assert len(exchange.orders(side=Side.BUY)) == (2 if ignored else 1), "one is planted"
+
+
+async def test_a_row_of_another_symbol_that_cannot_be_read_is_not_looked_at(world: World, clock: MockClock) -> None:
+    exchange, path = world.exchange, world.url.removeprefix("sqlite:///")
+    exchange.plant("n1zzzz-1", OTHER)
+    async with world.naived(node="beta") as beta:
+        async with world.naived(node="alpha", suspends=False) as alpha:
+            await alpha.ask("start")
+            await alpha.start("BTCUSDT")
+            await alpha.trade("60000", symbol="BTCUSDT")
+            with sqlite3.connect(path) as database:
+                database.execute("UPDATE settings SET exposure = 'x' WHERE symbol = 'BTCUSDT'")
+        exchange.come_back()
+        await beta.until(lambda: len(beta.supervisor.symbols) == 2, 2 * LEASE / 1000)
+        await trio.sleep(10)
+        assert beta.state() == "quarantined"  # for the orders of another naived, as it was before
+        assert beta.service.session.away is beta.service.session.unread is None
+
+
+async def test_an_order_that_cannot_be_read_is_one_that_the_journal_has(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def orders(journal: FlakyJournal, page: Page) -> Sequence[OrderRow]:
+        await trio.lowlevel.checkpoint()
+        raise CorruptError("the database holds what this version cannot read")
+
+    world.exchange.plant("n1zzzz-1", OTHER)
+    monkeypatch.setattr(FlakyJournal, "orders", orders)
+    async with world.naived() as naived:
+        await naived.until(lambda: naived.service.session.ready.is_set())
+        await naived.start()
