@@ -212,7 +212,7 @@ async def assemble(
             session.pause.end,
             lost.compare,
             elsewhere.keep,
-            lambda: session.away,
+            lambda: session.unreached,
         )
     account.tell()
     service = Service(

@@ -100,8 +100,8 @@ class AccountView:
             if not symbol.listed:  # among others its name would cost many questions
                 try:
                     rules |= await self._exchange.symbols([symbol.name])
-                except RefusedError as error:
-                    rules[symbol.name] = error
+                except ExchangeError as error:
+                    rules[symbol.name] = RefusedError(str(error))
         refusals: dict[str, str] = {}
         for symbol in symbols:
             try:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from naived.ports import ExchangeError
+from naived.ports import ExchangeError, JournalError
 
 # After so many requests in a row the next ones wait, on average for so many seconds: symbols that start one after
 # the other share requests, too. Each may weigh a percent of a minute's limit.
@@ -33,7 +33,7 @@ class _Batch(Generic[K, T]):
 
 
 class Batcher(Generic[K, T]):
-    """``put`` sends one request for all these keys; it may raise ExchangeError."""
+    """``put`` sends one request for all these keys; it may raise ExchangeError, JournalError."""
 
     def __init__(self, put: Callable[[Sequence[K]], Awaitable[T]]) -> None:
         self._put = put
@@ -42,7 +42,7 @@ class Batcher(Generic[K, T]):
         self._in_flight: trio.Event | None = None  # set when the current request is over
 
     async def ask(self, key: K) -> T:
-        """The answer for this key and the others of its batch; raises ExchangeError to each of them."""
+        """The answer for this key and the others of its batch; raises ExchangeError to each of them: ask again."""
         if self._next is None:
             self._next = _Batch()
         batch = self._next
@@ -66,7 +66,7 @@ class Batcher(Generic[K, T]):
                 self._next = None
             self._starts.append(trio.current_time())
             batch.answers.append(await self._put(batch.keys))
-        except ExchangeError as error:
+        except (ExchangeError, JournalError) as error:
             batch.failure = str(error)
         finally:
             self._in_flight = None

@@ -19,11 +19,12 @@ from naived.runtime.batcher import Batcher
 from naived.runtime.fee_losses import owners
 from naived.runtime.foreign_orders import ForeignOrders
 from naived.runtime.funds import holds
-from naived.runtime.session import Session
+from naived.runtime.session import EVERY, Session
 from naived.runtime.symbol_task import Symbol
+from naived.runtime.unanswered import Unanswered
 from naived.runtime.untold import Untold
 
-_RETRY = 2  # seconds before a failed one is repeated
+_RETRY = 2.0  # seconds before a failed one is repeated
 _SUBSCRIPTION_TIMEOUT = (
     5  # seconds to wait for the subscriptions after an outage: sells must not wait longer for them
 )
@@ -83,10 +84,11 @@ class Reconciler:
 
     async def run(self) -> None:
         """Run until cancelled; raises DeploymentError when the journal belongs to another account."""
+        pause = _RETRY
         while True:
             over = await self._session.opening()
             try:
-                refusals = await self._reconcile_all(over)
+                unanswered = await self._reconcile_all(over)
             except DeploymentError:
                 raise
             except (ExchangeError, JournalError) as error:
@@ -96,15 +98,21 @@ class Reconciler:
                 await trio.sleep(_RETRY)
                 continue
             if not over.is_set():
-                self._session.heard(refusals)
-            await self._session.pause.wait(over)
+                self._session.heard(unanswered.reasons)
+            # What one symbol lacks is asked for again soon, and less and less often.
+            await self._session.pause.wait(over, pause if unanswered.passing else EVERY)
+            pause = min(2 * pause, EVERY) if unanswered.passing else _RETRY
 
-    async def _reconcile_all(self, session: trio.Event) -> Mapping[str, str]:
+    async def _reconcile_all(self, session: trio.Event) -> Unanswered:
         claimed = self._session.claimed
-        if not claimed.is_set():
+        if not claimed.is_set() or self._session.unreached is not None:
             await self._claim.check()
-        if self._surveyed is not session:
-            await self.foreign_orders.note(await self._exchange.open_orders(), None)
+        known = self._surveyed is session
+        reports = () if known else await self._exchange.open_orders()
+        if not session.is_set():
+            self._session.unreached = None
+        if not known:
+            await self.foreign_orders.note(reports, None)
             self._surveyed = session
             self.block_lineage()
         if not session.is_set():  # else it was another session whose account was asked for
@@ -128,11 +136,12 @@ class Reconciler:
                 symbol.offer(Blocked(BlockedBy.EXCHANGE, None))
 
         listed = [symbol for symbol in kept if symbol.engine.informed and symbol.listed]
-        refusals = await self.reconcile(listed, compared)
+        unanswered = await self.reconcile(listed, compared)
         for symbol in kept:
-            if symbol.name in refusals:  # it may be delisted
+            if symbol.name in unanswered.reasons:  # it may be delisted
                 symbol.context.commands.inquire(symbol, Question.RULES)
-        return {**failures, **refusals}
+        unanswered.reasons = {**failures, **unanswered.reasons}
+        return unanswered
 
     async def _await_subscriptions(self) -> None:
         """Wait until the trades of every active symbol are subscribed (again)."""
@@ -144,17 +153,17 @@ class Reconciler:
 
     async def compare(self, symbol: Symbol) -> None:
         """Reconcile this symbol, in one pass with those that call at the same time; raises ExchangeError."""
-        refusals = await self._comparison.ask(symbol)
-        if symbol.name in refusals:
-            raise RefusedError(refusals[symbol.name])
+        reasons = (await self._comparison.ask(symbol)).reasons
+        if symbol.name in reasons:
+            raise RefusedError(reasons[symbol.name])
 
     async def reconcile(
         self, symbols: Sequence[Symbol], compared: Callable[[Symbol], None] = lambda _: None
-    ) -> Mapping[str, str]:
-        """Read every order of ours of these symbols. Returns the exchange's refusals, by symbol.
+    ) -> Unanswered:
+        """Read every order of ours of these symbols. Returns of which symbols the exchange did not answer.
 
         ``compared`` is called for each symbol of which all were read. Raises ExchangeError if the exchange did not
-        answer at all.
+        answer for the account, JournalError.
         """
         begun = self._exchange.now()
         before = {
@@ -162,17 +171,17 @@ class Reconciler:
             for symbol in symbols
         }
         bulk = len(symbols) >= self._exchange.bulk_open_orders_from
-        refusals: dict[str, str] = {}
+        unanswered = Unanswered(self._exchange)
+        refusals = unanswered.reasons
         foreign: dict[str, str] = {}
-        reports = await self._open_orders(symbols, bulk, refusals)
+        reports = await self._open_orders(symbols, bulk, unanswered)
         await self.foreign_orders.note(reports, None if bulk else before.keys() - refusals.keys())
         unrecorded = await _unrecorded(self._journal, filter(self._is_strange, reports))
         for report in reports:
-            try:
-                if _key(report) in unrecorded and await _is_open(self._exchange, report):
-                    foreign[report.symbol] = f"{report.symbol} order {report.order_id}"
-            except RefusedError as error:
-                refusals[report.symbol] = str(error)
+            if _key(report) in unrecorded:
+                async with unanswered.about(report.symbol):
+                    if await _is_open(self._exchange, report):
+                        foreign[report.symbol] = f"{report.symbol} order {report.order_id}"
             if report.symbol in self._symbols:
                 self._untold.read(self._symbols[report.symbol], report)
             self._session.report(report, told=False)
@@ -181,28 +190,24 @@ class Reconciler:
         unchecked = {name: why for name, why in known if name in refusals or not (bulk or name in before)}
         self.block_lineage(unchecked | foreign)
         for symbol in sorted(symbols, key=lambda symbol: len(before[symbol.name])):
+            missing = list(before[symbol.name].values())
+            if symbol.name not in refusals and missing:
+                async with unanswered.about(symbol.name):
+                    await self.look(symbol, missing)
             if symbol.name not in refusals:
-                try:
-                    await self.look(symbol, list(before[symbol.name].values()))
-                except RefusedError as error:
-                    refusals[symbol.name] = str(error)
-                else:
-                    compared(symbol)
+                compared(symbol)
             symbol.resolve_orders()
+        await unanswered.confirm()
         self._untold.compared([symbol for symbol in symbols if symbol.name not in refusals], begun)
-        return refusals
+        return unanswered
 
-    async def _open_orders(
-        self, symbols: Sequence[Symbol], bulk: bool, refusals: dict[str, str]
-    ) -> Sequence[Report]:
+    async def _open_orders(self, symbols: Sequence[Symbol], bulk: bool, unanswered: Unanswered) -> Sequence[Report]:
         if bulk:
             return await self._exchange.open_orders()
         reports: list[Report] = []
         for symbol in symbols:
-            try:
+            async with unanswered.about(symbol.name):
                 reports += await self._exchange.open_orders(symbol.name)
-            except RefusedError as error:
-                refusals[symbol.name] = str(error)
         return reports
 
     async def look(self, symbol: Symbol, orders: Sequence[OrderState]) -> None:
@@ -222,9 +227,11 @@ class Reconciler:
         for name in list(self._foreign):
             if name in self._symbols and name != symbol.name:
                 await self.compare(self._symbols[name])
+        claimed = self._session.claimed
+        usable = claimed.is_set()
         await self.compare(symbol)
-        if self._session.away is None:
-            symbol.offer(Blocked(BlockedBy.EXCHANGE, None))  # set while the exchange refused to answer for it
+        if usable and self._session.claimed is claimed and self._session.unreached is None:
+            symbol.offer(Blocked(BlockedBy.EXCHANGE, None))  # its orders were read in this session
         held, there = await self.cover(symbol)
         base, reason = symbol.engine.leader.info.base, None
         if there < held and not await self._view.losses.booked(symbol, Quantity(held - there)):
@@ -276,16 +283,13 @@ def _key(report: Report) -> tuple[str, str]:
 
 
 async def _unrecorded(journal: Journal, reports: Iterable[Report]) -> Set[tuple[str, str]]:
-    """Those that the journal has not; raises ExchangeError.
+    """Those that the journal has not; raises JournalError.
 
     One that has ended since it was listed has a row, and so has one that was abandoned and appeared later, or that
     is another node's.
     """
     strange = {_key(report) for report in reports}
-    try:
-        return strange - await journal.known(strange) if strange else strange
-    except JournalError as error:
-        raise ExchangeError(f"orders were not looked up: {error}") from error
+    return strange - await journal.known(strange) if strange else strange
 
 
 async def _is_open(exchange: Exchange, report: Report) -> bool:

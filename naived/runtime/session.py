@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from naived.core.amount import Price
-from naived.core.engine import Blocked, BlockedBy
+from naived.core.engine import Blocked, BlockedBy, is_blocked_by
 from naived.core.orders.report import Report
 from naived.core.orders.state import Reported
 from naived.ports import Balance, ExchangeError, JournalError
@@ -19,7 +19,7 @@ from naived.runtime.placed_ids import PlacedIds
 from naived.runtime.price_gate import PriceGates
 from naived.runtime.symbol_task import Symbol
 
-_EVERY = 60  # seconds between two reconciliations
+EVERY = 60.0  # seconds between two reconciliations
 _STRANGE = 5.0  # seconds, at least, between two for the sake of an order that nobody here knows
 
 log = structlog.get_logger()
@@ -40,8 +40,8 @@ class Pause:
         """As ``end``, for an order with our tag that nobody here knows: a copy of the journal may be in use."""
         self._stranger.set()
 
-    async def wait(self, over: trio.Event) -> None:
-        """Until the next pass is due, or wanted, or the session is over."""
+    async def wait(self, over: trio.Event, within: float = EVERY) -> None:
+        """Until the next pass is due, in so many seconds, or wanted, or the session is over."""
 
         async def wait_for(event: trio.Event) -> None:
             await event.wait()
@@ -53,7 +53,7 @@ class Pause:
             self._strange_at = trio.current_time()
             nursery.cancel_scope.cancel()
 
-        with trio.move_on_after(_EVERY):
+        with trio.move_on_after(within):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(wait_for, over)
                 nursery.start_soon(wait_for, self._wanted)
@@ -64,7 +64,9 @@ class Pause:
 class Session:
     """A ``ports.Sink``. ``prefix`` is how the ids of our orders begin; ``symbols`` are those of the supervisor.
 
-    ``away``: why the exchange does not answer now, None while it does; ``unread``: why the journal does not.
+    ``away``: why the exchange does not answer, until our orders were compared again, else None; ``unread``: why the
+    journal does not. ``unreached``: why the exchange does not answer for the account, None once it did in this
+    session: never what concerns one symbol alone.
     ``silent``: what its user data stream did not tell, until that is an event.
     ``ready`` is set when all orders were read once, ``claimed`` when it is certain that the journal belongs to the
     account of this session. ``elsewhere`` is told of orders with our tag whose symbol is not of this process.
@@ -80,6 +82,7 @@ class Session:
         elsewhere: Callable[[Report], None] = lambda _: None,
     ) -> None:
         self.away: str | None = None
+        self.unreached: str | None = "not connected yet"
         self.unread: str | None = None
         self.silent: str | None = None
         self.ready = trio.Event()
@@ -132,7 +135,7 @@ class Session:
     def closed(self, reason: str) -> None:
         if reason != self.away:
             log.warning("session closed", reason=reason)
-        self.away = reason
+        self.away = self.unreached = reason
         if self._open.is_set():
             self._open = trio.Event()
         if self.claimed.is_set():
@@ -153,15 +156,18 @@ class Session:
         """Our orders could not be compared: block symbols that are not active yet, with this reason."""
         if isinstance(error, JournalError):
             self.unread = reason = str(error)
+            if self.unreached is None:
+                self.away = None  # it is the journal that is waited for
         else:
-            self.away, reason = str(error), f"the exchange is away: {error}"
+            self.away = self.unreached = str(error)
+            reason = f"the exchange is away: {error}"
         for symbol in self._symbols.values():
-            if not symbol.engine.leader.active:
+            if not symbol.engine.leader.active or is_blocked_by(symbol.engine, BlockedBy.EXCHANGE):
                 symbol.offer(Blocked(BlockedBy.EXCHANGE, reason))
 
     def heard(self, refusals: Mapping[str, str]) -> None:
-        """Our orders were read: only symbols for which the exchange refused to answer are blocked."""
-        self.away = self.unread = None
+        """Our orders were read: only symbols for which the exchange did not answer are blocked."""
+        self.away = self.unreached = self.unread = None
         self.ready.set()
         for symbol in self._symbols.values():
             why = refusals.get(symbol.name)

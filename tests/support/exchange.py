@@ -60,6 +60,7 @@ class Faults:
     hidden: frozenset[str] = frozenset()  # questions whose answers do not have what is there
     held: bool = False  # reports wait for `ExchangeDouble.release`
     failing: set[str] = field(default_factory=set)  # questions that are not answered
+    silent: set[tuple[str, str | None]] = field(default_factory=set)  # the same of these symbols alone
     refused: set[tuple[str, str]] = field(
         default_factory=set
     )  # questions and symbols that it is an error to ask for
@@ -359,7 +360,7 @@ class ExchangeDouble:
         await trio.sleep(LATENCY)
         if not self.connected or session != self._session:
             raise ExchangeError(self.gone or "not connected")
-        if question in self.faults.failing:
+        if question in self.faults.failing or (question, symbol) in self.faults.silent:
             raise ExchangeError(f"{question}: not answered")
         if symbol is not None and (symbol not in self.markets or (question, symbol) in self.faults.refused):
             raise RefusedError(f"{question}: -1121 Invalid symbol.")

@@ -252,6 +252,80 @@ async def test_what_the_exchange_refuses_to_say_of_one_symbol_bars_that_one_alon
         await naived.until(lambda: naived.phases() == ["selling"], 70)
 
 
+@pytest.mark.parametrize("question", ["order", "open_orders"])
+async def test_what_is_not_answered_of_one_symbol_blocks_that_one_alone_and_is_asked_for_again_soon(
+    world: World, clock: MockClock, question: str
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        await naived.trade("2000")
+        fill_unheard(exchange, "1990")  # it is not among the open orders any more
+        exchange.faults.silent = {(question, "ETHUSDT")}
+        exchange.go_away()
+        exchange.come_back()
+        await naived.until(lambda: naived.state("BTCUSDT") == "trading", 20)
+        await trio.sleep(5)
+        assert naived.service.session.away is None
+        assert naived.state() == "degraded"
+        assert naived.reason() == f"the exchange says nothing of its orders: {question}: not answered"
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert [request.symbol for request in exchange.wire] == ["ETHUSDT", "BTCUSDT"]
+        asked = exchange.asked.count("open_orders")
+        await trio.sleep(600)
+        assert exchange.asked.count("open_orders") < asked + 60, "less and less often"
+        exchange.faults.silent = set()
+        await naived.until(lambda: naived.phases() == ["selling"], 61)
+        # Another time it is asked for soon again.
+        exchange.faults.silent = {("open_orders", "ETHUSDT")}
+        await naived.until(lambda: naived.state() == "degraded", 61)
+        exchange.faults.silent = set()
+        await naived.until(lambda: naived.state() == "trading", 4)
+
+
+async def test_where_the_account_is_not_answered_for_either_the_exchange_is_away(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        exchange.faults.silent = {("open_orders", "ETHUSDT"), ("open_orders", "BTCUSDT"), ("account", None)}
+        await trio.sleep(65)
+        assert naived.service.session.away == naived.service.session.unreached == "account: not answered"
+        assert (naived.state(), naived.state("BTCUSDT")) == ("trading", "trading")  # they were compared before
+        exchange.faults.silent -= {("account", None)}
+        await naived.until(lambda: naived.service.session.away is None)
+        assert naived.service.session.unreached is None
+        assert (naived.state(), naived.state("BTCUSDT")) == ("degraded", "degraded")
+
+
+async def test_a_question_that_fails_behind_an_answer_is_one_of_the_account(world: World, clock: MockClock) -> None:
+    exchange = world.exchange
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        exchange.faults.silent = {("open_orders", "BTCUSDT"), ("account", None)}  # ETHUSDT is answered just before
+        await trio.sleep(65)
+        assert naived.service.session.unreached == "account: not answered"
+
+
+async def test_a_journal_that_does_not_answer_after_an_outage_is_no_exchange_that_is_away(
+    world: World, clock: MockClock
+) -> None:
+    exchange = world.exchange
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start()
+        exchange.plant("n1zzzz-1", OrderIntent("BTCUSDT", 1, Side.BUY, 1, parse_price("1"), parse_quantity("100")))
+        exchange.go_away()
+        await trio.sleep(1)
+        alpha.journal.refuses = 10**6
+        exchange.come_back()
+        await alpha.until(lambda: alpha.service.session.unread is not None)
+        assert alpha.service.session.away is alpha.service.session.unreached is None
+        assert alpha.reason() == alpha.service.session.unread == "the database refused it"
+        alpha.journal.refuses = 0
+        await alpha.until(lambda: alpha.state() == "trading", 20)
+
+
 async def test_a_name_that_is_not_listed_is_asked_for_alone(world: World, clock: MockClock) -> None:
     exchange, asked, refused = world.exchange, [], ""
     ask = exchange.symbols
