@@ -8,8 +8,8 @@
                          node's share at once, the rest bit by bit
     ten seconds          of symbols beyond the share a few are given away, if another node has less than its own
 
-While another node reaches the exchange, one that does not takes no symbol, and after a lease it gives its own away
-(``reach.py``).
+While another node reaches the exchange, one that does not, or not yet, takes no symbol, and after a lease it gives
+its own away (``reach.py``).
 
 A claimed symbol is loaded after the claim is committed (``adoption.py``), and begun as after a crash; no renewal
 waits for that. One whose lease is another node's ends here at once. What was not renewed in time, and that nobody
@@ -93,7 +93,7 @@ class Keeper:
         self.heartbeats = Heartbeats(cluster, clock)
         self.reach = Reach(cluster.member, exchange_away)
         self.trust = Trust(cluster.member.lease / 1000, clock)
-        self.began = trio.Event()  # the first round is over: what is ours is known, or why it is not
+        self.began = trio.Event()  # the first round that takes symbols is over: what is ours is known, or why not
         self._turn = trio.Lock()
         self._wanted: set[str] = set()  # symbols that requests want to have
         self._server: str | None = None  # what the database continued when it was looked at last
@@ -121,13 +121,13 @@ class Keeper:
                         raise StartLostError(unknown) from error
                 except JournalError as error:
                     self._tell(str(error))
-                if first:
+                if first and not self.reach.waiting:
                     nursery.start_soon(self._begin)
-                first = False
-                await trio.sleep(_LOOK)
+                    first = False
+                await self.reach.pause(_LOOK)
 
     async def _begin(self) -> None:
-        """The first round is over: wait until what it claimed is loaded, or why it is not is known."""
+        """The first rounds are over: wait until what they claimed is loaded, or why it is not is known."""
         for name in list(self.adoption.names):
             with contextlib.suppress(JournalError):
                 await self.adoption.done(name)
