@@ -60,7 +60,8 @@ class View(Struct, frozen=True):
     """``nodes`` by name, gone ones too; ``symbols`` is how many there are, ``free`` how many nobody has.
 
     ``server`` is the history of commits that the database continues, ``accepted`` the one on which all symbols were
-    compared with the exchange. Where they differ, the last commits may be lost.
+    compared with the exchange. Where they differ, the last commits may be lost; ``uncompared`` are the symbols that
+    are awaited then, with the node that has each, gone or not.
     """
 
     nodes: Mapping[str, NodeInfo]
@@ -68,6 +69,7 @@ class View(Struct, frozen=True):
     free: int
     server: str = ""
     accepted: str = ""
+    uncompared: Mapping[str, str | None] = {}
 
 
 class Cluster(Protocol):

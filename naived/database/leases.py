@@ -142,10 +142,15 @@ def look(seat: Seat, connection: sa.Connection) -> View:
         )
         for row in rows.mappings()
     }
-    accepted: str | None = connection.scalar(sa.select(deployment.c.server))
+    accepted: str = connection.scalar(sa.select(deployment.c.server)) or ""
+    server = history(connection)
+    uncompared: dict[str, str | None] = {}
+    if server != accepted:
+        awaited = sa.select(leases.c.symbol, leases.c.node).where(_uncompared(server)).order_by(leases.c.symbol)
+        uncompared = {symbol: node for symbol, node in connection.execute(awaited)}
     total = sum(counts.values())
     free = total - sum(node.symbols for node in found.values())
-    return View(found, total, free, history(connection), accepted or "")
+    return View(found, total, free, server, accepted, uncompared)
 
 
 def drain(connection: sa.Connection, name: str, wanted: bool) -> bool | None:
@@ -161,11 +166,15 @@ def compared(seat: Seat, connection: sa.Connection, symbol: str, epoch: int, ser
     connection.execute(sa.update(leases).where(ours).values(compared=server))
 
 
-def accept(connection: sa.Connection, server: str) -> None:
+def _uncompared(server: str) -> sa.ColumnElement[bool]:
     other = sa.func.coalesce(leases.c.compared, "") != server
     configured = sa.select(settings.c.symbol).where(settings.c.symbol == leases.c.symbol).exists()
     # A node may have one that was never configured: the commit that did so may be lost.
-    missing = sa.select(leases.c.symbol).where(other, configured | leases.c.node.is_not(None))
+    return other & (configured | leases.c.node.is_not(None))
+
+
+def accept(connection: sa.Connection, server: str) -> None:
+    missing = sa.select(leases.c.symbol).where(_uncompared(server))
     connection.execute(sa.update(deployment).where(~missing.exists()).values(server=server))
 
 

@@ -52,6 +52,7 @@ _BITS = 20  # of the symbols, one more than a twentieth is taken beyond the shar
 _BALANCE = 10.0  # seconds between two hand-overs for the balance
 _UNWANTED = 5  # looks at free symbols until a node takes some beyond its share: others come first
 _REPLACED = "the database was replaced: no order is placed before every symbol is compared"
+_NAMED = 3  # symbols of which that tells that they are awaited
 _START_LOST = (
     "the database was replaced by one that does not know this process: its start is among the lost commits. "
     "naived ends: start it again"
@@ -78,7 +79,7 @@ class Keeper:
         exchange: OrderGateway,
         clock: Callable[[], float],
         reconcile: Callable[[], None],
-        compare: Callable[[str, Callable[[], bool]], Awaitable[None]],
+        compare: Callable[[str, Callable[[], bool], dict[str, str]], Awaitable[None]],
         left: Callable[[Symbol], None],
         exchange_away: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -98,6 +99,7 @@ class Keeper:
         self._wanted: set[str] = set()  # symbols that requests want to have
         self._server: str | None = None  # what the database continued when it was looked at last
         self._comparing: str | None = None  # the server on which symbols are being compared
+        self._awaited: dict[str, str] = {}  # why symbols of ours could not be compared, by symbol
         self._leaving: list[Symbol] = []  # to be handed over, which the next round begins
         self._seen_free = 0  # looks in a row that found free symbols
         self._balance_at = trio.current_time() + _BALANCE
@@ -200,7 +202,7 @@ class Keeper:
         """If the database was replaced by one that may lack commits, load all anew, and compare before orders."""
         server, before = self.view.server, self._server
         doubtful = server != self.view.accepted
-        self.trust.doubt = _REPLACED if doubtful else None
+        self.trust.doubt = doubt(self.view, self.cluster.member.name, self._awaited) if doubtful else None
         if before is None:
             await self.cluster.reenter()  # what this process wrote before may have been lost with another server
             self._server = server
@@ -215,10 +217,12 @@ class Keeper:
         if not doubtful:
             self._comparing = None
         elif self._comparing is None:
-            self._comparing = server
-            nursery.start_soon(
-                self._compare, server, lambda: self.view.server != server or self.view.accepted == server
-            )
+            self._comparing, self._awaited = server, {}
+
+            def accepted() -> bool:
+                return self.view.server != server or self.view.accepted == server
+
+            nursery.start_soon(self._compare, server, accepted, self._awaited)
 
     async def _renew(self) -> None:
         began, away = self.trust.now(), self.reach.away
@@ -264,6 +268,19 @@ class Keeper:
                 log.warning("lease not given back", symbol=symbol.name, error=str(error))
             else:
                 log.info("symbol handed over", symbol=symbol.name)
+
+
+def doubt(view: View, name: str, awaited: Mapping[str, str]) -> str:
+    """Why nothing is placed, and which symbols are awaited; ``awaited``: why those of the node of this name are."""
+    whys = {
+        symbol: awaited.get(symbol) if node == name else f"node {node} has it" if node else "no node has it"
+        for symbol, node in view.uncompared.items()
+    }
+    # First those of which it is known what is wrong.
+    order = sorted(whys, key=lambda symbol: (view.uncompared[symbol] != name or symbol not in awaited, symbol))
+    told = [symbol if whys[symbol] is None else f"{symbol} ({whys[symbol]})" for symbol in order[:_NAMED]]
+    more = f" and {len(order) - _NAMED} more" if len(order) > _NAMED else ""
+    return f"{_REPLACED}; awaited: {', '.join(told)}{more}" if told else _REPLACED
 
 
 def _is_lost(symbol: Symbol) -> bool:

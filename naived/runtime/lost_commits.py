@@ -6,7 +6,8 @@
                 the one that admitted them (``doubt_orders``); then every order of the last day with our tag gets a
                 row if it has none, in the order in which they were placed (``core/strategy/leader_lost.py`` says
                 whose it is)
-    accepted    when all symbols are compared, whichever node finds that out first; then orders are placed again
+    accepted    when all symbols are compared, whichever node finds that out first; then orders are placed again;
+                until then the reason of every symbol names some that are awaited
 
 A symbol of which the very first commit was lost is claimed by a node that had it or heard of an order of it, or for
 the orders that it has open.
@@ -63,14 +64,17 @@ class LostCommits:
         self._doubt = doubt
         self._claimed_on: str | None = None  # the server on which unknown symbols were claimed
 
-    async def compare(self, server: str, accepted: Callable[[], bool]) -> None:
-        """Do it, until it is ``accepted`` that all symbols are compared on this server."""
+    async def compare(self, server: str, accepted: Callable[[], bool], awaited: dict[str, str]) -> None:
+        """Do it, until it is ``accepted`` that all symbols are compared on this server.
+
+        ``awaited`` gets why a symbol of ours could not be compared, by symbol.
+        """
         self._reconciler.expecting = True
         try:
             sent_until = await self._wait()
             done: set[tuple[str, int]] = set()
             while not accepted():
-                await self._round(server, sent_until, done)
+                await self._round(server, sent_until, done, awaited)
                 await trio.sleep(_RETRY)
         finally:
             self._reconciler.expecting = False
@@ -89,7 +93,9 @@ class LostCommits:
                 log.warning("the exchange is awaited", error=str(error))
             await trio.sleep(_RETRY)
 
-    async def _round(self, server: str, sent_until: int, done: set[tuple[str, int]]) -> None:
+    async def _round(
+        self, server: str, sent_until: int, done: set[tuple[str, int]], awaited: dict[str, str]
+    ) -> None:
         """Compare what is ours and not ``done``: symbols and their epochs."""
         try:
             if self._claimed_on != server:  # once: the list of all open orders is a heavy question
@@ -97,10 +103,17 @@ class LostCommits:
                 self._claimed_on = server
             for symbol in list(self._supervisor.symbols.values()):
                 key = symbol.name, symbol.epoch
-                if key not in done and not symbol.gone and await self._is_compared(symbol, sent_until):
-                    await self._cluster.compared(symbol.name, symbol.epoch, server)
-                    symbol.commits_lost = False
-                    done.add(key)
+                if key in done or symbol.gone:
+                    continue
+                why = await self._why_not_compared(symbol, sent_until)
+                if why is not None:
+                    log.warning("not compared yet", symbol=symbol.name, error=why)
+                    awaited[symbol.name] = why
+                    continue
+                awaited.pop(symbol.name, None)
+                await self._cluster.compared(symbol.name, symbol.epoch, server)
+                symbol.commits_lost = False
+                done.add(key)
             await self._cluster.accept(server)
         except (ExchangeError, JournalError) as error:
             log.warning("comparison not accepted yet", error=str(error))
@@ -115,18 +128,20 @@ class LostCommits:
         if unknown:
             await self._cluster.claim(len(unknown), unknown)
 
-    async def _is_compared(self, symbol: Symbol, sent_until: int) -> bool:
+    async def _why_not_compared(self, symbol: Symbol, sent_until: int) -> str | None:
+        """Compare it; returns why that was not possible, None if it was."""
         try:
-            return await self._compare(symbol, sent_until)
+            if symbol.failed is None and not await self._compare(symbol, sent_until) and symbol.failed is None:
+                return next(iter(symbol.unresolved.values()), "its orders and fills are being read")
         except UnlistedError as error:  # there is nothing to compare
             log.warning("not compared", symbol=symbol.name, error=str(error))
-            return True
+            return None
         except (ExchangeError, JournalError) as error:
-            log.warning("not compared yet", symbol=symbol.name, error=str(error))
-            return False
+            return str(error)
+        return None if symbol.failed is None else str(symbol.failed)
 
     async def _compare(self, symbol: Symbol, sent_until: int) -> bool:
-        """Read every order of ours; False if that takes longer.
+        """Read every order of ours; False if that takes longer, or the symbol failed.
 
         Raises ExchangeError, JournalError, UnlistedError.
         """

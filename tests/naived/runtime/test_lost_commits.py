@@ -17,6 +17,7 @@ from naived.database import server
 from naived.database.cluster import SqlCluster
 from naived.nodes import StartLostError, View
 from naived.ports import Event, Unit
+from naived.runtime.keeper import doubt
 from tests.support.runtime import FENCE, LEASE, Naived, World
 
 NAMES = ("ETHUSDT", "BTCUSDT")
@@ -324,3 +325,63 @@ async def test_a_lost_buy_that_a_person_cancelled_is_known_by_its_number(
         await trio.sleep(5)
         counted(world, naived)
         assert owned(naived.symbol().engine.leader).quantity == exchange.markets["ETHUSDT"].base > 0
+
+
+async def test_a_row_that_cannot_be_read_is_named_as_what_all_symbols_wait_for(
+    world: World, clock: MockClock, tmp_path: Path
+) -> None:
+    standby = str(tmp_path / "standby.db")
+    async with world.naived(node="alpha", suspends=False) as naived:
+        await naived.start(*NAMES)
+        await naived.trade("2000")
+        copy(world, standby)
+    promote(world, standby)
+    async with world.naived(node="beta") as naived:
+        with closing(sqlite3.connect(_path(world))) as journal, journal:
+            ((began,),) = journal.execute("SELECT started_at FROM traders WHERE symbol = 'ETHUSDT'").fetchall()
+            journal.execute("UPDATE traders SET started_at = 'x' WHERE symbol = 'ETHUSDT'")
+        await trio.sleep(LEASE / 1000 + PATIENCE)
+        assert naived.state("BTCUSDT") == "degraded"
+        reason = naived.reason("BTCUSDT") or ""
+        assert reason.startswith(
+            "the database was replaced: no order is placed before every symbol is compared; awaited: ETHUSDT ("
+            "the database holds what this version cannot read: table traders, symbol ETHUSDT: "
+        )
+        sent = len(world.exchange.wire)
+        await naived.trade("60000", symbol="BTCUSDT")
+        assert len(world.exchange.wire) == sent
+        with closing(sqlite3.connect(_path(world))) as journal, journal:
+            journal.execute("UPDATE traders SET started_at = ? WHERE symbol = 'ETHUSDT'", (began,))
+        await trading(naived, *NAMES)
+
+
+async def test_a_symbol_of_which_the_exchange_does_not_answer_is_named_on_every_node(
+    world: World, clock: MockClock, tmp_path: Path
+) -> None:
+    standby = str(tmp_path / "standby.db")
+    async with world.naived(node="alpha") as naived:
+        await naived.start(*NAMES)
+        copy(world, standby)
+    promote(world, standby)
+    world.exchange.faults.refused = {("orders_since", "ETHUSDT")}
+    async with world.naived(node="alpha") as alpha, world.naived(node="beta") as beta:
+        nodes = {"alpha": alpha, "beta": beta}
+        await trio.sleep(LEASE / 1000 + PATIENCE)
+        (owner,) = [name for name, node in nodes.items() if "ETHUSDT" in node.supervisor.symbols]
+        wait = "the database was replaced: no order is placed before every symbol is compared; awaited: ETHUSDT "
+        assert nodes[owner].reason() == f"{wait}(orders_since: -1121 Invalid symbol.)"
+        (other,) = [node for node in nodes.values() if "BTCUSDT" in node.supervisor.symbols]
+        assert other is not nodes[owner]
+        assert other.reason("BTCUSDT") == f"{wait}(node {owner} has it)"
+        world.exchange.faults.refused = set()
+        await trading(nodes[owner], "ETHUSDT")
+        await trading(other, "BTCUSDT")
+
+
+def test_three_of_the_symbols_that_are_awaited_are_named_first_those_of_which_it_is_known_why() -> None:
+    uncompared = {"ADAUSDT": "beta", "BTCUSDT": "alpha", "ETHUSDT": "alpha", "SOLUSDT": None, "XRPUSDT": "alpha"}
+    view = View({}, 5, 0, "new", "old", uncompared)
+    said = doubt(view, "alpha", {"XRPUSDT": "refused", "ADAUSDT": "it was ours once"})
+    assert said.endswith("; awaited: XRPUSDT (refused), ADAUSDT (node beta has it), BTCUSDT and 2 more")
+    assert doubt(View({}, 5, 0, "new", "old", {"SOLUSDT": None}), "alpha", {}).endswith("SOLUSDT (no node has it)")
+    assert doubt(View({}, 0, 0, "new", "old"), "alpha", {}).endswith("every symbol is compared")
