@@ -76,9 +76,9 @@ async def test_limits_are_shown_as_they_were_read_last_with_a_word_where_the_dat
         await alpha.call("limits", max_exposure="20000")
         read = alpha.journal.account
 
-        async def slow() -> Account:
+        async def slow(*, foreign_only: bool = False) -> Account:
             await trio.sleep(60)
-            return await read()
+            return await read(foreign_only=foreign_only)
 
         if hangs:
             monkeypatch.setattr(alpha.journal, "account", slow)
