@@ -1,7 +1,7 @@
 """Counts what the account has tied up, in the transaction of a new buy; ``store.py`` calls it.
 
 So two symbols, or two daemons on one database, can never both take the last of the limit: the row of the limits is
-locked until that transaction has ended.
+locked until that transaction has ended. While a row that is counted cannot be read, nothing is bought.
 """
 
 import sqlalchemy as sa
@@ -11,6 +11,8 @@ from naived.core.amount import Money, Quantity, value_up
 from naived.core.orders.intent import Side
 from naived.core.orders.state import TERMINAL, OrderState
 from naived.core.risk import Exposure, OverLimit, UnvaluedError, too_exposed, total
+from naived.database.fence import unread, without
+from naived.database.reading import UNREADABLE
 from naived.database.schema import limits, orders, settings
 from naived.ports import Unit
 
@@ -27,33 +29,33 @@ def within_limit(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimit
     new = [order for order in unit.orders if _is_new_buy(connection, order)]
     if not new:
         return unit, None
-    if connection.scalar(_SET) is None:
-        return unit, None
-    limit = connection.scalar(_LIMIT)
-    if limit is None:
-        return unit, None
-    others = [
-        Exposure(row["quote"] or "", Money(row["exposure"]))
-        for row in connection.execute(_EXPOSED).mappings()
-        if row["symbol"] != unit.symbol
-    ]
-    ours = unit.exposure or _stored(connection, unit.symbol)
-    currency = unit.currency
-    without = Exposure(ours.quote, Money(ours.money - sum(map(_value, new))))
+    left = without(unit, new)
     try:
-        if total([*others, ours], currency, unit.prices) <= limit:
+        if connection.scalar(_SET) is None or (limit := connection.scalar(_LIMIT)) is None:
             return unit, None
-        reason = too_exposed(total([*others, without], currency, unit.prices), limit, currency)
-    except UnvaluedError as error:
-        reason = str(error)
-    traders = {order.intent.trader for order in new}
-    left = replace(
-        unit,
-        exposure=without,
-        traders=tuple(trader for trader in unit.traders if trader.number not in traders),
-        orders=tuple(order for order in unit.orders if order not in new),
-    )
+        stored = {row["symbol"]: _exposure(row) for row in connection.execute(_EXPOSED).mappings()}
+    except UNREADABLE as error:
+        reason = unread(connection, error, (limits, sa.select(limits)), (settings, _EXPOSED))
+    else:
+        ours = unit.exposure or stored[unit.symbol]
+        before = Exposure(ours.quote, Money(ours.money - sum(map(_value, new))))
+        others = [exposure for symbol, exposure in stored.items() if symbol != unit.symbol]
+        found = _excess(ours, before, others, limit, unit)
+        if found is None:
+            return unit, None
+        left, reason = replace(left, exposure=before), found
     return left, OverLimit(tuple(order.client_order_id for order in new), reason)
+
+
+def _excess(ours: Exposure, before: Exposure, others: list[Exposure], limit: Money, unit: Unit) -> str | None:
+    """Why the limit does not allow it; None if it does. ``before``: without the new buys."""
+    currency, prices = unit.currency, unit.prices or {}
+    try:
+        if total([*others, ours], currency, prices) <= limit:
+            return None
+        return too_exposed(total([*others, before], currency, prices), limit, currency)
+    except UnvaluedError as error:
+        return str(error)
 
 
 def _is_new_buy(connection: sa.Connection, order: OrderState) -> bool:
@@ -67,6 +69,5 @@ def _value(order: OrderState) -> int:
     return value_up(order.intent.price, Quantity(order.intent.quantity))
 
 
-def _stored(connection: sa.Connection, symbol: str) -> Exposure:
-    row = connection.execute(_EXPOSED.where(settings.c.symbol == symbol)).mappings().one()
+def _exposure(row: sa.RowMapping) -> Exposure:
     return Exposure(row["quote"] or "", Money(row["exposure"]))

@@ -5,7 +5,8 @@ has a symbol of which a commit of an earlier owner is still under way. Only a sh
 
 A unit that places an order also finds the symbol not off. One with a new buy finds the account not halted, also
 where nothing is shared: the halt may have become durable since the buy was decided. Where another node may write
-it, the row of the deployment makes these two wait for each other; so it does with the limits. Nodes that number
+it, the row of the deployment makes these two wait for each other; so it does with the limits. While such a row
+cannot be read a new buy is left out: that is no fault of its symbol. Nodes that number
 finished cycles wait for each other as well.
 """
 
@@ -23,6 +24,7 @@ from naived.core.orders.intent import Side
 from naived.core.orders.state import OrderState, State
 from naived.core.risk import OverLimit
 from naived.core.strategy.settings import Status
+from naived.database.reading import UNREADABLE, UnreadableError, converted, unreadable
 from naived.database.rows import halt_of
 from naived.database.schema import deployment, halts, leases, nodes, orders, requests, settings
 from naived.database.server import history
@@ -152,14 +154,30 @@ def unless_halted(connection: sa.Connection, unit: Unit) -> tuple[Unit, OverLimi
     buys = [order for order in unit.orders if order.intent.side is Side.BUY and order.state is State.INTENDED]
     if not buys:
         return unit, None
-    row = connection.execute(_HALT).mappings().one_or_none()
-    if row is None:
-        return unit, None
+    try:
+        row = connection.execute(_HALT).mappings().one_or_none()
+        halt = None if row is None else halt_of(row)
+    except UNREADABLE as error:
+        reason = unread(connection, error, (halts, _HALT))
+    else:
+        if halt is None:
+            return unit, None
+        reason = f"the account is halted {halt.words}"
     new = [order for order in buys if _is_new(connection, order)]
     if not new:
         return unit, None
-    reason = f"the account is halted {halt_of(row).words}"
     return without(unit, new), OverLimit(tuple(order.client_order_id for order in new), reason)
+
+
+def unread(connection: sa.Connection, error: Exception, *rows: tuple[sa.Table, sa.Select[Any]]) -> str:
+    """In words: which of these rows it was that could not be read when it was looked whether a buy is allowed."""
+    named = error
+    try:
+        for table, statement in rows:
+            converted(connection, statement, table, lambda row: row)
+    except UnreadableError as its:
+        named = its
+    return f"the database {unreadable(named)}"
 
 
 def lock_account(connection: sa.Connection) -> None:

@@ -51,8 +51,32 @@ def converted(
             made.append(convert(row))
             symbol = None  # the next row may be another symbol's, and fail before it is one
     except UNREADABLE as error:
-        raise UnreadableError(table.name, error, symbol) from error
+        raise UnreadableError(table.name, error, symbol or _whose(connection, statement, table)) from error
     return made
+
+
+def _whose(connection: sa.Connection, statement: sa.Select[Any], table: sa.Table) -> str | None:
+    """The symbol of a row of which not even that came out, as a driver or a column's type refused it.
+
+    It is found by halves: there may be a thousand symbols. None if the rows are of no symbol.
+    """
+    if "symbol" not in table.c:
+        return None
+    found = connection.scalars(statement.with_only_columns(table.c.symbol).order_by(None))
+    names = sorted({name for name in found if isinstance(name, str)})
+    while len(names) > 1:
+        half = names[: len(names) // 2]
+        readable = _is_readable(connection, statement.where(table.c.symbol.in_(half)))
+        names = names[len(half) :] if readable else half
+    return names[0] if names else None
+
+
+def _is_readable(connection: sa.Connection, statement: sa.Select[Any]) -> bool:
+    try:
+        connection.execute(statement).all()
+    except UNREADABLE:
+        return False
+    return True
 
 
 @cache

@@ -181,6 +181,45 @@ def test_no_buy_is_to_be_sent_behind_a_halt_of_the_account_until_it_has_ended(en
     assert states(engine) == [State.INTENDED]
 
 
+def test_an_exposure_that_cannot_be_read_keeps_others_from_buying_alone_and_is_named(sqlite_url: str) -> None:
+    engine = open_engine(parse_url(sqlite_url), Role.WRITE)
+    store = begun(engine)
+    store.apply([Unit(name, desired=DesiredState(settings(), Status.ON)) for name in SYMBOLS[1:]])
+    store.apply([Unit("", limits={"max_exposure": parse_money("100")})])
+    buy, after = a_buy("AUSDT", 1, parse_money("5"), 0), Unit("AUSDT", next_trader=9)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE settings SET exposure = 'much' WHERE symbol = 'BUSDT'")
+    over, written = store.apply([replace(buy, next_trader=2), after])
+    assert isinstance(over, OverLimit)
+    assert "table settings, symbol BUSDT: 'much' is not a plain decimal. Was it changed by hand" in over.reason
+    assert written is None
+    assert states(engine) == []
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE settings SET exposure = '0' WHERE symbol = 'BUSDT'")
+        connection.exec_driver_sql("UPDATE limits SET max_exposure = 'much'")
+    (over,) = store.apply([buy])
+    assert isinstance(over, OverLimit)
+    assert "table limits: 'much'" in over.reason
+    store.apply([Unit("", limits={"max_exposure": parse_money("100")})])
+    assert store.apply([buy]) == [None]
+    engine.dispose()
+
+
+def test_a_halt_that_cannot_be_read_halts_and_is_named(sqlite_url: str) -> None:
+    engine = open_engine(parse_url(sqlite_url), Role.WRITE)
+    store = begun(engine)
+    store.apply([halted(HALT)])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE halts SET since = 'then'")
+    buy = to_send(a_buy("AUSDT", 1, parse_money("5"), 0))
+    (over,) = store.apply([buy])
+    assert isinstance(over, OverLimit)
+    assert "table halts: Invalid isoformat string: 'then'. Was it changed by hand" in over.reason
+    assert states(engine) == []
+    assert store.apply([halted(None), buy]) == [None, None]
+    engine.dispose()
+
+
 def test_a_buy_that_waited_for_the_order_limit_is_not_sent_in_a_halt_one_in_flight_is_followed(
     engine: sa.Engine,
 ) -> None:
