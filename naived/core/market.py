@@ -57,6 +57,13 @@ class SymbolInfo(Struct, frozen=True):
     sell_stp: str | None = None
 
 
+def unread_rules(symbol: str) -> SymbolInfo:
+    """Before those of the exchange are read. The symbol is off for its traders until then: these are not used."""
+    nothing, unit = Money(0), Quantity(1)
+    filters = Filters(Price(1), Price(0), Price(0), unit, Quantity(0), Quantity(0), nothing, nothing)
+    return SymbolInfo(symbol, "", "", False, "UNREAD", filters)
+
+
 def refusal(filters: Filters, side: Side, price: Price, quantity: Quantity, reference: Price | None) -> str | None:
     """Binance's name of the first filter this order would fail, or None.
 

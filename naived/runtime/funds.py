@@ -64,10 +64,16 @@ class AccountFunds:
         return replace(funds, position=Quantity(base.free + base.locked + _being_bought(symbol)))
 
     def with_quote(self, asset: str, symbol: Symbol | None) -> Funds:
-        """The same of this quote ``asset``, for a symbol that may not be known, or its rules not read yet."""
+        """The same of this quote ``asset``, for a symbol that may not be known, or its rules not read yet.
+
+        Nothing may be spent of what a symbol may hold whose rows cannot be read, nor while the account is in doubt.
+        """
         holders, limits = self._holders(symbol, asset), self.account.limits
         reserved = (limits.reserve or Money(0)) if asset == self.account.currency else Money(0)
         coming = self._coming(asset) if asset else 0
+        unknown = next((_unknown(each, asset) for each in holders if each.unread is not None), self.doubt)
+        if unknown is not None:
+            return Funds(Money(0), None, Money(-1), unknown, reserved)
         if not holders and not coming and not reserved and not limits.valued:
             return UNLIMITED
         quote = None
@@ -131,6 +137,11 @@ class AccountFunds:
         rest = whole - held - self.gathered.bid(asset, _AT_THE_EXCHANGE)
         coming = sum(map(_being_bought, holders))
         return Money(min(free, rest) - coming - self.gathered.bid(asset, _NOT_THERE_YET))
+
+
+def _unknown(holder: Symbol, asset: str) -> str:
+    """In words: why nothing may be spent of what this one may hold."""
+    return f"what {holder.name} holds of {asset} is not known: {holder.unread}"
 
 
 def _quote(symbol: Symbol) -> str:

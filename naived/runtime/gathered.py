@@ -48,20 +48,24 @@ class Gathered:
         return bid
 
     def exposures(self, stored: Mapping[str, Exposure]) -> list[Exposure]:
-        """What is tied up of each quote asset there is; ``stored`` is asked for symbols that are not known here."""
+        """What is tied up of each quote asset there is; ``stored`` is asked for symbols that are not known here.
+
+        Neither is one whose rows cannot be read.
+        """
         if self._tied is None or self._tied[0] is not stored:
             money: dict[str, int] = {}
-            for symbol in self._symbols.values():
+            known = {name: symbol for name, symbol in self._symbols.items() if symbol.unread is None}
+            for symbol in known.values():
                 _, quote = assets(symbol)
                 money[quote] = money.get(quote, 0) + symbol.exposed.money
             for name, each in stored.items():
-                if name not in self._symbols:
+                if name not in known:
                     money[each.quote] = money.get(each.quote, 0) + each.money
             self._tied = stored, [Exposure(quote, Money(amount)) for quote, amount in money.items()]
         return self._tied[1]
 
 
 def _is_base(symbol: Symbol, asset: str) -> bool:
-    """Is this its base asset? While its rules are not read, its name decides: at worst a buy waits."""
-    base = symbol.engine.leader.info.base
+    """Is this its base asset? Where nobody says what its quote asset is, its name decides: at worst a buy waits."""
+    base = symbol.engine.leader.info.base or assets(symbol)[0]
     return base == asset if base else symbol.name.startswith(asset)

@@ -65,7 +65,10 @@ class Supervisor:
         ``unread``: why its record is not known; it does nothing and is read again until it is.
         """
         symbol = self._add(record, epoch)
-        symbol.failed = unread
+        if unread is not None:
+            symbol.failed, symbol.unread = unread, str(unread)
+            symbol.exposed = self._context.account().exposures.get(symbol.name, symbol.exposed)
+            self._context.recount()
         symbol.resolve_orders()
         if self._session.away is not None:
             symbol.offer(Blocked(BlockedBy.EXCHANGE, f"the exchange is away: {self._session.away}"))

@@ -18,9 +18,9 @@ import trio
 from msgspec.structs import replace
 
 from naived.core import engine as core
-from naived.core.amount import Money, Price, Quantity, Rate
+from naived.core.amount import Money, Price, Rate
 from naived.core.engine import Blocked, BlockedBy, Changes, Deactivated, Engine, Event, PriceSuspected, Question
-from naived.core.market import Filters, SymbolInfo
+from naived.core.market import unread_rules
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Fill
 from naived.core.orders.state import need
@@ -43,17 +43,6 @@ from naived.runtime.fee_values import valued
 from naived.runtime.notification import Notification
 from naived.runtime.price_gate import PriceGate
 
-# The rules before the exchange's are read. The symbol is ``off`` for its traders until then, so these are not used.
-_UNREAD = Filters(
-    tick_size=Price(1),
-    min_price=Price(0),
-    max_price=Price(0),
-    step_size=Quantity(1),
-    min_quantity=Quantity(0),
-    max_quantity=Quantity(0),
-    min_notional=Money(0),
-    max_notional=Money(0),
-)
 _NO_FEES = Fees(Rate(0), Rate(0))
 
 
@@ -114,10 +103,12 @@ class Symbol:
 
     ``leaving``: it is being handed over. ``gone``: it is another node's, nothing is done here any more.
     ``tended``: a task runs it. ``watched_at``: since when its trades are asked for (trio's time), if they are.
-    ``listed``: does the exchange list it, when it was last asked for its rules? ``fault``: why it stays stopped
-    until a person acts. ``failed``: the exception that stopped it, until it is restored. ``unresolved``: why an
-    order cannot be resolved now, by client order id. ``compared_at``: when all its orders were read last (exchange
-    ms), None if not in this session, or not since it was restored. ``commits_lost``: its rows may lack some.
+    ``listed``: does the exchange list it, when it was last asked for its rules?
+    ``fault``: why it stays stopped until a person acts. ``failed``: the exception that stopped it, until it is
+    restored. ``unread``: why its rows cannot be read, so that nothing of it is known here: it is no blank one.
+    ``commits_lost``: its rows may lack some. ``unresolved``: why an order cannot be resolved now, by client order
+    id. ``compared_at``: when all its orders were read last (exchange ms), None if not in this session, or not since
+    it was restored.
     """
 
     def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate, epoch: int | None = None) -> None:
@@ -135,8 +126,7 @@ class Symbol:
         self.exposed = record.exposure  # as the journal has it, once what is queued is written
         self.context = context
         self._settling = trio.Lock()
-        unread = SymbolInfo(self.name, "", "", False, "UNREAD", _UNREAD)
-        self.engine = Engine(Leader(unread, _NO_FEES, record.desired), self.epoch)
+        self.engine = Engine(Leader(unread_rules(self.name), _NO_FEES, record.desired), self.epoch)
         gate.on_breakout = lambda trade: self.offer(Traded(trade, context.funds(self), gate.peak(trade.time)))
         gate.lacking = lambda least: lacking(least, context.funds(self))
         gate.on_suspect = lambda price: self.offer(PriceSuspected(price, gate.price))
@@ -331,6 +321,7 @@ class Symbol:
     def restore(self, record: SymbolRecord) -> None:
         """Load the symbol from the journal again, inactive; what was only in memory is lost."""
         self.failed = None
+        self.unread: str | None = None
         self.compared_at: int | None = None
         self.queue.drop()
         before = self.engine

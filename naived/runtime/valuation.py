@@ -2,7 +2,8 @@
 
 1. A symbol counts what it realised, and what it holds at its last confirmed price.
 2. A holder whose price was not seen since this process has it counts as it was last written, by the process or the
-   node that had it: coins of now at a price of then could show a peak or a loss that never was.
+   node that had it: coins of now at a price of then could show a peak or a loss that never was. So does a symbol
+   whose rows cannot be read, and what was written of it stays.
 3. A loss that only prices in doubt show reaches no limit (``reached``); ``doubts`` says which ones these are. A
    symbol of another node, which counts as it was last written, is in doubt while no node follows its price.
 4. A quote asset counts at its last price in the currency also while none is told. If there never was one, what was
@@ -69,7 +70,7 @@ class Valuation:
         worth = worth if made is None else replace(worth, value=made)
         if reached(limits, worth, now) is None:
             return None
-        holders = list(filter(_holds, self._symbols.values()))
+        holders = list(filter(_holds, _read(self._symbols).values()))
         certain = any(self._doubt(symbol) is None for symbol in holders)
         value = self._value({symbol for symbol in holders if not certain or self._price(symbol) is None})
         halt = None if value is None else reached(limits, replace(worth, value=value), now)
@@ -86,7 +87,7 @@ class Valuation:
     def gains(self) -> dict[str, Gain]:
         """Of our symbols, and of their quote assets, those that are not as they were last written."""
         found, quotes, account = dict[str, Gain](), set[str](), self._funds.account
-        for symbol in self._symbols.values():
+        for symbol in _read(self._symbols).values():
             money, before = self._gain(symbol), account.gains.get(symbol.name)
             if money is not None and (money or symbol.exposed.money or before is not None):
                 gain = Gain(assets(symbol)[1], money, self.mark(symbol.name))
@@ -100,19 +101,23 @@ class Valuation:
         found = dict[str, str]()
         for name, made in self._made().items():
             if made is None:
-                untold = "no price of it was told yet"
-                found[name] = untold if name in self._symbols else "the node that has it has not told that yet"
+                symbol, why = self._symbols.get(name), "the node that has it has not told that yet"
+                found[name] = why if symbol is None else symbol.unread or "no price of it was told yet"
             elif self._quotes.price(made.quote) is None and self._quotes.is_awaited(made.quote):
                 found[name] = f"the price of {made.quote} is not told yet"
         return {name: f"what it made is not known, and so no loss counts: {why}" for name, why in found.items()}
 
     def doubts(self) -> dict[str, str]:
         """Why the price of what a symbol holds or made neither trips nor releases a limit now, by symbol."""
-        holders = filter(_holds, self._symbols.values())
+        ours = _read(self._symbols)
+        holders = filter(_holds, ours.values())
         found = {symbol.name: why for symbol in holders if (why := self._doubt(symbol)) is not None}
         for name, exposure in self._funds.account.exposures.items():
-            if name not in self._symbols and exposure.money and (why := self._unfollowed(name)) is not None:
-                found[name] = why
+            if name not in ours and exposure.money:
+                unread = self._symbols.get(name)
+                why = self._unfollowed(name) if unread is None else unread.unread
+                if why is not None:
+                    found[name] = why
         quotes = {each.quote for each in self._funds.gathered.exposures(self._funds.account.exposures)} - {""}
         if any(self._quotes.doubt(quote) is not None for quote in quotes):
             for name, made in self._made().items():
@@ -136,13 +141,13 @@ class Valuation:
 
     def _made(self, doubtful: Collection[Symbol] = (), *, least: bool = False) -> dict[str, Exposure | None]:
         """What symbols made that made anything, see ``_value``; None where it is not known."""
-        account, found = self._funds.account, dict[str, Exposure | None]()
+        account, found, ours = self._funds.account, dict[str, Exposure | None](), _read(self._symbols)
         for name in account.exposures:
-            if name not in self._symbols:
+            if name not in ours:
                 gain = account.gains.get(name)
                 if gain is None or gain.money:
                     found[name] = None if gain is None else Exposure(gain.quote, gain.money)
-        for name, symbol in self._symbols.items():
+        for name, symbol in ours.items():
             money = self._gain(symbol, least=least)
             if money is not None and symbol in doubtful:
                 money = max(money, realised(symbol.engine.leader))
@@ -185,6 +190,11 @@ class Valuation:
         if now - gate.time > STALE:
             return "no trade of it for more than a minute"
         return self._quotes.doubt(assets(symbol)[1])
+
+
+def _read(symbols: Mapping[str, Symbol]) -> Mapping[str, Symbol]:
+    """Those of which this process knows what they hold and made."""
+    return {name: symbol for name, symbol in symbols.items() if symbol.unread is None}
 
 
 def _holds(symbol: Symbol) -> bool:

@@ -212,7 +212,7 @@ class Account:
 
 def _symbol(rules: SymbolInfo) -> Symbol:
     leader = Leader(rules, FEES, DesiredState(settings(), Status.ON))
-    return cast(Symbol, SimpleNamespace(name=rules.symbol, engine=Engine(leader, 1)))
+    return cast(Symbol, SimpleNamespace(name=rules.symbol, engine=Engine(leader, 1), unread=None))
 
 
 def locks(order: OrderState) -> int:

@@ -44,7 +44,7 @@ def symbol(rules: SymbolInfo, *orders: OrderState, phase: Phase | None = None) -
     traders = () if phase is None else (Trader(rules.symbol, 1, terms, phase, START, START),)
     leader = Leader(rules, FEES, DesiredState(settings(), Status.ON), traders=traders)
     engine = Engine(leader, 1, orders={order.client_order_id: order for order in orders})
-    return cast(Symbol, SimpleNamespace(name=rules.symbol, engine=engine, exposed=exposure(leader)))
+    return cast(Symbol, SimpleNamespace(name=rules.symbol, engine=engine, exposed=exposure(leader), unread=None))
 
 
 def placed(intent: OrderIntent, state: State) -> OrderState:
