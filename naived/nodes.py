@@ -72,6 +72,13 @@ class View(Struct, frozen=True):
     uncompared: Mapping[str, str | None] = {}
 
 
+class Unread(Struct, frozen=True):
+    """A symbol of which a row cannot be read, and why."""
+
+    symbol: str
+    why: str
+
+
 class Cluster(Protocol):
     """The leases and heartbeats of nodes, as one node sees them. Every call raises JournalError, FencedError."""
 
@@ -122,7 +129,7 @@ class Cluster(Protocol):
         """Place orders on this server, if every symbol was compared on it."""
         ...
 
-    async def others(self, assets: Collection[str], ours: Collection[str]) -> Sequence[SymbolRecord]:
+    async def others(self, assets: Collection[str], ours: Collection[str]) -> Sequence[SymbolRecord | Unread]:
         """Symbols but ours with one of these base assets, or that may have one."""
         ...
 

@@ -18,7 +18,7 @@ from naived.database.engine import cause
 from naived.database.leases import Seat
 from naived.database.reader import Reader
 from naived.database.reading import UNREADABLE, unreadable
-from naived.nodes import NOBODY, Member, View
+from naived.nodes import NOBODY, Member, Unread, View
 from naived.ports import CorruptError, JournalError, SymbolRecord
 
 T = TypeVar("T")
@@ -97,6 +97,6 @@ class SqlCluster:
     async def accept(self, server: str) -> None:
         await self._transactions.do(partial(leases.accept, server=server))
 
-    async def others(self, assets: Collection[str], ours: Collection[str]) -> Sequence[SymbolRecord]:
+    async def others(self, assets: Collection[str], ours: Collection[str]) -> Sequence[SymbolRecord | Unread]:
         wanted, kept, now = frozenset(assets), frozenset(ours), self._seat.clock()
         return await self._reader.read(partial(queries.others, assets=wanted, ours=kept, now=now), listing=True)

@@ -17,7 +17,7 @@ from naived.core.strategy.lots import NO_LOT, Lot, Lots
 from naived.core.strategy.settings import Status
 from naived.core.strategy.trader_state import AS_FEES, Trader
 from naived.database.account_rows import halts_in
-from naived.database.reading import UnreadableError, converted
+from naived.database.reading import UnreadableError, converted, unreadable
 from naived.database.rows import (
     desired_of,
     event_of,
@@ -39,6 +39,7 @@ from naived.database.schema import (
     traders,
 )
 from naived.database.trader_rows import begun, coins_of, trader_of
+from naived.nodes import Unread
 from naived.ports import CycleRow, Event, EventRow, OrderRow, OrderStory, Page, SymbolRecord
 
 T = TypeVar("T")
@@ -134,15 +135,27 @@ def _records(connection: sa.Connection, symbols: Sequence[str] | None, now: int)
 
 def others(
     connection: sa.Connection, assets: Collection[str], ours: Collection[str], now: int
-) -> list[SymbolRecord]:
+) -> list[SymbolRecord | Unread]:
     """See ``Cluster.others``."""
     wanted: list[str] = []
     known = sa.select(settings.c.symbol, settings.c.quote).order_by(settings.c.symbol)
     for symbol, quote in connection.execute(known):
-        bases = [symbol.removesuffix(quote)] if quote else [symbol[:end] for end in range(1, len(symbol))]
+        bases = [symbol.removesuffix(str(quote))] if quote else [symbol[:end] for end in range(1, len(symbol))]
         if symbol not in ours and any(base in assets for base in bases):
             wanted.append(symbol)
-    return [record for names in _parts(wanted, _MOST_NAMES) for record in _records(connection, names, now)]
+    return [record for names in _parts(wanted, _MOST_NAMES) for record in _readable(connection, names, now)]
+
+
+def _readable(connection: sa.Connection, names: Sequence[str], now: int) -> list[SymbolRecord | Unread]:
+    """The records of these symbols, in order. One that cannot be read is found by halves, and costs no other."""
+    try:
+        return [*_records(connection, names, now)]
+    except UnreadableError as error:
+        if len(names) > 1:
+            half = len(names) // 2
+            return _readable(connection, names[:half], now) + _readable(connection, names[half:], now)
+        named = UnreadableError(error.table, error.why, names[0])
+        return [Unread(names[0], f"the database {unreadable(named)}")]
 
 
 def answered(connection: sa.Connection, request_ids: Sequence[str]) -> dict[str, str]:

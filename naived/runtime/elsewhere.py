@@ -4,7 +4,8 @@ whose base asset one of ours pays with.
 Each is a `Symbol` that nobody steps, made from the shared journal, so that whoever counts the coins of an account
 counts theirs as well. They are read every few seconds, and again before coins are counted: once for all that count
 at the same time, and never by a reading that began before they asked. Between two readings a symbol that this node
-gave away stays as it was, and what a report tells of another node's buy counts as its coins.
+gave away stays as it was, and what a report tells of another node's buy counts as its coins. A symbol of which a
+row cannot be read stays, as ``unread``: it keeps others from spending what it may hold, and from nothing else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +18,11 @@ from naived.core.amount import Quantity
 from naived.core.market import SymbolInfo
 from naived.core.orders.intent import Side
 from naived.core.orders.report import Report
-from naived.nodes import Cluster
+from naived.nodes import Cluster, Unread
 from naived.ports import ExchangeError, JournalError, SymbolRecord
 from naived.runtime.batcher import Batcher
 from naived.runtime.price_gate import PriceGate
-from naived.runtime.symbol_task import Context, Symbol
+from naived.runtime.symbol_task import Context, Symbol, blank
 
 _EVERY = 5.0  # seconds between two readings
 _AT_ONCE = 20  # symbols that are made before others have a turn: some ms
@@ -104,13 +105,18 @@ class Elsewhere:
         self._recount()
         return True
 
-    async def _shadows(self, records: Sequence[SymbolRecord]) -> dict[str, Symbol]:
+    async def _shadows(self, records: Sequence[SymbolRecord | Unread]) -> dict[str, Symbol]:
         """A symbol for each. Nobody steps it, so that it serves for as long as its rows are the same."""
         made: dict[str, tuple[SymbolRecord, Symbol]] = {}
         fresh = 0
         for record in records:
             kept = self._made.get(record.symbol)
-            if kept is None or kept[0] != record:
+            if isinstance(record, Unread):
+                kept = kept or (blank(record.symbol), self._make(blank(record.symbol)))
+                if kept[1].unread is None:
+                    log.warning("a symbol of another node cannot be read", symbol=record.symbol, error=record.why)
+                kept[1].unread = record.why
+            elif kept is None or kept[1].unread is not None or kept[0] != record:
                 kept = record, self._make(record)
                 fresh += 1
                 if fresh % _AT_ONCE == 0:

@@ -52,9 +52,12 @@ def owned(symbols: Mapping[str, Symbol], symbol: Symbol) -> Quantity:
 
 
 def owners(symbols: Mapping[str, Symbol], symbol: Symbol) -> Iterator[tuple[Symbol, Trader]]:
-    """The traders of all symbols with the same base asset."""
+    """The traders of all symbols with the same base asset, as far as their rows can be read.
+
+    What others hold is not known, so that no coins are called missing for it.
+    """
     for other in symbols.values():
-        if other.engine.leader.info.base == symbol.engine.leader.info.base:
+        if other.unread is None and other.engine.leader.info.base == symbol.engine.leader.info.base:
             for trader in other.engine.leader.traders:
                 yield other, trader
 

@@ -34,6 +34,7 @@ from naived.database.queries import (
 )
 from naived.database.schema import metadata
 from naived.database.store import Store
+from naived.nodes import Unread
 from naived.ports import ConflictError, Event, Page, SymbolRecord, Unit
 from tests.support.database import (
     NOW,
@@ -492,3 +493,24 @@ def test_only_a_start_or_settings_of_the_symbol_can_have_changed_its_settings(da
     assert [database.read(asked_since, SYMBOL, since) for since in (NOW - 1, NOW)] == [NOW, None]
     database.write(Unit(SYMBOL, events=(Event(NOW + 7, SYMBOL, "desired", "settings changed"),)))
     assert database.read(asked_since, SYMBOL, NOW) == NOW + 7
+
+
+def test_of_symbols_of_other_nodes_those_that_cannot_be_read_cost_no_other(sqlite_url: str) -> None:
+    engine = open_engine(parse_url(sqlite_url), Role.WRITE)
+    metadata.create_all(engine)
+    store = Store(engine, enter(engine).epoch)
+    names = [f"ETH{number:02}" for number in range(20)]
+    store.apply([Unit(name, desired=desired(Status.ON)) for name in names])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE settings SET chunks = 'many' WHERE symbol IN ('ETH03', 'ETH17')")
+        connection.exec_driver_sql("UPDATE settings SET budget = 'much' WHERE symbol = 'ETH09'")
+        found = others(connection, {"ETH"}, {"ETH05"}, NOW)
+    assert [each.symbol for each in found] == [name for name in names if name != "ETH05"]
+    unread = {each.symbol: each.why for each in found if isinstance(each, Unread)}
+    assert unread.keys() == {"ETH03", "ETH09", "ETH17"}
+    assert (
+        "the database holds what this version cannot read: table settings, symbol ETH17: chunks is 'many'"
+        in (unread["ETH17"])
+    )
+    assert "table settings, symbol ETH09: 'much' is not a plain decimal" in unread["ETH09"]
+    engine.dispose()
