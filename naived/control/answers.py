@@ -235,9 +235,10 @@ def result(name: str, value: Symbol | None, outcome: Outcome) -> Document:
     error = outcome.error
     unknown = value is None and error is not None and error.code is Code.UNKNOWN_SYMBOL
     absent = None if unknown else "off"
+    status = None if value is None or value.unread is not None else str(value.desired.status)
     return {
         "symbol": name,
-        "status": absent if value is None else str(value.desired.status),
+        "status": absent if value is None else status,
         "state": absent if value is None else str(state_of(value)),
         "changed": outcome.changed,
         "open_orders": [] if value is None else open_orders(value),

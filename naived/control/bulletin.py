@@ -2,8 +2,11 @@
 
 An entry of ``status`` is published a second after it changed, ten where only its price did, and ahead of the
 answer to what another node asked of it. The figures of another node are as it told them last; once nothing was
-heard of that node for a lease, they say so. Of a symbol that is configured and of which no node has told yet the
-status is known, from the journal.
+heard of that node for a lease, they say so. Of a symbol that is configured and of which no node has told yet, or
+whose rows cannot be read, the status is known, from the journal.
+
+An entry tells the other nodes more than ``status`` shows, by how it ends: its symbol is forgotten, or failed, so
+that nothing of it goes on at the node that has it.
 """
 
 import contextlib
@@ -26,6 +29,7 @@ from naived.runtime.symbol_task import Symbol
 _EVERY = 1.0  # seconds between two looks
 _PRICES = 10  # looks between two publications of what only its price changed
 _FORGOTTEN = ',"forgotten":true}'  # how the entry of a forgotten symbol ends, for the other nodes
+_FAILED = ',"failed":true}'  # the same of one that failed
 
 log = structlog.get_logger()
 
@@ -39,14 +43,15 @@ class _Patched:
 
 
 class Bulletin:
-    """``symbols`` are this node's."""
+    """``symbols`` are this node's. ``told`` is what nodes said last, this one too, by symbol."""
 
     def __init__(self, mailbox: Mailbox, keeper: Keeper, symbols: Mapping[str, Symbol], statuses: Statuses) -> None:
         self._mailbox = mailbox
         self._keeper = keeper
         self._symbols = symbols
         self._statuses = statuses
-        self._told: dict[str, Told] = {}
+        statuses.wished = lambda name: self._wishes.get(name)
+        self.told: dict[str, Told] = {}
         self._owners: Mapping[str, str] = {}
         self._wishes: Mapping[str, str] = {}  # the status of each that is configured and not forgotten
         self._patched: dict[str, _Patched] = {}
@@ -75,12 +80,12 @@ class Bulletin:
 
     def names(self) -> Iterable[str]:
         """The symbols of other nodes, and of nobody, without those that are forgotten."""
-        told = {name for name, told in self._told.items() if not _forgotten(told)}
+        told = {name for name, told in self.told.items() if not _forgotten(told)}
         return [name for name in told.union(self._wishes) if name not in self._symbols]
 
     def knows(self, name: str) -> bool:
         """Is it, or was it last, a symbol of another node?"""
-        return name not in self._symbols and (name in self._told or self.owner(name) is not None)
+        return name not in self._symbols and (name in self.told or self.owner(name) is not None)
 
     def shown(self, name: str, unset: bytes, at: int) -> bytes:
         """What ``status`` says of a symbol that is not ours, as of ``at`` (ms) where nobody said anything.
@@ -98,7 +103,7 @@ class Bulletin:
 
     def entry(self, name: str) -> bytes | None:
         """What its node says of a symbol of another node; None while nobody said anything, or since it is back."""
-        told, status = self._told.get(name), self._wishes.get(name)
+        told, status = self.told.get(name), self._wishes.get(name)
         if told is None or (status is not None and _forgotten(told)):
             return None
         nodes = self._keeper.view.nodes
@@ -130,9 +135,10 @@ class Bulletin:
         async with self._telling:  # nothing older is told behind it
             changed: dict[str, tuple[bytes, object]] = {}
             for symbol, entry in zip(symbols, await self._statuses.entries(symbols), strict=True):
-                body = entry[:-1] + _FORGOTTEN.encode() if symbol.desired.forgotten else entry
+                ending = _FORGOTTEN if symbol.desired.forgotten else _FAILED if _stands(symbol) else "}"
+                body = entry[:-1] + ending.encode()
                 # With another epoch it was another node's meanwhile, which told something else of it.
-                said = body, (symbol.epoch, self._statuses.basis(symbol))
+                said = body, (symbol.epoch, ending, self._statuses.basis(symbol))
                 before = self._published.get(symbol.name)
                 if before is None or before[1] != said[1] or (prices and before[0] != body):
                     changed[symbol.name] = said
@@ -157,11 +163,11 @@ class Bulletin:
 
     async def _read(self) -> None:
         began = self._keeper.trust.now()
-        known = {name: told.at for name, told in self._told.items()}
+        known = {name: told.at for name, told in self.told.items()}
         told, self._owners, self._wishes = await self._mailbox.told(known)
         self._heard_at = began
         for each in told:
-            self._told[each.symbol] = each
+            self.told[each.symbol] = each
 
 
 def stamped(body: bytes, node: str | None, as_of: int) -> bytes:
@@ -169,13 +175,26 @@ def stamped(body: bytes, node: str | None, as_of: int) -> bytes:
     return b'%b,"node":%b,"as_of":"%b"}' % (body[:-1], json.dumps(node).encode(), format_time(as_of).encode())
 
 
+def _stands(symbol: Symbol) -> bool:
+    """Does nothing of it go on, not even a cancel? One that is faulted and was read since takes buys back."""
+    return symbol.failed is not None or (symbol.fault is not None and not symbol.engine.informed)
+
+
 def _forgotten(told: Told) -> bool:
     return told.body.endswith(_FORGOTTEN)
 
 
+def failure(told: Told) -> str | None:
+    """Why nothing of the symbol goes on at the node that told this; None if it does."""
+    return (json.loads(told.body)["reason"] or "it failed") if told.body.endswith(_FAILED) else None
+
+
 def _shown(told: Told) -> str:
     """The entry as its own node shows it."""
-    return f"{told.body.removesuffix(_FORGOTTEN)}}}" if _forgotten(told) else told.body
+    for ending in (_FORGOTTEN, _FAILED):
+        if told.body.endswith(ending):
+            return f"{told.body.removesuffix(ending)}}}"
+    return told.body
 
 
 def _degraded(

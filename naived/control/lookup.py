@@ -14,14 +14,18 @@ from naived.runtime.symbol_task import Symbol
 async def find(service: Service, call: Call) -> Symbol | None:
     """The configured symbol; None if it is listed and was never configured. Raises ControlError.
 
-    Where nodes share the database a symbol that nobody has is taken for this one.
+    So it does for one whose rows cannot be read: nothing of it is known here. Where nodes share the database a
+    symbol that nobody has is taken for this one.
     """
-    name, known = call.name, service.supervisor.symbols
-    if name not in known:
-        if await _stored(service, call):
-            return await service.configure(call)  # no node has it, or this one does not know yet which
+    name, symbol = call.name, service.supervisor.symbols.get(call.name)
+    if symbol is None and await _stored(service, call):
+        symbol = await service.configure(call)  # no node has it, or this one does not know yet which
+    elif symbol is None:
         await _look_up(service, call)
-    return known.get(name)
+        symbol = service.supervisor.symbols.get(name)
+    if symbol is not None and symbol.unread is not None:
+        raise messages.unread_symbol(name, symbol.unread)
+    return symbol
 
 
 async def check(service: Service, call: Call) -> None:

@@ -209,6 +209,12 @@ def unread(error: Exception) -> ControlError:
     return ControlError(Code.DATABASE_UNAVAILABLE, str(error), hint="try again")
 
 
+def unread_symbol(name: str, why: str) -> ControlError:
+    """Its rows cannot be read, which ``why`` says with what to do."""
+    hint = "nothing was changed; once the row is right it is read by itself"
+    return ControlError(Code.DATABASE_UNAVAILABLE, why, symbol=name, hint=hint)
+
+
 def suspending() -> ControlError:
     return ControlError(Code.SUSPENDING, "naived is suspending", hint="start it again, then try again")
 

@@ -116,6 +116,11 @@ def not_taken_back(buys: Mapping[str, int], why: str | None) -> str:
     return f"{_rest(buys)}, not taken back now{_BY_HAND}" + ("" if why is None else f"; {why}")
 
 
+def not_taken_back_there(node: str, buys: Mapping[str, int], why: str) -> str:
+    """A warning: another node has these symbols, and nothing of them goes on there."""
+    return f"{_rest(buys)}, not taken back now{_BY_HAND}; node {node} says: {why}"
+
+
 def buys_unread() -> str:
     """A warning."""
     return "the database did not tell in time which buys of other nodes' symbols rest: naivectl orders"

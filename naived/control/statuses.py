@@ -4,7 +4,7 @@ So the cost of a status depends on what changed, not on how many clients ask: a 
 any other change a new entry.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,6 +13,7 @@ import trio
 
 from naived.control import answers
 from naived.control.protocol import encode_body
+from naived.core.amount import format_amount
 from naived.core.strategy.summary import profit_today
 from naived.core.strategy.trader_state import Waiting
 from naived.runtime.actual_state import actual_state
@@ -35,7 +36,12 @@ class _CachedEntry:
 
 
 class Statuses:
+    """``wished``: the status of a symbol by the journal, where its own rows cannot be read. What it has tied up is
+    known then as well.
+    """
+
     def __init__(self) -> None:
+        self.wished: Callable[[str], str | None] = lambda _: None
         self._kept: WeakKeyDictionary[Symbol, _CachedEntry] = WeakKeyDictionary()
 
     async def entries(self, symbols: Iterable[Symbol]) -> list[bytes]:
@@ -62,9 +68,12 @@ class Statuses:
         leader = symbol.engine.leader
         today = profit_today(leader, symbol.context.exchange.now())
         waits = [why_waits(symbol, trader) for trader in leader.traders if isinstance(trader.phase, Waiting)]
-        made_from = (actual_state(symbol), symbol.desired, leader, today, *waits, *symbol.engine.orders.values())
+        stored = {} if symbol.unread is None else self._stored(symbol)
+        state, orders = actual_state(symbol), symbol.engine.orders.values()
+        made_from = (state, symbol.desired, stored, leader, today, *waits, *orders)
         if kept is None or kept.made_from != made_from:
             fields = answers.symbol(symbol)
+            fields |= stored
             kept = self._kept[symbol] = _CachedEntry(made_from, fields, encode_body(fields.pop("traders")))
         last_trade = (symbol.gate.price, symbol.gate.time)
         if kept.last_trade != last_trade:
@@ -73,3 +82,9 @@ class Statuses:
             kept.body = b'%b,"traders":%b}' % (encode_body(kept.fields)[:-1], kept.traders)
             kept.at = symbol.context.exchange.now()
         return kept.body
+
+    def _stored(self, symbol: Symbol) -> dict[str, Any]:
+        """What of an entry is known of a symbol whose rows cannot be read."""
+        status, exposure = self.wished(symbol.name), symbol.context.account().exposures.get(symbol.name)
+        known = {} if status is None else {"status": status}
+        return known if exposure is None else known | {"tied_up": format_amount(exposure.money)}

@@ -27,6 +27,8 @@ async def worst(service: Service, proposals: Proposals | None = None) -> Documen
     for leader, price in _leaders(service, proposals or {}):
         symbol = service.supervisor.symbols.get(leader.info.symbol)
         quote = leader.info.quote or ("" if symbol is None else symbol.exposed.quote)
+        if symbol is not None and symbol.unread is not None:
+            unpriced.append(symbol.name)
         if leader.desired.status is Status.OFF and not (leader.traders or leader.lots):
             continue
         quote_price = _worth_of(quote, service)

@@ -67,7 +67,6 @@ class Supervisor:
         symbol = self._add(record, epoch)
         if unread is not None:
             symbol.failed, symbol.unread = unread, str(unread)
-            symbol.exposed = self._context.account().exposures.get(symbol.name, symbol.exposed)
             self._context.recount()
         symbol.resolve_orders()
         if self._session.away is not None:

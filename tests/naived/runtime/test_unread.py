@@ -4,11 +4,15 @@ known here, and it does not count as one that never did anything."""
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 import sqlalchemy as sa
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
+from naived.control.protocol import Code, ControlError
 from naived.core.amount import parse_money
+from tests.support.exchange import ExchangeDouble
 from tests.support.runtime import LEASE, Naived, World
 
 ROW = "table traders, symbol ETHUSDT: Invalid isoformat string: 'then'"
@@ -46,7 +50,7 @@ def heard_by(world: World, naived: Naived) -> None:
 
 @asynccontextmanager
 async def taken_over(world: World, *prices: str, cancel: str | None = None) -> AsyncIterator[Naived]:
-    """Beta, just after it took ETHUSDT over, which traded at these prices; it has not looked at its rows before."""
+    """Beta, after it, or another node, took ETHUSDT over, which traded at these prices, with a spoilt row."""
     async with world.naived(node="beta") as beta:
         async with world.naived(node="alpha", suspends=False) as alpha:
             await alpha.start("ETHUSDT")
@@ -60,7 +64,7 @@ async def taken_over(world: World, *prices: str, cancel: str | None = None) -> A
         corrupt(world)
         heard_by(world, beta)
         await trio.sleep(LEASE / 1000 + 10)
-        assert beta.state() == "degraded"
+        assert "ETHUSDT" not in beta.supervisor.symbols or beta.state() == "degraded"
         yield beta
 
 
@@ -125,3 +129,92 @@ async def test_an_exposure_that_cannot_be_read_keeps_all_from_buying_and_nobody_
         await trio.sleep(2)
         await alpha.trade("31000", symbol="BTCUSDT")
         assert "buying" in alpha.phases("BTCUSDT")
+
+
+VERBS: list[tuple[str, dict[str, object]]] = [
+    ("wait", {"for": "off"}),
+    ("wait", {"for": "drained"}),
+    ("stop", {}),
+    ("shutdown", {}),
+    ("settings", {}),
+    ("start", {"dry_run": True}),
+    ("forget", {}),
+    ("halt", {}),
+    ("resume", {}),
+    ("resolve", {"all": True, "action": "adopt"}),
+]
+
+
+async def test_verbs_say_why_nothing_of_it_is_known_and_its_status_is_that_of_the_journal(
+    world: World, clock: MockClock
+) -> None:
+    async with taken_over(world, "2683.8") as beta:
+        for verb, params in VERBS:
+            result = await beta.ask(verb, **params)
+            error = result["error"]
+            assert error is not None, verb
+            assert error["code"] == Code.DATABASE_UNAVAILABLE, verb
+            assert ROW in error["message"], verb
+            assert (result["status"], result["changed"]) == (None, False)
+        with pytest.raises(ControlError, match="traders, symbol ETHUSDT") as told:
+            await beta.call("explain", "ETHUSDT")
+        assert told.value.code is Code.DATABASE_UNAVAILABLE
+        (entry,) = (await beta.call("status"))["symbols"]
+        assert (entry["status"], entry["state"], entry["tied_up"]) == ("on", "degraded", "199.922985")
+        correct(world)
+        await beta.until(lambda: beta.state() == "trading", 10)
+        assert (await beta.ask("stop"))["error"] is None
+        assert (await beta.ask("wait", **{"for": "off"}))["error"] is None
+
+
+async def test_a_halt_names_its_buys_as_nobody_takes_them_back_at_any_node(world: World, clock: MockClock) -> None:
+    async with world.naived(node="gamma") as gamma, taken_over(world, "2683.8") as beta:
+        nodes = {"beta": beta, "gamma": gamma}
+        (owner,) = (name for name, node in nodes.items() if "ETHUSDT" in node.supervisor.symbols)
+        heard_by(world, nodes[owner])
+        await trio.sleep(5)
+        for node in nodes.values():
+            (told,) = (await node.call("halt"))["results"]
+            assert told["message"].endswith("halted: nothing is bought, sells go on")
+            (warning,) = told["warnings"]
+            assert warning.startswith("1 buy of ETHUSDT rests, not taken back now")
+            assert f"node {owner} says: the database holds" in warning
+            assert ROW in warning
+            (entry,) = (await node.call("status", "ETHUSDT"))["symbols"]
+            assert (entry["status"], entry["node"]) == ("on", owner)
+            assert "failed" not in entry
+        assert len(world.exchange.open("ETHUSDT")) == 1
+        correct(world)
+        await trio.sleep(10)
+        assert world.exchange.open("ETHUSDT") == []
+        (told,) = (await gamma.call("halt"))["results"]
+        assert told["warnings"] == []
+
+
+async def test_a_symbol_of_another_node_that_cannot_be_read_keeps_no_other_with_its_coin_from_trading(
+    world: World, clock: MockClock
+) -> None:
+    exchange = ExchangeDouble("ETHUSDT", "ETHUSDC")
+    market = exchange.markets["ETHUSDC"]
+    market.rules = replace(market.rules, base="ETH", quote="USDC")
+    world = World(exchange, world.url)
+    async with world.naived(node="beta") as beta, world.naived(node="alpha") as alpha:
+        await alpha.start("ETHUSDT")
+        heard_by(world, alpha)
+        await alpha.trade("2683.8")
+        await beta.start("ETHUSDC")
+        heard_by(world, beta)
+        await trio.sleep(6)
+        corrupt(world)
+        await trio.sleep(6)
+        await beta.ask("stop", "ETHUSDC")
+        await beta.start("ETHUSDC", timeout="20s")
+        assert beta.state("ETHUSDC") == "trading"
+        left = beta.service.funds.with_quote("ETH", None)
+        assert left.room is not None
+        assert left.room < 0
+        assert ROW in left.limited
+        assert beta.service.funds.exposure == alpha.service.funds.exposure
+        correct(world)
+        await trio.sleep(6)
+        assert beta.service.funds.with_quote("ETH", None).room is None
