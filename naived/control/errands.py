@@ -24,12 +24,13 @@ from naived.control.orders import open_orders
 from naived.control.protocol import Code, ControlError
 from naived.control.requests import Params
 from naived.control.service import Service
-from naived.nodes import Errand, LeaseLostError
+from naived.nodes import Errand, LeaseLostError, Mailbox
 from naived.ports import ConflictError, JournalError, SymbolRecord, UnwrittenError
 
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
 _LOOKS = 10  # that find a node gone until what it waits for ends: one that has just entered is not known yet
 _AGAIN = 1.0  # seconds until what the database refused is tried again
+_CARRYING_OUT = 10.0  # seconds in which what was asked of a symbol before it trades is carried out
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
 # They change nothing that other verbs change, and do not wait for what those wait for.
 _HALTING = ("halt", "resume")
@@ -70,6 +71,16 @@ async def perform_errands(service: Service, understand: Understand) -> None:
                     nursery.start_soon(_perform, service, understand, errand, begun)
                 if errand.changes and not errand.done:
                     behind.add(queue)
+            await trio.sleep(_EVERY)
+
+
+async def carried_out(mailbox: Mailbox, symbol: str) -> None:
+    """Wait until what was asked of the symbol before, as while no node had it, is done; at most some seconds."""
+    with trio.move_on_after(_CARRYING_OUT):
+        while True:
+            with contextlib.suppress(JournalError):
+                if not any(each.changes and not each.done for each in await mailbox.errands(symbol)):
+                    return
             await trio.sleep(_EVERY)
 
 

@@ -259,6 +259,8 @@ class _SymbolRunner:
             symbol.watched_at = trio.current_time()
         await self._context.exchange.watch(symbol.name)
         await self._reconciler.measure(symbol)
+        if self._context.carried_out is not None:
+            await self._context.carried_out(symbol.name)
         symbol.offer(Activated())
         log.info("active", symbol=symbol.name, status=str(symbol.desired.status))
 

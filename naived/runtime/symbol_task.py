@@ -9,7 +9,7 @@ restored from the journal. The supervisor does that.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -72,6 +72,7 @@ class Context:
     ``fee_value``: what a fill's fee in a third asset is worth in quote. ``booked`` is called with new fills,
     ``recount`` when orders, rules or what is tied up changed. ``followed``: are its trades wanted also while it is
     off? ``trusted``: has no other node our symbols? ``quiet``: see ``PriceGates``. ``away``: why nothing is kept.
+    ``carried_out`` waits for what was asked of a symbol while no node had it.
     """
 
     exchange: Exchange
@@ -91,6 +92,7 @@ class Context:
     followed: Callable[[str], bool] = lambda symbol: False
     quiet: Callable[[PriceGate], bool] = lambda gate: False
     away: Callable[[], str | None] = lambda: None
+    carried_out: Callable[[str], Awaitable[None]] | None = None
 
 
 def blank(name: str) -> SymbolRecord:

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from naived.control import errands
 from naived.control.bulletin import Bulletin
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
@@ -691,3 +692,23 @@ async def test_that_nothing_had_to_be_changed_is_said_by_the_node_that_has_it(
         alpha.service.keeper.trust._renewal = math.inf  # and it is renewed later
         again = await alpha.ask("stop")  # its row shows that it has the symbol still
         assert (again["error"], again["changed"], asked) == (None, False, ["stop"])
+
+
+async def test_what_was_asked_while_no_node_had_a_symbol_is_done_before_it_trades(
+    world: World, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a simulated seed: it bought in the moment between."""
+    async with world.naived(node="alpha") as alpha:
+        await alpha.start(chunks=1)
+        await alpha.call("nodes", drain="alpha")
+        await alpha.until(lambda: not alpha.supervisor.symbols, 20)
+        assert (await alpha.ask("stop"))["error"]["kind"] == "timed_out"
+        monkeypatch.setattr(errands, "_EVERY", 5.0)  # seconds until it looks for what is asked
+        await trio.sleep(1)
+        await alpha.call("nodes", undrain="alpha")
+        await alpha.until(lambda: "ETHUSDT" in alpha.supervisor.symbols, 20)
+        while alpha.symbol().desired.status == "on":
+            await alpha.trade("2000")
+            await trio.sleep(0.1)
+        await trio.sleep(5)
+        assert world.exchange.wire == []
