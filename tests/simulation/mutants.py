@@ -44,6 +44,7 @@ from naived.runtime.reconciler import Reconciler
 from naived.runtime.session import Session
 from naived.runtime.supervisor import Supervisor
 from naived.runtime.symbol_task import Symbol
+from naived.runtime.unanswered import Unanswered
 
 Change = tuple[Any, str, Any]
 
@@ -368,11 +369,11 @@ def _answered_before_durable() -> Sequence[Change]:
 
 
 def _no_reconciliation() -> Sequence[Change]:
-    async def nothing(self: Reconciler, symbols: Any, *_compared: Any) -> dict[str, str]:
+    async def nothing(self: Reconciler, symbols: Any, *_compared: Any) -> Unanswered:
         await trio.lowlevel.checkpoint()
         for symbol in symbols:
             symbol.resolve_orders()
-        return {}
+        return Unanswered(self._exchange)
 
     return [(Reconciler, "reconcile", nothing)]
 
