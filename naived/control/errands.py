@@ -30,10 +30,10 @@ from naived.ports import ConflictError, JournalError, SymbolRecord, UnwrittenErr
 _EVERY = 0.3  # seconds between two looks for requests, and for an answer
 _LOOKS = 10  # that find a node gone until what it waits for ends: one that has just entered is not known yet
 _AGAIN = 1.0  # seconds until what the database refused is tried again
-_CARRYING_OUT = 10.0  # seconds in which what was asked of a symbol before it trades is carried out
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
 # They change nothing that other verbs change, and do not wait for what those wait for.
 _HALTING = ("halt", "resume")
+_MEASURING = ("resolve",)  # they wait until what blocks the symbol was measured, which its start does
 
 Document = dict[str, Any]
 Verb = Callable[[Service, Call], Awaitable[Outcome]]
@@ -75,13 +75,16 @@ async def perform_errands(service: Service, understand: Understand) -> None:
 
 
 async def carried_out(mailbox: Mailbox, symbol: str) -> None:
-    """Wait until what was asked of the symbol before, as while no node had it, is done; at most some seconds."""
-    with trio.move_on_after(_CARRYING_OUT):
-        while True:
-            with contextlib.suppress(JournalError):
-                if not any(each.changes and not each.done for each in await mailbox.errands(symbol)):
-                    return
-            await trio.sleep(_EVERY)
+    """Wait until what was asked of the symbol before, as while no node had it, is done.
+
+    Each is done or answered in the end. Only what waits for the symbol itself is not waited for.
+    """
+    while True:
+        with contextlib.suppress(JournalError):
+            waiting = await mailbox.errands(symbol)
+            if not any(each.changes and not each.done and each.verb not in _MEASURING for each in waiting):
+                return
+        await trio.sleep(_EVERY)
 
 
 def _is_left(service: Service, errand: Errand) -> bool:
