@@ -111,6 +111,16 @@ def test_the_same_seed_twice_is_the_same_run() -> None:
     assert first.faults, "a seed without a fault shows little"
 
 
+def test_no_step_of_a_world_runs_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much time of the world passes in one depends on the machine: a seed was another run behind others."""
+    monkeypatch.setattr("trio._threads.start_thread_soon", lambda *_, **__: pytest.fail("a thread"))
+    lines: list[str] = []
+
+    run(swarm(2), lines.append)
+
+    assert any("# HELP naived_info" in line for line in lines), "nobody asked for metrics, which use one"
+
+
 def _kinds(plan: Plan) -> set[str]:
     """What a plan enables, by name."""
     kinds = {f"fault {arm['kind']} {arm.get('method', '')}" for arm in plan.faults}

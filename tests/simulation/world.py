@@ -23,6 +23,7 @@ from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any, cast
+from unittest.mock import patch
 
 import msgspec
 import structlog
@@ -675,13 +676,22 @@ def _clock() -> MockClock:
 
 @contextmanager
 def _deterministic(seed: int) -> Iterator[None]:
-    """trio shuffles tasks that are ready together, with dice and by address; both have to be taken from it."""
+    """trio shuffles tasks that are ready together, with dice and by address; both have to be taken from it.
+
+    So have threads: how much time of the world passes in one depends on the machine.
+    """
+
+    async def inline(function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return function(*arguments)
+
     inner = trio._core._run
     before = inner._ALLOW_DETERMINISTIC_SCHEDULING
     inner._ALLOW_DETERMINISTIC_SCHEDULING = True
     inner._r.seed(seed)
     try:
-        yield
+        with patch.object(trio.to_thread, "run_sync", inline):
+            yield
     finally:
         inner._ALLOW_DETERMINISTIC_SCHEDULING = before
 
