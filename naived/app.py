@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from naived.control.answers import Identity
 from naived.control.bulletin import Bulletin
-from naived.control.errands import carried_out, perform_errands
+from naived.control.errands import is_carried_out, perform_errands
 from naived.control.events import EventLog
 from naived.control.methods import understood
 from naived.control.nodes import unfollowed
@@ -233,7 +233,7 @@ async def assemble(
         mailbox,
     )
     if keeper is not None and mailbox is not None:
-        context.carried_out = lambda name: carried_out(mailbox, name)
+        context.carried_out = lambda name: is_carried_out(mailbox, name)
         service.bulletin = Bulletin(mailbox, keeper, symbols, service.statuses)
     states = StateEvents(exchange, journal, session, symbols, context.away, publish)
     return App(

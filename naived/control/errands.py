@@ -33,7 +33,6 @@ _AGAIN = 1.0  # seconds until what the database refused is tried again
 _SLACK = 3.0  # seconds beyond a client's patience in which an owner's answer arrives
 # They change nothing that other verbs change, and do not wait for what those wait for.
 _HALTING = ("halt", "resume")
-_MEASURING = ("resolve",)  # they wait until what blocks the symbol was measured, which its start does
 
 Document = dict[str, Any]
 Verb = Callable[[Service, Call], Awaitable[Outcome]]
@@ -74,17 +73,12 @@ async def perform_errands(service: Service, understand: Understand) -> None:
             await trio.sleep(_EVERY)
 
 
-async def carried_out(mailbox: Mailbox, symbol: str) -> None:
-    """Wait until what was asked of the symbol before, as while no node had it, is done.
-
-    Each is done or answered in the end. Only what waits for the symbol itself is not waited for.
-    """
-    while True:
-        with contextlib.suppress(JournalError):
-            waiting = await mailbox.errands(symbol)
-            if not any(each.changes and not each.done and each.verb not in _MEASURING for each in waiting):
-                return
-        await trio.sleep(_EVERY)
+async def is_carried_out(mailbox: Mailbox, symbol: str) -> bool:
+    """Is all done, or answered, that was asked of it, as while no node had it? False if that is not known."""
+    try:
+        return not any(each.changes and not each.done for each in await mailbox.errands(symbol))
+    except JournalError:
+        return False
 
 
 def _is_left(service: Service, errand: Errand) -> bool:
@@ -256,10 +250,12 @@ async def _failed(service: Service, errand: Errand, error: ControlError) -> Docu
     known: Document = {} if entry is None else json.loads(entry)
     records: Sequence[SymbolRecord] = ()
     made: str | None = None
+    message = f"{error.message}; {node_messages.ORDERS_UNREAD}"
     with contextlib.suppress(JournalError), trio.move_on_after(LEAST_WAIT):
         if mailbox is not None:
             await mailbox.withdraw(errand.id)
         records = await service.journal.load(name)
+        message = error.message
         made = await service.journal.answered(errand.id)
     status = next((str(record.desired.status) for record in records), known.get("status", "off"))
     return {
@@ -268,6 +264,6 @@ async def _failed(service: Service, errand: Errand, error: ControlError) -> Docu
         "state": known.get("state", "off" if status == "off" else "degraded"),
         "changed": made is not None and bool(json.loads(made)),
         "open_orders": open_orders(order for record in records for order in record.orders),
-        "message": error.message,
+        "message": message,
         "error": error.document(),
     }

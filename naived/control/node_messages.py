@@ -121,6 +121,10 @@ def not_taken_back_there(node: str, buys: Mapping[str, int], why: str) -> str:
     return f"{_rest(buys)}, not taken back now{_BY_HAND}; node {node} says: {why}"
 
 
+# Behind why a symbol of another node was not answered for.
+ORDERS_UNREAD = "nor did the database tell in time which of its orders are open: naivectl orders"
+
+
 def buys_unread() -> str:
     """A warning."""
     return "the database did not tell in time which buys of other nodes' symbols rest: naivectl orders"

@@ -66,6 +66,8 @@ def _state(symbol: Symbol) -> tuple[ActualState, str | None]:
         return ActualState.DEGRADED, block.reason
     if symbol.gate.unheard is not None:
         return ActualState.DEGRADED, symbol.gate.unheard
+    if symbol.awaited is not None:
+        return ActualState.DEGRADED, symbol.awaited
     if not engine.leader.active:
         return ActualState.STARTING, "its rules, orders and coins are being read"
     if engine.informed and not engine.leader.info.trading:

@@ -28,6 +28,7 @@ from naived.runtime.session import Session
 from naived.runtime.symbol_task import Context, Symbol, UnlistedError, blank, let_go, run
 
 _UNWATCHING = 5.0  # seconds to end the subscription of a symbol that is another node's
+_LOOK = 0.5  # seconds between two looks at what it waits for
 _RETRY = 2.0  # seconds before a request that the exchange or the journal did not answer is repeated
 
 log = structlog.get_logger()
@@ -259,8 +260,7 @@ class _SymbolRunner:
             symbol.watched_at = trio.current_time()
         await self._context.exchange.watch(symbol.name)
         await self._reconciler.measure(symbol)
-        if self._context.carried_out is not None:
-            await self._context.carried_out(symbol.name)
+        await _carry_out(symbol)
         symbol.offer(Activated())
         log.info("active", symbol=symbol.name, status=str(symbol.desired.status))
 
@@ -310,6 +310,18 @@ class _SymbolRunner:
         if symbol.commits_lost:
             doubt_orders(symbol)
         symbol.resolve_orders()
+
+
+async def _carry_out(symbol: Symbol) -> None:
+    """Wait until what was asked of it while no node had it is done: it may be a stop."""
+    done = symbol.context.carried_out
+    try:
+        while done is not None and not await done(symbol.name):
+            symbol.awaited = "what was asked of it before is carried out first"
+            symbol.news.notify()
+            await trio.sleep(_LOOK)
+    finally:
+        symbol.awaited = None
 
 
 def doubt_orders(symbol: Symbol) -> None:

@@ -72,7 +72,7 @@ class Context:
     ``fee_value``: what a fill's fee in a third asset is worth in quote. ``booked`` is called with new fills,
     ``recount`` when orders, rules or what is tied up changed. ``followed``: are its trades wanted also while it is
     off? ``trusted``: has no other node our symbols? ``quiet``: see ``PriceGates``. ``away``: why nothing is kept.
-    ``carried_out`` waits for what was asked of a symbol while no node had it.
+    ``carried_out``: is done what was asked of a symbol while no node had it?
     """
 
     exchange: Exchange
@@ -92,7 +92,7 @@ class Context:
     followed: Callable[[str], bool] = lambda symbol: False
     quiet: Callable[[PriceGate], bool] = lambda gate: False
     away: Callable[[], str | None] = lambda: None
-    carried_out: Callable[[str], Awaitable[None]] | None = None
+    carried_out: Callable[[str], Awaitable[bool]] | None = None
 
 
 def blank(name: str) -> SymbolRecord:
@@ -108,9 +108,9 @@ class Symbol:
     ``listed``: does the exchange list it, when it was last asked for its rules?
     ``fault``: why it stays stopped until a person acts. ``failed``: the exception that stopped it, until it is
     restored. ``unread``: why its rows cannot be read, so that nothing of it is known here: it is no blank one.
-    ``commits_lost``: its rows may lack some. ``unresolved``: why an order cannot be resolved now, by client order
-    id. ``compared_at``: when all its orders were read last (exchange ms), None if not in this session, or not since
-    it was restored.
+    ``commits_lost``: its rows may lack some. ``awaited``: what its start waits for. ``unresolved``: why an order
+    cannot be resolved now, by client order id. ``compared_at``: when all its orders were read last (exchange ms),
+    None if not in this session, or not since it was restored.
     """
 
     def __init__(self, record: SymbolRecord, context: Context, gate: PriceGate, epoch: int | None = None) -> None:
@@ -123,6 +123,7 @@ class Symbol:
         self.fault: str | None = None
         self.failed: Exception | None = None
         self.commits_lost = False
+        self.awaited: str | None = None
         self.unresolved: dict[str, str] = {}
         self.news, self.queue = Notification(), CommitQueue()
         self.exposed = record.exposure  # as the journal has it, once what is queued is written

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from naived.control import errands
+from naived.control import errands, node_messages
 from naived.control.bulletin import Bulletin
 from naived.control.call import Call, Outcome
 from naived.control.caller import Caller
@@ -152,6 +152,20 @@ async def test_a_node_that_is_silent_is_told_before_the_client_gives_up(
     assert (result["error"]["kind"], result["status"], result["state"]) == (kind, "on", "degraded")
     assert result["error"]["message"].startswith(told)
     assert ("durable" in result["error"]["message"]) is (told == DURABLE)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_where_it_is_not_known_what_a_silent_node_has_open_that_is_said(
+    naived: Naived, beta: Beta, clock: MockClock, hangs: bool
+) -> None:
+    """Its list of open orders is empty then, as if there were none."""
+    await heard(naived)
+    if hangs:
+        beta.hangs.add("withdraw")
+    result = await naived.ask("stop", timeout="2s")
+    assert result["open_orders"] == []
+    assert (node_messages.ORDERS_UNREAD in result["message"]) is hangs
+    assert result["message"].startswith(result["error"]["message"])
 
 
 AGAIN = "try again; repeating it is safe"
@@ -707,8 +721,11 @@ async def test_what_was_asked_while_no_node_had_a_symbol_is_done_before_it_trade
         await trio.sleep(1)
         await alpha.call("nodes", undrain="alpha")
         await alpha.until(lambda: "ETHUSDT" in alpha.supervisor.symbols, 20)
+        await alpha.until(lambda: alpha.reason() == "what was asked of it before is carried out first", 20)
+        assert alpha.state() == "degraded"
         while alpha.symbol().desired.status == "on":
             await alpha.trade("2000")
             await trio.sleep(0.1)
+        assert alpha.state() == "off"
         await trio.sleep(5)
         assert world.exchange.wire == []

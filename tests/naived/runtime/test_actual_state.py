@@ -44,9 +44,14 @@ def _inactive(symbol: Symbol) -> None:
     symbol.engine = replace(symbol.engine, leader=replace(symbol.engine.leader, active=False))
 
 
+def _wait(symbol: Symbol) -> None:
+    symbol.awaited = "awaited"
+
+
 RISING = [
     (_desire(Status.SHUTDOWN), "draining", None),
     (_inactive, "starting", "its rules, orders and coins are being read"),
+    (_wait, "degraded", "awaited"),
     (_block(BlockedBy.EXCHANGE), "degraded", "exchange"),
     (_block(BlockedBy.CRASH), "degraded", "crash"),
     (_hang, "degraded", "hangs"),

@@ -50,6 +50,16 @@ async def trading(naived: Naived, *names: str) -> None:
     )
 
 
+async def placed_behind_the_copy(world: World, naived: Naived, standby: str) -> None:
+    """A buy waits for its slot in the copy, and is open since."""
+    await naived.start(*NAMES, chunks=1)
+    world.exchange.throttled_until = world.exchange.now() + 2_000
+    await naived.trade("2000")
+    assert naived.order_states() == ["not_placed"]
+    copy(world, standby)
+    await naived.until(lambda: naived.order_states() == ["open"])
+
+
 def counted(world: World, naived: Naived) -> None:
     """The books have every coin of the account, and no order twice."""
     for name in NAMES:
@@ -121,14 +131,9 @@ async def test_what_fits_no_decision_stays_in_quarantine_over_a_restart(
 async def test_an_order_whose_row_says_that_it_was_not_placed_is_asked_for(
     world: World, clock: MockClock, tmp_path: Path
 ) -> None:
-    standby, exchange = str(tmp_path / "standby.db"), world.exchange
+    standby = str(tmp_path / "standby.db")
     async with world.naived(node="alpha") as naived:
-        await naived.start(*NAMES, chunks=1)
-        exchange.throttled_until = exchange.now() + 2_000
-        await naived.trade("2000")
-        assert naived.order_states() == ["not_placed"]
-        copy(world, standby)
-        await naived.until(lambda: naived.order_states() == ["open"])
+        await placed_behind_the_copy(world, naived, standby)
         await naived.trade("1990")
         assert naived.phases() == ["selling"]
     promote(world, standby)
@@ -146,12 +151,7 @@ async def test_what_a_stop_finds_not_placed_before_all_is_compared_may_have_been
     """Found by simulated seeds: it was abandoned at once, and the exchange had it, or had filled it."""
     standby, exchange = str(tmp_path / "standby.db"), world.exchange
     async with world.naived(node="alpha") as naived:
-        await naived.start(*NAMES, chunks=1)
-        exchange.throttled_until = exchange.now() + 2_000
-        await naived.trade("2000")
-        assert naived.order_states() == ["not_placed"]
-        copy(world, standby)
-        await naived.until(lambda: naived.order_states() == ["open"])
+        await placed_behind_the_copy(world, naived, standby)
         (buy,) = exchange.open()
         exchange.fill(buy, buy.rest // 2)
     promote(world, standby)
