@@ -83,5 +83,5 @@ def _alone(service: Service) -> Document:
         "symbols": len(service.supervisor.symbols),
         "heartbeat": format_time(service.exchange.now()),
         "version": service.identity.version,
-        "exchange_away": service.session.away,
+        "exchange_away": service.session.unreached,
     }

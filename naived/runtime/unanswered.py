@@ -1,8 +1,8 @@
-"""Tells a symbol of which the exchange does not answer from an exchange that does not answer.
+"""Decides whether the exchange does not answer about one symbol, or does not answer at all.
 
-The reconciler asks for one symbol after the other. A question about one that fails says nothing of the others: that
-symbol alone is blocked. It says more where nothing else is answered either. So, where no answer came lately, and at
-the end where none came after the last failure, a question of the account decides it.
+The reconciler asks about one symbol after the other. If a question fails, only its symbol is blocked. If nothing
+was answered for some seconds, or the last question failed, the account is asked for: if that fails too, the
+exchange is away.
 """
 
 import math

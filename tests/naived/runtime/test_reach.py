@@ -124,7 +124,26 @@ def test_nodes_without_the_exchange_take_symbols_where_no_node_has_it() -> None:
     assert takers([drained, gone]) == []
 
 
-# Two nodes
+# One node, and two
+
+
+async def test_a_node_that_shares_nothing_says_as_well_whether_it_reaches_the_exchange(
+    world: World, clock: MockClock
+) -> None:
+    """It does while it still reads its orders after an outage."""
+    async with world.naived() as naived:
+        await naived.start("ETHUSDT", "BTCUSDT")
+        session = naived.service.session
+
+        async def away() -> object:
+            return (await naived.call("nodes"))["nodes"][0]["exchange_away"]
+
+        world.exchange.go_away(CUT)
+        assert await away() == CUT
+        world.exchange.come_back()
+        await naived.until(lambda: session.unreached is None)
+        assert session.away == CUT
+        assert await away() is None
 
 
 @asynccontextmanager
